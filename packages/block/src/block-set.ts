@@ -1,0 +1,115 @@
+import type { Extent } from './extent.ts';
+import { BLOCK_SIZE, blockCount } from './geometry.ts';
+
+/** A set of blocks of one disk, one bit a block. */
+export interface BlockSet {
+  /** Number of blocks the disk has. */
+  readonly blocks: number;
+  /** Number of blocks in the set, O(1). */
+  readonly size: number;
+  has(block: number): boolean;
+  add(block: number): void;
+  delete(block: number): void;
+  /** Adds every block that a range of bytes touches; what lies behind the disk's end is ignored. */
+  addBytes(offset: number, length: number): void;
+  /** Runs of neighbouring blocks in ascending order, none longer than `limit` blocks. */
+  runs(limit?: number): IterableIterator<BlockRun>;
+  clear(): void;
+}
+
+export interface BlockRun {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** The bytes of a run on a disk of `size` bytes. */
+export const runExtent = (run: BlockRun, size: number): Extent => {
+  const offset = run.first * BLOCK_SIZE;
+  return { offset, length: Math.min(run.count * BLOCK_SIZE, size - offset) };
+};
+
+class BitmapBlockSet implements BlockSet {
+  readonly blocks: number;
+  readonly #words: Uint32Array;
+  #size = 0;
+
+  constructor(blocks: number, words: Uint32Array) {
+    this.blocks = blocks;
+    this.#words = words;
+    for (const word of words) this.#size += popCount(word);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  has(block: number): boolean {
+    return ((this.#words[block >>> 5]! >>> (block & 31)) & 1) === 1;
+  }
+
+  add(block: number): void {
+    const word = this.#words[block >>> 5]!;
+    const bit = 1 << (block & 31);
+    if ((word & bit) !== 0) return;
+    this.#words[block >>> 5] = word | bit;
+    this.#size += 1;
+  }
+
+  delete(block: number): void {
+    const word = this.#words[block >>> 5]!;
+    const bit = 1 << (block & 31);
+    if ((word & bit) === 0) return;
+    this.#words[block >>> 5] = word & ~bit;
+    this.#size -= 1;
+  }
+
+  addBytes(offset: number, length: number): void {
+    if (length <= 0) return;
+    const last = Math.min(Math.floor((offset + length - 1) / BLOCK_SIZE), this.blocks - 1);
+    for (let block = Math.floor(offset / BLOCK_SIZE); block <= last; block += 1) this.add(block);
+  }
+
+  *runs(limit = Number.POSITIVE_INFINITY): IterableIterator<BlockRun> {
+    let first = -1;
+    let count = 0;
+    const words = this.#words;
+    for (let index = 0; index < words.length; index += 1) {
+      const word = words[index]!;
+      if (word === 0 && count === 0) continue;
+      for (let bit = 0; bit < 32; bit += 1) {
+        if (((word >>> bit) & 1) === 1) {
+          if (count === 0) first = index * 32 + bit;
+          count += 1;
+          if (count < limit) continue;
+        } else if (count === 0) continue;
+        yield { first, count };
+        count = 0;
+      }
+    }
+    if (count > 0) yield { first, count };
+  }
+
+  clear(): void {
+    this.#words.fill(0);
+    this.#size = 0;
+  }
+}
+
+const popCount = (word: number): number => {
+  let v = word - ((word >>> 1) & 0x55555555);
+  v = (v & 0x33333333) + ((v >>> 2) & 0x33333333);
+  return Math.imul((v + (v >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+};
+
+/** Bytes of memory a set for a disk of `size` bytes needs. */
+export const blockSetBytes = (size: number): number => Math.ceil(blockCount(size) / 32) * 4;
+
+/**
+ * A block set for a disk of `size` bytes. With `memory` (at least `blockSetBytes(size)` bytes, 4-byte aligned) the bits live there, for
+ * example in a mapped file, and bits already set are taken over; bit `b` is bit `b & 31` of little-endian 32-bit word `b >> 5`.
+ */
+export const createBlockSet = (size: number, memory?: Uint8Array): BlockSet => {
+  const words = Math.ceil(blockCount(size) / 32);
+  const array = memory === undefined ? new Uint32Array(words) : new Uint32Array(memory.buffer, memory.byteOffset, words);
+  return new BitmapBlockSet(blockCount(size), array);
+};

@@ -1,0 +1,64 @@
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import { HoldfastError } from '@holdfast/errors';
+import { compress, uncompress } from 'lz4-napi';
+
+/** How the data of a frame is stored. The numbers are part of the vault format. */
+export const CODEC = { raw: 0, lz4: 1, zstd: 2 } as const;
+export type CodecName = keyof typeof CODEC;
+
+const zstdCompress = promisify(zlib.zstdCompress);
+const zstdDecompress = promisify(zlib.zstdDecompress);
+
+/** Compressing pays only when it saves at least this share; otherwise data is kept raw. */
+const WORTHWHILE = 0.95;
+
+export interface Encoded {
+  readonly codec: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Compresses off the main thread; keeps `data` itself (not a copy) where that gains too little. */
+export const encode = async (data: Uint8Array, codec: CodecName): Promise<Encoded> => {
+  if (codec === 'raw' || data.length === 0) return { codec: CODEC.raw, bytes: data };
+  const bytes =
+    codec === 'lz4'
+      ? await compress(asBuffer(data))
+      : await zstdCompress(data, { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } });
+  return bytes.length < data.length * WORTHWHILE ? { codec: CODEC[codec], bytes } : { codec: CODEC.raw, bytes: data };
+};
+
+/** Undoes `encode`. `length` is what must come out; anything else is `DAMAGED`, and no more than that is ever allocated. */
+export const decode = async ({ codec, bytes }: Encoded, length: number): Promise<Uint8Array> => {
+  const data = await decodeBytes(codec, bytes, length).catch((cause: unknown) => {
+    throw damaged(`codec ${codec} could not be undone`, cause);
+  });
+  if (data.length !== length) throw damaged(`it holds ${data.length} bytes where ${length} were announced`);
+  return data;
+};
+
+const decodeBytes = async (codec: number, bytes: Uint8Array, length: number): Promise<Uint8Array> => {
+  switch (codec) {
+    case CODEC.raw:
+      return bytes;
+    case CODEC.lz4: {
+      // The block format starts with the plain length (u32 LE), which the decoder would allocate unseen.
+      if (bytes.length < 4 || asBuffer(bytes).readUInt32LE(0) !== length) throw damaged('its announced length is wrong');
+      return uncompress(asBuffer(bytes));
+    }
+    case CODEC.zstd:
+      return zstdDecompress(bytes, { maxOutputLength: Math.max(1, length) });
+    default:
+      throw damaged(`codec ${codec} is unknown`);
+  }
+};
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+const damaged = (why: string, cause?: unknown): HoldfastError =>
+  new HoldfastError('DAMAGED', {
+    thing: 'compressed data',
+    why,
+    remedy: 'run `holdfast vault check` and repair the range by resynchronization',
+    cause,
+  });

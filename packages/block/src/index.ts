@@ -1,0 +1,20 @@
+export type { BlockDevice } from './block-device.ts';
+export { type BlockRun, type BlockSet, blockSetBytes, createBlockSet, runExtent } from './block-set.ts';
+export { CODEC, type CodecName, decode, type Encoded, encode } from './codec.ts';
+export { DIGEST_SIZE, digestBlock, digestBlocks } from './digest.ts';
+export { type Extent, extentEnd, mergeExtents, totalLength } from './extent.ts';
+export {
+  createFrame,
+  dataLengthOf,
+  type ExtentKind,
+  FRAME_DATA_LIMIT,
+  FRAME_EXTENT_LENGTH_LIMIT,
+  FRAME_EXTENT_LIMIT,
+  type Frame,
+  type FrameExtent,
+  frameSize,
+  openFrame,
+  parseFrame,
+  serializeFrame,
+} from './frame.ts';
+export { BLOCK_SIZE, blockCount, blockLength } from './geometry.ts';

@@ -1,0 +1,1 @@
+export type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';

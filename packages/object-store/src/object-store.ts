@@ -1,0 +1,40 @@
+/** What a store knows of an object. */
+export interface ObjectInfo {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** When the object was created by the store's own clock, milliseconds since 1970. */
+  readonly created: number;
+}
+
+/** A range of an object; without `length` to its end. A negative `offset` counts from the end. */
+export interface ObjectRange {
+  readonly offset: number;
+  readonly length?: number;
+}
+
+/**
+ * A place that holds immutable objects under names: a folder, a blob container, memory. What every implementation promises, and the
+ * conformance suite (`@holdfast/object-store/conformance`) checks:
+ *
+ * - `create` is atomic and exclusive: of any number of racing creators of a name exactly one succeeds, all others get OBJECT_EXISTS; a
+ *   reader sees the whole object or none; when it has resolved the object is durable. When it fails otherwise the outcome is unknown.
+ * - After `create` resolved, `read` and `stat` find the object. `list` may lag: nothing correct may rest on it.
+ * - There is no overwriting. A name is deleted at most once and is not used again by Holdfast.
+ *
+ * Names are `/`-separated segments of `[A-Za-z0-9._-]`, at most 512 characters. Errors: OBJECT_EXISTS, OBJECT_NOT_FOUND,
+ * STORE_UNAVAILABLE (retryable), NO_PERMISSION, NO_SPACE, SETTING_INVALID (a name or range that cannot be).
+ */
+export interface ObjectStore {
+  /** For people, without secrets: `file:/srv/vault`, `memory:`. */
+  readonly url: string;
+  create(name: string, content: Uint8Array): Promise<void>;
+  /** The bytes of the range; a range that reaches behind the end gives what there is. */
+  read(name: string, range?: ObjectRange): Promise<Uint8Array>;
+  stat(name: string): Promise<ObjectInfo>;
+  /** Objects whose name starts with `prefix`, ascending by name, those after `after` only. */
+  list(prefix: string, options?: { readonly after?: string }): AsyncIterable<ObjectInfo>;
+  /** Resolves too when there is no such object. */
+  delete(name: string): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,11 @@
+import type { Cut } from './gen/holdfast/v1/lineage_pb.ts';
+
+/** A committed cut together with the data of its epochs. */
+export interface CutContent {
+  readonly cut: Cut;
+  /**
+   * The serialized frames (format: docs/format.md, "Frame") of `cut.epochs[index]` in order; within an epoch a later frame wins over an
+   * earlier one. May be called again, for a retry, and gives the same bytes every time.
+   */
+  frames(index: number): AsyncIterable<Uint8Array>;
+}
