@@ -7,6 +7,8 @@ module.exports = (root) => {
   return {
     rootDir: root,
     displayName: path.basename(root) + (live ? ' (live)' : ''),
+    passWithNoTests: true,
+    setupFilesAfterEnv: [path.join(__dirname, 'tools/test/jest/unless.ts')],
     testEnvironment: 'node',
     testEnvironmentOptions: { customExportConditions: ['@holdfast/source', 'node', 'node-addons'] },
     testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(live ? [] : ['\\.live\\.spec\\.ts$'])],
@@ -20,6 +22,6 @@ module.exports = (root) => {
       ],
     },
     transformIgnorePatterns: ['/node_modules/'],
-    reporters: ['default', [path.join(__dirname, 'tools/test/jest-reporter.cjs'), { project: path.basename(root), live }]],
+    reporters: ['default', [path.join(__dirname, 'tools/test/jest/reporter.cjs'), { project: path.basename(root), live }]],
   };
 };

@@ -1,0 +1,26 @@
+/**
+ * What `npm run NAME` does. `script` is run by node, relative to the root of the tree; it gets `args` first, then the user's own.
+ */
+const path = require('node:path');
+
+/** The file behind a program of node_modules. */
+const programOf = (name) => {
+  const { bin } = require(`${name}/package.json`);
+  return path.join('node_modules', name, typeof bin === 'string' ? bin : bin[path.basename(name)]);
+};
+
+const COMMANDS = {
+  start: { says: 'protect a machine made of two loop devices, recover it, prove every byte', script: () => 'tools/lab/start.ts' },
+  test: { says: 'install what the tests need, then run every check and every test', script: () => 'tools/test/main.ts' },
+  bench: { says: 'measure one thing against another on this machine', script: () => 'tools/bench/main.ts' },
+  chaos: { says: 'break things on a schedule made from a seed, verify every point', script: () => 'tools/chaos/main.ts' },
+  guest: { says: 'run a small Debian guest in QEMU', script: () => 'tools/guest/main.ts' },
+  build: { says: 'build all packages', script: () => programOf('nx'), args: ['run-many', '--targets=build'] },
+  generate: {
+    says: 'generate packages/protocol from proto/',
+    script: () => programOf('@bufbuild/buf'),
+    args: ['generate', 'proto', '--template', 'proto/buf.gen.yaml'],
+  },
+};
+
+module.exports = { COMMANDS };

@@ -1,0 +1,43 @@
+/** What `tools/` and the live tests need on the machine beyond npm, and what each thing is for. */
+
+/** A set of tools wanted together; ask for the ones a command uses, not for all. */
+export type ToolGroup = 'filesystems' | 'nbd' | 'load' | 'guest' | 'reader';
+
+export interface MachineTool {
+  /** The Debian package. */
+  readonly apt: string;
+  /** What is there when the package is: a command on the PATH, or a file when it starts with `/`. */
+  readonly proof: string;
+  readonly purpose: string;
+  readonly groups: readonly ToolGroup[];
+}
+
+export const MACHINE_TOOLS: readonly MachineTool[] = [
+  { apt: 'mount', proof: 'losetup', purpose: 'loop devices, mounts', groups: ['filesystems', 'guest'] },
+  { apt: 'e2fsprogs', proof: 'mkfs.ext4', purpose: 'ext4: make, check', groups: ['filesystems', 'guest'] },
+  { apt: 'xfsprogs', proof: 'mkfs.xfs', purpose: 'XFS: make, check', groups: ['filesystems'] },
+  { apt: 'btrfs-progs', proof: 'mkfs.btrfs', purpose: 'btrfs: make, check', groups: ['filesystems'] },
+  { apt: 'fuse3', proof: 'fusermount3', purpose: 'unmounting what nbdfuse mounts', groups: ['nbd'] },
+  { apt: 'libnbd-bin', proof: 'nbdfuse', purpose: 'nbdcopy, nbdinfo, nbdfuse: a client that is not ours', groups: ['nbd'] },
+  { apt: 'nbdkit', proof: 'nbdkit', purpose: 'an NBD server that is not ours, with filters', groups: ['nbd'] },
+  { apt: 'qemu-utils', proof: 'qemu-img', purpose: 'qemu-img, qemu-io, qemu-nbd: compare, convert, serve', groups: ['nbd', 'guest'] },
+  { apt: 'fio', proof: 'fio', purpose: 'write load', groups: ['load'] },
+  { apt: 'lz4', proof: 'lz4', purpose: 'the pipe the vault is measured against', groups: ['load'] },
+  { apt: 'openssl', proof: 'openssl', purpose: 'the pipe the vault is measured against', groups: ['load'] },
+  { apt: 'qemu-system-x86', proof: 'qemu-system-x86_64', purpose: 'the machine a guest runs on', groups: ['guest'] },
+  { apt: 'mmdebstrap', proof: 'mmdebstrap', purpose: "a guest's Debian", groups: ['guest'] },
+  { apt: 'cpio', proof: 'cpio', purpose: "a guest's initramfs", groups: ['guest'] },
+  { apt: 'kmod', proof: 'depmod', purpose: "a guest's kernel modules", groups: ['guest'] },
+  { apt: 'busybox-static', proof: 'busybox', purpose: "a guest's first program", groups: ['guest'] },
+  { apt: 'zstd', proof: 'zstd', purpose: 'packing guest images', groups: ['guest'] },
+  { apt: 'python3', proof: '/usr/bin/python3', purpose: 'the second reader of the vault format', groups: ['reader'] },
+  {
+    apt: 'python3-cryptography',
+    proof: '/usr/lib/python3/dist-packages/cryptography',
+    purpose: 'keys and AES-GCM for the second reader',
+    groups: ['reader'],
+  },
+  { apt: 'python3-lz4', proof: '/usr/lib/python3/dist-packages/lz4', purpose: 'lz4 for the second reader', groups: ['reader'] },
+];
+
+export const TOOL_GROUPS: readonly ToolGroup[] = ['filesystems', 'nbd', 'load', 'guest', 'reader'];
