@@ -60,8 +60,18 @@ const digestBytesOf = (extents: Iterable<FrameExtent>): number => {
   return blocks * DIGEST_SIZE;
 };
 
-/** Digests and compresses `data`, the bytes of all data extents in order. */
-export const createFrame = async (extents: readonly FrameExtent[], data: Uint8Array, codec: CodecName = 'lz4'): Promise<Frame> => {
+/** Compresses `data`, the bytes of all data extents in order. `digests` spares the work where the caller knows them already. */
+export const createFrame = async (
+  extents: readonly FrameExtent[],
+  data: Uint8Array,
+  codec: CodecName = 'lz4',
+  digests: Uint8Array = digestExtents(extents, data),
+): Promise<Frame> => {
+  const encoded = await encode(data, codec);
+  return { extents, dataLength: data.length, digests, codec: encoded.codec, payload: encoded.bytes };
+};
+
+const digestExtents = (extents: readonly FrameExtent[], data: Uint8Array): Uint8Array => {
   const digests = new Uint8Array(digestBytesOf(extents));
   let from = 0;
   let at = 0;
@@ -72,8 +82,7 @@ export const createFrame = async (extents: readonly FrameExtent[], data: Uint8Ar
     from += extent.length;
     at += part.length;
   }
-  const encoded = await encode(data, codec);
-  return { extents, dataLength: data.length, digests, codec: encoded.codec, payload: encoded.bytes };
+  return digests;
 };
 
 /** Bytes `serializeFrame` makes of it. */

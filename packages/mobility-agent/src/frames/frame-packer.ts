@@ -1,0 +1,197 @@
+import {
+  BLOCK_SIZE,
+  type CodecName,
+  createFrame,
+  digestBlocks,
+  FRAME_DATA_LIMIT,
+  FRAME_EXTENT_LENGTH_LIMIT,
+  serializeFrame,
+} from '@holdfast/block';
+import { HoldfastError } from '@holdfast/errors';
+import { createFrameRoom, digestLength, type FrameRoom, OpenFrame } from './open-frame.ts';
+import { zeroRuns } from './zero-runs.ts';
+
+/** What went into the frames of one epoch; all but `frames` in bytes. */
+export interface FrameCounters {
+  readonly frames: number;
+  readonly dataBytes: number;
+  readonly zeroBytes: number;
+  readonly unreadableBytes: number;
+  /** Bytes of all serialized frames. */
+  readonly storedBytes: number;
+}
+
+/**
+ * Turns what was read from a disk into serialized frames: zero blocks become zero extents, small extents share a frame, frames are
+ * compressed off the main thread a few at a time and handed out strictly in order. What is added later wins over what was added earlier.
+ *
+ * Offsets are bytes and block-aligned; lengths too, except for a short last block of a disk. Calls may overlap and count in the order they
+ * were made. After the first failure (of `emit`, say) every call fails with it and nothing more is emitted.
+ */
+export interface FramePacker {
+  /**
+   * Resolves when the bytes are no longer needed, so that the buffer may be used again; that is also the back-pressure.
+   * `digests`: one for each block of `data`, for a caller that has them already.
+   */
+  add(offset: number, data: Uint8Array, digests?: Uint8Array): Promise<void>;
+  /** A range that reads as zeroes. */
+  addZero(offset: number, length: number): Promise<void>;
+  /** A range the source could not read. */
+  addUnreadable(offset: number, length: number): Promise<void>;
+  /** Emits what is still held back and tells the sums. Nothing may be added afterwards. */
+  finish(): Promise<FrameCounters>;
+}
+
+export interface FramePackerOptions {
+  readonly codec: CodecName;
+  /** Gets every serialized frame, in order, once. The buffer is the receiver's. */
+  emit(frame: Uint8Array): void;
+  /** Frames under way at the same time, 4 unless told. */
+  readonly inFlight?: number;
+}
+
+class Packer implements FramePacker {
+  readonly #options: FramePackerOptions;
+  readonly #limit: number;
+  readonly #rooms: FrameRoom[] = [];
+  #open: OpenFrame | undefined;
+  /** Calls wait for one another; each turn starts when this resolves. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Frames not yet emitted, oldest first. None of these promises ever rejects: see `#failure`. */
+  readonly #inFlight: Promise<void>[] = [];
+  #failure: { readonly reason: unknown } | undefined;
+  #finished = false;
+  readonly #counters = { frames: 0, dataBytes: 0, zeroBytes: 0, unreadableBytes: 0, storedBytes: 0 };
+
+  constructor(options: FramePackerOptions) {
+    this.#options = options;
+    this.#limit = options.inFlight ?? 4;
+  }
+
+  async add(offset: number, data: Uint8Array, digests?: Uint8Array): Promise<void> {
+    checkExtent(offset, data.length);
+    const borrowed: Promise<void>[] = [];
+    try {
+      await this.#inTurn(async () => {
+        for (const run of zeroRuns(data)) {
+          if (run.zero) await this.#addRun('zero', offset + run.at, run.length);
+          else {
+            const bytes = data.subarray(run.at, run.at + run.length);
+            const known = digests?.subarray(digestLength(run.at), digestLength(run.at + run.length));
+            await this.#addData(offset + run.at, bytes, known ?? digestBlocks(bytes), borrowed);
+          }
+        }
+      });
+    } finally {
+      await Promise.all(borrowed);
+    }
+    this.#throwFailure();
+  }
+
+  async addZero(offset: number, length: number): Promise<void> {
+    checkExtent(offset, length);
+    await this.#inTurn(() => this.#addRun('zero', offset, length));
+  }
+
+  async addUnreadable(offset: number, length: number): Promise<void> {
+    checkExtent(offset, length);
+    await this.#inTurn(() => this.#addRun('unreadable', offset, length));
+  }
+
+  finish(): Promise<FrameCounters> {
+    return this.#inTurn(async () => {
+      this.#finished = true;
+      await this.#close();
+      await Promise.all(this.#inFlight);
+      this.#throwFailure();
+      return { ...this.#counters };
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => {
+      this.#throwFailure();
+      if (this.#finished) throw misuse('it is finished');
+      return work();
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #addRun(kind: 'zero' | 'unreadable', offset: number, length: number): Promise<void> {
+    for (let done = 0; done < length; ) {
+      const part = Math.min(length - done, FRAME_EXTENT_LENGTH_LIMIT);
+      const frame = await this.#frameFor(offset + done, part);
+      frame.append(kind, offset + done, part);
+      done += part;
+    }
+    this.#counters[kind === 'zero' ? 'zeroBytes' : 'unreadableBytes'] += length;
+  }
+
+  /** Full frames are made straight from the caller's bytes, `borrowed` telling until when; only the rest is copied. */
+  async #addData(offset: number, data: Uint8Array, digests: Uint8Array, borrowed: Promise<void>[]): Promise<void> {
+    for (let done = 0; done < data.length; ) {
+      const frame = await this.#frameFor(offset + done, Math.min(data.length - done, FRAME_DATA_LIMIT));
+      const length = Math.min(data.length - done, frame.spare);
+      const part = data.subarray(done, done + length);
+      const known = digests.subarray(digestLength(done), digestLength(done + length));
+      if (length === FRAME_DATA_LIMIT) {
+        frame.append('data', offset + done, length);
+        await this.#close(part, known);
+        borrowed.push(...this.#inFlight.slice(-1));
+      } else {
+        frame.appendCopy(offset + done, part, known);
+        if (frame.spare === 0) await this.#close();
+      }
+      done += length;
+    }
+    this.#counters.dataBytes += data.length;
+  }
+
+  async #frameFor(offset: number, length: number): Promise<OpenFrame> {
+    if (this.#open?.accepts(offset, length) === false) await this.#close();
+    this.#open ??= new OpenFrame(this.#rooms.pop() ?? createFrameRoom());
+    return this.#open;
+  }
+
+  /** Sends the open frame on its way as soon as there is a free place. Its data: its own copies, unless others are given. */
+  async #close(data = this.#open?.data, digests = this.#open?.digests): Promise<void> {
+    const frame = this.#open;
+    if (frame === undefined || data === undefined || digests === undefined) return;
+    this.#open = undefined;
+    while (this.#inFlight.length >= this.#limit) await this.#inFlight[0];
+    const before = this.#inFlight.at(-1);
+    const made = createFrame(frame.extents, data, this.#options.codec, digests).then(serializeFrame);
+    this.#inFlight.push(this.#emitAfter(before, made, frame.room));
+  }
+
+  async #emitAfter(before: Promise<void> | undefined, made: Promise<Uint8Array>, room: FrameRoom): Promise<void> {
+    const [, result] = await Promise.allSettled([before, made]);
+    try {
+      if (result.status === 'rejected') throw result.reason;
+      if (this.#failure === undefined) {
+        this.#options.emit(result.value);
+        this.#counters.frames += 1;
+        this.#counters.storedBytes += result.value.length;
+      }
+    } catch (reason) {
+      this.#failure ??= { reason };
+    }
+    this.#rooms.push(room);
+    this.#inFlight.shift();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.reason;
+  }
+}
+
+const checkExtent = (offset: number, length: number): void => {
+  if (!Number.isSafeInteger(offset) || offset < 0 || offset % BLOCK_SIZE !== 0) throw misuse(`offset ${offset} is not that of a block`);
+  if (!Number.isSafeInteger(length) || length < 0) throw misuse(`length ${length} is impossible`);
+};
+
+const misuse = (why: string): HoldfastError =>
+  new HoldfastError('INTERNAL', { thing: 'frame packer', why, remedy: 'report this as a bug' });
+
+export const createFramePacker = (options: FramePackerOptions): FramePacker => new Packer(options);

@@ -1,0 +1,72 @@
+import { BLOCK_SIZE, DIGEST_SIZE, type ExtentKind, FRAME_DATA_LIMIT, FRAME_EXTENT_LENGTH_LIMIT, FRAME_EXTENT_LIMIT } from '@holdfast/block';
+
+/** Buffers for the copied data of one frame and its digests; recycled from frame to frame. */
+export interface FrameRoom {
+  readonly data: Uint8Array;
+  readonly digests: Uint8Array;
+}
+
+/** Bytes of the digests of so many bytes of data that start at a block. */
+export const digestLength = (bytes: number): number => Math.ceil(bytes / BLOCK_SIZE) * DIGEST_SIZE;
+
+export const createFrameRoom = (): FrameRoom => ({
+  data: new Uint8Array(FRAME_DATA_LIMIT),
+  digests: new Uint8Array(digestLength(FRAME_DATA_LIMIT)),
+});
+
+interface OpenExtent {
+  readonly kind: ExtentKind;
+  readonly offset: number;
+  length: number;
+}
+
+/** The frame being filled: its extents so far, and copies of the small runs of data in it. */
+export class OpenFrame {
+  readonly room: FrameRoom;
+  readonly extents: OpenExtent[] = [];
+  dataLength = 0;
+  #digestLength = 0;
+  #ascending = true;
+
+  constructor(room: FrameRoom) {
+    this.room = room;
+  }
+
+  get data(): Uint8Array {
+    return this.room.data.subarray(0, this.dataLength);
+  }
+
+  get digests(): Uint8Array {
+    return this.room.digests.subarray(0, this.#digestLength);
+  }
+
+  /** Bytes of data that still fit, in whole blocks unless the frame is empty. */
+  get spare(): number {
+    const bytes = FRAME_DATA_LIMIT - this.dataLength;
+    return bytes - (bytes % BLOCK_SIZE);
+  }
+
+  /** Whether an extent may still join. Extents of one frame must not overlap: within a frame there is no "later wins". */
+  accepts(offset: number, length: number): boolean {
+    if (this.extents.length >= FRAME_EXTENT_LIMIT) return false;
+    const last = this.extents.at(-1);
+    if (last === undefined || (this.#ascending && offset >= last.offset + last.length)) return true;
+    return this.extents.every((other) => offset >= other.offset + other.length || other.offset >= offset + length);
+  }
+
+  append(kind: ExtentKind, offset: number, length: number): void {
+    const last = this.extents.at(-1);
+    if (last !== undefined && offset < last.offset + last.length) this.#ascending = false;
+    const joins = last?.kind === kind && offset === last.offset + last.length && last.length + length <= FRAME_EXTENT_LENGTH_LIMIT;
+    if (joins) last.length += length;
+    else this.extents.push({ kind, offset, length });
+  }
+
+  appendCopy(offset: number, data: Uint8Array, digests: Uint8Array): void {
+    this.append('data', offset, data.length);
+    this.room.data.set(data, this.dataLength);
+    this.room.digests.set(digests, this.#digestLength);
+    this.dataLength += data.length;
+    this.#digestLength += digests.length;
+  }
+}
