@@ -98,7 +98,7 @@ describe('the frame packer', () => {
     expect(storedBytes).toBeLessThan(20_000);
   });
 
-  it('emits in order however long each frame takes, a call's full frames before it resolves', async () => {
+  it('emits in order however long each frame takes, and full frames before their call resolves', async () => {
     const { frames, packer } = collect({ inFlight: 3 });
     const blocks = FRAME_DATA_LIMIT / BLOCK_SIZE;
     const calls: Promise<void>[] = [];
