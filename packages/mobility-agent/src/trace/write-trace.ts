@@ -1,0 +1,42 @@
+import type { BlockSet } from '@holdfast/block';
+
+/**
+ * What the kernel says about writes ("not a read": data, discards, write-zeroes) to the traced disks. Events of one CPU arrive in order of
+ * time, events of different CPUs do not. `disk` is the index given by `WriteTrace.add`. `offset` and `length` are bytes from the start of
+ * the whole disk. Times are nanoseconds on the clock of `WriteTrace.now`.
+ */
+export interface WriteSink {
+  /** Handed to the device; may be reported again after a requeue. */
+  issued(disk: number, offset: number, length: number, time: number): void;
+  /** Put back by the driver: still in flight until it completes. */
+  requeued(disk: number, offset: number, length: number, time: number): void;
+  /** Finished, with or without an error: from now on the disk may hold its data. */
+  completed(disk: number, offset: number, length: number, time: number): void;
+}
+
+/**
+ * The writes of the machine's disks as seen by the kernel's block tracepoints, from one tracefs instance of our own. Everything drained is
+ * booked in shared memory before `drain` returns, so that a SIGKILL at any instruction loses nothing.
+ */
+export interface WriteTrace {
+  /** Nanoseconds of CLOCK_MONOTONIC, as a number that keeps order; the clock of all event times. */
+  now(): number;
+  /**
+   * Reads every possible CPU's ring to its present end, sets the blocks of completed writes in `dirty`, then tells `sink`.
+   * Throws CONTINUITY_LOST when the kernel reports lost events.
+   */
+  drain(sink: WriteSink): void;
+  /** Makes late events visible: a drain after `settle` misses no event whose time is at or before the call of `settle`. About 10 ms. */
+  settle(): void;
+  /** Blocks of the disk that completed writes touched and that no committed cut holds yet; lives in shared memory, survives SIGKILL. */
+  dirty(disk: number): BlockSet;
+  /** True when no write of the disk is in flight at this instant (`/sys/block/X/inflight`). */
+  idle(disk: number): boolean;
+  /**
+   * The independent witness: compares what the kernel counted in `/sys/block/X/stat` with the sectors traced; drains by itself. Throws
+   * CONTINUITY_LOST naming the disk when writes are missing from the trace, when its I/O accounting is off, or when the device behind the
+   * name is another one.
+   */
+  verify(sink: WriteSink): void;
+  close(): void;
+}
