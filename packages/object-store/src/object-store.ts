@@ -22,7 +22,8 @@ export interface ObjectRange {
  * - After `create` resolved, `read` and `stat` find the object. `list` may lag: nothing correct may rest on it.
  * - There is no overwriting. A name is deleted at most once and is not used again by Holdfast.
  *
- * Names are `/`-separated segments of `[A-Za-z0-9._-]`, at most 512 characters. Errors: OBJECT_EXISTS, OBJECT_NOT_FOUND,
+ * Names are `/`-separated segments of `[A-Za-z0-9._-]` that don't begin with a dot, at most 512 characters; no object's name followed by
+ * `/` begins another's. Errors: OBJECT_EXISTS, OBJECT_NOT_FOUND,
  * STORE_UNAVAILABLE (retryable), NO_PERMISSION, NO_SPACE, SETTING_INVALID (a name or range that cannot be).
  */
 export interface ObjectStore {

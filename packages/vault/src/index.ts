@@ -1,1 +1,12 @@
-export {};
+export { type CheckOptions, type CheckReport, checkMachine, type Finding } from './check-machine.ts';
+export { type Clock, systemClock } from './clock.ts';
+export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
+export type { EpochEntry, GenerationHistory, MachineHistory, RecoveryPoint } from './history.ts';
+export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
+export type { ScryptCost, VaultKey } from './key-slot.ts';
+export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
+export { type MachineSummary, registerMachine } from './machine.ts';
+export { type ReadMachineOptions, readMachine } from './read-machine.ts';
+export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
+export { type CreateVaultOptions, createVault, openVault, type Vault } from './vault.ts';
+export { openView, type ViewOptions } from './view.ts';

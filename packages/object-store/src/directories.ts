@@ -1,0 +1,37 @@
+import { lstat, mkdir, open, readdir, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+/** Makes the entries of a directory durable. */
+export const syncDirectory = async (path: string): Promise<void> => {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+};
+
+/** Makes a directory with all above it that are missing, each durable. */
+export const createDirectories = async (path: string): Promise<void> => {
+  try {
+    await mkdir(path);
+  } catch (reason) {
+    const code = (reason as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') {
+      await createDirectories(dirname(path));
+      return createDirectories(path);
+    }
+    if (code !== 'EEXIST') throw reason;
+  }
+  // Also when it was there: whoever made it may have died before it was durable.
+  await syncDirectory(dirname(path));
+};
+
+/** Removes files of a directory that were last written more than `age` milliseconds ago. */
+export const removeOldFiles = async (directory: string, age: number): Promise<void> => {
+  for (const name of await readdir(directory)) {
+    const path = join(directory, name);
+    const status = await lstat(path).catch(() => undefined);
+    if (status?.isFile() && Date.now() - status.mtimeMs > age) await unlink(path).catch(() => {});
+  }
+};

@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, link, lstat, open, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { createDirectories, removeOldFiles, syncDirectory } from './directories.ts';
+import { listFolder } from './list-folder.ts';
+import { checkName, checkPrefix } from './name.ts';
+import type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
+import { objectExists, objectNotFound } from './outcome.ts';
+import { checkRange, resolveRange } from './range.ts';
+
+/** Holds objects while they are written; no object's name begins with a dot, so it is never listed. */
+const INCOMING = '.incoming';
+/** Nobody takes that long to write one object. */
+const LEFTOVER_AGE = 24 * 3600 * 1000;
+
+/*
+ * An object is a file. It is written beside, made durable, then given its name by link(): that fails when the name is taken, whereas rename()
+ * would silently replace the other's object and with it everything that fencing rests on.
+ */
+class FolderStore implements ObjectStore {
+  readonly url: string;
+  readonly #root: string;
+  readonly #known = new Set<string>();
+  #cleaned: Promise<void> | undefined;
+
+  constructor(root: string) {
+    this.#root = root;
+    this.url = `file:${root}`;
+  }
+
+  async create(name: string, content: Uint8Array): Promise<void> {
+    checkName(name);
+    const path = join(this.#root, name);
+    const incoming = join(this.#root, INCOMING, randomBytes(16).toString('hex'));
+    try {
+      await this.#ready(dirname(path));
+      await this.#write(incoming, content);
+      try {
+        await link(incoming, path);
+      } finally {
+        await unlink(incoming);
+      }
+      await syncDirectory(dirname(path));
+    } catch (reason) {
+      throw await this.#explain(reason, name);
+    }
+  }
+
+  async read(name: string, range?: ObjectRange): Promise<Uint8Array> {
+    checkName(name);
+    checkRange(range);
+    let file: FileHandle | undefined;
+    try {
+      file = await open(join(this.#root, name), 'r');
+      const status = await file.stat();
+      if (!status.isFile()) throw objectNotFound(name);
+      const { start, end } = resolveRange(status.size, range);
+      return await readFully(file, start, Math.max(0, end - start));
+    } catch (reason) {
+      throw missing(reason) ? objectNotFound(name, reason) : this.#failed(reason, name);
+    } finally {
+      await file?.close();
+    }
+  }
+
+  async stat(name: string): Promise<ObjectInfo> {
+    checkName(name);
+    try {
+      const status = await lstat(join(this.#root, name));
+      if (!status.isFile()) throw objectNotFound(name);
+      return { name, size: status.size, created: Math.floor(status.mtimeMs) };
+    } catch (reason) {
+      throw missing(reason) ? objectNotFound(name, reason) : this.#failed(reason, name);
+    }
+  }
+
+  async *list(prefix: string, { after = '' }: { readonly after?: string } = {}): AsyncGenerator<ObjectInfo> {
+    checkPrefix(prefix);
+    try {
+      yield* listFolder(this.#root, prefix, after);
+    } catch (reason) {
+      throw this.#failed(reason, prefix);
+    }
+  }
+
+  async delete(name: string): Promise<void> {
+    checkName(name);
+    const path = join(this.#root, name);
+    try {
+      await unlink(path);
+      await syncDirectory(dirname(path));
+    } catch (reason) {
+      if (!missing(reason)) throw this.#failed(reason, name);
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  async #ready(directory: string): Promise<void> {
+    if (!this.#known.has(directory)) {
+      await createDirectories(directory);
+      await createDirectories(join(this.#root, INCOMING));
+      this.#known.add(directory);
+    }
+    this.#cleaned ??= removeOldFiles(join(this.#root, INCOMING), LEFTOVER_AGE);
+    await this.#cleaned;
+  }
+
+  async #write(path: string, content: Uint8Array): Promise<void> {
+    const file = await open(path, 'wx');
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } catch (reason) {
+      await unlink(path).catch(() => {});
+      throw reason;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #explain(reason: unknown, name: string): Promise<HoldfastError> {
+    const code = (reason as NodeJS.ErrnoException).code;
+    const syscall = (reason as NodeJS.ErrnoException).syscall;
+    if (code === 'EEXIST' && syscall === 'link') {
+      // Whoever asks again after a lost answer takes this one for "it is durable": make that true, the other may have died before it was.
+      await syncDirectory(dirname(join(this.#root, name)));
+      return objectExists(name, reason);
+    }
+    if (syscall === 'link' && (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS'))
+      return new HoldfastError('UNSUPPORTED_OPERATION', {
+        thing: this.url,
+        why: 'its file system has no hard links, without which two writers could overwrite each other',
+        remedy: 'put the vault on a file system that has them, such as ext4 or XFS',
+        cause: reason,
+      });
+    return this.#failed(reason, name);
+  }
+
+  #failed(reason: unknown, name: string): HoldfastError {
+    return fromSystem(reason, `${this.url}/${name}`, 'STORE_UNAVAILABLE');
+  }
+}
+
+const missing = (reason: unknown): boolean => {
+  const code = (reason as NodeJS.ErrnoException).code;
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR';
+};
+
+const readFully = async (file: FileHandle, start: number, length: number): Promise<Uint8Array> => {
+  const bytes = Buffer.allocUnsafe(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(bytes, done, length - done, start + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return bytes.subarray(0, done);
+};
+
+/** Objects as files below the folder `root` (absolute path), which is made with the first object. Needs a file system with hard links. */
+export const createFolderStore = (root: string): ObjectStore => new FolderStore(root);

@@ -1,0 +1,30 @@
+/**
+ * A position in a machine's log, to be kept outside the vault: every later reading must find it again, or the vault was rolled back.
+ * `tag` is the slot's tag as 64 hexadecimal digits (docs/format.md, "Slot tag").
+ */
+export interface Anchor {
+  readonly sequence: number;
+  readonly tag: string;
+  /** The term that wrote the slot. */
+  readonly term: number;
+}
+
+/** The head of a log without any slot. */
+export const EMPTY_LOG: Anchor = { sequence: -1, tag: '0'.repeat(64), term: 0 };
+
+/** The newest durable epoch of a disk. The next one wanted is `number + 1` of the same generation, or 0 of a new one. */
+export interface DiskHead {
+  readonly generationId: string;
+  readonly number: number;
+  /** True while the generation has pieces only and no state yet. */
+  readonly open: boolean;
+  /** Bytes of the disk at that epoch. */
+  readonly diskSize: number;
+}
+
+/** What the log says while a machine is failed over: nobody may append until a release record. */
+export interface FailedOver {
+  readonly operationId: string;
+  /** The recovery point the machine was failed over to. */
+  readonly pointId: string;
+}
