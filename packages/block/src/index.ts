@@ -18,3 +18,4 @@ export {
   serializeFrame,
 } from './frame.ts';
 export { BLOCK_SIZE, blockCount, blockLength } from './geometry.ts';
+export { createSparseBlockSet } from './sparse-block-set.ts';

@@ -1,0 +1,83 @@
+import { BLOCK_SIZE } from '@holdfast/block';
+import fc from 'fast-check';
+import { createConvergence, type RoundDisk } from './convergence.ts';
+import { createStaging } from './staging.ts';
+import { createSimulatedMachine, sectorIds, type SimulationOptions } from './testing/simulated-machine.ts';
+
+interface Outcome {
+  readonly points: number;
+  readonly wrong: number;
+}
+
+/** Copies the machine while it works, then cuts points; compares every published image with the state at its instant. */
+const run = async (options: SimulationOptions, wantedPoints: number, checkConflicts: boolean): Promise<Outcome> => {
+  const machine = createSimulatedMachine(options);
+  const convergence = createConvergence({ trace: machine.trace, checkConflicts, yield: async () => undefined });
+  const images = machine.sources.map((source) => new Uint8Array(source.size));
+  machine.sources.forEach((source, index) => convergence.add(index, source));
+
+  const disks = (): (RoundDisk & { image: Uint8Array })[] =>
+    machine.sources.map((source, index) => ({ index, staging: createStaging(source.size), spill: async () => undefined, image: images[index]! }));
+  const apply = async (members: ReturnType<typeof disks>): Promise<void> => {
+    for (const { staging, image } of members) {
+      const put = async (offset: number, data: Uint8Array): Promise<void> => image.set(data, offset);
+      await staging.flush({ add: put, addZero: async () => undefined, addUnreadable: async () => undefined, finish: () => Promise.reject() });
+    }
+  };
+
+  for (const [index, source] of machine.sources.entries()) {
+    for (let offset = 0; offset < source.size; offset += 8 * BLOCK_SIZE) {
+      const piece = disks().filter((disk) => disk.index === index);
+      await convergence.readRange(piece[0]!, { offset, length: Math.min(8 * BLOCK_SIZE, source.size - offset) });
+      await apply(piece);
+      convergence.committed(piece, false);
+    }
+  }
+
+  let points = 0;
+  let wrong = 0;
+  let members = disks();
+  for (let rounds = 0; points < wantedPoints && rounds < wantedPoints * 20; rounds += 1) {
+    if (!(await convergence.round(members)).exact) continue;
+    await apply(members);
+    convergence.committed(members, true);
+    points += 1;
+    const exact = members.every(({ index, image }) => Buffer.compare(Buffer.from(new Uint32Array(sectorIds(image)).buffer), Buffer.from(machine.stateAt(index, convergence.instant).buffer)) === 0);
+    if (!exact) wrong += 1;
+    members = disks();
+  }
+  return { points, wrong };
+};
+
+const options = fc.record({
+  seed: fc.nat(),
+  disks: fc.integer({ min: 1, max: 3 }),
+  blocks: fc.integer({ min: 8, max: 48 }),
+  writers: fc.integer({ min: 1, max: 4 }),
+  think: fc.constantFrom(20_000, 100_000, 400_000),
+  latency: fc.constantFrom(3_000, 20_000, 100_000),
+  lateShare: fc.constantFrom(0, 0.01, 0.1),
+});
+
+describe('convergence', () => {
+  test('every published cut is exactly the disks at its instant', async () => {
+    let points = 0;
+    await fc.assert(
+      fc.asyncProperty(options, async (simulation) => {
+        const outcome = await run(simulation, 12, true);
+        points += outcome.points;
+        expect(outcome.wrong).toBe(0);
+      }),
+      { numRuns: 150 },
+    );
+    expect(points).toBeGreaterThan(300);
+  });
+
+  test('without the conflict check the same oracle finds wrong cuts', async () => {
+    let wrong = 0;
+    for (let seed = 1; seed <= 20; seed += 1) {
+      wrong += (await run({ seed, disks: 2, blocks: 24, writers: 3, think: 20_000, latency: 20_000 }, 12, false)).wrong;
+    }
+    expect(wrong).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,382 @@
+import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd, runExtent } from '@holdfast/block';
+import { HoldfastError } from '@holdfast/errors';
+import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
+import type { DiskSource } from './disk-source.ts';
+import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
+import type { Staging } from './staging.ts';
+
+/*
+ * Optimistic convergence: exact cuts of live disks from "which blocks were written when" alone.
+ *
+ * A round names an instant t, collects the blocks of all writes completed by then, and reads them. The staged data over the last published
+ * cut is exactly the disk at t when every write to a staged block that was issued before that block's read ended had completed by t: then
+ * no read can have seen a part of a later write. Otherwise another round is due, which reads only what completed since. Only blocks with a
+ * write in flight when they were read can ever be in doubt; all others are settled and need no memory.
+ */
+
+/** Instants between "writes of this disk may be in flight that the trace never saw issued" and the device's own time-out, twice. */
+const UNSEEN_WRITE_LIFETIME = 60e9;
+/** A write in flight for so long (ns) is checked against the kernel's own count: its completion may have been missed. */
+const STALE_WRITE_AGE = 2e9;
+/** Reading goes on for this long (ns) at most without emptying the ring. */
+const DRAIN_INTERVAL = 10e6;
+/** Bytes of staged data kept in memory for one disk. */
+const STAGING_LIMIT = 64 * 1024 * 1024;
+
+/** What a round came to: the cut is exact at its instant, or why it is not. */
+export type RoundResult = { readonly exact: true } | { readonly exact: false; readonly reason: string };
+
+export interface RoundDisk {
+  readonly index: number;
+  readonly staging: Staging;
+  /** Called when the staging holds more than `STAGING_LIMIT`: hands what it holds on. */
+  spill(): Promise<void>;
+}
+
+export interface Convergence {
+  /** Gets every event; events may come at any time, also between rounds. */
+  readonly sink: WriteSink;
+  /** From now on the disk takes part. Everything in the trace's dirty set is still to be read. */
+  add(index: number, source: DiskSource): void;
+  remove(index: number): void;
+  /** The instant of the cut being made, on the trace's clock. */
+  readonly instant: number;
+  /** Blocks of the disk known to be changed and not yet read. */
+  pending(index: number): number;
+  /** Reads what completed writes changed, into the stagings, for a cut of all these disks at one new instant. */
+  round(disks: readonly RoundDisk[]): Promise<RoundResult>;
+  /** Reads a range of one disk as it is, for a piece of a copy that is not yet a state of the disk. */
+  readRange(disk: RoundDisk, range: Extent): Promise<void>;
+  /** What the stagings hold is committed: forget it. With `exact` it was a cut, and the disks' next ones build on it. */
+  committed(disks: readonly RoundDisk[], exact: boolean): void;
+  /** What the stagings hold is dropped: it will be read again. */
+  abandoned(disks: readonly RoundDisk[]): void;
+}
+
+export interface ConvergenceOptions {
+  readonly trace: WriteTrace;
+  /** False publishes rounds in spite of conflicts. Only for showing that the oracles notice. */
+  readonly checkConflicts?: boolean;
+  /** Lets other work of the program go on during long reads. */
+  yield?(): Promise<void>;
+}
+
+interface DiskState {
+  readonly source: DiskSource;
+  /** Blocks of writes completed by the instant of the round, not yet read by one. */
+  fresh: BlockSet;
+  /** Blocks of writes completed after it. */
+  after: BlockSet;
+  /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
+  unsettled: Map<number, number>;
+  excluded: readonly Extent[];
+  readonly since: number;
+  /** True once no write can be in flight that was issued before the trace began. */
+  allSeen: boolean;
+  /** Everything up to this time was seen when the last cut was published. */
+  sealed: number;
+}
+
+class ConvergenceImpl implements Convergence, WriteSink {
+  readonly sink: WriteSink = this;
+  readonly #trace: WriteTrace;
+  readonly #check: boolean;
+  readonly #yield: () => Promise<void>;
+  readonly #disks = new Map<number, DiskState>();
+  readonly #flights: FlightTable = createFlightTable();
+  /** Writes completed after the instant of the round under way. */
+  #spanning: WriteInFlight[] = [];
+  #inRound = false;
+  #instant = Number.NEGATIVE_INFINITY;
+  /** Reads that ended before this were judged; a write told later but issued before puts its blocks in doubt again. */
+  #judged = Number.NEGATIVE_INFINITY;
+  #lastDrain = 0;
+
+  constructor(options: ConvergenceOptions) {
+    this.#trace = options.trace;
+    this.#check = options.checkConflicts ?? true;
+    this.#yield = options.yield ?? (() => new Promise((resolve) => setImmediate(resolve)));
+  }
+
+  get instant(): number {
+    return this.#instant;
+  }
+
+  add(index: number, source: DiskSource): void {
+    const state: DiskState = {
+      source,
+      fresh: createSparseBlockSet(source.size),
+      after: createSparseBlockSet(source.size),
+      unsettled: new Map(),
+      excluded: [],
+      since: this.#trace.now(),
+      allSeen: false,
+      sealed: Number.NEGATIVE_INFINITY,
+    };
+    addAll(state.after, this.#trace.dirty(index));
+    this.#disks.set(index, state);
+  }
+
+  remove(index: number): void {
+    this.#disks.delete(index);
+    this.#flights.forget(index, Number.POSITIVE_INFINITY);
+  }
+
+  pending(index: number): number {
+    const state = this.#state(index);
+    return state.fresh.size + state.after.size;
+  }
+
+  issued(disk: number, offset: number, length: number, time: number): void {
+    this.#refuseSealed(disk, time);
+    this.#flights.issued(disk, offset, length, time);
+    if (time > this.#judged) return;
+    const state = this.#disks.get(disk);
+    if (state === undefined) return;
+    for (const block of blocksOf(offset, length))
+      state.unsettled.set(block, Math.max(this.#judged, state.unsettled.get(block) ?? this.#judged));
+  }
+
+  requeued(disk: number, offset: number, length: number): void {
+    this.#flights.requeued(disk, offset, length);
+  }
+
+  completed(disk: number, offset: number, length: number, time: number): void {
+    this.#refuseSealed(disk, time);
+    const issued = this.#flights.completed(disk, offset, length, time);
+    const state = this.#disks.get(disk);
+    if (state === undefined) return;
+    if (time <= this.#instant) state.fresh.addBytes(offset, length);
+    else {
+      state.after.addBytes(offset, length);
+      if (this.#inRound) this.#spanning.push({ disk, offset, length, issued });
+    }
+  }
+
+  async round(disks: readonly RoundDisk[]): Promise<RoundResult> {
+    this.#begin();
+    try {
+      this.#drain();
+      for (const disk of disks) await this.#readFresh(disk);
+      let end = this.#drain();
+      let reason = this.#conflict(disks);
+      if (reason === undefined) {
+        // Nothing in doubt so far. What the kernel has not shown yet must be seen before the cut may count.
+        end = this.#trace.now();
+        this.#trace.settle();
+        this.#drain();
+        reason = this.#conflict(disks);
+      }
+      this.#settle(end);
+      if (reason !== undefined && this.#check) return { exact: false, reason };
+      for (const disk of disks) this.#state(disk.index).sealed = this.#check ? end : Number.NEGATIVE_INFINITY;
+      return { exact: true };
+    } finally {
+      this.#inRound = false;
+    }
+  }
+
+  async readRange(disk: RoundDisk, range: Extent): Promise<void> {
+    this.#begin();
+    try {
+      const state = this.#state(disk.index);
+      this.#drain();
+      this.#applyExclusions(disk, state);
+      for (let at = range.offset; at < extentEnd(range); at += state.source.readLimit) {
+        await this.#read(disk, state, { offset: at, length: Math.min(state.source.readLimit, extentEnd(range) - at) });
+      }
+      this.#settle(this.#drain());
+    } finally {
+      this.#inRound = false;
+    }
+  }
+
+  committed(disks: readonly RoundDisk[], exact: boolean): void {
+    for (const { index, staging } of disks) {
+      const state = this.#state(index);
+      const dirty = this.#trace.dirty(index);
+      for (const { first, count } of staging.blocks.runs()) {
+        for (let block = first; block < first + count; block += 1) state.fresh.delete(block);
+        // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.
+        for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, state.excluded)) {
+          for (const block of blocksOf(offset, length)) if (!state.after.has(block)) dirty.delete(block);
+        }
+      }
+      if (exact) state.unsettled.clear();
+    }
+  }
+
+  abandoned(disks: readonly RoundDisk[]): void {
+    for (const { index, staging } of disks) {
+      const state = this.#state(index);
+      addAll(state.fresh, staging.blocks);
+      // Exclusions that were staged as zeroes are gone with the staging: the next cut stages them again.
+      state.excluded = [];
+    }
+  }
+
+  /** Reads everything visible and tells a time before which nothing but late events is missing. */
+  #drain(): number {
+    this.#lastDrain = this.#trace.now();
+    this.#trace.drain(this);
+    return this.#lastDrain;
+  }
+
+  async #readFresh(disk: RoundDisk): Promise<void> {
+    const state = this.#state(disk.index);
+    this.#applyExclusions(disk, state);
+    const wanted = state.fresh;
+    state.fresh = createSparseBlockSet(state.source.size);
+    try {
+      for (const run of wanted.runs(state.source.readLimit / BLOCK_SIZE)) await this.#read(disk, state, runExtent(run, state.source.size));
+    } catch (reason) {
+      addAll(state.fresh, wanted);
+      throw reason;
+    }
+  }
+
+  #state(index: number): DiskState {
+    const state = this.#disks.get(index);
+    if (state === undefined)
+      throw new HoldfastError('INTERNAL', { thing: `disk ${index}`, why: 'it takes no part in the capture', remedy: 'report this' });
+    return state;
+  }
+
+  /** A new instant. All completions told so far are earlier than it. */
+  #begin(): void {
+    for (const state of this.#disks.values()) {
+      if (state.fresh.size === 0) [state.fresh, state.after] = [state.after, state.fresh];
+      else {
+        addAll(state.fresh, state.after);
+        state.after.clear();
+      }
+    }
+    this.#spanning = [];
+    this.#inRound = true;
+    this.#instant = this.#trace.now();
+    this.#flights.forgetUnmatched(this.#instant - STALE_WRITE_AGE);
+  }
+
+  async #read({ staging, spill }: RoundDisk, state: DiskState, extent: Extent): Promise<void> {
+    for (const part of without(extent, state.excluded)) {
+      const { data, unreadable } = state.source.read(part.offset, part.length);
+      const end = this.#trace.now();
+      staging.put(part.offset, data);
+      for (const hole of unreadable) staging.putUnreadable(hole);
+      for (const block of blocksOf(part.offset, part.length)) state.unsettled.set(block, end);
+      if (staging.bytes > STAGING_LIMIT) await spill();
+      if (end - this.#lastDrain < DRAIN_INTERVAL) continue;
+      this.#drain();
+      await this.#yield();
+    }
+  }
+
+  /** Why the staged data of these disks might not be the disks at the instant; undefined when it is. */
+  #conflict(disks: readonly RoundDisk[]): string | undefined {
+    const members = new Set(disks.map((disk) => disk.index));
+    for (const disk of disks) {
+      const state = this.#state(disk.index);
+      if (state.fresh.size > 0) return 'a completion was told late';
+      if (!this.#sawAll(disk.index, state)) return 'writes from before the trace began may be in flight';
+      if (!sameExtents(state.excluded, state.source.excluded())) return 'a file of the agent moved';
+    }
+    for (const write of this.#writesInDoubt()) {
+      if (!members.has(write.disk)) continue;
+      const { unsettled } = this.#state(write.disk);
+      for (const block of blocksOf(write.offset, write.length)) {
+        const readEnd = unsettled.get(block);
+        if (readEnd !== undefined && write.issued <= readEnd) return `block ${block} was being written while it was read`;
+      }
+    }
+    return undefined;
+  }
+
+  *#writesInDoubt(): Iterable<WriteInFlight> {
+    yield* this.#spanning;
+    for (const write of this.#flights.writes()) if (this.#disks.has(write.disk)) yield write;
+  }
+
+  /** Keeps in mind only the blocks that a write known to be under way touches. */
+  #settle(judged: number): void {
+    const kept = new Map<DiskState, Map<number, number>>();
+    let stale: number | undefined;
+    for (const write of this.#writesInDoubt()) {
+      const state = this.#state(write.disk);
+      const blocks = kept.get(state) ?? new Map<number, number>();
+      kept.set(state, blocks);
+      for (const block of blocksOf(write.offset, write.length)) {
+        const readEnd = state.unsettled.get(block);
+        if (readEnd !== undefined) blocks.set(block, readEnd);
+      }
+      if (write.issued > Number.NEGATIVE_INFINITY && write.issued < this.#instant - STALE_WRITE_AGE) stale = write.disk;
+    }
+    for (const state of this.#disks.values()) state.unsettled = kept.get(state) ?? new Map();
+    this.#judged = judged;
+    if (stale !== undefined) this.#forgetStale(stale);
+  }
+
+  /** A write whose completion never came would put its blocks in doubt for ever: when the disk is idle it is over. */
+  #forgetStale(index: number): void {
+    const before = this.#trace.now();
+    if (!this.#trace.idle(index)) return;
+    this.#trace.settle();
+    this.#drain();
+    this.#flights.forget(index, before);
+  }
+
+  #sawAll(index: number, state: DiskState): boolean {
+    if (!state.allSeen && (this.#trace.idle(index) || this.#trace.now() - state.since > UNSEEN_WRITE_LIFETIME)) state.allSeen = true;
+    return state.allSeen;
+  }
+
+  /** The agent's own files read as zeroes; what is no longer theirs is read like everything else. */
+  #applyExclusions({ index, staging }: RoundDisk, state: DiskState): void {
+    const excluded = state.source.excluded();
+    if (sameExtents(state.excluded, excluded)) return;
+    for (const left of state.excluded) for (const part of without(left, excluded)) state.fresh.addBytes(part.offset, part.length);
+    for (const extent of excluded) {
+      staging.putZero(extent);
+      this.#trace.dirty(index).addBytes(extent.offset, extent.length);
+    }
+    state.excluded = excluded;
+  }
+
+  #refuseSealed(disk: number, time: number): void {
+    const state = this.#disks.get(disk);
+    if (state === undefined || time > state.sealed) return;
+    throw new HoldfastError('CONTINUITY_LOST', {
+      thing: `disk ${disk}`,
+      why: `the kernel told of a write ${((this.#trace.now() - time) / 1e6).toFixed(1)} ms late, after the cut it belongs to was published`,
+      remedy: 'a resynchronization follows by itself; points made before stay good',
+    });
+  }
+}
+
+const addAll = (to: BlockSet, from: BlockSet): void => {
+  for (const { first, count } of from.runs()) for (let block = first; block < first + count; block += 1) to.add(block);
+};
+
+function* blocksOf(offset: number, length: number): Iterable<number> {
+  const last = Math.floor((offset + length - 1) / BLOCK_SIZE);
+  for (let block = Math.floor(offset / BLOCK_SIZE); block <= last; block += 1) yield block;
+}
+
+/** The parts of `extent` that none of `holes` covers. */
+const without = (extent: Extent, holes: readonly Extent[]): Extent[] => {
+  let parts: Extent[] = [extent];
+  for (const hole of holes) {
+    parts = parts.flatMap((part) => {
+      const before = { offset: part.offset, length: Math.min(extentEnd(part), hole.offset) - part.offset };
+      const from = Math.max(part.offset, extentEnd(hole));
+      const behind = { offset: from, length: extentEnd(part) - from };
+      if (hole.offset >= extentEnd(part) || extentEnd(hole) <= part.offset) return [part];
+      return [before, behind].filter((one) => one.length > 0);
+    });
+  }
+  return parts;
+};
+
+const sameExtents = (a: readonly Extent[], b: readonly Extent[]): boolean =>
+  a.length === b.length && a.every((extent, index) => extent.offset === b[index]!.offset && extent.length === b[index]!.length);
+
+export const createConvergence = (options: ConvergenceOptions): Convergence => new ConvergenceImpl(options);

@@ -1,0 +1,125 @@
+import { BLOCK_SIZE, type BlockSet, blockLength, createSparseBlockSet, type Extent, runExtent } from '@holdfast/block';
+import type { FramePacker } from '../frames/frame-packer.ts';
+
+/** Blocks are kept side by side in pieces of memory of this many bytes. */
+const SLAB_SIZE = 1024 * 1024;
+const SLOTS_PER_SLAB = SLAB_SIZE / BLOCK_SIZE;
+
+/** The blocks of one disk that were read for a cut not yet published; a newer read of a block replaces the older one. */
+export interface Staging {
+  /** Every block staged for this cut, those already handed to the packer included. */
+  readonly blocks: BlockSet;
+  /** Bytes of memory the staged data takes. */
+  readonly bytes: number;
+  /** Takes a copy of `data`, which starts at the block boundary `offset`. */
+  put(offset: number, data: Uint8Array): void;
+  putZero(extent: Extent): void;
+  putUnreadable(extent: Extent): void;
+  /** Hands everything held to the packer and frees the memory. What is staged afterwards wins over it. */
+  flush(packer: FramePacker): Promise<void>;
+}
+
+class StagingImpl implements Staging {
+  readonly blocks: BlockSet;
+  readonly #size: number;
+  /** Where the data of a block is, or what stands for it. */
+  readonly #slots = new Map<number, number>();
+  readonly #zero: BlockSet;
+  readonly #unreadable: BlockSet;
+  #slabs: Buffer[] = [];
+  #used = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+    this.blocks = createSparseBlockSet(size);
+    this.#zero = createSparseBlockSet(size);
+    this.#unreadable = createSparseBlockSet(size);
+  }
+
+  get bytes(): number {
+    return this.#slabs.length * SLAB_SIZE;
+  }
+
+  put(offset: number, data: Uint8Array): void {
+    const first = offset / BLOCK_SIZE;
+    for (let from = 0; from < data.length; from += BLOCK_SIZE) {
+      const block = first + from / BLOCK_SIZE;
+      this.#slot(block).set(data.subarray(from, Math.min(from + BLOCK_SIZE, data.length)));
+      this.#mark(block);
+    }
+  }
+
+  putZero(extent: Extent): void {
+    this.#putMark(extent, this.#zero);
+  }
+
+  putUnreadable(extent: Extent): void {
+    this.#putMark(extent, this.#unreadable);
+  }
+
+  async flush(packer: FramePacker): Promise<void> {
+    const slots = [...this.#slots.entries()].sort((a, b) => a[0] - b[0]);
+    for (let from = 0; from < slots.length; ) {
+      // Neighbours on the disk that are neighbours in memory go out as one extent.
+      let to = from + 1;
+      const [block, slot] = slots[from]!;
+      while (
+        to < slots.length &&
+        slots[to]![0] === block + (to - from) &&
+        slots[to]![1] === slot + (to - from) &&
+        (slot + to - from) % SLOTS_PER_SLAB !== 0
+      )
+        to += 1;
+      const run = runExtent({ first: block, count: to - from }, this.#size);
+      await packer.add(run.offset, this.#bytesAt(slot, run.length));
+      from = to;
+    }
+    for (const run of this.#zero.runs()) {
+      const { offset, length } = runExtent(run, this.#size);
+      await packer.addZero(offset, length);
+    }
+    for (const run of this.#unreadable.runs()) {
+      const { offset, length } = runExtent(run, this.#size);
+      await packer.addUnreadable(offset, length);
+    }
+    this.#slots.clear();
+    this.#zero.clear();
+    this.#unreadable.clear();
+    this.#slabs = [];
+    this.#used = 0;
+  }
+
+  #slot(block: number): Uint8Array {
+    let slot = this.#slots.get(block);
+    if (slot === undefined) {
+      slot = this.#used;
+      this.#used += 1;
+      this.#slots.set(block, slot);
+      if (slot % SLOTS_PER_SLAB === 0) this.#slabs.push(Buffer.allocUnsafeSlow(SLAB_SIZE));
+    }
+    return this.#bytesAt(slot, blockLength(block, this.#size));
+  }
+
+  #bytesAt(slot: number, length: number): Uint8Array {
+    const at = (slot % SLOTS_PER_SLAB) * BLOCK_SIZE;
+    return this.#slabs[Math.floor(slot / SLOTS_PER_SLAB)]!.subarray(at, at + length);
+  }
+
+  #mark(block: number): void {
+    this.blocks.add(block);
+    this.#zero.delete(block);
+    this.#unreadable.delete(block);
+  }
+
+  #putMark(extent: Extent, set: BlockSet): void {
+    const end = Math.ceil((extent.offset + extent.length) / BLOCK_SIZE);
+    for (let block = extent.offset / BLOCK_SIZE; block < end; block += 1) {
+      this.#mark(block);
+      this.#slots.delete(block);
+      set.add(block);
+    }
+  }
+}
+
+/** Room for the blocks of a disk of `size` bytes. */
+export const createStaging = (size: number): Staging => new StagingImpl(size);

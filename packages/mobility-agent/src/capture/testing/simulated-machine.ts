@@ -1,0 +1,200 @@
+import { BLOCK_SIZE, type BlockSet, createBlockSet } from '@holdfast/block';
+import type { WriteSink, WriteTrace } from '../../trace/write-trace.ts';
+import type { DiskRead, DiskSource } from '../disk-source.ts';
+
+/*
+ * A machine in one thread and in no time: disks, writers and the kernel's rings, driven by a seeded random generator. Time passes only
+ * while the capture does something, so that every interleaving of its steps with the writers' is reachable and repeats with the seed.
+ */
+
+const SECTOR = 512;
+const SECTORS_PER_BLOCK = BLOCK_SIZE / SECTOR;
+
+interface SimulatedWrite {
+  readonly id: number;
+  readonly disk: number;
+  readonly sector: number;
+  readonly sectors: number;
+  readonly issued: number;
+  readonly completes: number;
+  /** When each sector reaches the medium. */
+  readonly lands: readonly number[];
+}
+
+interface RingEvent {
+  readonly kind: 'issued' | 'completed';
+  readonly write: SimulatedWrite;
+  readonly time: number;
+  /** Not readable before; late events become readable only when the rings are settled. */
+  readonly late: boolean;
+}
+
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly disks: number;
+  readonly blocks: number;
+  readonly writers: number;
+  /** Mean nanoseconds between a writer's completion and its next issue. */
+  readonly think: number;
+  /** Mean nanoseconds a write takes; one in eight takes twenty times as long. */
+  readonly latency: number;
+  /** Share of events that hide until the rings are settled. */
+  readonly lateShare?: number;
+}
+
+export interface SimulatedMachine {
+  readonly trace: WriteTrace;
+  readonly sources: readonly DiskSource[];
+  /** Sectors of the disk as they were when exactly the writes completed by `time` had been made: the id of the last write of each. */
+  stateAt(disk: number, time: number): Uint32Array;
+  /** Number of writes completed by now. */
+  readonly completed: number;
+}
+
+/** The ids that a block's bytes carry, one a sector. */
+export const sectorIds = (data: Uint8Array): number[] => {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  return Array.from({ length: data.length / SECTOR }, (_, index) => view.getUint32(index * SECTOR, true));
+};
+
+const randomFrom = (seed: number): (() => number) => {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+};
+
+export const createSimulatedMachine = (options: SimulationOptions): SimulatedMachine => {
+  const random = randomFrom(options.seed);
+  const between = (mean: number): number => mean * (0.2 + 1.6 * random());
+  const rings: RingEvent[][] = [[], [], []];
+  const dirty: BlockSet[] = Array.from({ length: options.disks }, () => createBlockSet(options.blocks * BLOCK_SIZE));
+  const writes: SimulatedWrite[] = [];
+  const active = new Map<number, SimulatedWrite>();
+  const nextIssue = Array.from({ length: options.writers }, () => between(options.think));
+  let clock = 0;
+  let completed = 0;
+
+  const ring = (): RingEvent[] => rings[Math.floor(random() * rings.length)]!;
+  const late = (): boolean => random() < (options.lateShare ?? 0);
+
+  const issue = (writer: number, time: number): void => {
+    // Each writer has sectors of its own, so that "the last write of a sector" never depends on a race; blocks are shared.
+    const disk = Math.floor(random() * options.disks);
+    const block = Math.floor(random() * options.blocks);
+    const share = Math.max(1, Math.floor(SECTORS_PER_BLOCK / options.writers));
+    const latency = between(options.latency) * (random() < 0.125 ? 20 : 1);
+    const sectors = 1 + Math.floor(random() * share);
+    const write: SimulatedWrite = {
+      id: writes.length + 1,
+      disk,
+      sector: block * SECTORS_PER_BLOCK + (writer * share) % SECTORS_PER_BLOCK,
+      sectors,
+      issued: time,
+      completes: time + latency,
+      lands: Array.from({ length: sectors }, () => time + latency * random()),
+    };
+    writes.push(write);
+    active.set(writer, write);
+    ring().push({ kind: 'issued', write, time, late: late() });
+  };
+
+  /** Lets the writers work until `time`, in the order in which things happen. */
+  const advance = (nanoseconds: number): void => {
+    const end = clock + nanoseconds;
+    for (;;) {
+      let next = Number.POSITIVE_INFINITY;
+      let who = -1;
+      for (let writer = 0; writer < options.writers; writer += 1) {
+        const time = active.get(writer)?.completes ?? nextIssue[writer]!;
+        if (time < next) [next, who] = [time, writer];
+      }
+      if (next > end) break;
+      const write = active.get(who);
+      if (write === undefined) issue(who, next);
+      else {
+        ring().push({ kind: 'completed', write, time: next, late: late() });
+        active.delete(who);
+        completed += 1;
+        nextIssue[who] = next + between(options.think);
+      }
+    }
+    clock = end;
+  };
+
+  const idsNow = (disk: number, sector: number, count: number): Uint32Array => {
+    const ids = new Uint32Array(count);
+    const landed = new Float64Array(count).fill(-1);
+    for (const write of writes) {
+      if (write.disk !== disk || write.sector + write.sectors <= sector || write.sector >= sector + count) continue;
+      write.lands.forEach((time, index) => {
+        const at = write.sector + index - sector;
+        if (at < 0 || at >= count || time > clock || time < landed[at]!) return;
+        landed[at] = time;
+        ids[at] = write.id;
+      });
+    }
+    return ids;
+  };
+
+  const deliver = (event: RingEvent, sink: WriteSink): void => {
+    const { disk, sector, sectors } = event.write;
+    if (event.kind === 'completed') dirty[disk]!.addBytes(sector * SECTOR, sectors * SECTOR);
+    sink[event.kind](disk, sector * SECTOR, sectors * SECTOR, event.time);
+  };
+
+  const trace: WriteTrace = {
+    now: () => {
+      advance(between(200));
+      return clock;
+    },
+    drain: (sink) => {
+      for (const events of rings) {
+        advance(between(1_000));
+        // What is not late is readable up to the first late event of its CPU: a ring is read in order.
+        const hidden = events.findIndex((event) => event.late);
+        for (const event of events.splice(0, hidden < 0 ? events.length : hidden)) deliver(event, sink);
+      }
+    },
+    settle: () => {
+      for (const events of rings) events.forEach((event, index) => (events[index] = { ...event, late: false }));
+      advance(between(10_000));
+    },
+    dirty: (disk) => dirty[disk]!,
+    idle: (disk) => ![...active.values()].some((write) => write.disk === disk),
+    verify: () => undefined,
+    close: () => undefined,
+  };
+
+  const source = (disk: number): DiskSource => ({
+    size: options.blocks * BLOCK_SIZE,
+    readLimit: 4 * BLOCK_SIZE,
+    excluded: () => [],
+    read: (offset, length): DiskRead => {
+      const data = new Uint8Array(length);
+      const view = new DataView(data.buffer);
+      // The sectors of one read are taken at different times: a read is as torn as a device may make it.
+      for (let sector = 0; sector < length / SECTOR; sector += 1) {
+        advance(between(300));
+        view.setUint32(sector * SECTOR, idsNow(disk, offset / SECTOR + sector, 1)[0]!, true);
+      }
+      return { data, unreadable: [] };
+    },
+  });
+
+  return {
+    trace,
+    sources: Array.from({ length: options.disks }, (_, disk) => source(disk)),
+    stateAt: (disk, time) => {
+      const ids = new Uint32Array(options.blocks * SECTORS_PER_BLOCK);
+      for (const write of writes.filter((one) => one.disk === disk && one.completes <= time)) ids.fill(write.id, write.sector, write.sector + write.sectors);
+      return ids;
+    },
+    get completed() {
+      return completed;
+    },
+  };
+};
