@@ -17,7 +17,7 @@ module.exports = (root) => {
     modulePathIgnorePatterns: ['<rootDir>/dist/'],
     transform: {
       '^.+\\.ts$': [
-        '@swc/jest',
+        require.resolve('@swc/jest'),
         { jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' }, sourceMaps: 'inline' },
       ],
     },

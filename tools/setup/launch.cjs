@@ -74,4 +74,4 @@ const launch = ([name, ...args]) => {
   run(findNode(), [command.script(), ...(command.args ?? []), ...args]);
 };
 
-module.exports = { launch };
+module.exports = { launch, run };
