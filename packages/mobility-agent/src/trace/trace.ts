@@ -1,5 +1,5 @@
 import type { TracedDevice } from './device.ts';
-import type { WriteTrace } from './write-trace.ts';
+import type { WriteSink, WriteTrace } from './write-trace.ts';
 
 export interface WriteTraceOptions {
   /** 32 hexadecimal digits. */
@@ -24,11 +24,13 @@ export interface WriteTraceSession {
   readonly trace: WriteTrace;
   /**
    * Traces a disk, or goes on tracing it; afterwards no write escapes. The index is the disk's in `trace`; it stays over restarts. Does not
-   * disturb other disks. Takes about 10 ms for a new disk.
+   * disturb other disks. A new disk takes about 30 ms: the witness needs a baseline, so rings are drained into `sink` (of all disks).
    */
-  attach(device: TracedDevice): { readonly index: number; readonly continuity: Continuity };
-  /** Stops tracing a disk and forgets it. Disks that were traced before a restart and are not attached again keep being traced until then. */
+  attach(device: TracedDevice, sink: WriteSink): { readonly index: number; readonly continuity: Continuity };
+  /** Stops tracing a disk and forgets it. */
   detach(index: number): void;
+  /** Forgets the disks that were traced before a restart and have not been attached since; until then they go on being traced, unreported. */
+  detachOthers(): void;
   /** Closes, removes the tracefs instance and the tracking memory: nothing is continuous afterwards. `trace.close()` alone keeps both. */
   destroy(): void;
 }
