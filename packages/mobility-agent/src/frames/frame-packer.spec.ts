@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { BLOCK_SIZE, digestBlocks, FRAME_DATA_LIMIT, FRAME_EXTENT_LENGTH_LIMIT, parseFrame } from '@holdfast/block';
 import fc from 'fast-check';
-import { applyFrames, UNREADABLE } from './apply-frames.testing.ts';
 import { createFramePacker, type FramePackerOptions } from './frame-packer.ts';
+import { applyFrames, UNREADABLE } from './testing/apply-frames.ts';
 
 const collect = (options: Partial<FramePackerOptions> = {}) => {
   const frames: Uint8Array[] = [];

@@ -8,6 +8,8 @@ export interface HrlHead {
   readonly number: number;
   /** The generation has not converged yet: its epochs are pieces. */
   readonly open: boolean;
+  /** While open: the copy goes on at this byte. */
+  readonly coveredThrough: number;
   /** Bytes of the disk at that epoch. */
   readonly diskSize: number;
 }
