@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describeObjectStore } from './conformance/index.ts';
+import { createFolderStore } from './folder-store.ts';
+import type { ObjectStore } from './object-store.ts';
+import { openStore } from './open-store.ts';
+
+const roots: string[] = [];
+const newRoot = async (): Promise<string> => {
+  const root = await mkdtemp(join(tmpdir(), 'holdfast-store-'));
+  roots.push(root);
+  return root;
+};
+afterAll(() => Promise.all(roots.map((root) => rm(root, { recursive: true, force: true }))));
+const rootOf = (store: ObjectStore): string => store.url.slice('file:'.length);
+
+describeObjectStore('folder store', {
+  open: async () => createFolderStore(join(await newRoot(), 'made', 'as', 'needed')),
+  reopen: async (store) => createFolderStore(rootOf(store)),
+});
+
+describe('folder store', () => {
+  it('lets one process win each of 250 objects that four processes race for, and never shows a part of one', async () => {
+    const root = await newRoot();
+    const store = createFolderStore(root);
+    const [count, size] = [250, 50_000];
+    const racers = [1, 2, 3, 4].map((racer) => startRacer(root, racer, count, size));
+    const reports = racers.map(({ lines }) => lines);
+    for (const lines of reports) expect((await lines.next()).value).toBe('ready');
+    for (const { child } of racers) child.stdin!.write('go\n');
+
+    let racing = true;
+    const results = Promise.all(reports.map(async (lines) => JSON.parse((await lines.next()).value as string) as number[]));
+    const watching = (async () => {
+      let seen = 0;
+      while (racing)
+        for await (const { name, size: listed } of store.list('race/')) {
+          expect(listed).toBe(size);
+          const content = await store.read(name);
+          expect(Buffer.compare(content, Buffer.alloc(size, content[0]))).toBe(0);
+          seen += 1;
+        }
+      return seen;
+    })();
+    const wins = await results;
+    racing = false;
+    expect(await watching).toBeGreaterThan(0);
+    expect(wins.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, index) => index));
+    for (const [racer, won] of wins.entries())
+      for (const index of won) expect((await store.read(`race/${index}`, { offset: 0, length: 1 }))[0]).toBe(racer + 1);
+    await Promise.all(racers.map(({ child }) => child.exitCode ?? once(child, 'exit')));
+  });
+
+  it('leaves nothing beside the objects, and does not list what a killed writer left; old leftovers go', async () => {
+    const root = await newRoot();
+    const incoming = join(root, '.incoming');
+    await mkdir(incoming);
+    const yesterday = new Date(Date.now() - 25 * 3600 * 1000);
+    for (const name of ['old', 'new']) await writeFile(join(incoming, name), 'part');
+    await utimes(join(incoming, 'old'), yesterday, yesterday);
+
+    const store = createFolderStore(root);
+    await store.create('a/b', Buffer.from('x'));
+    await expect(store.create('a/b', Buffer.from('y'))).rejects.toMatchObject({ code: 'OBJECT_EXISTS' });
+    expect(await readdir(incoming)).toEqual(['new']);
+    const names: string[] = [];
+    for await (const { name } of store.list('')) names.push(name);
+    expect(names).toEqual(['a/b']);
+  });
+
+  it('lists files and folders only', async () => {
+    const root = await newRoot();
+    await writeFile(join(root, 'object'), 'x');
+    await symlink('/etc', join(root, 'link'));
+    const names: string[] = [];
+    for await (const { name } of createFolderStore(root).list('')) names.push(name);
+    expect(names).toEqual(['object']);
+  });
+
+  it('is opened by URL', async () => {
+    const root = await newRoot();
+    for (const url of [`file:${root}`, `file://${root}`]) expect((await openStore(url)).url).toBe(`file:${root}`);
+    for (const url of ['file:relative', 'file://host/share', 'ftp:/x', ''])
+      await expect(openStore(url)).rejects.toMatchObject({ code: 'SETTING_INVALID' });
+  });
+});
+
+const startRacer = (root: string, racer: number, count: number, size: number): { child: ChildProcess; lines: AsyncIterator<string> } => {
+  const child = spawn(
+    process.execPath,
+    ['--conditions=@holdfast/source', join(__dirname, 'race-worker.ts'), root, String(racer), String(count), String(size)],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  return { child, lines: createInterface({ input: child.stdout! })[Symbol.asyncIterator]() };
+};
