@@ -2,7 +2,7 @@ import { BLOCK_SIZE } from '@holdfast/block';
 import fc from 'fast-check';
 import { createConvergence, type RoundDisk } from './convergence.ts';
 import { createStaging } from './staging.ts';
-import { createSimulatedMachine, sectorIds, type SimulationOptions } from './testing/simulated-machine.ts';
+import { createSimulatedMachine, type SimulationOptions, sectorIds } from './testing/simulated-machine.ts';
 
 interface Outcome {
   readonly points: number;
@@ -14,14 +14,24 @@ const run = async (options: SimulationOptions, wantedPoints: number, checkConfli
   const machine = createSimulatedMachine(options);
   const convergence = createConvergence({ trace: machine.trace, checkConflicts, yield: async () => undefined });
   const images = machine.sources.map((source) => new Uint8Array(source.size));
-  machine.sources.forEach((source, index) => convergence.add(index, source));
+  for (const [index, source] of machine.sources.entries()) convergence.add(index, source);
 
   const disks = (): (RoundDisk & { image: Uint8Array })[] =>
-    machine.sources.map((source, index) => ({ index, staging: createStaging(source.size), spill: async () => undefined, image: images[index]! }));
+    machine.sources.map((source, index) => ({
+      index,
+      staging: createStaging(source.size),
+      spill: async () => undefined,
+      image: images[index]!,
+    }));
   const apply = async (members: ReturnType<typeof disks>): Promise<void> => {
     for (const { staging, image } of members) {
       const put = async (offset: number, data: Uint8Array): Promise<void> => image.set(data, offset);
-      await staging.flush({ add: put, addZero: async () => undefined, addUnreadable: async () => undefined, finish: () => Promise.reject() });
+      await staging.flush({
+        add: put,
+        addZero: async () => undefined,
+        addUnreadable: async () => undefined,
+        finish: () => Promise.reject(),
+      });
     }
   };
 
@@ -42,7 +52,13 @@ const run = async (options: SimulationOptions, wantedPoints: number, checkConfli
     await apply(members);
     convergence.committed(members, true);
     points += 1;
-    const exact = members.every(({ index, image }) => Buffer.compare(Buffer.from(new Uint32Array(sectorIds(image)).buffer), Buffer.from(machine.stateAt(index, convergence.instant).buffer)) === 0);
+    const exact = members.every(
+      ({ index, image }) =>
+        Buffer.compare(
+          Buffer.from(new Uint32Array(sectorIds(image)).buffer),
+          Buffer.from(machine.stateAt(index, convergence.instant).buffer),
+        ) === 0,
+    );
     if (!exact) wrong += 1;
     members = disks();
   }

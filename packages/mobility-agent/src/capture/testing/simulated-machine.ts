@@ -91,7 +91,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     const write: SimulatedWrite = {
       id: writes.length + 1,
       disk,
-      sector: block * SECTORS_PER_BLOCK + (writer * share) % SECTORS_PER_BLOCK,
+      sector: block * SECTORS_PER_BLOCK + ((writer * share) % SECTORS_PER_BLOCK),
       sectors,
       issued: time,
       completes: time + latency,
@@ -160,7 +160,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
       }
     },
     settle: () => {
-      for (const events of rings) events.forEach((event, index) => (events[index] = { ...event, late: false }));
+      for (const events of rings) events.splice(0, events.length, ...events.map((event) => ({ ...event, late: false })));
       advance(between(10_000));
     },
     dirty: (disk) => dirty[disk]!,
@@ -190,7 +190,8 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     sources: Array.from({ length: options.disks }, (_, disk) => source(disk)),
     stateAt: (disk, time) => {
       const ids = new Uint32Array(options.blocks * SECTORS_PER_BLOCK);
-      for (const write of writes.filter((one) => one.disk === disk && one.completes <= time)) ids.fill(write.id, write.sector, write.sector + write.sectors);
+      for (const write of writes.filter((one) => one.disk === disk && one.completes <= time))
+        ids.fill(write.id, write.sector, write.sector + write.sectors);
       return ids;
     },
     get completed() {

@@ -1,0 +1,47 @@
+import type { CutContent, PointKind } from '@holdfast/protocol';
+import type { TracedDevice } from '../trace/device.ts';
+import type { Continuity } from '../trace/trace.ts';
+import type { DiskSource } from './disk-source.ts';
+
+/** A disk to be captured. */
+export interface CaptureDisk {
+  /** 32 hexadecimal digits, given once and kept for the disk's life. */
+  readonly id: string;
+  readonly device: TracedDevice;
+  readonly source: DiskSource;
+}
+
+/** A cut that is exact for every member disk but not yet committed. Either `publish` or `abandon` ends it; there is one at a time. */
+export interface Proposal {
+  readonly cutId: string;
+  /** Nanoseconds on the machine's monotonic clock. */
+  readonly instant: number;
+  readonly rounds: number;
+}
+
+export interface CopyProgress {
+  /** Bytes of all disks whose generation is open. */
+  readonly total: number;
+  readonly done: number;
+}
+
+/** The capture of one machine: its disks share one clock and one instant. */
+export interface Capture {
+  /** From now on no write to the disk escapes. Tells whether the disk goes on where it was, and why not. */
+  attach(disk: CaptureDisk): Promise<Continuity>;
+  /**
+   * Copies what open generations still lack, as pieces, until every disk can take part in a cut. Ends early, without error, when `signal`
+   * is aborted; a later call goes on.
+   */
+  copy(options?: { readonly signal?: AbortSignal; onProgress?(progress: CopyProgress): void }): Promise<void>;
+  /** Rounds until every disk is exact at one instant. Throws CAPTURE_NOT_CONVERGED when the machine writes too fast for it. */
+  propose(): Promise<Proposal>;
+  /** Commits the cut to the `.hrl`, with a recovery point when every disk of the machine that is not being copied is a member. */
+  publish(proposal: Proposal, kind?: PointKind): Promise<CutContent>;
+  /** Drops the proposal; its changes belong to the next cut. */
+  abandon(proposal: Proposal): Promise<void>;
+  /** Rejects with CONTINUITY_LOST, or whatever else made going on impossible; never resolves. */
+  readonly failure: Promise<never>;
+  /** Stops looking; the kernel keeps on recording, so that a later capture can go on without a gap. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,71 @@
+import { create } from '@bufbuild/protobuf';
+import { HoldfastError } from '@holdfast/errors';
+import { type Generation, GenerationReason, GenerationSchema, idBytes, newId, Origin } from '@holdfast/protocol';
+import type { HrlHead } from '../hrl/hrl.ts';
+import type { Continuity } from '../trace/trace.ts';
+
+/** Where a disk stands in its history, and what its next epoch is. */
+export interface Lineage {
+  readonly diskId: string;
+  readonly generationId: string;
+  /** Number of the next epoch. */
+  readonly next: number;
+  /** True while the generation has pieces only. */
+  readonly open: boolean;
+  /** While open: the copy goes on at this byte. */
+  readonly covered: number;
+  /** To be announced with the next epoch: the generation begins with it. */
+  readonly generation: Generation | undefined;
+}
+
+/**
+ * Where a disk goes on after it was attached: within its generation when not one write can be missing, else with a new one on top of the
+ * newest committed epoch. Without any epoch it is the first copy.
+ */
+export const resumeLineage = (diskId: string, diskSize: number, head: HrlHead | undefined, continuity: Continuity): Lineage => {
+  if (head === undefined) return begin(diskId, GenerationReason.FIRST_COPY, undefined, '');
+  if (diskSize < head.diskSize) {
+    throw new HoldfastError('DEVICE_CHANGED', {
+      thing: `disk ${diskId}`,
+      why: `it has ${diskSize} bytes where its newest epoch has ${head.diskSize}`,
+      remedy: 'attach the disk that was protected, or protect this one as a new disk',
+    });
+  }
+  if (continuity.kind === 'continuous' && diskSize === head.diskSize) {
+    const { generationId, number, open, coveredThrough } = head;
+    return { diskId, generationId, next: number + 1, open, covered: open ? coveredThrough : diskSize, generation: undefined };
+  }
+  return begin(diskId, GenerationReason.RESYNCHRONIZATION, head, reasonOf(continuity, head, diskSize));
+};
+
+const reasonOf = (continuity: Continuity, head: HrlHead, diskSize: number): string => {
+  if (continuity.kind === 'lost') return continuity.reason;
+  if (continuity.kind === 'new')
+    return 'the kernel no longer holds the trace of its writes: the machine was restarted or the trace removed';
+  return `the disk grew from ${head.diskSize} to ${diskSize} bytes`;
+};
+
+const begin = (diskId: string, reason: GenerationReason, head: HrlHead | undefined, detail: string): Lineage => {
+  const generationId = newId();
+  // The copy covers the whole disk: a base that never became a state adds nothing.
+  const parent =
+    head === undefined || head.open ? {} : { parent: { generationId: idBytes(head.generationId), number: BigInt(head.number) } };
+  const generation = create(GenerationSchema, {
+    id: idBytes(generationId),
+    diskId: idBytes(diskId),
+    reason,
+    origin: Origin.SOURCE,
+    detail,
+    ...parent,
+  });
+  return { diskId, generationId, next: 0, open: true, covered: 0, generation };
+};
+
+/** The lineage after an epoch was committed. */
+export const advance = (lineage: Lineage, epoch: { readonly open: boolean; readonly covered: number }): Lineage => ({
+  ...lineage,
+  next: lineage.next + 1,
+  open: epoch.open,
+  covered: epoch.covered,
+  generation: undefined,
+});

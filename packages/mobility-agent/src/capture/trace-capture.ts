@@ -1,0 +1,299 @@
+import { create } from '@bufbuild/protobuf';
+import { BLOCK_SIZE, type CodecName } from '@holdfast/block';
+import { HoldfastError } from '@holdfast/errors';
+import {
+  type CutContent,
+  CutSchema,
+  type Instant,
+  InstantSchema,
+  idBytes,
+  idText,
+  type Manifest,
+  newId,
+  PointKind,
+  PointSchema,
+} from '@holdfast/protocol';
+import type { Hrl, HrlCutWriter } from '../hrl/hrl.ts';
+import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
+import type { Capture, CaptureDisk, CopyProgress, Proposal } from './capture.ts';
+import { type Convergence, createConvergence } from './convergence.ts';
+import { advance, type Lineage, resumeLineage } from './lineage.ts';
+import { createMember, type MemberDisk } from './proposal.ts';
+
+/** Bytes of disk a piece of a copy covers. */
+const PIECE_SIZE = 16 * 1024 * 1024;
+/** Changed bytes that are left to the closing cut of a copy; more is copied as pieces first. */
+const CATCH_UP_SIZE = 16 * 1024 * 1024;
+/** Pieces of catching up after which a machine that writes faster than it is read is cut as it is. */
+const CATCH_UP_PIECES = 20;
+/** Milliseconds between looks at the ring: far below the time it takes to fill. */
+const DRAIN_EVERY = 10;
+/** Milliseconds between comparisons with what the kernel counted. */
+const VERIFY_EVERY = 10_000;
+
+export interface TraceCaptureOptions {
+  /** 32 hexadecimal digits. */
+  readonly machineId: string;
+  readonly session: WriteTraceSession;
+  readonly hrl: Hrl;
+  /** The kernel's boot id, 32 hexadecimal digits. */
+  readonly bootId: string;
+  readonly codec?: CodecName;
+  /** What the machine is now; asked at every point. */
+  manifest(): Promise<Manifest>;
+  /** Disks of the machine that a policy leaves out, by id. */
+  readonly excludedDisks?: readonly string[];
+  /** Rounds and milliseconds after which a cut is given up. */
+  readonly limits?: { readonly rounds: number; readonly milliseconds: number };
+  /** False publishes what is not exact. Only for showing that the oracles notice. */
+  readonly checkConflicts?: boolean;
+}
+
+interface DiskState {
+  readonly disk: CaptureDisk;
+  lineage: Lineage;
+}
+
+interface OpenProposal extends Proposal {
+  readonly writer: HrlCutWriter;
+  readonly members: readonly MemberDisk[];
+  readonly time: Instant;
+}
+
+class TraceCapture implements Capture {
+  readonly failure: Promise<never>;
+  readonly #options: TraceCaptureOptions;
+  readonly #convergence: Convergence;
+  readonly #disks = new Map<number, DiskState>();
+  readonly #timers: NodeJS.Timeout[];
+  #fail: (reason: unknown) => void = () => undefined;
+  #failed: { readonly reason: unknown } | undefined;
+  #open: OpenProposal | undefined;
+  /** Cuts are made one after the other: the `.hrl` takes one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: TraceCaptureOptions) {
+    this.#options = options;
+    this.#convergence = createConvergence({ trace: options.session.trace, checkConflicts: options.checkConflicts ?? true });
+    this.failure = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.failure.catch(() => undefined);
+    const { trace } = options.session;
+    this.#timers = [
+      setInterval(() => this.#watch(() => trace.drain(this.#convergence.sink)), DRAIN_EVERY),
+      setInterval(() => this.#watch(() => trace.verify(this.#convergence.sink)), VERIFY_EVERY),
+    ];
+  }
+
+  async attach(disk: CaptureDisk): Promise<Continuity> {
+    return this.#inTurn(async () => {
+      const { index, continuity } = this.#options.session.attach(disk.device, this.#convergence.sink);
+      const lineage = resumeLineage(disk.id, disk.source.size, this.#options.hrl.heads().get(disk.id), continuity);
+      this.#disks.set(index, { disk, lineage });
+      this.#convergence.add(index, disk.source);
+      return continuity;
+    });
+  }
+
+  async copy({ signal, onProgress }: { signal?: AbortSignal; onProgress?(progress: CopyProgress): void } = {}): Promise<void> {
+    for (const [index, state] of this.#disks) {
+      while (state.lineage.open && state.lineage.covered < state.disk.source.size) {
+        if (signal?.aborted) return;
+        const { covered } = state.lineage;
+        const length = Math.min(PIECE_SIZE, state.disk.source.size - covered);
+        await this.#piece(index, state, (member) => this.#convergence.readRange(member, { offset: covered, length }), covered + length);
+        onProgress?.(this.#copyProgress());
+      }
+    }
+    for (const [index, state] of this.#disks) {
+      if (!state.lineage.open) continue;
+      for (let pieces = 0; pieces < CATCH_UP_PIECES && this.#convergence.pending(index) * BLOCK_SIZE > CATCH_UP_SIZE; pieces += 1) {
+        if (signal?.aborted) return;
+        await this.#piece(index, state, async (member) => void (await this.#convergence.round([member])), state.lineage.covered);
+      }
+    }
+  }
+
+  propose(): Promise<Proposal> {
+    return this.#inTurn(async () => {
+      if (this.#open !== undefined) throw misuse('a proposal is open already');
+      const writer = this.#options.hrl.begin();
+      const members = this.#members(writer);
+      const limits = this.#options.limits ?? { rounds: 50, milliseconds: 4000 };
+      const deadline = Date.now() + limits.milliseconds;
+      try {
+        for (let rounds = 1; ; rounds += 1) {
+          const result = await this.#convergence.round(members);
+          if (result.exact) {
+            this.#open = { cutId: newId(), instant: this.#convergence.instant, rounds, writer, members, time: this.#time() };
+            return this.#open;
+          }
+          if (rounds >= limits.rounds || Date.now() > deadline) throw notConverged(rounds, result.reason);
+        }
+      } catch (reason) {
+        this.#drop(writer, members);
+        throw reason;
+      }
+    });
+  }
+
+  publish(proposal: Proposal, kind: PointKind = PointKind.CRASH): Promise<CutContent> {
+    return this.#inTurn(async () => {
+      const { writer, members, cutId, time } = this.#take(proposal);
+      const { hrl, machineId, excludedDisks = [] } = this.#options;
+      try {
+        const manifest = await this.#options.manifest();
+        const epochs = [];
+        for (const member of members) epochs.push(await member.finish({ open: false, covered: 0, cutId, instant: time }));
+        const copying = [...this.#disks.values()].filter((state) => !canBeCut(state));
+        const point = create(PointSchema, {
+          id: idBytes(newId()),
+          cutId: idBytes(cutId),
+          kind,
+          instant: time,
+          members: epochs.map(({ diskId, generationId, number }) => ({ diskId, epoch: { generationId, number } })),
+          disksNotYetCopied: copying.map(({ disk }) => idBytes(disk.id)),
+          disksExcluded: excludedDisks.map(idBytes),
+          manifestId: manifest.id,
+        });
+        const isNew = hrl.lastManifest?.id !== idText(manifest.id);
+        const generations = members.flatMap(({ lineage }) => lineage.generation ?? []);
+        const cut = create(CutSchema, {
+          id: idBytes(cutId),
+          machineId: idBytes(machineId),
+          generations,
+          epochs,
+          point,
+          ...(isNew ? { manifest } : {}),
+        });
+        const content = writer.commit(cut);
+        this.#committed(members, { open: false, covered: 0 });
+        return content;
+      } catch (reason) {
+        this.#drop(writer, members);
+        throw reason;
+      }
+    });
+  }
+
+  abandon(proposal: Proposal): Promise<void> {
+    return this.#inTurn(async () => {
+      const { writer, members } = this.#take(proposal);
+      this.#drop(writer, members);
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#turn;
+    this.#options.session.trace.close();
+  }
+
+  /** One epoch of one disk whose generation stays open. */
+  #piece(index: number, state: DiskState, read: (member: MemberDisk) => Promise<void>, covered: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const { hrl, codec = 'lz4', machineId } = this.#options;
+      const writer = hrl.begin();
+      const member = createMember({ index, lineage: state.lineage, diskSize: state.disk.source.size, codec, writer, epochIndex: 0 });
+      try {
+        await read(member);
+        const cutId = newId();
+        const epoch = await member.finish({ open: true, covered, cutId, instant: this.#time() });
+        const { generation } = state.lineage;
+        writer.commit(
+          create(CutSchema, {
+            id: idBytes(cutId),
+            machineId: idBytes(machineId),
+            generations: generation === undefined ? [] : [generation],
+            epochs: [epoch],
+          }),
+        );
+        this.#committed([member], { open: true, covered });
+      } catch (reason) {
+        this.#drop(writer, [member]);
+        throw reason;
+      }
+    });
+  }
+
+  #members(writer: HrlCutWriter): MemberDisk[] {
+    const { codec = 'lz4' } = this.#options;
+    const ready = [...this.#disks].filter(([, state]) => canBeCut(state));
+    if (ready.length === 0) throw misuse('no disk has been copied yet');
+    return ready.map(([index, { lineage, disk }], epochIndex) =>
+      createMember({ index, lineage, diskSize: disk.source.size, codec, writer, epochIndex }),
+    );
+  }
+
+  #committed(members: readonly MemberDisk[], state: { readonly open: boolean; readonly covered: number }): void {
+    this.#convergence.committed(members, !state.open);
+    for (const { index, lineage } of members) this.#disks.get(index)!.lineage = advance(lineage, state);
+  }
+
+  #drop(writer: HrlCutWriter, members: readonly MemberDisk[]): void {
+    writer.abandon();
+    this.#convergence.abandoned(members);
+  }
+
+  #take(proposal: Proposal): OpenProposal {
+    const open = this.#open;
+    if (open === undefined || open.cutId !== proposal.cutId) throw misuse(`proposal ${proposal.cutId} is not open`);
+    this.#open = undefined;
+    return open;
+  }
+
+  /** The instant of the cut being made, for people and for comparison within this boot. */
+  #time(): Instant {
+    const { instant } = this.#convergence;
+    const age = BigInt(Math.round(this.#options.session.trace.now() - instant));
+    return create(InstantSchema, {
+      unixNanos: BigInt(Date.now()) * 1_000_000n - age,
+      monotonicNanos: BigInt(Math.round(instant)),
+      bootId: idBytes(this.#options.bootId),
+    });
+  }
+
+  #copyProgress(): CopyProgress {
+    const open = [...this.#disks.values()].filter(({ lineage }) => lineage.open);
+    return {
+      total: open.reduce((sum, { disk }) => sum + disk.source.size, 0),
+      done: open.reduce((sum, { lineage }) => sum + lineage.covered, 0),
+    };
+  }
+
+  /** Runs something of the trace outside a cut; its failure ends the capture. */
+  #watch(look: () => void): void {
+    if (this.#failed !== undefined) return;
+    try {
+      look();
+    } catch (reason) {
+      this.#failed = { reason };
+      this.#fail(reason);
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => {
+      if (this.#failed !== undefined) throw this.#failed.reason;
+      return work();
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** True when the disk has been covered as a whole, so that a cut makes a state of it. */
+const canBeCut = ({ lineage, disk }: DiskState): boolean => !lineage.open || lineage.covered >= disk.source.size;
+
+const misuse = (why: string): HoldfastError => new HoldfastError('INTERNAL', { thing: 'capture', why, remedy: 'report this' });
+
+const notConverged = (rounds: number, reason: string): HoldfastError =>
+  new HoldfastError('CAPTURE_NOT_CONVERGED', {
+    thing: 'cut',
+    why: `after ${rounds} rounds ${reason}`,
+    remedy: 'the changes go into the next cut; lower the write load or allow holding writes if this persists',
+  });
+
+/** A capture by the kernel's block tracepoints. Disks come with `attach`; cuts are committed to `hrl`. */
+export const createTraceCapture = (options: TraceCaptureOptions): Capture => new TraceCapture(options);
