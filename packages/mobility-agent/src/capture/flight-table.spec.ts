@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { createFlightTable } from './flight-table.ts';
+
+const KIB = 1024;
+
+describe('flight table', () => {
+  test('a write is in flight from its issue to its completion', () => {
+    const table = createFlightTable();
+    table.issued(1, 8 * KIB, 4 * KIB, 10);
+    expect([...table.writes()]).toEqual([{ disk: 1, offset: 8 * KIB, length: 4 * KIB, issued: 10 }]);
+    expect(table.completed(1, 8 * KIB, 4 * KIB, 20)).toBe(10);
+    expect(table.size).toBe(0);
+  });
+
+  test('disks do not mix', () => {
+    const table = createFlightTable();
+    table.issued(0, 0, 512, 1);
+    expect(table.completed(1, 0, 512, 2)).toBe(Number.NEGATIVE_INFINITY);
+    expect(table.size).toBe(1);
+  });
+
+  test('a completion told before its issue matches it', () => {
+    const table = createFlightTable();
+    expect(table.completed(0, 4 * KIB, 512, 20)).toBe(Number.NEGATIVE_INFINITY);
+    table.issued(0, 4 * KIB, 512, 10);
+    expect(table.size).toBe(0);
+  });
+
+  test('a completion told before does not match an issue after it', () => {
+    const table = createFlightTable();
+    table.completed(0, 4 * KIB, 512, 20);
+    table.issued(0, 4 * KIB, 512, 30);
+    expect(table.size).toBe(1);
+  });
+
+  test('a requeued write stays in flight with its first issue time', () => {
+    const table = createFlightTable();
+    table.issued(0, 0, 4 * KIB, 10);
+    table.requeued(0, 0, 4 * KIB);
+    table.issued(0, 0, 4 * KIB, 30);
+    expect([...table.writes()]).toEqual([{ disk: 0, offset: 0, length: 4 * KIB, issued: 10 }]);
+    expect(table.completed(0, 0, 4 * KIB, 40)).toBe(10);
+    expect(table.size).toBe(0);
+  });
+
+  test('a request that completes in parts leaves when its last part did', () => {
+    const table = createFlightTable();
+    table.issued(0, 0, 64 * KIB, 10);
+    expect(table.completed(0, 0, 16 * KIB, 20)).toBe(10);
+    expect([...table.writes()]).toEqual([{ disk: 0, offset: 16 * KIB, length: 48 * KIB, issued: 10 }]);
+    expect(table.completed(0, 16 * KIB, 48 * KIB, 30)).toBe(10);
+    expect(table.size).toBe(0);
+  });
+
+  test('what was proven over is forgotten', () => {
+    const table = createFlightTable();
+    table.issued(0, 0, 512, 10);
+    table.issued(0, 512, 512, 30);
+    table.issued(1, 0, 512, 10);
+    table.forget(0, 20);
+    expect([...table.writes()].map(({ disk, offset }) => [disk, offset])).toEqual([
+      [0, 512],
+      [1, 0],
+    ]);
+    expect(table.size).toBe(2);
+  });
+
+  test('however completions and issues interleave, nothing in flight is missing and no issue time is too late', () => {
+    const write = fc.record({
+      disk: fc.nat(2),
+      sector: fc.nat(3),
+      length: fc.constantFrom(512, 1024),
+      start: fc.nat(50),
+      lasts: fc.integer({ min: 1, max: 20 }),
+      lag: fc.nat(5),
+    });
+    fc.assert(
+      fc.property(fc.array(write, { maxLength: 40 }), fc.nat(80), (writes, stop) => {
+        const table = createFlightTable();
+        const events = writes.flatMap((one) => [
+          // An issue may be told late, but never after the completion's own delay could have passed it by more than the lag.
+          { tell: one.start + one.lag, time: one.start, kind: 'issued' as const, one },
+          { tell: one.start + one.lasts, time: one.start + one.lasts, kind: 'completed' as const, one },
+        ]);
+        for (const { time, kind, one } of events.filter(({ tell }) => tell <= stop).sort((a, b) => a.tell - b.tell)) {
+          table[kind](one.disk, one.sector * 512, one.length, time);
+        }
+        for (const one of writes.filter(({ start, lasts, lag }) => start + lag <= stop && start + lasts > stop)) {
+          const covering = [...table.writes()].filter(
+            (seen) => seen.disk === one.disk && seen.offset === one.sector * 512 && seen.issued <= one.start,
+          );
+          expect(covering.length).toBeGreaterThan(0);
+        }
+      }),
+    );
+  });
+});

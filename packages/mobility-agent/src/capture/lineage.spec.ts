@@ -1,0 +1,60 @@
+import { GenerationReason, idText, newId } from '@holdfast/protocol';
+import { advance, resumeLineage } from './lineage.ts';
+
+const diskId = newId();
+const head = { diskId, generationId: newId(), number: 7, open: false, diskSize: 8192, coveredThrough: 0 };
+
+describe('lineage', () => {
+  test('a disk never seen before begins with a first copy', () => {
+    const lineage = resumeLineage(diskId, 8192, undefined, { kind: 'new' });
+    expect(lineage).toMatchObject({ next: 0, open: true, covered: 0 });
+    expect(lineage.generation?.reason).toBe(GenerationReason.FIRST_COPY);
+    expect(lineage.generation?.parent).toBeUndefined();
+  });
+
+  test('with proven continuity the generation goes on', () => {
+    expect(resumeLineage(diskId, 8192, head, { kind: 'continuous' })).toEqual({
+      diskId,
+      generationId: head.generationId,
+      next: 8,
+      open: false,
+      covered: 8192,
+      generation: undefined,
+    });
+  });
+
+  test('an interrupted copy goes on where it was', () => {
+    expect(resumeLineage(diskId, 8192, { ...head, open: true, coveredThrough: 4096 }, { kind: 'continuous' })).toMatchObject({
+      next: 8,
+      open: true,
+      covered: 4096,
+    });
+  });
+
+  test.each([
+    ['lost', 8192, { kind: 'lost', reason: 'the ring overflowed' } as const, /overflowed/],
+    ['unknown', 8192, { kind: 'new' } as const, /restarted/],
+    ['grown', 12288, { kind: 'continuous' } as const, /grew from 8192 to 12288/],
+  ])('%s continuity begins a generation on top of the newest epoch and says why', (_, size, continuity, detail) => {
+    const lineage = resumeLineage(diskId, size, head, continuity);
+    expect(lineage.next).toBe(0);
+    expect(lineage.generationId).not.toBe(head.generationId);
+    expect(lineage.generation?.reason).toBe(GenerationReason.RESYNCHRONIZATION);
+    expect(idText(lineage.generation!.parent!.generationId)).toBe(head.generationId);
+    expect(lineage.generation?.parent?.number).toBe(7n);
+    expect(lineage.generation?.detail).toMatch(detail);
+  });
+
+  test('a copy that was never finished is no base', () => {
+    expect(resumeLineage(diskId, 8192, { ...head, open: true }, { kind: 'new' }).generation?.parent).toBeUndefined();
+  });
+
+  test('a shrunk disk is refused', () => {
+    expect(() => resumeLineage(diskId, 4096, head, { kind: 'continuous' })).toThrow(/DEVICE_CHANGED/);
+  });
+
+  test('a generation is announced once', () => {
+    const first = resumeLineage(diskId, 8192, undefined, { kind: 'new' });
+    expect(advance(first, { open: true, covered: 4096 })).toMatchObject({ next: 1, open: true, covered: 4096, generation: undefined });
+  });
+});
