@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   DEVICE_UNSUPPORTED: { exit: 5, retryable: false },
   EPOCH_CONFLICT: { exit: 8, retryable: false },
   FENCED: { exit: 8, retryable: false },
+  GUEST_FAILED: { exit: 9, retryable: true },
   INTERNAL: { exit: 70, retryable: false },
   INTERRUPTED: { exit: 130, retryable: false },
   IO_FAILED: { exit: 9, retryable: true },
