@@ -1,0 +1,78 @@
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { detachLoop, listLoops } from '../host/loop-devices.ts';
+import { isWithin, listMounts, unmount } from '../host/mounts.ts';
+import { endProcess } from '../host/processes.ts';
+import { runTool } from '../host/run-tool.ts';
+import { until } from '../host/until.ts';
+import type { RunRecord } from './run-record.ts';
+
+export interface CleanUpOptions {
+  /** Leaves the run's directory, its other paths and this record's files; devices, mounts, processes and instances go all the same. */
+  readonly keepFiles?: boolean;
+}
+
+/** Where a tracefs may be mounted. */
+const TRACEFS = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
+
+const removeTraceInstance = async (name: string): Promise<void> => {
+  for (const root of TRACEFS) {
+    const instance = path.join(root, 'instances', name);
+    if (!existsSync(instance)) continue;
+    // Busy as long as a reader's file is being closed.
+    await until(`${instance} is removed`, () => tryToRemove(instance), { seconds: 10 });
+  }
+};
+
+const tryToRemove = (instance: string): boolean => {
+  try {
+    rmdirSync(instance);
+  } catch {
+    // Asked again below: whoever holds it is about to end.
+  }
+  return !existsSync(instance);
+};
+
+const unmountBelow = async (directory: string): Promise<void> => {
+  for (const one of listMounts().reverse()) if (isWithin(one.directory, directory)) await unmount(one.directory);
+};
+
+const detachBelow = async (directory: string): Promise<void> => {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return;
+  for (const loop of await listLoops()) if (isWithin(loop.file, directory)) await detachLoop(loop.device);
+};
+
+/**
+ * Takes away everything a run made, in the opposite order, by name and by process identity, never by a pattern. Each step is tried even
+ * when one before it failed; returns what could not be taken away, in words (empty: all gone, the record too). May be called again.
+ */
+export const cleanUp = async (file: string, record: RunRecord, { keepFiles = false }: CleanUpOptions = {}): Promise<string[]> => {
+  const failures: string[] = [];
+  const attempt = async (step: () => Promise<unknown>): Promise<void> => {
+    try {
+      await step();
+    } catch (reason) {
+      failures.push(reason instanceof Error ? reason.message : String(reason));
+    }
+  };
+  for (const mountPoint of record.frozen) await attempt(() => runTool('fsfreeze', ['--unfreeze', mountPoint], { accept: [0, 1] }));
+  for (const identity of record.processes) await attempt(() => endProcess(identity));
+  if (process.platform === 'linux') await attempt(() => unmountBelow(record.directory));
+  await attempt(() => detachBelow(record.directory));
+  for (const name of record.traceInstances) await attempt(() => removeTraceInstance(name));
+  if (failures.length > 0) return failures;
+  if (!keepFiles) for (const one of [record.directory, ...record.paths]) await attempt(async () => removeTree(one));
+  if (failures.length === 0) rmSync(file, { force: true });
+  return failures;
+};
+
+/** Removes a directory in which nothing is mounted; the disks' own files are not ours to delete. */
+const removeTree = (directory: string): void => {
+  if (process.platform === 'linux' && listMounts().some((one) => isWithin(one.directory, directory))) {
+    throw new Error(`${directory}: something is still mounted in it`);
+  }
+  rmSync(directory, { recursive: true, force: true });
+};
+
+/** Names of what a kept run left in its directory, for the last words. */
+export const keptFiles = (directory: string): string[] => readdirSync(directory).sort();

@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { identify, isAlive, type ProcessIdentity } from '../host/processes.ts';
+
+/*
+ * What a run of the lab makes and must take away again. Everything it can put there lies in one directory of its own (images, mounts,
+ * sockets, vault), so that the kernel itself can be asked what hangs on it: mounts below the directory, loop devices of files below it.
+ * The rest is written down here before it is made. The record is a file beside the directory, `holdfast-lab-<id>.json`, so that the next
+ * run finds it after a kill -9 of this one.
+ */
+
+export interface RunRecord {
+  readonly version: 1;
+  /** The run itself: as long as it lives nobody else touches what is recorded. */
+  readonly owner: ProcessIdentity;
+  readonly directory: string;
+  readonly processes: readonly ProcessIdentity[];
+  /** Names of tracefs instances. */
+  readonly traceInstances: readonly string[];
+  /** Files and directories outside the run's directory. */
+  readonly paths: readonly string[];
+  /** Mount points which are to be thawed. */
+  readonly frozen: readonly string[];
+}
+
+type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'paths' | 'frozen'>;
+
+export interface Recorder {
+  /** Eight hexadecimal digits, in every name this run gives. */
+  readonly id: string;
+  readonly file: string;
+  readonly record: RunRecord;
+  /** Adds to the record; what is to be made is noted first. */
+  note(notes: Partial<Notes>): void;
+  /** Takes from the record a mount point that is thawed. */
+  thawed(mountPoint: string): void;
+}
+
+const PREFIX = 'holdfast-lab-';
+
+const write = (file: string, record: RunRecord): void => {
+  writeFileSync(`${file}.new`, JSON.stringify(record));
+  renameSync(`${file}.new`, file);
+};
+
+/** Starts the record of this process and makes the run's directory, both in `parent`. */
+export const createRecorder = (parent: string = os.tmpdir()): Recorder => {
+  const id = randomBytes(4).toString('hex');
+  const directory = path.join(parent, PREFIX + id);
+  const file = `${directory}.json`;
+  const owner = identify(process.pid) ?? { pid: process.pid, started: 0 };
+  let record: RunRecord = { version: 1, owner, directory, processes: [], traceInstances: [], paths: [], frozen: [] };
+  write(file, record);
+  mkdirSync(directory, { mode: 0o700 });
+  const change = (next: Partial<Notes>): void => {
+    record = { ...record, ...next };
+    write(file, record);
+  };
+  return {
+    id,
+    file,
+    get record() {
+      return record;
+    },
+    note: (notes) =>
+      change(
+        Object.fromEntries(
+          Object.entries(notes).map(([key, values]) => [key, [...record[key as keyof Notes], ...values]]),
+        ) as Partial<Notes>,
+      ),
+    thawed: (mountPoint) => change({ frozen: record.frozen.filter((one) => one !== mountPoint) }),
+  };
+};
+
+const readRecord = (file: string): RunRecord | undefined => {
+  try {
+    const record = JSON.parse(readFileSync(file, 'utf8')) as RunRecord;
+    return record.version === 1 && record.directory === file.slice(0, -'.json'.length) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** Records in `parent` whose run is dead: it was killed before it could take away what it made. */
+export const findLeftovers = (parent: string = os.tmpdir()): { readonly file: string; readonly record: RunRecord }[] =>
+  readdirSync(parent)
+    .filter((name) => name.startsWith(PREFIX) && name.endsWith('.json'))
+    .map((name) => path.join(parent, name))
+    .flatMap((file) => {
+      const record = readRecord(file);
+      return record === undefined || isAlive(record.owner) ? [] : [{ file, record }];
+    });
