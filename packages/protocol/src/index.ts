@@ -1,5 +1,10 @@
 export type { CutContent } from './cut-content.ts';
+export * from './gen/holdfast/v1/api_pb.ts';
+export * from './gen/holdfast/v1/control_pb.ts';
+export * from './gen/holdfast/v1/enrolment_pb.ts';
 export * from './gen/holdfast/v1/lineage_pb.ts';
 export * from './gen/holdfast/v1/manifest_pb.ts';
+export * from './gen/holdfast/v1/replication_pb.ts';
+export * from './gen/holdfast/v1/resources_pb.ts';
 export * from './gen/holdfast/v1/vault_pb.ts';
 export { ID_SIZE, idBytes, idText, isId, newId } from './id.ts';
