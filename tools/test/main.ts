@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { isHoldfastError } from '@holdfast/errors';
+import { parseCommandLine, runMain } from '../setup/command-line.ts';
 import { ensureTools } from '../setup/ensure-tools.ts';
 import { TOOL_GROUPS } from '../setup/machine-tools.ts';
 import { CHECKS } from './checks.ts';
@@ -70,15 +71,9 @@ const main = async (names: readonly string[]): Promise<number> => {
   return failed > 0 || (process.env['CI'] === 'true' && skipped > 0) ? 1 : 0;
 };
 
-const args = process.argv.slice(2);
-if (args.includes('--help')) {
+await runMain(async (args) => {
+  const { values, positionals } = parseCommandLine({ args, allowPositionals: true, options: { help: { type: 'boolean' } } });
+  if (!values.help) return main(positionals);
   console.log(HELP);
-} else {
-  try {
-    process.exitCode = await main(args);
-  } catch (reason) {
-    if (!isHoldfastError(reason)) throw reason;
-    console.error(reason.message);
-    process.exitCode = reason.exitCode;
-  }
-}
+  return 0;
+});

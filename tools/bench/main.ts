@@ -1,0 +1,60 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { HoldfastError } from '@holdfast/errors';
+import { parseCommandLine, runMain } from '../setup/command-line.ts';
+import { ensureTools } from '../setup/ensure-tools.ts';
+import { loadRegistry, pick } from '../setup/registry.ts';
+import type { Bench } from './bench.ts';
+import { describeMachine } from './machine.ts';
+import { formatTable } from './table.ts';
+
+const HELP = `Usage: npm run bench -- NAME [--json]      (npm run bench -- --list shows the names)
+
+Measures NAME against something else on this machine: in turns, at least five pairs. value is the median of ours, ratio the median of
+ours / theirs, spread the least and greatest ratio (or value, where there is nothing to compare with), goal the floor asked for, stretch
+what we are after. MB and GB are powers of ten. With --json: {bench, machine, rows} on stdout
+(npm run --silent keeps npm's own lines out of it).
+Exit status: 0; 1 when a goal was missed.`;
+
+const PAIRS = 5;
+
+await runMain(async (args) => {
+  const { values, positionals } = parseCommandLine({
+    args,
+    allowPositionals: true,
+    options: { json: { type: 'boolean' }, list: { type: 'boolean' }, help: { type: 'boolean' } },
+  });
+  const benches = await loadRegistry<Bench>(path.join(import.meta.dirname, 'benches'), 'bench');
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  if (values.list) {
+    for (const { name, about } of benches.values()) console.log(`${name.padEnd(12)} ${about}`);
+    return 0;
+  }
+  const [name, ...more] = positionals;
+  if (name === undefined || more.length > 0) {
+    throw new HoldfastError('SETTING_INVALID', { thing: 'bench', why: 'exactly one name is needed', remedy: 'see --list' });
+  }
+  const bench = pick(benches, name, 'bench');
+  const note = (line: string) => console.error(line);
+  await ensureTools(bench.tools, { print: note });
+
+  const machine = describeMachine();
+  const directory = await mkdtemp(path.join(tmpdir(), `holdfast-bench-${name}-`));
+  try {
+    const rows = await bench.run({ pairs: PAIRS, directory, note });
+    if (values.json) {
+      console.log(JSON.stringify({ bench: name, machine, rows }, null, 2));
+    } else {
+      const { cpu, cores, memoryGB, system, node, load } = machine;
+      console.log(`${bench.about}\n${cpu}, ${cores} cores, ${memoryGB} GB; ${system}; node ${node}; load ${load.toFixed(1)}\n`);
+      console.log(formatTable(rows));
+    }
+    return rows.some(({ met }) => met === 'missed') ? 1 : 0;
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});

@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createRandom } from '../lab/random.ts';
+import type { Scenario, World } from './scenario.ts';
+import { createSchedule, deriveSeed, type ScheduledEvent } from './schedule.ts';
+import { addVerdict, complaintsOf, EMPTY_TALLY, type Tally } from './tally.ts';
+
+/** When a run is over: after the first verification past a time, or after exactly so many events (a replay). */
+export type RunLength = { readonly minutes: number } | { readonly events: number };
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly length: RunLength;
+  readonly print: (line: string) => void;
+  /** Ends the run after the event under way. */
+  readonly stop: AbortSignal;
+  /** How long one event may take before it counts as hung. */
+  readonly eventLimitMs: number;
+}
+
+/** The work's own end, or an error when it has none in time. */
+const within = async <T>(limitMs: number, work: Promise<T>): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`did not end within ${limitMs / 1000} s`)), limitMs);
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+/** Lets one event happen to the world; what goes wrong is in the tally. */
+const happen = async (world: World, event: ScheduledEvent, tally: Tally, limitMs: number): Promise<Tally> => {
+  const random = createRandom(event.seed);
+  try {
+    if (event.kind === 'verify') return addVerdict(tally, await within(limitMs, world.verify(random)));
+    const actions = event.kind === 'fault' ? world.faults : world.steps;
+    await within(limitMs, actions[event.name]!.run(random));
+    return event.kind === 'fault' ? { ...tally, faults: tally.faults + 1 } : tally;
+  } catch (reason) {
+    const why = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
+    return { ...tally, broken: [...tally.broken, `#${event.index} ${event.kind} ${event.name}: ${why}`] };
+  }
+};
+
+/** Runs one scenario on the schedule that `seed` names, until its length is reached or something is wrong; then removes its world. */
+export const runScenario = async (scenario: Scenario, options: RunOptions): Promise<Tally> => {
+  const { seed, length, print, stop, eventLimitMs } = options;
+  const directory = await mkdtemp(path.join(tmpdir(), `holdfast-chaos-${scenario.name}-`));
+  try {
+    const random = createRandom(deriveSeed(seed, 'setup'));
+    const world = await scenario.setup({ directory, random, note: (line) => print(`  ${line}`) });
+    let tally = EMPTY_TALLY;
+    try {
+      const start = performance.now();
+      for (const event of createSchedule(seed, world)) {
+        const before = performance.now();
+        tally = await happen(world, event, tally, eventLimitMs);
+        const now = performance.now();
+        print(`#${event.index} ${event.kind} ${event.name} (${((now - before) / 1000).toFixed(1)} s)`);
+        if (complaintsOf(tally).length > 0) {
+          print(`again: npm run chaos -- --scenario ${scenario.name} --seed ${seed} --events ${event.index}`);
+          break;
+        }
+        if (stop.aborted) break;
+        if ('events' in length ? event.index >= length.events : event.kind === 'verify' && now - start >= length.minutes * 60_000) break;
+      }
+    } finally {
+      await within(eventLimitMs, world.dispose());
+    }
+    return tally;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+};
