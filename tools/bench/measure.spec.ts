@@ -48,7 +48,7 @@ describe('comparePairs', () => {
 
   it('refuses fewer than five pairs', async () => {
     await expect(comparePairs({ measure: 'm', unit: 'u', ours: side('A', [], []), theirs: side('B', [], []), pairs: 4 })).rejects.toThrow(
-      'five',
+      'at least 5 pairs',
     );
   });
 });
