@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { ERROR_CODES } from '@holdfast/errors';
 import { checkBoundaries } from '../boundaries/check.ts';
@@ -52,4 +53,17 @@ const errorDocs: Check = {
   },
 };
 
-export const CHECKS: readonly Check[] = [lint, types, boundaries, errorDocs];
+const { missingEntries } = createRequire(import.meta.url)('../setup/complete-lock.cjs') as {
+  missingEntries(lock: unknown): Readonly<Record<string, unknown>>;
+};
+
+const lock: Check = {
+  name: 'lock',
+  run: async (root) => {
+    const missing = Object.keys(missingEntries(JSON.parse(await readFile(path.join(root, 'package-lock.json'), 'utf8'))));
+    const advice = 'npm ci will refuse package-lock.json; run node tools/setup/complete-lock.cjs';
+    return checked('lock file', missing.length === 0 ? undefined : `it lacks ${missing.join(', ')}\n${advice}`);
+  },
+};
+
+export const CHECKS: readonly Check[] = [lock, lint, types, boundaries, errorDocs];
