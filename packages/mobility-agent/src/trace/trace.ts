@@ -1,5 +1,18 @@
-import type { TracedDevice } from './device.ts';
-import type { WriteSink, WriteTrace } from './write-trace.ts';
+import { endianness } from 'node:os';
+import { HoldfastError } from '@holdfast/errors';
+import { canWaitForAllProcessors } from '../platform/membarrier.ts';
+import { kernelDevice } from './device.ts';
+import type { DiskStage } from './disk-table.ts';
+import { findMemoryDirectory, type MemoryFolder, openMemoryFolder } from './memory-file.ts';
+import type { TraceParts } from './open-trace.ts';
+import { timeBase } from './ring-page.ts';
+import { createRingReader } from './ring-reader.ts';
+import { createTraceInstance, openTraceInstance, removeTraceInstance, type TraceInstance } from './trace-instance.ts';
+import { createSession, type Lost, type WriteTraceSession } from './trace-session.ts';
+import { findTracefs } from './tracefs.ts';
+import { createTrackingMemory, openTrackingMemory, type TrackingMemory } from './tracking-memory.ts';
+
+export type { Continuity, WriteTraceSession } from './trace-session.ts';
 
 export interface WriteTraceOptions {
   /** 32 hexadecimal digits. */
@@ -12,29 +25,6 @@ export interface WriteTraceOptions {
   readonly bufferBytes: number;
 }
 
-/** Whether the dirty set of a disk names every write since it was first attached. */
-export type Continuity =
-  | { readonly kind: 'continuous' }
-  /** Never traced before: nothing is known of its past, tracking starts now. */
-  | { readonly kind: 'new' }
-  /** Was traced, but writes may be missing: tracking starts anew, with an empty dirty set. */
-  | { readonly kind: 'lost'; readonly reason: string };
-
-export interface WriteTraceSession {
-  readonly trace: WriteTrace;
-  /**
-   * Traces a disk, or goes on tracing it; afterwards no write escapes. The index is the disk's in `trace`; it stays over restarts. Does not
-   * disturb other disks. A new disk takes about 30 ms: the witness needs a baseline, so rings are drained into `sink` (of all disks).
-   */
-  attach(device: TracedDevice, sink: WriteSink): { readonly index: number; readonly continuity: Continuity };
-  /** Stops tracing a disk and forgets it. */
-  detach(index: number): void;
-  /** Forgets the disks that were traced before a restart and have not been attached since; until then they go on being traced, unreported. */
-  detachOthers(): void;
-  /** Closes, removes the tracefs instance and the tracking memory: nothing is continuous afterwards. `trace.close()` alone keeps both. */
-  destroy(): void;
-}
-
 /**
  * Opens the machine's write trace: goes on with the instance and the tracking memory a former process left, if the kernel's counters prove
  * that not one event is missing, else starts anew (then `attach` says for which disks continuity is lost and why). After CONTINUITY_LOST
@@ -42,6 +32,77 @@ export interface WriteTraceSession {
  * `drain`, also one thrown by the sink, the trace accepts nothing but `close` and `destroy`.
  *
  * Throws TRACEFS_UNAVAILABLE, NO_PERMISSION, SETTING_INVALID, NO_SPACE (tmpfs full), AGENT_RUNNING (another process holds the trace).
- * `attach` throws DEVICE_UNSUPPORTED (more than 64 disks, ...), NO_SPACE.
+ * `attach` throws DEVICE_UNSUPPORTED (more than 64 disks), NO_SPACE, CAPTURE_NOT_CONVERGED (too busy for a baseline).
  */
-export declare const createWriteTrace: (options: WriteTraceOptions) => WriteTraceSession;
+export const createWriteTrace = (options: WriteTraceOptions): WriteTraceSession => {
+  const name = options.stateName ?? `holdfast-${options.machineId}`;
+  if (!/^[0-9a-f]{32}$/.test(options.machineId)) throw invalid('machineId', 'it is not 32 hexadecimal digits');
+  if (!/^[\w-][\w.-]{0,63}$/.test(name)) throw invalid('stateName', 'it is not 1 to 64 letters, digits, dots, dashes');
+  const tracefs = findTracefs();
+  if (!canWaitForAllProcessors() || endianness() !== 'LE') {
+    const why = 'this kernel has no membarrier for all processors (nohz_full is on, or a foreign architecture)';
+    throw new HoldfastError('TRACEFS_UNAVAILABLE', { thing: 'membarrier', why, remedy: 'use capture scan' });
+  }
+  const folder = openMemoryFolder(findMemoryDirectory(options.memoryDirectory), name);
+  try {
+    const found = goOn(tracefs, name, folder, options.machineId);
+    const parts = 'reader' in found ? found : beginAnew(tracefs, name, folder, options);
+    return createSession(parts, 'reader' in found ? NOTHING_LOST : found, () => removeTraceInstance(tracefs, name));
+  } catch (reason) {
+    folder.close();
+    throw reason;
+  }
+};
+
+const NOTHING_LOST: Lost = { reason: '', disks: [] };
+
+const invalid = (thing: string, why: string): HoldfastError => new HoldfastError('SETTING_INVALID', { thing, why, remedy: 'correct it' });
+
+/** Takes up the trace a former process left, or says what is lost with it. */
+const goOn = (tracefs: string, name: string, folder: MemoryFolder, machineId: string): TraceParts | Lost => {
+  const memory = openTrackingMemory(folder, machineId);
+  if (memory === undefined) return NOTHING_LOST;
+  if ('reason' in memory) return { reason: memory.reason, disks: undefined };
+  const disks = memory.disks.indexes('traced', 'lost').map((index) => memory.disks.disk(index));
+  const instance = openTraceInstance(tracefs, name);
+  if (instance === undefined) return { reason: "the kernel's trace was removed", disks };
+  const reason = differenceBetween(instance, memory);
+  if (reason !== undefined) return { reason, disks };
+
+  const start = process.hrtime.bigint();
+  const reader = createRingReader(instance, memory, timeBase(start));
+  for (const index of memory.disks.indexes('traced', 'lost')) {
+    if (memory.hasDirty(index)) reader.follow(index, kernelDevice(memory.disks.disk(index)), memory.dirty(index, false), false);
+    else memory.disks.setStage(index, 'lost');
+  }
+  const gap = reader.recover();
+  if (gap === undefined) return { instance, memory, reader, start, folder };
+  reader.close();
+  return { reason: gap, disks };
+};
+
+/** What the kernel's trace does not share with the memory that books it; ends what was being changed when the former process ended. */
+const differenceBetween = (instance: TraceInstance, memory: TrackingMemory): string | undefined => {
+  const { cpus, subBufferBytes, kilobytes } = memory.shape;
+  if (instance.cpus.length !== cpus || instance.subBufferBytes !== subBufferBytes) return "the kernel's trace has another shape";
+  const numbers = (...stages: DiskStage[]): number[] =>
+    memory.disks.indexes(...stages).map((index) => kernelDevice(memory.disks.disk(index)));
+  const sure = numbers('traced', 'lost');
+  const difference = instance.difference(kilobytes, sure, numbers('traced', 'lost', 'changing'));
+  if (difference !== undefined) return `the settings of the kernel's trace were changed: ${difference}`;
+  instance.follow(sure);
+  for (const index of memory.disks.indexes('changing')) {
+    memory.forgetDirty(index);
+    memory.disks.setStage(index, 'free');
+  }
+  return undefined;
+};
+
+const beginAnew = (tracefs: string, name: string, folder: MemoryFolder, { machineId, bufferBytes }: WriteTraceOptions): TraceParts => {
+  const instance = createTraceInstance(tracefs, name, bufferBytes);
+  const { subBufferBytes, cpus } = instance;
+  const memory = createTrackingMemory(folder, { machineId, cpus: cpus.length, subBufferBytes, kilobytes: instance.kilobytes() });
+  memory.markUsed();
+  const start = process.hrtime.bigint();
+  return { instance, memory, reader: createRingReader(instance, memory, timeBase(start)), start, folder };
+};

@@ -1,0 +1,34 @@
+import koffi from 'koffi';
+import { libc, systemError } from './libc.ts';
+
+/** Memory of the process outside of JavaScript's heap, page-aligned. It is unmapped once nothing refers to `bytes` or to a view of it. */
+export interface MappedMemory {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Valid as long as `bytes` is referred to. */
+  readonly address: bigint;
+}
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_PRIVATE_ANONYMOUS = 0x22;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+
+const unmapped = new FinalizationRegistry<{ address: bigint; length: number }>(({ address, length }) => libc().munmap(address, length));
+
+const map = (length: number, flags: number, fd: number): MappedMemory => {
+  const address = libc().mmap(null, length, PROT_READ_WRITE, flags, fd, 0);
+  if (address === MAP_FAILED) throw systemError('mmap');
+  const buffer = koffi.view(address, length);
+  unmapped.register(buffer, { address, length });
+  return { bytes: new Uint8Array(buffer), address };
+};
+
+/** The first `length` bytes of an open file, shared with every process that maps it and kept in memory (never swapped). */
+export const mapShared = (fd: number, length: number): MappedMemory => {
+  const mapped = map(length, MAP_SHARED, fd);
+  if (libc().mlock(mapped.address, length) !== 0) throw systemError('mlock');
+  return mapped;
+};
+
+/** Zeroed private memory, for direct I/O. */
+export const allocatePages = (length: number): MappedMemory => map(length, MAP_PRIVATE_ANONYMOUS, -1);

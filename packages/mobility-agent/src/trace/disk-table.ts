@@ -1,0 +1,90 @@
+import type { TracedDevice } from './device.ts';
+import { DISK, DISK_LIMIT, DISK_STAGE, diskOffset, TEXT_BYTES } from './memory-layout.ts';
+
+export type DiskStage = keyof typeof DISK_STAGE;
+
+/** What the table keeps of a disk to know it again. */
+export type KnownDisk = Pick<TracedDevice, 'major' | 'minor' | 'size' | 'diskSequence' | 'serial'>;
+
+/** The traced disks, in the tracking memory. An index belongs to one disk until it is freed. */
+export interface DiskTable {
+  stage(index: number): DiskStage;
+  setStage(index: number, stage: DiskStage): void;
+  /** Writes the disk into a free entry and leaves that in stage `changing`. */
+  fill(index: number, disk: KnownDisk): void;
+  disk(index: number): KnownDisk;
+  baseline(index: number): number;
+  setBaseline(index: number, sectors: number): void;
+  /** Indexes of all entries in one of these stages. */
+  indexes(...stages: DiskStage[]): number[];
+}
+
+const STAGE_NAMES = Object.keys(DISK_STAGE) as DiskStage[];
+
+class Table implements DiskTable {
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  stage(index: number): DiskStage {
+    return STAGE_NAMES[this.#view.getUint32(diskOffset(index) + DISK.stage, true)] ?? 'lost';
+  }
+
+  setStage(index: number, stage: DiskStage): void {
+    this.#view.setUint32(diskOffset(index) + DISK.stage, DISK_STAGE[stage], true);
+  }
+
+  fill(index: number, disk: KnownDisk): void {
+    const at = diskOffset(index);
+    this.#view.setUint32(at + DISK.major, disk.major, true);
+    this.#view.setUint32(at + DISK.minor, disk.minor, true);
+    this.#view.setFloat64(at + DISK.size, disk.size, true);
+    this.#view.setFloat64(at + DISK.sequence, disk.diskSequence, true);
+    this.#view.setFloat64(at + DISK.baseline, 0, true);
+    writeText(this.#bytes, at + DISK.serial, disk.serial);
+    this.setStage(index, 'changing');
+  }
+
+  disk(index: number): KnownDisk {
+    const at = diskOffset(index);
+    return {
+      major: this.#view.getUint32(at + DISK.major, true),
+      minor: this.#view.getUint32(at + DISK.minor, true),
+      size: this.#view.getFloat64(at + DISK.size, true),
+      diskSequence: this.#view.getFloat64(at + DISK.sequence, true),
+      serial: readText(this.#bytes, at + DISK.serial),
+    };
+  }
+
+  baseline(index: number): number {
+    return this.#view.getFloat64(diskOffset(index) + DISK.baseline, true);
+  }
+
+  setBaseline(index: number, sectors: number): void {
+    this.#view.setFloat64(diskOffset(index) + DISK.baseline, sectors, true);
+  }
+
+  indexes(...stages: DiskStage[]): number[] {
+    return Array.from({ length: DISK_LIMIT }, (_, index) => index).filter((index) => stages.includes(this.stage(index)));
+  }
+}
+
+/** Writes at most 64 bytes of UTF-8, the rest zeroes. */
+export const writeText = (bytes: Uint8Array, offset: number, text: string): void => {
+  const field = bytes.subarray(offset, offset + TEXT_BYTES);
+  field.fill(0);
+  new TextEncoder().encodeInto(text, field);
+};
+
+export const readText = (bytes: Uint8Array, offset: number): string => {
+  const field = bytes.subarray(offset, offset + TEXT_BYTES);
+  const end = field.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? field : field.subarray(0, end));
+};
+
+/** The table in a mapped `state` file. */
+export const createDiskTable = (state: Uint8Array): DiskTable => new Table(state);

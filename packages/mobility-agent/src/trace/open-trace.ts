@@ -1,0 +1,203 @@
+import type { BlockSet } from '@holdfast/block';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { waitForAllProcessors } from '../platform/membarrier.ts';
+import type { MemoryFolder } from './memory-file.ts';
+import type { RingReader } from './ring-reader.ts';
+import type { TraceInstance } from './trace-instance.ts';
+import { continuityLost, type TracedDisk } from './traced-disk.ts';
+import type { TrackingMemory } from './tracking-memory.ts';
+import type { Readings } from './witness.ts';
+import type { WriteSink, WriteTrace } from './write-trace.ts';
+
+/** How long the kernel may be behind with counting what it traced; one step of a handful of instructions, a busy machine may interrupt it. */
+const COUNTING_LIMIT = 1e9;
+const BASELINE_ROUNDS = 64;
+const QUIET_READINGS = 3;
+
+/** What makes a running trace. */
+export interface TraceParts {
+  readonly instance: TraceInstance;
+  readonly memory: TrackingMemory;
+  readonly reader: RingReader;
+  /** The instant times are counted from, in nanoseconds of CLOCK_MONOTONIC. */
+  readonly start: bigint;
+  readonly folder: MemoryFolder;
+}
+
+/** The running trace: the disks that are attached, and the proofs. */
+export interface OpenTrace extends WriteTrace {
+  include(index: number, disk: TracedDisk): void;
+  exclude(index: number): void;
+  disk(index: number): TracedDisk | undefined;
+  /** The witness's baseline of an included disk whose writes have been followed since before this call. */
+  baseline(index: number, sink: WriteSink): number;
+  /** Reads no more, but keeps the lock of the tracking memory, as opposed to `close`. */
+  stop(): void;
+}
+
+class Trace implements OpenTrace {
+  readonly #instance: TraceInstance;
+  readonly #memory: TrackingMemory;
+  readonly #reader: RingReader;
+  readonly #start: bigint;
+  readonly #folder: MemoryFolder;
+  #stopped = false;
+  readonly #disks = new Map<number, TracedDisk>();
+  #broken: unknown;
+
+  constructor({ instance, memory, reader, start, folder }: TraceParts) {
+    this.#folder = folder;
+    this.#instance = instance;
+    this.#memory = memory;
+    this.#reader = reader;
+    this.#start = start;
+  }
+
+  readonly now = (): number => Number(process.hrtime.bigint() - this.#start);
+
+  include(index: number, disk: TracedDisk): void {
+    this.#disks.set(index, disk);
+  }
+
+  exclude(index: number): void {
+    this.#disks.get(index)?.close();
+    this.#disks.delete(index);
+  }
+
+  disk(index: number): TracedDisk | undefined {
+    return this.#disks.get(index);
+  }
+
+  drain(sink: WriteSink): void {
+    this.#drain(sink, []);
+  }
+
+  settle(): void {
+    waitForAllProcessors();
+  }
+
+  dirty(index: number): BlockSet {
+    this.#attached(index);
+    return this.#reader.dirty(index);
+  }
+
+  idle(index: number): boolean {
+    return this.#attached(index).idle();
+  }
+
+  verify(sink: WriteSink): void {
+    const start = this.now();
+    for (;;) {
+      const readings = this.#read(this.#disks.keys(), sink);
+      this.#checkRings();
+      let uncounted: string | undefined;
+      for (const [index, disk] of this.#disks) {
+        const missing = this.#lower(index, readings) - this.#memory.disks.baseline(index);
+        const behind = this.#memory.disks.baseline(index) - readings[index]!.upper(this.#memory.sectors(index));
+        this.#checkDisk(index, () => {
+          disk.check();
+          if (missing > 0) throw continuityLost(disk.device, `${missing} sectors written to it are missing in the trace`);
+          if (behind <= 0) return;
+          if (this.now() - start > COUNTING_LIMIT)
+            throw continuityLost(disk.device, `${behind} sectors written to it were not counted in its I/O statistics`);
+          uncounted = disk.device.path;
+        });
+      }
+      if (uncounted === undefined) return;
+    }
+  }
+
+  baseline(index: number, sink: WriteSink): number {
+    // Requests that completed unseen just before we followed them are counted after this.
+    this.settle();
+    let baseline = Number.NEGATIVE_INFINITY;
+    let quiet = 0;
+    for (let round = 0; round < BASELINE_ROUNDS; round += 1) {
+      const readings = this.#read([index], sink);
+      baseline = Math.max(baseline, this.#lower(index, readings));
+      quiet += readings[index]!.quiet();
+      if (quiet >= QUIET_READINGS) return baseline;
+    }
+    const thing = this.#attached(index).device.path;
+    throw new HoldfastError('CAPTURE_NOT_CONVERGED', {
+      thing,
+      why: 'writes end so often that they cannot be counted',
+      remedy: 'try again when the disk is less busy',
+    });
+  }
+
+  close(): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#folder.close();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const index of [...this.#disks.keys()]) this.exclude(index);
+    this.#reader.close();
+    this.#broken = new HoldfastError('INTERNAL', { thing: this.#instance.path, why: 'the trace is closed', remedy: 'report this' });
+  }
+
+  /** Readings of some disks, by index, completed by a settled drain. */
+  #read(indexes: Iterable<number>, sink: WriteSink): readonly (Readings | undefined)[] {
+    const readings: (Readings | undefined)[] = [];
+    for (const index of indexes) this.#checkDisk(index, () => (readings[index] = this.#attached(index).readings(this.now)));
+    this.settle();
+    this.#drain(sink, readings);
+    return readings;
+  }
+
+  #lower(index: number, readings: readonly (Readings | undefined)[]): number {
+    return readings[index]!.lower(this.#memory.sectors(index));
+  }
+
+  #drain(sink: WriteSink, readings: readonly (Readings | undefined)[]): void {
+    if (this.#broken !== undefined) throw this.#broken;
+    this.#breakUnless(() => this.#reader.drain(sink, readings));
+  }
+
+  /** The kernel's own count of what it handed out and threw away. */
+  #checkRings(): void {
+    this.#breakUnless(() => {
+      for (const [cpu, name] of this.#instance.cpus.entries()) {
+        const { read, lost } = this.#instance.counters(cpu);
+        const booked = this.#memory.booked(cpu);
+        let why: string | undefined;
+        if (lost !== 0) why = `the ring of ${name} lost ${lost} events`;
+        else if (read !== booked)
+          why = `of the ring of ${name} ${read} events were read, but ${booked} by this trace: someone else read or emptied it`;
+        if (why !== undefined)
+          throw new HoldfastError('CONTINUITY_LOST', { thing: this.#instance.path, why, remedy: 'resynchronize all disks of the machine' });
+      }
+    });
+  }
+
+  /** After a failure here a page may be in its slot and not booked; whoever opens the trace next can tell, we must not go on. */
+  #breakUnless(work: () => void): void {
+    try {
+      work();
+    } catch (reason) {
+      if (isHoldfastError(reason, 'CONTINUITY_LOST')) this.#memory.markLost();
+      this.#broken = reason;
+      throw reason;
+    }
+  }
+
+  #checkDisk(index: number, work: () => void): void {
+    try {
+      work();
+    } catch (reason) {
+      if (isHoldfastError(reason, 'CONTINUITY_LOST')) this.#memory.disks.setStage(index, 'lost');
+      throw reason;
+    }
+  }
+
+  #attached(index: number): TracedDisk {
+    const disk = this.#disks.get(index);
+    if (disk !== undefined) return disk;
+    throw new HoldfastError('INTERNAL', { thing: this.#instance.path, why: `no disk ${index} is attached`, remedy: 'report this' });
+  }
+}
+
+export const createOpenTrace = (parts: TraceParts): OpenTrace => new Trace(parts);

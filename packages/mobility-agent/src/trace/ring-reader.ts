@@ -1,0 +1,171 @@
+import { closeSync } from 'node:fs';
+import type { BlockSet } from '@holdfast/block';
+import { HoldfastError } from '@holdfast/errors';
+import { readInto } from '../platform/file.ts';
+import { DISK_LIMIT } from './memory-layout.ts';
+import { type PageSummary, parseRingPage, type RecordVisitor, type TimeBase } from './ring-page.ts';
+import type { TraceInstance } from './trace-instance.ts';
+import type { TrackingMemory } from './tracking-memory.ts';
+import type { Readings } from './witness.ts';
+import type { WriteSink } from './write-trace.ts';
+
+const SECTOR = 512;
+
+/** Reads the rings of all possible CPUs, each page through its slot of the tracking memory. */
+export interface RingReader {
+  /** Takes the events of device `device` (kernel number) as those of disk `index` from now on. `reported`: the sink is told. */
+  follow(index: number, device: number, dirty: BlockSet, reported: boolean): void;
+  unfollow(index: number): void;
+  dirty(index: number): BlockSet;
+  /** Reads to the present end of each ring; tells the readings of a disk of later completions. Throws CONTINUITY_LOST if records were lost or make no sense. */
+  drain(sink: WriteSink, readings?: readonly (Readings | undefined)[]): void;
+  /** Books what a killed process left in the slots. Returns why that proves nothing, if it does not. */
+  recover(): string | undefined;
+  close(): void;
+}
+
+interface Followed {
+  readonly device: number;
+  readonly dirty: BlockSet;
+  readonly reported: boolean;
+}
+
+const NOBODY: WriteSink = { issued: () => {}, requeued: () => {}, completed: () => {} };
+const NO_READINGS: readonly undefined[] = [];
+
+/** Takes the records of one page at a time: marks blocks, adds up sectors, tells the sink. */
+class Visitor implements RecordVisitor {
+  sink: WriteSink = NOBODY;
+  readings: readonly (Readings | undefined)[] = NO_READINGS;
+  readonly sectors = new Float64Array(DISK_LIMIT);
+  readonly followed: (Followed | undefined)[] = [];
+  readonly #formats: TraceInstance['formats'];
+  #lastDevice = -1;
+  #lastIndex = -1;
+
+  constructor(formats: TraceInstance['formats']) {
+    this.#formats = formats;
+  }
+
+  record(words: Uint32Array, first: number, count: number, time: number): void {
+    const { complete, issue, requeue } = this.#formats;
+    const id = words[first]! & 0xffff;
+    const format = id === complete.id ? complete : id === issue.id ? issue : id === requeue.id ? requeue : undefined;
+    if (format === undefined || count < format.words) return;
+    const sectors = words[first + format.sectors]!;
+    if (sectors === 0) return;
+    const disk = this.#indexOf(words[first + format.device]!);
+    if (disk < 0) return;
+    const { dirty, reported } = this.followed[disk]!;
+    const offset = (words[first + format.sector + 1]! * 2 ** 32 + words[first + format.sector]!) * SECTOR;
+    const length = sectors * SECTOR;
+    if (format === complete) {
+      dirty.addBytes(offset, length);
+      this.sectors[disk]! += sectors;
+      const readings = this.readings[disk];
+      if (readings !== undefined && time > readings.first) readings.late(time, sectors);
+      if (reported) this.sink.completed(disk, offset, length, time);
+    } else if (!reported) return;
+    else if (format === issue) this.sink.issued(disk, offset, length, time);
+    else this.sink.requeued(disk, offset, length, time);
+  }
+
+  forgetLast(): void {
+    this.#lastDevice = -1;
+  }
+
+  #indexOf(device: number): number {
+    if (device === this.#lastDevice) return this.#lastIndex;
+    this.#lastDevice = device;
+    this.#lastIndex = this.followed.findIndex((disk) => disk?.device === device);
+    return this.#lastIndex;
+  }
+}
+
+class Reader implements RingReader {
+  readonly #instance: TraceInstance;
+  readonly #memory: TrackingMemory;
+  readonly #base: TimeBase;
+  readonly #visitor: Visitor;
+  readonly #rings: readonly number[];
+  readonly #slots: ReturnType<TrackingMemory['slot']>[];
+  readonly #readsAtMost: number;
+
+  constructor(instance: TraceInstance, memory: TrackingMemory, base: TimeBase) {
+    this.#instance = instance;
+    this.#memory = memory;
+    this.#base = base;
+    this.#visitor = new Visitor(instance.formats);
+    this.#slots = instance.cpus.map((_, cpu) => memory.slot(cpu));
+    this.#rings = instance.cpus.map((_, cpu) => instance.openRing(cpu));
+    // What was in a ring when a drain began is read after as many reads as it has pages, its reader's page and a page cut in two.
+    this.#readsAtMost = Math.ceil((Number.parseInt(instance.kilobytes(), 10) * 1024) / (instance.subBufferBytes - 16)) + 3;
+  }
+
+  follow(index: number, device: number, dirty: BlockSet, reported: boolean): void {
+    this.#visitor.followed[index] = { device, dirty, reported };
+    this.#visitor.forgetLast();
+  }
+
+  unfollow(index: number): void {
+    this.#visitor.followed[index] = undefined;
+    this.#visitor.forgetLast();
+  }
+
+  dirty(index: number): BlockSet {
+    return this.#visitor.followed[index]!.dirty;
+  }
+
+  drain(sink: WriteSink, readings: readonly (Readings | undefined)[] = NO_READINGS): void {
+    this.#visitor.sink = sink;
+    this.#visitor.readings = readings;
+    for (let cpu = 0; cpu < this.#slots.length; cpu += 1) this.#drainCpu(cpu);
+    this.#visitor.readings = NO_READINGS;
+  }
+
+  recover(): string | undefined {
+    this.#visitor.sink = NOBODY;
+    for (let cpu = 0; cpu < this.#slots.length; cpu += 1) {
+      const { read, lost } = this.#instance.counters(cpu);
+      const name = this.#instance.cpus[cpu];
+      if (lost > 0) return `the ring of ${name} lost ${lost} events`;
+      const missing = read - this.#memory.booked(cpu);
+      if (missing === 0) this.#memory.discard(cpu);
+      else {
+        const page = this.#visit(cpu);
+        if (page.records !== missing || page.lost !== 0 || page.fault !== undefined) {
+          return `of the ring of ${name} ${missing} events were read but neither booked nor kept`;
+        }
+        this.#memory.book(cpu, page.records, this.#visitor.sectors);
+      }
+    }
+    return undefined;
+  }
+
+  close(): void {
+    for (const ring of this.#rings) closeSync(ring);
+  }
+
+  #drainCpu(cpu: number): void {
+    const ring = this.#rings[cpu]!;
+    const { address } = this.#slots[cpu]!;
+    for (let reads = 0; reads < this.#readsAtMost; reads += 1) {
+      if (readInto(ring, address, this.#instance.subBufferBytes) === 0) return;
+      const { records, lost, fault } = this.#visit(cpu);
+      if (fault !== undefined) throw this.#broken(`a page of the ring of ${this.#instance.cpus[cpu]} makes no sense: ${fault}`);
+      if (lost !== 0) throw this.#broken(`the ring of ${this.#instance.cpus[cpu]} overflowed, ${lost < 0 ? 'some' : lost} events are lost`);
+      this.#memory.book(cpu, records, this.#visitor.sectors);
+    }
+  }
+
+  #visit(cpu: number): PageSummary {
+    return parseRingPage(this.#slots[cpu]!.words, this.#base, this.#visitor);
+  }
+
+  #broken(why: string): HoldfastError {
+    return new HoldfastError('CONTINUITY_LOST', { thing: this.#instance.path, why, remedy: 'resynchronize all disks of the machine' });
+  }
+}
+
+export const createRingReader = (instance: TraceInstance, memory: TrackingMemory, base: TimeBase): RingReader =>
+  new Reader(instance, memory, base);

@@ -1,0 +1,169 @@
+import { constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { parseRequestEvent, type RequestEventFormat, subBufferBytes } from './event-format.ts';
+
+/** Complete before issue: a request must not be seen to start by a trace that would not see it end. */
+const EVENTS = ['complete', 'requeue', 'issue'] as const;
+export type RequestEvent = (typeof EVENTS)[number];
+
+/** Written in this order. The clock comes first: writing it, even the same value, empties the rings, so it is written only once. */
+const SETTINGS: readonly (readonly [file: string, value: string])[] = [
+  ['trace_clock', 'mono'],
+  ['options/overwrite', '1'],
+];
+
+/** What the kernel counts of one ring; all since the instance was made. */
+export interface RingCounters {
+  /** Records handed out by reads. */
+  readonly read: number;
+  /** Records overwritten unread, plus those that found no room in the ring. */
+  readonly lost: number;
+}
+
+/** An instance of the kernel's tracer of our own, recording the writes of some disks into one ring for each possible CPU. */
+export interface TraceInstance {
+  readonly path: string;
+  /** Names of the possible CPUs' folders, in numeric order. */
+  readonly cpus: readonly string[];
+  readonly subBufferBytes: number;
+  readonly formats: Readonly<Record<RequestEvent, RequestEventFormat>>;
+  /** Records the writes of exactly these devices (kernel numbers) from now on; each event changes over without a gap. */
+  follow(devices: readonly number[]): void;
+  /** What is not as `createTraceInstance` and `follow` of one of these lists left it; `undefined` if all is. */
+  difference(kilobytes: string, ...follows: (readonly number[])[]): string | undefined;
+  /** Kilobytes of each ring, as the kernel words them. */
+  kilobytes(): string;
+  counters(cpu: number): RingCounters;
+  /** Opens a ring for non-blocking reads. */
+  openRing(cpu: number): number;
+}
+
+/** "Not a read" rather than "a write": write-zeroes, discards and flushes with data have letters of their own. Device -1 does not exist. */
+const filterOf = (devices: readonly number[]): string => {
+  const ours = devices.length === 0 ? ['dev == 4294967295'] : devices.map((device) => `dev == ${device}`);
+  return `(${ours.join(' || ')}) && !(rwbs ~ "R*")`;
+};
+
+class Instance implements TraceInstance {
+  readonly path: string;
+  readonly cpus: readonly string[];
+  readonly subBufferBytes: number;
+  readonly formats: Readonly<Record<RequestEvent, RequestEventFormat>>;
+
+  constructor(path: string) {
+    this.path = path;
+    this.cpus = readdirSync(join(path, 'per_cpu')).sort((a, b) => Number(a.slice(3)) - Number(b.slice(3)));
+    this.subBufferBytes = subBufferBytes(this.#read('events/header_page'), this.#read('events/header_event'));
+    const format = (event: RequestEvent): RequestEventFormat =>
+      parseRequestEvent(this.#read(`${folderOf(event)}/format`), `block_rq_${event}`);
+    this.formats = { issue: format('issue'), complete: format('complete'), requeue: format('requeue') };
+  }
+
+  follow(devices: readonly number[]): void {
+    for (const event of EVENTS) this.write(`${folderOf(event)}/filter`, filterOf(devices));
+  }
+
+  difference(kilobytes: string, ...follows: (readonly number[])[]): string | undefined {
+    const expected = [...SETTINGS, ['tracing_on', '1'] as const];
+    for (const [file, value] of expected) {
+      const found = this.#read(file);
+      if (found !== value && !found.includes(`[${value}]`)) return `${file} is ${found} instead of ${value}`;
+    }
+    if (this.kilobytes() !== kilobytes) return `buffer_size_kb is ${this.kilobytes()} instead of ${kilobytes}`;
+    const traced = BigInt(`0x${this.#read('tracing_cpumask').replaceAll(',', '')}`)
+      .toString(2)
+      .replaceAll('0', '').length;
+    if (traced < this.cpus.length) return 'tracing_cpumask leaves out processors';
+    for (const file of ['set_event_pid', 'set_event_notrace_pid']) {
+      if (existsSync(join(this.path, file)) && this.#read(file) !== '') return `${file} leaves out processes`;
+    }
+    for (const event of EVENTS) {
+      if (this.#read(`${folderOf(event)}/enable`) !== '1') return `the event block_rq_${event} is off`;
+      const filter = this.#read(`${folderOf(event)}/filter`);
+      if (!follows.some((devices) => filter === filterOf(devices))) return `the filter of the event block_rq_${event} is ${filter}`;
+    }
+    return undefined;
+  }
+
+  kilobytes(): string {
+    return this.#read('buffer_size_kb');
+  }
+
+  counters(cpu: number): RingCounters {
+    const text = this.#read(`per_cpu/${this.cpus[cpu]}/stats`);
+    const number = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN);
+    return { read: number('read events'), lost: number('overrun') + number('commit overrun') + number('dropped events') };
+  }
+
+  openRing(cpu: number): number {
+    return openSync(join(this.path, 'per_cpu', this.cpus[cpu]!, 'trace_pipe_raw'), constants.O_RDONLY | constants.O_NONBLOCK);
+  }
+
+  write(file: string, value: string): void {
+    try {
+      writeFileSync(join(this.path, file), value);
+    } catch (reason) {
+      throw fromSystem(reason, join(this.path, file));
+    }
+  }
+
+  #read(file: string): string {
+    try {
+      return readFileSync(join(this.path, file), 'latin1').trim();
+    } catch (reason) {
+      throw fromSystem(reason, join(this.path, file));
+    }
+  }
+}
+
+const folderOf = (event: RequestEvent): string => `events/block/block_rq_${event}`;
+
+const pathOf = (tracefs: string, name: string): string => join(tracefs, 'instances', name);
+
+/** The instance of this name as it is, untouched; `undefined` if there is none. */
+export const openTraceInstance = (tracefs: string, name: string): TraceInstance | undefined =>
+  existsSync(pathOf(tracefs, name)) ? new Instance(pathOf(tracefs, name)) : undefined;
+
+/** Makes the instance anew, following no device. `bufferBytes` is the kernel memory of all rings together. */
+export const createTraceInstance = (tracefs: string, name: string, bufferBytes: number): TraceInstance => {
+  removeTraceInstance(tracefs, name);
+  const path = pathOf(tracefs, name);
+  try {
+    mkdirSync(path);
+  } catch (reason) {
+    throw fromSystem(reason, path);
+  }
+  const instance = new Instance(path);
+  const kilobytes = Math.floor(bufferBytes / instance.cpus.length / 1024);
+  if (kilobytes * 1024 < 4 * instance.subBufferBytes) {
+    removeTraceInstance(tracefs, name);
+    const why = `${bufferBytes} bytes are less than ${4 * instance.subBufferBytes} for each of ${instance.cpus.length} possible CPUs`;
+    throw new HoldfastError('SETTING_INVALID', { thing: 'bufferBytes', why, remedy: 'allow more memory for trace buffers' });
+  }
+  for (const [file, value] of SETTINGS) instance.write(file, value);
+  instance.write('buffer_size_kb', String(kilobytes));
+  instance.follow([]);
+  for (const event of EVENTS) instance.write(`${folderOf(event)}/enable`, '1');
+  // One record that is booked at once, so that a trace someone emptied differs from one in which nothing happened yet.
+  instance.write('trace_marker', `${name} begins\n`);
+  return instance;
+};
+
+/** Removes the instance if it is there. */
+export const removeTraceInstance = (tracefs: string, name: string): void => {
+  const path = pathOf(tracefs, name);
+  try {
+    rmdirSync(path);
+  } catch (reason) {
+    const { code } = reason as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return;
+    if (code !== 'EBUSY') throw fromSystem(reason, path);
+    throw new HoldfastError('IO_FAILED', {
+      thing: path,
+      why: 'someone has one of its files open',
+      remedy: 'end that program',
+      cause: reason,
+    });
+  }
+};

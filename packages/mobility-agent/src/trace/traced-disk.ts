@@ -1,0 +1,67 @@
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { attribute, deviceFolder, type TracedDevice } from './device.ts';
+import { type DiskCounters, openDiskCounters } from './disk-counters.ts';
+import { type Readings, takeReadings } from './witness.ts';
+
+/** An attached disk as its device shows it outside of the trace. */
+export interface TracedDisk {
+  readonly device: TracedDevice;
+  /** No write is at the device at this instant. */
+  idle(): boolean;
+  /** Reads the kernel's count of written sectors a few times. */
+  readings(now: () => number): Readings;
+  /** Throws CONTINUITY_LOST when the device is gone, is another one, or its writes are not counted. */
+  check(): void;
+  close(): void;
+}
+
+export const continuityLost = (device: TracedDevice, why: string, cause?: unknown): HoldfastError =>
+  new HoldfastError('CONTINUITY_LOST', { thing: device.path, why, remedy: 'resynchronize the disk', cause });
+
+class Disk implements TracedDisk {
+  readonly device: TracedDevice;
+  readonly #counters: DiskCounters;
+
+  constructor(device: TracedDevice) {
+    this.device = device;
+    try {
+      this.#counters = openDiskCounters(device.name);
+    } catch (reason) {
+      throw fromSystem(reason, device.path);
+    }
+  }
+
+  idle(): boolean {
+    return this.#reading(() => this.#counters.writesInFlight() === 0);
+  }
+
+  readings(now: () => number): Readings {
+    return this.#reading(() => takeReadings(now, () => this.#counters.writtenSectors()));
+  }
+
+  check(): void {
+    const { device } = this;
+    const folder = deviceFolder(device);
+    if (folder === undefined) throw continuityLost(device, 'the device is gone');
+    const sequence = Number(attribute(folder, 'diskseq'));
+    if (sequence !== device.diskSequence) throw continuityLost(device, 'there is another disk behind its name now');
+    const size = Number(attribute(folder, 'size')) * 512;
+    if (size !== device.size) throw continuityLost(device, `its size changed from ${device.size} to ${size} bytes`);
+    if (attribute(folder, 'queue/iostats') === '0') throw continuityLost(device, 'its I/O statistics are switched off (queue/iostats)');
+  }
+
+  close(): void {
+    this.#counters.close();
+  }
+
+  #reading<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (reason) {
+      if ((reason as NodeJS.ErrnoException).code === 'ENODEV') throw continuityLost(this.device, 'the device is gone', reason);
+      throw fromSystem(reason, this.device.path);
+    }
+  }
+}
+
+export const openTracedDisk = (device: TracedDevice): TracedDisk => new Disk(device);
