@@ -3,6 +3,7 @@
  * `exit` is the exit status a program ends with (see `docs/errors.md`), `retryable` says that the same call may succeed later unchanged.
  */
 export const ERROR_CODES = {
+  AGENT_RUNNING: { exit: 8, retryable: true },
   ADDRESS_IN_USE: { exit: 8, retryable: false },
   CAPTURE_NOT_CONVERGED: { exit: 9, retryable: true },
   CONNECTION_LOST: { exit: 9, retryable: true },
