@@ -1,8 +1,10 @@
 export type { BlockDevice } from './block-device.ts';
 export { type BlockRun, type BlockSet, blockSetBytes, createBlockSet, runExtent } from './block-set.ts';
 export { CODEC, type CodecName, decode, type Encoded, encode } from './codec.ts';
+export { createDeviceGuard, type DeviceGuard, type GuardedDevice } from './device-guard.ts';
 export { DIGEST_SIZE, digestBlock, digestBlocks } from './digest.ts';
 export { type Extent, extentEnd, mergeExtents, totalLength } from './extent.ts';
+export { createFileDevice, type FileDeviceOptions, openFileDevice } from './file-device.ts';
 export {
   createFrame,
   dataLengthOf,
@@ -18,4 +20,7 @@ export {
   serializeFrame,
 } from './frame.ts';
 export { BLOCK_SIZE, blockCount, blockLength } from './geometry.ts';
+export { createMemoryDevice } from './memory-device.ts';
+export { createOverlay, type OverlayOptions } from './overlay.ts';
+export type { Overlay } from './overlay-device.ts';
 export { createSparseBlockSet } from './sparse-block-set.ts';
