@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import zlib from 'node:zlib';
 import { HoldfastError } from '@holdfast/errors';
 import fc from 'fast-check';
@@ -58,7 +59,7 @@ test('the layout is the documented one, byte by byte', async () => {
   expect(bytes.subarray(0, 8).toString('hex')).toBe('0101040064200000');
   const payload = bytes.subarray(16 + 4 * 16 + 3 * 16);
   expect(bytes.readUInt32LE(8)).toBe(payload.length);
-  expect(bytes.readUInt32LE(12)).toBe(zlib.crc32(payload));
+  expect(bytes.readUInt32LE(12)).toBe(zlib.crc32(bytes.subarray(16), zlib.crc32(bytes.subarray(0, 12))));
   expect(bytes.subarray(16, 32).toString('hex')).toBe('00200000000000000020000000000000');
   expect(bytes.subarray(32, 48).toString('hex')).toBe('00001000000000000000004001000000');
   expect(bytes.subarray(48, 64).toString('hex')).toBe('00100000000000000010000002000000');
@@ -68,10 +69,16 @@ test('the layout is the documented one, byte by byte', async () => {
   ).toBe(0);
 });
 
-/** The data, or the code of the error; anything that isn't ours is thrown on. */
-const read = async (bytes: Uint8Array): Promise<Uint8Array | string> => {
+interface Opened {
+  readonly extents: readonly FrameExtent[];
+  readonly data: Uint8Array;
+}
+
+/** Where which data goes, or the code of the error; anything that isn't ours is thrown on. */
+const read = async (bytes: Uint8Array): Promise<Opened | string> => {
   try {
-    return await openFrame(parseFrame(bytes));
+    const frame = parseFrame(bytes);
+    return { extents: frame.extents, data: await openFrame(frame) };
   } catch (reason) {
     if (reason instanceof HoldfastError) return reason.code;
     throw reason;
@@ -102,35 +109,42 @@ test('hostile bytes end in DAMAGED, quickly', async () => {
   );
 });
 
-/** Reads the frame with each of its bits flipped in turn; the data must be right or refused. */
-const wrongReads = async (reader: (bytes: Uint8Array) => Promise<Uint8Array | string>): Promise<number> => {
-  const { bytes, data } = await sample();
+/** Reads the frame with each of its bits flipped in turn; how often wrong data, or data in a wrong place, comes out. */
+const wrongReads = async (reader: (bytes: Uint8Array) => Promise<Opened | string>): Promise<number> => {
+  const { bytes } = await sample();
+  const right = await read(bytes);
   let wrong = 0;
   for (let bit = 0; bit < bytes.length * 8; bit += 1) {
     const flipped = Buffer.from(bytes);
     flipped[bit >> 3]! ^= 1 << (bit & 7);
     const result = await reader(flipped);
-    if (typeof result !== 'string' && Buffer.compare(result, data) !== 0) wrong += 1;
+    if (typeof result !== 'string' && !isDeepStrictEqual(result, right)) wrong += 1;
   }
   return wrong;
 };
 
-test('no flipped bit gives wrong data', async () => {
+test('no flipped bit gives wrong data or puts it in a wrong place', async () => {
   expect(await wrongReads(read)).toBe(0);
 });
 
-test('the digests find what a right checksum over wrong bytes hides', async () => {
-  // The control: whoever damages the payload and mends the CRC gets past the CRC; the digests stop it.
+test('the digests stop wrong data that has a right checksum', async () => {
+  // Whoever damages the data and mends the checksum gets past the checksum.
   const mended = (bytes: Uint8Array): Buffer => {
     const copy = Buffer.from(bytes);
-    copy.writeUInt32LE(zlib.crc32(copy.subarray(128)), 12);
+    copy.writeUInt32LE(zlib.crc32(copy.subarray(16), zlib.crc32(copy.subarray(0, 12))), 12);
     return copy;
   };
-  expect(await wrongReads((bytes) => read(mended(bytes)))).toBe(0);
-  const withoutDigests = async (bytes: Uint8Array): Promise<Uint8Array | string> => {
+  const payloadOnly = (bytes: Uint8Array): Uint8Array => {
+    const { bytes: right } = good;
+    return Buffer.concat([right.subarray(0, 128), bytes.subarray(128)]);
+  };
+  const good = await sample();
+  expect(await wrongReads((bytes) => read(mended(payloadOnly(bytes))))).toBe(0);
+  const withoutDigests = async (bytes: Uint8Array): Promise<Opened | string> => {
     try {
-      const frame = parseFrame(mended(bytes));
-      return await openFrame({ ...frame, extents: [{ offset: 0, length: 0, kind: 'data' }] });
+      const frame = parseFrame(mended(payloadOnly(bytes)));
+      const data = await openFrame({ ...frame, extents: [{ offset: 0, length: 0, kind: 'data' }] });
+      return { extents: frame.extents, data };
     } catch {
       return 'refused';
     }

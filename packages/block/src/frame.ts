@@ -14,7 +14,7 @@ import { BLOCK_SIZE } from './geometry.ts';
  *   2  u16  number of extents              ..  digests, 16 bytes for each block of each data extent
  *   4  u32  bytes of data, decoded         ..  payload: the data of all data extents, encoded
  *   8  u32  bytes of payload
- *  12  u32  CRC-32 of the payload          little-endian throughout
+ *  12  u32  CRC-32 of all other bytes     little-endian throughout
  */
 
 /** Data one frame of the log may hold, in bytes. */
@@ -26,6 +26,7 @@ export const FRAME_EXTENT_LENGTH_LIMIT = 1024 * 1024 * 1024;
 
 const VERSION = 1;
 const HEADER_SIZE = 16;
+const CHECKSUM_AT = 12;
 const EXTENT_SIZE = 16;
 
 /** `data` has bytes in the frame, `zero` reads as zeroes, `unreadable` could not be read at the source and must not be served. */
@@ -97,7 +98,6 @@ export const serializeFrame = (frame: Frame): Buffer => {
   bytes.writeUInt16LE(frame.extents.length, 2);
   bytes.writeUInt32LE(frame.dataLength, 4);
   bytes.writeUInt32LE(frame.payload.length, 8);
-  bytes.writeUInt32LE(zlib.crc32(frame.payload), 12);
   let at = HEADER_SIZE;
   for (const extent of frame.extents) {
     bytes.writeBigUInt64LE(BigInt(extent.offset), at);
@@ -107,8 +107,12 @@ export const serializeFrame = (frame: Frame): Buffer => {
   }
   bytes.set(frame.digests, at);
   bytes.set(frame.payload, at + frame.digests.length);
+  bytes.writeUInt32LE(checksum(bytes), CHECKSUM_AT);
   return bytes;
 };
+
+/** Covers the extents too: good data in a wrong place is as bad as wrong data. */
+const checksum = (bytes: Uint8Array): number => zlib.crc32(bytes.subarray(CHECKSUM_AT + 4), zlib.crc32(bytes.subarray(0, CHECKSUM_AT)));
 
 const damaged = (why: string): HoldfastError =>
   new HoldfastError('DAMAGED', {
@@ -135,7 +139,7 @@ export const parseFrame = (bytes: Uint8Array): Frame => {
   const payloadAt = digestsAt + digestBytesOf(extents);
   if (buffer.length !== payloadAt + payloadLength) throw damaged('its parts and its length differ');
   const payload = buffer.subarray(payloadAt);
-  if (zlib.crc32(payload) !== buffer.readUInt32LE(12)) throw damaged('its checksum is wrong');
+  if (checksum(buffer) !== buffer.readUInt32LE(CHECKSUM_AT)) throw damaged('its checksum is wrong');
   return { extents, dataLength, digests: buffer.subarray(digestsAt, payloadAt), codec, payload };
 };
 
