@@ -1,6 +1,7 @@
 import { type Outcome, type Stage, tally } from './outcome.ts';
 
-const indent = (text: string): string => text.replaceAll('\n', '\n      ');
+/** Set in under its title, less the lines of the stack that are not ours. */
+const indent = (text: string): string => text.replace(/\n\s+at [^\n]*\/node_modules\/[^\n]*/g, '').replaceAll('\n', '\n      ');
 
 const titleOf = ({ of, name, why = '' }: Outcome): string => `  ${of}  ${name}\n      ${indent(why)}`;
 
