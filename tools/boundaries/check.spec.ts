@@ -15,6 +15,7 @@ const CLEAN: Readonly<Record<string, string>> = {
   'packages/block/src/y.ts': 'export {};',
   'packages/block/src/y.spec.ts': "import fc from 'fast-check'; import './y.ts';",
   'packages/object-store/package.json': JSON.stringify({ dependencies: { '@holdfast/errors': '*' } }),
+  'packages/object-store/src/conformance.ts': "import 'fast-check'; import './index.ts';",
   'packages/object-store/src/index.ts': "import { codes } from '@holdfast/errors'; export { codes };",
   'packages/vault/package.json': JSON.stringify({
     dependencies: { '@holdfast/errors': '*', '@holdfast/block': '*', '@holdfast/object-store': '*', '@azure/storage-blob': '1' },
@@ -54,6 +55,13 @@ const BROKEN: readonly (readonly [rule: string, file: string, source: string, wh
   ['not declared, ours', 'packages/object-store/src/index.ts', "import '@holdfast/protocol';", /not declared/],
   ['not declared, in tools', 'tools/lab/start.ts', "import '@holdfast/nbd';", /not declared/],
   ['development dependency in what is shipped', 'packages/block/src/index.ts', "import 'fast-check';", /not declared/],
+  [
+    'a conformance suite in what is shipped',
+    'packages/vault/src/index.ts',
+    "import '@holdfast/object-store/conformance';",
+    /must not import tests/,
+  ],
+  ['a spec in what is shipped', 'packages/block/src/index.ts', "import './y.spec.ts';", /must not import tests/],
   ['computed', 'packages/block/src/index.ts', "const name = 'x'; require(name);", /computed/],
   [
     'a circle of two',

@@ -59,18 +59,24 @@ const readRooms = async (root: string): Promise<Room[]> => {
   return rooms.sort((a, b) => a.name.localeCompare(b.name));
 };
 
+/** Specs and conformance suites: they may use what is only there for development, and nothing that is shipped may use them. */
+const isTestCode = (file: string): boolean => /(\.spec\.ts|\/conformance(\.ts|\/.*)?)$/.test(file);
+
 const checkRoom = async (root: string, room: Room): Promise<Violation[]> => {
   const violations: Violation[] = [];
   const graph = new Map<string, string[]>();
   for (const file of room.files) {
     const isTool = room.name === 'tools';
-    const importer: Importer = { room: room.name, declared: isTool || file.endsWith('.spec.ts') ? room.testing : room.shipped };
+    const mayTest = isTool || isTestCode(file);
+    const importer: Importer = { room: room.name, declared: mayTest ? room.testing : room.shipped };
     const inside: string[] = [];
     graph.set(file, inside);
     for (const { specifier, line } of await importsOf(await readFile(path.join(root, file), 'utf8'))) {
       const report = (why: string) => violations.push({ file, line, specifier: specifier ?? '(computed)', why });
       if (specifier === undefined) {
         if (!isTool) report('an import whose name is computed cannot be checked');
+      } else if (!mayTest && isTestCode(specifier)) {
+        report('what is shipped must not import tests');
       } else if (specifier.startsWith('.')) {
         const target = path.join(path.dirname(file), specifier);
         if (target.startsWith(`${room.directory}${path.sep}`)) inside.push(target);

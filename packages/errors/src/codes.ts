@@ -3,8 +3,8 @@
  * `exit` is the exit status a program ends with (see `docs/errors.md`), `retryable` says that the same call may succeed later unchanged.
  */
 export const ERROR_CODES = {
-  AGENT_RUNNING: { exit: 8, retryable: true },
   ADDRESS_IN_USE: { exit: 8, retryable: false },
+  AGENT_RUNNING: { exit: 8, retryable: true },
   CAPTURE_NOT_CONVERGED: { exit: 9, retryable: true },
   CONNECTION_LOST: { exit: 9, retryable: true },
   CONTINUITY_LOST: { exit: 9, retryable: false },
