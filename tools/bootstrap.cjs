@@ -6,18 +6,13 @@
 var OLDEST_NODE = 20;
 /** Exit status of TOOL_MISSING, see docs/errors.md. */
 var TOOL_MISSING_STATUS = 5;
+var TOO_OLD = [
+  '[TOOL_MISSING] node ' + process.version + ' (' + process.execPath + '): Holdfast needs node ' + OLDEST_NODE + ' or newer to start;',
+  'install one (https://nodejs.org/en/download, or `nvm install 24`) and run the same command again',
+];
 
 if (parseInt(process.versions.node, 10) < OLDEST_NODE) {
-  console.error(
-    '[TOOL_MISSING] node ' +
-      process.version +
-      ' (' +
-      process.execPath +
-      '): Holdfast needs node ' +
-      OLDEST_NODE +
-      ' or newer to start; ' +
-      'install one (Debian 12: https://nodejs.org/en/download; nvm: `nvm install 24`) and run the same command again',
-  );
+  console.error(TOO_OLD.join(' '));
   process.exit(TOOL_MISSING_STATUS);
 }
 
