@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs';
-import type { CheckedPoint } from '../verify/checked-point.ts';
 
 /** What a run measured; the content of `--json`. */
 export interface LabReport {
@@ -28,13 +27,6 @@ export const summarize = (samples: readonly number[]): LabReport['rpoSeconds'] =
   const sorted = [...samples].sort((a, b) => a - b);
   return { p50: quantile(sorted, 0.5), p95: quantile(sorted, 0.95), max: quantile(sorted, 1) };
 };
-
-/** Counts the checked points. A point is bad when one of its checks is. */
-export const countPoints = (made: number, checked: readonly CheckedPoint[]): LabReport['points'] => ({
-  made,
-  verified: checked.length,
-  bad: checked.filter(({ good }) => !good).length,
-});
 
 export const roundReport = (report: LabReport): LabReport => ({
   ...report,

@@ -61,7 +61,10 @@ export const cleanUp = async (file: string, record: RunRecord, { keepFiles = fal
   await attempt(() => detachBelow(record.directory));
   for (const name of record.traceInstances) await attempt(() => removeTraceInstance(name));
   if (failures.length > 0) return failures;
-  if (!keepFiles) for (const one of [record.directory, ...record.paths]) await attempt(async () => removeTree(one));
+  if (!keepFiles) {
+    const children = record.emptied.flatMap((one) => (existsSync(one) ? readdirSync(one).map((name) => path.join(one, name)) : []));
+    for (const one of [record.directory, ...record.paths, ...children]) await attempt(async () => removeTree(one));
+  }
   if (failures.length === 0) rmSync(file, { force: true });
   return failures;
 };
@@ -73,6 +76,3 @@ const removeTree = (directory: string): void => {
   }
   rmSync(directory, { recursive: true, force: true });
 };
-
-/** Names of what a kept run left in its directory, for the last words. */
-export const keptFiles = (directory: string): string[] => readdirSync(directory).sort();

@@ -21,11 +21,13 @@ export interface RunRecord {
   readonly traceInstances: readonly string[];
   /** Files and directories outside the run's directory. */
   readonly paths: readonly string[];
+  /** Directories of the user's that were empty and are to be so again. */
+  readonly emptied: readonly string[];
   /** Mount points which are to be thawed. */
   readonly frozen: readonly string[];
 }
 
-type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'paths' | 'frozen'>;
+type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'paths' | 'emptied' | 'frozen'>;
 
 export interface Recorder {
   /** Eight hexadecimal digits, in every name this run gives. */
@@ -34,6 +36,8 @@ export interface Recorder {
   readonly record: RunRecord;
   /** Adds to the record; what is to be made is noted first. */
   note(notes: Partial<Notes>): void;
+  /** Adds a process that was just started. */
+  noteProcess(pid: number): void;
   /** Takes from the record a mount point that is thawed. */
   thawed(mountPoint: string): void;
 }
@@ -45,13 +49,18 @@ const write = (file: string, record: RunRecord): void => {
   renameSync(`${file}.new`, file);
 };
 
+/** A new run's id. */
+export const newRunId = (): string => randomBytes(4).toString('hex');
+
+/** Where the run with this id puts its files. */
+export const runDirectory = (id: string, parent: string = os.tmpdir()): string => path.join(parent, PREFIX + id);
+
 /** Starts the record of this process and makes the run's directory, both in `parent`. */
-export const createRecorder = (parent: string = os.tmpdir()): Recorder => {
-  const id = randomBytes(4).toString('hex');
-  const directory = path.join(parent, PREFIX + id);
+export const createRecorder = (id: string, parent: string = os.tmpdir()): Recorder => {
+  const directory = runDirectory(id, parent);
   const file = `${directory}.json`;
   const owner = identify(process.pid) ?? { pid: process.pid, started: 0 };
-  let record: RunRecord = { version: 1, owner, directory, processes: [], traceInstances: [], paths: [], frozen: [] };
+  let record: RunRecord = { version: 1, owner, directory, processes: [], traceInstances: [], paths: [], emptied: [], frozen: [] };
   write(file, record);
   mkdirSync(directory, { mode: 0o700 });
   const change = (next: Partial<Notes>): void => {
@@ -70,6 +79,10 @@ export const createRecorder = (parent: string = os.tmpdir()): Recorder => {
           Object.entries(notes).map(([key, values]) => [key, [...record[key as keyof Notes], ...values]]),
         ) as Partial<Notes>,
       ),
+    noteProcess: (pid) => {
+      const identity = identify(pid);
+      if (identity !== undefined) change({ processes: [...record.processes, identity] });
+    },
     thawed: (mountPoint) => change({ frozen: record.frozen.filter((one) => one !== mountPoint) }),
   };
 };

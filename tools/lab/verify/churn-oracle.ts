@@ -60,10 +60,8 @@ const checkFile = (name: string, content: Buffer, number: number, synced: Synced
     else if (stamp.time > instant) faults.add(`block ${block} of ${name} was written after the point's instant`);
     else if (stamp.time < (synced.get(block) ?? 0n))
       faults.add(`block ${block} of ${name} is older than what was synced before the point's instant`);
-    else {
-      stamps += 1;
-      synced.delete(block);
-    }
+    else stamps += 1;
+    synced.delete(block);
   }
   for (const block of synced.keys()) faults.add(`block ${block} of ${name} was synced before the point's instant and is missing`);
   return stamps;

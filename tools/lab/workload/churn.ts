@@ -5,7 +5,13 @@ import { createChurnJournal } from './churn-journal.ts';
 import { STAMP_SIZE, writeStamp } from './stamp.ts';
 
 /** Blocks of all files of one disk together, at most. */
-const ROOM = 8192;
+const ROOM = 20_480;
+/** Files are created before anything else while there are fewer. */
+const FEWEST_FILES = 24;
+/** Blocks of the files it begins with. */
+const FIRST_FILES = 10_240;
+/** Blocks of one of the files it begins with. */
+const FIRST_FILE = 256;
 /** Blocks one step writes, at most. */
 const LONGEST_WRITE = 16;
 const DIRECTORIES = ['a', 'b', 'c'];
@@ -22,6 +28,8 @@ export interface ChurnOptions {
   readonly mountPoint: string;
   readonly journal: string;
   readonly seed: number;
+  /** Blocks of the files it begins with, for tests that need few. */
+  readonly firstBlocks?: number;
 }
 
 /** File churn on one disk: creates, appends, overwrites, truncates, renames, deletes and syncs stamped files, for ever, in bounded room. */
@@ -44,18 +52,19 @@ class ChurnImpl implements Churn {
   #created = 0;
   #steps = 0;
 
-  constructor({ mountPoint, journal, seed }: ChurnOptions) {
+  constructor({ mountPoint, journal, seed, firstBlocks = FIRST_FILES }: ChurnOptions) {
     this.#root = churnDirectory(mountPoint);
     this.#random = createRandom(seed);
     this.#journal = createChurnJournal(journal);
     for (const directory of DIRECTORIES) mkdirSync(path.join(this.#root, directory), { recursive: true });
+    while (this.#blocks < firstBlocks) this.#sync(this.#create(FIRST_FILE));
   }
 
   step(): void {
     this.#steps += 1;
     const file = this.#files[randomBelow(this.#random, this.#files.length)];
     const dice = this.#random();
-    if (file === undefined) this.#create();
+    if (file === undefined || this.#files.length < FEWEST_FILES) this.#create();
     else if (this.#blocks > ROOM || dice < 0.08) this.#delete(file);
     else if (dice < 0.2) this.#create();
     else if (dice < 0.44) this.#write(file, file.blocks);
@@ -69,12 +78,17 @@ class ChurnImpl implements Churn {
     this.#journal.close();
   }
 
-  #create(): void {
+  #create(blocks = this.#someBlocks()): ChurnFile {
     const number = this.#created;
     this.#created += 1;
     const file = { number, path: this.#somewhere(`${number}.0`), blocks: 0, unsynced: false };
     this.#files.push(file);
-    this.#write(file, 0);
+    this.#write(file, 0, blocks);
+    return file;
+  }
+
+  #someBlocks(): number {
+    return 1 + randomBelow(this.#random, LONGEST_WRITE);
   }
 
   #somewhere(name: string): string {
@@ -82,8 +96,7 @@ class ChurnImpl implements Churn {
   }
 
   /** Stamps a run of blocks from `first` on, behind the file's end too. */
-  #write(file: ChurnFile, first: number): void {
-    const count = 1 + randomBelow(this.#random, LONGEST_WRITE);
+  #write(file: ChurnFile, first: number, count = this.#someBlocks()): void {
     const time = process.hrtime.bigint();
     const bytes = Buffer.alloc(count * STAMP_SIZE);
     for (let index = 0; index < count; index += 1) {

@@ -1,0 +1,82 @@
+import { isSuccess, type Outcome } from '../outcome.ts';
+import { formatBytes, formatClock, formatCount, formatRate, formatSeconds } from './format.ts';
+import { type LabReport, summarize } from './report.ts';
+import { table } from './table.ts';
+
+/** The report of a run; `supervisor` is this process's own CPU time in seconds. */
+export const reportOf = (outcome: Outcome, supervisor: number): LabReport => {
+  const { protection, figures, checked, made, resyncs, storedBytes, cpuSeconds } = outcome;
+  return {
+    points: { made, verified: checked.length, bad: checked.filter(({ good }) => !good).length },
+    resyncs: resyncs.length,
+    kills: figures.kills,
+    rpoSeconds: summarize(protection.rpo),
+    initial: { megabytesPerSecond: protection.copySeconds > 0 ? protection.copiedBytes / 1e6 / protection.copySeconds : 0 },
+    bytes: { changed: figures.changed, sent: figures.sent, stored: storedBytes },
+    cpuSeconds: { ...cpuSeconds, supervisor },
+  };
+};
+
+const orNone = (seconds: number | null): string => (seconds === null ? 'none' : formatSeconds(seconds));
+
+const pointsTable = ({ checked }: Outcome): string[] => {
+  const checks = [...new Set(checked.flatMap(({ verdicts }) => verdicts.map(({ check }) => check)))];
+  const rows = checked.map(({ time, chosen, verdicts, good }) => [
+    formatClock(time),
+    chosen,
+    ...checks.map((check) => {
+      const verdict = verdicts.find((one) => one.check === check);
+      if (verdict === undefined) return 'not reached';
+      return verdict.good ? verdict.says : 'BAD';
+    }),
+    good ? 'good' : 'BAD',
+  ]);
+  return table(['point', 'chosen', ...checks, 'verdict'], rows);
+};
+
+const faultLines = ({ checked, resyncs }: Outcome): string[] => [
+  ...checked.flatMap(({ time, id, verdicts }) =>
+    verdicts.flatMap(({ check, faults }) => faults.map((fault) => `BAD: point ${formatClock(time)} (${id}), ${check}: ${fault}`)),
+  ),
+  ...resyncs.map((reason) => `RESYNCHRONIZED: ${reason}`),
+];
+
+/** The last page: what happened, what it cost, point by point what was found, and the verdict. */
+export const summary = (outcome: Outcome, report: LabReport): string[] => {
+  const { points, rpoSeconds, bytes, kills, resyncs, initial } = report;
+  const { copiedBytes, copySeconds } = outcome.protection;
+  const { skipped } = outcome.figures;
+  const verdict = isSuccess(outcome)
+    ? `All ${points.verified} recovered points are exactly the machine as it was at their instants.`
+    : points.verified === 0
+      ? 'There is no point to recover: the demonstration failed.'
+      : `${points.bad} of ${points.verified} recovered points are bad and ${resyncs} disks had to be resynchronized: the demonstration failed.`;
+  return [
+    '',
+    ...table(
+      ['measured', ''],
+      [
+        ['first copy', `${formatBytes(copiedBytes)} in ${formatSeconds(copySeconds)}, ${formatRate(initial.megabytesPerSecond * 1e6)}`],
+        ['points', `${formatCount(points.made)} made${skipped === 0 ? '' : `, ${skipped} skipped because the disks never stood still`}`],
+        [
+          'RPO',
+          `half of the time below ${orNone(rpoSeconds.p50)}, 95 % below ${orNone(rpoSeconds.p95)}, at most ${orNone(rpoSeconds.max)}`,
+        ],
+        ['agent', `killed ${kills} time(s), resynchronized ${resyncs} time(s)`],
+        ['after the first copy', `${formatBytes(bytes.changed)} changed, ${formatBytes(bytes.sent)} sent`],
+        ['vault', `${formatBytes(bytes.stored)}, encrypted`],
+        [
+          'CPU',
+          Object.entries(report.cpuSeconds)
+            .map(([name, seconds]) => `${name} ${formatSeconds(seconds)}`)
+            .join(', '),
+        ],
+      ],
+    ),
+    '',
+    ...pointsTable(outcome),
+    '',
+    ...faultLines(outcome),
+    verdict,
+  ];
+};

@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { identify, isAlive } from '../host/processes.ts';
+import { cleanUp } from './clean-up.ts';
+import { createRecorder, findLeftovers, newRunId, type RunRecord } from './run-record.ts';
+
+let parent: string;
+beforeEach(() => {
+  parent = mkdtempSync(path.join(os.tmpdir(), 'lab-record-'));
+});
+afterEach(() => rmSync(parent, { recursive: true }));
+
+const sleeper = async () => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  await once(child, 'spawn');
+  return { child, identity: identify(child.pid!)! };
+};
+
+describe('the record of a run', () => {
+  it('is on disk before anything else is, and grows with what is made', () => {
+    const recorder = createRecorder(newRunId(), parent);
+    recorder.note({ traceInstances: ['one'], paths: ['/x'] });
+    recorder.note({ paths: ['/y'], frozen: ['/mnt/a', '/mnt/b'] });
+    recorder.thawed('/mnt/a');
+    recorder.noteProcess(process.pid);
+    expect(JSON.parse(readFileSync(recorder.file, 'utf8'))).toEqual({
+      version: 1,
+      owner: identify(process.pid),
+      directory: recorder.file.slice(0, -'.json'.length),
+      processes: [identify(process.pid)],
+      traceInstances: ['one'],
+      paths: ['/x', '/y'],
+      emptied: [],
+      frozen: ['/mnt/b'],
+    });
+    expect(existsSync(recorder.record.directory)).toBe(true);
+  });
+
+  it('is a leftover only when its run is dead', async () => {
+    const recorder = createRecorder(newRunId(), parent);
+    expect(findLeftovers(parent)).toEqual([]);
+    const { child, identity } = await sleeper();
+    writeFileSync(recorder.file, JSON.stringify({ ...recorder.record, owner: identity }));
+    expect(findLeftovers(parent)).toEqual([]);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(findLeftovers(parent)).toEqual([{ file: recorder.file, record: { ...recorder.record, owner: identity } }]);
+  });
+
+  it('is not believed when it is damaged or speaks of another directory', () => {
+    const file = path.join(parent, 'holdfast-lab-00000000.json');
+    const dead = { pid: 2 ** 22 + 1, started: 1 };
+    for (const content of ['', '{', JSON.stringify({ version: 2 }), JSON.stringify({ version: 1, owner: dead, directory: '/etc' })]) {
+      writeFileSync(file, content);
+      expect(findLeftovers(parent)).toEqual([]);
+    }
+  });
+});
+
+describe('cleaning up', () => {
+  it('ends recorded processes, removes recorded paths, empties what was empty, and forgets the record', async () => {
+    const recorder = createRecorder(newRunId(), parent);
+    const { child, identity } = await sleeper();
+    const exited = once(child, 'exit');
+    const outside = path.join(parent, 'outside');
+    const emptied = path.join(parent, 'emptied');
+    for (const directory of [outside, emptied]) {
+      mkdirSync(directory);
+      writeFileSync(path.join(directory, 'file'), 'x');
+    }
+    recorder.noteProcess(child.pid!);
+    recorder.note({ paths: [outside, path.join(parent, 'never made')], emptied: [emptied] });
+    expect(await cleanUp(recorder.file, recorder.record)).toEqual([]);
+    await exited;
+    expect(isAlive(identity)).toBe(false);
+    expect(readdirSync(parent)).toEqual(['emptied']);
+    expect(readdirSync(emptied)).toEqual([]);
+    expect(await cleanUp(recorder.file, recorder.record)).toEqual([]);
+  });
+
+  it('leaves a process that merely has the number of a recorded one', async () => {
+    const recorder = createRecorder(newRunId(), parent);
+    const { child, identity } = await sleeper();
+    const record: RunRecord = { ...recorder.record, processes: [{ ...identity, started: identity.started - 1 }] };
+    expect(await cleanUp(recorder.file, record)).toEqual([]);
+    expect(isAlive(identity)).toBe(true);
+    child.kill('SIGKILL');
+  });
+
+  it('leaves the files when told to keep them, and forgets the record all the same', async () => {
+    const recorder = createRecorder(newRunId(), parent);
+    writeFileSync(path.join(recorder.record.directory, 'vault.key'), 'x');
+    expect(await cleanUp(recorder.file, recorder.record, { keepFiles: true })).toEqual([]);
+    expect(readdirSync(parent)).toEqual([path.basename(recorder.record.directory)]);
+    expect(readdirSync(recorder.record.directory)).toEqual(['vault.key']);
+  });
+});
