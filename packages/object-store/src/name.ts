@@ -3,9 +3,12 @@ import { HoldfastError } from '@holdfast/errors';
 const NAME_LIMIT = 512;
 const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
 
-/** Refuses what cannot be the name of an object: see `ObjectStore`. */
+/** True for what can be the name of an object: see `ObjectStore`. */
+export const isName = (name: string): boolean => name.length <= NAME_LIMIT && name.split('/').every((segment) => SEGMENT.test(segment));
+
+/** Refuses what cannot be the name of an object. */
 export const checkName = (name: string): void => {
-  if (name.length <= NAME_LIMIT && name.split('/').every((segment) => SEGMENT.test(segment))) return;
+  if (isName(name)) return;
   throw invalid(
     name,
     'a name is made of segments of letters, digits, ".", "_" and "-" that do not begin with a dot, at most 512 characters',
