@@ -1,6 +1,6 @@
 import type { Cut, CutContent } from '@holdfast/protocol';
 
-/** The newest committed epoch of one disk. */
+/** The newest epoch of one disk that is in the log or was freed. */
 export interface HrlHead {
   readonly diskId: string;
   readonly generationId: string;
@@ -12,6 +12,11 @@ export interface HrlHead {
   readonly coveredThrough: number;
   /** Bytes of the disk at that epoch. */
   readonly diskSize: number;
+  /**
+   * The generation must not go on: the machine was restarted, so that later epochs of it may have been committed, even sent, and lost here.
+   * A new generation may have this epoch as its parent.
+   */
+  readonly ended: boolean;
 }
 
 /** The manifest that a committed cut carried last. `identity` tells whether another one says the same (`manifestIdentity`). */
@@ -24,10 +29,10 @@ export interface HrlManifest {
 export interface HrlRecovery {
   /**
    * `fresh`: there was no log. `same`: the machine ran on, every committed cut is here. `changed`: the machine was restarted since, so
-   * that what had not reached the disk is gone; every generation must end.
+   * that what had not reached the disk is gone and cuts may be here that were freed; every generation ends.
    */
   readonly boot: 'fresh' | 'same' | 'changed';
-  /** What is lost of committed cuts and why, in words for people; empty unless `boot` is `changed`. Lost cuts still count in the heads. */
+  /** What is lost of committed cuts and why, in words for people; empty unless `boot` is `changed`. */
   readonly losses: readonly string[];
 }
 
@@ -66,8 +71,8 @@ export interface HrlCutWriter {
    * it throws NO_SPACE and the cut is abandoned; so it is after every other failure.
    */
   append(epochIndex: number, frame: Uint8Array): void;
-  /** Digest and number of the frames appended so far, as `Epoch.contentDigest` and `Epoch.frameCount` want them. */
-  epochDigest(epochIndex: number): { readonly contentDigest: Uint8Array<ArrayBuffer>; readonly frameCount: bigint };
+  /** SHA-256 of the frames appended so far to one epoch, as `Epoch.contentDigest` wants it. */
+  epochDigest(epochIndex: number): Uint8Array<ArrayBuffer>;
   /**
    * Makes the cut count. EPOCH_CONFLICT when an epoch does not follow the newest one of its disk or differs from the appended frames;
    * the cut is abandoned then.
