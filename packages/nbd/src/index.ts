@@ -1,1 +1,4 @@
-export {};
+export type { NbdAddress } from './address.ts';
+export type { NbdExport, NbdExports } from './exports.ts';
+export { createNbdServer, type NbdServer, type NbdServerOptions } from './server.ts';
+export type { NbdErrorContext, NbdLimits } from './server-connection.ts';
