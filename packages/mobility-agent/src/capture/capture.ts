@@ -42,6 +42,6 @@ export interface Capture {
   abandon(proposal: Proposal): Promise<void>;
   /** Rejects with CONTINUITY_LOST, or whatever else made going on impossible; never resolves. */
   readonly failure: Promise<never>;
-  /** Stops looking; the kernel keeps on recording, so that a later capture can go on without a gap. */
+  /** Stops looking. Trace and `.hrl` stay open: they are the caller's. */
   close(): Promise<void>;
 }

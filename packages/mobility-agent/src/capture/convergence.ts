@@ -2,6 +2,7 @@ import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd
 import { HoldfastError } from '@holdfast/errors';
 import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
 import type { DiskSource } from './disk-source.ts';
+import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
 import type { Staging } from './staging.ts';
 
@@ -34,8 +35,10 @@ export interface RoundDisk {
 }
 
 export interface Convergence {
-  /** Gets every event; events may come at any time, also between rounds. */
+  /** For whoever else makes the trace drain: gets every event. */
   readonly sink: WriteSink;
+  /** Empties the rings; to be called often enough that they never fill. */
+  drain(): void;
   /** From now on the disk takes part. Everything in the trace's dirty set is still to be read. */
   add(index: number, source: DiskSource): void;
   remove(index: number): void;
@@ -78,7 +81,8 @@ interface DiskState {
 }
 
 class ConvergenceImpl implements Convergence, WriteSink {
-  readonly sink: WriteSink = this;
+  readonly #events = createEventQueue();
+  readonly sink: WriteSink = this.#events;
   readonly #trace: WriteTrace;
   readonly #check: boolean;
   readonly #yield: () => Promise<void>;
@@ -192,6 +196,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   }
 
   committed(disks: readonly RoundDisk[], exact: boolean): void {
+    for (const { disk, offset, length } of this.#events.completions()) this.#disks.get(disk)?.after.addBytes(offset, length);
     for (const { index, staging } of disks) {
       const state = this.#state(index);
       const dirty = this.#trace.dirty(index);
@@ -215,10 +220,15 @@ class ConvergenceImpl implements Convergence, WriteSink {
     }
   }
 
-  /** Reads everything visible and tells a time before which nothing but late events is missing. */
+  drain(): void {
+    this.#drain();
+  }
+
+  /** Takes in everything that happened until the time it tells, but for late events. */
   #drain(): number {
     this.#lastDrain = this.#trace.now();
-    this.#trace.drain(this);
+    this.#trace.drain(this.#events);
+    this.#events.deliver(this.#lastDrain, this);
     return this.#lastDrain;
   }
 

@@ -2,7 +2,7 @@ import { GenerationReason, idText, newId } from '@holdfast/protocol';
 import { advance, resumeLineage } from './lineage.ts';
 
 const diskId = newId();
-const head = { diskId, generationId: newId(), number: 7, open: false, diskSize: 8192, coveredThrough: 0 };
+const head = { diskId, generationId: newId(), number: 7, open: false, diskSize: 8192, coveredThrough: 0, ended: false };
 
 describe('lineage', () => {
   test('a disk never seen before begins with a first copy', () => {
@@ -43,6 +43,10 @@ describe('lineage', () => {
     expect(idText(lineage.generation!.parent!.generationId)).toBe(head.generationId);
     expect(lineage.generation?.parent?.number).toBe(7n);
     expect(lineage.generation?.detail).toMatch(detail);
+  });
+
+  test('a generation that must not go on does not, continuous or not', () => {
+    expect(resumeLineage(diskId, 8192, { ...head, ended: true }, { kind: 'continuous' }).generation?.detail).toMatch(/may be lost/);
   });
 
   test('a copy that was never finished is no base', () => {

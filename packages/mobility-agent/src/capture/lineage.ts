@@ -31,7 +31,7 @@ export const resumeLineage = (diskId: string, diskSize: number, head: HrlHead | 
       remedy: 'attach the disk that was protected, or protect this one as a new disk',
     });
   }
-  if (continuity.kind === 'continuous' && diskSize === head.diskSize) {
+  if (continuity.kind === 'continuous' && !head.ended && diskSize === head.diskSize) {
     const { generationId, number, open, coveredThrough } = head;
     return { diskId, generationId, next: number + 1, open, covered: open ? coveredThrough : diskSize, generation: undefined };
   }
@@ -42,6 +42,7 @@ const reasonOf = (continuity: Continuity, head: HrlHead, diskSize: number): stri
   if (continuity.kind === 'lost') return continuity.reason;
   if (continuity.kind === 'new')
     return 'the kernel no longer holds the trace of its writes: the machine was restarted or the trace removed';
+  if (head.ended) return 'the machine was restarted and cuts that were made before it may be lost';
   return `the disk grew from ${head.diskSize} to ${diskSize} bytes`;
 };
 

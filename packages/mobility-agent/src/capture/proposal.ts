@@ -48,7 +48,8 @@ export const createMember = ({ index, lineage, diskSize, codec, writer, epochInd
         dataBytes: BigInt(counters.dataBytes),
         zeroBytes: BigInt(counters.zeroBytes),
         unreadableBytes: BigInt(counters.unreadableBytes),
-        ...writer.epochDigest(epochIndex),
+        frameCount: BigInt(counters.frames),
+        contentDigest: writer.epochDigest(epochIndex),
       });
     },
   };

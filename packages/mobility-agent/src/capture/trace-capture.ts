@@ -81,7 +81,7 @@ class TraceCapture implements Capture {
     this.failure.catch(() => undefined);
     const { trace } = options.session;
     this.#timers = [
-      setInterval(() => this.#watch(() => trace.drain(this.#convergence.sink)), DRAIN_EVERY),
+      setInterval(() => this.#watch(() => this.#convergence.drain()), DRAIN_EVERY),
       setInterval(() => this.#watch(() => trace.verify(this.#convergence.sink)), VERIFY_EVERY),
     ];
   }
@@ -187,7 +187,6 @@ class TraceCapture implements Capture {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#turn;
-    this.#options.session.trace.close();
   }
 
   /** One epoch of one disk whose generation stays open. */

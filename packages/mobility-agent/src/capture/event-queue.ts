@@ -1,0 +1,57 @@
+import type { WriteSink } from '../trace/write-trace.ts';
+
+type Kind = 'issued' | 'requeued' | 'completed';
+
+interface QueuedEvent {
+  readonly kind: Kind;
+  readonly disk: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly time: number;
+}
+
+/**
+ * Puts the events of all CPUs into the order in which they happened. A drain reads one CPU after the other, so that a completion may be told
+ * before the issue it belongs to; what happened before the drain began is complete but for late events, what happened during it is not.
+ */
+export interface EventQueue extends WriteSink {
+  /** Hands on, in order of time, every event up to `horizon`, and keeps the others. */
+  deliver(horizon: number, sink: WriteSink): void;
+  /** The completions that have been told but not handed on. */
+  completions(): Iterable<{ readonly disk: number; readonly offset: number; readonly length: number }>;
+}
+
+class Queue implements EventQueue {
+  #events: QueuedEvent[] = [];
+
+  issued(disk: number, offset: number, length: number, time: number): void {
+    this.#events.push({ kind: 'issued', disk, offset, length, time });
+  }
+
+  requeued(disk: number, offset: number, length: number, time: number): void {
+    this.#events.push({ kind: 'requeued', disk, offset, length, time });
+  }
+
+  completed(disk: number, offset: number, length: number, time: number): void {
+    this.#events.push({ kind: 'completed', disk, offset, length, time });
+  }
+
+  deliver(horizon: number, sink: WriteSink): void {
+    // The events of a CPU are in order already: sorting a few such runs costs little more than one comparison an event.
+    const events = this.#events.sort((a, b) => a.time - b.time);
+    this.#events = [];
+    let count = 0;
+    for (const { kind, disk, offset, length, time } of events) {
+      if (time > horizon) break;
+      count += 1;
+      sink[kind](disk, offset, length, time);
+    }
+    this.#events = events.slice(count);
+  }
+
+  *completions(): Iterable<{ disk: number; offset: number; length: number }> {
+    for (const event of this.#events) if (event.kind === 'completed') yield event;
+  }
+}
+
+export const createEventQueue = (): EventQueue => new Queue();
