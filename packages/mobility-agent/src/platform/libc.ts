@@ -14,6 +14,8 @@ interface Libc {
   flock(fd: number, operation: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   mount(source: string, target: string, type: string, flags: number, data: null): number;
+  sched_getaffinity(thread: number, length: number, mask: Uint8Array): number;
+  sched_setaffinity(thread: number, length: number, mask: Uint8Array): number;
   syscall(number: number, a: number, b: number, c: number): number;
 }
 
@@ -31,6 +33,8 @@ export const libc = (): Libc => {
     flock: library.func('int flock(int, int)'),
     fallocate: library.func('int fallocate(int, int, int64_t, int64_t)'),
     mount: library.func('int mount(const char *, const char *, const char *, unsigned long, void *)'),
+    sched_getaffinity: library.func('int sched_getaffinity(int, size_t, _Out_ uint8_t *)'),
+    sched_setaffinity: library.func('int sched_setaffinity(int, size_t, const uint8_t *)'),
     syscall: library.func('int64_t syscall(int64_t, int64_t, int64_t, int64_t)'),
   };
   return bound;

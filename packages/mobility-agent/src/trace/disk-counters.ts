@@ -16,7 +16,10 @@ const WRITES = 1;
 const TEXT = Buffer.alloc(512);
 
 /** The columns of a small text file of the kernel, read again and again through one descriptor. */
-const readColumns = (fd: number): string[] => TEXT.toString('latin1', 0, readSync(fd, TEXT, 0, TEXT.length, 0)).trim().split(/\s+/);
+const readColumns = (fd: number): string[] =>
+  TEXT.toString('latin1', 0, readSync(fd, TEXT, 0, TEXT.length, 0))
+    .trim()
+    .split(/\s+/);
 
 export const openDiskCounters = (name: string): DiskCounters => {
   const stat = openSync(`/sys/block/${name}/stat`, 'r');

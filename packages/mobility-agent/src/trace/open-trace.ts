@@ -1,6 +1,6 @@
 import type { BlockSet } from '@holdfast/block';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { waitForAllProcessors } from '../platform/membarrier.ts';
+import { awaitGracePeriod } from '../platform/grace-period.ts';
 import type { MemoryFolder } from './memory-file.ts';
 import type { RingReader } from './ring-reader.ts';
 import type { TraceInstance } from './trace-instance.ts';
@@ -73,7 +73,7 @@ class Trace implements OpenTrace {
   }
 
   settle(): void {
-    waitForAllProcessors();
+    awaitGracePeriod();
   }
 
   dirty(index: number): BlockSet {

@@ -1,6 +1,6 @@
 import { endianness } from 'node:os';
 import { HoldfastError } from '@holdfast/errors';
-import { canWaitForAllProcessors } from '../platform/membarrier.ts';
+import { awaitGracePeriod } from '../platform/grace-period.ts';
 import { kernelDevice } from './device.ts';
 import type { DiskStage } from './disk-table.ts';
 import { findMemoryDirectory, type MemoryFolder, openMemoryFolder } from './memory-file.ts';
@@ -39,10 +39,7 @@ export const createWriteTrace = (options: WriteTraceOptions): WriteTraceSession 
   if (!/^[0-9a-f]{32}$/.test(options.machineId)) throw invalid('machineId', 'it is not 32 hexadecimal digits');
   if (!/^[\w-][\w.-]{0,63}$/.test(name)) throw invalid('stateName', 'it is not 1 to 64 letters, digits, dots, dashes');
   const tracefs = findTracefs();
-  if (!canWaitForAllProcessors() || endianness() !== 'LE') {
-    const why = 'this kernel has no membarrier for all processors (nohz_full is on, or a foreign architecture)';
-    throw new HoldfastError('TRACEFS_UNAVAILABLE', { thing: 'membarrier', why, remedy: 'use capture scan' });
-  }
+  refuseForeignMachines();
   const folder = openMemoryFolder(findMemoryDirectory(options.memoryDirectory), name);
   try {
     const found = goOn(tracefs, name, folder, options.machineId);
@@ -51,6 +48,18 @@ export const createWriteTrace = (options: WriteTraceOptions): WriteTraceSession 
   } catch (reason) {
     folder.close();
     throw reason;
+  }
+};
+
+/** What no setting mends: records are read as little-endian words, and late ones must be made visible. */
+const refuseForeignMachines = (): void => {
+  const refuse = (why: string, cause?: unknown): HoldfastError =>
+    new HoldfastError('TRACEFS_UNAVAILABLE', { thing: 'trace', why, remedy: 'use capture scan', cause });
+  if (endianness() !== 'LE') throw refuse('this processor is big-endian');
+  try {
+    awaitGracePeriod();
+  } catch (reason) {
+    throw refuse('some processors are set apart from this process and the kernel has no membarrier', reason);
   }
 };
 

@@ -1,0 +1,255 @@
+import { mkdtempSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BlockSet, createBlockSet } from '@holdfast/block';
+import { isHoldfastError } from '@holdfast/errors';
+import fc from 'fast-check';
+import { type MemoryFolder, openMemoryFolder } from './memory-file.ts';
+import { timeBase } from './ring-page.ts';
+import { createRingReader, type RingReader } from './ring-reader.ts';
+import { createFakeRings, type FakeEvent, type FakeRings, PAGE } from './testing/fake-instance.ts';
+import { createTrackingMemory, openTrackingMemory, type TrackingMemory } from './tracking-memory.ts';
+import type { WriteSink } from './write-trace.ts';
+
+const CPUS = 3;
+const DISKS = [
+  { major: 7, minor: 0, size: 64 * 4096, diskSequence: 5, serial: 'first' },
+  { major: 7, minor: 1, size: 2 ** 20, diskSequence: 6, serial: '' },
+];
+const DEVICES = [7 * 2 ** 20, 7 * 2 ** 20 + 1];
+const MACHINE = '0123456789abcdef0123456789abcdef';
+
+const silent: WriteSink = { issued: () => {}, requeued: () => {}, completed: () => {} };
+
+let rings: FakeRings;
+let directory: string;
+let folder: MemoryFolder;
+
+const start = (): void => {
+  rings = createFakeRings(CPUS);
+  directory = mkdtempSync(join(tmpdir(), 'holdfast-memory-'));
+  folder = openMemoryFolder(directory, 'state-of-test');
+};
+
+const stop = (): void => {
+  folder.close();
+  rings.remove();
+  rmSync(directory, { recursive: true });
+};
+
+const firstProcess = (): { memory: TrackingMemory; reader: RingReader } => {
+  const memory = createTrackingMemory(folder, { machineId: MACHINE, cpus: CPUS, subBufferBytes: PAGE, kilobytes: '64' });
+  for (const [index, disk] of DISKS.entries()) memory.disks.fill(index, disk);
+  memory.markUsed();
+  return { memory, reader: follow(memory, true) };
+};
+
+const follow = (memory: TrackingMemory, fresh: boolean): RingReader => {
+  const reader = createRingReader(rings.instance, memory, timeBase(0n));
+  for (const [index, device] of DEVICES.entries()) reader.follow(index, device, memory.dirty(index, fresh), true);
+  return reader;
+};
+
+/** What a process that starts after the former was killed finds. */
+const nextProcess = (recover = true): { memory: TrackingMemory; reader: RingReader; gap: string | undefined } => {
+  folder.close();
+  folder = openMemoryFolder(directory, 'state-of-test');
+  const memory = openTrackingMemory(folder, MACHINE) as TrackingMemory;
+  const reader = follow(memory, false);
+  return { memory, reader, gap: recover ? reader.recover() : undefined };
+};
+
+const blocks = (set: BlockSet): number[] => Array.from({ length: set.blocks }, (_, block) => block).filter((block) => set.has(block));
+
+const event = fc.record<FakeEvent>({
+  event: fc.constantFrom('issue', 'complete', 'complete', 'requeue', 'foreign'),
+  device: fc.constantFrom(...DEVICES, 99),
+  sector: fc.oneof(fc.nat(64 * 8), fc.constant(2 ** 33)),
+  sectors: fc.nat(64),
+  delta: fc.nat(1000),
+});
+const page = fc.array(event, { maxLength: 40 });
+const content = fc.array(fc.array(page, { maxLength: 4 }), { minLength: CPUS, maxLength: CPUS });
+
+/** What a trace of these events must hold, by plain means. */
+const expectation = (all: readonly (readonly (readonly FakeEvent[])[])[]): { dirty: number[][]; sectors: number[] } => {
+  const sets = DISKS.map(({ size }) => createBlockSet(size));
+  const sectors = DISKS.map(() => 0);
+  for (const { event: kind, device, sector, sectors: count } of all.flat(2)) {
+    const disk = DEVICES.indexOf(device);
+    if (kind !== 'complete' || disk < 0) continue;
+    sets[disk]!.addBytes(sector * 512, count * 512);
+    sectors[disk]! += count;
+  }
+  return { dirty: sets.map(blocks), sectors };
+};
+
+const held = (memory: TrackingMemory, reader: RingReader): { dirty: number[][]; sectors: number[] } => ({
+  dirty: DISKS.map((_, index) => blocks(reader.dirty(index))),
+  sectors: DISKS.map((_, index) => memory.sectors(index)),
+});
+
+const fill = (all: readonly (readonly (readonly FakeEvent[])[])[]): void => {
+  for (const [cpu, pages] of all.entries()) rings.fill(cpu, pages);
+};
+
+describe('ring reader', () => {
+  it('marks and counts completions and tells the sink all of its events in order', () => {
+    fc.assert(
+      fc.property(content, (all) => {
+        start();
+        try {
+          const { memory, reader } = firstProcess();
+          fill(all);
+          const seen: string[] = [];
+          const note =
+            (kind: string) =>
+            (disk: number, offset: number, length: number, time: number): void =>
+              void seen.push(`${kind} ${disk} ${offset} ${length} ${time}`);
+          reader.drain({ issued: note('issue'), requeued: note('requeue'), completed: note('complete') });
+          const expected = all.flatMap((pages) =>
+            pages.flatMap((events) => {
+              let time = 1_000_000;
+              return events.flatMap(({ event: kind, device, sector, sectors, delta }) => {
+                time += delta;
+                const ours = kind !== 'foreign' && sectors > 0 && DEVICES.includes(device);
+                return ours ? [`${kind} ${DEVICES.indexOf(device)} ${sector * 512} ${sectors * 512} ${time}`] : [];
+              });
+            }),
+          );
+          expect(seen).toEqual(expected);
+          expect(held(memory, reader)).toEqual(expectation(all));
+          expect(all.map((_, cpu) => memory.booked(cpu))).toEqual(all.map((pages) => pages.flat().length));
+        } finally {
+          stop();
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('loses nothing and counts nothing twice when killed at any event', () => {
+    fc.assert(
+      fc.property(content, fc.nat(60), fc.integer({ min: 1, max: 3 }), (all, spared, kills) => {
+        start();
+        try {
+          firstProcess();
+          fill(all);
+          for (let kill = 0; kill < kills; kill += 1) {
+            const { reader } = nextProcess();
+            let left = spared;
+            const killer = (): void => {
+              left -= 1;
+              if (left < 0) throw new Error('killed');
+            };
+            try {
+              reader.drain({ issued: killer, requeued: killer, completed: killer });
+            } catch {
+              // As if the process had ended at this instruction: its successor sees what is in the memory and in the rings.
+            }
+          }
+          const { memory, reader, gap } = nextProcess();
+          expect(gap).toBeUndefined();
+          reader.drain(silent);
+          expect(held(memory, reader)).toEqual(expectation(all));
+        } finally {
+          stop();
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  const one: FakeEvent = { event: 'complete', device: DEVICES[0]!, sector: 8, sectors: 8, delta: 1 };
+
+  describe('after a kill', () => {
+    beforeEach(start);
+    afterEach(stop);
+
+    it.each(['turn stored, slot not emptied', 'half filled, turn not stored'])('with the %s books the page once', (where) => {
+      const { memory, reader } = firstProcess();
+      rings.fill(0, [[one, one]]);
+      if (where.startsWith('turn')) {
+        memory.discard = () => {
+          throw new Error('killed');
+        };
+        expect(() => reader.drain(silent)).toThrow('killed');
+      } else {
+        const store = jest.spyOn(Atomics, 'store').mockImplementation(() => {
+          throw new Error('killed');
+        });
+        expect(() => reader.drain(silent)).toThrow('killed');
+        store.mockRestore();
+      }
+      const next = nextProcess();
+      expect(next.gap).toBeUndefined();
+      expect(next.memory.sectors(0)).toBe(16);
+      expect(next.memory.booked(0)).toBe(2);
+    });
+
+    it('books what the slot holds, which would be lost otherwise', () => {
+      const { reader } = firstProcess();
+      rings.fill(0, [[one, one]]);
+      const killed = (): void => {
+        throw new Error('killed');
+      };
+      expect(() => reader.drain({ ...silent, completed: killed })).toThrow('killed');
+      expect(nextProcess(false).memory.sectors(0)).toBe(0);
+      expect(nextProcess().memory.sectors(0)).toBe(16);
+    });
+
+    it('sees that records were read by someone who did not book them', () => {
+      firstProcess();
+      rings.fill(1, [[one], [one]]);
+      const other = rings.instance.openRing(1);
+      readSync(other, Buffer.alloc(PAGE));
+      expect(nextProcess().gap).toMatch('cpu1');
+    });
+
+    it('does not take a copy cut short for a page', () => {
+      const { memory } = firstProcess();
+      rings.fill(0, [[one, one, one]]);
+      const copy = Buffer.alloc(PAGE);
+      readSync(rings.instance.openRing(0), copy);
+      // All but the last record arrived.
+      memory.slot(0).words.set(new Uint32Array(copy.buffer, copy.byteOffset, PAGE / 4).subarray(0, 4 + 2 * 8));
+      expect(nextProcess().gap).toBeDefined();
+    });
+
+    it('sees that a ring lost records', () => {
+      firstProcess();
+      rings.counters.lost = 1;
+      expect(nextProcess().gap).toMatch('lost 1');
+    });
+  });
+
+  describe('finds', () => {
+    beforeEach(start);
+    afterEach(stop);
+
+    const why = (): unknown => {
+      const { reader } = firstProcess();
+      try {
+        return reader.drain(silent);
+      } catch (reason) {
+        return isHoldfastError(reason, 'CONTINUITY_LOST') ? reason.why : reason;
+      }
+    };
+
+    it('an overflow', () => {
+      rings.fill(2, [[one]], 17n);
+      expect(why()).toMatch('cpu2 overflowed, 17 events');
+    });
+
+    it('a page that makes no sense', () => {
+      rings.fill(2, [[one]]);
+      rings.spoil(2);
+      expect(why()).toMatch('cpu2 makes no sense');
+    });
+
+    it('nothing wrong with a good page', () => {
+      rings.fill(2, [[one]]);
+      expect(why()).toBeUndefined();
+    });
+  });
+});
