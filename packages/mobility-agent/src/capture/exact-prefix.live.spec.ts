@@ -104,13 +104,6 @@ const run = async (milliseconds: number, pauseMicroseconds: number, checkConflic
       const verdict = judge([...images.values()], WRITERS, before);
       if ('wrong' in verdict) wrong.push(verdict.wrong);
     }
-      points,
-      wrong: wrong.length,
-      skipped,
-      rounds: rounds.sort((a, b) => a - b)[rounds.length >> 1],
-      writes: read(),
-      why: [...why.entries()],
-    });
     return { points, wrong, skipped };
   } finally {
     for (const writer of writers) writer.kill();
