@@ -1,1 +1,10 @@
-export {};
+export type { Capture, CaptureDisk, CopyProgress, Proposal } from './capture/capture.ts';
+export type { DiskRead, DiskSource } from './capture/disk-source.ts';
+export { type OpenDiskSource, openDiskSource } from './capture/open-disk-source.ts';
+export { createTraceCapture, type TraceCaptureOptions } from './capture/trace-capture.ts';
+export { createFramePacker, type FrameCounters, type FramePacker, type FramePackerOptions } from './frames/frame-packer.ts';
+export type { Hrl, HrlCutWriter, HrlHead, HrlManifest, HrlRecovery } from './hrl/hrl.ts';
+export { type HrlOptions, openHrl } from './hrl/open-hrl.ts';
+export { identifyDevice, type TracedDevice } from './trace/device.ts';
+export { type Continuity, createWriteTrace, type WriteTraceOptions, type WriteTraceSession } from './trace/trace.ts';
+export type { WriteSink, WriteTrace } from './trace/write-trace.ts';
