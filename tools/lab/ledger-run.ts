@@ -4,7 +4,7 @@ import { openView, type RecoveryPoint } from '@holdfast/vault';
 import type { RunContext } from './context.ts';
 import { type OpenedLabVault, openLabVault } from './lab-vault.ts';
 import { createMachine, type LabMachine } from './machine.ts';
-import { type Outcome, resyncsOf } from './outcome.ts';
+import { createOutcome, type Outcome } from './outcome.ts';
 import { formatCount } from './output/format.ts';
 import { protect } from './protect.ts';
 import { createSite, type SiteDisk } from './site/site.ts';
@@ -97,16 +97,7 @@ export const runLedgerLab = async (context: RunContext): Promise<Outcome> => {
   const vault = await openLabVault(machine.vault, machine.id);
   try {
     const checked = await verify(context, vault, machine, site, ledgers);
-    const { cpuSeconds, ...figures } = agent.figures;
-    return {
-      protection,
-      figures,
-      checked,
-      made: vault.history.points.length,
-      resyncs: resyncsOf(vault.history),
-      storedBytes: vault.storedBytes,
-      cpuSeconds: { agent: cpuSeconds, workload: workload.cpuSeconds },
-    };
+    return createOutcome({ protection, agent, vault, checked, cpuSeconds: { workload: workload.cpuSeconds } });
   } finally {
     await vault.close();
   }

@@ -35,7 +35,7 @@ export const createMachine = async (context: RunContext, devices: readonly strin
   const directory = path.join(recorder.record.directory, 'agent');
   mkdirSync(directory);
   const stateName = stateNameOf(recorder.id);
-  recorder.note({ traceInstances: [stateName], paths: [path.join(MEMORY_DIRECTORY, stateName)] });
+  recorder.note({ traceInstances: [stateName], paths: [stateName, `${stateName}-log`].map((name) => path.join(MEMORY_DIRECTORY, name)) });
   const agent = createAgent({
     settings: {
       machineId: id,

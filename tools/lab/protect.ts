@@ -17,6 +17,8 @@ export interface ProtectOptions {
   readonly failures: readonly Promise<never>[];
   /** Called every second. */
   sample(): void;
+  /** Done at the end, while the agent still protects. */
+  beforeStop?(): Promise<void>;
 }
 
 export interface Protection {
@@ -114,6 +116,7 @@ export const protect = async (context: RunContext, options: ProtectOptions): Pro
     clearInterval(timer);
     screen.settle();
   }
+  await options.beforeStop?.();
   await unlessAborted(signal, agent.stop(), ...failures);
   return { rpo, ...copy };
 };

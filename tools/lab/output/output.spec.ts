@@ -87,7 +87,7 @@ describe('tables', () => {
 
 const outcome = (good: boolean, resyncs: readonly string[] = []): Outcome => ({
   protection: { rpo: [1, 2, 3], copiedBytes: 1e9, copySeconds: 2 },
-  figures: { changed: 100, sent: 50, points: [], skipped: 0, kills: 1, resyncs, copying: undefined },
+  figures: { changed: 100, sent: 50, points: [], skipped: 0, kills: 1, resyncs, copying: undefined, cpuSeconds: 0 },
   checked: [
     {
       id: 'p',

@@ -1,11 +1,11 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { BlockDevice } from '@holdfast/block';
+import { createNbdServer, type NbdExport } from '@holdfast/nbd';
 import type { FileSystem } from '../site/file-systems.ts';
 import { checkContents } from './check-contents.ts';
 import type { CheckedPoint } from './checked-point.ts';
-import { compareImages, type ImagePair } from './compare-images.ts';
-import { type NbdExport, serveByNbd } from './nbd-export.ts';
+import { compareImages } from './compare-images.ts';
 import { exportRaw } from './raw-export.ts';
 import { openRecoveredDisk, type RecoveredDisk } from './recovered-disk.ts';
 import { judge, type Verdict } from './verdict.ts';
@@ -36,42 +36,46 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Exports every disk of the point, serves it by NBD and lets the two be compared; the files of the exports stay. */
-const exportDisks = async (disks: readonly PointDisk[], directory: string, signal?: AbortSignal): Promise<Verdict> =>
-  judge('NBD = raw', async () => {
-    const open: { device: BlockDevice; served: NbdExport }[] = [];
-    const pairs: ImagePair[] = [];
+/** Serves every disk of the point by NBD, exports it too, and lets the two be compared; the files of the exports stay. */
+const exportDisks = async (disks: readonly PointDisk[], directory: string, signal?: AbortSignal): Promise<Verdict> => {
+  const devices = new Map<string, NbdExport>();
+  const errors: string[] = [];
+  try {
+    for (const disk of disks) devices.set(disk.name, { device: await disk.open() });
+    const server = await createNbdServer({
+      exports: devices,
+      listen: { path: path.join(directory, 'nbd.sock') },
+      onError: (error) => errors.push(error.message),
+    });
     try {
-      for (const disk of disks) {
-        const device = await disk.open();
-        const served = await serveByNbd(device, path.join(directory, `${disk.name}.sock`));
-        open.push({ device, served });
-        const raw = path.join(directory, `${disk.name}.raw`);
-        await exportRaw(device, raw, signal);
-        pairs.push({ name: disk.name, served: served.uri, raw });
-      }
+      const pairs = disks.map(({ name }) => ({ name, served: server.uri(name), raw: rawFile(directory, name) }));
+      for (const { name, raw } of pairs) await exportRaw(devices.get(name)!.device, raw, signal);
       return await compareImages(pairs, signal);
+    } catch (reason) {
+      // The client's words say that a read failed, the server's say why.
+      throw errors.length === 0 ? reason : new Error(errors.join('; '), { cause: reason });
     } finally {
-      for (const { device, served } of open) {
-        await served.close();
-        await device.close();
-      }
+      await server.close();
     }
-  });
+  } finally {
+    for (const { device } of devices.values()) await device.close();
+  }
+};
+
+const rawFile = (directory: string, name: string): string => path.join(directory, `${name}.raw`);
 
 /** Recovers one point completely and checks everything that can be known of it. */
 export const verifyPoint = async (point: PointToVerify, options: VerifyOptions): Promise<CheckedPoint> => {
   const { directory, ledgers, seed, signal } = options;
   mkdirSync(directory);
-  const verdicts: Verdict[] = [await exportDisks(point.disks, directory, signal)];
+  const verdicts: Verdict[] = [await judge('NBD = raw', () => exportDisks(point.disks, directory, signal))];
   const recovered: RecoveredDisk[] = [];
   try {
     for (const disk of point.disks) {
       signal?.throwIfAborted();
-      const raw = path.join(directory, `${disk.name}.raw`);
       verdicts.push(
         await judge(disk.fileSystem.name, async () => {
-          const one = await openRecoveredDisk(raw, disk.fileSystem, signal);
+          const one = await openRecoveredDisk(rawFile(directory, disk.name), disk.fileSystem, signal);
           recovered.push(one);
           const verdict = await one.checkFileSystem();
           if (verdict.good) await one.mount();
