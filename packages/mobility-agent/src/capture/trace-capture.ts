@@ -20,7 +20,7 @@ import { type Convergence, createConvergence } from './convergence.ts';
 import { advance, type Lineage, resumeLineage } from './lineage.ts';
 import { createMember, type MemberDisk } from './proposal.ts';
 
-/** Bytes of disk a piece of a copy covers. */
+/** Bytes of disk a piece of a copy covers unless told. */
 const PIECE_SIZE = 16 * 1024 * 1024;
 /** Changed bytes that are left to the closing cut of a copy; more is copied as pieces first. */
 const CATCH_UP_SIZE = 16 * 1024 * 1024;
@@ -43,6 +43,8 @@ export interface TraceCaptureOptions {
   manifest(): Promise<Manifest>;
   /** Disks of the machine that a policy leaves out, by id. */
   readonly excludedDisks?: readonly string[];
+  /** Bytes of disk a piece of a copy covers, a multiple of the block size. */
+  readonly pieceSize?: number;
   /** Rounds and milliseconds after which a cut is given up. */
   readonly limits?: { readonly rounds: number; readonly milliseconds: number };
   /** False publishes what is not exact. Only for showing that the oracles notice. */
@@ -101,7 +103,7 @@ class TraceCapture implements Capture {
       while (state.lineage.open && state.lineage.covered < state.disk.source.size) {
         if (signal?.aborted) return;
         const { covered } = state.lineage;
-        const length = Math.min(PIECE_SIZE, state.disk.source.size - covered);
+        const length = Math.min(this.#options.pieceSize ?? PIECE_SIZE, state.disk.source.size - covered);
         await this.#piece(index, state, (member) => this.#convergence.readRange(member, { offset: covered, length }), covered + length);
         onProgress?.(this.#copyProgress());
       }

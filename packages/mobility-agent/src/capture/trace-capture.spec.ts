@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { BLOCK_SIZE, openFrame, parseFrame } from '@holdfast/block';
+import { type CutContent, idBytes, idText, ManifestSchema, newId } from '@holdfast/protocol';
+import fc from 'fast-check';
+import type { Hrl } from '../hrl/hrl.ts';
+import { openHrl } from '../hrl/open-hrl.ts';
+import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
+import type { Capture } from './capture.ts';
+import { createSimulatedMachine, type SimulatedMachine, sectorIds } from './testing/simulated-machine.ts';
+import { createTraceCapture } from './trace-capture.ts';
+
+const machineId = newId();
+const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idBytes(machineId) });
+
+/** The vault's side: applies cuts, and at each point compares the disks with what the machine was at that instant. */
+const createReceiver = (machine: SimulatedMachine, diskIds: readonly string[]) => {
+  const images = new Map(diskIds.map((id, index) => [id, new Uint8Array(machine.sources[index]!.size)]));
+  const verdicts: boolean[] = [];
+  return {
+    verdicts,
+    receive: async (content: CutContent): Promise<void> => {
+      const { cut } = content;
+      for (const [index, epoch] of cut.epochs.entries()) {
+        const image = images.get(idText(epoch.diskId))!;
+        for await (const bytes of content.frames(index)) {
+          const frame = parseFrame(bytes);
+          const data = await openFrame(frame);
+          let at = 0;
+          for (const { offset, length, kind } of frame.extents) {
+            image.fill(0, offset, offset + length);
+            if (kind !== 'data') continue;
+            image.set(data.subarray(at, at + length), offset);
+            at += length;
+          }
+        }
+      }
+      if (cut.point === undefined) return;
+      const instant = Number(cut.point.instant!.monotonicNanos) + 0.5;
+      verdicts.push(
+        diskIds.every(
+          (id, index) =>
+            Buffer.compare(
+              Buffer.from(new Uint32Array(sectorIds(images.get(id)!)).buffer),
+              Buffer.from(machine.stateAt(index, instant).buffer),
+            ) === 0,
+        ),
+      );
+    },
+  };
+};
+
+type Step = 'piece' | 'cut' | 'abandon' | 'kill' | 'kill with a proposal open';
+
+/** Lives of an agent over one machine: every kill throws the capture away, as a SIGKILL does, and leaves trace and `.hrl`. */
+const run = async (seed: number, disks: number, steps: readonly Step[]): Promise<readonly boolean[]> => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
+  const machine = createSimulatedMachine({ seed, disks, blocks: 24, writers: 3, think: 100_000, latency: 20_000 });
+  const ids = machine.sources.map(() => newId());
+  const receiver = createReceiver(machine, ids);
+  const open = (): Promise<Hrl> => openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });
+  let hrl = await open();
+  let continuity: Continuity = { kind: 'new' };
+
+  const begin = async (): Promise<Capture> => {
+    const session: WriteTraceSession = {
+      trace: machine.trace,
+      attach: (device) => ({ index: device.minor, continuity }),
+      detach: () => undefined,
+      detachOthers: () => undefined,
+      destroy: () => undefined,
+    };
+    const capture = createTraceCapture({
+      // Simulated time passes slowly: a slow write outlasts many rounds.
+      limits: { rounds: 10_000, milliseconds: 30_000 },
+      machineId,
+      session,
+      hrl,
+      bootId: newId(),
+      pieceSize: 8 * BLOCK_SIZE,
+      manifest: async () => manifest,
+    });
+    for (const [index, source] of machine.sources.entries()) {
+      const device = {
+        path: `/dev/sim${index}`,
+        name: `sim${index}`,
+        major: 1,
+        minor: index,
+        size: source.size,
+        logicalBlockSize: 512,
+        diskSequence: 1,
+        serial: '',
+      };
+      await capture.attach({ id: ids[index]!, device, source });
+    }
+    continuity = { kind: 'continuous' };
+    return capture;
+  };
+  const send = async (): Promise<void> => {
+    for (const content of [...hrl.committed()]) {
+      await receiver.receive(content);
+      hrl.free(idText(content.cut.id));
+    }
+  };
+
+  let capture = await begin();
+  try {
+    for (const step of steps) {
+      if (step === 'piece') {
+        const stop = new AbortController();
+        await capture.copy({ signal: stop.signal, onProgress: () => stop.abort() });
+      } else if (step !== 'kill') {
+        await capture.copy();
+        const proposal = await capture.propose();
+        if (step === 'cut') await capture.publish(proposal);
+        if (step === 'abandon') await capture.abandon(proposal);
+      }
+      if (step.startsWith('kill')) {
+        await capture.close();
+        await hrl.close();
+        hrl = await open();
+        capture = await begin();
+      }
+      await send();
+    }
+  } finally {
+    await capture.close();
+    await hrl.close();
+    rmSync(directory, { recursive: true });
+  }
+  return receiver.verdicts;
+};
+
+describe('trace capture', () => {
+  test('every point is the machine at its instant, through copies, abandoned cuts and kills', async () => {
+    const step = fc.constantFrom<Step>('piece', 'cut', 'cut', 'abandon', 'kill', 'kill with a proposal open');
+    let points = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(),
+        fc.integer({ min: 1, max: 3 }),
+        fc.array(step, { minLength: 3, maxLength: 12 }),
+        async (seed, disks, steps) => {
+          const verdicts = await run(seed, disks, [...steps, 'cut']);
+          points += verdicts.length;
+          expect(verdicts).not.toContain(false);
+          expect(verdicts.length).toBe(steps.filter((one) => one === 'cut').length + 1);
+        },
+      ),
+      { numRuns: 40 },
+    );
+    expect(points).toBeGreaterThan(80);
+  });
+});
