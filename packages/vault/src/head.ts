@@ -18,6 +18,8 @@ export interface DiskHead {
   readonly number: number;
   /** True while the generation has pieces only and no state yet. */
   readonly open: boolean;
+  /** While open: bytes from the disk's start that the copy has covered. */
+  readonly coveredThrough: number;
   /** Bytes of the disk at that epoch. */
   readonly diskSize: number;
 }

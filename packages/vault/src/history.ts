@@ -1,12 +1,17 @@
-import type { Epoch, Generation, Manifest, Point } from '@holdfast/protocol';
-import type { Finding } from './check-machine.ts';
+import { type Cut, type Epoch, type Generation, idText, type Manifest, type Point } from '@holdfast/protocol';
+import type { AssembledCut, FrameRun } from './cut-assembler.ts';
+import { damaged } from './damage.ts';
+import type { Finding } from './finding.ts';
 import type { Anchor, DiskHead, FailedOver } from './head.ts';
+import { Lineage } from './lineage.ts';
 import type { MachineSummary } from './machine.ts';
+import type { SegmentSource } from './segment-source.ts';
 import type { Vault } from './vault.ts';
 
 /** An epoch and where its frames are. */
 export interface EpochEntry {
   readonly epoch: Epoch;
+  readonly runs: readonly FrameRun[];
 }
 
 export interface GenerationHistory {
@@ -45,4 +50,64 @@ export interface MachineHistory {
   readonly points: readonly RecoveryPoint[];
   /** Damage that ended the reading early; what is before it is whole. */
   readonly damage: readonly Finding[];
+  /** Reads what the slots hold. */
+  readonly segments: SegmentSource;
 }
+
+interface GenerationEntries extends GenerationHistory {
+  readonly epochs: EpochEntry[];
+}
+
+/** Gathers the cuts of a machine into generations, manifests and points. */
+export class HistoryBuilder {
+  readonly manifests = new Map<string, Manifest>();
+  readonly generations = new Map<string, GenerationEntries>();
+  readonly #lineage: Lineage;
+  readonly #points: Point[] = [];
+
+  constructor(machineId: string) {
+    this.#lineage = new Lineage(machineId);
+  }
+
+  /** Errors: DAMAGED when the cut breaks the rules of lineage. `name` is the slot's. */
+  add({ cut, runs }: AssembledCut, name: string): void {
+    admit(this.#lineage, cut, name);
+    for (const generation of cut.generations) {
+      const id = idText(generation.id);
+      this.generations.set(id, { id, diskId: idText(generation.diskId), generation, epochs: [] });
+    }
+    for (const [index, epoch] of cut.epochs.entries())
+      this.generations.get(idText(epoch.generationId))!.epochs.push({ epoch, runs: runs[index]! });
+    if (cut.manifest !== undefined) this.manifests.set(idText(cut.manifest.id), cut.manifest);
+    if (cut.point !== undefined) this.#points.push(cut.point);
+  }
+
+  heads(): Map<string, DiskHead> {
+    return this.#lineage.heads();
+  }
+
+  /** The points whose every member is there. */
+  points(): RecoveryPoint[] {
+    return this.#points
+      .filter((point) => point.members.length > 0 && point.members.every((member) => this.#lineage.hasState(member)))
+      .map((point) => ({
+        id: idText(point.id),
+        time: Number((point.instant?.unixNanos ?? 0n) / 1_000_000n),
+        point,
+        disks: point.members.map(({ diskId }) => idText(diskId)),
+        manifest: this.manifests.get(idText(point.manifestId)),
+      }));
+  }
+}
+
+/** Takes a cut of the log into a lineage. Errors: DAMAGED when it breaks the rules. */
+export const admit = (lineage: Lineage, cut: Cut, name: string): void => {
+  let verdict: string;
+  try {
+    verdict = lineage.judge(cut);
+  } catch (cause) {
+    throw damaged(name, `the log contradicts itself: ${cause instanceof Error ? cause.message : cause}`, cause);
+  }
+  if (verdict !== 'new') throw damaged(name, `the log contradicts itself: cut ${idText(cut.id)} is in it twice`);
+  lineage.add(cut);
+};

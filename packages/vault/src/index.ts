@@ -1,5 +1,6 @@
-export { type CheckOptions, type CheckReport, checkMachine, type Finding } from './check-machine.ts';
+export { type CheckOptions, type CheckReport, checkMachine } from './check-machine.ts';
 export { type Clock, systemClock } from './clock.ts';
+export type { Finding } from './finding.ts';
 export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
 export type { EpochEntry, GenerationHistory, MachineHistory, RecoveryPoint } from './history.ts';
 export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';

@@ -1,7 +1,16 @@
-import type { CutContent } from '@holdfast/protocol';
-import type { Clock } from './clock.ts';
+import { HoldfastError } from '@holdfast/errors';
+import { type Cut, type CutContent, idText } from '@holdfast/protocol';
+import { type Clock, systemClock } from './clock.ts';
+import { CutAssembler } from './cut-assembler.ts';
+import { CutReader } from './cut-reader.ts';
 import type { Anchor, DiskHead } from './head.ts';
-import { notYet, type Vault } from './vault.ts';
+import { admit } from './history.ts';
+import { Lineage } from './lineage.ts';
+import { checkAnchor } from './read-machine.ts';
+import { SegmentBatch } from './segment-batch.ts';
+import { SlotPipeline } from './slot-pipeline.ts';
+import { refuseFailedOver, takeOver } from './takeover.ts';
+import type { Vault } from './vault.ts';
 
 /** The slot that made a cut durable; the newest one is the anchor to keep. */
 export type Durable = Anchor;
@@ -25,17 +34,189 @@ export interface LogWriter {
   readonly head: Anchor;
   /**
    * Appends a cut; resolves when it is durable and the term was seen to be still the highest after that. May be called again before the
-   * last call resolved; order of calls is order in the log. A cut that is durable already with the same content resolves at once.
+   * last call resolved; order of calls is order in the log. A cut that is durable already with the same content resolves at once. The frames must stay
+   * as they are until then.
    *
    * Errors: FENCED (somebody took over: the writer is done), EPOCH_CONFLICT (an epoch of that identity holds something else),
-   * PROTOCOL_VIOLATION (a gap, an unknown generation, parent or member), DAMAGED (frames that fail their checksum or digest); after the last three
-   * the cuts appended behind it are refused too and the writer can go on. INTERRUPTED when the writer was closed.
+   * PROTOCOL_VIOLATION (a gap, an unknown generation, parent or member), DAMAGED (frames that fail their checksum or digest); a cut whose frames fail
+   * takes those appended behind it with it, and the writer goes on. INTERRUPTED when the writer was closed.
    */
   append(content: CutContent): Promise<Durable>;
   /** Stops; what is not durable is refused with INTERRUPTED, though it may still turn out to be in the log. */
   close(): Promise<void>;
 }
 
-/** Takes a new term, reads the log to its head, fences older writers out. Errors: MACHINE_NOT_FOUND, FENCED, VAULT_ROLLED_BACK, DAMAGED. */
-export const openLogWriter = async (_vault: Vault, machineId: string, _options: LogWriterOptions = {}): Promise<LogWriter> =>
-  notYet(machineId);
+interface Pending {
+  readonly content: CutContent;
+  readonly durable: PromiseWithResolvers<Durable>;
+}
+
+class MachineLogWriter implements LogWriter {
+  readonly term: number;
+  readonly heads: Map<string, DiskHead>;
+  readonly #lineage: Lineage;
+  readonly #pipeline: SlotPipeline;
+  /** Not begun yet. */
+  readonly #queue: Pending[] = [];
+  /** Everything that is not durable, by cut id, in order. */
+  readonly #pending = new Map<string, Pending>();
+  #current: { readonly pending: Pending; readonly reader: CutReader } | undefined;
+  #arrival = Promise.withResolvers<void>();
+  #failure: unknown;
+
+  constructor(term: number, lineage: Lineage, pipeline: SlotPipeline) {
+    this.term = term;
+    this.heads = lineage.heads();
+    this.#lineage = lineage;
+    this.#pipeline = pipeline;
+    this.#run().catch((reason: unknown) => this.#fail(reason));
+  }
+
+  get head(): Anchor {
+    return this.#pipeline.head;
+  }
+
+  async append(content: CutContent): Promise<Durable> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { cut } = content;
+    if (this.#lineage.judge(cut) === 'known') return this.#pending.get(idText(cut.id))?.durable.promise ?? this.head;
+    this.#lineage.add(cut);
+    try {
+      this.#lineage.checkPoint(cut);
+    } catch (reason) {
+      this.#lineage.remove(cut);
+      throw reason;
+    }
+    const pending = { content, durable: Promise.withResolvers<Durable>() };
+    this.#pending.set(idText(cut.id), pending);
+    this.#queue.push(pending);
+    this.#arrival.resolve();
+    return pending.durable.promise;
+  }
+
+  async close(): Promise<void> {
+    const reason = new HoldfastError('INTERRUPTED', {
+      thing: `log writer of term ${this.term}`,
+      why: 'it was closed',
+      remedy: 'open another one; it finds out what became durable',
+    });
+    this.#fail(reason);
+    await this.#pipeline.stop(reason);
+  }
+
+  /** Gathers what is queued into one batch after the other, for as long as there is room in the pipeline. */
+  async #run(): Promise<void> {
+    for (;;) {
+      if (this.#current === undefined && this.#queue.length === 0) {
+        this.#arrival = Promise.withResolvers();
+        await this.#arrival.promise;
+      }
+      await this.#pipeline.room();
+      if (this.#failure !== undefined) break;
+      const { batch, cuts } = await this.#gather();
+      if (!batch.isEmpty && this.#failure === undefined)
+        this.#pipeline.submit({ batch, onDurable: (anchor) => this.#settle(cuts, anchor), onFailed: (reason) => this.#fail(reason) });
+    }
+    await this.#current?.reader.close().catch(() => {});
+  }
+
+  async #gather(): Promise<{ batch: SegmentBatch; cuts: readonly Cut[] }> {
+    const batch = new SegmentBatch();
+    const cuts: Cut[] = [];
+    while (!batch.isFull && this.#failure === undefined) {
+      if (this.#current === undefined) {
+        const pending = this.#queue.shift();
+        if (pending === undefined) break;
+        this.#current = { pending, reader: new CutReader(pending.content) };
+      }
+      const { pending, reader } = this.#current;
+      try {
+        if (!(await reader.fill(batch))) break;
+        cuts.push(pending.content.cut);
+      } catch (reason) {
+        batch.withdraw();
+        await reader.close().catch(() => {});
+        this.#refuse(pending, reason);
+      }
+      this.#current = undefined;
+    }
+    return { batch, cuts };
+  }
+
+  #settle(cuts: readonly Cut[], anchor: Anchor): void {
+    for (const cut of cuts) {
+      for (const { diskId, generationId, number, open, coveredThrough, diskSize } of cut.epochs)
+        this.heads.set(idText(diskId), {
+          generationId: idText(generationId),
+          number: Number(number),
+          open,
+          coveredThrough: Number(coveredThrough),
+          diskSize: Number(diskSize),
+        });
+      const id = idText(cut.id);
+      this.#pending.get(id)?.durable.resolve(anchor);
+      this.#pending.delete(id);
+    }
+  }
+
+  /** A cut whose frames fail goes, and with it those behind it, which rest on it. */
+  #refuse(refused: Pending, reason: unknown): void {
+    const all = [refused, ...this.#queue.splice(0)];
+    for (const { content } of all.toReversed()) this.#lineage.remove(content.cut);
+    for (const { content, durable } of all) {
+      this.#pending.delete(idText(content.cut.id));
+      durable.reject(content === refused.content ? reason : behind(content.cut, refused.content.cut, reason));
+    }
+  }
+
+  #fail(reason: unknown): void {
+    this.#failure ??= reason;
+    this.#queue.length = 0;
+    for (const { durable } of this.#pending.values()) durable.reject(this.#failure);
+    this.#pending.clear();
+    this.#arrival.resolve();
+  }
+}
+
+const behind = (cut: Cut, refused: Cut, reason: unknown): unknown =>
+  reason instanceof HoldfastError
+    ? new HoldfastError(reason.code, {
+        thing: `cut ${idText(cut.id)}`,
+        why: `cut ${idText(refused.id)} before it was refused (${reason.why})`,
+        remedy: reason.remedy,
+        cause: reason,
+      })
+    : reason;
+
+/**
+ * Takes a new term, reads the log to its head, fences older writers out. Errors: MACHINE_NOT_FOUND, FENCED (a newer writer, or the machine is failed
+ * over), VAULT_ROLLED_BACK, DAMAGED.
+ */
+export const openLogWriter = async (
+  vault: Vault,
+  machineId: string,
+  { seenTerm = 0, anchor, inFlight = 4, clock = systemClock }: LogWriterOptions = {},
+): Promise<LogWriter> => {
+  const assembler = new CutAssembler();
+  const lineage = new Lineage(machineId);
+  let anchored: string | undefined;
+  const { term, keyEpoch, state } = await takeOver(vault, machineId, {
+    seenTerm,
+    clock,
+    records: [],
+    onSlot: (slot) => {
+      for (const { cut } of assembler.take(slot)) admit(lineage, cut, slot.name);
+      if (slot.sequence === anchor?.sequence) anchored = slot.tag;
+    },
+    onHead: ({ head, failedOver }) => {
+      if (anchor !== undefined) checkAnchor(anchor, head, anchored, machineId);
+      if (failedOver !== undefined) throw refuseFailedOver(machineId, failedOver);
+    },
+  });
+  const key = await vault.keys.keyOf(machineId, keyEpoch);
+  return new MachineLogWriter(
+    term,
+    lineage,
+    new SlotPipeline({ vault, machineId, term, keyEpoch, key, head: state.head, clock, inFlight }),
+  );
+};

@@ -1,20 +1,162 @@
-import type { Clock } from './clock.ts';
-import type { Anchor } from './head.ts';
-import { notYet, type Vault } from './vault.ts';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { idBytes, isId, newId, type SegmentRecordSchema, SegmentRecordsSchema } from '@holdfast/protocol';
+import { type Clock, systemClock } from './clock.ts';
+import { damaged } from './damage.ts';
+import type { Anchor, FailedOver } from './head.ts';
+import { LogState } from './log-state.ts';
+import { findMachine } from './machine.ts';
+import { OBJECT_KIND } from './object-header.ts';
+import { slotName } from './object-names.ts';
+import { readSlots } from './read-log.ts';
+import type { VaultAccess } from './read-object.ts';
+import { sealObject } from './sealed-object.ts';
+import { parseSlot, readSlot, type Slot } from './slot.ts';
+import { takeTerm } from './terms.ts';
+import type { Vault } from './vault.ts';
+
+/** What a log says at the moment a writer took it over. */
+export interface Takeover {
+  readonly term: number;
+  readonly keyEpoch: number;
+  /** Behind the writer's own fence. */
+  readonly state: LogState;
+}
+
+export interface TakeoverOptions {
+  readonly seenTerm: number;
+  readonly clock: Clock;
+  /** Called with every slot that counts, in order. */
+  readonly onSlot: (slot: Slot) => void;
+  /** Called when the head is reached and before the fence is written there; may refuse by throwing. */
+  readonly onHead: (state: LogState) => void;
+  /** Written in the fence's segment, behind it. */
+  readonly records: readonly MessageInitShape<typeof SegmentRecordSchema>[];
+}
+
+/**
+ * Takes a new term, reads the log to its head and writes a fence into the first free slot: from then on slots of older writers are void. Slots of older
+ * writers that land before the fence are taken in. Errors: MACHINE_NOT_FOUND, FENCED (somebody took a higher term meanwhile), DAMAGED.
+ */
+export const takeOver = async (
+  vault: VaultAccess,
+  machineId: string,
+  { seenTerm, clock, onSlot, onHead, records }: TakeoverOptions,
+): Promise<Takeover> => {
+  await findMachine(vault, machineId);
+  const keyEpoch = await vault.keys.newestEpoch(machineId);
+  if (keyEpoch === 0) throw damaged(`machine ${machineId}`, 'it is registered and has no data key');
+  const writerId = newId();
+  const term = await takeTerm(vault, machineId, { keyEpoch, seenTerm, writerId, now: clock.now() });
+
+  const state = new LogState();
+  let next = 0;
+  const take = (slot: Slot): void => {
+    next = slot.sequence + 1;
+    if (slot.records.term > term) throw overtaken(machineId, term, Number(slot.records.term));
+    if (!state.accepts(slot)) return;
+    onSlot(slot);
+    state.advance(slot);
+  };
+  for await (const slot of readSlots(vault, machineId)) take(slot);
+
+  const key = await vault.keys.keyOf(machineId, keyEpoch);
+  const fence = { record: { case: 'fence', value: { term: BigInt(term), writerId: idBytes(writerId) } } } as const;
+  for (;;) {
+    onHead(state);
+    const message = create(SegmentRecordsSchema, {
+      term: BigInt(term),
+      sealedUnixMillis: BigInt(clock.now()),
+      records: [fence, ...records],
+    });
+    const { bytes, tag } = sealObject(
+      key,
+      { kind: OBJECT_KIND.segment, keyEpoch, vaultId: vault.id, machineId, number: next, previousTag: state.head.tag },
+      { records: toBinary(SegmentRecordsSchema, message), index: new Uint8Array(0), frames: [] },
+    );
+    const other = await createSlot(vault, machineId, next, bytes, tag);
+    if (other !== undefined) {
+      take(other);
+      continue;
+    }
+    state.advance(await parseSlot(vault, machineId, next, bytes));
+    return { term, keyEpoch, state };
+  }
+};
+
+/**
+ * Creates a slot; when its number is taken, resolves to what is there, `undefined` when that is this very object (the answer to an earlier create
+ * was lost). Errors: those of the store; what is there may be DAMAGED.
+ */
+export const createSlot = async (
+  vault: VaultAccess,
+  machineId: string,
+  sequence: number,
+  bytes: Uint8Array,
+  tag: string,
+): Promise<Slot | undefined> => {
+  try {
+    await vault.store.create(slotName(machineId, sequence), bytes);
+    return undefined;
+  } catch (reason) {
+    if (!isHoldfastError(reason, 'OBJECT_EXISTS')) throw reason;
+  }
+  const slot = await readSlot(vault, machineId, sequence);
+  if (slot === undefined) throw damaged(slotName(machineId, sequence), 'it exists and cannot be found');
+  return slot.tag === tag ? undefined : slot;
+};
+
+export const overtaken = (machineId: string, term: number, higher: number): HoldfastError =>
+  new HoldfastError('FENCED', {
+    thing: `log of machine ${machineId}`,
+    why: `a writer of term ${higher} took it over from term ${term}`,
+    remedy: 'let the newer writer work and end this one',
+  });
+
+export const refuseFailedOver = (machineId: string, { operationId, pointId }: FailedOver): HoldfastError =>
+  new HoldfastError('FENCED', {
+    thing: `log of machine ${machineId}`,
+    why: `the machine was failed over to point ${pointId} by operation ${operationId}`,
+    remedy: 'cancel the failover or reprotect the machine; until then keep tracking changes and send nothing',
+  });
 
 export interface FailoverOptions {
   /** Random id of the operation, 32 hexadecimal digits. */
   readonly operationId: string;
+  /** The highest term the caller has ever seen. */
   readonly seenTerm?: number;
   readonly clock?: Clock;
 }
 
 /** Takes a term and writes that the machine is failed over to a point: from then on nobody appends. Resolves to the record's slot. */
 export const recordFailover = async (
-  _vault: Vault,
+  vault: Vault,
   machineId: string,
-  _options: FailoverOptions & { readonly pointId: string },
-): Promise<Anchor> => notYet(machineId);
+  { operationId, pointId, ...options }: FailoverOptions & { readonly pointId: string },
+): Promise<Anchor> => {
+  const value = { operationId: idOf(operationId), pointId: idOf(pointId) };
+  return record(vault, machineId, { record: { case: 'failover', value } }, options);
+};
 
-/** Takes a term and ends the failed-over state: from then on a writer may append again. */
-export const recordRelease = async (_vault: Vault, machineId: string, _options: FailoverOptions): Promise<Anchor> => notYet(machineId);
+/** Takes a term and ends the failed-over state: from then on a writer may append again. Resolves to the record's slot. */
+export const recordRelease = async (vault: Vault, machineId: string, { operationId, ...options }: FailoverOptions): Promise<Anchor> =>
+  record(vault, machineId, { record: { case: 'release', value: { operationId: idOf(operationId) } } }, options);
+
+const record = async (
+  vault: Vault,
+  machineId: string,
+  content: MessageInitShape<typeof SegmentRecordSchema>,
+  { seenTerm = 0, clock = systemClock }: Omit<FailoverOptions, 'operationId'>,
+): Promise<Anchor> => {
+  const { state } = await takeOver(vault, machineId, { seenTerm, clock, onSlot: () => {}, onHead: () => {}, records: [content] });
+  return state.head;
+};
+
+const idOf = (id: string): Uint8Array<ArrayBuffer> => {
+  if (isId(id)) return idBytes(id);
+  throw new HoldfastError('SETTING_INVALID', {
+    thing: JSON.stringify(id),
+    why: 'an id is 32 hexadecimal digits',
+    remedy: 'correct the id',
+  });
+};

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { isHoldfastError } from '@holdfast/errors';
+import type { ObjectStore } from '@holdfast/object-store';
+import { DataKeyRecordSchema } from '@holdfast/protocol';
+import { damaged } from './damage.ts';
+import { OBJECT_KIND } from './object-header.ts';
+import { dataKeyName } from './object-names.ts';
+import { decodeRecords, ifPresent, readHead } from './read-object.ts';
+import { NO_TAG, sealObject } from './sealed-object.ts';
+
+export const KEY_SIZE = 32;
+
+/** The keys a holder of a vault has. */
+export interface KeyRing {
+  /** The key that objects of a machine and key epoch are sealed under; epoch 0 is the root key. Errors: OBJECT_NOT_FOUND, DAMAGED. */
+  keyOf(machineId: string, epoch: number): Promise<Uint8Array>;
+  /** The newest key epoch of a machine, 0 when it has none. */
+  newestEpoch(machineId: string): Promise<number>;
+  /** Makes the first data key of a machine; does nothing when there is one. */
+  createFirstKey(machineId: string, now: number): Promise<void>;
+  /** Forgets all keys. */
+  clear(): void;
+}
+
+class RootKeyRing implements KeyRing {
+  readonly #store: ObjectStore;
+  readonly #vaultId: string;
+  readonly #rootKey: Buffer;
+  readonly #dataKeys = new Map<string, Buffer>();
+
+  constructor(store: ObjectStore, vaultId: string, rootKey: Uint8Array) {
+    this.#store = store;
+    this.#vaultId = vaultId;
+    this.#rootKey = Buffer.from(rootKey);
+  }
+
+  async keyOf(machineId: string, epoch: number): Promise<Uint8Array> {
+    if (epoch === 0) return this.#rootKey;
+    const name = dataKeyName(machineId, epoch);
+    const known = this.#dataKeys.get(name);
+    if (known !== undefined) return known;
+    const head = await readHead({ id: this.#vaultId, store: this.#store, keys: this }, name, {
+      kind: OBJECT_KIND.dataKey,
+      machineId,
+      number: epoch,
+    });
+    const { key } = decodeRecords(DataKeyRecordSchema, head, name);
+    if (key.length !== KEY_SIZE) throw damaged(name, `it holds a key of ${key.length} bytes`);
+    const copy = Buffer.from(key);
+    this.#dataKeys.set(name, copy);
+    return copy;
+  }
+
+  async newestEpoch(machineId: string): Promise<number> {
+    let epoch = 0;
+    while ((await ifPresent(this.#store.stat(dataKeyName(machineId, epoch + 1)))) !== undefined) epoch += 1;
+    return epoch;
+  }
+
+  async createFirstKey(machineId: string, now: number): Promise<void> {
+    const record = create(DataKeyRecordSchema, { key: randomBytes(KEY_SIZE), createdUnixMillis: BigInt(now) });
+    const { bytes } = sealObject(
+      this.#rootKey,
+      { kind: OBJECT_KIND.dataKey, keyEpoch: 0, vaultId: this.#vaultId, machineId, number: 1, previousTag: NO_TAG },
+      { records: toBinary(DataKeyRecordSchema, record), index: new Uint8Array(0), frames: [] },
+    );
+    try {
+      await this.#store.create(dataKeyName(machineId, 1), bytes);
+    } catch (reason) {
+      if (!isHoldfastError(reason, 'OBJECT_EXISTS')) throw reason;
+    }
+  }
+
+  clear(): void {
+    this.#rootKey.fill(0);
+    for (const key of this.#dataKeys.values()) key.fill(0);
+    this.#dataKeys.clear();
+  }
+}
+
+/** The keys of somebody who has the root key: all of them, data keys read when first needed. */
+export const createKeyRing = (store: ObjectStore, vaultId: string, rootKey: Uint8Array): KeyRing =>
+  new RootKeyRing(store, vaultId, rootKey);

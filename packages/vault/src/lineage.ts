@@ -1,0 +1,190 @@
+import { FRAME_EXTENT_LENGTH_LIMIT } from '@holdfast/block';
+import { HoldfastError } from '@holdfast/errors';
+import { type Cut, type Epoch, type EpochRef, type Generation, ID_SIZE, idText, type Point } from '@holdfast/protocol';
+import { EpochList } from './epoch-list.ts';
+import type { DiskHead } from './head.ts';
+
+/*
+ * The rules that the cuts of a machine keep (docs/format.md, "Lineage"): the writer refuses what breaks them, the reader calls it damage.
+ */
+
+interface GenerationState {
+  readonly diskId: string;
+  readonly epochs: EpochList;
+  /** Number of the first epoch that is not open. */
+  closedAt: number | undefined;
+}
+
+const DIGEST_SIZE = 32;
+
+/** The lineage of a machine's disks, as far as it is needed to judge the next cut. */
+export class Lineage {
+  readonly #machineId: string;
+  readonly #generations = new Map<string, GenerationState>();
+  /** The generations of each disk in the order they began; the last one is current. */
+  readonly #disks = new Map<string, string[]>();
+  readonly #manifests = new Set<string>();
+
+  constructor(machineId: string) {
+    this.#machineId = machineId;
+  }
+
+  /** The newest epoch of each disk. */
+  heads(): Map<string, DiskHead> {
+    const heads = new Map<string, DiskHead>();
+    for (const diskId of this.#disks.keys()) {
+      const head = this.headOf(diskId);
+      if (head !== undefined) heads.set(diskId, head);
+    }
+    return heads;
+  }
+
+  headOf(diskId: string): DiskHead | undefined {
+    const generationId = this.#disks.get(diskId)?.at(-1);
+    if (generationId === undefined) return undefined;
+    const { closedAt, epochs } = this.#generations.get(generationId)!;
+    return { generationId, number: epochs.length - 1, open: closedAt === undefined, ...epochs.last() };
+  }
+
+  /** True for an epoch that is there and makes a state of its disk. */
+  hasState({ diskId, epoch }: { readonly diskId: Uint8Array; readonly epoch?: EpochRef | undefined }): boolean {
+    const generation = epoch === undefined ? undefined : this.#generations.get(idText(epoch.generationId));
+    if (epoch === undefined || generation === undefined || generation.diskId !== idText(diskId)) return false;
+    return epoch.number < generation.epochs.length && generation.closedAt !== undefined && epoch.number >= generation.closedAt;
+  }
+
+  /**
+   * Judges a cut that would follow: `new`, or `known` when all its epochs are there with the same content. Errors: EPOCH_CONFLICT,
+   * PROTOCOL_VIOLATION.
+   */
+  judge(cut: Cut): 'new' | 'known' {
+    this.#checkShape(cut);
+    const known = cut.epochs.filter((epoch) => this.#isKnown(epoch));
+    if (known.length === cut.epochs.length) return 'known';
+    if (known.length > 0) throw conflict(known[0]!, 'it came with a cut whose other epochs are new');
+    const introduced = new Map(cut.generations.map((generation) => [idText(generation.id), generation]));
+    for (const generation of cut.generations) this.#checkGeneration(cut, generation);
+    for (const epoch of cut.epochs) this.#checkEpoch(epoch, introduced.get(idText(epoch.generationId)));
+    return 'new';
+  }
+
+  /** Takes a cut in that was judged new. */
+  add(cut: Cut): void {
+    for (const { id, diskId } of cut.generations) {
+      this.#generations.set(idText(id), { diskId: idText(diskId), epochs: new EpochList(), closedAt: undefined });
+      const disk = this.#disks.get(idText(diskId));
+      if (disk === undefined) this.#disks.set(idText(diskId), [idText(id)]);
+      else disk.push(idText(id));
+    }
+    for (const epoch of cut.epochs) {
+      const generation = this.#generations.get(idText(epoch.generationId))!;
+      generation.epochs.push(epoch);
+      if (!epoch.open) generation.closedAt ??= Number(epoch.number);
+    }
+    if (cut.manifest !== undefined) this.#manifests.add(idText(cut.manifest.id));
+  }
+
+  /** Takes the newest cut back out. */
+  remove(cut: Cut): void {
+    if (cut.manifest !== undefined) this.#manifests.delete(idText(cut.manifest.id));
+    for (const epoch of cut.epochs) {
+      const generation = this.#generations.get(idText(epoch.generationId))!;
+      generation.epochs.pop();
+      if (generation.closedAt === Number(epoch.number)) generation.closedAt = undefined;
+    }
+    for (const { id, diskId } of cut.generations) {
+      this.#generations.delete(idText(id));
+      const disk = this.#disks.get(idText(diskId))!;
+      disk.pop();
+      if (disk.length === 0) this.#disks.delete(idText(diskId));
+    }
+  }
+
+  /** Checks the point of a cut against the lineage that already has the cut in it. Errors: PROTOCOL_VIOLATION. */
+  checkPoint({ id: cutId, point }: Cut): void {
+    if (point === undefined) return;
+    const thing = `point ${idText(point.id)}`;
+    if (!isId(point.id) || idText(point.cutId) !== idText(cutId)) throw violation(thing, 'its id or the id of its cut is wrong');
+    if (point.members.length === 0) throw violation(thing, 'it has no disk');
+    for (const member of point.members)
+      if (!this.hasState(member)) throw violation(thing, `disk ${idText(member.diskId)} has no state at the epoch it names`);
+    if (new Set(point.members.map(({ diskId }) => idText(diskId))).size !== point.members.length)
+      throw violation(thing, 'it names a disk twice');
+    this.#checkManifest(point, thing);
+  }
+
+  #checkManifest(point: Point, thing: string): void {
+    if (point.manifestId.length > 0 && !this.#manifests.has(idText(point.manifestId))) throw violation(thing, 'its manifest is not known');
+  }
+
+  #checkShape(cut: Cut): void {
+    const thing = `cut ${idText(cut.id)}`;
+    if (!isId(cut.id)) throw violation(thing, 'its id is no id');
+    if (idText(cut.machineId) !== this.#machineId) throw violation(thing, `it is of machine ${idText(cut.machineId)}`);
+    if (cut.epochs.length === 0) throw violation(thing, 'it has no epoch');
+    if (new Set(cut.epochs.map(({ diskId }) => idText(diskId))).size !== cut.epochs.length) throw violation(thing, 'it has a disk twice');
+    if (cut.manifest !== undefined && !isId(cut.manifest.id)) throw violation(thing, 'the id of its manifest is no id');
+    for (const epoch of cut.epochs) checkEpochShape(cut, epoch);
+  }
+
+  #isKnown(epoch: Epoch): boolean {
+    const generation = this.#generations.get(idText(epoch.generationId));
+    if (generation === undefined || epoch.number >= generation.epochs.length) return false;
+    if (generation.diskId !== idText(epoch.diskId)) throw conflict(epoch, 'its generation belongs to another disk');
+    if (!generation.epochs.holds(epoch))
+      throw conflict(epoch, 'the log holds other content for it: two machines send as one, or one was set back');
+    return true;
+  }
+
+  #checkGeneration(cut: Cut, { id, diskId, parent }: Generation): void {
+    const thing = `generation ${idText(id)}`;
+    if (!isId(id) || !isId(diskId)) throw violation(thing, 'its id or the id of its disk is no id');
+    if (this.#generations.has(idText(id))) throw violation(thing, 'it began before');
+    const starts = cut.epochs.filter((epoch) => idText(epoch.generationId) === idText(id));
+    if (starts.length !== 1 || starts[0]!.number !== 0n) throw violation(thing, 'it comes without its epoch 0');
+    if (parent === undefined) return;
+    const base = this.#generations.get(idText(parent.generationId));
+    if (base === undefined || parent.number >= base.epochs.length) throw violation(thing, 'its parent is not in the log');
+    if (base.diskId !== idText(diskId)) throw violation(thing, 'its parent is of another disk');
+  }
+
+  #checkEpoch(epoch: Epoch, introduced: Generation | undefined): void {
+    if (introduced !== undefined) {
+      if (idText(introduced.diskId) !== idText(epoch.diskId)) throw violation(nameOf(epoch), 'its generation is of another disk');
+      return;
+    }
+    const generation = this.#generations.get(idText(epoch.generationId));
+    if (generation === undefined) throw violation(nameOf(epoch), 'its generation is not known');
+    if (generation.diskId !== idText(epoch.diskId)) throw violation(nameOf(epoch), 'its generation is of another disk');
+    if (this.#disks.get(generation.diskId)!.at(-1) !== idText(epoch.generationId))
+      throw violation(nameOf(epoch), 'its generation has ended');
+    if (Number(epoch.number) !== generation.epochs.length)
+      throw violation(nameOf(epoch), `epoch ${generation.epochs.length} is wanted next`);
+    if (epoch.open && generation.closedAt !== undefined) throw violation(nameOf(epoch), 'it is a piece, and its generation is past those');
+  }
+}
+
+const checkEpochShape = (cut: Cut, epoch: Epoch): void => {
+  if (!isId(epoch.diskId) || !isId(epoch.generationId)) throw violation(nameOf(epoch), 'an id of it is no id');
+  if (idText(epoch.cutId) !== idText(cut.id)) throw violation(nameOf(epoch), 'it is of another cut');
+  if (epoch.contentDigest.length !== DIGEST_SIZE) throw violation(nameOf(epoch), 'its content digest is no digest');
+  const limit = BigInt(Number.MAX_SAFE_INTEGER - FRAME_EXTENT_LENGTH_LIMIT);
+  if (epoch.diskSize === 0n || epoch.diskSize > limit) throw violation(nameOf(epoch), `a disk of ${epoch.diskSize} bytes cannot be`);
+  if (epoch.number > limit || epoch.frameCount > limit || epoch.coveredThrough > limit)
+    throw violation(nameOf(epoch), 'a number of it is impossible');
+};
+
+const isId = (id: Uint8Array): boolean => id.length === ID_SIZE;
+
+const nameOf = ({ diskId, generationId, number }: Epoch): string =>
+  `epoch ${number} of generation ${idText(generationId)} of disk ${idText(diskId)}`;
+
+export const violation = (thing: string, why: string): HoldfastError =>
+  new HoldfastError('PROTOCOL_VIOLATION', {
+    thing,
+    why,
+    remedy: 'this is a defect of the sender; start a new generation by resynchronization',
+  });
+
+const conflict = (epoch: Epoch, why: string): HoldfastError =>
+  new HoldfastError('EPOCH_CONFLICT', { thing: nameOf(epoch), why, remedy: 'find out which sender is right, then resynchronize the disk' });

@@ -1,0 +1,68 @@
+import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import { isHoldfastError } from '@holdfast/errors';
+import type { ObjectStore } from '@holdfast/object-store';
+import { damaged } from './damage.ts';
+import type { KeyRing } from './key-ring.ts';
+import { OBJECT_KIND, type ObjectHeader, readHeader } from './object-header.ts';
+import { headLengthOf, type ObjectHead, openHead } from './sealed-object.ts';
+
+/** Read at once of every object: enough for the whole head of most. */
+const FIRST_READ = 64 * 1024;
+
+/** What is needed to read a vault's objects. */
+export interface VaultAccess {
+  readonly id: string;
+  readonly store: ObjectStore;
+  readonly keys: KeyRing;
+}
+
+type Expected = Pick<ObjectHeader, 'kind' | 'machineId' | 'number'>;
+
+/** Reads and opens the head of an object. Errors: OBJECT_NOT_FOUND (this object), DAMAGED, VAULT_VERSION_UNSUPPORTED. */
+export const readHead = async (vault: VaultAccess, name: string, expected: Expected): Promise<ObjectHead> => {
+  const first = Buffer.from(await vault.store.read(name, { offset: 0, length: FIRST_READ }));
+  const headLength = headLengthOf(first, name);
+  const rest =
+    headLength > first.length && first.length === FIRST_READ
+      ? await vault.store.read(name, { offset: FIRST_READ, length: headLength - FIRST_READ })
+      : new Uint8Array(0);
+  return openObject(vault, name, expected, rest.length === 0 ? first : Buffer.concat([first, rest]));
+};
+
+/** Opens the head of an object whose beginning is in memory. */
+export const openObject = async (vault: VaultAccess, name: string, expected: Expected, bytes: Buffer): Promise<ObjectHead> => {
+  const { machineId, keyEpoch } = readHeader(bytes, name);
+  if (machineId !== expected.machineId) throw damaged(name, `it belongs to machine ${machineId}`);
+  const byRootKey = expected.kind === OBJECT_KIND.vault || expected.kind === OBJECT_KIND.dataKey;
+  if (byRootKey !== (keyEpoch === 0)) throw damaged(name, `it names key epoch ${keyEpoch}`);
+  return openHead(await keyFor(vault, name, machineId, keyEpoch), { ...expected, vaultId: vault.id }, bytes, name);
+};
+
+const keyFor = async ({ keys }: VaultAccess, name: string, machineId: string, epoch: number): Promise<Uint8Array> => {
+  try {
+    return await keys.keyOf(machineId, epoch);
+  } catch (cause) {
+    if (isHoldfastError(cause, 'OBJECT_NOT_FOUND'))
+      throw damaged(name, `it is sealed under key epoch ${epoch}, which the vault does not have`, cause);
+    throw cause;
+  }
+};
+
+/** The message the records of an object hold. Errors: DAMAGED. */
+export const decodeRecords = <Desc extends DescMessage>(schema: Desc, { records }: ObjectHead, name: string): MessageShape<Desc> => {
+  try {
+    return fromBinary(schema, records);
+  } catch (cause) {
+    throw damaged(name, 'its records are no message', cause);
+  }
+};
+
+/** The answer, or `undefined` when there is no such object. */
+export const ifPresent = async <T>(answer: Promise<T>): Promise<T | undefined> => {
+  try {
+    return await answer;
+  } catch (reason) {
+    if (isHoldfastError(reason, 'OBJECT_NOT_FOUND')) return undefined;
+    throw reason;
+  }
+};

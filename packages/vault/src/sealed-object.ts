@@ -1,0 +1,114 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { deriveObjectKey, openBox, PART, sealBox } from './box.ts';
+import { damaged } from './damage.ts';
+import {
+  HEADER_FIELDS_SIZE,
+  HEADER_SIZE,
+  type ObjectHeader,
+  readHeader,
+  SALT_SIZE,
+  SLOT_TAG_SIZE,
+  TAG_SIZE,
+  writeHeader,
+} from './object-header.ts';
+
+/** The previous tag of objects that have no previous one. */
+export const NO_TAG = '00'.repeat(SLOT_TAG_SIZE);
+
+/** What goes into an object, before it is sealed. */
+export interface ObjectContent {
+  readonly records: Uint8Array;
+  /** Empty where there are no frames. */
+  readonly index: Uint8Array;
+  readonly frames: readonly Uint8Array[];
+}
+
+export type ObjectIdentity = Pick<ObjectHeader, 'kind' | 'keyEpoch' | 'vaultId' | 'machineId' | 'number' | 'previousTag'>;
+
+export interface SealedObject {
+  readonly bytes: Buffer;
+  /** SHA-256 over all before the frames, 64 hexadecimal digits; for a segment the slot's tag. */
+  readonly tag: string;
+}
+
+const boxSize = (plain: Uint8Array): number => (plain.length === 0 ? 0 : plain.length + TAG_SIZE);
+
+/** Seals an object under a fresh salt: header, records, index, frames. */
+export const sealObject = (key: Uint8Array, identity: ObjectIdentity, { records, index, frames }: ObjectContent): SealedObject => {
+  const header: ObjectHeader = {
+    ...identity,
+    salt: randomBytes(SALT_SIZE),
+    recordsLength: boxSize(records),
+    indexLength: boxSize(index),
+    frameCount: frames.length,
+    framesLength: frames.reduce((sum, frame) => sum + frame.length + TAG_SIZE, 0),
+  };
+  const headLength = HEADER_SIZE + header.recordsLength + header.indexLength;
+  const bytes = Buffer.allocUnsafe(headLength + header.framesLength);
+  const fields = writeHeader(header);
+  const objectKey = deriveObjectKey(key, header);
+  bytes.set(fields, 0);
+  sealBox(objectKey, fields, { part: PART.header, number: 0, last: true }, new Uint8Array(0), bytes, HEADER_FIELDS_SIZE);
+  sealBox(objectKey, fields, { part: PART.records, number: 0, last: true }, records, bytes, HEADER_SIZE);
+  if (index.length > 0)
+    sealBox(objectKey, fields, { part: PART.index, number: 0, last: true }, index, bytes, HEADER_SIZE + header.recordsLength);
+  let at = headLength;
+  for (const [number, frame] of frames.entries()) {
+    sealBox(objectKey, fields, { part: PART.frame, number, last: number === frames.length - 1 }, frame, bytes, at);
+    at += frame.length + TAG_SIZE;
+  }
+  return { bytes, tag: tagOf(bytes.subarray(0, headLength)) };
+};
+
+const tagOf = (head: Uint8Array): string => createHash('sha256').update(head).digest('hex');
+
+/** The opened head of an object: all but its frames. */
+export interface ObjectHead {
+  readonly header: ObjectHeader;
+  readonly tag: string;
+  readonly records: Buffer;
+  readonly index: Buffer;
+  /** Where the frames begin in the object. */
+  readonly framesAt: number;
+  /** Opens frame `number` from its sealed bytes. */
+  openFrame(number: number, sealed: Uint8Array): Buffer;
+}
+
+/** Bytes of the head by the (unchecked) header at the beginning of `bytes`. */
+export const headLengthOf = (bytes: Buffer, name: string): number => {
+  const header = readHeader(bytes, name);
+  return HEADER_SIZE + header.recordsLength + header.indexLength;
+};
+
+/**
+ * Opens and checks the head of an object from at least its first `headLengthOf` bytes, with the key its header names. `expected` is what the
+ * object's name says about it.
+ * Errors: DAMAGED, VAULT_VERSION_UNSUPPORTED.
+ */
+export const openHead = (
+  key: Uint8Array,
+  expected: Pick<ObjectHeader, 'kind' | 'vaultId' | 'machineId' | 'number'>,
+  bytes: Buffer,
+  name: string,
+): ObjectHead => {
+  const header = readHeader(bytes, name);
+  for (const field of ['kind', 'vaultId', 'machineId', 'number'] as const)
+    if (header[field] !== expected[field]) throw damaged(name, `its ${field} is ${header[field]} where its name says ${expected[field]}`);
+  const fields = bytes.subarray(0, HEADER_FIELDS_SIZE);
+  const objectKey = deriveObjectKey(key, header);
+  const indexAt = HEADER_SIZE + header.recordsLength;
+  const framesAt = indexAt + header.indexLength;
+  const open = (part: (typeof PART)[keyof typeof PART], sealed: Uint8Array, what: string): Buffer =>
+    openBox(objectKey, fields, { part, number: 0, last: true }, sealed, `${name}, ${what}`);
+  open(PART.header, bytes.subarray(HEADER_FIELDS_SIZE, HEADER_SIZE), 'header');
+  if (bytes.length < framesAt) throw damaged(name, 'it is cut short');
+  return {
+    header,
+    tag: tagOf(bytes.subarray(0, framesAt)),
+    records: open(PART.records, bytes.subarray(HEADER_SIZE, indexAt), 'records'),
+    index: header.indexLength === 0 ? Buffer.alloc(0) : open(PART.index, bytes.subarray(indexAt, framesAt), 'index'),
+    framesAt,
+    openFrame: (number, sealed) =>
+      openBox(objectKey, fields, { part: PART.frame, number, last: number === header.frameCount - 1 }, sealed, `${name}, frame ${number}`),
+  };
+};

@@ -1,0 +1,186 @@
+import { type HoldfastError, isHoldfastError } from '@holdfast/errors';
+import type { Clock } from './clock.ts';
+import type { Anchor } from './head.ts';
+import { OBJECT_KIND } from './object-header.ts';
+import type { VaultAccess } from './read-object.ts';
+import { sealObject } from './sealed-object.ts';
+import type { SegmentBatch } from './segment-batch.ts';
+import { createSlot, overtaken } from './takeover.ts';
+import { isOvertaken } from './terms.ts';
+
+/** Milliseconds between attempts: from the first, doubling, to the second. */
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 5000;
+
+/** A batch on its way into the log. */
+export interface Shipment {
+  readonly batch: SegmentBatch;
+  onDurable(anchor: Anchor): void;
+  onFailed(reason: unknown): void;
+}
+
+/*
+ * waiting   not sealed for a slot yet
+ * creating  the store has not given a definite answer
+ * created   the slot holds this segment
+ * orphan    the slot holds somebody else's segment, of a writer that was fenced out
+ */
+interface Entry {
+  readonly shipment: Shipment;
+  outcome: 'waiting' | 'creating' | 'created' | 'orphan';
+  sequence: number;
+  bytes: Buffer;
+  tag: string;
+}
+
+interface PipelineOptions {
+  readonly vault: VaultAccess;
+  readonly machineId: string;
+  readonly term: number;
+  readonly keyEpoch: number;
+  readonly key: Uint8Array;
+  /** The writer's fence. */
+  readonly head: Anchor;
+  readonly clock: Clock;
+  readonly inFlight: number;
+}
+
+/**
+ * Puts batches into consecutive slots, several at the same time, and reports them durable strictly in order: when all slots before are known created and
+ * a look at the terms that began after that found none higher. docs/format.md, "Appending".
+ */
+export class SlotPipeline {
+  readonly #options: PipelineOptions;
+  readonly #entries: Entry[] = [];
+  readonly #attempts = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  /** The newest durable slot. */
+  #head: Anchor;
+  #next: number;
+  #confirming = false;
+  #failure: unknown;
+  #room = Promise.withResolvers<void>();
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    this.#head = options.head;
+    this.#next = options.head.sequence + 1;
+  }
+
+  get head(): Anchor {
+    return this.#head;
+  }
+
+  /** Resolves when one more batch may be submitted, or the pipeline failed. */
+  async room(): Promise<void> {
+    while (this.#entries.length >= this.#options.inFlight && this.#failure === undefined) await this.#room.promise;
+  }
+
+  submit(shipment: Shipment): void {
+    if (this.#failure !== undefined) {
+      shipment.onFailed(this.#failure);
+      return;
+    }
+    const colliding = this.#entries.some(({ outcome }) => outcome === 'orphan');
+    const entry: Entry = { shipment, outcome: 'waiting', sequence: -1, bytes: Buffer.alloc(0), tag: '' };
+    this.#entries.push(entry);
+    if (!colliding) this.#ship(entry, this.#entries.at(-2)?.tag ?? this.#head.tag);
+  }
+
+  /** Fails everything that is not durable and waits for the attempts under way. */
+  async stop(reason: HoldfastError): Promise<void> {
+    this.#fail(reason);
+    await Promise.all(this.#attempts);
+  }
+
+  /** Seals the batch for the next number, under a new salt however often it was sealed before, and sends it. */
+  #ship(entry: Entry, previousTag: string): void {
+    const { vault, machineId, keyEpoch, key, term, clock } = this.#options;
+    const identity = { kind: OBJECT_KIND.segment, keyEpoch, vaultId: vault.id, machineId, number: this.#next, previousTag };
+    const sealed = sealObject(key, identity, entry.shipment.batch.content(term, clock.now()));
+    Object.assign(entry, { outcome: 'creating', sequence: this.#next, ...sealed });
+    this.#next += 1;
+    const attempt = this.#create(entry)
+      .catch((reason: unknown) => this.#fail(reason))
+      .finally(() => this.#attempts.delete(attempt));
+    this.#attempts.add(attempt);
+  }
+
+  async #create(entry: Entry): Promise<void> {
+    const { vault, machineId, term } = this.#options;
+    const other = await this.#untilDefinite(() => createSlot(vault, machineId, entry.sequence, entry.bytes, entry.tag));
+    if (other === 'stopped') return;
+    if (other !== undefined && other.records.term > term) throw overtaken(machineId, term, Number(other.records.term));
+    entry.outcome = other === undefined ? 'created' : 'orphan';
+    this.#shipAgain();
+    await this.#confirm();
+  }
+
+  /** The same request again and again until the store says something definite: a request that timed out may still take effect. */
+  async #untilDefinite<T>(request: () => Promise<T>): Promise<T | 'stopped'> {
+    const { signal } = this.#stop;
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      if (signal.aborted) return 'stopped';
+      try {
+        const answer = await request();
+        return signal.aborted ? 'stopped' : answer;
+      } catch (reason) {
+        if (!isHoldfastError(reason) || !reason.retryable) {
+          this.#fail(reason);
+          return 'stopped';
+        }
+      }
+      await this.#options.clock.sleep(pause, signal);
+    }
+  }
+
+  /**
+   * After a collision: everything from the orphan on links to a slot that isn't there. Once every number sent is known taken, so that none of them can
+   * become a gap, that is sealed again for the numbers behind.
+   */
+  #shipAgain(): void {
+    const orphan = this.#entries.findIndex(({ outcome }) => outcome === 'orphan');
+    if (orphan < 0 || this.#entries.some(({ outcome }) => outcome === 'creating')) return;
+    let previousTag = this.#entries[orphan - 1]?.tag ?? this.#head.tag;
+    for (const entry of this.#entries.slice(orphan)) {
+      this.#ship(entry, previousTag);
+      previousTag = entry.tag;
+    }
+  }
+
+  async #confirm(): Promise<void> {
+    if (this.#confirming) return;
+    this.#confirming = true;
+    const { vault, machineId, term } = this.#options;
+    for (;;) {
+      const open = this.#entries.findIndex(({ outcome }) => outcome !== 'created');
+      const count = open < 0 ? this.#entries.length : open;
+      if (count === 0) break;
+      const higher = await this.#untilDefinite(() => isOvertaken(vault, machineId, term));
+      if (higher === 'stopped') break;
+      if (higher) {
+        this.#fail(overtaken(machineId, term, term + 1));
+        break;
+      }
+      for (const { shipment, sequence, tag } of this.#entries.splice(0, count)) {
+        this.#head = { sequence, tag, term };
+        shipment.onDurable(this.#head);
+      }
+      this.#wake();
+    }
+    this.#confirming = false;
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = reason;
+    this.#stop.abort();
+    for (const { shipment } of this.#entries.splice(0)) shipment.onFailed(reason);
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#room.resolve();
+    this.#room = Promise.withResolvers();
+  }
+}
