@@ -39,7 +39,7 @@ class Trace implements OpenTrace {
   readonly #instance: TraceInstance;
   readonly #memory: TrackingMemory;
   readonly #reader: RingReader;
-  readonly #start: bigint;
+  readonly start: bigint;
   readonly #folder: MemoryFolder;
   #stopped = false;
   readonly #disks = new Map<number, TracedDisk>();
@@ -50,10 +50,10 @@ class Trace implements OpenTrace {
     this.#instance = instance;
     this.#memory = memory;
     this.#reader = reader;
-    this.#start = start;
+    this.start = start;
   }
 
-  readonly now = (): number => Number(process.hrtime.bigint() - this.#start);
+  readonly now = (): number => Number(process.hrtime.bigint() - this.start);
 
   include(index: number, disk: TracedDisk): void {
     this.#disks.set(index, disk);

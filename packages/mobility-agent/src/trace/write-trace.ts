@@ -19,7 +19,9 @@ export interface WriteSink {
  * booked in shared memory before `drain` returns, so that a SIGKILL at any instruction loses nothing.
  */
 export interface WriteTrace {
-  /** Nanoseconds of CLOCK_MONOTONIC, as a number that keeps order; the clock of all event times. */
+  /** CLOCK_MONOTONIC, in nanoseconds, at time 0 of `now`. */
+  readonly start: bigint;
+  /** Nanoseconds of CLOCK_MONOTONIC since `start`, so that they are exact as numbers; the clock of all event times. */
   now(): number;
   /**
    * Reads every possible CPU's ring to its present end, sets the blocks of completed writes in `dirty`, then tells `sink`.

@@ -147,6 +147,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
   };
 
   const trace: WriteTrace = {
+    start: 0n,
     now: () => {
       advance(between(200));
       return clock;
