@@ -1,4 +1,5 @@
 import { CONTROL_SLOT_SIZE, type ControlState, encodeControl, parseControl } from './control-slot.ts';
+import { damaged } from './damage.ts';
 import type { HrlFile } from './files.ts';
 
 export const CONTROL_FILE_NAME = 'control.hrl';
@@ -20,7 +21,6 @@ class SlottedControlFile implements ControlFile {
 
   constructor(file: HrlFile) {
     this.file = file;
-    // A file of another size was torn when it was made: the missing slots hold nothing.
     for (let slot = 0; (slot + 1) * CONTROL_SLOT_SIZE <= file.size; slot += 1) {
       const bytes = Buffer.alloc(CONTROL_SLOT_SIZE);
       file.read(slot * CONTROL_SLOT_SIZE, bytes);
@@ -29,6 +29,9 @@ class SlottedControlFile implements ControlFile {
       this.newest = state;
       this.#slot = slot;
     }
+    // A file that was torn when it was made holds nothing; one that holds something was whole once.
+    if (this.newest !== undefined && file.size !== CONTROL_FILE_SIZE)
+      throw damaged(file.path, file.size, 'the file has another size than it was made with');
   }
 
   write(state: ControlState): void {

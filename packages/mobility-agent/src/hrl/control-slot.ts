@@ -7,8 +7,8 @@ import type { HrlHead, HrlManifest } from './hrl.ts';
  * A slot, little-endian:
  *
  *   0  8 B   "HFHRLCTL"                    80  32 B  tail: where the oldest cut that was not freed begins
- *   8  u32   version, 1                   112  32 B  end: behind the newest committed cut
- *  12  u32   CRC-32 of bytes 16 to N      144  16 B  id of the newest point, zeroes for none
+ *   8  u32   CRC-32 of bytes 12 to N - 1  112  32 B  end: behind the newest committed cut
+ *  12  u32   version, 1                   144  16 B  id of the newest point, zeroes for none
  *  16  u32   N, bytes of the slot in use  160  16 B  id of the newest manifest, zeroes for none
  *  20  u32   zero                         176  32 B  its identity
  *  24  u64   sequence number of the write 208  u16   bytes P of the path of the hot directory, 0 for none
@@ -72,7 +72,7 @@ export const encodeControl = (state: ControlState): Buffer => {
   const heads = [...state.heads.values(), ...state.freedHeads.values()];
   const bytes = Buffer.alloc(FIXED_SIZE + path.length + heads.length * HEAD_SIZE);
   bytes.write(MAGIC, 0, 'latin1');
-  bytes.writeUInt32LE(VERSION, 8);
+  bytes.writeUInt32LE(VERSION, 12);
   bytes.writeUInt32LE(bytes.length, 16);
   bytes.writeBigUInt64LE(BigInt(state.sequence), 24);
   bytes.write(state.logId, 32, 'hex');
@@ -88,17 +88,19 @@ export const encodeControl = (state: ControlState): Buffer => {
   bytes.writeUInt16LE(state.freedHeads.size, 212);
   bytes.set(path, FIXED_SIZE);
   for (const [index, head] of heads.entries()) writeHead(bytes, FIXED_SIZE + path.length + index * HEAD_SIZE, head);
-  bytes.writeUInt32LE(zlib.crc32(bytes.subarray(16)), 12);
+  bytes.writeUInt32LE(zlib.crc32(bytes.subarray(12)), 8);
   return bytes;
 };
 
-/** The state in a slot; undefined for a slot that holds none, be it new, torn or damaged. */
+/** The state in a slot; undefined for a slot that holds none, be it new, torn or damaged. UNSUPPORTED_OPERATION for a later format. */
 export const parseControl = (slot: Buffer): ControlState | undefined => {
-  if (slot.toString('latin1', 0, 8) !== MAGIC || slot.readUInt32LE(8) !== VERSION) return undefined;
+  if (slot.toString('latin1', 0, 8) !== MAGIC) return undefined;
   const used = slot.readUInt32LE(16);
   if (used < FIXED_SIZE || used > slot.length) return undefined;
   const bytes = slot.subarray(0, used);
-  if (zlib.crc32(bytes.subarray(16)) !== bytes.readUInt32LE(12)) return undefined;
+  if (zlib.crc32(bytes.subarray(12)) !== bytes.readUInt32LE(8)) return undefined;
+  const version = bytes.readUInt32LE(12);
+  if (version !== VERSION) throw newerFormat(version);
   const pathLength = bytes.readUInt16LE(208);
   const headsAt = FIXED_SIZE + pathLength;
   const freedHeadsAt = headsAt + bytes.readUInt16LE(210) * HEAD_SIZE;
@@ -118,6 +120,13 @@ export const parseControl = (slot: Buffer): ControlState | undefined => {
     freedHeads: readHeads(bytes.subarray(freedHeadsAt)),
   };
 };
+
+const newerFormat = (version: number): HoldfastError =>
+  new HoldfastError('UNSUPPORTED_OPERATION', {
+    thing: 'agent log (.hrl)',
+    why: `its format has version ${version}, this agent knows version ${VERSION}`,
+    remedy: 'use the agent that wrote it, or move the log away and let the disks be resynchronized',
+  });
 
 const readNumber = (bytes: Buffer, at: number): number => Number(bytes.readBigUInt64LE(at));
 

@@ -55,11 +55,13 @@ class DiskFile implements HrlFile {
 class DiskDirectory implements HrlDirectory {
   readonly path: string;
   readonly #fd: number;
+  readonly #flags: string;
 
-  constructor(directory: string) {
+  constructor(directory: string, mode: DirectoryMode) {
     this.path = path.resolve(directory);
+    this.#flags = mode === 'read' ? 'r' : 'r+';
     this.#fd = attempt(directory, () => {
-      fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+      if (mode !== 'read') fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
       return fs.openSync(directory, 'r');
     });
   }
@@ -81,7 +83,7 @@ class DiskDirectory implements HrlDirectory {
 
   open(name: string): HrlFile {
     const file = path.join(this.path, name);
-    return attempt(file, () => new DiskFile(file, fs.openSync(file, 'r+')));
+    return attempt(file, () => new DiskFile(file, fs.openSync(file, this.#flags)));
   }
 
   create(name: string, size: number): HrlFile {
@@ -125,9 +127,12 @@ const allocate = (fd: number, size: number): void => {
   }
 };
 
-/** A directory of the log in the file system; made if need be. With `exclusive` no other process may have it: DEVICE_IN_USE. */
-export const openDiskDirectory = (directory: string, { exclusive }: { readonly exclusive: boolean }): HrlDirectory => {
-  const opened = new DiskDirectory(directory);
-  if (exclusive) opened.lock();
+/** `read`: as it is, whoever else uses it. `own`: made if need be; no other process may own it, or it is DEVICE_IN_USE. */
+export type DirectoryMode = 'read' | 'own';
+
+/** A directory of the log in the file system. */
+export const openDiskDirectory = (directory: string, mode: DirectoryMode): HrlDirectory => {
+  const opened = new DiskDirectory(directory, mode);
+  if (mode === 'own') opened.lock();
   return opened;
 };

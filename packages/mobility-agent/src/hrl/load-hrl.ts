@@ -53,11 +53,15 @@ export const loadHrl = (options: LoadOptions): Hrl => {
   }
 };
 
-const findControl = (directory: HrlDirectory): ControlFile | undefined =>
+/** The control file of a directory, if there is one. */
+export const findControl = (directory: HrlDirectory): ControlFile | undefined =>
   directory.list().includes(CONTROL_FILE_NAME) ? openControlFile(directory.open(CONTROL_FILE_NAME)) : undefined;
 
-/** The one on disk says which log this is; what lies in memory may be a remainder of another. */
-const newestState = (states: readonly (ControlState | undefined)[]): ControlState | undefined => {
+/**
+ * The state that counts, of those found in memory and on disk, in this order. The one on disk says which log this is: what lies in memory
+ * may be the remainder of another.
+ */
+export const newestState = (states: readonly (ControlState | undefined)[]): ControlState | undefined => {
   const known = states.filter((state) => state !== undefined);
   const logId = known.at(-1)?.logId;
   return known.filter((state) => state.logId === logId).sort((a, b) => b.sequence - a.sequence)[0];

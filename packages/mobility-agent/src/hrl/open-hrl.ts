@@ -37,9 +37,9 @@ export const openHrl = async ({
   }
   const opened: HrlDirectory[] = [];
   const open = (name: string): HrlDirectory => {
-    const exclusive = openDiskDirectory(name, { exclusive: true });
-    opened.push(exclusive);
-    return exclusive;
+    const owned = openDiskDirectory(name, 'own');
+    opened.push(owned);
+    return owned;
   };
   try {
     const cold = { directory: open(directory), limit: quotaBytes };

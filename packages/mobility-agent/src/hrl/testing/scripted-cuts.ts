@@ -40,7 +40,10 @@ export const appendFrames = (writer: HrlCutWriter, shape: CutShape): ScriptedCut
   const frames = shape.map((sizes) => sizes.map((size) => randomBytes(size)));
   const longest = Math.max(0, ...shape.map(({ length }) => length));
   for (let turn = 0; turn < longest; turn += 1) {
-    for (const [index, list] of frames.entries()) if (list[turn] !== undefined) writer.append(index, list[turn]);
+    for (const [index, list] of frames.entries()) {
+      const frame = list[turn];
+      if (frame !== undefined) writer.append(index, frame);
+    }
   }
   const id = newId();
   return { id, frameCounts: frames.map(({ length }) => length), print: printOf(id, frames) };
