@@ -66,9 +66,10 @@ describe('parseRingPage', () => {
   });
 
   it.each([
-    ['more bytes than the page', (page: Uint32Array) => (page[2] = PAGE)],
-    ['an odd number of bytes', (page: Uint32Array) => (page[2] = 7)],
-    ['a record beyond the end', (page: Uint32Array) => (page[4] = 28)],
+    ['more bytes than the page', (page: Uint32Array) => page.set([PAGE], 2)],
+    ['more than 32 bits of length', (page: Uint32Array) => page.set([1], 3)],
+    ['an odd number of bytes', (page: Uint32Array) => page.set([7], 2)],
+    ['a record beyond the end', (page: Uint32Array) => page.set([28], 4)],
     ['a long record without a length', (page: Uint32Array) => page.set([0, 0], 4)],
     ['a long record beyond the end', (page: Uint32Array) => page.set([0, 0xffff_fffc], 4)],
     ['a time record cut in two', (page: Uint32Array) => page.set([4, 0, 30], 2)],

@@ -2,7 +2,8 @@
  * A sub-buffer of the kernel's ring buffer (`include/linux/ring_buffer.h`), 32-bit little-endian words:
  *
  *     0,1  nanoseconds of the instance's clock at the first record
- *     2,3  bits 0-29 bytes of records; bit 31: records before this page were lost; bit 30: their number follows the records (64 bits)
+ *     2,3  bits 0-29 bytes of records; bit 31: records before this page were lost; bit 30: their number follows the records (64 bits). The
+ *          kernel adds bit 31 as a negative number: the high word is then all ones
  *     4... records
  *
  * A record begins with a word: low 5 bits type, high 27 bits nanoseconds since the record before.
@@ -52,9 +53,10 @@ const TIME_EXTEND = 30;
  */
 export const parseRingPage = (words: Uint32Array, base: TimeBase, visitor: RecordVisitor): PageSummary => {
   const commit = words[2]!;
+  const missed = (commit & MISSED) !== 0;
   const bytes = (commit & ~(MISSED | MISSED_STORED)) >>> 0;
   const end = HEADER_WORDS + bytes / 4;
-  if (words[3] !== 0 || bytes % 4 !== 0 || end > words.length)
+  if (words[3] !== (missed ? 0xffff_ffff : 0) || bytes % 4 !== 0 || end > words.length)
     return { records: 0, lost: 0, fault: `it says that it holds ${bytes} bytes` };
   let lost = 0;
   if ((commit & MISSED) !== 0)

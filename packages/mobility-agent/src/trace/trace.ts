@@ -46,7 +46,8 @@ export const createWriteTrace = (options: WriteTraceOptions): WriteTraceSession 
     const parts = 'reader' in found ? found : beginAnew(tracefs, name, folder, options);
     return createSession(parts, 'reader' in found ? NOTHING_LOST : found, () => removeTraceInstance(tracefs, name));
   } catch (reason) {
-    folder.close();
+    if (folder.stateBytes === 0) folder.destroy();
+    else folder.close();
     throw reason;
   }
 };

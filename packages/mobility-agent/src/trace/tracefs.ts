@@ -46,7 +46,7 @@ export const findTracefs = (): string => {
     if (!existsSync(USUAL)) throw unavailable('the kernel was built without it', 'use a kernel with CONFIG_FTRACE, or capture scan');
     mountTracefs();
   }
-  if (process.getuid?.() !== 0) {
+  if (process.geteuid?.() !== 0) {
     throw new HoldfastError('NO_PERMISSION', { thing: root, why: 'only root may trace', remedy: 'run as root, or use capture scan' });
   }
   if (!existsSync(`${root}/events/block/block_rq_complete`)) {

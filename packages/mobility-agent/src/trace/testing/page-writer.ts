@@ -28,7 +28,13 @@ export const writePage = (bytes: number, start: bigint, records: readonly Writte
   const page = new Uint32Array(bytes / 4);
   const length = (words.length - 4) * 4;
   page.set(words);
-  page[2] = lost === undefined ? length : length + 0x8000_0000 + (lost === 'unknown' ? 0 : 0x4000_0000);
+  // In C: commit += (1 << 31), an int, and (1 << 30).
+  const commit = BigInt.asUintN(
+    64,
+    BigInt(length) + (lost === undefined ? 0n : -0x8000_0000n) + (typeof lost === 'bigint' ? 0x4000_0000n : 0n),
+  );
+  page[2] = Number(commit & 0xffff_ffffn);
+  page[3] = Number(commit >> 32n);
   if (typeof lost === 'bigint') page.set([Number(lost & 0xffff_ffffn), Number(lost >> 32n)], words.length);
   return page;
 };

@@ -1,0 +1,37 @@
+/**
+ * A process to be killed: `traced-process.ts <options as JSON> <device>`. Opens the trace, says on one line how continuous it is, and drains
+ * for ever, slowly, so that most of its time lies between a page having left the kernel and being booked.
+ */
+import { identifyDevice } from '../device.ts';
+import { createWriteTrace } from '../trace.ts';
+import type { WriteSink } from '../write-trace.ts';
+
+const [settings, device] = process.argv.slice(2);
+/** Microseconds lost in every page; events after which the process kills itself in the middle of a page. */
+const { delay, fuse, ...options } = JSON.parse(settings!);
+
+const wait = (microseconds: number): void => {
+  const end = process.hrtime.bigint() + BigInt(microseconds) * 1000n;
+  while (process.hrtime.bigint() < end);
+};
+
+let events = 0;
+const event = (): void => {
+  events += 1;
+  if (events === fuse) process.kill(process.pid, 'SIGKILL');
+  if (events % 50 === 0) wait(delay);
+};
+const sink: WriteSink = { issued: event, requeued: event, completed: event };
+
+const { trace, attach } = ((session) => ({ trace: session.trace, attach: session.attach.bind(session) }))(createWriteTrace(options));
+const { continuity } = attach(identifyDevice(device!), sink);
+process.stdout.write(`${JSON.stringify(continuity)}\n`);
+
+const step = (): void => {
+  for (let turn = 0; turn < 10; turn += 1) {
+    trace.drain(sink);
+    wait(200);
+  }
+  setImmediate(step);
+};
+step();

@@ -1,0 +1,204 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmdirSync } from 'node:fs';
+import type { ErrorCode } from '@holdfast/errors';
+import { blocksOf, nonZeroBlocks } from './testing/changed-blocks.ts';
+import { codeOf, createLiveTrace, MIB, randomWrites, writeDirect } from './testing/live-trace.ts';
+import { type LoopDisk, run } from './testing/loop-disk.ts';
+import { createWriteTrace } from './trace.ts';
+
+const live = createLiveTrace();
+const { options, sink, instance, memory, open, disk, attach, clean } = live;
+
+afterEach(clean);
+
+/** Sectors the kernel counted as written or discarded. */
+const counted = ({ name }: LoopDisk): number => {
+  const columns = readFileSync(`/sys/block/${name}/stat`, 'latin1').trim().split(/\s+/).map(Number);
+  return columns[6]! + columns[13]!;
+};
+
+describe('write trace', () => {
+  it('names exactly the blocks real writers changed, and every sector', async () => {
+    const loop = disk(64 * MIB, 2 * MIB);
+    const before = counted(loop);
+    const { trace } = open();
+    const { index, continuity } = attach(loop);
+    expect(continuity).toEqual({ kind: 'new' });
+    const start = { ...sink.seen };
+    writeDirect(loop.path, 300, 7);
+    writeDirect(`${loop.path}p1`, 100);
+    run('dd', 'if=/dev/urandom', `of=${loop.path}`, 'bs=64k', 'seek=100', 'count=40', 'conv=notrunc,fsync');
+    run('dd', 'if=/dev/urandom', `of=${loop.path}`, 'bs=512', 'seek=100001', 'count=3', 'oflag=direct,dsync', 'conv=notrunc');
+    run('dd', 'if=/dev/urandom', `of=${loop.path}p1`, 'bs=8k', 'seek=1000', 'count=2', 'conv=notrunc,fdatasync');
+    await once(randomWrites(loop.path, '--offset=32m', '--io_size=8m'), 'exit');
+    trace.verify(sink);
+    const all = [0, ...blocksOf(trace.dirty(index))];
+    expect(new Set(all)).toEqual(new Set(nonZeroBlocks(loop.image)));
+    expect(all.length).toBeGreaterThan(600);
+    expect(sink.seen.sectors - start.sectors).toBe(counted(loop) - before);
+    expect(sink.seen.issued - start.issued).toBe(sink.seen.completed - start.completed + sink.seen.requeued - start.requeued);
+    expect(trace.idle(index)).toBe(true);
+  });
+
+  it('names discards and zeroed ranges', () => {
+    const loop = disk();
+    const { trace } = open();
+    const { index } = attach(loop);
+    run('blkdiscard', '--offset', String(MIB), '--length', String(MIB), loop.path);
+    trace.drain(sink);
+    expect([...trace.dirty(index).runs()]).toEqual([{ first: 256, count: 256 }]);
+    run('blkdiscard', '--zeroout', '--offset', String(4 * MIB), '--length', '8192', loop.path);
+    trace.verify(sink);
+    expect([...trace.dirty(index).runs()]).toEqual([
+      { first: 256, count: 256 },
+      { first: 1024, count: 2 },
+    ]);
+  });
+
+  it('holds events at times of its own clock, visible once settled', () => {
+    const loop = disk();
+    const { trace } = open();
+    const { index } = attach(loop);
+    const before = trace.now();
+    writeDirect(loop.path, 5);
+    const after = trace.now();
+    trace.settle();
+    const times: number[] = [];
+    const note = (at: number, offset: number, length: number, time: number): void => {
+      expect([at, offset, length]).toEqual([index, 5 * 4096, 4096]);
+      times.push(time);
+    };
+    trace.drain({ issued: note, requeued: note, completed: note });
+    expect(times).toHaveLength(2);
+    expect(Math.min(...times)).toBeGreaterThan(before);
+    expect(Math.max(...times)).toBeLessThan(after);
+  });
+
+  it('takes more disks in under load without disturbing the others', async () => {
+    const first = disk();
+    const second = disk();
+    const { trace } = open();
+    const { index } = attach(first);
+    const load = randomWrites(first.path, '--io_size=400m');
+    const ended = once(load, 'exit');
+    const other = attach(second);
+    expect(other.continuity).toEqual({ kind: 'new' });
+    for (let turn = 0; turn < 20; turn += 1) {
+      trace.drain(sink);
+      await new Promise(setImmediate);
+    }
+    writeDirect(second.path, 9);
+    trace.verify(sink);
+    live.session.detach(other.index);
+    const third = attach(second);
+    expect(third).toEqual({ index: other.index, continuity: { kind: 'new' } });
+    expect(trace.dirty(third.index).size).toBe(0);
+    await ended;
+    trace.verify(sink);
+    expect(blocksOf(trace.dirty(index))).toEqual(nonZeroBlocks(first.image));
+  });
+
+  it('goes on where it was closed, writes in between included', () => {
+    const loop = disk();
+    open();
+    const { index } = attach(loop);
+    writeDirect(loop.path, 1);
+    live.session.trace.drain(sink);
+    live.session.trace.close();
+    writeDirect(loop.path, 2);
+    open();
+    writeDirect(loop.path, 3);
+    expect(attach(loop)).toEqual({ index, continuity: { kind: 'continuous' } });
+    expect(attach(loop)).toEqual({ index, continuity: { kind: 'continuous' } });
+    live.session.trace.verify(sink);
+    expect(blocksOf(live.session.trace.dirty(index))).toEqual([1, 2, 3]);
+  });
+
+  it('reports only attached disks, and forgets the others on demand', () => {
+    const kept = disk();
+    const left = disk();
+    open();
+    attach(left);
+    const { index } = attach(kept);
+    open();
+    attach(kept);
+    writeDirect(left.path, 1);
+    writeDirect(kept.path, 2);
+    const seen = new Set<number>();
+    live.session.trace.drain({ ...sink, completed: (at) => void seen.add(at) });
+    expect([...seen]).toEqual([index]);
+    live.session.detachOthers();
+    expect(attach(left).continuity).toEqual({ kind: 'new' });
+    expect(attach(kept).continuity).toEqual({ kind: 'continuous' });
+  });
+});
+
+describe('a write trace', () => {
+  it('has one user', () => {
+    open();
+    expect(codeOf(() => createWriteTrace(options))).toBe('AGENT_RUNNING');
+  });
+
+  it('accepts no more after its sink failed, and its successor goes on', () => {
+    const loop = disk();
+    open();
+    const { index } = attach(loop);
+    writeDirect(loop.path, 1);
+    const failing = {
+      ...sink,
+      completed: () => {
+        throw new Error('sink');
+      },
+    };
+    expect(() => live.session.trace.drain(failing)).toThrow('sink');
+    expect(() => live.session.trace.drain(sink)).toThrow('sink');
+    open();
+    expect(attach(loop).continuity).toEqual({ kind: 'continuous' });
+    live.session.trace.verify(sink);
+    expect(blocksOf(live.session.trace.dirty(index))).toEqual([1]);
+  });
+
+  it('leaves nothing behind when destroyed', () => {
+    open();
+    attach(disk());
+    clean();
+    expect([instance, memory].filter(existsSync)).toEqual([]);
+  });
+
+  it.each<[string, object, ErrorCode]>([
+    ['a machine id that is none', { machineId: 'x' }, 'SETTING_INVALID'],
+    ['a name that is a path', { stateName: '../x' }, 'SETTING_INVALID'],
+    ['a place on a disk', { memoryDirectory: '/etc' }, 'SETTING_INVALID'],
+    ['a buffer too small', { bufferBytes: 4096 }, 'SETTING_INVALID'],
+  ])('refuses %s and leaves nothing behind', (_name, wrong, code) => {
+    expect(codeOf(() => createWriteTrace({ ...options, ...wrong }))).toBe(code);
+    expect([instance, `${memory}/state`].filter(existsSync)).toEqual([]);
+  });
+
+  it('is for root', () => {
+    process.seteuid!(65534);
+    try {
+      expect(codeOf(() => createWriteTrace(options))).toBe('NO_PERMISSION');
+    } finally {
+      process.seteuid!(0);
+    }
+  });
+
+  it('ends with the file system of its memory full', () => {
+    const small = '/dev/shm/holdfast-small';
+    run('mkdir', '-p', small);
+    run('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small);
+    try {
+      open({ memoryDirectory: small });
+      const large = disk(8 * 1024 * MIB);
+      expect(codeOf(() => attach(large))).toBe('NO_SPACE');
+      const loop = disk();
+      expect(attach(loop)).toEqual({ index: 0, continuity: { kind: 'new' } });
+      clean();
+    } finally {
+      // Lazily: the memory stays mapped until it is collected.
+      run('umount', '--lazy', small);
+      rmdirSync(small);
+    }
+  });
+});
