@@ -247,10 +247,11 @@ class TraceCapture implements Capture {
   /** The instant of the cut being made, for people and for comparison within this boot. */
   #time(): Instant {
     const { instant } = this.#convergence;
-    const age = BigInt(Math.round(this.#options.session.trace.now() - instant));
+    const { trace } = this.#options.session;
+    const age = BigInt(Math.round(trace.now() - instant));
     return create(InstantSchema, {
       unixNanos: BigInt(Date.now()) * 1_000_000n - age,
-      monotonicNanos: BigInt(Math.round(instant)),
+      monotonicNanos: trace.start + BigInt(Math.round(instant)),
       bootId: idBytes(this.#options.bootId),
     });
   }
