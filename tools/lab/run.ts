@@ -1,7 +1,9 @@
 import { ensureTools } from '../setup/ensure-tools.ts';
 import { announce, LAB_TOOLS, missingPackages } from './announcement.ts';
 import type { RunContext } from './context.ts';
+import { runDiskLab } from './disk-run.ts';
 import { createInterruption } from './interruption.ts';
+import { refuseUsedFolder } from './lab-vault.ts';
 import { DISK_SIZE, runLedgerLab } from './ledger-run.ts';
 import { MEMORY_DIRECTORY, stateNameOf } from './machine.ts';
 import { HELP, parseOptions } from './options.ts';
@@ -11,6 +13,7 @@ import { createScreen, type Screen, type ScreenStream } from './output/screen.ts
 import { reportOf, summary } from './output/summary.ts';
 import { cleanUp } from './record/clean-up.ts';
 import { createRecorder, findLeftovers, newRunId, runDirectory } from './record/run-record.ts';
+import { checkDisks, type UserDisk } from './user-disk/check-disks.ts';
 
 const removeLeftovers = async (screen: Screen): Promise<void> => {
   for (const { file, record } of findLeftovers()) {
@@ -26,9 +29,9 @@ const ownCpuSeconds = (): number => {
   return (user + system) / 1e6;
 };
 
-const demonstrate = async (context: RunContext): Promise<number> => {
+const demonstrate = async (context: RunContext, disks: readonly UserDisk[]): Promise<number> => {
   const { options, screen } = context;
-  const outcome = await runLedgerLab(context);
+  const outcome = disks.length === 0 ? await runLedgerLab(context) : await runDiskLab(context, disks);
   const report = reportOf(outcome, ownCpuSeconds());
   for (const line of summary(outcome, report)) screen.line(line);
   if (options.json !== undefined) writeReport(options.json, report);
@@ -44,7 +47,10 @@ export const run = async (args: readonly string[], stream: ScreenStream): Promis
     return 0;
   }
   const id = newRunId();
-  const plan = { options, directory: runDirectory(id), stateName: stateNameOf(id), memoryDirectory: MEMORY_DIRECTORY, diskSize: DISK_SIZE };
+  const directory = runDirectory(id);
+  if (options.vault !== undefined) refuseUsedFolder(options.vault);
+  const disks = checkDisks(options.disks, { 'the vault': options.vault ?? directory, "the agent's log": directory });
+  const plan = { options, directory, stateName: stateNameOf(id), memoryDirectory: MEMORY_DIRECTORY, diskSize: DISK_SIZE };
   for (const line of announce({ ...plan, missing: missingPackages() })) screen.line(line);
 
   const interruption = createInterruption(() => screen.line('still taking away what was made …'));
@@ -52,16 +58,16 @@ export const run = async (args: readonly string[], stream: ScreenStream): Promis
     await ensureTools(LAB_TOOLS, { print: (line) => screen.line(line) });
     await removeLeftovers(screen);
     interruption.signal.throwIfAborted();
-    return await withRecord({ options, screen, recorder: createRecorder(id), signal: interruption.signal });
+    return await withRecord({ options, screen, recorder: createRecorder(id), signal: interruption.signal }, disks);
   } finally {
     interruption.release();
   }
 };
 
-const withRecord = async (context: RunContext): Promise<number> => {
+const withRecord = async (context: RunContext, disks: readonly UserDisk[]): Promise<number> => {
   const { options, screen, recorder } = context;
   try {
-    return await demonstrate(context);
+    return await demonstrate(context, disks);
   } finally {
     screen.settle();
     const { directory } = recorder.record;

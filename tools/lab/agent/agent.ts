@@ -10,8 +10,8 @@ export interface AgentFigures {
   readonly sent: number;
   /** Durable points, in order; instants by CLOCK_MONOTONIC in nanoseconds. */
   readonly points: readonly { readonly id: string; readonly instant: bigint }[];
-  /** Ticks without a point. */
-  readonly skipped: number;
+  /** Why there was no point at a tick, one entry each time. */
+  readonly skipped: readonly string[];
   readonly kills: number;
   /** Disks that could not go on where they were, in words. */
   readonly resyncs: readonly string[];
@@ -52,7 +52,8 @@ class AgentImpl implements Agent {
   #attached: () => void = () => undefined;
   readonly #points: { id: string; instant: bigint }[] = [];
   readonly #resyncs: string[] = [];
-  readonly #sums = { changed: 0, sent: 0, skipped: 0, kills: 0, earlierCpu: 0, cpu: 0 };
+  readonly #skipped: string[] = [];
+  readonly #sums = { changed: 0, sent: 0, kills: 0, earlierCpu: 0, cpu: 0 };
   #copying: { done: number; total: number } | undefined;
 
   constructor(options: AgentOptions) {
@@ -64,9 +65,18 @@ class AgentImpl implements Agent {
   }
 
   get figures(): AgentFigures {
-    const { changed, sent, skipped, kills, earlierCpu, cpu } = this.#sums;
+    const { changed, sent, kills, earlierCpu, cpu } = this.#sums;
     const cpuSeconds = earlierCpu + cpu;
-    return { changed, sent, skipped, kills, cpuSeconds, points: this.#points, resyncs: this.#resyncs, copying: this.#copying };
+    return {
+      changed,
+      sent,
+      kills,
+      cpuSeconds,
+      points: this.#points,
+      skipped: this.#skipped,
+      resyncs: this.#resyncs,
+      copying: this.#copying,
+    };
   }
 
   async start(): Promise<void> {
@@ -116,7 +126,7 @@ class AgentImpl implements Agent {
         this.#durable(message);
         break;
       case 'skipped':
-        this.#sums.skipped += 1;
+        this.#skipped.push(message.why);
         break;
       case 'failed':
         this.#error = new HoldfastError(message.error.code, message.error);

@@ -53,7 +53,8 @@ export const runTool = (command: string, args: readonly string[], options: RunTo
       signal?.removeEventListener('abort', abort);
       if (signal?.aborted) return reject(signal.reason);
       if (status !== null && accept.includes(status)) return resolve({ status, ...output });
-      const words = `${output.stderr.trim() || output.stdout.trim() || 'it said nothing'}`.slice(0, 2000);
+      const said = [output.stderr.trim(), output.stdout.trim()].filter((text) => text !== '').join(' / ');
+      const words = said === '' ? 'it said nothing' : said.slice(0, 2000);
       return reject(
         new HoldfastError('IO_FAILED', {
           thing,

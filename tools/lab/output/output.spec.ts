@@ -87,7 +87,7 @@ describe('tables', () => {
 
 const outcome = (good: boolean, resyncs: readonly string[] = []): Outcome => ({
   protection: { rpo: [1, 2, 3], copiedBytes: 1e9, copySeconds: 2 },
-  figures: { changed: 100, sent: 50, points: [], skipped: 0, kills: 1, resyncs, copying: undefined, cpuSeconds: 0 },
+  figures: { changed: 100, sent: 50, points: [], skipped: [], kills: 1, resyncs, copying: undefined, cpuSeconds: 0 },
   checked: [
     {
       id: 'p',
@@ -119,14 +119,14 @@ describe('the last page', () => {
       cpuSeconds: { agent: 1.23456, supervisor: 3 },
     });
     const page = summary(outcome(true), report).join('\n');
-    expect(page).toContain('All 1 recovered points are exactly the machine');
+    expect(page).toContain('The recovered point is exactly the machine');
     expect(page).not.toContain('BAD');
   });
 
   it('names every fault and calls the run a failure', () => {
     const page = summary(outcome(false), reportOf(outcome(false), 3)).join('\n');
     expect(page).toMatch(/BAD: point .* ledger: row 4 is missing/);
-    expect(page).toContain('1 of 1 recovered points are bad');
+    expect(page).toContain('1 of 1 recovered points bad');
   });
 
   it('calls a run a failure that had to resynchronize', () => {

@@ -41,23 +41,29 @@ const faultLines = ({ checked, resyncs }: Outcome): string[] => [
   ...resyncs.map((reason) => `RESYNCHRONIZED: ${reason}`),
 ];
 
+const verdictOf = (outcome: Outcome, { points, resyncs }: LabReport): string => {
+  if (points.verified === 0) return 'There is no point to recover: the demonstration failed.';
+  if (!isSuccess(outcome))
+    return `${points.bad} of ${points.verified} recovered points bad, ${resyncs} resynchronizations: the demonstration failed.`;
+  if (points.verified === 1) return 'The recovered point is exactly the machine as it was at its instant.';
+  return `All ${points.verified} recovered points are exactly the machine as it was at their instants.`;
+};
+
 /** The last page: what happened, what it cost, point by point what was found, and the verdict. */
 export const summary = (outcome: Outcome, report: LabReport): string[] => {
   const { points, rpoSeconds, bytes, kills, resyncs, initial } = report;
   const { copiedBytes, copySeconds } = outcome.protection;
   const { skipped } = outcome.figures;
-  const verdict = isSuccess(outcome)
-    ? `All ${points.verified} recovered points are exactly the machine as it was at their instants.`
-    : points.verified === 0
-      ? 'There is no point to recover: the demonstration failed.'
-      : `${points.bad} of ${points.verified} recovered points are bad and ${resyncs} disks had to be resynchronized: the demonstration failed.`;
   return [
     '',
     ...table(
       ['measured', ''],
       [
         ['first copy', `${formatBytes(copiedBytes)} in ${formatSeconds(copySeconds)}, ${formatRate(initial.megabytesPerSecond * 1e6)}`],
-        ['points', `${formatCount(points.made)} made${skipped === 0 ? '' : `, ${skipped} skipped because the disks never stood still`}`],
+        [
+          'points',
+          `${formatCount(points.made)} made${skipped.length === 0 ? '' : `, ${skipped.length} skipped: ${[...new Set(skipped)].join('; ')}`}`,
+        ],
         [
           'RPO',
           `half of the time below ${orNone(rpoSeconds.p50)}, 95 % below ${orNone(rpoSeconds.p95)}, at most ${orNone(rpoSeconds.max)}`,
@@ -77,6 +83,6 @@ export const summary = (outcome: Outcome, report: LabReport): string[] => {
     ...pointsTable(outcome),
     '',
     ...faultLines(outcome),
-    verdict,
+    verdictOf(outcome, report),
   ];
 };

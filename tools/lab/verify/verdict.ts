@@ -1,3 +1,5 @@
+import { isHoldfastError } from '@holdfast/errors';
+
 /** What one check of one point found. */
 export interface Verdict {
   /** The check's name, a column of the table. */
@@ -37,12 +39,17 @@ export const createFaults = (): Faults => {
   };
 };
 
+const wordsOf = (reason: unknown): string => {
+  if (isHoldfastError(reason)) return `${reason.thing}: ${reason.why}`;
+  return reason instanceof Error ? reason.message : String(reason);
+};
+
 /** Runs a check; what it throws (an unreadable file, a database that cannot be opened) is its finding. */
 export const judge = async (check: string, look: () => Verdict | Promise<Verdict>): Promise<Verdict> => {
   try {
     return await look();
   } catch (reason) {
-    const says = reason instanceof Error ? reason.message : String(reason);
+    const says = wordsOf(reason);
     return { check, good: false, says, faults: [says] };
   }
 };

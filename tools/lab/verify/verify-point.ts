@@ -64,29 +64,40 @@ const exportDisks = async (disks: readonly PointDisk[], directory: string, signa
 
 const rawFile = (directory: string, name: string): string => path.join(directory, `${name}.raw`);
 
+/** Mounts what was recovered and asks the workload's oracles, even where a file system was found bad: its contents say how bad. */
+const checkMounted = async (
+  disks: readonly RecoveredDisk[],
+  point: PointToVerify,
+  { ledgers, seed, signal }: VerifyOptions,
+): Promise<Verdict[]> => {
+  signal?.throwIfAborted();
+  if (disks.length < point.disks.length) return [];
+  try {
+    for (const disk of disks) await disk.mount();
+  } catch {
+    // What cannot be mounted has failed its own check; without it the oracles have nothing to look at.
+    return [];
+  }
+  return checkContents({ mountPoints: disks.map(({ mountPoint }) => mountPoint), ledgers, instant: point.instant, seed });
+};
+
 /** Recovers one point completely and checks everything that can be known of it. */
 export const verifyPoint = async (point: PointToVerify, options: VerifyOptions): Promise<CheckedPoint> => {
-  const { directory, ledgers, seed, signal } = options;
+  const { directory, signal } = options;
   mkdirSync(directory);
   const verdicts: Verdict[] = [await judge('NBD = raw', () => exportDisks(point.disks, directory, signal))];
   const recovered: RecoveredDisk[] = [];
   try {
-    for (const disk of point.disks) {
+    for (const { name, fileSystem } of point.disks) {
       signal?.throwIfAborted();
-      verdicts.push(
-        await judge(disk.fileSystem.name, async () => {
-          const one = await openRecoveredDisk(rawFile(directory, disk.name), disk.fileSystem, signal);
-          recovered.push(one);
-          const verdict = await one.checkFileSystem();
-          if (verdict.good) await one.mount();
-          return verdict;
-        }),
-      );
+      const check = async (): Promise<Verdict> => {
+        const disk = await openRecoveredDisk(rawFile(directory, name), fileSystem, signal);
+        recovered.push(disk);
+        return disk.checkFileSystem();
+      };
+      verdicts.push(await judge(fileSystem.name, check));
     }
-    if (verdicts.every(({ good }) => good)) {
-      const mountPoints = recovered.map(({ mountPoint }) => mountPoint);
-      verdicts.push(...(await checkContents({ mountPoints, ledgers, instant: point.instant, seed })));
-    }
+    verdicts.push(...(await checkMounted(recovered, point, options)));
   } finally {
     for (const one of recovered) await one.close();
     rmSync(directory, { recursive: true, force: true });
