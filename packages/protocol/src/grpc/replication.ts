@@ -1,0 +1,65 @@
+import type { HoldfastError } from '@holdfast/errors';
+import type { ReplicateRequest, ReplicateResponse } from '../gen/holdfast/v1/replication_pb.ts';
+import type { CredentialSource } from '../identity/credentials.ts';
+import type { Identity, IdentityRole } from '../identity/identity.ts';
+import type { Peer } from '../identity/peer.ts';
+import type { MessageStream } from './message-stream.ts';
+
+/** The process server's side of one replication stream. */
+export interface ReplicationCall extends MessageStream<ReplicateRequest, ReplicateResponse> {
+  /** Whose certificate the stream came with: verified, not revoked when the call began. */
+  readonly peer: Peer;
+}
+
+/** The agent's side of one replication stream. */
+export interface ReplicationStream extends MessageStream<ReplicateResponse, ReplicateRequest> {
+  /** Sends one Frames message without copying the frames more often than the transport does anyway. */
+  sendFrames(epochIndex: number, firstFrame: number, frames: readonly Uint8Array[]): Promise<void>;
+}
+
+export interface ReplicationServerOptions {
+  readonly credentials: CredentialSource;
+  /**
+   * Bytes the network may hold on their way to this server, per connection (8 to 32 MiB): throughput is at most about
+   * window / (2 × round trip). Also the memory an agent may fill before the server reads.
+   */
+  readonly receiveWindow: number;
+  /** Roles that may open streams. */
+  readonly roles: readonly IdentityRole[];
+  /** Throws the error the peer is told when it may not come in: revoked, unknown, fenced. Called for each stream. */
+  admit(peer: Peer): void;
+  /** Serves one stream until the returned promise settles: resolved ends the call well, rejected tells the peer the error. */
+  serve(call: ReplicationCall): Promise<void>;
+  /** Told of things nobody else sees: refused certificates, a receive window that could not be set. */
+  onProblem(error: HoldfastError): void;
+}
+
+export interface ReplicationServer {
+  /** Where it listens, "host:port". */
+  readonly address: string;
+  readonly calls: number;
+  readonly connections: number;
+  /** Ends every call and connection of the peers for which `match` is true; returns how many calls. Takes less than two seconds. */
+  disconnect(match: (peer: Peer) => boolean, error: HoldfastError): number;
+  /** Shows and trusts the newest credentials from the next connection on. */
+  refreshCredentials(): void;
+  /** Takes no new streams, tells the running ones CONNECTION_LOST, and closes; resolves when all is closed. */
+  close(): Promise<void>;
+}
+
+export interface ReplicationClientOptions {
+  /** "host:port". */
+  readonly address: string;
+  readonly credentials: CredentialSource;
+  /** Whose certificate the other side must show: its role, and its id where known. Its host name does not matter. */
+  readonly expect: { readonly role: IdentityRole; readonly id?: Identity['id'] };
+  /** Milliseconds to wait for the connection; default 10,000. */
+  readonly connectTimeout?: number;
+}
+
+export interface ReplicationClient {
+  /** Opens a stream; rejects with the reason when the server cannot be reached, is another one, or refuses. */
+  open(): Promise<ReplicationStream>;
+  /** Closes the connection; open streams fail with CONNECTION_LOST. */
+  close(): void;
+}
