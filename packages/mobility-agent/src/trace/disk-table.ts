@@ -73,6 +73,13 @@ class Table implements DiskTable {
   }
 }
 
+/** As much of a text as an entry keeps. */
+export const cutText = (text: string): string => {
+  const field = new Uint8Array(TEXT_BYTES);
+  writeText(field, 0, text);
+  return readText(field, 0);
+};
+
 /** Writes at most 64 bytes of UTF-8, the rest zeroes. */
 export const writeText = (bytes: Uint8Array, offset: number, text: string): void => {
   const field = bytes.subarray(offset, offset + TEXT_BYTES);

@@ -60,15 +60,15 @@ const load = async ({ path, name }: LoopDisk): Promise<ChildProcess> => {
 describe('SIGKILL at any instruction', () => {
   it('loses no event, needs no proof again, and the witness agrees', async () => {
     const loop = disk(64 * MIB);
-    open();
+    open({ bufferBytes: 128 * MIB });
     expect(attach(loop).continuity.kind).toBe('new');
     live.session.trace.close();
     const writer = await load(loop);
     const found: string[] = [];
     for (let kill = 0; kill < KILLS; kill += 1) {
-      // Every other one kills itself in the middle of a page, the rest are killed whenever it happens.
+      // Half kill themselves in the middle of a page, some of them of the first; the rest are killed whenever it happens.
       const fuse = kill % 2 === 0 ? Math.ceil(Math.random() * 5000) : 0;
-      const child = start('traced-process.ts', JSON.stringify({ ...options, delay: 300, fuse }), loop.path);
+      const child = start('traced-process.ts', JSON.stringify({ ...options, delay: 300, fuse, later: kill % 4 > 0 }), loop.path);
       found.push(await firstLine(child));
       const gone = once(child, 'exit');
       if (fuse === 0) {
@@ -96,7 +96,7 @@ describe('SIGKILL at any instruction', () => {
     live.session.trace.close();
     await load(second);
     // The first event it sees is one of the new disk: it ends before the baseline is known.
-    const child = start('traced-process.ts', JSON.stringify({ ...options, delay: 0, fuse: 1 }), second.path);
+    const child = start('traced-process.ts', JSON.stringify({ ...options, delay: 0, fuse: 1, later: false }), second.path);
     await once(child, 'exit');
     expect(child.signalCode).toBe('SIGKILL');
     open();

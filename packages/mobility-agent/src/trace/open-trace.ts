@@ -31,8 +31,8 @@ export interface OpenTrace extends WriteTrace {
   disk(index: number): TracedDisk | undefined;
   /** The witness's baseline of an included disk whose writes have been followed since before this call. */
   baseline(index: number, sink: WriteSink): number;
-  /** Reads no more, but keeps the lock of the tracking memory, as opposed to `close`. */
-  stop(): void;
+  /** Reads no more, but keeps the lock of the tracking memory, as opposed to `close`. False if it was stopped before. */
+  stop(): boolean;
 }
 
 class Trace implements OpenTrace {
@@ -127,16 +127,16 @@ class Trace implements OpenTrace {
   }
 
   close(): void {
-    if (this.#stopped) return;
-    this.stop();
-    this.#folder.close();
+    if (this.stop()) this.#folder.close();
   }
 
-  stop(): void {
+  stop(): boolean {
+    if (this.#stopped) return false;
     this.#stopped = true;
     for (const index of [...this.#disks.keys()]) this.exclude(index);
     this.#reader.close();
     this.#broken = new HoldfastError('INTERNAL', { thing: this.#instance.path, why: 'the trace is closed', remedy: 'report this' });
+    return true;
   }
 
   /** Readings of some disks, by index, completed by a settled drain. */

@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/errors';
 import { kernelDevice, type TracedDevice } from './device.ts';
-import type { KnownDisk } from './disk-table.ts';
+import { cutText, type KnownDisk } from './disk-table.ts';
 import { DISK_LIMIT } from './memory-layout.ts';
 import { createOpenTrace, type OpenTrace, type TraceParts } from './open-trace.ts';
 import { openTracedDisk } from './traced-disk.ts';
@@ -26,7 +26,10 @@ export interface WriteTraceSession {
   detach(index: number): void;
   /** Forgets the disks that were traced before a restart and have not been attached since; until then they go on being traced, unreported. */
   detachOthers(): void;
-  /** Closes, removes the tracefs instance and the tracking memory: nothing is continuous afterwards. `trace.close()` alone keeps both. */
+  /**
+   * Closes, removes the tracefs instance and the tracking memory: nothing is continuous afterwards. `trace.close()` alone keeps both; a
+   * closed trace cannot be destroyed, it may be someone else's by now.
+   */
   destroy(): void;
 }
 
@@ -39,7 +42,8 @@ export interface Lost {
 const sameNumber = (a: KnownDisk, b: KnownDisk): boolean => a.major === b.major && a.minor === b.minor;
 
 const differenceOf = (known: KnownDisk, found: KnownDisk): string | undefined => {
-  if (known.diskSequence !== found.diskSequence || known.serial !== found.serial) return 'there is another disk behind its name now';
+  if (known.diskSequence !== found.diskSequence || known.serial !== cutText(found.serial))
+    return 'there is another disk behind its name now';
   if (known.size !== found.size) return `its size changed from ${known.size} to ${found.size} bytes`;
   return undefined;
 };
@@ -91,7 +95,7 @@ class Session implements WriteTraceSession {
   }
 
   destroy(): void {
-    this.trace.stop();
+    if (!this.trace.stop()) return;
     this.#removeInstance();
     this.#parts.folder.destroy();
   }

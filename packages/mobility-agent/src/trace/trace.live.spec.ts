@@ -32,9 +32,9 @@ describe('write trace', () => {
     run('dd', 'if=/dev/urandom', `of=${loop.path}p1`, 'bs=8k', 'seek=1000', 'count=2', 'conv=notrunc,fdatasync');
     await once(randomWrites(loop.path, '--offset=32m', '--io_size=8m'), 'exit');
     trace.verify(sink);
-    const all = [0, ...blocksOf(trace.dirty(index))];
-    expect(new Set(all)).toEqual(new Set(nonZeroBlocks(loop.image)));
-    expect(all.length).toBeGreaterThan(600);
+    const dirty = blocksOf(trace.dirty(index));
+    expect(dirty).toEqual(nonZeroBlocks(loop.image));
+    expect(dirty.length).toBeGreaterThan(600);
     expect(sink.seen.sectors - start.sectors).toBe(counted(loop) - before);
     expect(sink.seen.issued - start.issued).toBe(sink.seen.completed - start.completed + sink.seen.requeued - start.requeued);
     expect(trace.idle(index)).toBe(true);

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isHoldfastError } from '@holdfast/errors';
+import { cutText } from './disk-table.ts';
 import { findMemoryDirectory, type MemoryFolder, openMemoryFolder } from './memory-file.ts';
 import { DISK_LIMIT, HEADER, halfOffset, slotOffset, stateBytes, turnOffset, VERSION } from './memory-layout.ts';
 import { createTrackingMemory, openTrackingMemory, type TrackingMemory } from './tracking-memory.ts';
@@ -124,6 +125,16 @@ describe('tracking memory', () => {
     createTrackingMemory(folder, SHAPE);
     expect(reopen()).toBeUndefined();
   });
+
+  it.each(['', 'short', 'x'.repeat(64), 'x'.repeat(65), `${'x'.repeat(63)}ö`, 'zero\0inside'])(
+    'keeps as much of the serial number %p as it says',
+    (serial) => {
+      const { disks } = createTrackingMemory(folder, SHAPE);
+      disks.fill(0, { major: 1, minor: 1, size: 4096, diskSequence: 1, serial });
+      expect(disks.disk(0).serial).toBe(cutText(serial));
+      expect(serial.startsWith(cutText(serial))).toBe(true);
+    },
+  );
 
   it('is made anew over a larger one', () => {
     createTrackingMemory(folder, { ...SHAPE, cpus: 9 }).markUsed();

@@ -14,6 +14,7 @@ export const createLiveTrace = () => {
   const sink = createCountingSink();
   const disks: LoopDisk[] = [];
   let session: WriteTraceSession | undefined;
+  let used = options;
   return {
     get session(): WriteTraceSession {
       return session!;
@@ -24,7 +25,8 @@ export const createLiveTrace = () => {
     memory: `/dev/shm/${stateName}`,
     open: (changes: Partial<typeof options> = {}): WriteTraceSession => {
       session?.trace.close();
-      session = createWriteTrace({ ...options, ...changes });
+      used = { ...options, ...changes };
+      session = createWriteTrace(used);
       return session;
     },
     disk: (size = 16 * MIB, partitionAt?: number): LoopDisk => {
@@ -35,7 +37,8 @@ export const createLiveTrace = () => {
     attach: ({ path }: LoopDisk): { index: number; continuity: Continuity } => session!.attach(identifyDevice(path), sink),
     clean: (): void => {
       try {
-        session?.destroy();
+        session?.trace.close();
+        if (session !== undefined) createWriteTrace(used).destroy();
       } finally {
         session = undefined;
         for (const made of disks.splice(0)) made.detach();

@@ -15,29 +15,23 @@ export const run = (program: string, ...args: string[]): string => execFileSync(
 
 const SECTOR = 512;
 
-/** A partition table as of the first PCs, with one partition over the rest of the disk from `start`. */
-const partitionTable = (start: number, size: number): Buffer => {
-  const sector = Buffer.alloc(SECTOR);
-  sector[446 + 4] = 0x83;
-  sector.writeUInt32LE(start / SECTOR, 446 + 8);
-  sector.writeUInt32LE((size - start) / SECTOR, 446 + 12);
-  sector.writeUInt16LE(0xaa55, 510);
-  return sector;
-};
-
-/** A disk of zeroes; with `partitionAt`, one partition begins at that byte: `<path>p1`. */
+/** A disk of zeroes; with `partitionAt`, the kernel is told of one partition from that byte to the end: `<path>p1`. */
 export const createLoopDisk = (size: number, partitionAt?: number): LoopDisk => {
   const folder = mkdtempSync('/dev/shm/holdfast-loop-');
   const image = join(folder, 'image');
-  writeFileSync(image, partitionAt === undefined ? '' : partitionTable(partitionAt, size));
+  writeFileSync(image, '');
   truncateSync(image, size);
-  const path = run('losetup', '--find', '--show', '--partscan', image);
+  const path = run('losetup', '--find', '--show', image);
+  if (partitionAt !== undefined) run('addpart', path, '1', String(partitionAt / SECTOR), String((size - partitionAt) / SECTOR));
   return {
     path,
     name: path.slice('/dev/'.length),
     image,
     detach: () => {
-      if (run('losetup', '--list', '--noheadings', '--output', 'BACK-FILE', path) === image) run('losetup', '--detach', path);
+      if (run('losetup', '--list', '--noheadings', '--output', 'BACK-FILE', path) === image) {
+        if (partitionAt !== undefined) run('delpart', path, '1');
+        run('losetup', '--detach', path);
+      }
       rmSync(folder, { recursive: true });
     },
   };

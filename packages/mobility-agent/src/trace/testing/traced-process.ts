@@ -7,8 +7,11 @@ import { createWriteTrace } from '../trace.ts';
 import type { WriteSink } from '../write-trace.ts';
 
 const [settings, device] = process.argv.slice(2);
-/** Microseconds lost in every page; events after which the process kills itself in the middle of a page. */
-const { delay, fuse, ...options } = JSON.parse(settings!);
+/**
+ * Microseconds lost in every page; events after which the process kills itself in the middle of a page; both from the beginning or only
+ * after having read, as fast as it can, what had gathered while it started.
+ */
+const { delay, fuse, later, ...options } = JSON.parse(settings!);
 
 const wait = (microseconds: number): void => {
   const end = process.hrtime.bigint() + BigInt(microseconds) * 1000n;
@@ -16,16 +19,22 @@ const wait = (microseconds: number): void => {
 };
 
 let events = 0;
+let armed = false;
 const event = (): void => {
+  if (!armed) return;
   events += 1;
   if (events === fuse) process.kill(process.pid, 'SIGKILL');
   if (events % 50 === 0) wait(delay);
 };
 const sink: WriteSink = { issued: event, requeued: event, completed: event };
 
-const { trace, attach } = ((session) => ({ trace: session.trace, attach: session.attach.bind(session) }))(createWriteTrace(options));
-const { continuity } = attach(identifyDevice(device!), sink);
+const session = createWriteTrace(options);
+const { trace } = session;
+armed = !later;
+const { continuity } = session.attach(identifyDevice(device!), sink);
 process.stdout.write(`${JSON.stringify(continuity)}\n`);
+trace.drain(sink);
+armed = true;
 
 const step = (): void => {
   for (let turn = 0; turn < 10; turn += 1) {
