@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { attachLoop, detachLoop, listLoops } from './host/loop-devices.ts';
+import { isWithin, listMounts, mount, unmount } from './host/mounts.ts';
+import { runTool } from './host/run-tool.ts';
+import { until } from './host/until.ts';
+import { stateNameOf } from './machine.ts';
+import type { LabReport } from './output/report.ts';
+
+/* The whole demonstration as people start it, in a process of its own, with a temporary directory of its own. */
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(path.join(os.tmpdir(), 'lab-live-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+  text(): string;
+  says(words: RegExp): Promise<void>;
+}
+
+const start = (...args: string[]): Run => {
+  const child = spawn(
+    process.execPath,
+    ['--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning', path.join(__dirname, 'start.ts'), ...args],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: directory },
+    },
+  );
+  let text = '';
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+  }
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const says = async (words: RegExp): Promise<void> => {
+    await until(`${words}`, () => words.test(text) || child.exitCode !== null, { seconds: 120 });
+    if (!words.test(text)) throw new Error(`it ended without saying ${words}:\n${text}`);
+  };
+  return { child, ended, text: () => text, says };
+};
+
+/** The runs' ids, from the names of what they say they will create. */
+const idsIn = (text: string): string[] => [...text.matchAll(/instance holdfast-lab-([0-9a-f]{8})/g)].map(([, id]) => id!);
+
+const expectNothingLeft = async (...runs: Run[]): Promise<void> => {
+  expect(readdirSync(directory)).toEqual([]);
+  expect(listMounts().filter((one) => isWithin(one.directory, directory))).toEqual([]);
+  expect((await listLoops()).filter((one) => isWithin(one.file, directory))).toEqual([]);
+  for (const id of runs.flatMap((run) => idsIn(run.text()))) {
+    const name = stateNameOf(id);
+    const places = ['/sys/kernel/tracing/instances', '/sys/kernel/debug/tracing/instances', '/dev/shm'];
+    expect(places.flatMap((place) => (existsSync(place) ? readdirSync(place).filter((entry) => entry.startsWith(name)) : []))).toEqual([]);
+  }
+};
+
+describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs', 'qemu-img', 'fsfreeze'), 'npm start', () => {
+  it('protects, is killed, goes on, recovers, verifies, measures, and takes everything away', async () => {
+    const json = path.join(directory, 'result.json');
+    const run = start('--minutes', '0.2', '--point-every', '2', '--json', json, '--seed', '3');
+    const status = await run.ended;
+    expect(run.text()).toContain('recovered points are exactly the machine');
+    expect(status).toBe(0);
+    const report = JSON.parse(readFileSync(json, 'utf8')) as LabReport;
+    expect(report).toMatchObject({ points: { verified: 4, bad: 0 }, resyncs: 0, kills: 1 });
+    expect(report.points.made).toBeGreaterThanOrEqual(4);
+    expect(Object.keys(report)).toEqual(['points', 'resyncs', 'kills', 'rpoSeconds', 'initial', 'bytes', 'cpuSeconds']);
+    const { rpoSeconds, initial, bytes, cpuSeconds } = report;
+    for (const value of [
+      rpoSeconds.p50,
+      rpoSeconds.max,
+      initial.megabytesPerSecond,
+      bytes.changed,
+      bytes.sent,
+      bytes.stored,
+      cpuSeconds['agent'],
+    ])
+      expect(value).toBeGreaterThan(0);
+    rmSync(json);
+    await expectNothingLeft(run);
+  });
+
+  it('finds points bad that were cut without looking for conflicts', async () => {
+    const run = start('--minutes', '0.1', '--point-every', '1', '--no-conflict-check', '--seed', '3');
+    expect(await run.ended).toBe(1);
+    expect(run.text()).toMatch(/BAD: point .*: (rows|row|overwrite|block|e2fsck|xfs_repair|mount) /);
+    expect(run.text()).toContain('the demonstration failed');
+    await expectNothingLeft(run);
+  });
+
+  it('takes everything away on Ctrl-C, also what an earlier run left that was killed', async () => {
+    const first = start('--minutes', '5');
+    await first.says(/first copy and first point/);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    expect(readdirSync(directory)).toHaveLength(2);
+    const second = start('--minutes', '5');
+    await second.says(/removed what an earlier run left .*[\s\S]*first copy/);
+    second.child.kill('SIGINT');
+    expect(await second.ended).toBe(130);
+    expect(second.text()).toContain('[INTERRUPTED]');
+    await expectNothingLeft(first, second);
+  });
+
+  it("protects a disk of the user's, which it only reads, and compares every block; refuses a vault on it", async () => {
+    const file = path.join(directory, 'disk.img');
+    writeFileSync(file, '');
+    truncateSync(file, 64 << 20);
+    const device = await attachLoop(file);
+    const mountPoint = path.join(directory, 'mounted');
+    mkdirSync(mountPoint);
+    await runTool('mkfs.ext4', ['-q', '-F', device]);
+    await mount(device, mountPoint);
+    try {
+      writeFileSync(path.join(mountPoint, 'before'), Buffer.alloc(5_000_000, 'before'));
+      const refused = start('--disk', device, '--vault', `file:${path.join(mountPoint, 'vault')}`);
+      expect(await refused.ended).toBe(2);
+      expect(refused.text()).toMatch(/\[VAULT_ON_PROTECTED_DISK\] \/dev\/loop\d+: the vault/);
+      const run = start('--disk', device, '--minutes', '0.1', '--point-every', '1');
+      await run.says(/first copy and first point/);
+      writeFileSync(path.join(mountPoint, 'meanwhile'), Buffer.alloc(5_000_000, 'meanwhile'));
+      expect(await run.ended).toBe(0);
+      expect(run.text()).toContain('16384 blocks equal');
+      expect(run.text()).toContain('The recovered point is exactly the machine');
+      expect(readdirSync(mountPoint).sort()).toEqual(['before', 'lost+found', 'meanwhile']);
+      // Thawed: a write comes through.
+      writeFileSync(path.join(mountPoint, 'after'), 'after');
+    } finally {
+      await unmount(mountPoint);
+      await detachLoop(device);
+      rmSync(mountPoint, { recursive: true });
+      rmSync(file);
+    }
+    await expectNothingLeft();
+  });
+});
