@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { BlockDevice } from './block-device.ts';
+import { coalesce } from './coalesce.ts';
 import { createDeviceGuard, type DeviceGuard } from './device-guard.ts';
 import type { Extent } from './extent.ts';
 import { BLOCK_SIZE } from './geometry.ts';
@@ -19,6 +20,14 @@ class FileDevice implements BlockDevice {
   readonly #guard: DeviceGuard;
   #holes = true;
   #flushFailure: HoldfastError | undefined;
+  readonly #flush = coalesce(async () => {
+    // The kernel forgets a failed write-back once it was reported: a later fdatasync would succeed although data is lost.
+    if (this.#flushFailure !== undefined) throw this.#flushFailure;
+    await this.#handle.datasync().catch((reason: unknown) => {
+      this.#flushFailure = fromSystem(reason, this.#path);
+      throw this.#flushFailure;
+    });
+  });
 
   constructor(path: string, handle: FileHandle, size: number, readOnly: boolean) {
     this.#path = path;
@@ -48,14 +57,7 @@ class FileDevice implements BlockDevice {
   }
 
   flush(): Promise<void> {
-    return this.#guard.read(0, 0, async () => {
-      // The kernel forgets a failed write-back once it was reported: a later fdatasync would succeed although data is lost.
-      if (this.#flushFailure !== undefined) throw this.#flushFailure;
-      await this.#handle.datasync().catch((reason: unknown) => {
-        this.#flushFailure = fromSystem(reason, this.#path);
-        throw this.#flushFailure;
-      });
-    });
+    return this.#guard.read(0, 0, this.#flush);
   }
 
   async allocated(offset: number, length: number): Promise<Extent[]> {

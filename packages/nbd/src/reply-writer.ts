@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { BufferPool, PooledBuffer } from './buffer-pool.ts';
 import {
   type Cookie,
   REPLY,
@@ -10,12 +11,18 @@ import {
   STRUCTURED_REPLY_SIZE,
 } from './protocol.ts';
 
+/** A reply whose data is put where it leaves from. */
+export interface DataReply {
+  readonly data: Buffer;
+  readonly memory: PooledBuffer;
+}
+
 /** Puts replies on a connection in the form that was agreed on. Each call resolves when the reply has left this process, or never will. */
 export interface ReplyWriter {
-  /** A buffer with room for the reply's head before `length` bytes of data, and the part for the data. */
-  dataReply(length: number): { readonly reply: Buffer; readonly data: Buffer };
-  /** Sends what `dataReply` made, filled with the content from `offset`. */
-  sendData(cookie: Cookie, reply: Buffer, offset: number): Promise<void>;
+  /** Room for a reply with `length` bytes of data. */
+  dataReply(length: number): DataReply;
+  /** Sends what `dataReply` made, once `data` is filled with the content from `offset`. */
+  sendData(cookie: Cookie, reply: DataReply, offset: number): Promise<void>;
   /** Sends one structured chunk; only where replies are structured. */
   sendChunk(cookie: Cookie, type: number, payload: Buffer): Promise<void>;
   sendDone(cookie: Cookie): Promise<void>;
@@ -26,28 +33,32 @@ export interface ReplyWriter {
 class SocketReplyWriter implements ReplyWriter {
   readonly #socket: Socket;
   readonly #structured: boolean;
+  readonly #pool: BufferPool;
   readonly #headSize: number;
   #corked = false;
 
-  constructor(socket: Socket, structured: boolean) {
+  constructor(socket: Socket, structured: boolean, pool: BufferPool) {
     this.#socket = socket;
+    this.#pool = pool;
     this.#structured = structured;
     this.#headSize = structured ? STRUCTURED_REPLY_SIZE + 8 : SIMPLE_REPLY_SIZE;
   }
 
-  dataReply(length: number): { reply: Buffer; data: Buffer } {
-    const reply = Buffer.allocUnsafe(this.#headSize + length);
-    return { reply, data: reply.subarray(this.#headSize) };
+  dataReply(length: number): DataReply {
+    const memory = this.#pool.take(this.#headSize + length);
+    return { data: memory.bytes.subarray(this.#headSize), memory };
   }
 
-  sendData(cookie: Cookie, reply: Buffer, offset: number): Promise<void> {
+  async sendData(cookie: Cookie, { memory }: DataReply, offset: number): Promise<void> {
+    const reply = memory.bytes;
     if (this.#structured) {
       chunkHead(reply, cookie, REPLY.OFFSET_DATA, reply.length - STRUCTURED_REPLY_SIZE);
       reply.writeBigUInt64BE(BigInt(offset), STRUCTURED_REPLY_SIZE);
     } else {
       simpleHead(reply, cookie, 0);
     }
-    return this.#send(reply);
+    await this.#send(reply);
+    memory.release();
   }
 
   sendChunk(cookie: Cookie, type: number, payload: Buffer): Promise<void> {
@@ -103,4 +114,5 @@ const simpleHead = (reply: Buffer, cookie: Cookie, errno: number): Buffer => {
   return reply;
 };
 
-export const createReplyWriter = (socket: Socket, structured: boolean): ReplyWriter => new SocketReplyWriter(socket, structured);
+export const createReplyWriter = (socket: Socket, structured: boolean, pool: BufferPool): ReplyWriter =>
+  new SocketReplyWriter(socket, structured, pool);

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
+import type { BufferPool } from './buffer-pool.ts';
 import { type ByteReader, createByteReader } from './byte-reader.ts';
 import type { NbdExports } from './exports.ts';
 import { createReplyWriter } from './reply-writer.ts';
@@ -33,6 +34,7 @@ export interface NbdErrorContext {
 export interface ConnectionParts {
   readonly socket: Socket;
   readonly exports: NbdExports;
+  readonly pool: BufferPool;
   readonly limits: Required<NbdLimits>;
   readonly onError: (error: HoldfastError, context: NbdErrorContext) => void;
 }
@@ -69,7 +71,7 @@ class NbdConnection implements ServerConnection {
   }
 
   async #run(): Promise<void> {
-    const { socket } = this.#parts;
+    const { socket, pool, limits } = this.#parts;
     const ended = new Promise((resolve) => socket.once('close', resolve));
     let transmission: Transmission | undefined;
     let name: string | undefined;
@@ -80,9 +82,9 @@ class NbdConnection implements ServerConnection {
       this.#choosing = false;
       if (session !== undefined) {
         name = session.name;
-        const writer = createReplyWriter(socket, session.structured);
+        const writer = createReplyWriter(socket, session.structured, pool);
         const report = (error: HoldfastError, request: string): void => this.#report(error, name, request);
-        transmission = createTransmission({ session, reader: this.#reader, writer, limits: this.#parts.limits, report });
+        transmission = createTransmission({ session, reader: this.#reader, writer, pool, limits, report });
         await transmission.serve();
       }
     } catch (reason) {

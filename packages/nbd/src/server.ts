@@ -1,6 +1,7 @@
 import net, { type Socket } from 'node:net';
 import type { HoldfastError } from '@holdfast/errors';
 import { type NbdAddress, nbdUri } from './address.ts';
+import { createBufferPool } from './buffer-pool.ts';
 import type { NbdExports } from './exports.ts';
 import { listen } from './listen.ts';
 import { type NbdErrorContext, type NbdLimits, type ServerConnection, serveConnection } from './server-connection.ts';
@@ -36,17 +37,20 @@ const DEFAULT_LIMITS: Required<NbdLimits> = {
   handshakeMilliseconds: 30_000,
   closeMilliseconds: 5_000,
 };
+/** Memory kept for the next large requests. */
+const POOL_BYTES = 32 * 1024 * 1024;
 const KEEP_ALIVE_MILLISECONDS = 30_000;
 
 /** Starts an NBD server (fixed newstyle, structured replies, `base:allocation`). Errors: ADDRESS_IN_USE, NO_PERMISSION. */
 export const createNbdServer = async ({ exports, listen: wanted, limits, onError = () => {} }: NbdServerOptions): Promise<NbdServer> => {
   const connections = new Set<ServerConnection>();
+  const pool = createBufferPool(POOL_BYTES);
   const allLimits = { ...DEFAULT_LIMITS, ...limits };
   // Half open: a client may say that it has no more requests and still wait for replies.
   const server = net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MILLISECONDS });
   server.maxConnections = allLimits.connections;
   server.on('connection', (socket: Socket) => {
-    const connection = serveConnection({ socket, exports, limits: allLimits, onError });
+    const connection = serveConnection({ socket, exports, pool, limits: allLimits, onError });
     connections.add(connection);
     void connection.closed.then(() => connections.delete(connection));
   });

@@ -1,6 +1,7 @@
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import { describeRange } from './block-status.ts';
 import { type Budget, createBudget } from './budget.ts';
+import type { BufferPool, PooledBuffer } from './buffer-pool.ts';
 import type { ByteReader } from './byte-reader.ts';
 import { errnoOf } from './errno.ts';
 import { CMD, CMD_FLAG, commandName, decodeRequest, PAYLOAD_LIMIT, REPLY, REQUEST_SIZE, type Request, STATE } from './protocol.ts';
@@ -26,6 +27,7 @@ export interface TransmissionParts {
   readonly session: Session;
   readonly reader: ByteReader;
   readonly writer: ReplyWriter;
+  readonly pool: BufferPool;
   readonly limits: TransmissionLimits;
   /** Called with every error of the device, and with the request it happened to. */
   readonly report: (error: HoldfastError, request: string) => void;
@@ -75,16 +77,23 @@ class RequestTransmission implements Transmission {
       void this.#parts.writer.sendError(request.cookie, refusal.errno, refusal.message).then(done);
       return true;
     }
-    let data: Buffer | undefined;
     if (request.type === CMD.WRITE) {
-      data = reader.take(request.length);
-      if (data === undefined) {
-        data = Buffer.allocUnsafe(request.length);
-        if (!(await reader.fill(data))) return this.#cutShort(done);
-      }
+      const data = await this.#takeData(request.length);
+      if (data === undefined) return this.#cutShort(done);
+      void this.#perform(request, data).then(done);
+    } else {
+      void this.#perform(request).then(done);
     }
-    void this.#perform(request, data).then(done);
     return true;
+  }
+
+  /** The data of a write, in memory of its own unless it is here in one piece already. Undefined at the end of the connection. */
+  async #takeData(length: number): Promise<PooledBuffer | undefined> {
+    const { reader, pool } = this.#parts;
+    const here = reader.take(length);
+    if (here !== undefined) return { bytes: here, release: () => {} };
+    const memory = pool.take(length);
+    return (await reader.fill(memory.bytes)) ? memory : undefined;
   }
 
   #cutShort(done: () => void): false {
@@ -93,7 +102,7 @@ class RequestTransmission implements Transmission {
   }
 
   /** Never rejects. */
-  async #perform(request: Request, data: Buffer | undefined): Promise<void> {
+  async #perform(request: Request, data?: PooledBuffer): Promise<void> {
     try {
       await this.#execute(request, data);
     } catch (reason) {
@@ -104,13 +113,16 @@ class RequestTransmission implements Transmission {
     }
   }
 
-  async #execute(request: Request, data: Buffer | undefined): Promise<void> {
+  async #execute(request: Request, data: PooledBuffer | undefined): Promise<void> {
     const { device } = this.#parts.session.exported;
     const { type, offset, length, flags, cookie } = request;
     if (type === CMD.READ && length > 0) return this.#read(request);
     if (type === CMD.BLOCK_STATUS) return this.#blockStatus(request);
-    if (type === CMD.WRITE) await device.write(offset, data!);
-    else if (type === CMD.WRITE_ZEROES && (flags & CMD_FLAG.NO_HOLE) !== 0) await this.#writeZeroes(offset, length);
+    if (type === CMD.WRITE) {
+      await device.write(offset, data!.bytes);
+      data!.release();
+    }
+    if (type === CMD.WRITE_ZEROES && (flags & CMD_FLAG.NO_HOLE) !== 0) await this.#writeZeroes(offset, length);
     else if (type === CMD.WRITE_ZEROES || type === CMD.TRIM) await device.zero(offset, length);
     else if (type === CMD.CACHE) await this.#prefetch(offset, length);
     if (type === CMD.FLUSH || (flags & CMD_FLAG.FUA) !== 0) await device.flush();
@@ -119,8 +131,8 @@ class RequestTransmission implements Transmission {
 
   async #read({ offset, length, cookie }: Request): Promise<void> {
     const { session, writer } = this.#parts;
-    const { reply, data } = writer.dataReply(length);
-    await session.exported.device.read(offset, data);
+    const reply = writer.dataReply(length);
+    await session.exported.device.read(offset, reply.data);
     await writer.sendData(cookie, reply, offset);
   }
 
