@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { create } from '@bufbuild/protobuf';
+import { BLOCK_SIZE, openFrame, parseFrame } from '@holdfast/block';
+import { isHoldfastError } from '@holdfast/errors';
+import { type CutContent, idBytes, ManifestSchema, newId } from '@holdfast/protocol';
+import { openHrl } from '../../hrl/open-hrl.ts';
+import { identifyDevice } from '../../trace/device.ts';
+import { createWriteTrace } from '../../trace/trace.ts';
+import { openDiskSource } from '../open-disk-source.ts';
+import { createTraceCapture } from '../trace-capture.ts';
+import { BLOCKS_PER_WRITER, judge } from './prefix-workload.ts';
+
+const WRITERS = 2;
+/** Bytes the writers need of each disk. */
+export const PREFIX_DISK_SIZE = WRITERS * BLOCKS_PER_WRITER * BLOCK_SIZE;
+
+export interface PrefixOutcome {
+  readonly points: number;
+  /** Why points are not what the machine was. */
+  readonly wrong: readonly string[];
+  /** Cuts that did not converge. */
+  readonly skipped: number;
+}
+
+export interface PrefixOptions {
+  /** Whole disks full of zeroes; they are overwritten. */
+  readonly paths: readonly string[];
+  readonly milliseconds: number;
+  /** Between two writes of a writer. */
+  readonly pauseMicroseconds: number;
+  readonly checkConflicts?: boolean;
+}
+
+const WRITER = fileURLToPath(new URL('./prefix-writer.ts', import.meta.url));
+
+const apply = async (content: CutContent, images: ReadonlyMap<string, Buffer>): Promise<void> => {
+  for (const [index, epoch] of content.cut.epochs.entries()) {
+    const image = images.get(Buffer.from(epoch.diskId).toString('hex'))!;
+    for await (const bytes of content.frames(index)) {
+      const frame = parseFrame(bytes);
+      const data = Buffer.from(await openFrame(frame));
+      let at = 0;
+      for (const { offset, length, kind } of frame.extents) {
+        if (kind === 'zero') image.fill(0, offset, offset + length);
+        if (kind !== 'data') continue;
+        data.copy(image, offset, at, at + length);
+        at += length;
+      }
+    }
+  }
+};
+
+/** Protects the disks under two writers, cuts points for a while, and judges every one of them. */
+export const runExactPrefix = async ({
+  paths,
+  milliseconds,
+  pauseMicroseconds,
+  checkConflicts = true,
+}: PrefixOptions): Promise<PrefixOutcome> => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-prefix-'));
+  const writers: ChildProcess[] = [];
+  const machineId = newId();
+  const session = createWriteTrace({ machineId, bufferBytes: 16 * 1024 * 1024 });
+  const hrl = await openHrl({ machineId, directory: join(folder, 'hrl'), quotaBytes: 64 * 1024 * 1024, segmentBytes: 16 * 1024 * 1024 });
+  const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idBytes(machineId) });
+  const capture = createTraceCapture({
+    machineId,
+    session,
+    hrl,
+    bootId: newId(),
+    manifest: async () => manifest,
+    checkConflicts,
+    limits: { rounds: 40, milliseconds: 1000 },
+  });
+  try {
+    const acknowledged = join(folder, 'acknowledged');
+    writeFileSync(acknowledged, Buffer.alloc(8 * WRITERS));
+    const read = (): number[] =>
+      Array.from({ length: WRITERS }, (_, writer) => Number(readFileSync(acknowledged).readBigUInt64LE(writer * 8)));
+    for (let writer = 0; writer < WRITERS; writer += 1) {
+      const args = ['--conditions=@holdfast/source', WRITER, `${writer}`, acknowledged, `${pauseMicroseconds}`, ...paths];
+      writers.push(spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] }));
+    }
+    const images = new Map<string, Buffer>();
+    for (const path of paths) {
+      const id = newId();
+      const device = identifyDevice(path);
+      images.set(id, Buffer.alloc(device.size));
+      await capture.attach({ id, device, source: openDiskSource(device) });
+    }
+    await capture.copy();
+    let points = 0;
+    let skipped = 0;
+    const wrong: string[] = [];
+    const end = Date.now() + milliseconds;
+    while (Date.now() < end) {
+      const before = read();
+      const proposal = await capture.propose().catch((reason: unknown) => {
+        if (isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED')) return undefined;
+        throw reason;
+      });
+      if (proposal === undefined) skipped += 1;
+      else await capture.publish(proposal);
+      for (const content of [...hrl.committed()]) {
+        await apply(content, images);
+        hrl.free(Buffer.from(content.cut.id).toString('hex'));
+      }
+      if (proposal === undefined) continue;
+      points += 1;
+      const verdict = judge([...images.values()], WRITERS, before);
+      if ('wrong' in verdict) wrong.push(verdict.wrong);
+    }
+    return { points, wrong, skipped };
+  } finally {
+    for (const writer of writers) writer.kill();
+    await Promise.all(
+      writers.map(
+        (writer) =>
+          new Promise((resolve) =>
+            writer.exitCode === null && writer.signalCode === null ? writer.once('exit', resolve) : resolve(undefined),
+          ),
+      ),
+    );
+    await capture.close();
+    session.destroy();
+    await hrl.close();
+    rmSync(folder, { recursive: true });
+  }
+};
