@@ -7,3 +7,4 @@ export { runProgram } from './program/run-program.ts';
 export { type Address, address, bytes, duration, filePath, flag, integer, list, oneOf, secret, text, url } from './settings/kinds.ts';
 export type { Secret } from './settings/secret.ts';
 export { type Fields, type Schema, type Section, type Setting, section, type Table, table, type Values } from './settings/setting.ts';
+export { VERSION } from './version.ts';

@@ -1,12 +1,50 @@
-import { HoldfastError } from '@holdfast/errors';
+import { constants } from 'node:os';
+import { fromSystem } from '@holdfast/errors';
+import { redactText } from '../log/redact.ts';
 import type { Schema } from '../settings/setting.ts';
+import type { Lifecycle } from '../stop/lifecycle.ts';
+import { executeProgram } from './execute-program.ts';
 import type { Program } from './program.ts';
 
-/** Runs `program` until it is told to stop, then ends the process. */
-export const runProgram = async <S extends Schema>(program: Program<S>): Promise<void> => {
-  throw new HoldfastError('UNSUPPORTED_OPERATION', {
-    thing: program.name,
-    why: 'programs do not run yet',
-    remedy: 'wait for the next commit',
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/** The first signal stops in order, the second at once. */
+const attachSignals = (lifecycle: Lifecycle, say: (message: string, error: unknown) => void): void => {
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      if (lifecycle.stopping.aborted) process.exit(128 + constants.signals[signal]);
+      lifecycle.stop(`signal ${signal}`);
+    });
+  }
+  // The other end of the channel is a supervisor: without it nobody would ever stop this program.
+  if (process.connected) process.on('disconnect', () => lifecycle.stop('its supervisor is gone'));
+  // After this nothing in memory can be trusted. What is on disk survives a kill at any instruction, so it survives this.
+  process.on('uncaughtException', (error) => {
+    say('The program ends at once because of a defect', error);
+    process.exit(70);
   });
+};
+
+/**
+ * Runs `program` with the arguments, environment and signals of this process until it is told to stop, then ends the process with the exit
+ * status that docs/errors.md tells. Never returns.
+ */
+export const runProgram = async <S extends Schema>(program: Program<S>): Promise<void> => {
+  // A program that waits for nothing but signals would end by itself.
+  const alive = setInterval(() => undefined, 2 ** 30);
+  const status = await executeProgram(program, {
+    argv: process.argv.slice(2),
+    environment: process.env,
+    workingDirectory: process.cwd(),
+    pid: process.pid,
+    send: process.connected ? (message) => void process.send?.(message) : undefined,
+    print: (text) => void process.stdout.write(text),
+    attach: attachSignals,
+  }).catch((reason: unknown) => {
+    const error = fromSystem(reason, program.name, 'INTERNAL');
+    process.stderr.write(`${redactText(error.message)}\n`);
+    return error.exitCode;
+  });
+  clearInterval(alive);
+  process.exit(status);
 };

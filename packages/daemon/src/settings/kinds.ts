@@ -88,12 +88,14 @@ export const oneOf = <const W extends string, const O extends Options & { readon
   });
 
 /** A file or directory; relative ones start at the settings file's directory, or where the program was started. */
-export const filePath = <const O extends Options>(options: O) =>
-  setting(options, 'a path', (raw, base) => {
+export const filePath = <const O extends Options>(options: O) => ({
+  ...setting(options, 'a path', (raw, base) => {
     const value = one(raw);
     if (value === '' || value.includes('\0')) throw new Error('it is not a path');
     return path.resolve(base, value);
-  });
+  }),
+  show: String,
+});
 
 /** A place to listen at or connect to. */
 export interface Address {

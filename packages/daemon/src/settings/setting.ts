@@ -13,6 +13,8 @@ export interface Setting<T> {
   readonly optional: boolean;
   /** True when its value is never shown and not taken from the command line. */
   readonly secret: boolean;
+  /** The value as text, where that says more than what was given: an absolute path. */
+  show?(value: unknown): string;
   /** Understands `raw`; relative paths start at `base`. Throws an Error whose message says what is wrong, never quoting a secret. */
   parse(raw: RawValue, base: string): T;
 }

@@ -1,0 +1,37 @@
+import { HoldfastError } from '@holdfast/errors';
+
+/** What the command line asks for. */
+export interface CommandLine {
+  readonly wish: 'run' | 'help' | 'version' | 'print-settings';
+  /** Settings given as flags, in order. */
+  readonly flags: readonly (readonly [string, string])[];
+  readonly config?: string;
+}
+
+const WISHES = ['help', 'version', 'print-settings'] as const;
+
+const wrong = (thing: string, why: string, remedy: string): HoldfastError => new HoldfastError('SETTING_INVALID', { thing, why, remedy });
+
+/** Understands `--name=value` and `--name value`; which settings there are is not its business. */
+export const parseCommandLine = (argv: readonly string[]): CommandLine => {
+  const flags: (readonly [string, string])[] = [];
+  let wish: CommandLine['wish'] = 'run';
+  let config: string | undefined;
+  const rest = [...argv];
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    const [, name = '', inline] = /^--([a-z][a-z0-9.-]*)(?:=(.*))?$/s.exec(argument) ?? [];
+    if (name === '') throw wrong(`argument ${argument.slice(0, 100)}`, 'it is no flag', 'give flags as --NAME=VALUE; --help lists them');
+    const asked = WISHES.find((known) => known === name);
+    if (asked !== undefined) {
+      if (inline !== undefined) throw wrong(`--${name}`, 'it takes no value', `write --${name}`);
+      if (wish !== 'help') wish = asked;
+      continue;
+    }
+    const value = inline ?? rest.shift();
+    if (value === undefined || (inline === undefined && value.startsWith('--')))
+      throw wrong(`--${name}`, 'its value is missing', `write --${name}=VALUE; --help lists all settings`);
+    if (name === 'config') config = value;
+    else flags.push([name, value]);
+  }
+  return { wish, flags, ...(config === undefined ? {} : { config }) };
+};

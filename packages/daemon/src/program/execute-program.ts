@@ -1,0 +1,113 @@
+import { createHealth } from '../health/create-health.ts';
+import { listenHttp } from '../health/http-listener.ts';
+import { createLog, logDestination } from '../log/create-log.ts';
+import { createMetrics } from '../metrics/create-metrics.ts';
+import { createServiceManager, type NotifyHost } from '../notify/service-manager.ts';
+import { helpText } from '../settings/describe-settings.ts';
+import { type LoadedSettings, loadSettings } from '../settings/load-settings.ts';
+import type { Schema, Values } from '../settings/setting.ts';
+import { showSettings } from '../settings/show-settings.ts';
+import { CONFIG_VARIABLE } from '../settings/sources.ts';
+import { openStateDirectory } from '../state/state-directory.ts';
+import { createLifecycle, type Lifecycle } from '../stop/lifecycle.ts';
+import { type CommandLine, parseCommandLine } from './command-line.ts';
+import { type CommonSchema, commonSettings } from './common-settings.ts';
+import type { Program } from './program.ts';
+
+/** What a program needs of its process. */
+export interface Host extends NotifyHost {
+  /** Arguments behind the program's name. */
+  readonly argv: readonly string[];
+  readonly workingDirectory: string;
+  readonly print: (text: string) => void;
+  /** Called once the program can be stopped in order, with what stops it. */
+  readonly attach: (lifecycle: Lifecycle, say: (message: string, error: unknown) => void) => void;
+}
+
+type Settled<S extends Schema> = LoadedSettings<S & CommonSchema>;
+
+const load = async <S extends Schema>(program: Program<S>, host: Host, { flags, config }: CommandLine): Promise<Settled<S>> => {
+  const named = config ?? host.environment[CONFIG_VARIABLE];
+  return loadSettings(completeSchema(program), {
+    file: named ?? defaultFile(program.name),
+    fileRequired: named !== undefined,
+    environment: host.environment,
+    flags,
+    base: host.workingDirectory,
+  });
+};
+
+const defaultFile = (name: string): string => `/etc/holdfast/${name.replace(/^holdfast-/, '')}.yaml`;
+
+/** The program's own settings, and behind them the common ones. */
+export const completeSchema = <S extends Schema>({ name, settings, httpPort }: Program<S>): S & CommonSchema => ({
+  ...settings,
+  ...commonSettings(name.replace(/^holdfast-/, ''), httpPort),
+});
+
+const start = async <S extends Schema>(program: Program<S>, host: Host, { values, warnings }: Settled<S>): Promise<number> => {
+  const { name, version } = program;
+  // The compiler cannot see through the generic schema that the common settings are among the values.
+  const common = values as Values<CommonSchema>;
+  const log = createLog({ program: name, level: common.log.level, destination: logDestination(common.log.output) });
+  const lifecycle = createLifecycle(log, common.stop.deadline);
+  host.attach(lifecycle, (message, error) => log.error(message, { error }));
+
+  const metrics = createMetrics(name, version);
+  const health = createHealth();
+  const manager = createServiceManager(host, log);
+  let started = false;
+  lifecycle.stopping.addEventListener('abort', manager.stopping);
+
+  const startUp = async (): Promise<void> => {
+    log.info('The program starts', { version, node: process.version });
+    for (const warning of warnings) log.warn(warning);
+    const state = await openStateDirectory(common.state.directory, name);
+    lifecycle.onStop('state directory', state.release);
+    lifecycle.onStop('service manager', manager.close);
+    if (common.http.enabled) {
+      const listener = await listenHttp(common.http.listen, health, metrics, () => started);
+      lifecycle.onStop('health and metrics', listener.close);
+      log.info('Health and metrics are served', { host: common.http.listen.host, port: listener.port });
+    }
+    manager.watch(health);
+    await program.main({
+      name,
+      version,
+      settings: values,
+      log,
+      metrics,
+      health,
+      stopping: lifecycle.stopping,
+      stateDirectory: state.path,
+      onStop: lifecycle.onStop,
+      run: lifecycle.run,
+      status: manager.status,
+      stop: lifecycle.stop,
+    });
+    if (lifecycle.stopping.aborted) return;
+    started = true;
+    manager.ready();
+    log.info('The program does its work');
+  };
+  lifecycle.run('start', startUp);
+  return lifecycle.finished();
+};
+
+/** Does what the command line asks for and gives the exit status. */
+export const executeProgram = async <S extends Schema>(program: Program<S>, host: Host): Promise<number> => {
+  const commandLine = parseCommandLine(host.argv);
+  switch (commandLine.wish) {
+    case 'help':
+      host.print(helpText(program, completeSchema(program), defaultFile(program.name)));
+      return 0;
+    case 'version':
+      host.print(`${program.name} ${program.version} (node ${process.version})\n`);
+      return 0;
+    case 'print-settings':
+      host.print(showSettings((await load(program, host, commandLine)).effective));
+      return 0;
+    case 'run':
+      return start(program, host, await load(program, host, commandLine));
+  }
+};
