@@ -1,10 +1,16 @@
 export type { Check, CheckOptions, CheckResult, Health, HealthReport } from './health/health.ts';
 export type { Log, LogFields } from './log/log.ts';
+export { redactText } from './log/redact.ts';
 export type { MetricOptions, Metrics } from './metrics/metrics.ts';
 export type { CommonSchema } from './program/common-settings.ts';
+export { completeSchema } from './program/execute-program.ts';
 export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';
+export { settingsMarkdown } from './settings/describe-settings.ts';
 export { type Address, address, bytes, duration, filePath, flag, integer, list, oneOf, secret, text, url } from './settings/kinds.ts';
 export type { Secret } from './settings/secret.ts';
 export { type Fields, type Schema, type Section, type Setting, section, type Table, table, type Values } from './settings/setting.ts';
+export type { BackOffOptions } from './supervise/back-off.ts';
+export type { SupervisedProgram } from './supervise/child.ts';
+export { type SupervisedState, type SuperviseOptions, type Supervision, supervise } from './supervise/supervise.ts';
 export { VERSION } from './version.ts';
