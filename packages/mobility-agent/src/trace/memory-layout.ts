@@ -15,6 +15,7 @@
  *            32   16 bytes boot id
  *            48   16 bytes machine id
  *            64   64 bytes `buffer_size_kb` of the instance as the kernel words it, ending in zeroes
+ *            128  double   seconds the machine had slept when the trace was made
  *     4096   64 disks of 128 bytes
  *            0    u32      stage: 0 free, 1 being added or removed, 2 traced, 3 continuity lost
  *            4    u32      major
@@ -48,6 +49,7 @@ export const HEADER = {
   bootId: 32,
   machineId: 48,
   kilobytes: 64,
+  asleep: 128,
 } as const;
 export const STAGE = { making: 0, used: 1, lost: 2 } as const;
 

@@ -1,10 +1,12 @@
 import type { BlockSet } from '@holdfast/block';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { awaitGracePeriod } from '../platform/grace-period.ts';
+import { diskLost, traceLost } from './continuity-lost.ts';
 import type { MemoryFolder } from './memory-file.ts';
 import type { RingReader } from './ring-reader.ts';
+import { hasSlept } from './sleep.ts';
 import type { TraceInstance } from './trace-instance.ts';
-import { continuityLost, type TracedDisk } from './traced-disk.ts';
+import type { TracedDisk } from './traced-disk.ts';
 import type { TrackingMemory } from './tracking-memory.ts';
 import type { Readings } from './witness.ts';
 import type { WriteSink, WriteTrace } from './write-trace.ts';
@@ -89,21 +91,21 @@ class Trace implements OpenTrace {
     const start = this.now();
     for (;;) {
       const readings = this.#read(this.#disks.keys(), sink);
-      this.#checkRings();
-      let uncounted: string | undefined;
+      this.#breakUnless(() => this.#checkRings());
+      let counted = true;
       for (const [index, disk] of this.#disks) {
         const missing = this.#lower(index, readings) - this.#memory.disks.baseline(index);
         const behind = this.#memory.disks.baseline(index) - readings[index]!.upper(this.#memory.sectors(index));
         this.#checkDisk(index, () => {
           disk.check();
-          if (missing > 0) throw continuityLost(disk.device, `${missing} sectors written to it are missing in the trace`);
+          if (missing > 0) throw diskLost(disk.device, `${missing} sectors written to it are missing in the trace`);
           if (behind <= 0) return;
-          if (this.now() - start > COUNTING_LIMIT)
-            throw continuityLost(disk.device, `${behind} sectors written to it were not counted in its I/O statistics`);
-          uncounted = disk.device.path;
+          const why = `${behind} sectors written to it were not counted in its I/O statistics`;
+          if (this.now() - start > COUNTING_LIMIT) throw diskLost(disk.device, why);
+          counted = false;
         });
       }
-      if (uncounted === undefined) return;
+      if (counted) return;
     }
   }
 
@@ -159,18 +161,14 @@ class Trace implements OpenTrace {
 
   /** The kernel's own count of what it handed out and threw away. */
   #checkRings(): void {
-    this.#breakUnless(() => {
-      for (const [cpu, name] of this.#instance.cpus.entries()) {
-        const { read, lost } = this.#instance.counters(cpu);
-        const booked = this.#memory.booked(cpu);
-        let why: string | undefined;
-        if (lost !== 0) why = `the ring of ${name} lost ${lost} events`;
-        else if (read !== booked)
-          why = `of the ring of ${name} ${read} events were read, but ${booked} by this trace: someone else read or emptied it`;
-        if (why !== undefined)
-          throw new HoldfastError('CONTINUITY_LOST', { thing: this.#instance.path, why, remedy: 'resynchronize all disks of the machine' });
-      }
-    });
+    if (hasSlept(this.#memory.shape.asleep)) throw traceLost(this.#instance, 'the machine slept or hibernated');
+    for (const [cpu, name] of this.#instance.cpus.entries()) {
+      const { read, lost } = this.#instance.counters(cpu);
+      const booked = this.#memory.booked(cpu);
+      if (lost !== 0) throw traceLost(this.#instance, `the ring of ${name} lost ${lost} events`);
+      const readByOthers = `of the ring of ${name} ${read} events were read, but ${booked} by this trace: someone else read or emptied it`;
+      if (read !== booked) throw traceLost(this.#instance, readByOthers);
+    }
   }
 
   /** After a failure here a page may be in its slot and not booked; whoever opens the trace next can tell, we must not go on. */

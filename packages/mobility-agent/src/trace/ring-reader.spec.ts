@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { type MemoryFolder, openMemoryFolder } from './memory-file.ts';
 import { timeBase } from './ring-page.ts';
 import { createRingReader, type RingReader } from './ring-reader.ts';
+import { secondsAsleep } from './sleep.ts';
 import { createFakeRings, type FakeEvent, type FakeRings, PAGE } from './testing/fake-instance.ts';
 import { createTrackingMemory, openTrackingMemory, type TrackingMemory } from './tracking-memory.ts';
 import type { WriteSink } from './write-trace.ts';
@@ -38,7 +39,13 @@ const stop = (): void => {
 };
 
 const firstProcess = (): { memory: TrackingMemory; reader: RingReader } => {
-  const memory = createTrackingMemory(folder, { machineId: MACHINE, cpus: CPUS, subBufferBytes: PAGE, kilobytes: '64' });
+  const memory = createTrackingMemory(folder, {
+    machineId: MACHINE,
+    cpus: CPUS,
+    subBufferBytes: PAGE,
+    kilobytes: '64',
+    asleep: secondsAsleep(),
+  });
   for (const [index, disk] of DISKS.entries()) memory.disks.fill(index, disk);
   memory.markUsed();
   return { memory, reader: follow(memory, true) };

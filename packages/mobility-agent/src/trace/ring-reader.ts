@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import type { BlockSet } from '@holdfast/block';
-import { HoldfastError } from '@holdfast/errors';
 import { readInto } from '../platform/file.ts';
+import { traceLost } from './continuity-lost.ts';
 import { DISK_LIMIT } from './memory-layout.ts';
 import { type PageSummary, parseRingPage, type RecordVisitor, type TimeBase } from './ring-page.ts';
 import type { TraceInstance } from './trace-instance.ts';
@@ -152,18 +152,16 @@ class Reader implements RingReader {
     for (let reads = 0; reads < this.#readsAtMost; reads += 1) {
       if (readInto(ring, address, this.#instance.subBufferBytes) === 0) return;
       const { records, lost, fault } = this.#visit(cpu);
-      if (fault !== undefined) throw this.#broken(`a page of the ring of ${this.#instance.cpus[cpu]} makes no sense: ${fault}`);
-      if (lost !== 0) throw this.#broken(`the ring of ${this.#instance.cpus[cpu]} overflowed, ${lost < 0 ? 'some' : lost} events are lost`);
+      if (fault !== undefined)
+        throw traceLost(this.#instance, `a page of the ring of ${this.#instance.cpus[cpu]} makes no sense: ${fault}`);
+      if (lost !== 0)
+        throw traceLost(this.#instance, `the ring of ${this.#instance.cpus[cpu]} overflowed, ${lost < 0 ? 'some' : lost} events are lost`);
       this.#memory.book(cpu, records, this.#visitor.sectors);
     }
   }
 
   #visit(cpu: number): PageSummary {
     return parseRingPage(this.#slots[cpu]!.words, this.#base, this.#visitor);
-  }
-
-  #broken(why: string): HoldfastError {
-    return new HoldfastError('CONTINUITY_LOST', { thing: this.#instance.path, why, remedy: 'resynchronize all disks of the machine' });
   }
 }
 

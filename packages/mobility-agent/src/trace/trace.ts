@@ -7,6 +7,7 @@ import { findMemoryDirectory, type MemoryFolder, openMemoryFolder } from './memo
 import type { TraceParts } from './open-trace.ts';
 import { timeBase } from './ring-page.ts';
 import { createRingReader } from './ring-reader.ts';
+import { secondsAsleep } from './sleep.ts';
 import { createTraceInstance, openTraceInstance, removeTraceInstance, type TraceInstance } from './trace-instance.ts';
 import { createSession, type Lost, type WriteTraceSession } from './trace-session.ts';
 import { findTracefs } from './tracefs.ts';
@@ -111,7 +112,8 @@ const differenceBetween = (instance: TraceInstance, memory: TrackingMemory): str
 const beginAnew = (tracefs: string, name: string, folder: MemoryFolder, { machineId, bufferBytes }: WriteTraceOptions): TraceParts => {
   const instance = createTraceInstance(tracefs, name, bufferBytes);
   const { subBufferBytes, cpus } = instance;
-  const memory = createTrackingMemory(folder, { machineId, cpus: cpus.length, subBufferBytes, kilobytes: instance.kilobytes() });
+  const shape = { machineId, cpus: cpus.length, subBufferBytes, kilobytes: instance.kilobytes(), asleep: secondsAsleep() };
+  const memory = createTrackingMemory(folder, shape);
   memory.markUsed();
   const start = process.hrtime.bigint();
   return { instance, memory, reader: createRingReader(instance, memory, timeBase(start)), start, folder };

@@ -1,4 +1,5 @@
-import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { fromSystem } from '@holdfast/errors';
+import { diskLost } from './continuity-lost.ts';
 import { attribute, deviceFolder, type TracedDevice } from './device.ts';
 import { type DiskCounters, openDiskCounters } from './disk-counters.ts';
 import { type Readings, takeReadings } from './witness.ts';
@@ -14,9 +15,6 @@ export interface TracedDisk {
   check(): void;
   close(): void;
 }
-
-export const continuityLost = (device: TracedDevice, why: string, cause?: unknown): HoldfastError =>
-  new HoldfastError('CONTINUITY_LOST', { thing: device.path, why, remedy: 'resynchronize the disk', cause });
 
 class Disk implements TracedDisk {
   readonly device: TracedDevice;
@@ -42,12 +40,12 @@ class Disk implements TracedDisk {
   check(): void {
     const { device } = this;
     const folder = deviceFolder(device);
-    if (folder === undefined) throw continuityLost(device, 'the device is gone');
+    if (folder === undefined) throw diskLost(device, 'the device is gone');
     const sequence = Number(attribute(folder, 'diskseq'));
-    if (sequence !== device.diskSequence) throw continuityLost(device, 'there is another disk behind its name now');
+    if (sequence !== device.diskSequence) throw diskLost(device, 'there is another disk behind its name now');
     const size = Number(attribute(folder, 'size')) * 512;
-    if (size !== device.size) throw continuityLost(device, `its size changed from ${device.size} to ${size} bytes`);
-    if (attribute(folder, 'queue/iostats') === '0') throw continuityLost(device, 'its I/O statistics are switched off (queue/iostats)');
+    if (size !== device.size) throw diskLost(device, `its size changed from ${device.size} to ${size} bytes`);
+    if (attribute(folder, 'queue/iostats') === '0') throw diskLost(device, 'its I/O statistics are switched off (queue/iostats)');
   }
 
   close(): void {
@@ -58,7 +56,7 @@ class Disk implements TracedDisk {
     try {
       return read();
     } catch (reason) {
-      if ((reason as NodeJS.ErrnoException).code === 'ENODEV') throw continuityLost(this.device, 'the device is gone', reason);
+      if ((reason as NodeJS.ErrnoException).code === 'ENODEV') throw diskLost(this.device, 'the device is gone', reason);
       throw fromSystem(reason, this.device.path);
     }
   }

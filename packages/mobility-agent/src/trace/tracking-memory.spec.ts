@@ -5,10 +5,11 @@ import { isHoldfastError } from '@holdfast/errors';
 import { cutText } from './disk-table.ts';
 import { findMemoryDirectory, type MemoryFolder, openMemoryFolder } from './memory-file.ts';
 import { DISK_LIMIT, HEADER, halfOffset, slotOffset, stateBytes, turnOffset, VERSION } from './memory-layout.ts';
+import { secondsAsleep } from './sleep.ts';
 import { createTrackingMemory, openTrackingMemory, type TrackingMemory } from './tracking-memory.ts';
 
 const MACHINE = '0123456789abcdef0123456789abcdef';
-const SHAPE = { machineId: MACHINE, cpus: 2, subBufferBytes: 4096, kilobytes: '64' };
+const SHAPE = { machineId: MACHINE, cpus: 2, subBufferBytes: 4096, kilobytes: '64', asleep: secondsAsleep() };
 
 let directory: string;
 let folder: MemoryFolder;
@@ -56,6 +57,7 @@ describe('tracking memory', () => {
     expect([8, 12, 16, 20, 24].map((at) => bytes.readUInt32LE(at))).toEqual([1, 1, 2, 4096, process.pid]);
     expect(bytes.toString('hex', 48, 64)).toBe(MACHINE);
     expect(bytes.toString('latin1', 64, 67)).toBe('64\0');
+    expect(bytes.readDoubleLE(128)).toBe(SHAPE.asleep);
     const disk = 4096 + 3 * 128;
     expect([0, 4, 8].map((at) => bytes.readUInt32LE(disk + at))).toEqual([2, 254, 17]);
     expect([16, 24, 32].map((at) => bytes.readDoubleLE(disk + at))).toEqual([2 ** 41, 9, 12345]);
@@ -98,6 +100,8 @@ describe('tracking memory', () => {
     expect(again.hasDirty(0)).toBe(false);
   });
 
+  const doubleBytes = (value: number): number[] => [...new Uint8Array(Float64Array.of(value).buffer)];
+
   const patch = (offset: number, bytes: readonly number[]) => (): void => {
     const all = state();
     all.set(bytes, offset);
@@ -109,6 +113,7 @@ describe('tracking memory', () => {
     ['no magic', patch(0, [0]), /version/],
     ['another start of the machine', patch(HEADER.bootId, [1, 2, 3]), /started anew/],
     ['another machine', patch(HEADER.machineId, [9]), /another machine/],
+    ['a sleep', patch(HEADER.asleep, doubleBytes(secondsAsleep() - 3)), /slept/],
     ['a loss', patch(HEADER.stage, [2]), /lost before/],
     ['another number of CPUs', patch(HEADER.cpus, [3]), /cut off/],
     ['an absurd number of CPUs', patch(HEADER.cpus, [255, 255, 255, 255]), /cut off/],
@@ -127,7 +132,7 @@ describe('tracking memory', () => {
   });
 
   it.each(['', 'short', 'x'.repeat(64), 'x'.repeat(65), `${'x'.repeat(63)}ö`, 'zero\0inside'])(
-    'keeps as much of the serial number %p as it says',
+    'keeps as much of serial number %# as it says',
     (serial) => {
       const { disks } = createTrackingMemory(folder, SHAPE);
       disks.fill(0, { major: 1, minor: 1, size: 4096, diskSequence: 1, serial });

@@ -4,6 +4,7 @@ import type { MappedMemory } from '../platform/memory.ts';
 import { createDiskTable, type DiskTable, readText, writeText } from './disk-table.ts';
 import type { MemoryFolder } from './memory-file.ts';
 import { DISK_LIMIT, HEADER, halfOffset, MAGIC, STAGE, slotOffset, stateBytes, turnOffset, VERSION } from './memory-layout.ts';
+import { hasSlept } from './sleep.ts';
 
 /** What is fixed when a memory is made. */
 export interface MemoryShape {
@@ -13,6 +14,8 @@ export interface MemoryShape {
   readonly subBufferBytes: number;
   /** `buffer_size_kb` of the instance, as the kernel words it. */
   readonly kilobytes: string;
+  /** As of `secondsAsleep`. */
+  readonly asleep: number;
 }
 
 /** The shared memory everything drained is booked in before `drain` returns; bytes in `memory-layout.ts`. */
@@ -138,6 +141,7 @@ export const createTrackingMemory = (folder: MemoryFolder, shape: MemoryShape): 
   bytes.set(bootId(), HEADER.bootId);
   bytes.set(Buffer.from(shape.machineId, 'hex'), HEADER.machineId);
   writeText(bytes, HEADER.kilobytes, shape.kilobytes);
+  view.setFloat64(HEADER.asleep, shape.asleep, true);
   return new Memory(folder, state, shape);
 };
 
@@ -157,8 +161,10 @@ export const openTrackingMemory = (folder: MemoryFolder, machineId: string): Tra
   if (bytes.toString('hex', HEADER.machineId, HEADER.machineId + 16) !== machineId)
     return { reason: 'it was the trace of another machine' };
   if (stage === STAGE.lost) return { reason: 'continuity had been lost before the restart' };
+  const asleep = bytes.readDoubleLE(HEADER.asleep);
+  if (hasSlept(asleep)) return { reason: 'the machine slept or hibernated' };
   const cpus = number(HEADER.cpus);
   const subBufferBytes = number(HEADER.subBuffer);
   if (length !== stateBytes(cpus, subBufferBytes)) return { reason: 'the tracking memory is cut off' };
-  return new Memory(folder, state, { machineId, cpus, subBufferBytes, kilobytes: readText(bytes, HEADER.kilobytes) });
+  return new Memory(folder, state, { machineId, cpus, subBufferBytes, kilobytes: readText(bytes, HEADER.kilobytes), asleep });
 };

@@ -2,7 +2,7 @@ import type { BlockSet } from '@holdfast/block';
 
 /**
  * What the kernel says about writes ("not a read": data, discards, write-zeroes) to the traced disks. Events of one CPU arrive in order of
- * time, events of different CPUs do not. `disk` is the index given by `WriteTrace.add`. `offset` and `length` are bytes from the start of
+ * time, events of different CPUs do not. `disk` is the index given by `WriteTraceSession.attach`. `offset` and `length` are bytes from the start of
  * the whole disk. Times are nanoseconds on the clock of `WriteTrace.now`.
  */
 export interface WriteSink {
@@ -28,11 +28,14 @@ export interface WriteTrace {
    * Throws CONTINUITY_LOST when the kernel reports lost events.
    */
   drain(sink: WriteSink): void;
-  /** Makes late events visible: a drain after `settle` misses no event whose time is at or before the call of `settle`. About 10 ms. */
+  /**
+   * Makes late events visible: a drain after `settle` misses no event whose time is at or before the call of `settle`. Some 30 us for each
+   * processor, longer when they are busy; about 10 ms on machines that set processors apart.
+   */
   settle(): void;
   /** Blocks of the disk that completed writes touched and that no committed cut holds yet; lives in shared memory, survives SIGKILL. */
   dirty(disk: number): BlockSet;
-  /** True when no write of the disk is in flight at this instant (`/sys/block/X/inflight`). */
+  /** True when no write of the disk is at the device at this instant (`/sys/block/X/inflight`); its completion may still be on its way. */
   idle(disk: number): boolean;
   /**
    * The independent witness: compares what the kernel counted in `/sys/block/X/stat` with the sectors traced; drains by itself. Throws
