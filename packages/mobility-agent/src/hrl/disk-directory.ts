@@ -70,7 +70,7 @@ class DiskDirectory implements HrlDirectory {
   lock(): void {
     if (process.platform !== 'linux' || attempt(this.path, () => tryLock(this.#fd))) return;
     this.close();
-    throw new HoldfastError('DEVICE_IN_USE', {
+    throw new HoldfastError('AGENT_RUNNING', {
       thing: `agent log (.hrl) in ${this.path}`,
       why: 'another process works with it',
       remedy: 'stop the other agent first',
@@ -127,7 +127,7 @@ const allocate = (fd: number, size: number): void => {
   }
 };
 
-/** `read`: as it is, whoever else uses it. `own`: made if need be; no other process may own it, or it is DEVICE_IN_USE. */
+/** `read`: as it is, whoever else uses it. `own`: made if need be; no other process may own it, or AGENT_RUNNING. */
 export type DirectoryMode = 'read' | 'own';
 
 /** A directory of the log in the file system. */

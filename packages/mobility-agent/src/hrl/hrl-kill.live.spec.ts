@@ -60,7 +60,7 @@ describe('the agent log of a process that is really killed', () => {
 
   it('belongs to one process at a time', async () => {
     const hrl = await open();
-    await expect(open()).rejects.toMatchObject({ code: 'DEVICE_IN_USE', thing: expect.stringContaining(directory) });
+    await expect(open()).rejects.toMatchObject({ code: 'AGENT_RUNNING', thing: expect.stringContaining(directory) });
     await hrl.close();
     await (await open()).close();
   });

@@ -20,7 +20,7 @@ export interface HrlOptions {
   readonly segmentBytes?: number;
 }
 
-/** Opens the log of this machine, or begins one. Errors: DAMAGED, DEVICE_IN_USE, NO_PERMISSION, NO_SPACE, SETTING_INVALID. */
+/** Opens the log of this machine, or begins one. Errors: AGENT_RUNNING, DAMAGED, NO_PERMISSION, NO_SPACE, SETTING_INVALID. */
 export const openHrl = async ({
   machineId,
   directory,
