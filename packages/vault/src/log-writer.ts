@@ -101,7 +101,7 @@ class MachineLogWriter implements LogWriter {
       remedy: 'open another one; it finds out what became durable',
     });
     this.#fail(reason);
-    await this.#pipeline.stop(reason);
+    this.#pipeline.stop(reason);
   }
 
   /** Gathers what is queued into one batch after the other, for as long as there is room in the pipeline. */

@@ -52,7 +52,6 @@ interface PipelineOptions {
 export class SlotPipeline {
   readonly #options: PipelineOptions;
   readonly #entries: Entry[] = [];
-  readonly #attempts = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   /** The newest durable slot. */
   #head: Anchor;
@@ -87,10 +86,9 @@ export class SlotPipeline {
     if (!colliding) this.#ship(entry, this.#entries.at(-2)?.tag ?? this.#head.tag);
   }
 
-  /** Fails everything that is not durable and waits for the attempts under way. */
-  async stop(reason: HoldfastError): Promise<void> {
+  /** Fails everything that is not durable. Requests under way are left to themselves: a store may hang for long. */
+  stop(reason: HoldfastError): void {
     this.#fail(reason);
-    await Promise.all(this.#attempts);
   }
 
   /** Seals the batch for the next number, under a new salt however often it was sealed before, and sends it. */
@@ -100,10 +98,7 @@ export class SlotPipeline {
     const sealed = sealObject(key, identity, entry.shipment.batch.content(term, clock.now()));
     Object.assign(entry, { outcome: 'creating', sequence: this.#next, ...sealed });
     this.#next += 1;
-    const attempt = this.#create(entry)
-      .catch((reason: unknown) => this.#fail(reason))
-      .finally(() => this.#attempts.delete(attempt));
-    this.#attempts.add(attempt);
+    this.#create(entry).catch((reason: unknown) => this.#fail(reason));
   }
 
   async #create(entry: Entry): Promise<void> {

@@ -94,6 +94,15 @@ export class SimulatedSource {
     for (const disk of this.disks) this.#starting.set(disk.id, undefined);
   }
 
+  /** The same machine once more, as it is now: a clone, or one that will be set back. */
+  clone(): SimulatedSource {
+    const clone = new SimulatedSource([], this.machineId);
+    for (const disk of this.disks) clone.disks.push({ ...disk, content: Buffer.from(disk.content), unreadable: new Set(disk.unreadable) });
+    for (const [id, changes] of this.#changes) clone.#changes.set(id, [...changes]);
+    for (const [id, parent] of this.#starting) clone.#starting.set(id, parent);
+    return clone;
+  }
+
   change(disk: SimulatedDisk, change: Change): void {
     const changes = this.#changes.get(disk.id) ?? [];
     changes.push(change);

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import { newId } from '@holdfast/protocol';
+import { createKeySlot, openKeySlot, type ScryptCost } from './key-slot.ts';
+
+const vaultId = newId();
+const rootKey = Buffer.alloc(32, 42);
+
+/** A slot whose cost an attacker changed, checksum and all. */
+const withCost = (slot: Buffer, { logN, r, p }: ScryptCost): Buffer => {
+  const bytes = Buffer.from(slot);
+  bytes.writeUInt8(logN, 80);
+  bytes.writeUInt32LE(r, 84);
+  bytes.writeUInt32LE(p, 88);
+  createHash('sha256').update(bytes.subarray(0, 176)).digest().copy(bytes, 176);
+  return bytes;
+};
+
+describe('key slot', () => {
+  it('wraps the root key so that no two slots are alike', async () => {
+    const key = { kind: 'key-file', secret: Buffer.alloc(32, 1) } as const;
+    const [a, b] = [await createKeySlot(vaultId, rootKey, key), await createKeySlot(vaultId, rootKey, key)];
+    expect(a.bytes.subarray(48)).not.toEqual(b.bytes.subarray(48));
+    for (const { bytes } of [a, b]) expect(await openKeySlot(vaultId, bytes, key, 'slot')).toEqual(rootKey);
+    expect(await openKeySlot(vaultId, a.bytes, { kind: 'key-file', secret: Buffer.alloc(32, 2) }, 'slot')).toBeUndefined();
+    expect(await openKeySlot(vaultId, a.bytes, { kind: 'passphrase', passphrase: 'x' }, 'slot')).toBeUndefined();
+    await expect(openKeySlot(newId(), a.bytes, key, 'slot')).rejects.toMatchObject({ code: 'DAMAGED' });
+  });
+
+  it('keeps the cost of a passphrase between floor and ceiling, writing and reading', async () => {
+    const key = { kind: 'passphrase', passphrase: 'x', cost: { logN: 14, r: 8, p: 1 } } as const;
+    const { bytes } = await createKeySlot(vaultId, rootKey, key);
+    expect(await openKeySlot(vaultId, bytes, key, 'slot')).toEqual(rootKey);
+    const bad: ScryptCost[] = [
+      { logN: 13, r: 8, p: 1 },
+      { logN: 30, r: 8, p: 1 },
+      { logN: 14, r: 7, p: 1 },
+      { logN: 14, r: 1 << 20, p: 1 },
+      { logN: 14, r: 8, p: 0 },
+      { logN: 14, r: 8, p: 1 << 20 },
+      { logN: 20, r: 16, p: 1 },
+    ];
+    for (const cost of bad) {
+      await expect(createKeySlot(vaultId, rootKey, { ...key, cost })).rejects.toMatchObject({ code: 'SETTING_INVALID' });
+      await expect(openKeySlot(vaultId, withCost(bytes, cost), key, 'slot')).rejects.toMatchObject({
+        code: 'DAMAGED',
+        why: expect.stringContaining('cost'),
+      });
+    }
+    // Another cost that is allowed is just another key.
+    expect(await openKeySlot(vaultId, withCost(bytes, { logN: 15, r: 8, p: 1 }), key, 'slot')).toBeUndefined();
+  });
+});
