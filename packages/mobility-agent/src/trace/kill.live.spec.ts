@@ -12,7 +12,7 @@ import type { LoopDisk } from './testing/loop-disk.ts';
 import { openTraceInstance, removeTraceInstance } from './trace-instance.ts';
 import { findTracefs } from './tracefs.ts';
 
-const KILLS = 24;
+const KILLS = 20;
 const CONTROL_KILLS = 6;
 
 const live = createLiveTrace();

@@ -254,6 +254,11 @@ describe('ring reader', () => {
       expect(why()).toMatch('cpu2 makes no sense');
     });
 
+    it('a record of a known event without all its fields', () => {
+      rings.fill(2, [[{ ...one, short: true }]]);
+      expect(why()).toMatch('too short');
+    });
+
     it('nothing wrong with a good page', () => {
       rings.fill(2, [[one]]);
       expect(why()).toBeUndefined();

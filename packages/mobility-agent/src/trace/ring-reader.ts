@@ -17,7 +17,10 @@ export interface RingReader {
   follow(index: number, device: number, dirty: BlockSet, reported: boolean): void;
   unfollow(index: number): void;
   dirty(index: number): BlockSet;
-  /** Reads to the present end of each ring; tells the readings of a disk of later completions. Throws CONTINUITY_LOST if records were lost or make no sense. */
+  /**
+   * Reads to the present end of each ring; tells the readings of a disk of later completions. Throws CONTINUITY_LOST if records were lost or
+   * make no sense.
+   */
   drain(sink: WriteSink, readings?: readonly (Readings | undefined)[]): void;
   /** Books what a killed process left in the slots. Returns why that proves nothing, if it does not. */
   recover(): string | undefined;
@@ -38,6 +41,8 @@ class Visitor implements RecordVisitor {
   sink: WriteSink = NOBODY;
   readings: readonly (Readings | undefined)[] = NO_READINGS;
   readonly sectors = new Float64Array(DISK_LIMIT);
+  /** A record of a known event was too short for its fields. */
+  cutOff = false;
   readonly followed: (Followed | undefined)[] = [];
   readonly #formats: TraceInstance['formats'];
   #lastDevice = -1;
@@ -51,7 +56,11 @@ class Visitor implements RecordVisitor {
     const { complete, issue, requeue } = this.#formats;
     const id = words[first]! & 0xffff;
     const format = id === complete.id ? complete : id === issue.id ? issue : id === requeue.id ? requeue : undefined;
-    if (format === undefined || count < format.words) return;
+    if (format === undefined) return;
+    if (count < format.words) {
+      this.cutOff = true;
+      return;
+    }
     const sectors = words[first + format.sectors]!;
     if (sectors === 0) return;
     const disk = this.#indexOf(words[first + format.device]!);
@@ -161,7 +170,8 @@ class Reader implements RingReader {
   }
 
   #visit(cpu: number): PageSummary {
-    return parseRingPage(this.#slots[cpu]!.words, this.#base, this.#visitor);
+    const page = parseRingPage(this.#slots[cpu]!.words, this.#base, this.#visitor);
+    return this.#visitor.cutOff ? { ...page, fault: 'a record is too short for its fields' } : page;
   }
 }
 

@@ -19,7 +19,7 @@ export interface WriteTraceSession {
   readonly trace: WriteTrace;
   /**
    * Traces a disk, or goes on tracing it; afterwards no write escapes. The index is the disk's in `trace`; it stays over restarts. Does not
-   * disturb other disks. A new disk takes about 30 ms: the witness needs a baseline, so rings are drained into `sink` (of all disks).
+   * disturb other disks. A new disk takes some milliseconds: the witness needs a baseline, so rings are drained into `sink` (of all disks).
    */
   attach(device: TracedDevice, sink: WriteSink): { readonly index: number; readonly continuity: Continuity };
   /** Stops tracing a disk and forgets it. */
@@ -96,8 +96,11 @@ class Session implements WriteTraceSession {
 
   destroy(): void {
     if (!this.trace.stop()) return;
-    this.#removeInstance();
-    this.#parts.folder.destroy();
+    try {
+      this.#removeInstance();
+    } finally {
+      this.#parts.folder.destroy();
+    }
   }
 
   /** Makes an entry for a disk and follows it from now on; the entry counts once the baseline is known. */

@@ -184,21 +184,32 @@ describe('a write trace', () => {
     }
   });
 
-  it('ends with the file system of its memory full', () => {
-    const small = '/dev/shm/holdfast-small';
-    run('mkdir', '-p', small);
-    run('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small);
-    try {
-      open({ memoryDirectory: small });
-      const large = disk(8 * 1024 * MIB);
-      expect(codeOf(() => attach(large))).toBe('NO_SPACE');
-      const loop = disk();
-      expect(attach(loop)).toEqual({ index: 0, continuity: { kind: 'new' } });
+  describe('with little memory', () => {
+    const small = `/dev/shm/holdfast-small-${process.pid}`;
+    const mount = (size: string): void => {
+      run('mkdir', '-p', small);
+      run('mount', '-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', small);
+    };
+
+    afterEach(() => {
       clean();
-    } finally {
       // Lazily: the memory stays mapped until it is collected.
       run('umount', '--lazy', small);
       rmdirSync(small);
-    }
+    });
+
+    it('refuses a disk whose dirty set has no room there, and takes a smaller one', () => {
+      mount('64k');
+      open({ memoryDirectory: small });
+      const large = disk(8 * 1024 * MIB);
+      expect(codeOf(() => attach(large))).toBe('NO_SPACE');
+      expect(attach(disk())).toEqual({ index: 0, continuity: { kind: 'new' } });
+    });
+
+    it('does not begin at all without room for its books', () => {
+      mount('8k');
+      expect(codeOf(() => open({ memoryDirectory: small }))).toBe('NO_SPACE');
+      expect([instance, `${small}/${options.stateName}`].filter(existsSync)).toEqual([]);
+    });
   });
 });

@@ -111,10 +111,15 @@ const differenceBetween = (instance: TraceInstance, memory: TrackingMemory): str
 
 const beginAnew = (tracefs: string, name: string, folder: MemoryFolder, { machineId, bufferBytes }: WriteTraceOptions): TraceParts => {
   const instance = createTraceInstance(tracefs, name, bufferBytes);
-  const { subBufferBytes, cpus } = instance;
-  const shape = { machineId, cpus: cpus.length, subBufferBytes, kilobytes: instance.kilobytes(), asleep: secondsAsleep() };
-  const memory = createTrackingMemory(folder, shape);
-  memory.markUsed();
-  const start = process.hrtime.bigint();
-  return { instance, memory, reader: createRingReader(instance, memory, timeBase(start)), start, folder };
+  try {
+    const { subBufferBytes, cpus } = instance;
+    const shape = { machineId, cpus: cpus.length, subBufferBytes, kilobytes: instance.kilobytes(), asleep: secondsAsleep() };
+    const memory = createTrackingMemory(folder, shape);
+    memory.markUsed();
+    const start = process.hrtime.bigint();
+    return { instance, memory, reader: createRingReader(instance, memory, timeBase(start)), start, folder };
+  } catch (reason) {
+    removeTraceInstance(tracefs, name);
+    throw reason;
+  }
 };

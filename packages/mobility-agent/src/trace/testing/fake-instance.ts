@@ -18,11 +18,14 @@ export interface FakeEvent {
   readonly sectors: number;
   /** Nanoseconds since the event before. */
   readonly delta: number;
+  /** Leaves out the last field. */
+  readonly short?: boolean;
 }
 
-const recordOf = ({ event, device, sector, sectors, delta }: FakeEvent): WrittenRecord => {
+const recordOf = ({ event, device, sector, sectors, delta, short }: FakeEvent): WrittenRecord => {
   const id = event === 'foreign' ? 99 : FORMATS[event].id;
-  return { delta: BigInt(delta), words: [id, 0, device, 0, sector % 2 ** 32, Math.floor(sector / 2 ** 32), sectors] };
+  const words = [id, 0, device, 0, sector % 2 ** 32, Math.floor(sector / 2 ** 32), sectors];
+  return { delta: BigInt(delta), words: short ? words.slice(0, -1) : words };
 };
 
 /**
