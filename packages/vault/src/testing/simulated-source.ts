@@ -126,17 +126,30 @@ export class SimulatedSource {
     const content = Buffer.alloc(size);
     disk.content.copy(content);
     disk.content = content;
-    for (const block of disk.unreadable) if (block * BLOCK_SIZE >= size) disk.unreadable.delete(block);
-    // Changes not cut yet are of a disk that is gone: what is left of them is found by reading again.
-    this.#changes.set(disk.id, [{ offset: 0, length: size, kind: 'data', data: Buffer.from(content) }]);
     disk.unreadable.clear();
+    // Changes not cut yet may reach behind the end now: the tracker has the whole disk read again.
+    this.#changes.set(disk.id, [{ offset: 0, length: size, kind: 'data', data: Buffer.from(content) }]);
   }
 
-  /** The next epoch of the disk begins a new generation on top of what the vault holds at `parent`. */
-  startGeneration(disk: SimulatedDisk, parent: EpochRef | undefined): void {
+  /**
+   * The next epoch of the disk begins a new generation on top of `parent`, whose state was `base`; without a parent on zeroes. What differs is sent, as
+   * a resynchronization by digests would.
+   */
+  startGeneration(disk: SimulatedDisk, parent?: EpochRef, base: Expected = { content: Buffer.alloc(0), unreadable: new Set() }): void {
     disk.generation = newId();
     disk.number = 0;
     this.#starting.set(disk.id, parent);
+    const before = Buffer.alloc(disk.content.length);
+    base.content.copy(before);
+    const changes: Change[] = [];
+    for (let offset = 0; offset < disk.content.length; offset += BLOCK_SIZE) {
+      const data = Buffer.from(disk.content.subarray(offset, offset + BLOCK_SIZE));
+      const block = offset / BLOCK_SIZE;
+      if (disk.unreadable.has(block)) changes.push({ offset, length: data.length, kind: 'unreadable' });
+      else if (base.unreadable.has(block) || !before.subarray(offset, offset + BLOCK_SIZE).equals(data))
+        changes.push({ offset, length: data.length, kind: 'data', data });
+    }
+    this.#changes.set(disk.id, changes);
   }
 
   /** Cuts all disks; those that are `open` give a piece. There is a point when none is open, unless told otherwise. */

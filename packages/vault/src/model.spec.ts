@@ -1,0 +1,253 @@
+import { HoldfastError } from '@holdfast/errors';
+import { type FaultPlan, seededFaults } from '@holdfast/object-store';
+import { idText } from '@holdfast/protocol';
+import fc from 'fast-check';
+import { checkMachine } from './check-machine.ts';
+import { compareAll } from './testing/compare.ts';
+import { epochOf, type MadeCut, type SimulatedDisk } from './testing/simulated-source.ts';
+import { type TestWriter, WriterBench } from './testing/writer-bench.ts';
+
+const BLOCK = 4096;
+
+type Step =
+  | {
+      readonly do: 'write';
+      readonly disk: number;
+      readonly block: number;
+      readonly blocks: number;
+      readonly fill: number;
+      readonly kind: 'data' | 'zero' | 'unreadable';
+    }
+  | { readonly do: 'resize'; readonly disk: number; readonly size: number }
+  | { readonly do: 'resync'; readonly disk: number; readonly parent: number | undefined; readonly open: boolean }
+  | {
+      readonly do: 'cut';
+      readonly extentsPerFrame: number;
+      readonly codec: 'raw' | 'lz4' | 'zstd';
+      readonly wait: boolean;
+      readonly close: boolean;
+    }
+  | { readonly do: 'crash'; readonly after: number; readonly effect: boolean }
+  | { readonly do: 'faults'; readonly seed: number }
+  | { readonly do: 'second writer' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('write' as const),
+      disk: fc.nat(1),
+      block: fc.nat(20),
+      blocks: fc.integer({ min: 1, max: 5 }),
+      fill: fc.integer({ min: 1, max: 255 }),
+      kind: fc.constantFrom('data' as const, 'data' as const, 'data' as const, 'zero' as const, 'unreadable' as const),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('cut' as const),
+      extentsPerFrame: fc.integer({ min: 1, max: 4 }),
+      codec: fc.constantFrom('raw' as const, 'lz4' as const, 'zstd' as const),
+      wait: fc.boolean(),
+      close: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('resize' as const), disk: fc.nat(1), size: fc.integer({ min: 1, max: 90_000 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('resync' as const),
+      disk: fc.nat(1),
+      parent: fc.option(fc.nat(10), { nil: undefined }),
+      open: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), after: fc.nat(6), effect: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('faults' as const), seed: fc.nat() }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'second writer' as const }) },
+);
+
+/** From the `after`-th request on the writer's process is gone; the last request takes effect or not. */
+const crashPlan = (after: number, effect: boolean): FaultPlan => {
+  const gone = new HoldfastError('INTERNAL', { thing: 'writer', why: 'its process was killed on purpose', remedy: 'open another one' });
+  let requests = 0;
+  return () => {
+    requests += 1;
+    if (requests <= after) return undefined;
+    return requests === after + 1 && effect ? { after: gone } : { before: gone };
+  };
+};
+
+/** Plays the steps against a vault and keeps what must be in it. */
+class Model {
+  readonly bench: WriterBench;
+  readonly cuts: MadeCut[] = [];
+  readonly durable = new Set<string>();
+  #writer: TestWriter | undefined;
+  #appends: Promise<void>[] = [];
+  readonly #open = new Set<SimulatedDisk>();
+
+  constructor(bench: WriterBench) {
+    this.bench = bench;
+  }
+
+  async play(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) await this.#step(step);
+    await this.#quiet();
+  }
+
+  /** A fresh writer is given everything once more, as an agent would that never heard of anything durable. */
+  async finish(): Promise<void> {
+    const { writer } = await this.bench.open();
+    for (const { content } of this.cuts) await writer.append(content);
+  }
+
+  /** What must hold at any time: the log is a prefix of what was made, with all that was called durable in it. */
+  async verify(): Promise<string | undefined> {
+    const history = await this.bench.read();
+    if (history.damage.length > 0) return `damage: ${history.damage[0]!.why}`;
+    const inLog = new Set([...history.generations.values()].flatMap(({ epochs }) => epochs.map(({ epoch }) => idText(epoch.cutId))));
+    for (const id of this.durable) if (!inLog.has(id)) return `cut ${id} was durable and is not in the log`;
+    for (const { cut } of this.cuts.slice(0, inLog.size)) if (!inLog.has(idText(cut.id))) return 'the log has a gap';
+    const points = this.cuts.slice(0, inLog.size).flatMap(({ pointId }) => pointId ?? []);
+    if (points.join() !== history.points.map(({ id }) => id).join()) return 'the points are others';
+    const report = await checkMachine(history);
+    if (report.findings.length > 0) return `check: ${report.findings[0]!.why}`;
+    return compareAll(history, this.cuts);
+  }
+
+  async #step(step: Step): Promise<void> {
+    const { source } = this.bench;
+    switch (step.do) {
+      case 'write':
+        return this.#change(source.disks[step.disk]!, step);
+      case 'resize':
+        return source.resize(source.disks[step.disk]!, step.size);
+      case 'resync':
+        return this.#resync(source.disks[step.disk]!, step);
+      case 'cut': {
+        if (step.close) this.#open.clear();
+        this.cuts.push(await source.cut({ open: [...this.#open], packing: step }));
+        return this.#append(step.wait);
+      }
+      case 'crash':
+        if (this.#writer !== undefined) this.#writer.plan = crashPlan(step.after, step.effect);
+        return;
+      case 'faults':
+        if (this.#writer !== undefined) this.#writer.plan = seededFaults(step.seed, { before: 0.2, after: 0.2 });
+        return;
+      case 'second writer': {
+        // The first one goes on with what it was given, unaware.
+        const { writer } = await this.bench.open();
+        for (const { content, cut } of this.cuts) this.#track(writer.append(content), cut);
+        return;
+      }
+    }
+  }
+
+  #change(disk: SimulatedDisk, { block, blocks, fill, kind }: Extract<Step, { do: 'write' }>): void {
+    const offset = (block * BLOCK) % disk.content.length;
+    const start = offset - (offset % BLOCK);
+    const length = Math.min(blocks * BLOCK, disk.content.length - start);
+    this.bench.source.change(disk, { offset: start, length, kind, ...(kind === 'data' && { data: Buffer.alloc(length, fill) }) });
+  }
+
+  #resync(disk: SimulatedDisk, { parent, open }: Extract<Step, { do: 'resync' }>): void {
+    const base = parent === undefined ? undefined : this.cuts[parent % (this.cuts.length || 1)];
+    if (base === undefined) this.bench.source.startGeneration(disk);
+    else this.bench.source.startGeneration(disk, epochOf(base, disk), base.expected.get(disk.id)!);
+    if (open) this.#open.add(disk);
+    else this.#open.delete(disk);
+  }
+
+  async #append(wait: boolean): Promise<void> {
+    try {
+      this.#writer ??= await this.bench.open({ inFlight: 3 });
+      const { writer } = this.#writer;
+      for (const { content, cut } of this.cuts) this.#track(writer.append(content), cut);
+    } catch (reason) {
+      if (!(reason instanceof HoldfastError)) throw reason;
+    }
+    if (wait) await this.#quiet();
+  }
+
+  #track(append: Promise<unknown>, cut: MadeCut['cut']): void {
+    const outcome = append.then(
+      () => void this.durable.add(idText(cut.id)),
+      (reason: unknown) => {
+        // Fenced or killed: somebody opens the next one.
+        if (!(reason instanceof HoldfastError) || !['FENCED', 'INTERNAL'].includes(reason.code)) throw reason;
+        this.#writer = undefined;
+      },
+    );
+    outcome.catch(() => {});
+    this.#appends.push(outcome);
+  }
+
+  async #quiet(): Promise<void> {
+    await Promise.all(this.#appends.splice(0));
+  }
+}
+
+describe('a vault against a plain model of the disks', () => {
+  it('holds every point byte for byte, through generations, resizes, pieces, faults, crashes and second writers', async () => {
+    let points = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
+        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]));
+        await model.play(steps);
+        expect(await model.verify()).toBeUndefined();
+        await model.finish();
+        expect(await model.verify()).toBeUndefined();
+        points += model.cuts.filter(({ pointId }) => pointId !== undefined).length;
+        await model.bench.close();
+      }),
+      { numRuns: 200 },
+    );
+    expect(points).toBeGreaterThan(200);
+  });
+
+  it('survives a kill before and after every single request', async () => {
+    const steps: Step[] = [
+      { do: 'write', disk: 0, block: 0, blocks: 4, fill: 1, kind: 'data' },
+      { do: 'cut', extentsPerFrame: 1, codec: 'raw', wait: true, close: false },
+      { do: 'write', disk: 1, block: 2, blocks: 4, fill: 2, kind: 'data' },
+      { do: 'cut', extentsPerFrame: 1, codec: 'lz4', wait: false, close: false },
+      { do: 'write', disk: 0, block: 1, blocks: 2, fill: 3, kind: 'data' },
+      { do: 'cut', extentsPerFrame: 2, codec: 'raw', wait: true, close: false },
+    ];
+    let killed = 0;
+    for (let after = 0; after < 40; after += 1)
+      for (const effect of [false, true]) {
+        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]));
+        const open = model.bench.open.bind(model.bench);
+        const plan = crashPlan(after, effect);
+        let first = true;
+        model.bench.open = async (options) => {
+          const withPlan = first;
+          first = false;
+          return open(options, withPlan ? plan : undefined);
+        };
+        await model.play(steps);
+        killed += 1;
+        expect(await model.verify()).toBeUndefined();
+        await model.finish();
+        expect(await model.verify()).toBeUndefined();
+        expect((await model.bench.read()).points).toHaveLength(3);
+        await model.bench.close();
+      }
+    expect(killed).toBe(80);
+  });
+
+  it('would be found out if it served one byte too old', async () => {
+    const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]));
+    await model.play([
+      { do: 'write', disk: 0, block: 0, blocks: 1, fill: 1, kind: 'data' },
+      { do: 'cut', extentsPerFrame: 1, codec: 'raw', wait: true, close: false },
+    ]);
+    expect(await model.verify()).toBeUndefined();
+    model.cuts[0]!.expected.get(model.bench.source.disks[0]!.id)!.content[100]! ^= 1;
+    expect(await model.verify()).toContain('content differs at byte 100');
+  });
+});
