@@ -2,6 +2,13 @@
 // `*.spec.ts` are hermetic; `*.live.spec.ts` need root, the kernel or outside programs and run with HOLDFAST_TESTS=live.
 const path = require('node:path');
 
+// Packages that exist as ES modules only, which jest's CommonJS cannot load as they are.
+const MODULES_ONLY = '(https?-proxy-agent|agent-base|proxy-agent-negotiate)/';
+const swc = (syntax) => [
+  require.resolve('@swc/jest'),
+  { jsc: { target: 'es2024', parser: { syntax } }, module: { type: 'commonjs' }, sourceMaps: 'inline' },
+];
+
 module.exports = (root) => {
   const live = process.env.HOLDFAST_TESTS === 'live';
   return {
@@ -15,13 +22,8 @@ module.exports = (root) => {
     testRegex: live ? '\\.live\\.spec\\.ts$' : '\\.spec\\.ts$',
     testTimeout: live ? 300_000 : 60_000,
     modulePathIgnorePatterns: ['<rootDir>/dist/'],
-    transform: {
-      '^.+\\.ts$': [
-        require.resolve('@swc/jest'),
-        { jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' }, sourceMaps: 'inline' },
-      ],
-    },
-    transformIgnorePatterns: ['/node_modules/'],
+    transform: { '^.+\\.ts$': swc('typescript'), [`/node_modules/${MODULES_ONLY}.+\\.js$`]: swc('ecmascript') },
+    transformIgnorePatterns: [`/node_modules/(?!${MODULES_ONLY})`],
     reporters: ['default', [path.join(__dirname, 'tools/test/jest/reporter.cjs'), { project: path.basename(root), live }]],
   };
 };
