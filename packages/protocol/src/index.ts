@@ -7,15 +7,19 @@ export * from './gen/holdfast/v1/manifest_pb.ts';
 export * from './gen/holdfast/v1/replication_pb.ts';
 export * from './gen/holdfast/v1/resources_pb.ts';
 export * from './gen/holdfast/v1/vault_pb.ts';
+export { connectReplication } from './grpc/connect-replication.ts';
+export { splitFrames } from './grpc/frames-payload.ts';
 export type { MessageStream } from './grpc/message-stream.ts';
+export { RECEIVE_WINDOW } from './grpc/receive-window.ts';
 export type {
   ReplicationCall,
-  ReplicationClient,
   ReplicationClientOptions,
   ReplicationServer,
   ReplicationServerOptions,
   ReplicationStream,
 } from './grpc/replication.ts';
+export { createReplicationServer } from './grpc/replication-server.ts';
+export { decodeError, ERROR_METADATA, encodeError } from './grpc/wire-error.ts';
 export { ID_SIZE, idBytes, idText, isId, newId } from './id.ts';
 export type { CredentialSource, TlsCredentials } from './identity/credentials.ts';
 export {
@@ -28,4 +32,5 @@ export {
   roleOfMessage,
   sameIdentity,
 } from './identity/identity.ts';
-export type { Peer } from './identity/peer.ts';
+export { certificateError, type ExpectedPeer, type Peer, peerOfSocket, readPeer, requirePeer } from './identity/peer.ts';
+export { clientTlsOptions, publicKeyFingerprint, serverTlsOptions } from './identity/tls-options.ts';

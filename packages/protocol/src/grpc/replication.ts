@@ -1,8 +1,8 @@
 import type { HoldfastError } from '@holdfast/errors';
 import type { ReplicateRequest, ReplicateResponse } from '../gen/holdfast/v1/replication_pb.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
-import type { Identity, IdentityRole } from '../identity/identity.ts';
-import type { Peer } from '../identity/peer.ts';
+import type { IdentityRole } from '../identity/identity.ts';
+import type { ExpectedPeer, Peer } from '../identity/peer.ts';
 import type { MessageStream } from './message-stream.ts';
 
 /** The process server's side of one replication stream. */
@@ -18,10 +18,13 @@ export interface ReplicationStream extends MessageStream<ReplicateResponse, Repl
 }
 
 export interface ReplicationServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
   readonly credentials: CredentialSource;
   /**
    * Bytes the network may hold on their way to this server, per connection (8 to 32 MiB): throughput is at most about
-   * window / (2 × round trip). Also the memory an agent may fill before the server reads.
+   * window / (2 × round trip). Also the memory a peer may fill before the server reads.
    */
   readonly receiveWindow: number;
   /** Roles that may open streams. */
@@ -30,17 +33,18 @@ export interface ReplicationServerOptions {
   admit(peer: Peer): void;
   /** Serves one stream until the returned promise settles: resolved ends the call well, rejected tells the peer the error. */
   serve(call: ReplicationCall): Promise<void>;
-  /** Told of things nobody else sees: refused certificates, a receive window that could not be set. */
+  /** Told of what nobody else sees: refused peers, failed streams, a receive window that could not be set. */
   onProblem(error: HoldfastError): void;
 }
 
 export interface ReplicationServer {
-  /** Where it listens, "host:port". */
-  readonly address: string;
+  /** The port it listens on. */
+  readonly port: number;
+  /** Running streams. */
   readonly calls: number;
   readonly connections: number;
-  /** Ends every call and connection of the peers for which `match` is true; returns how many calls. Takes less than two seconds. */
-  disconnect(match: (peer: Peer) => boolean, error: HoldfastError): number;
+  /** Ends all streams and connections of the peers for which `match` is true, telling them `error`. Takes less than two seconds. */
+  disconnect(match: (peer: Peer) => boolean, error: HoldfastError): Promise<void>;
   /** Shows and trusts the newest credentials from the next connection on. */
   refreshCredentials(): void;
   /** Takes no new streams, tells the running ones CONNECTION_LOST, and closes; resolves when all is closed. */
@@ -51,15 +55,8 @@ export interface ReplicationClientOptions {
   /** "host:port". */
   readonly address: string;
   readonly credentials: CredentialSource;
-  /** Whose certificate the other side must show: its role, and its id where known. Its host name does not matter. */
-  readonly expect: { readonly role: IdentityRole; readonly id?: Identity['id'] };
-  /** Milliseconds to wait for the connection; default 10,000. */
-  readonly connectTimeout?: number;
-}
-
-export interface ReplicationClient {
-  /** Opens a stream; rejects with the reason when the server cannot be reached, is another one, or refuses. */
-  open(): Promise<ReplicationStream>;
-  /** Closes the connection; open streams fail with CONNECTION_LOST. */
-  close(): void;
+  /** Whose certificate the other side must show. Its host name does not matter. */
+  readonly expect: ExpectedPeer;
+  /** Milliseconds until the stream must be open; default 10,000. */
+  readonly timeout?: number;
 }

@@ -1,0 +1,135 @@
+import { HoldfastError } from '@holdfast/errors';
+import { type Codec, requireSize } from './codec.ts';
+import type { MessageStream } from './message-stream.ts';
+
+/** A call of the library as a stream of messages. */
+export interface DuplexStream<In, Out> extends MessageStream<In, Out> {
+  /** Sends bytes that are a serialized message already. */
+  sendBytes(bytes: Buffer): Promise<void>;
+  /** To be called once when the call is over: with its error, or null when it ended well. */
+  finish(error: HoldfastError | null): void;
+}
+
+/** The part of the library's calls that is used here, the same on both sides. */
+export interface LibraryCall {
+  pause(): unknown;
+  resume(): unknown;
+  emit(event: 'drain'): boolean;
+  on(event: 'data', listener: (bytes: Buffer) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+  once(event: 'drain', listener: () => void): unknown;
+  write(bytes: Buffer): boolean;
+  end(): unknown;
+}
+
+/** What differs between the two sides. */
+export interface DuplexEnds<In, Out> {
+  /** The library's call: whole messages as Buffers. */
+  readonly call: LibraryCall;
+  readonly codec: Codec<In, Out>;
+  /** Tells the library that the call ends with `error`. */
+  readonly abort: (error: HoldfastError) => void;
+}
+
+const ended = (): HoldfastError =>
+  new HoldfastError('CONNECTION_LOST', { thing: 'the replication stream', why: 'it has ended', remedy: 'open a new one' });
+
+/** What iterating waits for: a message, the end, or a failure. */
+const createInbox = (call: LibraryCall) => {
+  const queue: Buffer[] = [];
+  let over: { readonly error: HoldfastError | null } | undefined;
+  let wake: (() => void) | undefined;
+  const notify = (): void => {
+    wake?.();
+    wake = undefined;
+  };
+  call.pause();
+  call.on('data', (bytes: Buffer) => {
+    queue.push(bytes);
+    call.pause();
+    notify();
+  });
+  return {
+    /** Nothing comes any more. A failure also drops what was not taken. */
+    close(error: HoldfastError | null): void {
+      over ??= { error };
+      if (error !== null) queue.length = 0;
+      notify();
+    },
+    /** The next message; undefined at the end. */
+    async take(): Promise<Buffer | undefined> {
+      for (;;) {
+        const bytes = queue.shift();
+        if (bytes !== undefined) return bytes;
+        if (over !== undefined) {
+          if (over.error !== null) throw over.error;
+          return undefined;
+        }
+        const arrived = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        call.resume();
+        await arrived;
+      }
+    },
+  };
+};
+
+/** Makes a stream of messages of a call. */
+export const createDuplexStream = <In, Out>({ call, codec, abort }: DuplexEnds<In, Out>): DuplexStream<In, Out> => {
+  const controller = new AbortController();
+  const inbox = createInbox(call);
+  let failure: HoldfastError | undefined;
+  let halfClosed = false;
+
+  const finish = (error: HoldfastError | null): void => {
+    if (controller.signal.aborted) return;
+    failure ??= error ?? undefined;
+    inbox.close(failure ?? null);
+    controller.abort(failure ?? null);
+    call.emit('drain');
+  };
+
+  const fail = (error: HoldfastError): void => {
+    if (failure !== undefined || controller.signal.aborted) return;
+    failure = error;
+    abort(error);
+    finish(error);
+  };
+
+  call.on('end', () => inbox.close(failure ?? null));
+
+  const sendBytes = async (bytes: Buffer): Promise<void> => {
+    requireSize(bytes);
+    if (failure !== undefined) throw failure;
+    if (halfClosed || controller.signal.aborted) throw ended();
+    if (call.write(bytes)) return;
+    await new Promise<void>((resolve) => call.once('drain', resolve));
+    if (failure !== undefined) throw failure;
+  };
+
+  return {
+    closed: controller.signal,
+    finish,
+    sendBytes,
+    send: async (message) => sendBytes(codec.encode(message)),
+    end() {
+      if (halfClosed || controller.signal.aborted) return;
+      halfClosed = true;
+      call.end();
+    },
+    abort: fail,
+    async *[Symbol.asyncIterator]() {
+      for (let bytes = await inbox.take(); bytes !== undefined; bytes = await inbox.take()) {
+        let message: In;
+        try {
+          message = codec.decode(bytes);
+        } catch (error) {
+          fail(error as HoldfastError);
+          throw error;
+        }
+        yield message;
+      }
+    },
+  };
+};

@@ -1,0 +1,107 @@
+import type { AddressInfo } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import type { CredentialSource } from '../identity/credentials.ts';
+import { type Peer, peerOfSocket } from '../identity/peer.ts';
+import { serverTlsOptions } from '../identity/tls-options.ts';
+
+/** Who is at the other end of a connection, or why it is not let in. */
+export type Visitor = { readonly peer: Peer } | { readonly refusal: HoldfastError };
+
+/** A listener for mutual TLS that knows the live connections of each peer. */
+export interface SecureConnections {
+  readonly port: number;
+  readonly size: number;
+  /** Who came from `remote`, "address:port". */
+  visitor(remote: string): Visitor | undefined;
+  /** Cuts the connections of peers for which `match` is true. */
+  destroy(match: (peer: Peer) => boolean): void;
+  refreshCredentials(): void;
+  /** Takes no more connections; those that live stay. */
+  stopListening(): void;
+  /** Cuts all that is left. */
+  close(): Promise<void>;
+}
+
+export interface SecureConnectionsOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly credentials: CredentialSource;
+  /** Takes over a connection that speaks HTTP/2. One that is refused comes as well, to be told why; it is cut soon. */
+  accept(socket: TLSSocket): void;
+}
+
+/** Connections at a time; each agent has one. */
+const MOST = 4096;
+/** Milliseconds for the TLS handshake. */
+const HANDSHAKE = 10_000;
+/** Milliseconds a refused visitor has to learn why. */
+const FAREWELL = 2000;
+
+const remoteOf = ({ remoteAddress, remotePort }: TLSSocket): string => `${remoteAddress}:${remotePort}`;
+
+const visitorOf = (socket: TLSSocket): Visitor => {
+  try {
+    const peer = peerOfSocket(socket);
+    if (peer !== undefined) return { peer };
+    throw new HoldfastError('CERTIFICATE_UNTRUSTED', {
+      thing: `client ${socket.remoteAddress}`,
+      why: 'it showed no certificate',
+      remedy: 'connect with the certificate that enrolment gave',
+    });
+  } catch (error) {
+    return { refusal: fromSystem(error, `client ${socket.remoteAddress}`, 'CERTIFICATE_UNTRUSTED') };
+  }
+};
+
+/** Starts listening; rejects with ADDRESS_IN_USE when the place is taken. */
+export const listenSecurely = async ({ host, port, credentials, accept }: SecureConnectionsOptions): Promise<SecureConnections> => {
+  const live = new Map<TLSSocket, Visitor>();
+  const server = createServer({ ...serverTlsOptions(credentials.current()), ALPNProtocols: ['h2'], handshakeTimeout: HANDSHAKE });
+  server.maxConnections = MOST;
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => undefined);
+    if (socket.alpnProtocol !== 'h2' || socket.remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    const visitor = visitorOf(socket);
+    live.set(socket, visitor);
+    socket.once('close', () => live.delete(socket));
+    if ('refusal' in visitor) setTimeout(() => socket.destroy(), FAREWELL).unref();
+    accept(socket);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (reason: NodeJS.ErrnoException) => {
+      const place = `${host}:${port}`;
+      if (reason.code !== 'EADDRINUSE') return reject(fromSystem(reason, place));
+      return reject(
+        new HoldfastError('ADDRESS_IN_USE', {
+          thing: place,
+          why: 'another program listens there',
+          remedy: 'end it, or choose another port',
+          cause: reason,
+        }),
+      );
+    });
+    server.listen(port, host, resolve);
+  });
+  const closed = new Promise<void>((resolve) => server.once('close', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    get size() {
+      return live.size;
+    },
+    visitor: (remote) => [...live].find(([socket]) => remoteOf(socket) === remote)?.[1],
+    destroy(match) {
+      for (const [socket, visitor] of live) if ('peer' in visitor && match(visitor.peer)) socket.destroy();
+    },
+    refreshCredentials: () => server.setSecureContext(serverTlsOptions(credentials.current())),
+    stopListening: () => void server.close(),
+    async close() {
+      if (server.listening) server.close();
+      for (const socket of live.keys()) socket.destroy();
+      await closed;
+    },
+  };
+};
