@@ -4,15 +4,21 @@ import { fromSystem } from '@holdfast/errors';
 import type { HrlHead } from '../hrl/hrl.ts';
 import { createDigestFile, type DigestFile, type DigestHeader, type EpochId, openDigestFile } from './digest-file.ts';
 
+/** A digest file and the header of the epoch that was asked for. */
+export interface FoundDigests {
+  readonly file: DigestFile;
+  readonly header: DigestHeader;
+}
+
 /**
  * The digest files of one disk. `state`: what it holds after a closed epoch. `copy`: what an open generation has so far. `next`: being
  * written. A file counts when its header names the newest committed epoch, so that a process may die between writing it and the commit.
  */
 export interface DigestStore {
   /** The digests after the newest committed epoch; undefined when they are not there. Forgets all files of other epochs but its base. */
-  load(head: HrlHead | undefined): { readonly file: DigestFile; readonly header: DigestHeader } | undefined;
+  load(head: HrlHead | undefined): FoundDigests | undefined;
   /** The state after a closed epoch, if it is there. */
-  openState(epoch: EpochId): DigestFile | undefined;
+  loadState(epoch: EpochId): FoundDigests | undefined;
   /** A new file for an open generation. */
   createCopy(): DigestFile;
   /** A new file to be made the state. */
@@ -32,7 +38,7 @@ class FolderDigestStore implements DigestStore {
     this.#diskId = diskId;
   }
 
-  load(head: HrlHead | undefined): { readonly file: DigestFile; readonly header: DigestHeader } | undefined {
+  load(head: HrlHead | undefined): FoundDigests | undefined {
     if (head === undefined) return undefined;
     for (const name of Object.values(NAMES)) {
       const file = openDigestFile(this.#path(name));
@@ -46,9 +52,10 @@ class FolderDigestStore implements DigestStore {
     return undefined;
   }
 
-  openState(epoch: EpochId): DigestFile | undefined {
+  loadState(epoch: EpochId): FoundDigests | undefined {
     const file = openDigestFile(this.#path(NAMES.state));
-    if (file?.headers.some((header) => this.#isOf(header, epoch) && !header.open)) return file;
+    const header = file?.headers.find((one) => this.#isOf(one, epoch) && !one.open);
+    if (file !== undefined && header !== undefined) return { file, header };
     file?.close();
     return undefined;
   }

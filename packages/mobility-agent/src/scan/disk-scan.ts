@@ -2,7 +2,7 @@ import { BLOCK_SIZE, type BlockDevice, DIGEST_SIZE } from '@holdfast/block';
 import { type Lineage, resumeLineage } from '../capture/lineage.ts';
 import type { HrlHead } from '../hrl/hrl.ts';
 import { type Base, CHUNK_SPAN, type DigestFile, ZERO_DIGEST } from './digest-file.ts';
-import type { DigestStore } from './digest-store.ts';
+import type { DigestStore, FoundDigests } from './digest-store.ts';
 import type { ScanSource } from './scan-source.ts';
 import type { BaseDigests } from './scan-windows.ts';
 
@@ -49,9 +49,9 @@ export const openDiskScan = async (
     for (const file of files) file.close();
     await device.close();
   };
-  const keep = <T extends DigestFile | undefined>(file: T): T => {
-    if (file !== undefined) files.push(file);
-    return file;
+  const keep = (found: FoundDigests | undefined): FoundDigests | undefined => {
+    if (found !== undefined) files.push(found.file);
+    return found;
   };
   try {
     const lineage = resumeLineage(
@@ -60,22 +60,22 @@ export const openDiskScan = async (
       head,
       restart === undefined ? { kind: 'continuous' } : { kind: 'lost', reason: restart },
     );
-    const found = store.load(head);
-    keep(found?.file);
-    const known = (file: DigestFile | undefined): BaseDigests => digestsOf(file, head?.diskSize ?? 0, device.size);
+    const found = keep(store.load(head));
+    const known = (state: FoundDigests | undefined): BaseDigests => digestsOf(state?.file, state?.header.diskSize ?? 0, device.size);
     const scan = { id, source, device, openedUnder, store, lineage, stamp: undefined, unreadable: 0, close };
-    if (!lineage.open) return { ...scan, copy: undefined, copyBase: 'unknown', base: known(found?.file) };
+    if (!lineage.open) return { ...scan, copy: undefined, copyBase: 'unknown', base: known(found) };
     if (lineage.generation === undefined && found !== undefined) {
       const { base: copyBase } = found.header;
-      const parent = typeof copyBase === 'string' ? undefined : keep(store.openState(copyBase));
+      const parent = typeof copyBase === 'string' ? undefined : keep(store.loadState(copyBase));
       return { ...scan, copy: found.file, copyBase, base: copyBase === 'zeroes' ? () => ZERO_CHUNK : known(parent) };
     }
-    const copy = keep(store.createCopy());
+    const copy = store.createCopy();
+    files.push(copy);
     if (lineage.generation === undefined) return { ...scan, copy, copyBase: 'unknown', base: () => undefined };
     const { parent } = lineage.generation;
     if (parent === undefined) return { ...scan, copy, copyBase: 'zeroes', base: () => ZERO_CHUNK };
     const copyBase = found === undefined || head === undefined ? 'unknown' : { generationId: head.generationId, number: head.number };
-    return { ...scan, copy, copyBase, base: known(found?.file) };
+    return { ...scan, copy, copyBase, base: known(found) };
   } catch (reason) {
     await close();
     throw reason;

@@ -30,7 +30,8 @@ export const createReceiver = (): Receiver => {
         const id = idText(epoch.generationId);
         const before = disks.get(id);
         if (before === undefined) throw new Error(`generation ${id} was never announced`);
-        const disk = Buffer.alloc(Number(epoch.diskSize));
+        // What a grown disk has behind the end of the state below is not zero until it is said to be.
+        const disk = Buffer.alloc(Number(epoch.diskSize), before.length === 0 ? 0 : 0xa5);
         before.copy(disk);
         const frames: Uint8Array[] = [];
         for await (const frame of content.frames(index)) frames.push(frame);
