@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,7 +13,7 @@ import { openTraceInstance, removeTraceInstance } from './trace-instance.ts';
 import { findTracefs } from './tracefs.ts';
 
 const KILLS = 20;
-const CONTROL_KILLS = 6;
+const CONTROL_KILLS = 20;
 
 const live = createLiveTrace();
 const { options, sink, disk, attach, open, clean } = live;
@@ -117,11 +117,12 @@ describe('SIGKILL at any instruction', () => {
     await load(loop);
     let unprovable = 0;
     try {
-      for (let kill = 0; kill < CONTROL_KILLS; kill += 1) {
+      for (let kill = 0; kill < CONTROL_KILLS && unprovable === 0; kill += 1) {
         const file = join(folder, String(kill));
         const child = start('collecting-process.ts', name, file, String(kernelDevice({ major: major!, minor: minor! })));
         await firstLine(child);
-        await pause(50 + Math.random() * 100);
+        while (!existsSync(file)) await pause(1);
+        await pause(Math.random() * 100);
         await end(child);
         const instance = openTraceInstance(tracefs, name)!;
         const booked = instance.cpus.map(() => 0);

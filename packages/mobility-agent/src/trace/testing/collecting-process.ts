@@ -11,6 +11,8 @@ const [name, file, device] = process.argv.slice(2);
 const instance = createTraceInstance(findTracefs(), name!, 16 * 1024 * 1024);
 instance.follow([Number(device)]);
 const rings = instance.cpus.map((_, cpu) => instance.openRing(cpu));
+/** What writing it down for good costs, in nanoseconds. */
+const FSYNC = 5_000_000n;
 const page = new Uint32Array(instance.subBufferBytes / 4);
 
 const read = (ring: number): number => {
@@ -27,7 +29,7 @@ for (;;) {
   for (const [cpu, ring] of rings.entries()) {
     while (read(ring) > 0) {
       const { records } = parseRingPage(page, timeBase(0n), { record: () => {} });
-      const end = process.hrtime.bigint() + 300_000n;
+      const end = process.hrtime.bigint() + FSYNC;
       while (process.hrtime.bigint() < end);
       appendFileSync(file!, `${cpu} ${records}\n`);
     }
