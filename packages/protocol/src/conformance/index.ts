@@ -1,2 +1,2 @@
 export { type DelayingProxy, startDelayingProxy } from './delaying-proxy.ts';
-export { type Certified, createTestAuthority, type TestAuthority } from './test-authority.ts';
+export { type Certified, createTestAuthority, type Flaws, type TestAuthority, USAGES } from './test-authority.ts';

@@ -34,9 +34,14 @@ export interface Flaws {
 export interface TestAuthority {
   /** PEM. */
   readonly certificate: string;
+  /** SHA-256 of its public key, as another library than ours computes it. */
+  readonly fingerprint: string;
   /** Signs a new key for an identity; for both sides of TLS unless `flaws` say otherwise. */
   issue(identity: Identity, flaws?: Flaws): Promise<Certified>;
 }
+
+/** Object identifiers of what a certificate may be used for. */
+export const USAGES = { client: ExtendedKeyUsage.clientAuth, server: ExtendedKeyUsage.serverAuth } as const;
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const HOUR = 3_600_000;
@@ -68,6 +73,7 @@ export const createTestAuthority = async (): Promise<TestAuthority> => {
   const authorities = root.toString('pem');
   return {
     certificate: authorities,
+    fingerprint: Buffer.from(await root.publicKey.getThumbprint('SHA-256')).toString('hex'),
     async issue(identity, flaws = {}) {
       const own = await newKeys();
       const serial = newSerial();
@@ -82,7 +88,7 @@ export const createTestAuthority = async (): Promise<TestAuthority> => {
         signingAlgorithm: ALGORITHM,
         extensions: [
           new BasicConstraintsExtension(false, undefined, true),
-          new ExtendedKeyUsageExtension([...(flaws.usages ?? [ExtendedKeyUsage.clientAuth, ExtendedKeyUsage.serverAuth])]),
+          new ExtendedKeyUsageExtension([...(flaws.usages ?? Object.values(USAGES))]),
           new SubjectAlternativeNameExtension([...(flaws.names ?? [{ type: 'url', value: identityUri(identity) } as const])]),
         ],
       });
