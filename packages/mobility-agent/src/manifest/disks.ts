@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { type Disk, DiskSchema, idBytes, type Partition, PartitionSchema } from '@holdfast/protocol';
+import { probe } from './blkid.ts';
 import { type Content, type DiskDescription, PARTITION_LIMIT, SECTOR, wholeDisk } from './disk-description.ts';
 import { countOf, type Loose, looseList, looseOf, parseJson, textOf, UINT32 } from './fields.ts';
 import { collectImage } from './image.ts';
@@ -31,9 +32,11 @@ const collectDevice = async (system: SystemView, devicePath: string): Promise<Di
   const listed =
     looseList(looseOf(parseJson(await system.run('lsblk', '--json', '--bytes', '--output-all', devicePath)))['blockdevices'], 1)[0] ?? {};
   const about = (field: string): string => textOf(system.read(`/sys/class/block/${name}/${field}`));
-  const partitions = partitionsOf(system, name, listed);
+  const partitions = await partitionsOf(system, name, listed);
   const size = countOf(about('size')) * SECTOR;
-  const whole = contentOf(listed);
+  // Without udev's database lsblk knows names and mount points only.
+  const tag = textOf(listed['pttype']) === '' ? await probe(system, devicePath) : () => '';
+  const whole = contentOf(listed, tag);
   return {
     name,
     size: BigInt(size),
@@ -43,7 +46,7 @@ const collectDevice = async (system: SystemView, devicePath: string): Promise<Di
     model: textOf(listed['model']) || about('device/model'),
     wwn: textOf(listed['wwn']) || about('wwid') || about('device/wwid'),
     boot: isBoot(listed),
-    partitionTable: textOf(listed['pttype']),
+    partitionTable: textOf(listed['pttype']) || tag('PTTYPE'),
     partitions: partitions.length === 0 && whole.content !== '' ? [wholeDisk(size, whole)] : partitions,
   };
 };
@@ -56,29 +59,33 @@ const realPath = (name: string): string => {
   }
 };
 
-/** The kernel knows where partitions lie; lsblk knows what they are. */
-const partitionsOf = (system: SystemView, disk: string, listed: Loose): Partition[] => {
+/** The kernel knows where partitions lie; lsblk or blkid know what they are. */
+const partitionsOf = async (system: SystemView, disk: string, listed: Loose): Promise<Partition[]> => {
   const known = new Map(looseList(listed['children'], PARTITION_LIMIT).map((child) => [textOf(child['kname']), child]));
   const names = system.list(`/sys/class/block/${disk}`).filter((entry) => system.read(`/sys/class/block/${entry}/partition`) !== undefined);
-  const partitions = names.slice(0, PARTITION_LIMIT).map((name) => {
+  const partitions: Partition[] = [];
+  for (const name of names.slice(0, PARTITION_LIMIT)) {
     const about = (field: string): number => countOf(system.read(`/sys/class/block/${name}/${field}`));
     const child = known.get(name) ?? {};
-    return create(PartitionSchema, {
-      number: about('partition'),
-      offset: BigInt(about('start') * SECTOR),
-      length: BigInt(about('size') * SECTOR),
-      type: textOf(child['parttype']),
-      uuid: textOf(child['partuuid']),
-      label: textOf(child['partlabel']),
-      ...contentOf(child),
-    });
-  });
+    const tag = textOf(child['parttype']) === '' ? await probe(system, `/dev/${name}`) : () => '';
+    partitions.push(
+      create(PartitionSchema, {
+        number: about('partition'),
+        offset: BigInt(about('start') * SECTOR),
+        length: BigInt(about('size') * SECTOR),
+        type: textOf(child['parttype']) || tag('PART_ENTRY_TYPE'),
+        uuid: textOf(child['partuuid']) || tag('PART_ENTRY_UUID'),
+        label: textOf(child['partlabel']) || tag('PART_ENTRY_NAME'),
+        ...contentOf(child, tag),
+      }),
+    );
+  }
   return partitions.sort((a, b) => a.number - b.number);
 };
 
-const contentOf = (listed: Loose): Content => ({
-  content: textOf(listed['fstype']),
-  contentUuid: textOf(listed['uuid']),
+const contentOf = (listed: Loose, tag: (name: string) => string): Content => ({
+  content: textOf(listed['fstype']) || tag('TYPE'),
+  contentUuid: textOf(listed['uuid']) || tag('UUID'),
   mountPoints: mountPointsOf(listed),
 });
 

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { type Partition, PartitionSchema } from '@holdfast/protocol';
+import { probe } from './blkid.ts';
 import { type Content, type DiskDescription, PARTITION_LIMIT, SECTOR, wholeDisk } from './disk-description.ts';
 import { countOf, looseList, looseOf, parseJson, textOf, UINT32 } from './fields.ts';
 import type { SystemView } from './system-view.ts';
@@ -38,20 +39,9 @@ export const collectImage = async (system: SystemView, file: string): Promise<Di
     model: '',
     wwn: '',
     boot: false,
-    partitionTable: textOf(table['label']) || textOf(whole.get('PTTYPE')),
+    partitionTable: textOf(table['label']) || whole('PTTYPE'),
     partitions: partitions.length === 0 && content.content !== '' ? [wholeDisk(size, content)] : partitions,
   };
 };
 
-/** What blkid finds at a byte of the file, by the names of its tags. */
-const probe = async (system: SystemView, file: string, offset: number): Promise<ReadonlyMap<string, string>> => {
-  const output = (await system.run('blkid', '--probe', '--offset', String(offset), '--output', 'export', file)) ?? '';
-  const pairs = output.split('\n').filter((line) => line.includes('='));
-  return new Map(pairs.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
-};
-
-const contentOf = (tags: ReadonlyMap<string, string>): Content => ({
-  content: textOf(tags.get('TYPE')),
-  contentUuid: textOf(tags.get('UUID')),
-  mountPoints: [],
-});
+const contentOf = (tag: (name: string) => string): Content => ({ content: tag('TYPE'), contentUuid: tag('UUID'), mountPoints: [] });
