@@ -4,7 +4,20 @@ export { type OpenDiskSource, openDiskSource } from './capture/open-disk-source.
 export { createTraceCapture, type TraceCaptureOptions } from './capture/trace-capture.ts';
 export { createFramePacker, type FrameCounters, type FramePacker, type FramePackerOptions } from './frames/frame-packer.ts';
 export type { Hrl, HrlCutWriter, HrlHead, HrlManifest, HrlRecovery } from './hrl/hrl.ts';
+export { type InspectOptions, inspectHrl } from './hrl/inspect.ts';
 export { type HrlOptions, openHrl } from './hrl/open-hrl.ts';
+export { type CollectOptions, collectManifest } from './manifest/collect.ts';
+export type { ManifestDisk } from './manifest/disks.ts';
+export { manifestIdentity } from './manifest/identity.ts';
+export {
+  createScanCapture,
+  type ScanCapture,
+  type ScanCaptureOptions,
+  type ScanDisk,
+  type ScanProgress,
+  type ScanResult,
+} from './scan/scan-capture.ts';
+export { createFileSource, type ScanSource } from './scan/scan-source.ts';
 export { identifyDevice, type TracedDevice } from './trace/device.ts';
 export { type Continuity, createWriteTrace, type WriteTraceOptions, type WriteTraceSession } from './trace/trace.ts';
 export type { WriteSink, WriteTrace } from './trace/write-trace.ts';
