@@ -15,8 +15,10 @@ import type { Staging } from './staging.ts';
  * write in flight when they were read can ever be in doubt; all others are settled and need no memory.
  */
 
-/** Instants between "writes of this disk may be in flight that the trace never saw issued" and the device's own time-out, twice. */
+/** Nanoseconds after which no write from before the trace can be in flight any more: twice the longest time-out of a device. */
 const UNSEEN_WRITE_LIFETIME = 60e9;
+/** Nanoseconds by which the event of a completion may lag behind the kernel's count of writes in flight, many times over. */
+const COMPLETION_DELAY = 1e6;
 /** A write in flight for so long (ns) is checked against the kernel's own count: its completion may have been missed. */
 const STALE_WRITE_AGE = 2e9;
 /** Reading goes on for this long (ns) at most without emptying the ring. */
@@ -74,8 +76,8 @@ interface DiskState {
   unsettled: Map<number, number>;
   excluded: readonly Extent[];
   readonly since: number;
-  /** True once no write can be in flight that was issued before the trace began. */
-  allSeen: boolean;
+  /** When the disk was first seen without a write in flight: those issued before the trace began are over. */
+  idleSince: number;
   /** Everything up to this time was seen when the last cut was published. */
   sealed: number;
 }
@@ -114,7 +116,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       unsettled: new Map(),
       excluded: [],
       since: this.#trace.now(),
-      allSeen: false,
+      idleSince: Number.POSITIVE_INFINITY,
       sealed: Number.NEGATIVE_INFINITY,
     };
     addAll(state.after, this.#trace.dirty(index));
@@ -335,8 +337,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
   }
 
   #sawAll(index: number, state: DiskState): boolean {
-    if (!state.allSeen && (this.#trace.idle(index) || this.#trace.now() - state.since > UNSEEN_WRITE_LIFETIME)) state.allSeen = true;
-    return state.allSeen;
+    const now = this.#trace.now();
+    if (state.idleSince > now && this.#trace.idle(index)) state.idleSince = now;
+    // The kernel counts a write as over a little before it tells of its completion.
+    return now > Math.min(state.idleSince + COMPLETION_DELAY, state.since + UNSEEN_WRITE_LIFETIME);
   }
 
   /** The agent's own files read as zeroes; what is no longer theirs is read like everything else. */
