@@ -1,14 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '@holdfast/errors';
 import { openView } from '@holdfast/vault';
 import type { RunContext } from './context.ts';
 import { diskBytes, writtenBytes } from './host/disk-statistics.ts';
-import { unlessAborted } from './interruption.ts';
 import { openLabVault } from './lab-vault.ts';
 import { createMachine, type LabMachine } from './machine.ts';
 import { createOutcome, type Outcome } from './outcome.ts';
 import { progressBar } from './output/progress.ts';
-import { protect } from './protect.ts';
+import { pointAfter, protect } from './protect.ts';
 import type { UserDisk } from './user-disk/check-disks.ts';
 import { compareWithDigests, readDiskDigests } from './user-disk/disk-digests.ts';
 import { mountPointsOf, whileFrozen } from './user-disk/freeze.ts';
@@ -23,16 +21,6 @@ interface FrozenPoint {
 
 /** Times a point is tried whose disks somebody wrote to before they were read. */
 const TRIES = 3;
-const LOOK_EVERY_MS = 50;
-
-const pointAfter = async (instant: bigint, { signal }: RunContext, { agent }: LabMachine): Promise<string> => {
-  agent.pointNow();
-  for (;;) {
-    const point = agent.figures.points.at(-1);
-    if (point !== undefined && point.instant >= instant) return point.id;
-    await unlessAborted(signal, sleep(LOOK_EVERY_MS), agent.failure);
-  }
-};
 
 const readAll = async ({ screen, signal }: RunContext, disks: readonly UserDisk[]): Promise<Uint8Array[]> => {
   const digests: Uint8Array[] = [];
@@ -59,7 +47,7 @@ const cutFrozen = async (context: RunContext, machine: LabMachine, disks: readon
   for (let tries = 0; tries < TRIES; tries += 1) {
     const found = await whileFrozen(context, mountPoints, async () => {
       const before = written();
-      const id = await pointAfter(process.hrtime.bigint(), context, machine);
+      const id = await pointAfter(context, { agent: machine.agent, failures: [] }, process.hrtime.bigint());
       const digests = await readAll(context, disks);
       return written() === before ? { id, digests } : undefined;
     });
@@ -75,10 +63,7 @@ const cutFrozen = async (context: RunContext, machine: LabMachine, disks: readon
 /** Protects disks of the user's and compares what is recovered with the disks themselves. */
 export const runDiskLab = async (context: RunContext, disks: readonly UserDisk[]): Promise<Outcome> => {
   const { options, signal } = context;
-  const machine = await createMachine(
-    context,
-    disks.map(({ device }) => device),
-  );
+  const machine = await createMachine(context, { disks: disks.map(({ device }) => device), capture: 'trace' });
   const { agent } = machine;
   let frozen: FrozenPoint = { id: '', digests: [] };
   const protection = await protect(context, {

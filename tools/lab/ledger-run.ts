@@ -76,10 +76,7 @@ const verify = async (
 export const runLedgerLab = async (context: RunContext): Promise<Outcome> => {
   const { options, screen, signal } = context;
   const { site, workload, ledgers } = await startSite(context);
-  const machine = await createMachine(
-    context,
-    site.map(({ device }) => device),
-  );
+  const machine = await createMachine(context, { disks: site.map(({ device }) => device), capture: 'trace' });
   const { agent } = machine;
   const protection = await protect(context, {
     agent,

@@ -28,21 +28,25 @@ export interface Protection {
   readonly copySeconds: number;
 }
 
-const LOOK_EVERY_MS = 200;
+const LOOK_EVERY_MS = 50;
 const SAMPLE_EVERY_MS = 1000;
 /** The kill comes at a random moment in this part of the time. */
 const KILL_FROM = 0.35;
 const KILL_TO = 0.65;
 
 /** Seconds since the instant of the newest durable point. */
-const rpoOf = (agent: Agent): number | undefined => {
+export const rpoOf = (agent: Agent): number | undefined => {
   const newest = agent.figures.points.at(-1);
   return newest === undefined ? undefined : Number(process.hrtime.bigint() - newest.instant) / 1e9;
 };
 
-const copyUntilFirstPoint = async (
+/** What the steps of a protection need. */
+export type AgentAtWork = Pick<ProtectOptions, 'agent' | 'failures'>;
+
+/** Starts the agent and shows its first copy until the first point is durable. */
+export const copyUntilFirstPoint = async (
   { screen, signal }: RunContext,
-  { agent, failures }: ProtectOptions,
+  { agent, failures }: AgentAtWork,
 ): Promise<Omit<Protection, 'rpo'>> => {
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
@@ -60,7 +64,18 @@ const copyUntilFirstPoint = async (
   return { copiedBytes: copying.total, copySeconds: elapsed() };
 };
 
-const killAndRestart = async ({ screen, signal }: RunContext, { agent, failures }: ProtectOptions): Promise<void> => {
+/** Has a point cut now and waits until one of this instant (CLOCK_MONOTONIC, nanoseconds) or later is durable; its id. */
+export const pointAfter = async ({ signal }: RunContext, { agent, failures }: AgentAtWork, instant: bigint): Promise<string> => {
+  agent.pointNow();
+  for (;;) {
+    const point = agent.figures.points.find((one) => one.instant >= instant);
+    if (point !== undefined) return point.id;
+    await unlessAborted(signal, sleep(LOOK_EVERY_MS), agent.failure, ...failures);
+  }
+};
+
+/** SIGKILL to the agent, and a new one in its place. */
+export const killAndRestart = async ({ screen, signal }: RunContext, { agent, failures }: AgentAtWork): Promise<void> => {
   const before = agent.figures.resyncs.length;
   await agent.kill();
   const killed = performance.now();
@@ -69,7 +84,7 @@ const killAndRestart = async ({ screen, signal }: RunContext, { agent, failures 
   const lost = agent.figures.resyncs.slice(before);
   screen.line(
     lost.length === 0
-      ? `SIGKILL to the agent: a new one went on after ${seconds}, not one write unaccounted for, no resynchronization`
+      ? `SIGKILL to the agent: a new one went on where it was after ${seconds}, without resynchronization`
       : `SIGKILL to the agent: a new one had to start anew after ${seconds}: ${lost.join('; ')}`,
   );
 };

@@ -1,26 +1,33 @@
+import { HoldfastError } from '@holdfast/errors';
 import { ensureTools } from '../setup/ensure-tools.ts';
-import { announce, LAB_TOOLS, missingPackages } from './announcement.ts';
+import { announce, LAB_TOOLS, type LabKind, missingPackages } from './announcement.ts';
 import type { RunContext } from './context.ts';
 import { runDiskLab } from './disk-run.ts';
+import { IMAGE_SIZE, runImageLab } from './image-run.ts';
 import { createInterruption } from './interruption.ts';
 import { refuseUsedFolder } from './lab-vault.ts';
 import { DISK_SIZE, runLedgerLab } from './ledger-run.ts';
 import { MEMORY_DIRECTORY, stateNameOf } from './machine.ts';
-import { HELP, parseOptions } from './options.ts';
-import { isSuccess } from './outcome.ts';
+import { HELP, type LabOptions, parseOptions } from './options.ts';
+import { isSuccess, type Outcome } from './outcome.ts';
 import { writeReport } from './output/report.ts';
 import { createScreen, type Screen, type ScreenStream } from './output/screen.ts';
 import { reportOf, summary } from './output/summary.ts';
 import { cleanUp } from './record/clean-up.ts';
-import { createRecorder, findLeftovers, newRunId, runDirectory } from './record/run-record.ts';
+import { createRecorder, findLeftovers, newRunId, type RunRecord, runDirectory } from './record/run-record.ts';
 import { checkDisks, type UserDisk } from './user-disk/check-disks.ts';
+
+/** Takes away what a run made and tells what did not go. */
+const takeAway = async (screen: Screen, file: string, record: RunRecord, keepFiles: boolean): Promise<boolean> => {
+  const { failures, held } = await cleanUp(file, record, { keepFiles });
+  for (const failure of failures) screen.line(`could not be taken away: ${failure}`);
+  if (held.length > 0) screen.line(`${held.join(', ')}: held by another mount namespace (a container?), detached as soon as that ends`);
+  return failures.length === 0;
+};
 
 const removeLeftovers = async (screen: Screen): Promise<void> => {
   for (const { file, record } of findLeftovers()) {
-    const failures = await cleanUp(file, record);
-    screen.line(
-      failures.length === 0 ? `removed what an earlier run left in ${record.directory}` : `left by an earlier run: ${failures.join('; ')}`,
-    );
+    if (await takeAway(screen, file, record, false)) screen.line(`removed what an earlier run left in ${record.directory}`);
   }
 };
 
@@ -29,13 +36,34 @@ const ownCpuSeconds = (): number => {
   return (user + system) / 1e6;
 };
 
-const demonstrate = async (context: RunContext, disks: readonly UserDisk[]): Promise<number> => {
+const RUNS: Readonly<Record<LabKind, (context: RunContext, disks: readonly UserDisk[]) => Promise<Outcome>>> = {
+  ledger: runLedgerLab,
+  disks: runDiskLab,
+  image: runImageLab,
+};
+
+const demonstrate = async (context: RunContext, kind: LabKind, disks: readonly UserDisk[]): Promise<number> => {
   const { options, screen } = context;
-  const outcome = disks.length === 0 ? await runLedgerLab(context) : await runDiskLab(context, disks);
+  const outcome = await RUNS[kind](context, disks);
   const report = reportOf(outcome, ownCpuSeconds());
   for (const line of summary(outcome, report)) screen.line(line);
   if (options.json !== undefined) writeReport(options.json, report);
   return isSuccess(outcome) ? 0 : 1;
+};
+
+/** Whether this process may make devices, mount and trace. */
+const ownsTheMachine = (): boolean => process.platform === 'linux' && process.getuid?.() === 0;
+
+const kindOf = ({ disks }: LabOptions): LabKind => {
+  if (disks.length > 0 && !ownsTheMachine()) {
+    throw new HoldfastError('NO_PERMISSION', {
+      thing: disks.join(', '),
+      why: 'tracing a disk needs root on Linux',
+      remedy: 'run as root, or without --disk to see what can be shown without',
+    });
+  }
+  if (disks.length > 0) return 'disks';
+  return ownsTheMachine() ? 'ledger' : 'image';
 };
 
 /** The whole of `npm start`; resolves to the exit status. Whatever happens, what it made is gone when this settles. */
@@ -46,33 +74,35 @@ export const run = async (args: readonly string[], stream: ScreenStream): Promis
     screen.line(HELP);
     return 0;
   }
+  const kind = kindOf(options);
   const id = newRunId();
   const directory = runDirectory(id);
   if (options.vault !== undefined) refuseUsedFolder(options.vault);
   const disks = checkDisks(options.disks, { 'the vault': options.vault ?? directory, "the agent's log": directory });
-  const plan = { options, directory, stateName: stateNameOf(id), memoryDirectory: MEMORY_DIRECTORY, diskSize: DISK_SIZE };
-  for (const line of announce({ ...plan, missing: missingPackages() })) screen.line(line);
+  const missing = kind === 'image' ? [] : missingPackages();
+  const names = { directory, stateName: stateNameOf(id), memoryDirectory: MEMORY_DIRECTORY };
+  for (const line of announce({ kind, options, ...names, diskSize: DISK_SIZE, imageSize: IMAGE_SIZE, missing })) screen.line(line);
 
   const interruption = createInterruption(() => screen.line('still taking away what was made …'));
   try {
-    await ensureTools(LAB_TOOLS, { print: (line) => screen.line(line) });
+    if (kind !== 'image') await ensureTools(LAB_TOOLS, { print: (line) => screen.line(line) });
     await removeLeftovers(screen);
     interruption.signal.throwIfAborted();
-    return await withRecord({ options, screen, recorder: createRecorder(id), signal: interruption.signal }, disks);
+    const context = { options, screen, recorder: createRecorder(id), signal: interruption.signal };
+    return await withRecord(context, () => demonstrate(context, kind, disks));
   } finally {
     interruption.release();
   }
 };
 
-const withRecord = async (context: RunContext, disks: readonly UserDisk[]): Promise<number> => {
-  const { options, screen, recorder } = context;
+/** Does the work and takes away what it made, whatever comes of it. */
+const withRecord = async ({ options, screen, recorder }: RunContext, work: () => Promise<number>): Promise<number> => {
   try {
-    return await demonstrate(context, disks);
+    return await work();
   } finally {
     screen.settle();
     const { directory } = recorder.record;
-    const failures = await cleanUp(recorder.file, recorder.record, { keepFiles: options.keep });
-    for (const failure of failures) screen.line(`could not be taken away: ${failure}`);
+    await takeAway(screen, recorder.file, recorder.record, options.keep);
     if (options.keep)
       screen.line(`kept: ${directory} (the vault is ${options.vault ?? `${directory}/vault`}, its key ${directory}/vault.key)`);
   }

@@ -1,31 +1,29 @@
 import os from 'node:os';
 import { create } from '@bufbuild/protobuf';
-import type { TracedDevice } from '@holdfast/mobility-agent';
 import { DiskSchema, idBytes, type Manifest, ManifestSchema, newId } from '@holdfast/protocol';
 
-export interface ManifestQuestion {
-  readonly machineId: string;
-  readonly machineName: string;
-  readonly disks: readonly { readonly id: string; readonly device: TracedDevice }[];
+export interface ManifestDisk {
+  readonly id: string;
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly sectorSize: number;
+  readonly serial: string;
 }
 
 /** What the lab's machine is: its name and its disks. It runs on the kernel of the machine that stages it. */
-export const labManifest = ({ machineId, machineName, disks }: ManifestQuestion): Manifest =>
+export const labManifest = (
+  machine: { readonly machineId: string; readonly machineName: string },
+  disks: readonly ManifestDisk[],
+): Manifest =>
   create(ManifestSchema, {
     id: idBytes(newId()),
-    machineId: idBytes(machineId),
-    machineName,
+    machineId: idBytes(machine.machineId),
+    machineName: machine.machineName,
     operatingSystem: { family: os.platform(), kernel: os.release(), architecture: os.machine() },
     processors: os.availableParallelism(),
     memoryBytes: BigInt(os.totalmem()),
-    disks: disks.map(({ id, device }, order) =>
-      create(DiskSchema, {
-        id: idBytes(id),
-        name: device.name,
-        size: BigInt(device.size),
-        logicalSectorSize: device.logicalBlockSize,
-        serial: device.serial,
-        order,
-      }),
+    disks: disks.map(({ id, name, size, sectorSize, serial }, order) =>
+      create(DiskSchema, { id: idBytes(id), name, size: BigInt(size), logicalSectorSize: sectorSize, serial, order }),
     ),
   });

@@ -10,18 +10,27 @@ export interface AgentSettings {
   readonly vault: { readonly url: string; readonly keyFile: string };
   /** For the `.hrl`; outside the protected disks. */
   readonly directory: string;
-  /** Name of the trace instance and of what is kept in memory. */
-  readonly stateName: string;
-  readonly memoryDirectory: string;
   /** Seconds from point to point. */
   readonly pointEvery: number;
+  /** How whole disks are traced; undefined: image files are scanned. */
+  readonly trace: TraceSettings | undefined;
+}
+
+export interface TraceSettings {
+  /** Name of the trace instance and of what is kept in memory. */
+  readonly stateName: string;
+  /** In a tmpfs. */
+  readonly memoryDirectory: string;
   readonly conflictCheck: boolean;
 }
+
+/** Where the agent's log is in memory as long as the vault keeps up. */
+export const logInMemory = ({ memoryDirectory, stateName }: TraceSettings): string => `${memoryDirectory}/${stateName}-log`;
 
 export interface AgentDisk {
   /** 32 hexadecimal digits, given once and kept for the disk's life. */
   readonly id: string;
-  /** `/dev/loop3` */
+  /** `/dev/loop3`, or an image file. */
   readonly path: string;
 }
 

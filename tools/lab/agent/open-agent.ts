@@ -1,17 +1,15 @@
 import path from 'node:path';
-import { createTraceCapture, createWriteTrace, type Hrl, identifyDevice, openDiskSource, openHrl } from '@holdfast/mobility-agent';
+import { openHrl } from '@holdfast/mobility-agent';
 import { openStore } from '@holdfast/object-store';
 import { type CutContent, idText } from '@holdfast/protocol';
 import { openLogWriter, openVault, readKeyFile } from '@holdfast/vault';
-import { bootId } from '../host/kernel.ts';
 import { type CountedContent, countFrames } from './counted-content.ts';
-import { labManifest } from './lab-manifest.ts';
-import type { AgentDisk, AgentMessage, AgentSettings } from './messages.ts';
+import { type AgentMessage, type AgentSettings, logInMemory } from './messages.ts';
+import { openScan } from './open-scan.ts';
+import { openTrace } from './open-trace.ts';
 import { type Pipeline, startPipeline } from './pipeline.ts';
 import { createPump } from './pump.ts';
 
-/** Kernel memory for events, all CPUs together. */
-const TRACE_BUFFER_BYTES = 32 << 20;
 /** The agent's log: in memory first, on disk when the vault is slow. */
 const LOG = { quotaBytes: 1 << 30, segmentBytes: 16 << 20, memoryBytes: 128 << 20 };
 
@@ -19,11 +17,6 @@ export interface OpenedAgent {
   readonly pipeline: Pipeline;
   close(): Promise<void>;
 }
-
-const resyncOf = (hrl: Hrl, disk: AgentDisk, continuity: { readonly kind: string; readonly reason?: string }): string[] =>
-  continuity.kind === 'continuous' || !hrl.heads().has(disk.id)
-    ? []
-    : [`${disk.path}: ${continuity.reason ?? 'nothing is known of its past'}`];
 
 /** What the supervisor wants to know of a cut that became durable. */
 const durableMessage = ({ cut, sent }: CountedContent): AgentMessage => ({
@@ -40,31 +33,16 @@ export const openAgent = async (
   tell: (message: AgentMessage) => void,
   stop: AbortSignal,
 ): Promise<OpenedAgent> => {
-  const { machineId, machineName, stateName, memoryDirectory } = settings;
-  const session = createWriteTrace({ machineId, stateName, memoryDirectory, bufferBytes: TRACE_BUFFER_BYTES });
+  const { machineId, directory, trace } = settings;
   const hrl = await openHrl({
     machineId,
-    directory: path.join(settings.directory, 'log'),
+    directory: path.join(directory, 'log'),
     quotaBytes: LOG.quotaBytes,
     segmentBytes: LOG.segmentBytes,
-    hot: { directory: path.join(memoryDirectory, `${stateName}-log`), bytes: LOG.memoryBytes },
+    ...(trace === undefined ? {} : { hot: { directory: logInMemory(trace), bytes: LOG.memoryBytes } }),
   });
-  const disks = settings.disks.map((disk) => ({ ...disk, device: identifyDevice(disk.path) }));
-  const manifest = labManifest({ machineId, machineName, disks });
-  const capture = createTraceCapture({
-    machineId,
-    session,
-    hrl,
-    bootId: bootId(),
-    manifest: async () => manifest,
-    checkConflicts: settings.conflictCheck,
-  });
-  const resyncs: string[] = [];
-  for (const disk of disks) {
-    const source = openDiskSource(disk.device, () => hrl.files());
-    resyncs.push(...resyncOf(hrl, disk, await capture.attach({ id: disk.id, device: disk.device, source })));
-  }
-  tell({ type: 'attached', resyncs });
+  const capture = trace === undefined ? await openScan(settings, hrl) : await openTrace(settings, trace, hrl);
+  tell({ type: 'attached', resyncs: capture.resyncs });
 
   const vault = await openVault(await openStore(settings.vault.url), await readKeyFile(settings.vault.keyFile));
   const writer = await openLogWriter(vault, machineId);

@@ -1,6 +1,4 @@
 import { HoldfastError } from '@holdfast/errors';
-import type { Capture, Proposal } from '@holdfast/mobility-agent';
-import type { CutContent } from '@holdfast/protocol';
 import type { AgentMessage } from './messages.ts';
 import { type PipelineOptions, startPipeline } from './pipeline.ts';
 
@@ -15,15 +13,13 @@ const theEnd = (): Promise<never> => {
   return rejected;
 };
 
-const createWorld = (parts: Partial<PipelineOptions['capture']> = {}) => {
+const createWorld = (parts: Partial<PipelineOptions['capture']> = {}, calls: string[] = []) => {
   const told: AgentMessage[] = [];
-  const calls: string[] = [];
   const stopping = new AbortController();
   const counted = async (name: string): Promise<void> => void calls.push(name);
   const capture: PipelineOptions['capture'] = {
     copy: () => counted('copy'),
-    propose: () => counted('propose').then(() => ({}) as Proposal),
-    publish: () => counted('publish').then(() => ({}) as CutContent),
+    cut: () => counted('cut'),
     failure: never,
     ...parts,
   };
@@ -47,10 +43,10 @@ describe('the pipeline of an agent', () => {
   it('copies, cuts again and again, and lets everything become durable in the end', async () => {
     const { start, calls, stopping } = createWorld();
     const { done } = start();
-    while (calls.filter((call) => call === 'publish').length < 3) await new Promise(setImmediate);
+    while (calls.filter((call) => call === 'cut').length < 3) await new Promise(setImmediate);
     stopping.abort();
     await done;
-    expect(calls.slice(0, 7)).toEqual(['copy', 'propose', 'publish', 'wake', 'propose', 'publish', 'wake']);
+    expect(calls.slice(0, 5)).toEqual(['copy', 'cut', 'wake', 'cut', 'wake']);
     expect(calls.at(-1)).toBe('drained');
   });
 
@@ -58,18 +54,33 @@ describe('the pipeline of an agent', () => {
     const { start, calls, stopping } = createWorld();
     const { done, pointNow } = start(3600);
     for (let points = 1; points <= 3; points += 1) {
-      while (calls.filter((call) => call === 'publish').length < points) await new Promise(setImmediate);
-      expect(calls.filter((call) => call === 'publish')).toHaveLength(points);
+      while (calls.filter((call) => call === 'cut').length < points) await new Promise(setImmediate);
+      expect(calls.filter((call) => call === 'cut')).toHaveLength(points);
       pointNow();
     }
     stopping.abort();
     await done;
   });
 
+  it('cuts once more when asked to during a cut', async () => {
+    const calls: string[] = [];
+    const cut = async (): Promise<void> => {
+      calls.push('cut');
+      if (calls.length === 1) world.pipeline.pointNow();
+    };
+    const { start, stopping } = createWorld({ cut });
+    const world = { pipeline: start(3600) };
+    while (calls.length < 2) await new Promise(setImmediate);
+    stopping.abort();
+    await world.pipeline.done;
+    expect(calls).toEqual(['cut', 'cut']);
+  });
+
   it('tells of a cut that did not converge and goes on', async () => {
-    const { start, calls, told, stopping } = createWorld({ propose: failing(2, notConverged, async () => ({}) as Proposal) });
+    const calls: string[] = [];
+    const { start, told, stopping } = createWorld({ cut: failing(2, notConverged, async () => void calls.push('cut')) }, calls);
     const { done } = start();
-    while (!calls.includes('publish')) await new Promise(setImmediate);
+    while (!calls.includes('cut')) await new Promise(setImmediate);
     stopping.abort();
     await done;
     expect(told).toEqual([
@@ -79,24 +90,25 @@ describe('the pipeline of an agent', () => {
   });
 
   it('waits for the vault while the log is full', async () => {
-    const { start, calls, stopping } = createWorld({
-      copy: failing(1, full, async () => undefined),
-      propose: failing(1, full, async () => ({}) as Proposal),
-    });
+    const calls: string[] = [];
+    const { start, stopping } = createWorld(
+      { copy: failing(1, full, async () => undefined), cut: failing(1, full, async () => void calls.push('cut')) },
+      calls,
+    );
     const { done } = start();
-    while (!calls.includes('publish')) await new Promise(setImmediate);
+    while (!calls.includes('cut')) await new Promise(setImmediate);
     stopping.abort();
     await done;
-    expect(calls.slice(0, 3)).toEqual(['wake', 'wake', 'publish']);
+    expect(calls.slice(0, 3)).toEqual(['wake', 'wake', 'cut']);
   });
 
   it.each<[string, Partial<PipelineOptions['capture']>, Partial<PipelineOptions>]>([
     ['the capture loses continuity', { failure: theEnd() }, {}],
-    ['a cut fails', { propose: () => theEnd() }, {}],
+    ['a cut fails', { cut: () => theEnd() }, {}],
     ['the copy fails', { copy: () => theEnd() }, {}],
     ['the vault refuses', {}, { pump: { wake: () => undefined, drained: async () => undefined, failure: theEnd() } }],
   ])('ends when %s', async (_, parts, overrides) => {
-    const { start, stopping } = createWorld(parts as Partial<Capture>);
+    const { start, stopping } = createWorld(parts);
     await expect(start(0.001, overrides).done).rejects.toThrow('the end');
     stopping.abort();
   });

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isHoldfastError } from '@holdfast/errors';
-import type { Capture } from '@holdfast/mobility-agent';
+import type { AgentCapture } from './agent-capture.ts';
 import type { AgentMessage } from './messages.ts';
 import type { Pump } from './pump.ts';
 
 export interface PipelineOptions {
-  readonly capture: Pick<Capture, 'copy' | 'propose' | 'publish' | 'failure'>;
+  readonly capture: Pick<AgentCapture, 'copy' | 'cut' | 'failure'>;
   readonly pump: Pump;
   /** Seconds from point to point. */
   readonly pointEvery: number;
@@ -28,6 +28,8 @@ const FULL_PAUSE_MS = 100;
 export const startPipeline = (options: PipelineOptions): Pipeline => {
   const { capture, pump, pointEvery, tell, stop } = options;
   let skipRest = new AbortController();
+  /** A point was asked for, perhaps while another was being cut. */
+  let wanted = false;
 
   /** Does what writes to the log; when the log is full it is carried on with as soon as the vault has taken something. */
   const unlessFull = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -55,7 +57,7 @@ export const startPipeline = (options: PipelineOptions): Pipeline => {
 
   const cut = async (): Promise<void> => {
     try {
-      await unlessFull(async () => capture.publish(await capture.propose()));
+      await unlessFull(() => capture.cut());
       pump.wake();
     } catch (reason) {
       if (!isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED')) throw reason;
@@ -66,7 +68,9 @@ export const startPipeline = (options: PipelineOptions): Pipeline => {
   /** Waits for the next tick, for `pointNow` or for the end. */
   const rest = async (milliseconds: number): Promise<void> => {
     skipRest = new AbortController();
+    if (wanted) skipRest.abort();
     await sleep(Math.max(0, milliseconds), undefined, { signal: AbortSignal.any([stop, skipRest.signal]) }).catch(() => undefined);
+    wanted = false;
   };
 
   const work = async (): Promise<void> => {
@@ -80,5 +84,10 @@ export const startPipeline = (options: PipelineOptions): Pipeline => {
     await pump.drained();
   };
 
-  return { pointNow: () => skipRest.abort(), done: Promise.race([work(), capture.failure, pump.failure]) };
+  const pointNow = (): void => {
+    wanted = true;
+    skipRest.abort();
+  };
+
+  return { pointNow, done: Promise.race([work(), capture.failure, pump.failure]) };
 };

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { HoldfastError } from '@holdfast/errors';
 
 export interface ChildEnd {
@@ -32,13 +33,13 @@ const WORDS_KEPT = 4000;
 /** Starts a program of ours. It has its own process group, so that a Ctrl-C at the terminal is for us to pass on. */
 export const startChild = <Message, Order>(options: ChildOptions<Message>): Child<Order> => {
   const { script, settings, onMessage, onStart } = options;
-  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, script.pathname, JSON.stringify(settings)], {
+  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, fileURLToPath(script), JSON.stringify(settings)], {
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   if (child.pid === undefined) {
     throw new HoldfastError('IO_FAILED', {
-      thing: script.pathname,
+      thing: fileURLToPath(script),
       why: 'its process could not be started',
       remedy: 'free memory or processes and try again',
     });

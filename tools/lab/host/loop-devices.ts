@@ -1,12 +1,15 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError } from '@holdfast/errors';
 import { type RunToolOptions, runTool } from './run-tool.ts';
-import { until } from './until.ts';
 
 export interface LoopDevice {
   /** `/dev/loop3` */
   readonly device: string;
   /** The file behind it. */
   readonly file: string;
+  /** The kernel detaches it as soon as nobody has it open or mounted any more. */
+  readonly autoclear: boolean;
 }
 
 /** Puts a file behind the next free loop device. */
@@ -17,16 +20,35 @@ export const attachLoop = async (file: string, options: RunToolOptions = {}): Pr
 
 /** All loop devices of the machine that have a file. */
 export const listLoops = async (): Promise<LoopDevice[]> => {
-  const { stdout } = await runTool('losetup', ['--list', '--json', '--output', 'NAME,BACK-FILE']);
+  const { stdout } = await runTool('losetup', ['--list', '--json', '--output', 'NAME,AUTOCLEAR,BACK-FILE']);
   if (stdout.trim() === '') return [];
-  const { loopdevices } = JSON.parse(stdout) as { loopdevices: { name: string; 'back-file': string | null }[] };
-  return loopdevices.map((loop) => ({ device: loop.name, file: (loop['back-file'] ?? '').replace(/ \(deleted\)$/, '') }));
+  const { loopdevices } = JSON.parse(stdout) as { loopdevices: { name: string; autoclear: boolean; 'back-file': string | null }[] };
+  return loopdevices.map(({ name, autoclear, 'back-file': file }) => ({
+    device: name,
+    file: (file ?? '').replace(/ \(deleted\)$/, ''),
+    autoclear,
+  }));
 };
 
-/** Detaches one device and waits until the kernel has let go of its file; nothing happens to one already detached. */
-export const detachLoop = async (device: string): Promise<void> => {
-  const backing = `/sys/block/${device.slice('/dev/'.length)}/loop/backing_file`;
-  if (!existsSync(backing)) return;
+const PATIENCE_MS = 5000;
+const LOOK_EVERY_MS = 20;
+
+/**
+ * Detaches one device and waits until the kernel has let go of its file. A process that began its own mount namespace (a container, say)
+ * while the device was mounted keeps a copy of that mount: then this tells `held`, and the kernel detaches it when that process ends.
+ */
+export const detachLoop = async (device: string): Promise<'detached' | 'held'> => {
+  const attributes = `/sys/block/${device.slice('/dev/'.length)}/loop`;
+  if (!existsSync(`${attributes}/backing_file`)) return 'detached';
   await runTool('losetup', ['--detach', device], { accept: [0, 1] });
-  await until(`${device} is detached`, () => !existsSync(backing), { seconds: 30 });
+  for (let waited = 0; waited < PATIENCE_MS; waited += LOOK_EVERY_MS) {
+    if (!existsSync(`${attributes}/backing_file`)) return 'detached';
+    await sleep(LOOK_EVERY_MS);
+  }
+  if (existsSync(`${attributes}/autoclear`) && readFileSync(`${attributes}/autoclear`, 'utf8').trim() === '1') return 'held';
+  throw new HoldfastError('DEVICE_IN_USE', {
+    thing: device,
+    why: 'it could not be detached',
+    remedy: `find out who uses it (lsof ${device}), end that, and run losetup --detach ${device}`,
+  });
 };

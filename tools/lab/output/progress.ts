@@ -23,8 +23,8 @@ export interface LiveFigures {
   /** Seconds until the end of this part of the run. */
   readonly secondsLeft: number;
   readonly rpoSeconds: number | undefined;
-  /** Bytes a second written to the protected disks. */
-  readonly churn: number;
+  /** Bytes a second written to the protected disks, where that is known. */
+  readonly churn?: number;
   readonly sent: number;
   readonly changed: number;
   readonly points: number;
@@ -34,7 +34,7 @@ export interface LiveFigures {
 export const liveLine = ({ secondsLeft, rpoSeconds, churn, sent, changed, points }: LiveFigures): string =>
   [
     `RPO ${rpoSeconds === undefined ? 'none yet' : formatSeconds(rpoSeconds)}`,
-    `churn ${formatRate(churn)}`,
+    ...(churn === undefined ? [] : [`churn ${formatRate(churn)}`]),
     `sent ${formatBytes(sent)} for ${formatBytes(changed)} changed`,
     `${points} ${points === 1 ? 'point' : 'points'}`,
     `${formatSeconds(Math.max(0, secondsLeft))} left`,

@@ -37,17 +37,29 @@ const unmountBelow = async (directory: string): Promise<void> => {
   for (const one of listMounts().reverse()) if (isWithin(one.directory, directory)) await unmount(one.directory);
 };
 
-const detachBelow = async (directory: string): Promise<void> => {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return;
-  for (const loop of await listLoops()) if (isWithin(loop.file, directory)) await detachLoop(loop.device);
+/** Tells the devices which somebody else keeps from being detached for now. */
+const detachBelow = async (directory: string): Promise<string[]> => {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return [];
+  const held: string[] = [];
+  for (const { device, file } of await listLoops())
+    if (isWithin(file, directory) && (await detachLoop(device)) === 'held') held.push(device);
+  return held;
 };
+
+export interface CleanUpResult {
+  /** What could not be taken away, in words; the record stays and the next run tries again. */
+  readonly failures: readonly string[];
+  /** Loop devices that the kernel detaches once processes in other mount namespaces let go of them. */
+  readonly held: readonly string[];
+}
 
 /**
  * Takes away everything a run made, in the opposite order, by name and by process identity, never by a pattern. Each step is tried even
- * when one before it failed; returns what could not be taken away, in words (empty: all gone, the record too). May be called again.
+ * when one before it failed; without failures the record is gone too. May be called again.
  */
-export const cleanUp = async (file: string, record: RunRecord, { keepFiles = false }: CleanUpOptions = {}): Promise<string[]> => {
+export const cleanUp = async (file: string, record: RunRecord, { keepFiles = false }: CleanUpOptions = {}): Promise<CleanUpResult> => {
   const failures: string[] = [];
+  const held: string[] = [];
   const attempt = async (step: () => Promise<unknown>): Promise<void> => {
     try {
       await step();
@@ -58,15 +70,15 @@ export const cleanUp = async (file: string, record: RunRecord, { keepFiles = fal
   for (const mountPoint of record.frozen) await attempt(() => runTool('fsfreeze', ['--unfreeze', mountPoint], { accept: [0, 1] }));
   for (const identity of record.processes) await attempt(() => endProcess(identity));
   if (process.platform === 'linux') await attempt(() => unmountBelow(record.directory));
-  await attempt(() => detachBelow(record.directory));
+  await attempt(async () => held.push(...(await detachBelow(record.directory))));
   for (const name of record.traceInstances) await attempt(() => removeTraceInstance(name));
-  if (failures.length > 0) return failures;
+  if (failures.length > 0) return { failures, held };
   if (!keepFiles) {
     const children = record.emptied.flatMap((one) => (existsSync(one) ? readdirSync(one).map((name) => path.join(one, name)) : []));
     for (const one of [record.directory, ...record.paths, ...children]) await attempt(async () => removeTree(one));
   }
   if (failures.length === 0) rmSync(file, { force: true });
-  return failures;
+  return { failures, held };
 };
 
 /** Removes a directory in which nothing is mounted; the disks' own files are not ours to delete. */

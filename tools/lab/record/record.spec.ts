@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -11,10 +11,15 @@ let parent: string;
 beforeEach(() => {
   parent = mkdtempSync(path.join(os.tmpdir(), 'lab-record-'));
 });
-afterEach(() => rmSync(parent, { recursive: true }));
+const sleepers: ChildProcess[] = [];
+afterEach(() => {
+  rmSync(parent, { recursive: true });
+  for (const child of sleepers.splice(0)) child.kill('SIGKILL');
+});
 
 const sleeper = async () => {
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  sleepers.push(child);
   await once(child, 'spawn');
   return { child, identity: identify(child.pid!)! };
 };
@@ -73,27 +78,26 @@ describe('cleaning up', () => {
     }
     recorder.noteProcess(child.pid!);
     recorder.note({ paths: [outside, path.join(parent, 'never made')], emptied: [emptied] });
-    expect(await cleanUp(recorder.file, recorder.record)).toEqual([]);
+    expect((await cleanUp(recorder.file, recorder.record)).failures).toEqual([]);
     await exited;
     expect(isAlive(identity)).toBe(false);
     expect(readdirSync(parent)).toEqual(['emptied']);
     expect(readdirSync(emptied)).toEqual([]);
-    expect(await cleanUp(recorder.file, recorder.record)).toEqual([]);
+    expect((await cleanUp(recorder.file, recorder.record)).failures).toEqual([]);
   });
 
   it('leaves a process that merely has the number of a recorded one', async () => {
     const recorder = createRecorder(newRunId(), parent);
-    const { child, identity } = await sleeper();
+    const { identity } = await sleeper();
     const record: RunRecord = { ...recorder.record, processes: [{ ...identity, started: identity.started - 1 }] };
-    expect(await cleanUp(recorder.file, record)).toEqual([]);
+    expect((await cleanUp(recorder.file, record)).failures).toEqual([]);
     expect(isAlive(identity)).toBe(true);
-    child.kill('SIGKILL');
   });
 
   it('leaves the files when told to keep them, and forgets the record all the same', async () => {
     const recorder = createRecorder(newRunId(), parent);
     writeFileSync(path.join(recorder.record.directory, 'vault.key'), 'x');
-    expect(await cleanUp(recorder.file, recorder.record, { keepFiles: true })).toEqual([]);
+    expect((await cleanUp(recorder.file, recorder.record, { keepFiles: true })).failures).toEqual([]);
     expect(readdirSync(parent)).toEqual([path.basename(recorder.record.directory)]);
     expect(readdirSync(recorder.record.directory)).toEqual(['vault.key']);
   });

@@ -12,7 +12,7 @@ import { createPace } from './pace.ts';
 /** Commits a second. */
 const PACE = 160;
 const REPORT_EVERY_MS = 1000;
-const TRIM_EVERY_MS = 20_000;
+const TRIM_EVERY_MS = 30_000;
 
 /** Resolves when the message is on its way, for the last one before the end. */
 const tell = (message: WorkloadMessage): Promise<void> =>

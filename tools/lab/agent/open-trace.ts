@@ -1,0 +1,52 @@
+import { createTraceCapture, createWriteTrace, type Hrl, identifyDevice, openDiskSource } from '@holdfast/mobility-agent';
+import { bootId } from '../host/kernel.ts';
+import type { AgentCapture } from './agent-capture.ts';
+import { labManifest } from './lab-manifest.ts';
+import type { AgentSettings, TraceSettings } from './messages.ts';
+
+/** Kernel memory for events, all CPUs together. */
+const TRACE_BUFFER_BYTES = 32 << 20;
+
+/** A cut after a trim of a whole file system reads it all first; only then come the short rounds that decide. */
+const CUT_LIMITS = { rounds: 200, milliseconds: 20_000 };
+
+/** Captures whole disks by the kernel's trace of their writes. */
+export const openTrace = async (settings: AgentSettings, trace: TraceSettings, hrl: Hrl): Promise<AgentCapture> => {
+  const { machineId } = settings;
+  const { stateName, memoryDirectory, conflictCheck } = trace;
+  const session = createWriteTrace({ machineId, stateName, memoryDirectory, bufferBytes: TRACE_BUFFER_BYTES });
+  const disks = settings.disks.map((disk) => ({ ...disk, device: identifyDevice(disk.path) }));
+  const manifest = labManifest(
+    settings,
+    disks.map(({ id, device }) => ({
+      id,
+      name: device.name,
+      size: device.size,
+      sectorSize: device.logicalBlockSize,
+      serial: device.serial,
+    })),
+  );
+  const capture = createTraceCapture({
+    machineId,
+    session,
+    hrl,
+    bootId: bootId() ?? '',
+    manifest: async () => manifest,
+    checkConflicts: conflictCheck,
+    limits: CUT_LIMITS,
+  });
+  const resyncs: string[] = [];
+  for (const { id, path, device } of disks) {
+    const known = hrl.heads().has(id);
+    const continuity = await capture.attach({ id, device, source: openDiskSource(device, () => hrl.files()) });
+    if (known && continuity.kind !== 'continuous')
+      resyncs.push(`${path}: ${continuity.kind === 'lost' ? continuity.reason : 'nothing is known of its past'}`);
+  }
+  return {
+    resyncs,
+    copy: (options) => capture.copy(options),
+    cut: async () => void (await capture.publish(await capture.propose())),
+    failure: capture.failure,
+    close: () => capture.close(),
+  };
+};
