@@ -55,11 +55,12 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
   );
   const client = new grpc.Client(address, channel, OPTIONS);
   const call = client.makeBidiStreamRequest(REPLICATE.path, REPLICATE.requestSerialize, REPLICATE.responseDeserialize);
-  const stream = createDuplexStream({ call, codec: clientCodec, abort: () => call.cancel() });
+  const { stream, control } = createDuplexStream({ call, codec: clientCodec, abort: () => call.cancel() });
   stream.closed.addEventListener('abort', () => client.close());
-  call.on('error', (reason: ServiceError) => stream.finish(handshake ?? errorOfStatus(reason, thing)));
+  call.on('end', control.noMore);
+  call.on('error', (reason: ServiceError) => control.finish(handshake ?? errorOfStatus(reason, thing)));
   call.on('status', (status: StatusObject) => {
-    if (status.code === grpc.status.OK) stream.finish(null);
+    if (status.code === grpc.status.OK) control.finish(null);
   });
 
   const timer = setTimeout(() => stream.abort(late(thing, timeout)), timeout);
@@ -70,8 +71,9 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
   } finally {
     clearTimeout(timer);
   }
-  return Object.assign(stream, {
+  return {
+    ...stream,
     sendFrames: (epochIndex: number, firstFrame: number, frames: readonly Uint8Array[]) =>
-      stream.sendBytes(gatherFrames(epochIndex, firstFrame, frames)),
-  });
+      control.sendBytes(gatherFrames(epochIndex, firstFrame, frames)),
+  };
 };

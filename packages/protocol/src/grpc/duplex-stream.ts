@@ -2,12 +2,16 @@ import { HoldfastError } from '@holdfast/errors';
 import { type Codec, requireSize } from './codec.ts';
 import type { MessageStream } from './message-stream.ts';
 
-/** A call of the library as a stream of messages. */
-export interface DuplexStream<In, Out> extends MessageStream<In, Out> {
+/** What the side that made a stream of a call tells it of the call. */
+export interface StreamControl {
   /** Sends bytes that are a serialized message already. */
   sendBytes(bytes: Buffer): Promise<void>;
-  /** To be called once when the call is over: with its error, or null when it ended well. */
+  /** The other side has sent its last message. */
+  noMore(): void;
+  /** The call is over: with its error, or null when it ended well. */
   finish(error: HoldfastError | null): void;
+  /** True once this side has ended. */
+  readonly ended: boolean;
 }
 
 /** The part of the library's calls that is used here, the same on both sides. */
@@ -16,7 +20,6 @@ export interface LibraryCall {
   resume(): unknown;
   emit(event: 'drain'): boolean;
   on(event: 'data', listener: (bytes: Buffer) => void): unknown;
-  on(event: 'end', listener: () => void): unknown;
   once(event: 'drain', listener: () => void): unknown;
   write(bytes: Buffer): boolean;
   end(): unknown;
@@ -76,7 +79,11 @@ const createInbox = (call: LibraryCall) => {
 };
 
 /** Makes a stream of messages of a call. */
-export const createDuplexStream = <In, Out>({ call, codec, abort }: DuplexEnds<In, Out>): DuplexStream<In, Out> => {
+export const createDuplexStream = <In, Out>({
+  call,
+  codec,
+  abort,
+}: DuplexEnds<In, Out>): { readonly stream: MessageStream<In, Out>; readonly control: StreamControl } => {
   const controller = new AbortController();
   const inbox = createInbox(call);
   let failure: HoldfastError | undefined;
@@ -97,8 +104,6 @@ export const createDuplexStream = <In, Out>({ call, codec, abort }: DuplexEnds<I
     finish(error);
   };
 
-  call.on('end', () => inbox.close(failure ?? null));
-
   const sendBytes = async (bytes: Buffer): Promise<void> => {
     requireSize(bytes);
     if (failure !== undefined) throw failure;
@@ -108,10 +113,8 @@ export const createDuplexStream = <In, Out>({ call, codec, abort }: DuplexEnds<I
     if (failure !== undefined) throw failure;
   };
 
-  return {
+  const stream: MessageStream<In, Out> = {
     closed: controller.signal,
-    finish,
-    sendBytes,
     send: async (message) => sendBytes(codec.encode(message)),
     end() {
       if (halfClosed || controller.signal.aborted) return;
@@ -132,4 +135,13 @@ export const createDuplexStream = <In, Out>({ call, codec, abort }: DuplexEnds<I
       }
     },
   };
+  const control: StreamControl = {
+    sendBytes,
+    noMore: () => inbox.close(failure ?? null),
+    finish,
+    get ended() {
+      return halfClosed;
+    },
+  };
+  return { stream, control };
 };

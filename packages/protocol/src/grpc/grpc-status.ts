@@ -69,7 +69,7 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
 };
 
 /** The error of a call that ended with a status other than OK. */
-export const errorOfStatus = (status: Partial<StatusObject> & { readonly code?: unknown }, thing: string): HoldfastError => {
+export const errorOfStatus = (status: Partial<Omit<StatusObject, 'code'>> & { readonly code?: unknown }, thing: string): HoldfastError => {
   const { code, remedy } = (typeof status.code === 'number' ? MEANINGS[status.code] : undefined) ?? LOST;
   const told = status.metadata?.get(ERROR_METADATA)[0];
   const decoded = Buffer.isBuffer(told) ? decodeError(told, code, status) : undefined;

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Metadata, ServerDuplexStream, UntypedHandleCall } from '@grpc/grpc-js';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { type Peer, readPeer } from '../identity/peer.ts';
@@ -72,7 +71,7 @@ export const createReplicationServer = async (options: ReplicationServerOptions)
     );
   }
 
-  const calls = new Map<ReplicationCall, Promise<void>>();
+  const calls = new Set<ReplicationCall>();
   let open = true;
 
   const tellStatus = (call: Call, error: HoldfastError): void => {
@@ -81,21 +80,26 @@ export const createReplicationServer = async (options: ReplicationServerOptions)
   };
 
   const serve = async (call: Call, peer: Peer): Promise<void> => {
-    const stream = createDuplexStream({ call, codec: serverCodec, abort: (error) => tellStatus(call, error) });
-    call.on('cancelled', () => stream.finish(gone(peer)));
-    call.on('close', () => stream.finish(null));
+    const { stream, control } = createDuplexStream({ call, codec: serverCodec, abort: (error) => tellStatus(call, error) });
+    // The library says so at the end of every call, not only of one that the client left.
+    call.on('cancelled', () => control.finish(control.ended ? null : gone(peer)));
+    call.on('end', () => {
+      // A client that is gone looks like one that has sent all. Having headers sent again does nothing but make the library look whether
+      // the stream is still there; when it is not, it says `cancelled` before the next turn of the loop.
+      call.sendMetadata(new grpc.Metadata());
+      setImmediate(control.noMore);
+    });
     call.sendMetadata(new grpc.Metadata());
-    const replication: ReplicationCall = Object.assign(stream, { peer });
-    const served = options.serve(replication).then(
-      () => stream.end(),
-      (reason: unknown) => {
-        const error = fromSystem(reason, `${peer.identity.role} ${peer.identity.id}`, 'INTERNAL');
-        options.onProblem(error);
-        stream.abort(error);
-      },
-    );
-    calls.set(replication, served);
-    await served;
+    const replication: ReplicationCall = { ...stream, peer };
+    calls.add(replication);
+    try {
+      await options.serve(replication);
+      stream.end();
+    } catch (reason) {
+      const error = fromSystem(reason, `${peer.identity.role} ${peer.identity.id}`, 'INTERNAL');
+      options.onProblem(error);
+      stream.abort(error);
+    }
     calls.delete(replication);
   };
 
@@ -116,11 +120,10 @@ export const createReplicationServer = async (options: ReplicationServerOptions)
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const connections = await listenSecurely({ ...options, accept: (socket) => injector.injectConnection(socket) });
 
-  const abortCalls = async (match: (peer: Peer) => boolean, error: HoldfastError): Promise<void> => {
-    const affected = [...calls].filter(([{ peer }]) => match(peer));
-    for (const [call] of affected) call.abort(error);
-    const all = Promise.allSettled(affected.map(([, served]) => served));
-    await Promise.race([all, sleep(FAREWELL, undefined, { ref: false })]);
+  /** Clients close their connection when they have read why their call ended; what is left then is cut. */
+  const disconnect = async (match: (peer: Peer) => boolean, error: HoldfastError): Promise<void> => {
+    for (const call of calls) if (match(call.peer)) call.abort(error);
+    await connections.drain(match, FAREWELL);
   };
 
   return {
@@ -131,15 +134,12 @@ export const createReplicationServer = async (options: ReplicationServerOptions)
     get connections() {
       return connections.size;
     },
-    async disconnect(match, error) {
-      await abortCalls(match, error);
-      connections.destroy(match);
-    },
+    disconnect,
     refreshCredentials: connections.refreshCredentials,
     async close() {
       open = false;
       connections.stopListening();
-      await abortCalls(() => true, stopping());
+      await disconnect(() => true, stopping());
       await connections.close();
       server.forceShutdown();
     },

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
@@ -14,8 +15,8 @@ export interface SecureConnections {
   readonly size: number;
   /** Who came from `remote`, "address:port". */
   visitor(remote: string): Visitor | undefined;
-  /** Cuts the connections of peers for which `match` is true. */
-  destroy(match: (peer: Peer) => boolean): void;
+  /** Gives the peers for which `match` is true so many milliseconds to close their connections, then cuts what is left. */
+  drain(match: (peer: Peer) => boolean, patience: number): Promise<void>;
   refreshCredentials(): void;
   /** Takes no more connections; those that live stay. */
   stopListening(): void;
@@ -93,8 +94,13 @@ export const listenSecurely = async ({ host, port, credentials, accept }: Secure
       return live.size;
     },
     visitor: (remote) => [...live].find(([socket]) => remoteOf(socket) === remote)?.[1],
-    destroy(match) {
-      for (const [socket, visitor] of live) if ('peer' in visitor && match(visitor.peer)) socket.destroy();
+    async drain(match, patience) {
+      const sockets = [...live].filter(([, visitor]) => 'peer' in visitor && match(visitor.peer)).map(([socket]) => socket);
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, patience);
+      await Promise.all(sockets.map((socket) => socket.destroyed || once(socket, 'close')));
+      clearTimeout(timer);
     },
     refreshCredentials: () => server.setSecureContext(serverTlsOptions(credentials.current())),
     stopListening: () => void server.close(),
