@@ -47,6 +47,7 @@ describe('frames on their way into the log', () => {
       [other, false],
     ] as const)
       await expect(writer.append(withFrames(made!, bad, announce))).rejects.toMatchObject({ code: 'DAMAGED' });
+    expect(await bench.objects('log/')).toHaveLength(1);
     await writer.append(made!.content);
     await bench.expectWhole([made!]);
   });

@@ -20,13 +20,20 @@ describe('two writers', () => {
   /** Stalls each slot's create at a gate of its own. */
   const gated = () => {
     const gates = new Map<string, PromiseWithResolvers<void>>();
+    const asked: string[] = [];
     const gateOf = (name: string): PromiseWithResolvers<void> => {
       const gate = gates.get(name) ?? Promise.withResolvers<void>();
       gates.set(name, gate);
       return gate;
     };
     return {
-      plan: (call: StoreCall) => (isSlotCreate(call) ? { stall: gateOf(call.name).promise } : undefined),
+      /** Last digits of the slots that creates were sent for. */
+      asked,
+      plan: (call: StoreCall) => {
+        if (!isSlotCreate(call)) return undefined;
+        asked.push(call.name.slice(-1));
+        return { stall: gateOf(call.name).promise };
+      },
       release: async (sequence: number): Promise<void> => {
         gateOf(slotName(bench.source.machineId, sequence)).resolve();
         await settled();
@@ -105,6 +112,19 @@ describe('two writers', () => {
     expect(report.orphans).toBeGreaterThanOrEqual(2);
   });
 
+  it('one that is overtaken while it takes over gives up', async () => {
+    const gates = gated();
+    const middle = bench.open({}, gates.plan).catch((reason: unknown) => reason);
+    await settled();
+    const { writer: newest } = await bench.open();
+    expect(newest.term).toBe(2);
+    await gates.release(0);
+    expect(await middle).toMatchObject({ code: 'FENCED', why: expect.stringContaining('term 2') });
+    const cuts = await bench.cuts(1);
+    await newest.append(cuts[0]!.content);
+    await bench.expectWhole(cuts);
+  });
+
   it('several in flight behind an orphan go again, in order, behind everything that was taken', async () => {
     const cuts = await bench.cuts(4);
     const older = await bench.open({ inFlight: 4 });
@@ -125,8 +145,9 @@ describe('two writers', () => {
     }
     // Fence in 1; its cuts were sent to 2, 3, 4, 5, and 2 is the older one's. Nothing goes again before 3, 4, 5 are definite.
     for (const sequence of [2, 5, 3]) await newerGates.release(sequence);
-    expect((await bench.objects('log/')).map(({ name }) => name.slice(-1))).toEqual(['0', '1', '2', '3', '5']);
+    expect(newerGates.asked).toEqual(['2', '3', '4', '5']);
     await newerGates.release(4);
+    expect(newerGates.asked.slice(4)).toEqual(['6', '7', '8', '9']);
     for (const sequence of [6, 7, 8, 9]) await newerGates.release(sequence);
     expect((await Promise.all(appends)).map(({ sequence }) => sequence)).toEqual([6, 7, 8, 9]);
     await bench.expectWhole(cuts);

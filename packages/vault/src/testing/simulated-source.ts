@@ -122,13 +122,24 @@ export class SimulatedSource {
     this.change(disk, { offset, length, kind: 'data', data: Buffer.alloc(length, fill) });
   }
 
+  /** What a disk loses by shrinking is gone; what it gains by growing is zero, and nothing of it is sent. */
   resize(disk: SimulatedDisk, size: number): void {
     const content = Buffer.alloc(size);
     disk.content.copy(content);
     disk.content = content;
-    disk.unreadable.clear();
-    // Changes not cut yet may reach behind the end now: the tracker has the whole disk read again.
-    this.#changes.set(disk.id, [{ offset: 0, length: size, kind: 'data', data: Buffer.from(content) }]);
+    for (const block of disk.unreadable) if (block * BLOCK_SIZE >= size) disk.unreadable.delete(block);
+    const touched = new Set<number>();
+    for (const { offset, length } of this.#changes.get(disk.id) ?? [])
+      for (let at = offset; at < Math.min(offset + length, size); at += BLOCK_SIZE) touched.add(at);
+    this.#changes.set(
+      disk.id,
+      [...touched].map((offset) => {
+        const data = Buffer.from(content.subarray(offset, offset + BLOCK_SIZE));
+        return disk.unreadable.has(offset / BLOCK_SIZE)
+          ? { offset, length: data.length, kind: 'unreadable' }
+          : { offset, length: data.length, kind: 'data', data };
+      }),
+    );
   }
 
   /**
