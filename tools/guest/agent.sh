@@ -8,10 +8,12 @@ export HOME=/root
 
 run() {
   local job=$desk/$1
-  setsid bash "$job/script" </dev/null >"$job/stdout" 2>"$job/stderr" 3>&- &
-  echo $! >"$job/pid"
+  # A shell has what it starts in the background ignore SIGINT and SIGQUIT; a script must not inherit that.
+  setsid env --default-signal bash "$job/script" </dev/null >"$job/stdout" 2>"$job/stderr" 3>&- &
+  echo $! >"/run/job-$1"
   wait $!
   echo "done $1 $?" >&3
+  rm "/run/job-$1"
 }
 
 until [ -c "$port" ]; do sleep 0.1; done
@@ -25,6 +27,6 @@ echo ready >&3
 while read -r verb job <&3; do
   case $verb in
     run) run "$job" & ;;
-    kill) kill -KILL -- "-$(<"$desk/$job/pid")" ;;
+    kill) kill -KILL -- "-$(<"/run/job-$job")" ;;
   esac
 done

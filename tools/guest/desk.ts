@@ -5,7 +5,7 @@ import type { HoldfastError } from '@holdfast/errors';
 import { onLine } from './lines.ts';
 
 export interface GuestResult {
-  /** Exit status of the script; undefined when the guest was rebooted, shut down or lost its power under it. */
+  /** Exit status of the script; undefined when the guest went off under it, as it was told to. */
   readonly status: number | undefined;
   /** What it printed, as UTF-8; when the power was cut, all that had been written by then. */
   readonly stdout: string;

@@ -137,7 +137,9 @@ export const startGuest = async ({
   const output = async (script: string, options?: RunOptions): Promise<string> => {
     const { status, stdout, stderr } = await run(script, options);
     if (status === 0) return stdout.replace(/\n$/, '');
-    throw failure(titleOf(script), `it ended with status ${status}: ${stderr.trim() || stdout.trim()}`);
+    const how = status === undefined ? 'the guest went off under it' : `it ended with status ${status}`;
+    const said = stderr.trim() || stdout.trim() || 'it printed nothing';
+    throw new HoldfastError('GUEST_FAILED', { thing: titleOf(script), why: `${how}: ${said}`, remedy: 'mend the script or what it runs' });
   };
 
   const start = async (): Promise<void> => {
@@ -167,9 +169,14 @@ export const startGuest = async ({
   const leave = async (verb: 'reboot' | 'poweroff'): Promise<void> => {
     const leaving = running();
     endIsMeant = true;
-    const { status = 0, stderr } = await run(`systemctl --no-block ${verb}`);
-    if (status !== 0) throw failure('guest', `${verb} was refused: ${stderr.trim()}`);
-    await within(SHUTDOWN_PATIENCE_SECONDS, leaving.ended, () => failure('guest', `no ${verb} within ${SHUTDOWN_PATIENCE_SECONDS} s`));
+    try {
+      const { status = 0, stderr } = await run(`systemctl --no-block ${verb}`);
+      if (status !== 0) throw failure('guest', `${verb} was refused: ${stderr.trim()}`);
+      await within(SHUTDOWN_PATIENCE_SECONDS, leaving.ended, () => failure('guest', `no ${verb} within ${SHUTDOWN_PATIENCE_SECONDS} s`));
+    } catch (reason) {
+      endIsMeant = false;
+      throw reason;
+    }
   };
 
   const stop = async (): Promise<void> => {

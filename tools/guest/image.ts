@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
+import { isPresent } from '../setup/presence.ts';
 import { isAlive } from './alive.ts';
+import { runStep } from './build-step.ts';
 import { DEBIAN_12, type GuestRecipe } from './recipe.ts';
 
 /** What a guest boots from. All of it is read-only: any number of guests share it. */
@@ -44,44 +45,8 @@ const keyOf = async (recipe: GuestRecipe): Promise<string> => {
   return `${recipe.name}-${hash.digest('hex').slice(0, 16)}`;
 };
 
-interface StepOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Runs a step of the build to its end; what it printed is only shown when it fails. The step ends when this process does. */
-const runStep = (program: string, args: readonly string[], { env, signal: interrupt }: StepOptions = {}): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const child = spawn('setpriv', ['--pdeathsig', 'TERM', program, ...args], {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const stop = () => child.kill('SIGTERM');
-    interrupt?.addEventListener('abort', stop);
-    let said = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)));
-    const fail = (why: string, cause?: unknown) =>
-      reject(
-        new HoldfastError('GUEST_FAILED', {
-          thing: `guest image (${path.basename(program)})`,
-          why,
-          remedy: 'see that mmdebstrap is installed, the Debian archive answers and the disk has 2 GB free, then try again',
-          cause,
-        }),
-      );
-    child.on('error', (error) => fail(error.message, error));
-    child.on('close', (status, signal) => {
-      interrupt?.removeEventListener('abort', stop);
-      if (interrupt?.aborted)
-        reject(new HoldfastError('INTERRUPTED', { thing: 'guest image', why: 'its build was stopped', remedy: 'start it again' }));
-      else if (status === 0) resolve();
-      else fail(`it ended with ${status ?? signal}\n${said.trim()}`);
-    });
-  });
-
-/** Removes a half-made image; a tree that something is still mounted in is not followed into the mount. */
-const removeTree = (directory: string): Promise<void> => runStep('rm', ['-rf', '--one-file-system', directory]);
+/** Removes an image or a half-made one, never following a mount; what cannot be removed now is tried again by the next build. */
+const removeTree = (directory: string): Promise<void> => runStep('rm', ['-rf', '--one-file-system', directory]).catch(() => {});
 
 const build = async (recipe: GuestRecipe, directory: string, signal: AbortSignal | undefined): Promise<void> => {
   const tree = path.join(directory, 'tree');
@@ -107,6 +72,24 @@ const removeStale = async (cache: string, key: string, name: string): Promise<vo
   }
 };
 
+const assertBuildable = (directory: string): void => {
+  if (process.getuid?.() !== 0) {
+    throw new HoldfastError('NO_PERMISSION', {
+      thing: directory,
+      why: 'building a guest image needs root',
+      remedy: 'run this once as root',
+    });
+  }
+  const missing = ['mmdebstrap', 'mkfs.ext4', 'chroot', 'unshare'].find((program) => !isPresent(program));
+  if (missing !== undefined) {
+    throw new HoldfastError('TOOL_MISSING', {
+      thing: missing,
+      why: 'not on this machine',
+      remedy: 'install mmdebstrap and e2fsprogs (Debian)',
+    });
+  }
+};
+
 /**
  * The image of a recipe out of the cache, or built there first: about a minute, with packages of the Debian archive, as root.
  * Built beside its place and renamed into it, so that a half-made image is never used and two builders do not meet.
@@ -120,13 +103,7 @@ export const createGuestImage = async ({
   const key = await keyOf(recipe);
   const directory = path.join(cache, key);
   if (!existsSync(directory)) {
-    if (process.getuid?.() !== 0) {
-      throw new HoldfastError('NO_PERMISSION', {
-        thing: directory,
-        why: 'building a guest image needs root',
-        remedy: 'run this once as root',
-      });
-    }
+    assertBuildable(directory);
     await mkdir(cache, { recursive: true });
     await removeStale(cache, key, recipe.name);
     print(`guest: building ${key} out of Debian packages, once …`);
