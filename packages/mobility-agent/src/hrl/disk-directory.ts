@@ -7,6 +7,8 @@ import { damaged } from './damage.ts';
 import type { HrlDirectory, HrlFile } from './files.ts';
 
 const readAt = promisify(fs.read);
+const writeAt = promisify(fs.write);
+const syncLater = promisify(fs.fsync);
 const ZEROES = Buffer.alloc(1024 * 1024);
 
 const attempt = <T>(thing: string, work: () => T): T => {
@@ -56,6 +58,7 @@ class DiskDirectory implements HrlDirectory {
   readonly path: string;
   readonly #fd: number;
   readonly #flags: string;
+  readonly #inMemory: boolean;
 
   constructor(directory: string, mode: DirectoryMode) {
     this.path = path.resolve(directory);
@@ -64,6 +67,7 @@ class DiskDirectory implements HrlDirectory {
       if (mode !== 'read') fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
       return fs.openSync(directory, 'r');
     });
+    this.#inMemory = attempt(directory, () => fs.statfsSync(directory).type === TMPFS);
   }
 
   /** Ends with the process, however it ends. */
@@ -90,7 +94,20 @@ class DiskDirectory implements HrlDirectory {
     const file = path.join(this.path, name);
     const fd = attempt(file, () => fs.openSync(file, 'wx+', 0o600));
     try {
-      fill(fd, size);
+      fill(fd, size, this.#inMemory);
+      return new DiskFile(file, fd);
+    } catch (reason) {
+      fs.closeSync(fd);
+      fs.rmSync(file, { force: true });
+      throw fromSystem(reason, file);
+    }
+  }
+
+  async createLater(name: string, size: number): Promise<HrlFile> {
+    const file = path.join(this.path, name);
+    const fd = attempt(file, () => fs.openSync(file, 'wx+', 0o600));
+    try {
+      await fillLater(fd, size, this.#inMemory);
       return new DiskFile(file, fd);
     } catch (reason) {
       fs.closeSync(fd);
@@ -108,22 +125,36 @@ class DiskDirectory implements HrlDirectory {
   }
 }
 
+/** `f_type` of a tmpfs (statfs(2)). */
+const TMPFS = 0x0102_1994;
+
 /**
  * Takes all the room now and writes it once: from here on no write of the log changes metadata of the file system, nor where the file
  * lies, by which its blocks are told from those of the machine.
  */
-const fill = (fd: number, size: number): void => {
-  if (process.platform === 'linux') allocate(fd, size);
+const fill = (fd: number, size: number, inMemory: boolean): void => {
+  const allocated = allocate(fd, size);
+  if (allocated && inMemory) return;
   for (let at = 0; at < size; at += ZEROES.length) fs.writeSync(fd, ZEROES, 0, Math.min(ZEROES.length, size - at), at);
-  fs.fsyncSync(fd);
+  if (!allocated) fs.fsyncSync(fd);
 };
 
-const allocate = (fd: number, size: number): void => {
+const fillLater = async (fd: number, size: number, inMemory: boolean): Promise<void> => {
+  const allocated = allocate(fd, size);
+  if (allocated && inMemory) return;
+  for (let at = 0; at < size; at += ZEROES.length) await writeAt(fd, ZEROES, 0, Math.min(ZEROES.length, size - at), at);
+  if (!allocated) await syncLater(fd);
+};
+
+/** False where the file system cannot; then only writing the zeroes, down to the device, takes the room. */
+const allocate = (fd: number, size: number): boolean => {
+  if (process.platform !== 'linux') return false;
   try {
     allocateFile(fd, size);
+    return true;
   } catch (reason) {
-    // Some file systems cannot; writing the zeroes takes the room as well.
-    if ((reason as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw reason;
+    if ((reason as NodeJS.ErrnoException).code === 'EOPNOTSUPP') return false;
+    throw reason;
   }
 };
 

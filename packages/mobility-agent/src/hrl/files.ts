@@ -20,6 +20,8 @@ export interface HrlDirectory {
   open(name: string): HrlFile;
   /** A new file full of zeroes, its room taken on the device for good. NO_SPACE when there is not enough; no file is left then. */
   create(name: string, size: number): HrlFile;
+  /** The same without holding up the process. */
+  createLater(name: string, size: number): Promise<HrlFile>;
   remove(name: string): void;
   close(): void;
 }

@@ -42,7 +42,7 @@ export function* inspectDirectories(directories: readonly HrlDirectory[]): Gener
     for (const path of pool.unreadable) yield `no segment: ${path}`;
     yield* describeCuts(pool, state);
   } finally {
-    pool.close();
+    void pool.close();
     for (const control of controls) control?.file.close();
   }
 }

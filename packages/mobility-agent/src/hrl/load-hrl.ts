@@ -47,7 +47,7 @@ export const loadHrl = (options: LoadOptions): Hrl => {
     pool.retain(recovered.segments);
     return createStoredHrl({ ...recovered, state: opened, pool, controls, directories, quotaBytes });
   } catch (reason) {
-    pool.close();
+    void pool.close();
     for (const control of found) control?.file.close();
     throw reason;
   }

@@ -36,7 +36,9 @@ export interface SegmentPool {
   /** Files that look like segments but whose header is not valid; damage, when a segment is missed. */
   readonly unreadable: readonly string[];
   readonly paths: string[];
-  close(): void;
+  /** Has the file for the next segment made in the background, so that taking it costs nothing. Failure shows when it is taken. */
+  prepare(): void;
+  close(): Promise<void>;
 }
 
 const FILE_NAME = /^segment-(\d{6})\.hrl$/;
@@ -56,6 +58,7 @@ class TierFiles {
   readonly used = new Map<string, { readonly entry: SegmentFile; readonly segment: Segment }>();
   /** Files found at the start that are no segments of this log; nothing is done to them before `settle`. */
   #others: SegmentFile[] = [];
+  #preparing: Promise<void> | undefined;
   #next = 1;
 
   constructor(tier: Tier) {
@@ -92,9 +95,26 @@ class TierFiles {
   take(segmentBytes: number): SegmentFile {
     const spare = this.spare.pop();
     if (spare !== undefined) return spare;
+    const name = this.#nextName();
+    return { name, file: this.tier.directory.create(name, segmentBytes) };
+  }
+
+  /** Only where there is room for two: the one being made must not be in the way of one that is needed at once. */
+  prepare(segmentBytes: number): void {
+    if (this.#preparing !== undefined || this.spare.length > 0 || this.#bytes + 2 * segmentBytes > this.tier.limit) return;
+    const name = this.#nextName();
+    const made = this.tier.directory.createLater(name, segmentBytes).then((file) => this.keep({ name, file }, segmentBytes));
+    this.#preparing = made
+      .catch(() => undefined)
+      .then(() => {
+        this.#preparing = undefined;
+      });
+  }
+
+  #nextName(): string {
     const name = fileName(this.#next);
     this.#next += 1;
-    return { name, file: this.tier.directory.create(name, segmentBytes) };
+    return name;
   }
 
   /** Keeps a file for later use, or removes it where it is of no use. */
@@ -117,7 +137,8 @@ class TierFiles {
     return [...this.spare, ...[...this.used.values()].map(({ entry }) => entry)].map(({ file }) => file);
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#preparing;
     for (const file of [...this.files, ...this.#others.map((other) => other.file)]) file.close();
   }
 }
@@ -201,8 +222,13 @@ class TieredSegmentPool implements SegmentPool {
     return this.#tiers.flatMap(({ files }) => files.map(({ path }) => path));
   }
 
-  close(): void {
-    for (const tier of this.#tiers) tier.close();
+  prepare(): void {
+    const next = this.#tiers.find((tier) => tier.hasRoom(this.segmentBytes));
+    next?.prepare(this.segmentBytes);
+  }
+
+  async close(): Promise<void> {
+    for (const tier of this.#tiers) await tier.close();
   }
 }
 
@@ -213,6 +239,6 @@ const noSpace = (why: string): HoldfastError =>
     remedy: 'wait until the vault takes more, or raise the quota',
   });
 
-/** Reads the headers of all files there; changes nothing before the first call. */
+/** `tiers`: memory first. Reads the headers of all files there; changes nothing before the first call. */
 export const createSegmentPool = (tiers: readonly Tier[], logId: string, segmentBytes: number): SegmentPool =>
   new TieredSegmentPool(tiers, logId, segmentBytes);

@@ -93,6 +93,7 @@ class PooledSegmentedLog implements SegmentedLog {
     }
     this.#segments.push(next);
     this.#offset = SEGMENT_HEADER_SIZE;
+    this.#pool.prepare();
     return next;
   }
 

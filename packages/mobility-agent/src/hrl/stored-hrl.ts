@@ -74,6 +74,7 @@ class StoredHrl implements Hrl {
     this.#state = options.state;
     this.#log = createSegmentedLog(options.pool, options.segments, options.state.end);
     this.#cuts = options.cuts.map((cut) => new CommittedCut(cut, this.#reads));
+    options.pool.prepare();
   }
 
   begin(): HrlCutWriter {
@@ -140,7 +141,7 @@ class StoredHrl implements Hrl {
     this.#broken = misuse('it is closed');
     for (const cut of this.#cuts) cut.gone = 'the log is closed';
     await Promise.allSettled(this.#reads);
-    this.#options.pool.close();
+    await this.#options.pool.close();
     for (const { file } of this.#options.controls) file.close();
     for (const directory of this.#options.directories) directory.close();
   }

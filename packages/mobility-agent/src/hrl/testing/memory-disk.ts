@@ -70,6 +70,11 @@ class RecordingDisk implements MemoryDisk {
         this.run({ kind: 'create', path: prefix + name, size });
         return this.#open(prefix + name);
       },
+      createLater: async (name, size) => {
+        await Promise.resolve();
+        this.run({ kind: 'create', path: prefix + name, size });
+        return this.#open(prefix + name);
+      },
       remove: (name) => this.run({ kind: 'remove', path: prefix + name }),
       close: () => undefined,
     };
