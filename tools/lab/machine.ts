@@ -49,7 +49,6 @@ export const createMachine = async (
   const agent = createAgent({
     settings: {
       machineId: id,
-      machineName: 'lab',
       disks,
       vault: { url: vault.url, keyFile: vault.keyFile },
       directory,

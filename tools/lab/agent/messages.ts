@@ -4,7 +4,6 @@ import type { ErrorCode } from '@holdfast/errors';
 export interface AgentSettings {
   /** 32 hexadecimal digits. */
   readonly machineId: string;
-  readonly machineName: string;
   readonly disks: readonly AgentDisk[];
   /** URL of the vault's store, and the file with its key. */
   readonly vault: { readonly url: string; readonly keyFile: string };

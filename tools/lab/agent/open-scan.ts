@@ -1,32 +1,22 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { createFileSource, createScanCapture, type Hrl } from '@holdfast/mobility-agent';
+import { collectManifest, createFileSource, createScanCapture, type Hrl } from '@holdfast/mobility-agent';
 import { bootId } from '../host/kernel.ts';
 import type { AgentCapture } from './agent-capture.ts';
-import { labManifest } from './lab-manifest.ts';
 import type { AgentSettings } from './messages.ts';
 
 /** Captures image files by reading all of them and comparing digests: no root, no Linux, no trace. */
 export const openScan = async (settings: AgentSettings, hrl: Hrl): Promise<AgentCapture> => {
   const stateDirectory = path.join(settings.directory, 'digests');
   mkdirSync(stateDirectory, { recursive: true });
-  const manifest = labManifest(
-    settings,
-    settings.disks.map((disk) => ({
-      id: disk.id,
-      name: path.basename(disk.path),
-      size: statSync(disk.path).size,
-      sectorSize: 512,
-      serial: '',
-    })),
-  );
+  const { machineId } = settings;
   const boot = bootId();
   const capture = createScanCapture({
-    machineId: settings.machineId,
+    machineId,
     hrl,
     disks: settings.disks.map((disk) => ({ id: disk.id, source: createFileSource(disk.path) })),
     stateDirectory,
-    manifest: async () => manifest,
+    manifest: () => collectManifest({ machineId, disks: settings.disks, last: hrl.lastManifest }),
     ...(boot === undefined ? {} : { bootId: boot }),
   });
   return {

@@ -1,7 +1,6 @@
-import { createTraceCapture, createWriteTrace, type Hrl, identifyDevice, openDiskSource } from '@holdfast/mobility-agent';
+import { collectManifest, createTraceCapture, createWriteTrace, type Hrl, identifyDevice, openDiskSource } from '@holdfast/mobility-agent';
 import { bootId } from '../host/kernel.ts';
 import type { AgentCapture } from './agent-capture.ts';
-import { labManifest } from './lab-manifest.ts';
 import type { AgentSettings, TraceSettings } from './messages.ts';
 
 /** Kernel memory for events, all CPUs together. */
@@ -16,22 +15,12 @@ export const openTrace = async (settings: AgentSettings, trace: TraceSettings, h
   const { stateName, memoryDirectory, conflictCheck } = trace;
   const session = createWriteTrace({ machineId, stateName, memoryDirectory, bufferBytes: TRACE_BUFFER_BYTES });
   const disks = settings.disks.map((disk) => ({ ...disk, device: identifyDevice(disk.path) }));
-  const manifest = labManifest(
-    settings,
-    disks.map(({ id, device }) => ({
-      id,
-      name: device.name,
-      size: device.size,
-      sectorSize: device.logicalBlockSize,
-      serial: device.serial,
-    })),
-  );
   const capture = createTraceCapture({
     machineId,
     session,
     hrl,
     bootId: bootId() ?? '',
-    manifest: async () => manifest,
+    manifest: () => collectManifest({ machineId, disks: settings.disks, last: hrl.lastManifest }),
     checkConflicts: conflictCheck,
     limits: CUT_LIMITS,
   });
