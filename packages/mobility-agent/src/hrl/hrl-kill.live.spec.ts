@@ -4,8 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import type { Hrl } from './hrl.ts';
+import { inspectHrl } from './inspect.ts';
 import { openHrl } from './open-hrl.ts';
-import { MACHINE, readBack } from './testing/scripted-cuts.ts';
+import { commitCut, MACHINE, readBack } from './testing/scripted-cuts.ts';
 
 const KILLS = 40;
 const MIB = 1024 * 1024;
@@ -63,6 +64,16 @@ describe('the agent log of a process that is really killed', () => {
     await expect(open()).rejects.toMatchObject({ code: 'AGENT_RUNNING', thing: expect.stringContaining(directory) });
     await hrl.close();
     await (await open()).close();
+  });
+
+  it('is printed for people while a process works with it', async () => {
+    const hrl = await open();
+    const committed = commitCut(hrl, [[1000], [0]]);
+    const dump = [...inspectHrl({ directory, hotDirectory })];
+    expect(dump[0]).toContain(`of machine ${MACHINE}`);
+    expect(dump.filter((line) => line.includes(`cut ${committed.id}, committed`))).toHaveLength(1);
+    expect(dump.join('\n')).not.toContain('DAMAGED');
+    await hrl.close();
   });
 
   it('takes its room on the device once and for all', async () => {

@@ -6,8 +6,9 @@ import { damaged } from './damage.ts';
 import type { HrlDirectory } from './files.ts';
 import type { Hrl } from './hrl.ts';
 import { type RecoveredLog, recover } from './recover.ts';
-import { createSegmentPool, isSegmentName } from './segment-pool.ts';
+import { createSegmentPool } from './segment-pool.ts';
 import { createStoredHrl } from './stored-hrl.ts';
+import { isSegmentName } from './tier-files.ts';
 
 interface Place {
   readonly directory: HrlDirectory;

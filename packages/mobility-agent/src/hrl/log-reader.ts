@@ -6,8 +6,9 @@ import type { LogPosition } from './control-slot.ts';
 import { damaged } from './damage.ts';
 import { parseRecordHeader, RECORD_HEADER_SIZE, RECORD_TYPE, type RecordHeader } from './record.ts';
 import { SEGMENT_HEADER_SIZE } from './segment-header.ts';
-import type { Segment, SegmentPool } from './segment-pool.ts';
+import type { SegmentPool } from './segment-pool.ts';
 import type { RecordPlace } from './segmented-log.ts';
+import type { Segment } from './tier-files.ts';
 
 /** A committed cut as it lies in the log. */
 export interface LoggedCut {

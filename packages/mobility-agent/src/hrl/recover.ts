@@ -6,7 +6,8 @@ import { damaged } from './damage.ts';
 import type { HrlHead, HrlRecovery } from './hrl.ts';
 import { headsAfter, withEpochsOf } from './lineage-check.ts';
 import { type ReadCut, readCuts, segmentOf, verifyCut } from './log-reader.ts';
-import type { Segment, SegmentPool } from './segment-pool.ts';
+import type { SegmentPool } from './segment-pool.ts';
+import type { Segment } from './tier-files.ts';
 
 /** The log as it stands: what counts, the cuts in it, oldest first, and the segments they lie in. */
 export interface RecoveredLog {

@@ -2,7 +2,8 @@ import { HoldfastError } from '@holdfast/errors';
 import type { LogPosition } from './control-slot.ts';
 import { encodeRecordHeader, RECORD_HEADER_SIZE, RECORD_TYPE, type RecordType } from './record.ts';
 import { SEGMENT_HEADER_SIZE } from './segment-header.ts';
-import type { Segment, SegmentPool } from './segment-pool.ts';
+import type { SegmentPool } from './segment-pool.ts';
+import type { Segment } from './tier-files.ts';
 
 /** Bytes of the record that ends a segment; there is always room for it. */
 const SEAL_SIZE = RECORD_HEADER_SIZE + 16;
