@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import https from 'node:https';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
-import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob';
+import { BlobServiceClient, type StoragePipelineOptions, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { HoldfastError } from '@holdfast/errors';
 
 /** Azure Blob Storage on this machine, as a process of its own: https://github.com/Azure/Azurite */
@@ -67,7 +70,9 @@ export const startAzurite = async ({
       pid: child.pid!,
       folder,
       createContainer: async (name) => {
-        const service = new BlobServiceClient(endpoint, new StorageSharedKeyCredential(account, key));
+        // Connections of its own: the SDK's stay open, and do not know this certificate.
+        const agent = tls === undefined ? new http.Agent() : new https.Agent({ ca: await readFile(tls.certificate) });
+        const service = new BlobServiceClient(endpoint, new StorageSharedKeyCredential(account, key), { agent } as StoragePipelineOptions);
         await service.getContainerClient(name).createIfNotExists();
         return `azure:${endpoint}/${name}`;
       },

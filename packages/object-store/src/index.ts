@@ -1,6 +1,12 @@
+export { type AzureCredential, credentialFromEnvironment, fileSecret, type Secret } from './azure/azure-credential.ts';
+export { type AzureStoreOptions, createAzureStore } from './azure/azure-store.ts';
 export { createFolderStore } from './folder-store.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 export { openStore } from './open-store.ts';
+export type { Backoff } from './retry/backoff.ts';
+export type { Clock } from './retry/clock.ts';
+export { type RetryOptions, withRetry } from './retry/with-retry.ts';
+export { type ThrottleOptions, withThrottle } from './retry/with-throttle.ts';
 export { type Fault, type FaultPlan, type FaultRates, type StoreCall, seededFaults, storeUnavailable, withFaults } from './with-faults.ts';
 export { type StoreMetrics, withMetrics } from './with-metrics.ts';

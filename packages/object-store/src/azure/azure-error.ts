@@ -82,15 +82,19 @@ export const explainAzureError = (reason: unknown, store: string, name: string, 
 };
 
 const explainNoAnswer = (error: SdkError, thing: string, secrets: readonly string[]): HoldfastError => {
-  const words = scrub(error.message, secrets).split('\n', 1)[0]!;
-  const cause = new Error(words);
+  const lines = scrub(error.message, secrets)
+    .split('\n')
+    .map((line) => line.trim());
+  const cause = new Error(lines.join('\n'));
+  // One line for each kind of identity that was tried.
   if (/Credential|Authentication/.test(error.name))
     return new HoldfastError('NO_PERMISSION', {
       thing,
-      why: `no identity was found: ${words}`,
-      remedy: 'give this machine an identity',
+      why: `no identity was found: ${lines.join(' ')}`,
+      remedy: 'give this machine an identity, or set another kind of credential',
       cause,
     });
+  const words = lines[0]!;
   if (UNTRUSTED.test(error.code ?? ''))
     return new HoldfastError('SETTING_INVALID', {
       thing,
@@ -100,7 +104,7 @@ const explainNoAnswer = (error: SdkError, thing: string, secrets: readonly strin
     });
   return new HoldfastError('STORE_UNAVAILABLE', {
     thing,
-    why: `no answer: ${words}`,
+    why: `no whole answer came: ${words}`,
     remedy: 'look at the network, then try again',
     cause,
   });

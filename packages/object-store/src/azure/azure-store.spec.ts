@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import type { ErrorCode, HoldfastError } from '@holdfast/errors';
-import type { ObjectStore } from '../object-store.ts';
+import type { ObjectInfo, ObjectStore } from '../object-store.ts';
 import { createFakeClock } from '../retry/testing/fake-clock.ts';
 import { withRetry } from '../retry/with-retry.ts';
 import { type AzureStoreOptions, createAzureStore } from './azure-store.ts';
@@ -112,6 +112,48 @@ describe('an Azure store', () => {
       expect((await failure(open().create('a', content))).code).toBe('OBJECT_EXISTS');
     },
   );
+
+  it('lists page after page, from the name on that it is told', async () => {
+    const blob = (name: string): string =>
+      `<Blob><Name>${name}</Name><Properties><Creation-Time>Sun, 22 Nov 2026 01:02:03 GMT</Creation-Time><Content-Length>7</Content-Length></Properties></Blob>`;
+    service.answer(({ path }, response) => {
+      const marker = new URLSearchParams(path.split('?')[1]).get('marker');
+      const page = marker === null ? ['in/a/1', 'in/a/2'] : marker === '2' ? [] : ['in/a/3'];
+      const next = { '': '2', '2': '3', '3': '' }[marker ?? ''];
+      response.writeHead(200, { 'content-type': 'application/xml' });
+      response.end(
+        `<?xml version="1.0"?><EnumerationResults><Blobs>${page.map(blob).join('')}</Blobs><NextMarker>${next}</NextMarker></EnumerationResults>`,
+      );
+    });
+    const store = open({ url: `${service.url}/in` });
+    const found: ObjectInfo[] = [];
+    for await (const info of store.list('a/', { after: 'a/1' })) found.push(info);
+    const created = Date.UTC(2026, 10, 22, 1, 2, 3);
+    expect(found).toEqual([
+      { name: 'a/2', size: 7, created },
+      { name: 'a/3', size: 7, created },
+    ]);
+    const asked = service.seen.map(({ path }) => new URLSearchParams(path.split('?')[1]));
+    expect(asked.map((query) => [query.get('prefix'), query.get('startFrom'), query.get('marker')])).toEqual([
+      ['in/a/', 'in/a/1', null],
+      ['in/a/', 'in/a/1', '2'],
+      ['in/a/', 'in/a/1', '3'],
+    ]);
+  });
+
+  it.each([
+    ['a/', 'b', 0],
+    ['b/', 'a', 1],
+    ['', 'a', 1],
+  ])('lists %j after %j with %i requests', async (prefix, after, requests) => {
+    service.answer((_, response) =>
+      response
+        .writeHead(200, { 'content-type': 'application/xml' })
+        .end('<EnumerationResults><Blobs /><NextMarker /></EnumerationResults>'),
+    );
+    for await (const _ of open().list(prefix, { after })) throw new Error('nothing is there');
+    expect(service.seen).toHaveLength(requests);
+  });
 
   it('hands on when the service wants to be asked again', async () => {
     service.answer((request, response) => {

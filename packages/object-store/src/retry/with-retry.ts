@@ -31,16 +31,18 @@ class RetryingStore implements ObjectStore {
 
   async create(name: string, content: Uint8Array): Promise<void> {
     let unknown = false;
-    await this.#retry(async () => {
+    const taken = await this.#retry(async () => {
       try {
         await this.#store.create(name, content);
+        return undefined;
       } catch (reason) {
-        // After an attempt without an answer the object there may be ours.
-        if (unknown && isHoldfastError(reason, 'OBJECT_EXISTS') && (await this.#holds(name, content, reason))) return;
+        if (unknown && isHoldfastError(reason, 'OBJECT_EXISTS')) return reason;
         unknown = true;
         throw reason;
       }
     });
+    // After an attempt without an answer the object there may be ours.
+    if (taken !== undefined && !(await this.#holds(name, content))) throw taken;
   }
 
   read(name: string, range?: ObjectRange): Promise<Uint8Array> {
@@ -80,12 +82,13 @@ class RetryingStore implements ObjectStore {
     return this.#store.close();
   }
 
-  /** True when the object is this very content. Whoever may not read does not know, and keeps the answer that it exists. */
-  async #holds(name: string, content: Uint8Array, exists: HoldfastError): Promise<boolean> {
+  /** True when the object is this very content; false too for those who may not read it. */
+  async #holds(name: string, content: Uint8Array): Promise<boolean> {
     try {
-      return Buffer.compare(await this.#store.read(name), content) === 0;
+      return Buffer.compare(await this.read(name), content) === 0;
     } catch (reason) {
-      throw isRetryable(reason) ? reason : exists;
+      if (isRetryable(reason)) throw reason;
+      return false;
     }
   }
 
@@ -124,7 +127,7 @@ const closed = ({ thing, why }: HoldfastError): HoldfastError =>
  * (`retryAfterMs` of the error's cause). What is not retryable is thrown at once; what remains after all attempts is the last error.
  *
  * A create that failed so may have taken effect all the same, or may still do so. It is sent again, the same bytes to the same name, and when the
- * name is then taken the object is read back: equal content is success, any other OBJECT_EXISTS. So contents have to differ between writers; two
+ * name is then taken the object is read back, with attempts of its own: equal content is success, any other OBJECT_EXISTS. So contents have to differ between writers; two
  * that create the same bytes under one name may both be told that they did. When all attempts fail the outcome stays unknown: to learn it, call
  * `create` with the same content again.
  *

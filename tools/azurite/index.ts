@@ -1,0 +1,2 @@
+export { type Azurite, type AzuriteOptions, startAzurite } from './azurite.ts';
+export { signSas } from './sas.ts';
