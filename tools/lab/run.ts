@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
 import { ensureTools } from '../setup/ensure-tools.ts';
 import { announce, LAB_TOOLS, type LabKind, missingPackages } from './announcement.ts';
@@ -13,6 +14,7 @@ import { isSuccess, type Outcome } from './outcome.ts';
 import { writeReport } from './output/report.ts';
 import { createScreen, type Screen, type ScreenStream } from './output/screen.ts';
 import { reportOf, summary } from './output/summary.ts';
+import { checkReportPlace, checkRoom } from './preconditions.ts';
 import { cleanUp } from './record/clean-up.ts';
 import { createRecorder, findLeftovers, newRunId, type RunRecord, runDirectory } from './record/run-record.ts';
 import { checkDisks, type UserDisk } from './user-disk/check-disks.ts';
@@ -77,8 +79,10 @@ export const run = async (args: readonly string[], stream: ScreenStream): Promis
   const kind = kindOf(options);
   const id = newRunId();
   const directory = runDirectory(id);
+  if (options.json !== undefined) checkReportPlace(options.json);
   if (options.vault !== undefined) refuseUsedFolder(options.vault);
   const disks = checkDisks(options.disks, { 'the vault': options.vault ?? directory, "the agent's log": directory });
+  checkRoom(path.dirname(directory), kind);
   const missing = kind === 'image' ? [] : missingPackages();
   const names = { directory, stateName: stateNameOf(id), memoryDirectory: MEMORY_DIRECTORY };
   for (const line of announce({ kind, options, ...names, diskSize: DISK_SIZE, imageSize: IMAGE_SIZE, missing })) screen.line(line);
@@ -96,10 +100,11 @@ export const run = async (args: readonly string[], stream: ScreenStream): Promis
 };
 
 /** Does the work and takes away what it made, whatever comes of it. */
-const withRecord = async ({ options, screen, recorder }: RunContext, work: () => Promise<number>): Promise<number> => {
+const withRecord = async ({ options, screen, recorder, signal }: RunContext, work: () => Promise<number>): Promise<number> => {
   try {
     return await work();
   } finally {
+    if (signal.aborted) screen.line('taking away what was made …');
     screen.settle();
     const { directory } = recorder.record;
     await takeAway(screen, recorder.file, recorder.record, options.keep);

@@ -41,11 +41,13 @@ export const createStampedFiles = ({ mountPoints, log, seed }: StampedFilesOptio
     const file = stampedFile(mountPoint);
     mkdirSync(path.dirname(file), { recursive: true });
     // Written in full first: later writes only overwrite, so that the file system has nothing to allocate or to journal.
-    const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC);
+    const first = Buffer.alloc(STAMPED_BLOCKS * STAMP_SIZE);
     for (let index = 0; index < STAMPED_BLOCKS; index += 1) {
-      writeStamp({ file: STAMPED_FILE + disk, block: index, sequence: 0, time: process.hrtime.bigint() }, block);
-      writeSync(descriptor, block, 0, STAMP_SIZE, index * STAMP_SIZE);
+      const target = first.subarray(index * STAMP_SIZE, (index + 1) * STAMP_SIZE);
+      writeStamp({ file: STAMPED_FILE + disk, block: index, sequence: 0, time: process.hrtime.bigint() }, target);
     }
+    const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC);
+    writeSync(descriptor, first);
     fsyncSync(descriptor);
     return descriptor;
   });

@@ -1,0 +1,64 @@
+import type { Outcome } from '../outcome.ts';
+import { summarize } from './report.ts';
+import { reportOf, summary } from './summary.ts';
+
+const outcome = (good: boolean, resyncs: readonly string[] = []): Outcome => ({
+  protection: { rpo: [1, 2, 3], copiedBytes: 1e9, copySeconds: 2 },
+  figures: { changed: 100, sent: 50, points: [], skipped: [], kills: 1, resyncs, copying: undefined, cpuSeconds: 0 },
+  checked: [
+    {
+      id: 'p',
+      time: 0,
+      chosen: 'newest',
+      good,
+      verdicts: [
+        { check: 'NBD = raw', good: true, says: 'identical', faults: [] },
+        { check: 'ledger', good, says: 'rows to 17', faults: good ? [] : ['row 4 is missing'] },
+      ],
+    },
+  ],
+  made: 9,
+  resyncs,
+  storedBytes: 70,
+  cpuSeconds: { agent: 1.23456 },
+});
+
+describe('the last page', () => {
+  it('says that all is good when it is', () => {
+    const report = reportOf(outcome(true), 3);
+    expect(report).toEqual({
+      points: { made: 9, verified: 1, bad: 0 },
+      resyncs: 0,
+      kills: 1,
+      rpoSeconds: { p50: 2, p95: 3, max: 3 },
+      initial: { megabytesPerSecond: 500 },
+      bytes: { changed: 100, sent: 50, stored: 70 },
+      cpuSeconds: { agent: 1.23456, supervisor: 3 },
+    });
+    const page = summary(outcome(true), report).join('\n');
+    expect(page).toContain('The recovered point is exactly the machine');
+    expect(page).not.toContain('BAD');
+  });
+
+  it('names every fault and calls the run a failure', () => {
+    const page = summary(outcome(false), reportOf(outcome(false), 3)).join('\n');
+    expect(page).toMatch(/BAD: point .* ledger: row 4 is missing/);
+    expect(page).toContain('1 of 1 recovered points bad');
+  });
+
+  it('calls a run a failure that had to resynchronize', () => {
+    const run = outcome(true, ['disk 1: the trace was gone']);
+    const page = summary(run, reportOf(run, 3)).join('\n');
+    expect(page).toContain('RESYNCHRONIZED: disk 1: the trace was gone');
+    expect(page).toContain('the demonstration failed');
+  });
+});
+
+describe('samples', () => {
+  it('are summarized by nearest rank', () => {
+    const samples = Array.from({ length: 100 }, (_, index) => 100 - index);
+    expect(summarize(samples)).toEqual({ p50: 50, p95: 95, max: 100 });
+    expect(summarize([3])).toEqual({ p50: 3, p95: 3, max: 3 });
+    expect(summarize([])).toEqual({ p50: null, p95: null, max: null });
+  });
+});
