@@ -17,7 +17,7 @@ export interface NbdLimits {
   readonly bytes?: number;
   /** Time a client has to choose an export. 30 s unless told. */
   readonly handshakeMilliseconds?: number;
-  /** Time a client has to take its last replies when the server is closed. 5 s unless told. */
+  /** Time requests under way have to end, and their replies to be taken, before a connection is cut when the server is closed. 5 s unless told. */
   readonly closeMilliseconds?: number;
 }
 
@@ -99,7 +99,8 @@ class NbdConnection implements ServerConnection {
     await ended;
   }
 
-  #destroyAfter(milliseconds: number): NodeJS.Timeout {
+  #destroyAfter(milliseconds: number): NodeJS.Timeout | undefined {
+    if (this.#parts.socket.closed) return undefined;
     const timer = setTimeout(() => this.#parts.socket.destroy(), milliseconds);
     this.#parts.socket.once('close', () => clearTimeout(timer));
     return timer;

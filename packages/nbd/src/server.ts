@@ -24,8 +24,8 @@ export interface NbdServer {
   /** The URI of an export for other programs. */
   uri(name: string): string;
   /**
-   * Stops listening, answers the requests under way, closes every connection and removes the Unix socket. Devices stay open. A request
-   * that its device does not end keeps this waiting.
+   * Stops listening, answers the requests under way, closes every connection and removes the Unix socket. Resolves when no device is
+   * used any more; devices stay open.
    */
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import net, { type Socket } from 'node:net';
+import type { NbdAddress } from '../address.ts';
 import { type ByteReader, createByteReader } from '../byte-reader.ts';
 import { encodeRequest, type Request } from '../protocol.ts';
 
@@ -15,8 +16,9 @@ export interface RawClient {
   close(): void;
 }
 
-export const connectRaw = async (path: string): Promise<RawClient> => {
-  const socket = net.connect({ path });
+/** `address` is the path of a Unix socket, or a TCP address. */
+export const connectRaw = async (address: string | NbdAddress): Promise<RawClient> => {
+  const socket = net.connect(typeof address === 'string' ? { path: address } : address);
   // A server may end the connection while we still send.
   socket.on('error', () => {});
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -67,8 +69,12 @@ export const request = (fields: Partial<Request>, data: Uint8Array = new Uint8Ar
   Buffer.concat([encodeRequest({ flags: 0, type: 0, cookie: { high: 0xaabbccdd, low: 1 }, offset: 0, length: 0, ...fields }), data]);
 
 /** Goes through the handshake to the transmission phase; `contexts` asks for block status, which needs structured replies. */
-export const enter = async (path: string, name = '', structured: 'simple' | 'structured' | 'contexts' = 'simple'): Promise<RawClient> => {
-  const client = await connectRaw(path);
+export const enter = async (
+  address: string | NbdAddress,
+  name = '',
+  structured: 'simple' | 'structured' | 'contexts' = 'simple',
+): Promise<RawClient> => {
+  const client = await connectRaw(address);
   await client.bytes(18);
   client.send(FIXED_NO_ZEROES);
   if (structured !== 'simple') {
