@@ -104,7 +104,7 @@ describe('a log written by version 1', () => {
   it('is printed by inspect with its damage named', () => {
     const disk = unpack(golden);
     const name = '/hot/segment-000002.hrl';
-    disk.files.get(name)!.fill(0xff, 100, 104);
+    disk.change(name).fill(0xff, 100, 104);
     const dump = [...inspectDirectories([disk.directory('/hot'), disk.directory('/cold')])].join('\n');
     expect(dump).toMatch(new RegExp(`DAMAGED ${name.replaceAll('.', '\\.')} at byte \\d+: `));
   });

@@ -169,6 +169,21 @@ describe('the scan', () => {
     expect(equal(rig.received(result), rig.images)).toBe(true);
   });
 
+  it.each(['before', 'after'] as const)('compares with the newest committed epoch when it died %s the commit', async (when) => {
+    const rig = rigOf([imageWith(0)]);
+    const [image] = rig.images;
+    const first = Buffer.from(image!.content.subarray(0, BLOCK_SIZE));
+    await rig.scan();
+    image!.write(0, randomBytes(BLOCK_SIZE));
+    await expect(rig.scan({ kill: { commit: 0, when } })).rejects.toThrow(Killed);
+    rig.restart();
+    image!.write(0, first);
+    const result = await rig.scan();
+    expect(result.content.cut.epochs[0]!.dataBytes).toBe(when === 'before' ? 0n : 4096n);
+    await rig.drain();
+    expect(equal(rig.received(result), rig.images)).toBe(true);
+  });
+
   it('sends everything of a resynchronization whose digests are lost on the way', async () => {
     const rig = rigOf([imageWith(CHUNK_SPAN)]);
     await rig.scan();
@@ -263,5 +278,5 @@ describe('the scan', () => {
       }),
       { numRuns: 60 },
     );
-  });
+  }, 600_000);
 });
