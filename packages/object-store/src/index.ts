@@ -3,7 +3,7 @@ export { type AzureStoreOptions, createAzureStore } from './azure/azure-store.ts
 export { createFolderStore } from './folder-store.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
-export { openStore } from './open-store.ts';
+export { type OpenStoreOptions, openStore } from './open-store.ts';
 export type { Backoff } from './retry/backoff.ts';
 export type { Clock } from './retry/clock.ts';
 export { type RetryOptions, withRetry } from './retry/with-retry.ts';

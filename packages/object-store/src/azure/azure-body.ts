@@ -25,7 +25,10 @@ export interface AzureContent {
   readonly readableStreamBody?: NodeJS.ReadableStream;
 }
 
-/** Takes in the content of an answer to a request for `length` bytes, or all, from `start` on. Errors: PROTOCOL_VIOLATION, and whatever the stream throws. */
+/**
+ * Takes in the content of an answer to a request for `length` bytes, or all, from `start` on. Errors: PROTOCOL_VIOLATION, and whatever the stream
+ * throws.
+ */
 export const receiveBody = async (
   { contentLength = 0, contentRange, readableStreamBody: body }: AzureContent,
   { start, length = LARGEST_ANSWER }: { readonly start: number; readonly length: number | undefined },

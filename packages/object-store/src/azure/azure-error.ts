@@ -25,36 +25,38 @@ const LATER: Meaning = ['STORE_UNAVAILABLE', 'try again'];
  * The code decides and never the status: 404 is said of an object and of its container, 409 of a name that is taken, a policy and an archived
  * object, 403 of a wrong key and of a right that is missing.
  */
-const MEANINGS: Readonly<Record<string, Meaning>> = {
-  AccountIsDisabled: ACCOUNT,
-  AuthenticationFailed: GRANT,
-  AuthorizationFailure: GRANT,
-  AuthorizationPermissionMismatch: GRANT,
-  AuthorizationProtocolMismatch: GRANT,
-  AuthorizationResourceTypeMismatch: GRANT,
-  AuthorizationServiceMismatch: GRANT,
-  AuthorizationSourceIPMismatch: GRANT,
-  BlobArchived: COLD,
-  BlobBeingRehydrated: COLD,
-  BlobImmutableDueToPolicy: HELD,
-  ContainerBeingDeleted: CONTAINER,
-  ContainerDisabled: ACCOUNT,
-  ContainerNotFound: CONTAINER,
-  InsufficientAccountPermissions: ACCOUNT,
-  InvalidAuthenticationInfo: GRANT,
-  KeyBasedAuthenticationNotPermitted: ACCOUNT,
-  LeaseIdMissing: HELD,
-  NoAuthenticationInformation: GRANT,
-  PublicAccessNotPermitted: GRANT,
-  RequestBodyTooLarge: ['SETTING_INVALID', 'make the object smaller'],
-  ResourceNotFound: CONTAINER,
-  SnapshotsPresent: HELD,
-};
+const MEANINGS: ReadonlyMap<string, Meaning> = new Map(
+  Object.entries<Meaning>({
+    AccountIsDisabled: ACCOUNT,
+    AuthenticationFailed: GRANT,
+    AuthorizationFailure: GRANT,
+    AuthorizationPermissionMismatch: GRANT,
+    AuthorizationProtocolMismatch: GRANT,
+    AuthorizationResourceTypeMismatch: GRANT,
+    AuthorizationServiceMismatch: GRANT,
+    AuthorizationSourceIPMismatch: GRANT,
+    BlobArchived: COLD,
+    BlobBeingRehydrated: COLD,
+    BlobImmutableDueToPolicy: HELD,
+    ContainerBeingDeleted: CONTAINER,
+    ContainerDisabled: ACCOUNT,
+    ContainerNotFound: CONTAINER,
+    InsufficientAccountPermissions: ACCOUNT,
+    InvalidAuthenticationInfo: GRANT,
+    KeyBasedAuthenticationNotPermitted: ACCOUNT,
+    LeaseIdMissing: HELD,
+    NoAuthenticationInformation: GRANT,
+    PublicAccessNotPermitted: GRANT,
+    RequestBodyTooLarge: ['SETTING_INVALID', 'make the object smaller'],
+    ResourceNotFound: CONTAINER,
+    SnapshotsPresent: HELD,
+  }),
+);
 
 /** Codes by which the service says that the name of a new object is taken. */
 const TAKEN = new Set(['BlobAlreadyExists', 'ConditionNotMet', 'InvalidBlobType', 'UnauthorizedBlobOverwrite']);
 
-const UNTRUSTED = /CERT|SELF_SIGNED|ERR_TLS|UNABLE_TO_(VERIFY|GET_ISSUER)/;
+const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)/;
 
 /** The part of the SDK's errors that is looked at. */
 interface SdkError extends Error {
@@ -75,7 +77,7 @@ export const explainAzureError = (reason: unknown, store: string, name: string, 
   const answer = answerOf(error, error.response, secrets);
   if (answer.code === 'BlobNotFound') return objectNotFound(name, answer);
   if (TAKEN.has(answer.code)) return objectExists(name, answer);
-  const [code, remedy] = MEANINGS[answer.code] ?? LATER;
+  const [code, remedy] = MEANINGS.get(answer.code) ?? LATER;
   const who =
     answer.code === '' ? `answered with status ${answer.status} and no code of the service` : `the service answered ${answer.code}`;
   return new HoldfastError(code, { thing, why: `${who}: ${answer.message} (request ${answer.requestId})`, remedy, cause: answer });

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import type { ErrorCode, HoldfastError } from '@holdfast/errors';
 import type { ObjectInfo, ObjectStore } from '../object-store.ts';
+import { openStore } from '../open-store.ts';
 import { createFakeClock } from '../retry/testing/fake-clock.ts';
 import { withRetry } from '../retry/with-retry.ts';
 import { type AzureStoreOptions, createAzureStore } from './azure-store.ts';
@@ -76,6 +77,7 @@ describe('an Azure store', () => {
     [503, 'ServerBusy', 'STORE_UNAVAILABLE'],
     [400, 'Md5Mismatch', 'STORE_UNAVAILABLE'],
     [418, 'SomethingNew', 'STORE_UNAVAILABLE'],
+    [418, 'constructor', 'STORE_UNAVAILABLE'],
     // The status alone says nothing: these come from something between.
     [403, '', 'STORE_UNAVAILABLE'],
     [404, '', 'STORE_UNAVAILABLE'],
@@ -112,6 +114,25 @@ describe('an Azure store', () => {
       expect((await failure(open().create('a', content))).code).toBe('OBJECT_EXISTS');
     },
   );
+
+  it('shows what the service says of a credential in detail', async () => {
+    const body = `<?xml version="1.0"?><Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate the request.\nRequestId:1</Message>
+      <AuthenticationErrorDetail>Signature not valid in the specified time frame: Expiry [yesterday]</AuthenticationErrorDetail></Error>`;
+    service.answer((_, response) =>
+      response.writeHead(403, { 'content-type': 'application/xml', 'x-ms-error-code': 'AuthenticationFailed' }).end(body),
+    );
+    expect((await failure(open().read('a'))).why).toBe(
+      'the service answered AuthenticationFailed: Server failed to authenticate the request. ' +
+        'Signature not valid in the specified time frame: Expiry [yesterday] (request without an id)',
+    );
+  });
+
+  it('takes the last change for the creation of a blob that is too old to know it', async () => {
+    service.answer((_, response) =>
+      response.writeHead(200, { 'content-length': '5', 'last-modified': 'Sun, 22 Nov 2026 01:02:03 GMT', etag: '"1"' }).end(),
+    );
+    expect(await open().stat('a')).toEqual({ name: 'a', size: 5, created: Date.UTC(2026, 10, 22, 1, 2, 3) });
+  });
 
   it('lists page after page, from the name on that it is told', async () => {
     const blob = (name: string): string =>
@@ -220,6 +241,21 @@ describe('an Azure store', () => {
     service.answer((_, response) => response.writeHead(201).end());
     for (const answer of waiting) answer();
     await creating;
+  });
+
+  it('is opened by its URL with what the environment holds, and asks again', async () => {
+    service.answer((request, response) => {
+      if (service.seen.length === 1) sayError(503, 'ServerBusy', 'Busy.')(request, response);
+      else response.writeHead(201).end();
+    });
+    const store = await openStore(service.url, { environment: { AZURE_STORAGE_SAS_TOKEN: 'sv=1&sig=x' } });
+    stores.push(store);
+    await store.create('a', content);
+    expect(service.seen.map(({ path }) => path)).toEqual(Array(2).fill('/acme/vault/a?sv=1&sig=x'));
+    const told = await openStore(service.url, { azure: { credential: { kind: 'sas', sas: 'sv=1&sig=told' } } });
+    stores.push(told);
+    await told.create('b', content);
+    expect(service.seen.at(-1)!.path).toBe('/acme/vault/b?sv=1&sig=told');
   });
 
   it('takes up a secret that changes', async () => {

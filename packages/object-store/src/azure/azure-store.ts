@@ -78,10 +78,10 @@ class AzureStore implements ObjectStore {
 
   async stat(name: string): Promise<ObjectInfo> {
     checkName(name);
-    const { contentLength, createdOn } = await this.#attempt(name, (container, { signal }) =>
+    const properties = await this.#attempt(name, (container, { signal }) =>
       container.getBlobClient(this.#place.prefix + name).getProperties({ abortSignal: signal }),
     );
-    return { name, size: contentLength ?? 0, created: createdOn?.getTime() ?? 0 };
+    return infoOf(name, properties);
   }
 
   async *list(prefix: string, { after = '' }: { readonly after?: string } = {}): AsyncGenerator<ObjectInfo> {
@@ -101,8 +101,7 @@ class AzureStore implements ObjectStore {
       if (page.done) return;
       for (const { name: blob, properties } of page.value.segment.blobItems) {
         const name = blob.slice(begin.length);
-        if (name > after && isName(name))
-          yield { name, size: properties.contentLength ?? 0, created: properties.createdOn?.getTime() ?? 0 };
+        if (name > after && isName(name)) yield infoOf(name, properties);
       }
       continuationToken = page.value.continuationToken;
     } while (continuationToken);
@@ -166,6 +165,12 @@ class AzureStore implements ObjectStore {
     return new HoldfastError('INTERRUPTED', { thing: this.url, why: 'the store was closed', remedy: 'open it again' });
   }
 }
+
+/** An old blob has no time of creation; then the later one is taken, so that nothing seems older than it is. */
+const infoOf = (
+  name: string,
+  { contentLength = 0, createdOn, lastModified }: { contentLength?: number; createdOn?: Date; lastModified?: Date },
+): ObjectInfo => ({ name, size: contentLength, created: (createdOn ?? lastModified ?? new Date()).getTime() });
 
 /** In pieces, so that others get their turn: a large object takes tens of milliseconds. */
 const digest = async (content: Uint8Array): Promise<Uint8Array> => {

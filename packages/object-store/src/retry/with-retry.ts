@@ -127,9 +127,9 @@ const closed = ({ thing, why }: HoldfastError): HoldfastError =>
  * (`retryAfterMs` of the error's cause). What is not retryable is thrown at once; what remains after all attempts is the last error.
  *
  * A create that failed so may have taken effect all the same, or may still do so. It is sent again, the same bytes to the same name, and when the
- * name is then taken the object is read back, with attempts of its own: equal content is success, any other OBJECT_EXISTS. So contents have to differ between writers; two
- * that create the same bytes under one name may both be told that they did. When all attempts fail the outcome stays unknown: to learn it, call
- * `create` with the same content again.
+ * name is then taken the object is read back, with attempts of its own: equal content is success, any other OBJECT_EXISTS. So contents have to
+ * differ between writers; two that create the same bytes under one name may both be told that they did. When all attempts fail the outcome stays
+ * unknown: to learn it, call `create` with the same content again.
  *
  * A list goes on behind the last name that it gave. Closing ends all waiting with INTERRUPTED.
  */
