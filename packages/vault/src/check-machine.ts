@@ -5,8 +5,9 @@ import { decodeFrame, extentsOf } from './decode-frame.ts';
 import { type Finding, findingOf } from './finding.ts';
 import type { EpochEntry, MachineHistory } from './history.ts';
 import { LogState } from './log-state.ts';
+import { OBJECT_KIND, type ObjectKind } from './object-header.ts';
 import { logPrefix, slotName } from './object-names.ts';
-import { ifPresent } from './read-object.ts';
+import { ifPresent, openObject } from './read-object.ts';
 import { asSegment } from './segment-source.ts';
 import { parseSlot, type Slot } from './slot.ts';
 
@@ -63,6 +64,8 @@ class MachineCheck {
       else await this.#checkSlot(sequence, name, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
       onProgress?.(sequence + 1);
     }
+    await this.#checkNumbered('keys', OBJECT_KIND.dataKey);
+    await this.#checkNumbered('terms', OBJECT_KIND.term);
     return {
       slots: this.#slots,
       orphans: this.#orphans,
@@ -123,6 +126,24 @@ class MachineCheck {
     this.#find(name, 'DAMAGED', `epoch ${entry.epoch.number} of disk ${diskId} fails its content digest`);
   }
 
+  /** Data keys and terms: small objects with a number for a name. */
+  async #checkNumbered(folder: string, kind: ObjectKind): Promise<void> {
+    const { vault, machine } = this.#history;
+    const prefix = `m/${machine.id}/${folder}/`;
+    for await (const { name } of vault.store.list(prefix)) {
+      const number = Number(name.slice(prefix.length));
+      try {
+        const bytes = Buffer.from(await vault.store.read(name));
+        const { framesAt } = await openObject(vault, name, { kind, machineId: machine.id, number }, bytes);
+        if (framesAt !== bytes.length) this.#find(name, 'DAMAGED', `it has ${bytes.length} bytes and should have ${framesAt}`);
+      } catch (reason) {
+        const finding = findingOf(reason, name);
+        if (finding === undefined) throw reason;
+        this.#findings.push(finding);
+      }
+    }
+  }
+
   #find(object: string, code: Finding['code'], why: string): void {
     this.#findings.push({ code, object, why });
   }
@@ -150,7 +171,7 @@ const placedBySlot = ({ generations }: MachineHistory): Map<number, Placed[]> =>
 
 /**
  * Reads every slot of the machine in full, up to where the history ends, and checks links, tags, every frame, the digest of every block and of every
- * epoch. What it finds is reported, not thrown. Errors: STORE_UNAVAILABLE.
+ * epoch; also its keys and terms. What it finds is reported, not thrown. Errors: STORE_UNAVAILABLE.
  */
 export const checkMachine = (history: MachineHistory, options: CheckOptions = {}): Promise<CheckReport> =>
   new MachineCheck(history).run(options);

@@ -12,12 +12,13 @@ export interface Finding {
   readonly extents?: readonly { readonly offset: number; readonly length: number }[];
 }
 
-/** What an error says about an object; `undefined` when the error is not about what the object holds. */
+/** The object an error is about, when its thing begins with the name of one. */
+const OBJECT = /^(vault|(?:keys|machines)\/[0-9a-f]{32}|m\/[0-9a-f/a-z]+\/\d{12})(?:, (.*))?$/;
+
+/** What an error says about an object; `undefined` when the error is not about what the vault holds. `object` is meant when it names none. */
 export const findingOf = (reason: unknown, object: string): Finding | undefined => {
   if (!(reason instanceof HoldfastError)) return undefined;
   if (reason.code !== 'DAMAGED' && reason.code !== 'VAULT_VERSION_UNSUPPORTED') return undefined;
-  const why = reason.thing.startsWith(object)
-    ? `${reason.thing.slice(object.length).replace(/^, /, '')} ${reason.why}`.trim()
-    : `${reason.thing}: ${reason.why}`;
-  return { code: reason.code, object, why };
+  const [, named, part] = OBJECT.exec(reason.thing) ?? [undefined, object, reason.thing];
+  return { code: reason.code, object: named!, why: part === undefined ? reason.why : `${part}: ${reason.why}` };
 };

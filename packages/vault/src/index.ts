@@ -3,6 +3,7 @@ export { type Clock, systemClock } from './clock.ts';
 export type { Finding } from './finding.ts';
 export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
 export type { EpochEntry, GenerationHistory, MachineHistory, RecoveryPoint } from './history.ts';
+export { inspectVault, type KeySlotInspection, type MachineObjects, type VaultInspection } from './inspect-vault.ts';
 export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
 export type { ScryptCost, VaultKey } from './key-slot.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';

@@ -4,7 +4,7 @@ import { HoldfastError } from '@holdfast/errors';
 import { idBytes, idText, newId } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { KEY_SIZE } from './key-ring.ts';
-import { checkVersion, FORMAT_VERSION, MAGIC, OBJECT_KIND, TAG_SIZE } from './object-header.ts';
+import { checkVersion, FORMAT_VERSION, MAGIC, newer, OBJECT_KIND, TAG_SIZE } from './object-header.ts';
 
 /*
  * A key slot wraps the root key for one holder. Byte by byte in docs/format.md, "Key slot"; little-endian.
@@ -71,15 +71,27 @@ export const createKeySlot = async (vaultId: string, rootKey: Uint8Array, key: V
   return { id, bytes };
 };
 
+/** What a key slot says to anybody: which kind of key it is for, and what a guess at a passphrase costs. */
+export interface KeySlotSummary {
+  readonly kind: VaultKey['kind'];
+  readonly cost?: ScryptCost;
+}
+
+/** Reads what needs no key. Errors: as `openKeySlot`. */
+export const describeKeySlot = (vaultId: string, bytes: Buffer, name: string): KeySlotSummary => {
+  checkSlot(vaultId, bytes, name);
+  const type = bytes.readUInt8(11);
+  if (type === SLOT_TYPES.passphrase) return { kind: 'passphrase', cost: costOf(bytes) };
+  if (type === SLOT_TYPES['key-file']) return { kind: 'key-file' };
+  throw newer(name, `it is for a kind of key, ${type}, that this program does not know`);
+};
+
 /**
  * Unwraps the root key, `undefined` when the slot is another holder's. Errors: DAMAGED (also for a scrypt cost out of bounds, which nobody who means
  * well writes), VAULT_VERSION_UNSUPPORTED. `name` is the slot's.
  */
 export const openKeySlot = async (vaultId: string, bytes: Buffer, key: VaultKey, name: string): Promise<Buffer | undefined> => {
-  if (bytes.length !== SLOT_SIZE) throw damaged(name, `a key slot has ${SLOT_SIZE} bytes and it has ${bytes.length}`);
-  checkVersion(bytes, name);
-  if (Buffer.compare(checksum(bytes), bytes.subarray(176)) !== 0) throw damaged(name, 'its checksum is wrong');
-  if (idText(bytes.subarray(16, 32)) !== vaultId) throw damaged(name, 'it belongs to another vault');
+  checkSlot(vaultId, bytes, name);
   if (bytes.readUInt8(11) !== SLOT_TYPES[key.kind]) return undefined;
   if (key.kind === 'passphrase' && !withinBounds(costOf(bytes))) throw damaged(name, 'its scrypt cost is out of bounds');
   const { wrappingKey, commitment } = await deriveKeys(bytes, await secretOf(key, bytes));
@@ -93,6 +105,14 @@ export const openKeySlot = async (vaultId: string, bytes: Buffer, key: VaultKey,
     throw damaged(name, 'the wrapped key fails its authentication', cause);
   }
   return rootKey;
+};
+
+const checkSlot = (vaultId: string, bytes: Buffer, name: string): void => {
+  if (bytes.length !== SLOT_SIZE) throw damaged(name, `a key slot has ${SLOT_SIZE} bytes and it has ${bytes.length}`);
+  checkVersion(bytes, name);
+  if (Buffer.compare(checksum(bytes), bytes.subarray(176)) !== 0) throw damaged(name, 'its checksum is wrong');
+  const ownVault = idText(bytes.subarray(16, 32));
+  if (ownVault !== vaultId) throw damaged(name, `it belongs to vault ${ownVault}, and the object \`vault\` says ${vaultId}`);
 };
 
 const costOf = (slot: Buffer): ScryptCost => ({ logN: slot.readUInt8(80), r: slot.readUInt32LE(84), p: slot.readUInt32LE(88) });

@@ -22,8 +22,14 @@ export interface LogWriterOptions {
   readonly anchor?: Anchor;
   /** Slots written at the same time, 4 unless told. */
   readonly inFlight?: number;
+  /**
+   * Bytes at which a segment is sealed, about 8 MiB unless told: larger ones cost fewer requests, smaller ones less memory and less to send again.
+   */
+  readonly segmentSize?: number;
   readonly clock?: Clock;
 }
+
+const DEFAULT_SEGMENT_SIZE = 8 * 1024 * 1024;
 
 /** The one writer of a machine's log, as long as nobody takes a higher term. */
 export interface LogWriter {
@@ -62,10 +68,12 @@ class MachineLogWriter implements LogWriter {
   readonly #pending = new Map<string, Pending>();
   #current: { readonly pending: Pending; readonly reader: CutReader } | undefined;
   #arrival = Promise.withResolvers<void>();
+  readonly #segmentSize: number;
   #failure: unknown;
 
-  constructor(term: number, lineage: Lineage, pipeline: SlotPipeline) {
+  constructor(term: number, lineage: Lineage, pipeline: SlotPipeline, segmentSize: number) {
     this.term = term;
+    this.#segmentSize = segmentSize;
     this.heads = lineage.heads();
     this.#lineage = lineage;
     this.#pipeline = pipeline;
@@ -121,7 +129,7 @@ class MachineLogWriter implements LogWriter {
   }
 
   async #gather(): Promise<{ batch: SegmentBatch; cuts: readonly Cut[] }> {
-    const batch = new SegmentBatch();
+    const batch = new SegmentBatch(this.#segmentSize);
     const cuts: Cut[] = [];
     while (!batch.isFull && this.#failure === undefined) {
       if (this.#current === undefined) {
@@ -195,7 +203,7 @@ const behind = (cut: Cut, refused: Cut, reason: unknown): unknown =>
 export const openLogWriter = async (
   vault: Vault,
   machineId: string,
-  { seenTerm = 0, anchor, inFlight = 4, clock = systemClock }: LogWriterOptions = {},
+  { seenTerm = 0, anchor, inFlight = 4, segmentSize = DEFAULT_SEGMENT_SIZE, clock = systemClock }: LogWriterOptions = {},
 ): Promise<LogWriter> => {
   const assembler = new CutAssembler();
   const lineage = new Lineage(machineId);
@@ -214,9 +222,6 @@ export const openLogWriter = async (
     },
   });
   const key = await vault.keys.keyOf(machineId, keyEpoch);
-  return new MachineLogWriter(
-    term,
-    lineage,
-    new SlotPipeline({ vault, machineId, term, keyEpoch, key, head: state.head, clock, inFlight }),
-  );
+  const pipeline = new SlotPipeline({ vault, machineId, term, keyEpoch, key, head: state.head, clock, inFlight });
+  return new MachineLogWriter(term, lineage, pipeline, segmentSize);
 };

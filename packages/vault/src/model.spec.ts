@@ -88,8 +88,11 @@ class Model {
   #appends: Promise<void>[] = [];
   readonly #open = new Set<SimulatedDisk>();
 
-  constructor(bench: WriterBench) {
+  readonly #segmentSize: number;
+
+  constructor(bench: WriterBench, segmentSize: number) {
     this.bench = bench;
+    this.#segmentSize = segmentSize;
   }
 
   async play(steps: readonly Step[]): Promise<void> {
@@ -163,7 +166,7 @@ class Model {
 
   async #append(wait: boolean): Promise<void> {
     try {
-      this.#writer ??= await this.bench.open({ inFlight: 3 });
+      this.#writer ??= await this.bench.open({ inFlight: 3, segmentSize: this.#segmentSize });
       const { writer } = this.#writer;
       for (const { content, cut } of this.cuts) this.#track(writer.append(content), cut);
     } catch (reason) {
@@ -194,15 +197,19 @@ describe('a vault against a plain model of the disks', () => {
   it('holds every point byte for byte, through generations, resizes, pieces, faults, crashes and second writers', async () => {
     let points = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
-        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]));
-        await model.play(steps);
-        expect(await model.verify()).toBeUndefined();
-        await model.finish();
-        expect(await model.verify()).toBeUndefined();
-        points += model.cuts.filter(({ pointId }) => pointId !== undefined).length;
-        await model.bench.close();
-      }),
+      fc.asyncProperty(
+        fc.array(step, { minLength: 1, maxLength: 40 }),
+        fc.constantFrom(2000, 10_000, 2 ** 23),
+        async (steps, segmentSize) => {
+          const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), segmentSize);
+          await model.play(steps);
+          expect(await model.verify()).toBeUndefined();
+          await model.finish();
+          expect(await model.verify()).toBeUndefined();
+          points += model.cuts.filter(({ pointId }) => pointId !== undefined).length;
+          await model.bench.close();
+        },
+      ),
       { numRuns: 200 },
     );
     expect(points).toBeGreaterThan(200);
@@ -218,9 +225,9 @@ describe('a vault against a plain model of the disks', () => {
       { do: 'cut', extentsPerFrame: 2, codec: 'raw', wait: true, close: false },
     ];
     let killed = 0;
-    for (let after = 0; after < 40; after += 1)
+    for (let after = 0; after < 45; after += 1)
       for (const effect of [false, true]) {
-        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]));
+        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000);
         const open = model.bench.open.bind(model.bench);
         const plan = crashPlan(after, effect);
         let first = true;
@@ -237,11 +244,11 @@ describe('a vault against a plain model of the disks', () => {
         expect((await model.bench.read()).points).toHaveLength(3);
         await model.bench.close();
       }
-    expect(killed).toBe(80);
+    expect(killed).toBe(90);
   });
 
   it('would be found out if it served one byte too old', async () => {
-    const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]));
+    const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000);
     await model.play([
       { do: 'write', disk: 0, block: 0, blocks: 1, fill: 1, kind: 'data' },
       { do: 'cut', extentsPerFrame: 1, codec: 'raw', wait: true, close: false },

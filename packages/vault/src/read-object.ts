@@ -4,7 +4,7 @@ import type { ObjectStore } from '@holdfast/object-store';
 import { damaged } from './damage.ts';
 import type { KeyRing } from './key-ring.ts';
 import { OBJECT_KIND, type ObjectHeader, readHeader } from './object-header.ts';
-import { headLengthOf, type ObjectHead, openHead } from './sealed-object.ts';
+import { lengthsOf, type ObjectHead, openHead } from './sealed-object.ts';
 
 /** Read at once of every object: enough for the whole head of most. */
 const FIRST_READ = 64 * 1024;
@@ -21,7 +21,8 @@ type Expected = Pick<ObjectHeader, 'kind' | 'machineId' | 'number'>;
 /** Reads and opens the head of an object. Errors: OBJECT_NOT_FOUND (this object), DAMAGED, VAULT_VERSION_UNSUPPORTED. */
 export const readHead = async (vault: VaultAccess, name: string, expected: Expected): Promise<ObjectHead> => {
   const first = Buffer.from(await vault.store.read(name, { offset: 0, length: FIRST_READ }));
-  const headLength = headLengthOf(first, name);
+  const { headLength, length } = lengthsOf(first, name);
+  if (first.length < FIRST_READ && first.length !== length) throw damaged(name, `it has ${first.length} bytes and should have ${length}`);
   const rest =
     headLength > first.length && first.length === FIRST_READ
       ? await vault.store.read(name, { offset: FIRST_READ, length: headLength - FIRST_READ })

@@ -74,14 +74,15 @@ export interface ObjectHead {
   openFrame(number: number, sealed: Uint8Array): Buffer;
 }
 
-/** Bytes of the head by the (unchecked) header at the beginning of `bytes`. */
-export const headLengthOf = (bytes: Buffer, name: string): number => {
+/** Bytes of the head, and of the whole object, by the (unchecked) header at the beginning of `bytes`. */
+export const lengthsOf = (bytes: Buffer, name: string): { readonly headLength: number; readonly length: number } => {
   const header = readHeader(bytes, name);
-  return HEADER_SIZE + header.recordsLength + header.indexLength;
+  const headLength = HEADER_SIZE + header.recordsLength + header.indexLength;
+  return { headLength, length: headLength + header.framesLength };
 };
 
 /**
- * Opens and checks the head of an object from at least its first `headLengthOf` bytes, with the key its header names. `expected` is what the
+ * Opens and checks the head of an object from at least its first `headLength` bytes, with the key its header names. `expected` is what the
  * object's name says about it.
  * Errors: DAMAGED, VAULT_VERSION_UNSUPPORTED.
  */

@@ -5,8 +5,6 @@ import { FRAME_COUNT_LIMIT } from './object-header.ts';
 import type { ObjectContent } from './sealed-object.ts';
 import { encodeSegmentIndex } from './segment-index.ts';
 
-/** A segment is sealed when it has about as many bytes. Larger objects cost fewer requests, smaller ones less memory and less to send again. */
-const TARGET_SIZE = 8 * 1024 * 1024;
 const RECORD_LIMIT = 4096;
 /** What a record and a frame take besides their content, roughly. */
 const OVERHEAD = 64;
@@ -26,14 +24,19 @@ export interface OpenPart {
 export class SegmentBatch {
   readonly #parts: OpenPart[] = [];
   readonly #frames: { readonly bytes: Uint8Array; readonly extents: readonly FrameExtent[] }[] = [];
+  readonly #targetSize: number;
   #size = 0;
+
+  constructor(targetSize: number) {
+    this.#targetSize = targetSize;
+  }
 
   get isEmpty(): boolean {
     return this.#parts.length === 0;
   }
 
   get isFull(): boolean {
-    return this.#size >= TARGET_SIZE || this.#frames.length >= FRAME_COUNT_LIMIT || this.#parts.length >= RECORD_LIMIT;
+    return this.#size >= this.#targetSize || this.#frames.length >= FRAME_COUNT_LIMIT || this.#parts.length >= RECORD_LIMIT;
   }
 
   /** Begins a part; its frames follow. `cutSize` is the size of the cut's message where the part carries it. */

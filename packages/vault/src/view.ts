@@ -1,8 +1,8 @@
-import type { BlockDevice } from '@holdfast/block';
+import { type BlockDevice, createDeviceGuard, type DeviceGuard } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type EpochRef, idText } from '@holdfast/protocol';
 import { type DiskMap, mapDisk, pathTo } from './disk-map.ts';
-import { firstPieceBehind } from './extent-table.ts';
+import { type ExtentMap, firstPieceBehind } from './extent-table.ts';
 import { FrameReader } from './frame-reader.ts';
 import type { MachineHistory, RecoveryPoint } from './history.ts';
 import { EXTENT_KIND } from './segment-index.ts';
@@ -17,71 +17,74 @@ const DEFAULT_CACHE = 64 * 1024 * 1024;
 const CONCURRENCY = 4;
 
 class DiskView implements BlockDevice {
+  readonly size: number;
   readonly readOnly = true;
   readonly #diskId: string;
-  readonly #map: DiskMap;
+  readonly #pieces: ExtentMap;
   readonly #frames: FrameReader;
-  #closed = false;
+  readonly #guard: DeviceGuard;
 
-  constructor(diskId: string, map: DiskMap, frames: FrameReader) {
+  constructor(diskId: string, { size, pieces }: DiskMap, frames: FrameReader) {
+    this.size = size;
     this.#diskId = diskId;
-    this.#map = map;
+    this.#pieces = pieces;
     this.#frames = frames;
+    this.#guard = createDeviceGuard({ name: `view of disk ${diskId}`, size, readOnly: true });
   }
 
-  get size(): number {
-    return this.#map.size;
+  read(offset: number, target: Uint8Array): Promise<void> {
+    return this.#guard.read(offset, target.length, async () => {
+      const pieces = this.#piecesByFrame(offset, offset + target.length);
+      target.fill(0);
+      const groups = this.#frames.groups([...pieces.keys()].sort((a, b) => a - b));
+      const work = async (): Promise<void> => {
+        for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
+          const data = await this.#frames.read(group);
+          for (const [i, frame] of group.entries()) for (const piece of pieces.get(frame)!) this.#copy(piece, data[i]!, offset, target);
+        }
+      };
+      await Promise.all(Array.from({ length: CONCURRENCY }, work));
+    });
   }
 
-  async read(offset: number, target: Uint8Array): Promise<void> {
-    this.#check(offset, target.length);
-    const pieces = this.#piecesByFrame(offset, offset + target.length);
-    target.fill(0);
-    const groups = this.#frames.groups([...pieces.keys()].sort((a, b) => a - b));
-    const work = async (): Promise<void> => {
-      for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
-        const data = await this.#frames.read(group);
-        for (const [i, frame] of group.entries()) for (const piece of pieces.get(frame)!) this.#copy(piece, data[i]!, offset, target);
+  allocated(offset: number, length: number): Promise<{ offset: number; length: number }[]> {
+    return this.#guard.read(offset, length, async () => {
+      const { starts, ends } = this.#pieces;
+      const found: { offset: number; length: number }[] = [];
+      for (const piece of this.#piecesIn(offset, offset + length)) {
+        const start = Math.max(starts[piece]!, offset);
+        const end = Math.min(ends[piece]!, offset + length);
+        const last = found.at(-1);
+        if (last !== undefined && last.offset + last.length === start) last.length = end - last.offset;
+        else found.push({ offset: start, length: end - start });
       }
-    };
-    await Promise.all(Array.from({ length: CONCURRENCY }, work));
+      return found;
+    });
   }
 
-  async allocated(offset: number, length: number): Promise<{ offset: number; length: number }[]> {
-    this.#check(offset, length);
-    const found: { offset: number; length: number }[] = [];
-    for (const piece of this.#piecesIn(offset, offset + length)) {
-      const start = Math.max(this.#map.pieces.starts[piece]!, offset);
-      const end = Math.min(this.#map.pieces.ends[piece]!, offset + length);
-      const last = found.at(-1);
-      if (last !== undefined && last.offset + last.length === start) last.length = end - last.offset;
-      else found.push({ offset: start, length: end - start });
-    }
-    return found;
+  write(offset: number, data: Uint8Array): Promise<void> {
+    return this.#guard.write(offset, data.length, async () => {});
   }
 
-  async write(): Promise<never> {
-    throw readOnly(this.#diskId);
+  zero(offset: number, length: number): Promise<void> {
+    return this.#guard.write(offset, length, async () => {});
   }
 
-  async zero(): Promise<never> {
-    throw readOnly(this.#diskId);
+  flush(): Promise<void> {
+    return this.#guard.read(0, 0, async () => {});
   }
 
-  async flush(): Promise<void> {}
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#frames.close();
+  close(): Promise<void> {
+    return this.#guard.close(async () => this.#frames.close());
   }
 
   *#piecesIn(start: number, end: number): Generator<number> {
-    const { pieces } = this.#map;
+    const pieces = this.#pieces;
     for (let piece = firstPieceBehind(pieces, start); piece < pieces.count && pieces.starts[piece]! < end; piece += 1) yield piece;
   }
 
   #piecesByFrame(start: number, end: number): Map<number, number[]> {
-    const { kinds, frames, starts, ends } = this.#map.pieces;
+    const { kinds, frames, starts, ends } = this.#pieces;
     const byFrame = new Map<number, number[]>();
     for (const piece of this.#piecesIn(start, end)) {
       if (kinds[piece] === EXTENT_KIND.unreadable) throw unreadable(this.#diskId, starts[piece]!, ends[piece]!);
@@ -94,17 +97,11 @@ class DiskView implements BlockDevice {
 
   /** Copies what a piece has of the range from `offset` on. */
   #copy(piece: number, data: Uint8Array, offset: number, target: Uint8Array): void {
-    const { starts, ends, positions } = this.#map.pieces;
+    const { starts, ends, positions } = this.#pieces;
     const start = Math.max(starts[piece]!, offset);
     const end = Math.min(ends[piece]!, offset + target.length);
     const from = positions[piece]! + start - starts[piece]!;
     target.set(data.subarray(from, from + end - start), start - offset);
-  }
-
-  #check(offset: number, length: number): void {
-    if (this.#closed) throw invalid(this.#diskId, 'the view is closed', 'open it again');
-    if (offset < 0 || length < 0 || offset + length > this.size)
-      throw invalid(this.#diskId, `bytes ${offset} to ${offset + length} are not within its ${this.size}`, 'stay within the size');
   }
 }
 
@@ -159,13 +156,3 @@ const unreadable = (diskId: string, start: number, end: number): HoldfastError =
     why: `bytes ${start} to ${end} could not be read at the source when the point was made`,
     remedy: 'read around them, or choose another point',
   });
-
-const readOnly = (diskId: string): HoldfastError =>
-  new HoldfastError('UNSUPPORTED_OPERATION', {
-    thing: `view of disk ${diskId}`,
-    why: 'a recovery point never changes',
-    remedy: 'put an overlay over the view to write',
-  });
-
-const invalid = (diskId: string, why: string, remedy: string): HoldfastError =>
-  new HoldfastError('SETTING_INVALID', { thing: `view of disk ${diskId}`, why, remedy });

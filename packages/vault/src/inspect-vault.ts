@@ -1,0 +1,79 @@
+import { isId } from '@holdfast/protocol';
+import { type Finding, findingOf } from './finding.ts';
+import { describeKeySlot, type KeySlotSummary } from './key-slot.ts';
+import { KEY_SLOTS, MACHINES, VAULT_NAME } from './object-names.ts';
+import type { VaultAccess } from './read-object.ts';
+
+/** A key slot as anybody sees it: no secret is in it. */
+export interface KeySlotInspection extends Partial<KeySlotSummary> {
+  readonly id: string;
+  /** Milliseconds since 1970 by the clock of the store. */
+  readonly created: number;
+  readonly damage?: Finding;
+}
+
+/** Number and bytes of the objects of a machine, by what they are. */
+export interface MachineObjects {
+  readonly machineId: string;
+  readonly dataKeys: number;
+  readonly terms: number;
+  readonly slots: number;
+  readonly slotBytes: number;
+  /** Bytes of all of them. */
+  readonly bytes: number;
+}
+
+export interface VaultInspection {
+  readonly keySlots: readonly KeySlotInspection[];
+  /** By id; also of machines whose registration is missing. */
+  readonly machines: readonly MachineObjects[];
+  readonly objects: number;
+  readonly bytes: number;
+  /** Names of objects that are no part of a vault. */
+  readonly strangers: readonly string[];
+}
+
+type Counts = { -readonly [Field in keyof MachineObjects]: MachineObjects[Field] };
+
+/** Objects of a machine: `m/MACHINE/keys|terms|log/NUMBER`. */
+const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(keys|terms|log)\/\d{12}$/;
+
+/** Lists the whole store, reads the key slots and counts the rest by name. Errors: STORE_UNAVAILABLE, NO_PERMISSION. */
+export const inspectVault = async ({ id, store }: VaultAccess): Promise<VaultInspection> => {
+  const keySlots: KeySlotInspection[] = [];
+  const machines = new Map<string, Counts>();
+  const strangers: string[] = [];
+  let objects = 0;
+  let bytes = 0;
+  for await (const { name, size, created } of store.list('')) {
+    objects += 1;
+    bytes += size;
+    const [, machineId, kind] = MACHINE_OBJECT.exec(name) ?? [];
+    if (machineId !== undefined) count(machines, machineId, kind!, size);
+    else if (name.startsWith(KEY_SLOTS)) keySlots.push({ id: name.slice(KEY_SLOTS.length), created, ...(await describe(id, store, name)) });
+    else if (name !== VAULT_NAME && !(name.startsWith(MACHINES) && isId(name.slice(MACHINES.length)))) strangers.push(name);
+  }
+  return { keySlots, machines: [...machines.values()], objects, bytes, strangers };
+};
+
+const count = (machines: Map<string, Counts>, machineId: string, kind: string, size: number): void => {
+  const counts = machines.get(machineId) ?? { machineId, dataKeys: 0, terms: 0, slots: 0, slotBytes: 0, bytes: 0 };
+  machines.set(machineId, counts);
+  counts.bytes += size;
+  if (kind === 'keys') counts.dataKeys += 1;
+  else if (kind === 'terms') counts.terms += 1;
+  else {
+    counts.slots += 1;
+    counts.slotBytes += size;
+  }
+};
+
+const describe = async (vaultId: string, store: VaultAccess['store'], name: string): Promise<Partial<KeySlotInspection>> => {
+  try {
+    return describeKeySlot(vaultId, Buffer.from(await store.read(name)), name);
+  } catch (reason) {
+    const damage = findingOf(reason, name);
+    if (damage === undefined) throw reason;
+    return { damage };
+  }
+};
