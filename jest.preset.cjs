@@ -3,7 +3,7 @@
 const path = require('node:path');
 
 // Packages that exist as ES modules only, which jest's CommonJS cannot load as they are.
-const MODULES_ONLY = '(https?-proxy-agent|agent-base|proxy-agent-negotiate)/';
+const MODULES_ONLY = '(commander|https?-proxy-agent|agent-base|proxy-agent-negotiate)/';
 const swc = (syntax) => [
   require.resolve('@swc/jest'),
   { jsc: { target: 'es2024', parser: { syntax } }, module: { type: 'commonjs' }, sourceMaps: 'inline' },

@@ -1,1 +1,2 @@
-export {};
+export { runHoldfast } from './run.ts';
+export type { OutputStream, Surroundings } from './surroundings.ts';

@@ -1,0 +1,114 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type BlockDevice, type Extent, mergeExtents } from '@holdfast/block';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { type ReadChunksOptions, readChunks } from './read-chunks.ts';
+
+export interface ExportOptions extends ReadChunksOptions {
+  /** Replaces a file that is there. */
+  readonly force: boolean;
+  /** Called with the bytes of the disk done so far. */
+  readonly onProgress?: (done: number) => void;
+}
+
+export interface Exported {
+  /** Bytes of the image. */
+  readonly size: number;
+  /** Bytes of it that are no hole. */
+  readonly written: number;
+  /** SHA-256 of the whole image, as `sha256sum` tells it. */
+  readonly sha256: string;
+  /** What the source could not read when the point was made: zeroes in the image. */
+  readonly unreadable: readonly Extent[];
+}
+
+/** Holes are of this size or larger; that of a block of nearly every file system. */
+const HOLE = 64 * 1024;
+const ZEROES = Buffer.alloc(1024 * 1024);
+
+/**
+ * Writes a device into a new raw image, readable by its owner only, with holes where it is zero. The image appears under its name when it is whole and
+ * durable; what is unfinished bears another name and is removed. Errors: OBJECT_EXISTS, NO_SPACE, NO_PERMISSION, UNSUPPORTED_OPERATION when the target is
+ * no file; those of the device.
+ */
+export const exportRaw = async (device: BlockDevice, file: string, options: ExportOptions): Promise<Exported> => {
+  await checkTarget(file, options.force);
+  const unfinished = `${file}.${randomUUID().slice(0, 8)}.unfinished`;
+  try {
+    const target = await open(unfinished, 'wx', 0o600);
+    try {
+      const exported = await copy(device, target, options);
+      await target.sync();
+      // Somebody may have made the file meanwhile.
+      await checkTarget(file, options.force);
+      await rename(unfinished, file);
+      await syncDirectory(dirname(file));
+      return exported;
+    } finally {
+      await target.close();
+    }
+  } catch (reason) {
+    throw fromSystem(reason, file);
+  } finally {
+    await rm(unfinished, { force: true });
+  }
+};
+
+const copy = async (device: BlockDevice, target: FileHandle, options: ExportOptions): Promise<Exported> => {
+  await target.truncate(device.size);
+  const hash = createHash('sha256');
+  const unreadable: Extent[] = [];
+  let written = 0;
+  for await (const chunk of readChunks(device, options)) {
+    const { offset, length, data } = chunk;
+    if (data === undefined)
+      for (let at = 0; at < length; at += ZEROES.length) hash.update(ZEROES.subarray(0, Math.min(ZEROES.length, length - at)));
+    else {
+      hash.update(data);
+      written += await writeSparsely(target, data, offset);
+    }
+    unreadable.push(...chunk.unreadable);
+    options.onProgress?.(offset + length);
+  }
+  return { size: device.size, written, sha256: hash.digest('hex'), unreadable: mergeExtents(unreadable) };
+};
+
+/** Writes runs of pieces that are not all zero, each run at once. */
+const writeSparsely = async (target: FileHandle, data: Buffer, offset: number): Promise<number> => {
+  let written = 0;
+  let start = 0;
+  const writeRun = async (end: number): Promise<void> => {
+    for (let at = start; at < end; ) at += (await target.write(data, at, end - at, offset + at)).bytesWritten;
+    written += end - start;
+  };
+  for (let at = 0; at < data.length; at += HOLE) {
+    const piece = data.subarray(at, at + HOLE);
+    if (!piece.equals(ZEROES.subarray(0, piece.length))) continue;
+    await writeRun(at);
+    start = at + piece.length;
+  }
+  await writeRun(data.length);
+  return written;
+};
+
+const checkTarget = async (file: string, force: boolean): Promise<void> => {
+  const status = await lstat(file).catch((reason: NodeJS.ErrnoException) => {
+    if (reason.code === 'ENOENT') return undefined;
+    throw fromSystem(reason, file);
+  });
+  if (status === undefined) return;
+  if (!status.isFile())
+    throw new HoldfastError('UNSUPPORTED_OPERATION', {
+      thing: file,
+      why: 'it is no regular file, and an export makes one',
+      remedy: 'name a new file; to fill a disk, serve the point and copy with `qemu-img convert` or `nbdcopy`',
+    });
+  if (!force)
+    throw new HoldfastError('OBJECT_EXISTS', { thing: file, why: 'it exists', remedy: 'name another file, or replace it with --force' });
+};
+
+const syncDirectory = async (path: string): Promise<void> => {
+  const directory = await open(path, 'r');
+  await directory.sync().finally(() => directory.close());
+};

@@ -1,0 +1,74 @@
+import { type BlockDevice, createOverlay } from '@holdfast/block';
+import { createNbdServer, type NbdAddress, type NbdExport, type NbdServer } from '@holdfast/nbd';
+import { type MachineHistory, openView, type RecoveryPoint } from '@holdfast/vault';
+import type { PointDisk } from '../choose/point-disks.ts';
+import { formatTime } from '../output/format.ts';
+import type { Surroundings } from '../surroundings.ts';
+
+export interface ServeOptions {
+  readonly listen: NbdAddress;
+  /** The file that keeps what is written to a disk; without one the disk is read-only. */
+  readonly overlayOf: (disk: PointDisk) => string | undefined;
+}
+
+export interface Served {
+  readonly disk: PointDisk;
+  readonly uri: string;
+  readonly overlay: string | undefined;
+}
+
+/** Serves disks of a point until it is closed. */
+export interface DiskServer {
+  readonly disks: readonly Served[];
+  /** Ends all connections; what was written is kept in the overlays. */
+  close(): Promise<void>;
+}
+
+/** Offers disks of a point by NBD, each under its name. Errors: ADDRESS_IN_USE, OVERLAY_MISMATCH, DEVICE_IN_USE, DAMAGED. */
+export const serveDisks = async (
+  { stderr }: Surroundings,
+  history: MachineHistory,
+  point: RecoveryPoint,
+  disks: readonly PointDisk[],
+  { listen, overlayOf }: ServeOptions,
+): Promise<DiskServer> => {
+  // Overlays before the views they lie on.
+  const opened: BlockDevice[] = [];
+  const closeDevices = async (): Promise<void> => {
+    for (const device of opened.splice(0).reverse()) await device.close();
+  };
+  try {
+    const exports = new Map<string, NbdExport>();
+    for (const disk of disks) {
+      const view = await openView(history, point.id, disk.id);
+      opened.push(view);
+      const file = overlayOf(disk);
+      const device = file === undefined ? view : await createOverlay(view, { identity: identityOf(history, point, disk), path: file });
+      if (device !== view) opened.push(device);
+      exports.set(disk.name, { device, description: `${disk.name} at ${formatTime(point.time)}` });
+    }
+    const server: NbdServer = await createNbdServer({
+      exports,
+      listen,
+      onError: (error, { export: name, request }) => stderr.write(`${[name, request, error.message].filter(Boolean).join(': ')}\n`),
+    });
+    return {
+      disks: disks.map((disk) => ({ disk, uri: server.uri(disk.name), overlay: overlayOf(disk) })),
+      close: () => server.close().finally(closeDevices),
+    };
+  } catch (reason) {
+    await closeDevices();
+    throw reason;
+  }
+};
+
+/** An overlay goes with this very content and with no other. */
+const identityOf = ({ vault, machine }: MachineHistory, point: RecoveryPoint, disk: PointDisk): string =>
+  `vault ${vault.id}, machine ${machine.id}, point ${point.id}, disk ${disk.id}`;
+
+/** Resolves when the command is asked to end. */
+export const untilStopped = ({ stop }: Surroundings): Promise<void> =>
+  new Promise((resolve) => {
+    if (stop.aborted) resolve();
+    else stop.addEventListener('abort', () => resolve(), { once: true });
+  });

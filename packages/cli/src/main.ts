@@ -1,0 +1,35 @@
+import { constants } from 'node:os';
+import { HoldfastError } from '@holdfast/errors';
+import { openStoreByUrl } from './open-store.ts';
+import { runHoldfast } from './run.ts';
+import { askSecret } from './secrets/ask-secret.ts';
+
+/** The program `holdfast`: everything is in run.ts; here are only the process and its signals. */
+const { stdin, stdout, stderr, env } = process;
+const stopping = new AbortController();
+let signalled: NodeJS.Signals | undefined;
+
+// Once: the second signal ends the process as it would end any.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => {
+    signalled = signal;
+    stopping.abort(new HoldfastError('INTERRUPTED', { thing: 'holdfast', why: `it was ended by ${signal}`, remedy: 'start it again' }));
+  });
+
+// Whoever reads the answer may stop reading, as `head` does.
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+const status = await runHoldfast(process.argv.slice(2), {
+  stdout,
+  stderr,
+  environment: env,
+  stop: stopping.signal,
+  now: Date.now,
+  openStore: (url) => openStoreByUrl(url, env),
+  ...(stdin.isTTY && { askSecret: (question: string) => askSecret(stdin, stderr, question) }),
+});
+const interrupted = new HoldfastError('INTERRUPTED', { thing: '', why: '', remedy: '' }).exitCode;
+process.exitCode = status === interrupted && signalled !== undefined ? 128 + constants.signals[signalled] : status;

@@ -1,0 +1,67 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { fromSystem } from '@holdfast/errors';
+import { type MachineHistory, openView, type RecoveryPoint } from '@holdfast/vault';
+import { machineLabel } from '../choose/choose-machine.ts';
+import type { PointDisk } from '../choose/point-disks.ts';
+import { type Exported, exportRaw } from '../disks/export-raw.ts';
+import { type OutputOptions, writeAnswer } from '../output/answer.ts';
+import { formatBytes, formatTime } from '../output/format.ts';
+import { createProgress } from '../output/progress.ts';
+import type { Surroundings } from '../surroundings.ts';
+
+export interface MachineExport {
+  readonly history: MachineHistory;
+  readonly point: RecoveryPoint;
+  readonly disks: readonly PointDisk[];
+  readonly directory: string;
+}
+
+/** Writes every disk of a point into a raw image of its name. */
+export const exportMachine = async (
+  surroundings: Surroundings,
+  options: OutputOptions & { readonly force: boolean },
+  { history, point, disks, directory }: MachineExport,
+): Promise<void> => {
+  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((reason: unknown) => {
+    throw fromSystem(reason, directory);
+  });
+  const images: ({ readonly disk: PointDisk; readonly file: string } & Exported)[] = [];
+  for (const disk of disks) {
+    const file = path.join(directory, `${disk.name}.raw`);
+    const view = await openView(history, point.id, disk.id);
+    try {
+      const progress = createProgress(surroundings.stderr, { label: disk.name, total: view.size });
+      const exported = await exportRaw(view, file, {
+        force: options.force,
+        skipUnreadable: false,
+        signal: surroundings.stop,
+        onProgress: progress.update,
+      }).finally(progress.end);
+      images.push({ disk, file, ...exported });
+    } finally {
+      await view.close();
+    }
+  }
+  writeAnswer(surroundings, options, {
+    data: {
+      machine: history.machine.id,
+      point: point.id,
+      time: formatTime(point.time),
+      images: images.map(({ disk, file, size, written, sha256 }) => ({ disk: disk.id, name: disk.name, file, size, written, sha256 })),
+    },
+    people: [
+      { line: `${machineLabel(history.machine)} at ${formatTime(point.time)} (point ${point.id})` },
+      {
+        columns: [
+          { heading: 'DISK' },
+          { heading: 'IMAGE' },
+          { heading: 'SIZE', right: true },
+          { heading: 'WRITTEN', right: true },
+          { heading: 'SHA-256', shrink: true },
+        ],
+        rows: images.map(({ disk, file, size, written, sha256 }) => [disk.name, file, formatBytes(size), formatBytes(written), sha256]),
+      },
+    ],
+  });
+};

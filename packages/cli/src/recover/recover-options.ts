@@ -1,0 +1,11 @@
+import type { VaultOptions } from '../vault/with-vault.ts';
+
+export interface RecoverOptions extends VaultOptions {
+  readonly machine?: string;
+  readonly point?: string;
+  readonly serve?: string;
+  readonly overlay?: string;
+  readonly export?: string;
+  readonly force: boolean;
+  readonly boot: boolean;
+}

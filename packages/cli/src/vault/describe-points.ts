@@ -1,0 +1,91 @@
+import { GenerationReason, PointKind } from '@holdfast/protocol';
+import type { MachineHistory, RecoveryPoint } from '@holdfast/vault';
+import { pointDisks } from '../choose/point-disks.ts';
+import type { Part } from '../output/answer.ts';
+import { formatBytes, formatSeconds, formatTime } from '../output/format.ts';
+
+/** A disk whose history did not go on unbroken between the point before and this one. */
+export interface GenerationBreak {
+  readonly disk: string;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+export interface PointDescription {
+  readonly id: string;
+  /** UTC, by the source's clock. */
+  readonly time: string;
+  readonly ageSeconds: number;
+  readonly kind: string;
+  readonly disks: readonly { readonly id: string; readonly name: string; readonly size: number }[];
+  readonly generationBreaks: readonly GenerationBreak[];
+}
+
+const KINDS: Readonly<Record<PointKind, string>> = {
+  [PointKind.UNSPECIFIED]: 'unknown',
+  [PointKind.CRASH]: 'crash',
+  [PointKind.FILESYSTEM]: 'filesystem',
+  [PointKind.APPLICATION]: 'application',
+};
+
+const REASONS: Readonly<Record<GenerationReason, string>> = {
+  [GenerationReason.UNSPECIFIED]: 'unknown',
+  [GenerationReason.FIRST_COPY]: 'first copy',
+  [GenerationReason.RESYNCHRONIZATION]: 'resynchronization',
+  [GenerationReason.FAILOVER]: 'failover',
+  [GenerationReason.FAILBACK]: 'failback',
+};
+
+/** The newest `limit` points of a machine, newest first. */
+export const describePoints = (history: MachineHistory, now: number, limit: number): PointDescription[] => {
+  const { points } = history;
+  const described: PointDescription[] = [];
+  for (let at = points.length - 1; at >= 0 && described.length < limit; at -= 1)
+    described.push(describePoint(history, points[at]!, points[at - 1], now));
+  return described;
+};
+
+const describePoint = (history: MachineHistory, point: RecoveryPoint, before: RecoveryPoint | undefined, now: number): PointDescription => {
+  const disks = pointDisks(history, point);
+  const earlier = new Map((before === undefined ? [] : pointDisks(history, before)).map(({ id, generationId }) => [id, generationId]));
+  const broken = disks.filter(({ id, generationId }) => before !== undefined && earlier.get(id) !== generationId);
+  return {
+    id: point.id,
+    time: formatTime(point.time),
+    ageSeconds: Math.round((now - point.time) / 1000),
+    kind: KINDS[point.point.kind] ?? 'unknown',
+    disks: disks.map(({ id, name, size }) => ({ id, name, size })),
+    generationBreaks: broken.map(({ name, generationId }) => {
+      const generation = history.generations.get(generationId)?.generation;
+      return { disk: name, reason: (generation && REASONS[generation.reason]) ?? 'unknown', detail: generation?.detail ?? '' };
+    }),
+  };
+};
+
+/** The points as a table. */
+export const pointsTable = (points: readonly PointDescription[]): Part => ({
+  columns: [
+    { heading: 'POINT' },
+    { heading: 'TIME' },
+    { heading: 'AGE', right: true },
+    { heading: 'KIND' },
+    { heading: 'DISKS', shrink: true },
+    { heading: 'BREAK', shrink: true },
+  ],
+  rows: points.map(({ id, time, ageSeconds, kind, disks, generationBreaks }) => [
+    shortestUnique(id, points),
+    time,
+    ageSeconds < 0 ? 'future' : formatSeconds(ageSeconds),
+    kind,
+    disks.map(({ name, size }) => `${name.slice(0, 12)} ${formatBytes(size)}`).join(', '),
+    generationBreaks.map(({ disk, reason }) => `${disk.slice(0, 12)}: ${reason}`).join(', '),
+  ]),
+});
+
+const SHORT_ID = 12;
+
+/** Enough of the id to name the point by; all of it in the unlikely case that another begins alike. */
+const shortestUnique = (id: string, points: readonly PointDescription[]): string => {
+  const short = id.slice(0, SHORT_ID);
+  return points.some((other) => other.id !== id && other.id.startsWith(short)) ? id : short;
+};

@@ -1,0 +1,81 @@
+import { openView } from '@holdfast/vault';
+import { Command, Option } from 'commander';
+import { machineLabel } from '../choose/choose-machine.ts';
+import { choosePoint } from '../choose/choose-point.ts';
+import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
+import { exportRaw } from '../disks/export-raw.ts';
+import { writeAnswer } from '../output/answer.ts';
+import { formatBytes, formatTime } from '../output/format.ts';
+import { createProgress } from '../output/progress.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { machineOption, pointOption, readChosenMachine, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
+
+interface ExportCommandOptions extends VaultOptions {
+  readonly machine?: string;
+  readonly point: string;
+  readonly disk?: string;
+  readonly to: string;
+  readonly force: boolean;
+  readonly skipUnreadable: boolean;
+}
+
+const HELP = `
+Writes a disk as it was at the point into a raw image, byte for byte. Zeroes become holes: the image takes the room of its content only.
+The SHA-256 told is that of the whole image, so \`sha256sum\` can confirm it wherever the image goes.
+
+Examples:
+  holdfast vault export --vault file:/srv/vault --key-file office.key --disk sda --to sda.raw
+  holdfast vault export --vault file:/srv/vault --key-file office.key --machine db1 --disk sda --point 2026-11-22T01:02:03Z --to sda.raw
+  qemu-img convert -f raw -O vmdk sda.raw sda.vmdk
+
+${STORE_HELP}`;
+
+export const exportCommand = (surroundings: Surroundings): Command =>
+  vaultOptions(new Command('export').description('write a disk at a point into a raw image'))
+    .addOption(machineOption())
+    .addOption(pointOption())
+    .addOption(new Option('-d, --disk <disk>', 'name or id; not needed when the point has one disk'))
+    .addOption(new Option('--to <file>', 'the image to make').makeOptionMandatory())
+    .addOption(new Option('--force', 'replace the file when it exists').default(false))
+    .addOption(
+      new Option('--skip-unreadable', 'write zeroes for what the source could not read, name it, and end with status 1').default(false),
+    )
+    .addHelpText('after', HELP)
+    .action((options: ExportCommandOptions) => exportDisk(surroundings, options));
+
+const exportDisk = (surroundings: Surroundings, options: ExportCommandOptions): Promise<void> =>
+  withVault(surroundings, options, async (vault) => {
+    const history = await readChosenMachine(vault, options.machine);
+    const point = choosePoint(history, options.point);
+    const disk = chooseDisk(pointDisks(history, point), options.disk);
+    const view = await openView(history, point.id, disk.id);
+    try {
+      const progress = createProgress(surroundings.stderr, { label: disk.name, total: view.size });
+      const exported = await exportRaw(view, options.to, { ...options, signal: surroundings.stop, onProgress: progress.update }).finally(
+        progress.end,
+      );
+      const { size, written, sha256, unreadable } = exported;
+      writeAnswer(surroundings, options, {
+        data: {
+          machine: history.machine.id,
+          point: point.id,
+          time: formatTime(point.time),
+          disk: disk.id,
+          name: disk.name,
+          file: options.to,
+          ...exported,
+        },
+        people: [
+          { line: `${options.to}: ${disk.name} of ${machineLabel(history.machine)} at ${formatTime(point.time)} (point ${point.id})` },
+          { line: `${formatBytes(size)}, ${formatBytes(written)} of it written, the rest are holes` },
+          ...unreadable.map((extent) => ({
+            line: `UNREADABLE at the source, zeroes in the image: ${extent.length} bytes from ${extent.offset}`,
+          })),
+          { line: `SHA-256 ${sha256}` },
+        ],
+      });
+      if (unreadable.length > 0) surroundings.onFindings();
+    } finally {
+      await view.close();
+    }
+  });

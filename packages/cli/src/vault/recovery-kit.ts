@@ -1,0 +1,89 @@
+import { open, readFile } from 'node:fs/promises';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { printable } from '../output/format.ts';
+
+export interface RecoveryKit {
+  readonly vaultUrl: string;
+  readonly vaultId: string;
+  readonly vaultName: string;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+  /** The line of the key file, or where the passphrase is. */
+  readonly key: { readonly line: string } | { readonly passphraseFrom: string };
+}
+
+/** What somebody needs who has lost everything but this sheet of paper and the store. */
+export const formatRecoveryKit = ({ vaultUrl, vaultId, vaultName, created, key }: RecoveryKit): string => {
+  const secret =
+    'line' in key
+      ? `This is the key. Whoever holds it can read every disk in the vault:
+
+    ${key.line}
+
+Typed from paper into a file, that line is a key file; this whole text is one as well. Its last eight digits
+tell whether a digit was mistyped.`
+      : `The key is a passphrase. It is NOT in this text; it was taken from ${printable(key.passphraseFrom)}.
+Write down here where it is kept: ______________________________________________`;
+  const option = 'line' in key ? '--key-file THIS-FILE' : '--passphrase-file FILE';
+  return `HOLDFAST RECOVERY KIT
+
+Print this, put the paper in a safe, and keep no copy on a machine that Holdfast protects.
+Without the key nobody can read the vault: not you, not the makers of Holdfast.
+
+    vault      ${printable(vaultName)}
+    vault url  ${vaultUrl}
+    vault id   ${vaultId}
+    created    ${new Date(created).toISOString()}
+
+${secret}
+
+TO RECOVER, on any Linux machine with Holdfast and access to the store; no server is needed:
+
+1. See which machines and points there are:
+     holdfast recover --vault ${vaultUrl} ${option}
+
+2. Write the disks of a machine into image files:
+     holdfast recover --vault ${vaultUrl} ${option} \\
+       --machine NAME --point latest --export DIRECTORY
+
+3. Or use them at once, without waiting for a copy:
+     holdfast recover --vault ${vaultUrl} ${option} \\
+       --machine NAME --point latest --serve 127.0.0.1:10809 --overlay DIRECTORY
+`;
+};
+
+/** Writes the kit to a new file that only its owner may read. Errors: OBJECT_EXISTS, NO_PERMISSION, NO_SPACE. */
+export const writeRecoveryKit = async (path: string, kit: RecoveryKit): Promise<void> => {
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(formatRecoveryKit(kit));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (reason) {
+    throw fromSystem(reason, path);
+  }
+};
+
+/** What a kit says of the vault, and its text, in which the key may be. Errors: OBJECT_NOT_FOUND, NO_PERMISSION, DAMAGED. */
+export const readRecoveryKit = async (
+  path: string,
+): Promise<{ readonly vaultUrl: string; readonly vaultId: string; readonly text: string }> => {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (reason) {
+    throw fromSystem(reason, path);
+  }
+  const vaultUrl = /^ *vault url +(\S+)$/m.exec(text)?.[1];
+  const vaultId = /^ *vault id +([0-9a-f]{32})$/m.exec(text)?.[1];
+  if (vaultUrl === undefined || vaultId === undefined)
+    throw new HoldfastError('DAMAGED', {
+      thing: path,
+      why: 'it is no recovery kit',
+      remedy: 'name the file `holdfast vault create` wrote',
+    });
+  return { vaultUrl, vaultId, text };
+};

@@ -1,0 +1,55 @@
+import { type MachineHistory, openVault, readMachine, type Vault } from '@holdfast/vault';
+import { type Command, Option } from 'commander';
+import { chooseMachine } from '../choose/choose-machine.ts';
+import { type OutputOptions, outputOption } from '../output/answer.ts';
+import { type KeyOptions, keyOptions, readVaultKey } from '../secrets/vault-key.ts';
+import type { Surroundings } from '../surroundings.ts';
+
+/** What every command on an existing vault is told. */
+export interface VaultOptions extends KeyOptions, OutputOptions {
+  readonly vault: string;
+}
+
+/** Says how stores are named, under the help of commands that take one. */
+export const STORE_HELP = `Where a vault is:
+  file:/srv/vault                                       a folder
+  azure:https://ACCOUNT.blob.core.windows.net/CONTAINER  an Azure container; the right to it comes from AZURE_STORAGE_KEY,
+                                                        AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING (each also
+                                                        with _FILE behind it), else from the managed identity or \`az login\``;
+
+export const vaultOptions = (command: Command): Command => {
+  command.addOption(new Option('--vault <url>', 'where the vault is').makeOptionMandatory());
+  for (const option of keyOptions()) command.addOption(option);
+  return command.addOption(outputOption());
+};
+
+export const machineOption = (): Option => new Option('-m, --machine <machine>', 'name or id; not needed when the vault holds one machine');
+export const pointOption = (): Option =>
+  new Option('-p, --point <point>', 'id or its beginning, latest, or a time: the newest at or before it').default('latest');
+
+/** Opens the vault for as long as `work` takes. */
+export const withVault = async <T>(surroundings: Surroundings, options: VaultOptions, work: (vault: Vault) => Promise<T>): Promise<T> => {
+  const key = await readVaultKey(surroundings, options);
+  const store = await surroundings.openStore(options.vault);
+  let vault: Vault;
+  try {
+    vault = await openVault(store, key);
+  } catch (reason) {
+    await store.close();
+    throw reason;
+  }
+  return work(vault).finally(() => vault.close());
+};
+
+/** The history of the one machine that is meant. */
+export const readChosenMachine = async (vault: Vault, word: string | undefined): Promise<MachineHistory> =>
+  readMachine(vault, chooseMachine(await vault.machines(), word).id);
+
+/** The histories of the machine that is meant, or of all. */
+export const readMachines = async (vault: Vault, word: string | undefined): Promise<MachineHistory[]> => {
+  const machines = await vault.machines();
+  const meant = word === undefined ? machines : [chooseMachine(machines, word)];
+  const histories: MachineHistory[] = [];
+  for (const { id } of meant) histories.push(await readMachine(vault, id));
+  return histories;
+};
