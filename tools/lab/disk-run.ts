@@ -95,7 +95,7 @@ export const runDiskLab = async (context: RunContext, disks: readonly UserDisk[]
     signal.throwIfAborted();
     const time = history.points.find((point) => point.id === id)?.time ?? 0;
     const checked = [{ id, time, chosen: 'frozen', good: verdicts.every(({ good }) => good), verdicts }];
-    return createOutcome({ protection, agent, vault, checked });
+    return await createOutcome({ protection, agent, vault, checked });
   } finally {
     await vault.close();
   }

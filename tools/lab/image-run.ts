@@ -98,7 +98,7 @@ export const runImageLab = async (context: RunContext): Promise<Outcome> => {
     const vault = await openLabVault(machine.vault, machine.id);
     try {
       const checked = await verify(context, vault, machine, known);
-      return createOutcome({ protection: { rpo, ...copy }, agent, vault, checked });
+      return await createOutcome({ protection: { rpo, ...copy }, agent, vault, checked });
     } finally {
       await vault.close();
     }

@@ -95,7 +95,7 @@ describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs', 'qemu-img', 'fsfreeze'), 
     const run = start('--minutes', '0.1', '--point-every', '1', '--no-conflict-check', '--seed', '3');
     expect(await run.ended).toBe(1);
     expect(run.text()).toMatch(/BAD: point .*: (rows|row|overwrite|block|e2fsck|xfs_repair|mount) /);
-    expect(run.text()).toContain('the demonstration failed');
+    expect(run.text()).toContain('The demonstration failed');
     await expectNothingLeft(run);
   });
 

@@ -94,7 +94,7 @@ export const runLedgerLab = async (context: RunContext): Promise<Outcome> => {
   const vault = await openLabVault(machine.vault, machine.id);
   try {
     const checked = await verify(context, vault, machine, site, ledgers);
-    return createOutcome({ protection, agent, vault, checked, cpuSeconds: { workload: workload.cpuSeconds } });
+    return await createOutcome({ protection, agent, vault, checked, cpuSeconds: { workload: workload.cpuSeconds } });
   } finally {
     await vault.close();
   }

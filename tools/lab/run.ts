@@ -109,6 +109,8 @@ const withRecord = async ({ options, screen, recorder, signal }: RunContext, wor
     const { directory } = recorder.record;
     await takeAway(screen, recorder.file, recorder.record, options.keep);
     if (options.keep)
-      screen.line(`kept: ${directory} (the vault is ${options.vault ?? `${directory}/vault`}, its key ${directory}/vault.key)`);
+      screen.line(
+        `kept: ${directory} (the vault is ${options.vault ?? `${directory}/vault`}, its key ${directory}/vault.key); delete it when you have seen enough`,
+      );
   }
 };

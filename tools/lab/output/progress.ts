@@ -7,9 +7,9 @@ export interface Progress {
   readonly seconds: number;
 }
 
-const WIDTH = 28;
+const WIDTH = 20;
 
-/** `initial copy [#########-------] 61 %  936 MiB of 1.5 GiB  412 MB/s  2 s left` */
+/** `first copy [############--------] 61 %  936 MiB of 1.5 GiB  412 MB/s  2 s left` */
 export const progressBar = (label: string, { done, total, seconds }: Progress): string => {
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const full = Math.round(share * WIDTH);

@@ -17,6 +17,8 @@ export interface Screen {
   settle(): void;
 }
 
+/** Of a terminal that does not tell. */
+const USUAL_COLUMNS = 100;
 const PLAIN_EVERY_MS = 10_000;
 const CLEAR_LINE = '\r\u001b[2K';
 
@@ -34,7 +36,7 @@ export const createScreen = (stream: ScreenStream, now: () => number = () => per
     },
     status: (topic, text) => {
       if (stream.isTTY === true) {
-        stream.write(CLEAR_LINE + text.slice(0, Math.max(20, (stream.columns ?? 100) - 1)));
+        stream.write(CLEAR_LINE + text.slice(0, Math.max(20, (stream.columns || USUAL_COLUMNS) - 1)));
         live = true;
         return;
       }

@@ -1,8 +1,8 @@
-import type { Outcome } from '../outcome.ts';
+import { isSuccess, type Outcome } from '../outcome.ts';
 import { summarize } from './report.ts';
 import { reportOf, summary } from './summary.ts';
 
-const outcome = (good: boolean, resyncs: readonly string[] = []): Outcome => ({
+const outcome = (good: boolean, { resyncs = [], lost = [], damage = [] }: Record<string, readonly string[]> = {}): Outcome => ({
   protection: { rpo: [1, 2, 3], copiedBytes: 1e9, copySeconds: 2 },
   figures: { changed: 100, sent: 50, points: [], skipped: [], kills: 1, resyncs, copying: undefined, cpuSeconds: 0 },
   checked: [
@@ -18,8 +18,9 @@ const outcome = (good: boolean, resyncs: readonly string[] = []): Outcome => ({
     },
   ],
   made: 9,
+  lost,
   resyncs,
-  storedBytes: 70,
+  vault: { storedBytes: 70, frames: 1234, damage },
   cpuSeconds: { agent: 1.23456 },
 });
 
@@ -43,14 +44,31 @@ describe('the last page', () => {
   it('names every fault and calls the run a failure', () => {
     const page = summary(outcome(false), reportOf(outcome(false), 3)).join('\n');
     expect(page).toMatch(/BAD: point .* ledger: row 4 is missing/);
-    expect(page).toContain('1 of 1 recovered points bad');
+    expect(page).toContain('The demonstration failed: 1 bad points');
   });
 
   it('calls a run a failure that had to resynchronize', () => {
-    const run = outcome(true, ['disk 1: the trace was gone']);
+    const run = outcome(true, { resyncs: ['disk 1: the trace was gone'] });
     const page = summary(run, reportOf(run, 3)).join('\n');
     expect(page).toContain('RESYNCHRONIZED: disk 1: the trace was gone');
-    expect(page).toContain('the demonstration failed');
+    expect(page).toContain('The demonstration failed');
+  });
+});
+
+describe('a run', () => {
+  it.each<[string, Record<string, string[]>, RegExp]>([
+    ['a promised point is missing', { lost: ['abc'] }, /BAD: point abc was promised/],
+    ['the vault is damaged', { damage: ['m/1/log/3: its tag is wrong'] }, /BAD: vault: .* its tag is wrong/],
+    ['a disk was resynchronized', { resyncs: ['disk 1: the trace was gone'] }, /RESYNCHRONIZED: disk 1/],
+  ])('fails when %s', (_, faults, words) => {
+    const run = outcome(true, faults);
+    expect(isSuccess(run)).toBe(false);
+    expect(summary(run, reportOf(run, 3)).join('\n')).toMatch(words);
+  });
+
+  it('fails without any point', () => {
+    expect(isSuccess({ ...outcome(true), checked: [] })).toBe(false);
+    expect(isSuccess(outcome(true))).toBe(true);
   });
 });
 

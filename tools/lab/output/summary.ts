@@ -5,19 +5,24 @@ import { table } from './table.ts';
 
 /** The report of a run; `supervisor` is this process's own CPU time in seconds. */
 export const reportOf = (outcome: Outcome, supervisor: number): LabReport => {
-  const { protection, figures, checked, made, resyncs, storedBytes, cpuSeconds } = outcome;
+  const { protection, figures, checked, made, lost, resyncs, vault, cpuSeconds } = outcome;
   return {
-    points: { made, verified: checked.length, bad: checked.filter(({ good }) => !good).length },
+    points: { made, verified: checked.length, bad: checked.filter(({ good }) => !good).length + lost.length },
     resyncs: resyncs.length,
     kills: figures.kills,
     rpoSeconds: summarize(protection.rpo),
     initial: { megabytesPerSecond: protection.copySeconds > 0 ? protection.copiedBytes / 1e6 / protection.copySeconds : 0 },
-    bytes: { changed: figures.changed, sent: figures.sent, stored: storedBytes },
+    bytes: { changed: figures.changed, sent: figures.sent, stored: vault.storedBytes },
     cpuSeconds: { ...cpuSeconds, supervisor },
   };
 };
 
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
+
 const orNone = (seconds: number | null): string => (seconds === null ? 'none' : formatSeconds(seconds));
+
+const skippedWords = (reasons: readonly string[]): string =>
+  reasons.length === 0 ? '' : `, ${reasons.length} skipped, the first because ${reasons[0]}`;
 
 const pointsTable = ({ checked }: Outcome): string[] => {
   const checks = [...new Set(checked.flatMap(({ verdicts }) => verdicts.map(({ check }) => check)))];
@@ -34,17 +39,18 @@ const pointsTable = ({ checked }: Outcome): string[] => {
   return table(['point', 'chosen', ...checks, 'verdict'], rows);
 };
 
-const faultLines = ({ checked, resyncs }: Outcome): string[] => [
+const faultLines = ({ checked, lost, resyncs, vault }: Outcome): string[] => [
   ...checked.flatMap(({ time, id, verdicts }) =>
     verdicts.flatMap(({ check, faults }) => faults.map((fault) => `BAD: point ${formatClock(time)} (${id}), ${check}: ${fault}`)),
   ),
+  ...lost.map((id) => `BAD: point ${id} was promised to be durable and is not in the vault`),
+  ...vault.damage.map((fault) => `BAD: vault: ${fault}`),
   ...resyncs.map((reason) => `RESYNCHRONIZED: ${reason}`),
 ];
 
 const verdictOf = (outcome: Outcome, { points, resyncs }: LabReport): string => {
   if (points.verified === 0) return 'There is no point to recover: the demonstration failed.';
-  if (!isSuccess(outcome))
-    return `${points.bad} of ${points.verified} recovered points bad, ${resyncs} resynchronizations: the demonstration failed.`;
+  if (!isSuccess(outcome)) return `The demonstration failed: ${points.bad} bad points, resynchronized ${times(resyncs)}.`;
   if (points.verified === 1) return 'The recovered point is exactly the machine as it was at its instant.';
   return `All ${points.verified} recovered points are exactly the machine as it was at their instants.`;
 };
@@ -53,24 +59,20 @@ const verdictOf = (outcome: Outcome, { points, resyncs }: LabReport): string => 
 export const summary = (outcome: Outcome, report: LabReport): string[] => {
   const { points, rpoSeconds, bytes, kills, resyncs, initial } = report;
   const { copiedBytes, copySeconds } = outcome.protection;
-  const { skipped } = outcome.figures;
   return [
     '',
     ...table(
       ['measured', ''],
       [
         ['first copy', `${formatBytes(copiedBytes)} in ${formatSeconds(copySeconds)}, ${formatRate(initial.megabytesPerSecond * 1e6)}`],
-        [
-          'points',
-          `${formatCount(points.made)} made${skipped.length === 0 ? '' : `, ${skipped.length} skipped: ${[...new Set(skipped)].join('; ')}`}`,
-        ],
+        ['points', `${formatCount(points.made)} made${skippedWords(outcome.figures.skipped)}`],
         [
           'RPO',
           `half of the time below ${orNone(rpoSeconds.p50)}, 95 % below ${orNone(rpoSeconds.p95)}, at most ${orNone(rpoSeconds.max)}`,
         ],
-        ['agent', `killed ${kills} time(s), resynchronized ${resyncs} time(s)`],
+        ['agent', `killed ${times(kills)}, ${resyncs === 0 ? 'went on without resynchronization' : `resynchronized ${times(resyncs)}`}`],
         ['after the first copy', `${formatBytes(bytes.changed)} changed, ${formatBytes(bytes.sent)} sent`],
-        ['vault', `${formatBytes(bytes.stored)}, encrypted`],
+        ['vault', `${formatBytes(bytes.stored)}, encrypted; all of its ${formatCount(outcome.vault.frames)} frames read and checked`],
         [
           'CPU',
           Object.entries(report.cpuSeconds)
