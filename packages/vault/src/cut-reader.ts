@@ -37,8 +37,10 @@ export class CutReader {
     if (this.#size > CUT_SIZE_LIMIT) throw violation(`cut ${idText(cut.id)}`, `it takes ${this.#size} bytes without its frames`);
     this.#part += 1;
     while (this.#epoch < cut.epochs.length) {
-      if (batch.isFull) return false;
-      await this.#step(batch, cut.epochs[this.#epoch]!);
+      const epoch = cut.epochs[this.#epoch]!;
+      if (this.#frame === Number(epoch.frameCount)) await this.#finishEpoch(epoch);
+      else if (batch.isFull) return false;
+      else await this.#addFrame(batch, epoch);
     }
     part.last = true;
     return true;
@@ -49,10 +51,14 @@ export class CutReader {
     await this.#frames?.return?.();
   }
 
-  async #step(batch: SegmentBatch, epoch: Epoch): Promise<void> {
+  #next(): Promise<IteratorResult<Uint8Array>> {
     this.#frames ??= this.#content.frames(this.#epoch)[Symbol.asyncIterator]();
-    const { done, value: bytes } = await this.#frames.next();
-    if (done === true) return this.#finishEpoch(epoch);
+    return this.#frames.next();
+  }
+
+  async #addFrame(batch: SegmentBatch, epoch: Epoch): Promise<void> {
+    const { done, value: bytes } = await this.#next();
+    if (done === true) throw damaged(nameOf(epoch), `it has ${this.#frame} frames and announces ${epoch.frameCount}`);
     if (bytes.length > FRAME_SIZE_LIMIT) throw violation(this.#name(), `it has ${bytes.length} bytes`);
     const { extents } = parseFrame(bytes);
     this.#checkExtents(extents, Number(epoch.diskSize));
@@ -61,10 +67,10 @@ export class CutReader {
     this.#frame += 1;
   }
 
-  #finishEpoch(epoch: Epoch): void {
-    const name = `epoch ${epoch.number} of disk ${idText(epoch.diskId)}`;
-    if (this.#frame !== Number(epoch.frameCount)) throw damaged(name, `it has ${this.#frame} frames and announces ${epoch.frameCount}`);
-    if (Buffer.compare(this.#hash.digest(), epoch.contentDigest) !== 0) throw damaged(name, 'its frames fail its content digest');
+  async #finishEpoch(epoch: Epoch): Promise<void> {
+    const { done } = await this.#next();
+    if (done !== true) throw damaged(nameOf(epoch), `it has more than the ${epoch.frameCount} frames it announces`);
+    if (Buffer.compare(this.#hash.digest(), epoch.contentDigest) !== 0) throw damaged(nameOf(epoch), 'its frames fail its content digest');
     this.#frames = undefined;
     this.#hash = createHash('sha256');
     this.#frame = 0;
@@ -81,7 +87,8 @@ export class CutReader {
   }
 
   #name(): string {
-    const { epochs } = this.#content.cut;
-    return `frame ${this.#frame} of epoch ${epochs[this.#epoch]!.number} of disk ${idText(epochs[this.#epoch]!.diskId)}`;
+    return `frame ${this.#frame} of ${nameOf(this.#content.cut.epochs[this.#epoch]!)}`;
   }
 }
+
+const nameOf = ({ number, diskId }: Epoch): string => `epoch ${number} of disk ${idText(diskId)}`;
