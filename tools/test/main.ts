@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { isHoldfastError } from '@holdfast/errors';
+import { createGuestImage } from '../guest/index.ts';
 import { parseCommandLine, runMain } from '../setup/command-line.ts';
 import { ensureTools } from '../setup/ensure-tools.ts';
 import { TOOL_GROUPS } from '../setup/machine-tools.ts';
@@ -32,6 +33,18 @@ const stage = async (name: string, work: () => Promise<readonly Outcome[]>): Pro
   stages.push({ name, seconds: (performance.now() - start) / 1000, outcomes });
 };
 
+/** What the live specs need of the machine: its programs, and the guest's image (once, about a minute). Tells what cannot be had. */
+const setUp = async (projects: readonly Project[]): Promise<string | undefined> => {
+  try {
+    await ensureTools(TOOL_GROUPS, { print: console.log });
+    if (projects.some(({ name }) => name === 'tools')) await createGuestImage({ print: console.log });
+    return undefined;
+  } catch (reason) {
+    if (isHoldfastError(reason, 'TOOL_MISSING')) return reason.message;
+    throw reason;
+  }
+};
+
 /** The live specs; where their tools cannot be installed, one skip per project says so. */
 const runLive = async (projects: readonly Project[], obstacle: string | undefined): Promise<Outcome[]> =>
   obstacle === undefined
@@ -47,11 +60,8 @@ const main = async (names: readonly string[]): Promise<number> => {
   let obstacle: string | undefined;
   if (projects.length > 0) {
     await stage('set-up', async () => {
-      await ensureTools(TOOL_GROUPS, { print: console.log }).catch((reason: unknown) => {
-        if (!isHoldfastError(reason, 'TOOL_MISSING')) throw reason;
-        obstacle = reason.message;
-        console.log(obstacle);
-      });
+      obstacle = await setUp(projects);
+      if (obstacle !== undefined) console.log(obstacle);
       return [];
     });
   }

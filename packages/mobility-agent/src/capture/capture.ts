@@ -36,7 +36,10 @@ export interface Capture {
   copy(options?: { readonly signal?: AbortSignal; onProgress?(progress: CopyProgress): void }): Promise<void>;
   /** Rounds until every disk is exact at one instant. Throws CAPTURE_NOT_CONVERGED when the machine writes too fast for it. */
   propose(): Promise<Proposal>;
-  /** Commits the cut to the `.hrl`, with a recovery point when every disk of the machine that is not being copied is a member. */
+  /**
+   * Commits the cut to the `.hrl` with a recovery point. Its members are all disks but those being copied; what a disk could not be read
+   * of is in `Point.unreadableBytes`.
+   */
   publish(proposal: Proposal, kind?: PointKind): Promise<CutContent>;
   /** Drops the proposal; its changes belong to the next cut. */
   abandon(proposal: Proposal): Promise<void>;

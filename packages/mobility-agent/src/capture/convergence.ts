@@ -206,9 +206,11 @@ class ConvergenceImpl implements Convergence, WriteSink {
         for (let block = first; block < first + count; block += 1) state.fresh.delete(block);
         // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.
         for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, state.excluded)) {
-          for (const block of blocksOf(offset, length)) if (!state.after.has(block)) dirty.delete(block);
+          for (const block of blocksOf(offset, length)) if (!state.after.has(block) && !staging.unreadable.has(block)) dirty.delete(block);
         }
       }
+      // What could not be read is tried again with every cut, so that each says what is missing in it.
+      addAll(state.fresh, staging.unreadable);
       if (exact) state.unsettled.clear();
     }
   }

@@ -9,6 +9,8 @@ const SLOTS_PER_SLAB = SLAB_SIZE / BLOCK_SIZE;
 export interface Staging {
   /** Every block staged for this cut, those already handed to the packer included. */
   readonly blocks: BlockSet;
+  /** Those of them that could not be read. */
+  readonly unreadable: BlockSet;
   /** Bytes of memory the staged data takes. */
   readonly bytes: number;
   /** Takes a copy of `data`, which starts at the block boundary `offset`. */
@@ -24,7 +26,9 @@ class StagingImpl implements Staging {
   readonly #size: number;
   /** Where the data of a block is, or what stands for it. */
   readonly #slots = new Map<number, number>();
+  readonly unreadable: BlockSet;
   readonly #zero: BlockSet;
+  /** Blocks that could not be read and have not been handed to the packer as such. */
   readonly #unreadable: BlockSet;
   #slabs: Buffer[] = [];
   #used = 0;
@@ -32,6 +36,7 @@ class StagingImpl implements Staging {
   constructor(size: number) {
     this.#size = size;
     this.blocks = createSparseBlockSet(size);
+    this.unreadable = createSparseBlockSet(size);
     this.#zero = createSparseBlockSet(size);
     this.#unreadable = createSparseBlockSet(size);
   }
@@ -55,6 +60,7 @@ class StagingImpl implements Staging {
 
   putUnreadable(extent: Extent): void {
     this.#putMark(extent, this.#unreadable);
+    this.unreadable.addBytes(extent.offset, extent.length);
   }
 
   async flush(packer: FramePacker): Promise<void> {
@@ -109,6 +115,7 @@ class StagingImpl implements Staging {
     this.blocks.add(block);
     this.#zero.delete(block);
     this.#unreadable.delete(block);
+    this.unreadable.delete(block);
   }
 
   #putMark(extent: Extent, set: BlockSet): void {

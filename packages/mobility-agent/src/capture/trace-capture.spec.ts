@@ -9,6 +9,7 @@ import type { Hrl } from '../hrl/hrl.ts';
 import { openHrl } from '../hrl/open-hrl.ts';
 import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
 import type { Capture } from './capture.ts';
+import type { DiskSource } from './disk-source.ts';
 import { createSimulatedMachine, type SimulatedMachine, sectorIds } from './testing/simulated-machine.ts';
 import { createTraceCapture } from './trace-capture.ts';
 
@@ -152,5 +153,60 @@ describe('trace capture', () => {
       { numRuns: 40 },
     );
     expect(points).toBeGreaterThan(80);
+  });
+
+  test('a point says what of its disks could not be read, as long as it cannot', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
+    const machine = createSimulatedMachine({ seed: 1, disks: 1, blocks: 24, writers: 1, think: 1e6, latency: 3_000 });
+    const hrl = await openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });
+    const bad = { offset: 5 * BLOCK_SIZE, length: BLOCK_SIZE };
+    let failing = true;
+    const good = machine.sources[0]!;
+    const source: DiskSource = {
+      ...good,
+      read: (offset, length) => ({
+        ...good.read(offset, length),
+        unreadable: failing && offset <= bad.offset && offset + length > bad.offset ? [bad] : [],
+      }),
+    };
+    const session = {
+      trace: machine.trace,
+      attach: () => ({ index: 0, continuity: { kind: 'new' as const } }),
+      detach: () => undefined,
+      detachOthers: () => undefined,
+      destroy: () => undefined,
+    };
+    const capture = createTraceCapture({
+      machineId,
+      session,
+      hrl,
+      bootId: newId(),
+      manifest: async () => manifest,
+      limits: { rounds: 10_000, milliseconds: 30_000 },
+    });
+    const device = {
+      path: '/dev/sim0',
+      name: 'sim0',
+      major: 1,
+      minor: 0,
+      size: source.size,
+      logicalBlockSize: 512,
+      diskSequence: 1,
+      serial: '',
+    };
+    try {
+      await capture.attach({ id: newId(), device, source });
+      await capture.copy();
+      const missing = async (): Promise<number> => Number((await capture.publish(await capture.propose())).cut.point!.unreadableBytes);
+      expect(await missing()).toBe(BLOCK_SIZE);
+      expect(await missing()).toBe(BLOCK_SIZE);
+      failing = false;
+      expect(await missing()).toBe(0);
+      expect(await missing()).toBe(0);
+    } finally {
+      await capture.close();
+      await hrl.close();
+      rmSync(directory, { recursive: true });
+    }
   });
 });

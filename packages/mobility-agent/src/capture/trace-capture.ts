@@ -158,6 +158,7 @@ class TraceCapture implements Capture {
           disksNotYetCopied: copying.map(({ disk }) => idBytes(disk.id)),
           disksExcluded: excludedDisks.map(idBytes),
           manifestId: manifest.id,
+          unreadableBytes: epochs.reduce((sum, epoch) => sum + epoch.unreadableBytes, 0n),
         });
         const isNew = hrl.lastManifest?.id !== idText(manifest.id);
         const generations = members.flatMap(({ lineage }) => lineage.generation ?? []);
