@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { checkReportPlace, checkRoom } from './preconditions.ts';
+import { checkLength, checkReportPlace, checkRoom } from './preconditions.ts';
 
 describe('preconditions', () => {
   it('refuse a report that could not be written', () => {
@@ -21,5 +21,10 @@ describe('preconditions', () => {
     checkRoom('/tmp', 'ledger', 5 * 2 ** 30);
     expect(() => checkRoom('/tmp', 'ledger', 2 ** 30)).toThrow('[NO_SPACE] /tmp: 1.0 GiB are free where 4.0 GiB may be needed');
     checkRoom('/tmp', 'image', 2 ** 30);
+  });
+
+  it('refuse a directory whose name leaves no room for a socket', () => {
+    checkLength('/tmp/holdfast-lab-12345678');
+    expect(() => checkLength(`/${'x'.repeat(80)}`)).toThrow('[SETTING_INVALID]');
   });
 });

@@ -38,3 +38,16 @@ export const checkRoom = (directory: string, kind: LabKind, free: number = freeB
     remedy: 'free space there, or set TMPDIR to a directory with more',
   });
 };
+
+/** A Unix socket's name has 107 bytes at most (unix(7)); this is what the run's directory may take of them. */
+const LONGEST_DIRECTORY = 80;
+
+/** Refuses a directory whose name is too long for the sockets in it. */
+export const checkLength = (directory: string): void => {
+  if (Buffer.byteLength(directory) <= LONGEST_DIRECTORY) return;
+  throw new HoldfastError('SETTING_INVALID', {
+    thing: directory,
+    why: `its name has more than ${LONGEST_DIRECTORY} bytes, too many for a Unix socket in it`,
+    remedy: 'set TMPDIR to a directory with a shorter name',
+  });
+};

@@ -14,7 +14,7 @@ import { isSuccess, type Outcome } from './outcome.ts';
 import { writeReport } from './output/report.ts';
 import { createScreen, type Screen, type ScreenStream } from './output/screen.ts';
 import { reportOf, summary } from './output/summary.ts';
-import { checkReportPlace, checkRoom } from './preconditions.ts';
+import { checkLength, checkReportPlace, checkRoom } from './preconditions.ts';
 import { cleanUp } from './record/clean-up.ts';
 import { createRecorder, findLeftovers, newRunId, type RunRecord, runDirectory } from './record/run-record.ts';
 import { checkDisks, type UserDisk } from './user-disk/check-disks.ts';
@@ -82,6 +82,7 @@ export const run = async (args: readonly string[], stream: ScreenStream): Promis
   if (options.json !== undefined) checkReportPlace(options.json);
   if (options.vault !== undefined) refuseUsedFolder(options.vault);
   const disks = checkDisks(options.disks, { 'the vault': options.vault ?? directory, "the agent's log": directory });
+  checkLength(directory);
   checkRoom(path.dirname(directory), kind);
   const missing = kind === 'image' ? [] : missingPackages();
   const names = { directory, stateName: stateNameOf(id), memoryDirectory: MEMORY_DIRECTORY };

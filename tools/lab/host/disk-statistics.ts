@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
-/** Bytes written to a disk since boot, discards not counted; `name` is the kernel's, as in /sys/block (Documentation/block/stat.rst). */
+/** Bytes written to a disk since boot, discards not counted, 0 when it is gone; `name` as in /sys/block (Documentation/block/stat.rst). */
 export const writtenBytes = (name: string): number => {
-  const fields = readFileSync(`/sys/block/${name}/stat`, 'utf8').trim().split(/\s+/);
+  const file = `/sys/block/${name}/stat`;
+  if (!existsSync(file)) return 0;
+  const fields = readFileSync(file, 'utf8').trim().split(/\s+/);
   return Number(fields[6]) * 512;
 };
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { identify, isAlive, type ProcessIdentity } from '../host/processes.ts';
@@ -49,14 +49,17 @@ const write = (file: string, record: RunRecord): void => {
   renameSync(`${file}.new`, file);
 };
 
+/** As the kernel knows it: mounts and loop devices are listed by paths without links. */
+const temporaryDirectory = (): string => realpathSync(os.tmpdir());
+
 /** A new run's id. */
 export const newRunId = (): string => randomBytes(4).toString('hex');
 
 /** Where the run with this id puts its files. */
-export const runDirectory = (id: string, parent: string = os.tmpdir()): string => path.join(parent, PREFIX + id);
+export const runDirectory = (id: string, parent: string = temporaryDirectory()): string => path.join(parent, PREFIX + id);
 
 /** Starts the record of this process and makes the run's directory, both in `parent`. */
-export const createRecorder = (id: string, parent: string = os.tmpdir()): Recorder => {
+export const createRecorder = (id: string, parent: string = temporaryDirectory()): Recorder => {
   const directory = runDirectory(id, parent);
   const file = `${directory}.json`;
   const owner = identify(process.pid) ?? { pid: process.pid, started: 0 };
@@ -97,7 +100,7 @@ const readRecord = (file: string): RunRecord | undefined => {
 };
 
 /** Records in `parent` whose run is dead: it was killed before it could take away what it made. */
-export const findLeftovers = (parent: string = os.tmpdir()): { readonly file: string; readonly record: RunRecord }[] =>
+export const findLeftovers = (parent: string = temporaryDirectory()): { readonly file: string; readonly record: RunRecord }[] =>
   readdirSync(parent)
     .filter((name) => name.startsWith(PREFIX) && name.endsWith('.json'))
     .map((name) => path.join(parent, name))
