@@ -4,8 +4,8 @@ import { HoldfastError } from '@holdfast/errors';
 
 /**
  * Makes this process the only user of an existing file until the returned function is called or the process ends, however it ends.
- * It listens on a name in the kernel's abstract socket space, which nothing can leave behind; where there is no such thing (not on Linux)
- * nothing is held. Error: DEVICE_IN_USE.
+ * It listens on a name in the kernel's abstract socket space, which nothing can leave behind. Programs in another network namespace are
+ * not seen, and not on Linux, where there is no such space, nobody. Error: DEVICE_IN_USE.
  */
 export const holdExclusively = async (path: string): Promise<() => Promise<void>> => {
   if (process.platform !== 'linux') return async () => {};

@@ -73,7 +73,7 @@ class FileKeeper implements OverlayKeeper {
   async #publish(): Promise<void> {
     const pages = take(this.#unpublished);
     try {
-      await this.#write(this.#layout.liveMapAt, pages, this.map.bytes);
+      await Promise.all(pages.map((page) => this.#file.write(this.#layout.liveMapAt + page * MAP_PAGE, this.#page(page))));
     } catch (reason) {
       for (const page of pages) this.#unpublished.add(page);
       throw reason;
@@ -81,24 +81,21 @@ class FileKeeper implements OverlayKeeper {
   }
 
   async #flush(): Promise<void> {
-    const pages = take(this.#unflushed);
-    // A copy: bits set from here on stand for data that this flush may not cover.
-    const bytes = pages.length === 0 ? this.map.bytes : this.map.bytes.slice();
+    // Copies: bits set from here on stand for data that this flush may not cover.
+    const pages = take(this.#unflushed).map((page) => ({ page, bytes: this.#page(page).slice() }));
     try {
       await this.#file.flush();
       if (pages.length === 0) return;
-      await this.#write(this.#layout.mapAt, pages, bytes);
+      await Promise.all(pages.map(({ page, bytes }) => this.#file.write(this.#layout.mapAt + page * MAP_PAGE, bytes)));
       await this.#file.flush();
     } catch (reason) {
-      for (const page of pages) this.#unflushed.add(page);
+      for (const { page } of pages) this.#unflushed.add(page);
       throw reason;
     }
   }
 
-  async #write(mapAt: number, pages: readonly number[], bytes: Uint8Array): Promise<void> {
-    await Promise.all(
-      pages.map((page) => this.#file.write(mapAt + page * MAP_PAGE, bytes.subarray(page * MAP_PAGE, (page + 1) * MAP_PAGE))),
-    );
+  #page(page: number): Uint8Array {
+    return this.map.bytes.subarray(page * MAP_PAGE, (page + 1) * MAP_PAGE);
   }
 }
 

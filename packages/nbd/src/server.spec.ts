@@ -184,7 +184,7 @@ describe('limits', () => {
   });
 
   test('a client that does not choose an export is sent away', async () => {
-    const served = await serve(exportsOf(), { handshakeMilliseconds: 50 });
+    const served = await serve(exportsOf(), { handshakeMilliseconds: 500 });
     const silent = await connectRaw(served.path);
     await silent.bytes(18);
     const slow = await connectRaw(served.path);
@@ -193,7 +193,7 @@ describe('limits', () => {
     await Promise.all([silent.ended(), slow.ended()]);
     // One that has chosen may be silent for as long as it likes.
     const chosen = await enter(served.path);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     chosen.send(request({ type: READ, length: 1 }));
     await chosen.bytes(17);
     chosen.close();
