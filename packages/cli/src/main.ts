@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { HoldfastError } from '@holdfast/errors';
-import { openStoreByUrl } from './open-store.ts';
+import { openStore } from '@holdfast/object-store';
 import { runHoldfast } from './run.ts';
 import { askSecret } from './secrets/ask-secret.ts';
 
@@ -28,8 +28,10 @@ const status = await runHoldfast(process.argv.slice(2), {
   environment: env,
   stop: stopping.signal,
   now: Date.now,
-  openStore: (url) => openStoreByUrl(url, env),
+  openStore: (url) => openStore(url, { environment: env }),
   ...(stdin.isTTY && { askSecret: (question: string) => askSecret(stdin, stderr, question) }),
 });
 const interrupted = new HoldfastError('INTERRUPTED', { thing: '', why: '', remedy: '' }).exitCode;
 process.exitCode = status === interrupted && signalled !== undefined ? 128 + constants.signals[signalled] : status;
+// Requests to a store that does not answer would keep the process for a while.
+if (signalled !== undefined) process.exit();

@@ -14,12 +14,13 @@ Begin here:
   holdfast vault points --vault file:/srv/vault --key-file office.key
   holdfast recover --vault file:/srv/vault --key-file office.key
 
-\`holdfast COMMAND --help\` tells more, with examples. Exit status: 0 well, 1 what was looked at is not well, 2 and above an error; each
-error begins with its [CODE].`;
+\`holdfast COMMAND --help\` tells more, with examples. Exit status: 0 well, 1 what was looked at
+is not well, 2 and above an error; each error begins with its [CODE].`;
 
 const VAULT_HELP = `
-A vault holds the history of machines, encrypted, in a folder or an Azure container. All of these work on the vault alone and need no
-server. \`holdfast vault COMMAND --help\` tells more, with examples.`;
+A vault holds the history of machines, encrypted, in a folder or an Azure container. All of
+these work on the vault alone and need no server. \`holdfast vault COMMAND --help\` tells more,
+with examples.`;
 
 /** The whole command. */
 export const createProgram = (surroundings: Surroundings): Command => {

@@ -1,5 +1,6 @@
 import { BLOCK_SIZE, type BlockDevice, type Extent } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
+import { orStopped } from '../or-stopped.ts';
 
 /** A part of a disk, in order; `data` is absent where the disk holds nothing but zeroes. */
 export interface Chunk {
@@ -24,7 +25,6 @@ const AHEAD = 4;
 export async function* readChunks(device: BlockDevice, options: ReadChunksOptions): AsyncGenerator<Chunk> {
   const ahead: Promise<Chunk>[] = [];
   for (let next = 0; next < device.size || ahead.length > 0; ) {
-    options.signal.throwIfAborted();
     while (next < device.size && ahead.length < AHEAD) {
       const chunk = readChunk(device, next, Math.min(CHUNK, device.size - next), options);
       // What is read ahead may fail and never be looked at.
@@ -32,7 +32,7 @@ export async function* readChunks(device: BlockDevice, options: ReadChunksOption
       ahead.push(chunk);
       next += CHUNK;
     }
-    yield await ahead.shift()!;
+    yield await orStopped(options.signal, ahead.shift()!);
   }
 }
 

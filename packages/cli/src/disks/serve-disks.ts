@@ -2,6 +2,7 @@ import { type BlockDevice, createOverlay } from '@holdfast/block';
 import { createNbdServer, type NbdAddress, type NbdExport, type NbdServer } from '@holdfast/nbd';
 import { type MachineHistory, openView, type RecoveryPoint } from '@holdfast/vault';
 import type { PointDisk } from '../choose/point-disks.ts';
+import { orStopped } from '../or-stopped.ts';
 import { formatTime } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';
 
@@ -26,7 +27,7 @@ export interface DiskServer {
 
 /** Offers disks of a point by NBD, each under its name. Errors: ADDRESS_IN_USE, OVERLAY_MISMATCH, DEVICE_IN_USE, DAMAGED. */
 export const serveDisks = async (
-  { stderr }: Surroundings,
+  { stderr, stop }: Surroundings,
   history: MachineHistory,
   point: RecoveryPoint,
   disks: readonly PointDisk[],
@@ -40,7 +41,7 @@ export const serveDisks = async (
   try {
     const exports = new Map<string, NbdExport>();
     for (const disk of disks) {
-      const view = await openView(history, point.id, disk.id);
+      const view = await orStopped(stop, openView(history, point.id, disk.id));
       opened.push(view);
       const file = overlayOf(disk);
       const device = file === undefined ? view : await createOverlay(view, { identity: identityOf(history, point, disk), path: file });

@@ -5,6 +5,7 @@ import { type MachineHistory, openView, type RecoveryPoint } from '@holdfast/vau
 import { machineLabel } from '../choose/choose-machine.ts';
 import type { PointDisk } from '../choose/point-disks.ts';
 import { type Exported, exportRaw } from '../disks/export-raw.ts';
+import { orStopped } from '../or-stopped.ts';
 import { type OutputOptions, writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
 import { createProgress } from '../output/progress.ts';
@@ -20,7 +21,7 @@ export interface MachineExport {
 /** Writes every disk of a point into a raw image of its name. */
 export const exportMachine = async (
   surroundings: Surroundings,
-  options: OutputOptions & { readonly force: boolean },
+  options: OutputOptions & { readonly force?: true },
   { history, point, disks, directory }: MachineExport,
 ): Promise<void> => {
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((reason: unknown) => {
@@ -29,11 +30,11 @@ export const exportMachine = async (
   const images: ({ readonly disk: PointDisk; readonly file: string } & Exported)[] = [];
   for (const disk of disks) {
     const file = path.join(directory, `${disk.name}.raw`);
-    const view = await openView(history, point.id, disk.id);
+    const view = await orStopped(surroundings.stop, openView(history, point.id, disk.id));
     try {
       const progress = createProgress(surroundings.stderr, { label: disk.name, total: view.size });
       const exported = await exportRaw(view, file, {
-        force: options.force,
+        force: options.force === true,
         skipUnreadable: false,
         signal: surroundings.stop,
         onProgress: progress.update,

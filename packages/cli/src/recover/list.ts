@@ -48,7 +48,7 @@ export const listMachines = (surroundings: Surroundings, options: RecoverOptions
           String(disks),
           formatBytes(bytes),
           String(points.length),
-          newest === undefined ? 'none yet' : `${formatTime(newest.time)}, ${ageOf(surroundings, newest.time)}`,
+          newest === undefined ? 'none yet' : formatTime(newest.time),
         ]),
       },
       ...damageOf(histories),

@@ -6,6 +6,6 @@ export interface RecoverOptions extends VaultOptions {
   readonly serve?: string;
   readonly overlay?: string;
   readonly export?: string;
-  readonly force: boolean;
-  readonly boot: boolean;
+  readonly force?: true;
+  readonly boot?: true;
 }

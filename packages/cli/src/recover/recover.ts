@@ -14,8 +14,9 @@ import { listMachine, listMachines } from './list.ts';
 import type { RecoverOptions } from './recover-options.ts';
 
 const HELP = `
-Everything is lost but the vault and its key: this is the way back. It needs no server and changes nothing in the vault.
-First look what there is; then export the disks into images, or serve them at once and copy later.
+Everything is lost but the vault and its key: this is the way back. It needs no server and
+changes nothing in the vault. First look what there is; then export the disks into images, or
+serve them at once and copy later.
 
 Examples:
   holdfast recover --vault file:/srv/vault --key-file office.recovery-kit.txt
@@ -33,8 +34,8 @@ export const recoverCommand = (surroundings: Surroundings): Command =>
     .addOption(new Option('--serve <address>', 'serve all disks by NBD: path of a Unix socket, or 127.0.0.1:PORT').conflicts('export'))
     .addOption(new Option('--overlay <directory>', 'lets served disks be written, and keeps that in a file for each'))
     .addOption(new Option('--export <directory>', 'write all disks into raw images, NAME.raw'))
-    .addOption(new Option('--force', 'replace images that exist').default(false))
-    .addOption(new Option('--boot', 'start the machine under QEMU (not in this version)').default(false))
+    .addOption(new Option('--force', 'replace images that exist'))
+    .addOption(new Option('--boot', 'start the machine under QEMU (not in this version)'))
     .addHelpText('after', HELP)
     .action((options: RecoverOptions) => recover(surroundings, options));
 
@@ -54,13 +55,13 @@ const recover = (surroundings: Surroundings, options: RecoverOptions): Promise<v
   const listen = options.serve === undefined ? undefined : parseListenAddress(options.serve);
   return withVault(surroundings, options, async (vault) => {
     if (listen === undefined && options.export === undefined) {
-      const histories = await readMachines(vault, options.machine);
+      const histories = await readMachines(surroundings, vault, options.machine);
       const [only] = histories;
       if (only !== undefined && histories.length === 1) listMachine(surroundings, options, only);
       else listMachines(surroundings, options, histories);
       return;
     }
-    const history = await readChosenMachine(vault, options.machine);
+    const history = await readChosenMachine(surroundings, vault, options.machine);
     warnOfDamage(surroundings, history);
     const point = choosePoint(history, options.point ?? 'latest');
     const disks = pointDisks(history, point);

@@ -18,8 +18,9 @@ interface CheckedMachine {
 }
 
 const HELP = `
-Reads every object of the machines' logs in full and checks each link, seal, frame, block digest and epoch digest. Changes nothing. Ends
-with status 1 when anything is wrong; what is wrong is named: object, disk, bytes.
+Reads every object of the machines' logs in full and checks each link, seal, frame, block digest
+and epoch digest. Changes nothing. Ends with status 1 when anything is wrong; what is wrong is
+named: object, disk, bytes.
 
 Examples:
   holdfast vault check --vault file:/srv/vault --key-file office.key
@@ -36,7 +37,7 @@ export const checkCommand = (surroundings: Surroundings): Command =>
 const check = (surroundings: Surroundings, options: CheckCommandOptions): Promise<void> =>
   withVault(surroundings, options, async (vault) => {
     const checked: CheckedMachine[] = [];
-    for (const history of await readMachines(vault, options.machine)) checked.push(await checkOne(surroundings, history));
+    for (const history of await readMachines(surroundings, vault, options.machine)) checked.push(await checkOne(surroundings, history));
     const bad = checked.reduce((sum, { findings }) => sum + findings.length, 0);
     writeAnswer(surroundings, options, {
       data: {

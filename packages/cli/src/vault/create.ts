@@ -17,9 +17,10 @@ interface CreateOptions extends OutputOptions {
 }
 
 const HELP = `
-Makes an empty vault and a recovery kit: a page of text with the address of the vault, how to recover from it, and the key (or, with a
-passphrase, where that is). The command is done when the kit was read back and opened the vault. Print it, and keep it away from the
-machines you protect.
+Makes an empty vault and a recovery kit: a page of text with the address of the vault, how to
+recover from it, and the key (or, with a passphrase, where that is). The command is done when
+the kit was read back and opened the vault. Print it, and keep it away from the machines you
+protect.
 
 Examples:
   holdfast vault create --store file:/srv/vault --name office --new-key-file /root/office.key
@@ -30,8 +31,8 @@ ${STORE_HELP}`;
 export const createCommand = (surroundings: Surroundings): Command =>
   new Command('create')
     .description('make a vault and its recovery kit')
-    .addOption(new Option('--store <url>', 'where the vault shall be').makeOptionMandatory())
-    .addOption(new Option('--name <name>', 'what people call it').makeOptionMandatory())
+    .addOption(new Option('--store <url>', 'where the vault shall be (required)').makeOptionMandatory())
+    .addOption(new Option('--name <name>', 'what people call it (required)').makeOptionMandatory())
     .addOption(new Option('--new-key-file <file>', 'make a new key and write it there').conflicts('passphraseFile'))
     .addOption(new Option('--passphrase-file <file>', `file that holds the passphrase; else ${PASSPHRASE_VARIABLE} or a question`))
     .addOption(new Option('--recovery-kit <file>', 'where the kit is written (default: NAME.recovery-kit.txt)'))

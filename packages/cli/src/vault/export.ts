@@ -4,6 +4,7 @@ import { machineLabel } from '../choose/choose-machine.ts';
 import { choosePoint } from '../choose/choose-point.ts';
 import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
 import { exportRaw } from '../disks/export-raw.ts';
+import { orStopped } from '../or-stopped.ts';
 import { writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
 import { createProgress } from '../output/progress.ts';
@@ -15,13 +16,14 @@ interface ExportCommandOptions extends VaultOptions {
   readonly point: string;
   readonly disk?: string;
   readonly to: string;
-  readonly force: boolean;
-  readonly skipUnreadable: boolean;
+  readonly force?: true;
+  readonly skipUnreadable?: true;
 }
 
 const HELP = `
-Writes a disk as it was at the point into a raw image, byte for byte. Zeroes become holes: the image takes the room of its content only.
-The SHA-256 told is that of the whole image, so \`sha256sum\` can confirm it wherever the image goes.
+Writes a disk as it was at the point into a raw image, byte for byte. Zeroes become holes: the
+image takes the room of its content only. The SHA-256 told is that of the whole image, so
+\`sha256sum\` can confirm it wherever the image goes.
 
 Examples:
   holdfast vault export --vault file:/srv/vault --key-file office.key --disk sda --to sda.raw
@@ -35,25 +37,26 @@ export const exportCommand = (surroundings: Surroundings): Command =>
     .addOption(machineOption())
     .addOption(pointOption())
     .addOption(new Option('-d, --disk <disk>', 'name or id; not needed when the point has one disk'))
-    .addOption(new Option('--to <file>', 'the image to make').makeOptionMandatory())
-    .addOption(new Option('--force', 'replace the file when it exists').default(false))
-    .addOption(
-      new Option('--skip-unreadable', 'write zeroes for what the source could not read, name it, and end with status 1').default(false),
-    )
+    .addOption(new Option('--to <file>', 'the image to make (required)').makeOptionMandatory())
+    .addOption(new Option('--force', 'replace the file when it exists'))
+    .addOption(new Option('--skip-unreadable', 'write zeroes for what the source could not read, name it, and end with status 1'))
     .addHelpText('after', HELP)
     .action((options: ExportCommandOptions) => exportDisk(surroundings, options));
 
 const exportDisk = (surroundings: Surroundings, options: ExportCommandOptions): Promise<void> =>
   withVault(surroundings, options, async (vault) => {
-    const history = await readChosenMachine(vault, options.machine);
+    const history = await readChosenMachine(surroundings, vault, options.machine);
     const point = choosePoint(history, options.point);
     const disk = chooseDisk(pointDisks(history, point), options.disk);
-    const view = await openView(history, point.id, disk.id);
+    const view = await orStopped(surroundings.stop, openView(history, point.id, disk.id));
     try {
       const progress = createProgress(surroundings.stderr, { label: disk.name, total: view.size });
-      const exported = await exportRaw(view, options.to, { ...options, signal: surroundings.stop, onProgress: progress.update }).finally(
-        progress.end,
-      );
+      const exported = await exportRaw(view, options.to, {
+        force: options.force === true,
+        skipUnreadable: options.skipUnreadable === true,
+        signal: surroundings.stop,
+        onProgress: progress.update,
+      }).finally(progress.end);
       const { size, written, sha256, unreadable } = exported;
       writeAnswer(surroundings, options, {
         data: {

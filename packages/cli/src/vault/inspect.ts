@@ -1,14 +1,16 @@
 import { inspectVault, type KeySlotInspection, type MachineHistory, type MachineObjects } from '@holdfast/vault';
 import { Command } from 'commander';
 import { machineLabel } from '../choose/choose-machine.ts';
+import { orStopped } from '../or-stopped.ts';
 import { writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { readMachines, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
 
 const HELP = `
-Tells what a vault is made of: its key slots (one for each holder of a key; no secret is shown), machines, writers' terms, slots of the
-logs, bytes. Whether it is whole is for \`holdfast vault check\` to say.
+Tells what a vault is made of: its key slots (one for each holder of a key; no secret is shown),
+machines, writers' terms, slots of the logs, bytes. Whether it is whole is for \`holdfast vault
+check\` to say.
 
 Example:
   holdfast vault inspect --vault file:/srv/vault --key-file office.key --output yaml
@@ -22,9 +24,9 @@ export const inspectCommand = (surroundings: Surroundings): Command =>
 
 const inspect = (surroundings: Surroundings, options: VaultOptions): Promise<void> =>
   withVault(surroundings, options, async (vault) => {
-    const { keySlots, machines, objects, bytes, strangers } = await inspectVault(vault);
+    const { keySlots, machines, objects, bytes, strangers } = await orStopped(surroundings.stop, inspectVault(vault));
     const objectsOf = new Map(machines.map((one) => [one.machineId, one]));
-    const histories = await readMachines(vault, undefined);
+    const histories = await readMachines(surroundings, vault, undefined);
     const known = histories.map((history) => ({ history, counts: objectsOf.get(history.machine.id) }));
     const unregistered = machines.filter(({ machineId }) => !histories.some(({ machine }) => machine.id === machineId));
     writeAnswer(surroundings, options, {
@@ -45,7 +47,7 @@ const inspect = (surroundings: Surroundings, options: VaultOptions): Promise<voi
         { line: `Created ${formatTime(vault.created)}; ${objects} objects, ${formatBytes(bytes)}` },
         { line: '' },
         {
-          columns: [{ heading: 'KEY SLOT' }, { heading: 'OPENED BY' }, { heading: 'CREATED' }],
+          columns: [{ heading: 'KEY SLOT', shrink: true }, { heading: 'OPENED BY', shrink: true }, { heading: 'CREATED' }],
           rows: keySlots.map((slot) => [slot.id, holderOf(slot), formatTime(slot.created)]),
         },
         { line: '' },

@@ -14,9 +14,10 @@ interface PointsOptions extends VaultOptions {
 }
 
 const HELP = `
-A point is an instant at which every disk of the machine is held exactly. KIND says how it was made: crash (as after a power loss),
-filesystem (frozen and flushed), application (its scripts ran). BREAK names disks whose tracking began anew between the point before and
-this one, and why; every point is good all the same.
+A point is an instant at which every disk of the machine is held exactly. KIND says how it was
+made: crash (as after a power loss), filesystem (frozen and flushed), application (its scripts
+ran). BREAK names disks whose tracking began anew between the point before and this one, and
+why; every point is good all the same.
 
 Examples:
   holdfast vault points --vault file:/srv/vault --key-file /root/office.key
@@ -33,7 +34,7 @@ export const pointsCommand = (surroundings: Surroundings): Command =>
 
 const points = (surroundings: Surroundings, options: PointsOptions): Promise<void> =>
   withVault(surroundings, options, async (vault) => {
-    const machines = (await readMachines(vault, options.machine)).map((history) => ({
+    const machines = (await readMachines(surroundings, vault, options.machine)).map((history) => ({
       history,
       points: describePoints(history, surroundings.now(), options.limit),
     }));

@@ -16,11 +16,12 @@ interface ServeCommandOptions extends VaultOptions {
 }
 
 const HELP = `
-Offers the disks of a point as network block devices (NBD), each under its name, read out of the vault as they are needed. Whoever can
-connect can read them: listen on a Unix socket, which is yours alone, or on 127.0.0.1. Ctrl-C ends it.
+Offers the disks of a point as network block devices (NBD), each under its name, read out of the
+vault as they are needed. Whoever can connect can read them: listen on a Unix socket, which is
+yours alone, or on 127.0.0.1. Ctrl-C ends it.
 
-With --overlay a disk can be written: what is written goes into that file, the vault stays as it is, and the file goes on with the next
-\`serve\` of the same point.
+With --overlay a disk can be written: what is written goes into that file, the vault stays as it
+is, and the file goes on with the next \`serve\` of the same point.
 
 Examples:
   holdfast vault serve --vault file:/srv/vault --key-file office.key --listen /run/db1.sock
@@ -35,7 +36,9 @@ export const serveCommand = (surroundings: Surroundings): Command =>
     .addOption(machineOption())
     .addOption(pointOption())
     .addOption(new Option('-d, --disk <disk>', 'name or id; all disks of the point unless told'))
-    .addOption(new Option('--listen <address>', 'path of a Unix socket, or 127.0.0.1:PORT (0: any free one)').makeOptionMandatory())
+    .addOption(
+      new Option('--listen <address>', 'path of a Unix socket, or 127.0.0.1:PORT (0: any free one; required)').makeOptionMandatory(),
+    )
     .addOption(new Option('--overlay <file>', 'lets the disk be written, and keeps that in this file'))
     .addHelpText('after', HELP)
     .action((options: ServeCommandOptions) => serve(surroundings, options));
@@ -43,7 +46,7 @@ export const serveCommand = (surroundings: Surroundings): Command =>
 const serve = (surroundings: Surroundings, options: ServeCommandOptions): Promise<void> => {
   const listen = parseListenAddress(options.listen);
   return withVault(surroundings, options, async (vault) => {
-    const history = await readChosenMachine(vault, options.machine);
+    const history = await readChosenMachine(surroundings, vault, options.machine);
     const point = choosePoint(history, options.point);
     const all = pointDisks(history, point);
     const disks = options.disk === undefined ? all : [chooseDisk(all, options.disk)];

@@ -1,6 +1,7 @@
 import { type MachineHistory, openVault, readMachine, type Vault } from '@holdfast/vault';
 import { type Command, Option } from 'commander';
 import { chooseMachine } from '../choose/choose-machine.ts';
+import { orStopped } from '../or-stopped.ts';
 import { type OutputOptions, outputOption } from '../output/answer.ts';
 import { type KeyOptions, keyOptions, readVaultKey } from '../secrets/vault-key.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -12,13 +13,15 @@ export interface VaultOptions extends KeyOptions, OutputOptions {
 
 /** Says how stores are named, under the help of commands that take one. */
 export const STORE_HELP = `Where a vault is:
-  file:/srv/vault                                       a folder
-  azure:https://ACCOUNT.blob.core.windows.net/CONTAINER  an Azure container; the right to it comes from AZURE_STORAGE_KEY,
-                                                        AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING (each also
-                                                        with _FILE behind it), else from the managed identity or \`az login\``;
+  file:/srv/vault
+    a folder
+  azure:https://ACCOUNT.blob.core.windows.net/CONTAINER
+    an Azure container; the right to it comes from AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or
+    AZURE_STORAGE_CONNECTION_STRING (each also with _FILE behind it, for the path of a file), else from
+    the managed identity of the machine or \`az login\``;
 
 export const vaultOptions = (command: Command): Command => {
-  command.addOption(new Option('--vault <url>', 'where the vault is').makeOptionMandatory());
+  command.addOption(new Option('--vault <url>', 'where the vault is (required)').makeOptionMandatory());
   for (const option of keyOptions()) command.addOption(option);
   return command.addOption(outputOption());
 };
@@ -33,7 +36,7 @@ export const withVault = async <T>(surroundings: Surroundings, options: VaultOpt
   const store = await surroundings.openStore(options.vault);
   let vault: Vault;
   try {
-    vault = await openVault(store, key);
+    vault = await orStopped(surroundings.stop, openVault(store, key));
   } catch (reason) {
     await store.close();
     throw reason;
@@ -42,14 +45,17 @@ export const withVault = async <T>(surroundings: Surroundings, options: VaultOpt
 };
 
 /** The history of the one machine that is meant. */
-export const readChosenMachine = async (vault: Vault, word: string | undefined): Promise<MachineHistory> =>
-  readMachine(vault, chooseMachine(await vault.machines(), word).id);
+export const readChosenMachine = ({ stop }: Surroundings, vault: Vault, word: string | undefined): Promise<MachineHistory> =>
+  orStopped(
+    stop,
+    vault.machines().then((machines) => readMachine(vault, chooseMachine(machines, word).id)),
+  );
 
 /** The histories of the machine that is meant, or of all. */
-export const readMachines = async (vault: Vault, word: string | undefined): Promise<MachineHistory[]> => {
-  const machines = await vault.machines();
+export const readMachines = async ({ stop }: Surroundings, vault: Vault, word: string | undefined): Promise<MachineHistory[]> => {
+  const machines = await orStopped(stop, vault.machines());
   const meant = word === undefined ? machines : [chooseMachine(machines, word)];
   const histories: MachineHistory[] = [];
-  for (const { id } of meant) histories.push(await readMachine(vault, id));
+  for (const { id } of meant) histories.push(await orStopped(stop, readMachine(vault, id)));
   return histories;
 };

@@ -1,0 +1,51 @@
+import { EventEmitter } from 'node:events';
+import { formatRecoveryKit } from '../vault/recovery-kit.ts';
+import { askSecret, type Keyboard } from './ask-secret.ts';
+import { keyIn } from './vault-key.ts';
+
+class TestKeyboard extends EventEmitter implements Keyboard {
+  raw = false;
+  setRawMode(raw: boolean): void {
+    this.raw = raw;
+  }
+  setEncoding(): void {}
+  resume(): void {}
+  pause(): void {}
+}
+
+describe('asking for a secret', () => {
+  const ask = () => {
+    const keyboard = new TestKeyboard();
+    const shown: string[] = [];
+    const answer = askSecret(keyboard, { write: (text) => shown.push(text) }, 'Passphrase');
+    return { keyboard, shown, answer };
+  };
+
+  it('takes a line with corrections and shows nothing of it', async () => {
+    const { keyboard, shown, answer } = ask();
+    expect(keyboard.raw).toBe(true);
+    for (const typed of ['s', 'ecx', '\u007f', 'ret ü', '\r']) keyboard.emit('data', typed);
+    expect(await answer).toBe('secret ü');
+    expect(shown.join('')).toBe('Passphrase: \n');
+    expect(keyboard.raw).toBe(false);
+    expect(keyboard.listenerCount('data')).toBe(0);
+  });
+
+  it('ends by Ctrl-C', async () => {
+    const { keyboard, answer } = ask();
+    keyboard.emit('data', 'abc\u0003');
+    await expect(answer).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(keyboard.raw).toBe(false);
+  });
+});
+
+describe('a key', () => {
+  const LINE = 'holdfast-key-1:0707070707070707070707070707070707070707070707070707070707070707:4bb06f8e';
+
+  it('is found in a recovery kit, and a mistyped digit too', () => {
+    const kit = formatRecoveryKit({ vaultUrl: 'file:/v', vaultId: '0'.repeat(32), vaultName: 'v', created: 0, key: { line: LINE } });
+    expect(keyIn(kit, 'kit')).toEqual({ kind: 'key-file', secret: Buffer.alloc(32, 7) });
+    expect(() => keyIn(kit.replace(':07', ':08'), 'kit')).toThrow(/\[DAMAGED\] kit: its checksum is wrong/);
+    expect(() => keyIn('nothing of the kind', 'notes')).toThrow('[DAMAGED] notes');
+  });
+});
