@@ -13,7 +13,7 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
 const parseQuantity = (text: string, units: Readonly<Record<string, number>>, what: string): number => {
-  const [, digits = '', unit = ''] = /^(\d{1,12}(?:\.\d{1,6})?) ?([A-Za-z]{1,4})$/.exec(text) ?? [];
+  const [, digits = '', unit = ''] = /^(\d{1,16}(?:\.\d{1,6})?) ?([A-Za-z]{1,4})$/.exec(text) ?? [];
   const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
   if (factor === undefined) throw new Error(`it is not ${what}: a number and one of ${Object.keys(units).join(', ')} are wanted`);
   const value = Number(digits) * factor;

@@ -3,7 +3,7 @@ import type { Effective } from './load-settings.ts';
 import type { RawValue } from './setting.ts';
 
 /** A scalar as YAML that reads back as the same text. */
-const scalar = (text: string): string => (/^[\w./@+-]([\w ./@+:-]*[\w./@+-])?$/.test(text) ? text : JSON.stringify(text));
+const scalar = (text: string): string => (/^[A-Za-z0-9/]([\w./@+:-]*[\w./@+-])?$/.test(text) ? text : JSON.stringify(text));
 
 const shown = (raw: RawValue): string =>
   typeof raw === 'string' ? scalar(redactText(raw)) : `[${raw.map((item) => JSON.stringify(redactText(item))).join(', ')}]`;

@@ -44,13 +44,22 @@ const asRaw = (value: unknown): RawValue | undefined => {
   return Array.isArray(value) && value.every((item) => typeof item === 'string') ? (value as readonly string[]) : undefined;
 };
 
-/** The settings that stand in YAML text. All scalars are text: what they mean is the business of each setting. */
-export const givenInYaml = (text: string, file: string, groups: readonly NamedGroup[]): Given[] => {
+/** What YAML says, with all scalars as text; null when it says nothing. */
+const readYaml = (text: string, file: string): unknown => {
   const document = parseDocument(text, { schema: 'failsafe', stringKeys: true });
   const [problem] = document.errors;
   if (problem !== undefined) throw invalidFile(file, problem.message.split('\n')[0]!.replace(/:$/, ''));
-  if (document.contents === null) return [];
-  const root: unknown = document.toJS({ maxAliasCount: 100 });
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (reason) {
+    throw invalidFile(file, (reason as Error).message);
+  }
+};
+
+/** The settings that stand in YAML text. All scalars are text: what they mean is the business of each setting. */
+export const givenInYaml = (text: string, file: string, groups: readonly NamedGroup[]): Given[] => {
+  const root = readYaml(text, file);
+  if (root === null) return [];
   if (!isMapping(root)) throw invalidFile(file, 'it is not a mapping of sections');
   const given: Given[] = [];
   const walk = (value: unknown, names: readonly string[], depth: number): void => {
