@@ -11,15 +11,16 @@ export const syncDirectory = async (path: string): Promise<void> => {
   }
 };
 
-/** Makes a directory with all above it that are missing, each durable. */
-export const createDirectories = async (path: string): Promise<void> => {
+/** Makes a directory with all above it that are missing, each durable; only below `root` where that is given. */
+export const createDirectories = async (path: string, root?: string): Promise<void> => {
+  if (path === root) return;
   try {
     await mkdir(path);
   } catch (reason) {
     const code = (reason as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') {
-      await createDirectories(dirname(path));
-      return createDirectories(path);
+    if (code === 'ENOENT' && dirname(path) !== root) {
+      await createDirectories(dirname(path), root);
+      return createDirectories(path, root);
     }
     if (code !== 'EEXIST') throw reason;
   }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import files, { mkdir, mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -70,6 +70,37 @@ describe('folder store', () => {
     const names: string[] = [];
     for await (const { name } of store.list('')) names.push(name);
     expect(names).toEqual(['a/b']);
+  });
+
+  it('does not make its folder again when that was taken away, as by unmounting it', async () => {
+    const root = await newRoot();
+    const store = createFolderStore(root);
+    await store.create('a/b', Buffer.from('x'));
+    await rename(root, `${root}-away`);
+    const gone = { code: 'STORE_UNAVAILABLE', retryable: true, why: 'its folder is gone' };
+    await mkdir(root);
+    for (const name of ['a/c', 'b/c', 'c']) await expect(store.create(name, Buffer.from('y'))).rejects.toMatchObject(gone);
+    await rm(root, { recursive: true });
+    for (const name of ['a/c', 'b/c', 'c']) await expect(store.create(name, Buffer.from('y'))).rejects.toMatchObject(gone);
+    await rename(`${root}-away`, root);
+    await store.create('a/c', Buffer.from('y'));
+    expect(Buffer.from(await store.read('a/b')).toString()).toBe('x');
+  });
+
+  it('refuses a file system without hard links by name', async () => {
+    const link = jest
+      .spyOn(files, 'link')
+      .mockRejectedValue(Object.assign(new Error('EPERM: operation not permitted, link'), { code: 'EPERM', syscall: 'link' }));
+    try {
+      const root = await newRoot();
+      await expect(createFolderStore(root).create('a', Buffer.from('x'))).rejects.toMatchObject({
+        code: 'UNSUPPORTED_OPERATION',
+        why: expect.stringContaining('no hard links'),
+      });
+      expect(await readdir(join(root, '.incoming'))).toEqual([]);
+    } finally {
+      link.mockRestore();
+    }
   });
 
   it('lists files and folders only', async () => {

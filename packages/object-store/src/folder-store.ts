@@ -22,7 +22,7 @@ class FolderStore implements ObjectStore {
   readonly url: string;
   readonly #root: string;
   readonly #known = new Set<string>();
-  #cleaned: Promise<void> | undefined;
+  #prepared: Promise<void> | undefined;
 
   constructor(root: string) {
     this.#root = root;
@@ -98,13 +98,22 @@ class FolderStore implements ObjectStore {
   async close(): Promise<void> {}
 
   async #ready(directory: string): Promise<void> {
-    if (!this.#known.has(directory)) {
-      await createDirectories(directory);
-      await createDirectories(join(this.#root, INCOMING));
-      this.#known.add(directory);
+    this.#prepared ??= this.#prepare();
+    try {
+      await this.#prepared;
+    } catch (reason) {
+      this.#prepared = undefined;
+      throw reason;
     }
-    this.#cleaned ??= removeOldFiles(join(this.#root, INCOMING), LEFTOVER_AGE);
-    await this.#cleaned;
+    if (this.#known.has(directory)) return;
+    await createDirectories(directory, this.#root);
+    this.#known.add(directory);
+  }
+
+  /** Once for each store: what is missing later was taken away, and must not be made again somewhere else. */
+  async #prepare(): Promise<void> {
+    await createDirectories(join(this.#root, INCOMING));
+    await removeOldFiles(join(this.#root, INCOMING), LEFTOVER_AGE);
   }
 
   async #write(path: string, content: Uint8Array): Promise<void> {
@@ -133,6 +142,13 @@ class FolderStore implements ObjectStore {
         thing: this.url,
         why: 'its file system has no hard links, without which two writers could overwrite each other',
         remedy: 'put the vault on a file system that has them, such as ext4 or XFS',
+        cause: reason,
+      });
+    if (code === 'ENOENT')
+      return new HoldfastError('STORE_UNAVAILABLE', {
+        thing: this.url,
+        why: 'its folder is gone',
+        remedy: 'mount it again, or put it back where it was',
         cause: reason,
       });
     return this.#failed(reason, name);

@@ -95,7 +95,7 @@ describe('every order in which a store can answer two writers', () => {
     const { violation, orders } = await explore(takeoverOf(3), () => copyOf(base));
     expect(violation).toBeUndefined();
     expect(orders).toBeGreaterThan(500);
-  });
+  }, 300_000);
 
   it('with two slots of each, when every first answer to the older one is lost', async () => {
     const lost = (): FaultPlan => {

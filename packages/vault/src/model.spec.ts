@@ -213,7 +213,7 @@ describe('a vault against a plain model of the disks', () => {
       { numRuns: 200 },
     );
     expect(points).toBeGreaterThan(200);
-  });
+  }, 300_000);
 
   it('survives a kill before and after every single request', async () => {
     const steps: Step[] = [
@@ -245,7 +245,7 @@ describe('a vault against a plain model of the disks', () => {
         await model.bench.close();
       }
     expect(killed).toBe(90);
-  });
+  }, 300_000);
 
   it('would be found out if it served one byte too old', async () => {
     const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000);
