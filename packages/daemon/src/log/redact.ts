@@ -4,7 +4,7 @@ const GONE = '[redacted]';
 const SECRETS: readonly (readonly [RegExp, string])[] = [
   // Signature of an Azure shared access signature, in a URL or percent-encoded in one.
   [/(^|[?&;\s"]|%26|%3[fF])sig(=|%3[dD])[^&\s"'<>;,]+/g, `$1sig$2${GONE}`],
-  [/\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/-]+=*/gi, `$1$2${GONE}`],
+  [/\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/-]{8,}=*/gi, `$1$2${GONE}`],
   [/\b(SharedKey(?:Lite)?\s+[\w-]+:)[A-Za-z0-9+/=]+/g, `$1${GONE}`],
   [/\b(AccountKey|SharedAccessSignature|SharedAccessKey|Password|Pwd)=[^;"'\s\\]+/gi, `$1=${GONE}`],
   [/-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|$)/gs, GONE],

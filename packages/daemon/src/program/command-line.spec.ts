@@ -1,0 +1,49 @@
+import fc from 'fast-check';
+import { parseCommandLine } from './command-line.ts';
+
+describe('parseCommandLine', () => {
+  it('understands values behind = and behind a blank', () => {
+    expect(parseCommandLine(['--log.level=debug', '--journal.quota', '1GiB', '--config', '/etc/x.yaml', '--a.b='])).toEqual({
+      wish: 'run',
+      config: '/etc/x.yaml',
+      flags: [
+        ['log.level', 'debug'],
+        ['journal.quota', '1GiB'],
+        ['a.b', ''],
+      ],
+    });
+  });
+
+  it.each(['help', 'version', 'print-settings'])('understands --%s beside settings', (wish) => {
+    expect(parseCommandLine(['--a.b=1', `--${wish}`])).toMatchObject({ wish, flags: [['a.b', '1']] });
+  });
+
+  it('prefers to help', () => {
+    expect(parseCommandLine(['--help', '--version']).wish).toBe('help');
+    expect(parseCommandLine(['--version', '--help']).wish).toBe('help');
+  });
+
+  it.each([
+    [['start'], /it is no flag/],
+    [['-v'], /it is no flag/],
+    [['--'], /it is no flag/],
+    [['--a.b'], /value is missing/],
+    [['--a.b', '--c.d=1'], /value is missing/],
+    [['--help=yes'], /takes no value/],
+  ])('refuses %j', (argv, words) => {
+    expect(() => parseCommandLine(argv)).toThrow(words);
+    expect(() => parseCommandLine(argv)).toThrow(/SETTING_INVALID/);
+  });
+
+  it('answers any arguments', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string()), (argv) => {
+        try {
+          parseCommandLine(argv);
+        } catch (error) {
+          expect(String(error)).toContain('SETTING_INVALID');
+        }
+      }),
+    );
+  });
+});
