@@ -158,6 +158,12 @@ describe('vault points', () => {
     expect(parse((await world.run(['vault', 'points', ...vault, '-o', 'yaml', '--limit', '1'])).stdout)).toEqual(json);
   });
 
+  it('is not cut for a terminal that does not know its width', async () => {
+    const written: string[] = [];
+    await world.run(['vault', 'points', ...vault], { stdout: { isTTY: true, columns: 0, write: (text) => written.push(text) } });
+    expect(written.join('')).toContain('sdb: resynchronization');
+  });
+
   it('fits the terminal', async () => {
     const lines: string[] = [];
     await world.run(['vault', 'points', ...vault], {

@@ -50,7 +50,7 @@ const settle = (command: Command, { stdout, stderr }: Surroundings): void => {
     // Errors are thrown and told by whoever runs the program; help that nobody asked for is all that comes here.
     writeErr: (text) => stderr.write(text),
     outputError: () => {},
-    getOutHelpWidth: () => stdout.columns ?? 100,
-    getErrHelpWidth: () => stderr.columns ?? 100,
+    getOutHelpWidth: () => stdout.columns || 100,
+    getErrHelpWidth: () => stderr.columns || 100,
   });
 };

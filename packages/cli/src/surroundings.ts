@@ -3,6 +3,7 @@ import type { ObjectStore } from '@holdfast/object-store';
 /** Where a command writes to: a terminal, or a pipe or file that gets plain lines. */
 export interface OutputStream {
   readonly isTTY?: boolean;
+  /** 0 where a terminal does not say how wide it is. */
   readonly columns?: number;
   write(text: string): unknown;
 }

@@ -32,7 +32,7 @@ export const writeAnswer = ({ stdout }: Surroundings, { output }: OutputOptions,
   else
     stdout.write(
       people
-        .flatMap((part) => layOutPart(part, stdout.isTTY ? stdout.columns : undefined))
+        .flatMap((part) => layOutPart(part, stdout.isTTY ? stdout.columns || undefined : undefined))
         .join('\n')
         .concat('\n'),
     );

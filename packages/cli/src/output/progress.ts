@@ -34,7 +34,7 @@ export const createProgress = (stream: OutputStream, options: ProgressOptions): 
   let latest = 0;
   const draw = (): void => {
     const line = describe(options, latest, (now() - begun) / 1000);
-    stream.write(stream.isTTY ? CLEAR_LINE + line.slice(0, Math.max(20, (stream.columns ?? 80) - 1)) : `${line}\n`);
+    stream.write(stream.isTTY ? CLEAR_LINE + line.slice(0, Math.max(20, (stream.columns || 80) - 1)) : `${line}\n`);
   };
   return {
     update: (done) => {

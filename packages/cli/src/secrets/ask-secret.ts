@@ -38,11 +38,12 @@ export const askSecret = (keyboard: Keyboard, screen: OutputStream, question: st
         if (ended) return;
       }
     };
-    screen.write(`${question}: `);
+    // Silence first: whoever sees the question may answer at once.
     keyboard.setRawMode(true);
     keyboard.setEncoding('utf8');
     keyboard.on('data', listen);
     keyboard.resume();
+    screen.write(`${question}: `);
   });
 
 const interrupted = (): HoldfastError =>

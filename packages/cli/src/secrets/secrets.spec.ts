@@ -21,6 +21,15 @@ describe('asking for a secret', () => {
     return { keyboard, shown, answer };
   };
 
+  it('shows its question when nothing typed is shown any more', async () => {
+    const keyboard = new TestKeyboard();
+    const silent: boolean[] = [];
+    const answer = askSecret(keyboard, { write: () => silent.push(keyboard.raw) }, 'Passphrase');
+    expect(silent).toEqual([true]);
+    keyboard.emit('data', '\r');
+    expect(await answer).toBe('');
+  });
+
   it('takes a line with corrections and shows nothing of it', async () => {
     const { keyboard, shown, answer } = ask();
     expect(keyboard.raw).toBe(true);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { parseKeyFile, type VaultKey } from '@holdfast/vault';
 import { Option } from 'commander';
+import { orStopped } from '../or-stopped.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 /** Where a passphrase may be put for programs. */
@@ -26,7 +27,7 @@ export const readVaultKey = async (surroundings: Surroundings, { keyFile, passph
 
 /** The passphrase from file, environment or person, who is asked each of `questions` and must answer them alike. */
 export const readPassphrase = async (
-  { environment, askSecret }: Surroundings,
+  { environment, askSecret, stop }: Surroundings,
   { passphraseFile }: { readonly passphraseFile: string | undefined },
   questions: readonly string[],
 ): Promise<string> => {
@@ -41,7 +42,7 @@ export const readPassphrase = async (
       remedy: `name it with --key-file or --passphrase-file, or set ${PASSPHRASE_VARIABLE}`,
     });
   const answers: string[] = [];
-  for (const question of questions) answers.push(await askSecret(question));
+  for (const question of questions) answers.push(await orStopped(stop, askSecret(question)));
   if (answers.some((answer) => answer !== answers[0]))
     throw new HoldfastError('SETTING_INVALID', { thing: 'passphrase', why: 'the two are not the same', remedy: 'type it again' });
   return notEmpty(answers[0] ?? '', 'passphrase');
