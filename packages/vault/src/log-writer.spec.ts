@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import { type FaultPlan, type StoreCall, seededFaults, storeUnavailable } from '@holdfast/object-store';
-import { newId } from '@holdfast/protocol';
+import { idBytes, ManifestSchema, newId } from '@holdfast/protocol';
 import { openLogWriter } from './log-writer.ts';
 import { slotName, termName } from './object-names.ts';
 import { settled } from './testing/fast-clock.ts';
-import { contentOf } from './testing/simulated-source.ts';
+import { contentOf, type MadeCut } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
 const isSlotCreate = ({ request, name }: StoreCall): boolean => request === 'create' && name.includes('/log/');
@@ -73,6 +74,21 @@ describe('log writer', () => {
     expect(slots).toHaveLength(5);
     for (const { size } of slots) expect(size).toBeLessThan(26_000);
     await bench.expectWhole(cuts);
+  });
+
+  it('keeps manifests, and reads heads of any size', async () => {
+    const { writer } = await bench.open();
+    const manifests = [10, 200_000].map((length) => create(ManifestSchema, { id: idBytes(newId()), machineName: 'x'.repeat(length) }));
+    const cuts: MadeCut[] = [];
+    for (const manifest of manifests) {
+      bench.source.write(bench.source.disks[0]!, 0, 1, cuts.length + 1);
+      cuts.push(await bench.source.cut({ manifest }));
+      await writer.append(cuts.at(-1)!.content);
+    }
+    await bench.expectWhole(cuts);
+    const { points } = await bench.read();
+    expect(points.map(({ manifest }) => manifest?.machineName.length)).toEqual([10, 200_000]);
+    expect((await bench.open()).writer.heads).toEqual(writer.heads);
   });
 
   it('keeps a bounded number of slots in flight', async () => {
