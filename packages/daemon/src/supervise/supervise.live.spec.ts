@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { killPrograms, type StartedProgram, startProgram } from '../testing/started-program.ts';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'holdfast-supervise-'));
+});
+afterEach(async () => {
+  await killPrograms();
+  await rm(directory, { recursive: true });
+});
+
+const supervisor = (...children: readonly string[]): StartedProgram =>
+  startProgram({ flags: ['--state.directory', path.join(directory, 'state'), '--example.children', children.join(',')] });
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+
+/** Processes of the children, in order of their starts. */
+const childrenOf = ({ lines }: StartedProgram): { name: unknown; child: number }[] =>
+  lines.filter(({ message }) => message === 'A program was started').map(({ name, child }) => ({ name, child: child as number }));
+
+describe('a supervisor', () => {
+  it('is ready when its programs are, and ends them in reverse order', async () => {
+    const program = supervisor('one', 'two --example.starts-in=300ms');
+    const { states } = await program.line('supervising');
+    expect(states).toEqual([
+      { name: 'one', pid: expect.any(Number), ready: true, restarts: 0 },
+      { name: 'two', pid: expect.any(Number), ready: true, restarts: 0 },
+    ]);
+    program.kill('SIGTERM');
+    expect(await program.ended).toBe(0);
+    const children = childrenOf(program);
+    expect(children.map(({ child }) => alive(child))).toEqual([false, false]);
+    const ends = program.lines.filter(({ message }) => message === 'outer closed').map(({ pid }) => pid);
+    expect(ends).toEqual([children[1]!.child, children[0]!.child, program.pid]);
+  });
+
+  it('starts again what was killed, and says so in its health', async () => {
+    const program = supervisor('one', 'two');
+    const { port } =
+      program.lines.find(({ message, pid }) => message === 'Health and metrics are served' && pid === program.pid) ??
+      (await program.line('Health and metrics are served'));
+    await program.line('supervising');
+    const [one] = childrenOf(program);
+    process.kill(one!.child, 'SIGKILL');
+    expect(await program.line('A program ended and is started again')).toMatchObject({
+      name: 'one',
+      why: 'it was ended by SIGKILL',
+      restarts: 1,
+    });
+    expect(await (await fetch(`http://127.0.0.1:${port}/healthz`)).json()).toMatchObject({
+      ready: false,
+      checks: expect.arrayContaining([expect.objectContaining({ name: 'one', problem: 'one is not ready' })]),
+    });
+    await until(() => childrenOf(program).length === 3);
+    expect(childrenOf(program)[2]!.name).toBe('one');
+    program.kill('SIGTERM');
+    expect(await program.ended).toBe(0);
+  });
+
+  it('waits longer each time for what keeps failing', async () => {
+    const program = supervisor('one --example.fails=soon');
+    await until(() => program.lines.filter(({ message }) => message === 'A program ended and is started again').length >= 2);
+    const waits = program.lines
+      .filter(({ message }) => message === 'A program ended and is started again')
+      .map(({ waitMillis }) => waitMillis);
+    expect(waits.slice(0, 2)).toEqual([1000, 2000]);
+    program.kill('SIGTERM');
+    expect(await program.ended).toBe(0);
+  });
+
+  it('ends with 2 when the settings of a program are wrong', async () => {
+    const program = supervisor('one', 'two --example.fails=always');
+    expect(await program.ended).toBe(2);
+    expect(program.text()).toContain('[SETTING_INVALID] setting example.fails');
+    expect(childrenOf(program).map(({ child }) => alive(child))).toEqual([false, false]);
+  });
+
+  it('leaves nobody behind when it is killed', async () => {
+    const program = supervisor('one', 'two');
+    await program.line('supervising');
+    program.kill('SIGKILL');
+    await program.ended;
+    await until(() => childrenOf(program).every(({ child }) => !alive(child)));
+  });
+});
