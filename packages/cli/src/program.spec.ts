@@ -253,6 +253,19 @@ describe('vault check and inspect', () => {
     expect((await world.run(['vault', 'check', ...vault])).stdout).toContain(`DAMAGED ${name}`);
   });
 
+  it('warn whoever reads a damaged log, and give what is before the damage', async () => {
+    const store = world.store(SAMPLE_URL);
+    const name = `m/${machine.id}/log/000000000003`;
+    const bytes = Buffer.from(await store.read(name));
+    bytes[200]! ^= 1;
+    await store.delete(name);
+    await store.create(name, bytes);
+    const { status, stdout, stderr } = await world.run(['vault', 'export', ...vault, '-d', 'sdb', '--to', at('x.raw'), '-o', 'json']);
+    expect({ status, point: JSON.parse(stdout).point }).toEqual({ status: 0, point: machine.points[1]!.id });
+    expect(stderr).toContain(`[DAMAGED] ${name}`);
+    expect((await world.run(['recover', ...vault])).stdout).toContain(`DAMAGED log of db1: ${name}`);
+  });
+
   it('tell what the vault is made of, and no secret', async () => {
     const { status, stdout } = await world.run(['vault', 'inspect', ...vault, '--output', 'json']);
     expect(status).toBe(0);

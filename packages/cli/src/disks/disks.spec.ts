@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BlockDevice, createMemoryDevice } from '@holdfast/block';
+import { HoldfastError } from '@holdfast/errors';
 import fc from 'fast-check';
 import { exportRaw } from './export-raw.ts';
 import { parseListenAddress } from './listen-address.ts';
@@ -48,6 +49,19 @@ describe('an exported image', () => {
       },
     });
     await expect(exportRaw(failing, at('x.raw'), options)).rejects.toMatchObject({ code: 'IO_FAILED', thing: at('x.raw'), why: 'gone' });
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('does not appear when it is interrupted in the middle', async () => {
+    const stopping = new AbortController();
+    const seen: number[] = [];
+    const onProgress = (done: number): void => {
+      seen.push(done);
+      stopping.abort(new HoldfastError('INTERRUPTED', { thing: 'x', why: 'y', remedy: 'z' }));
+    };
+    const exported = exportRaw(createMemoryDevice(20 * MIB), at('x.raw'), { ...options, signal: stopping.signal, onProgress });
+    await expect(exported).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(seen).toEqual([4 * MIB]);
     expect(await readdir(directory)).toEqual([]);
   });
 

@@ -78,6 +78,12 @@ describe('progress', () => {
     expect(written.at(-1)).toBe('\n');
   });
 
+  it('says nothing of what never began', () => {
+    const { written, progress } = start(true);
+    progress.end();
+    expect(written).toEqual([]);
+  });
+
   it('is a plain line now and then elsewhere', () => {
     const { written, clock, progress } = start(false);
     for (clock.now = 0; clock.now <= 20_000; clock.now += 1000) progress.update((clock.now / 1000) * 50 * 2 ** 20);

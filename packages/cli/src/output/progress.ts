@@ -5,7 +5,7 @@ import { formatBytes, formatRate, formatSeconds } from './format.ts';
 export interface Progress {
   /** `done` of the total so far. */
   update(done: number): void;
-  /** Ends the line. */
+  /** Ends the line; there is none when nothing was done. */
   end(): void;
 }
 
@@ -20,6 +20,7 @@ export interface ProgressOptions {
 }
 
 const BAR = 24;
+const LABEL = 16;
 /** On a terminal the line is redrawn so often; a log gets a line at most so often. Milliseconds. */
 const REDRAW = 100;
 const PLAIN_EVERY = 10_000;
@@ -27,7 +28,7 @@ const CLEAR_LINE = '\r\u001b[2K';
 
 /** A bar that is redrawn on a terminal; elsewhere a plain line every ten seconds, so that a log stays readable. */
 export const createProgress = (stream: OutputStream, options: ProgressOptions): Progress => {
-  const { now = () => performance.now() } = options;
+  const { total, now = () => performance.now() } = options;
   const begun = now();
   const every = stream.isTTY ? REDRAW : PLAIN_EVERY;
   let last = begun;
@@ -44,6 +45,7 @@ export const createProgress = (stream: OutputStream, options: ProgressOptions): 
       draw();
     },
     end: () => {
+      if (latest === 0 && total > 0) return;
       draw();
       if (stream.isTTY) stream.write('\n');
     },
@@ -54,7 +56,7 @@ export const createProgress = (stream: OutputStream, options: ProgressOptions): 
 const describe = ({ label, total, unit }: ProgressOptions, done: number, seconds: number): string => {
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const full = Math.round(share * BAR);
-  const bar = `${label} [${'#'.repeat(full)}${'-'.repeat(BAR - full)}] ${Math.floor(share * 100)} %`;
+  const bar = `${label.slice(0, LABEL)} [${'#'.repeat(full)}${'-'.repeat(BAR - full)}] ${Math.floor(share * 100)} %`;
   const rate = seconds > 0 ? done / seconds : 0;
   const left =
     share === 1 ? `in ${formatSeconds(seconds)}` : rate > 0 ? `${formatSeconds((total - done) / rate)} left` : 'time left unknown';

@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import type { MachineHistory } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { choosePoint } from '../choose/choose-point.ts';
 import { pointDisks } from '../choose/point-disks.ts';
@@ -62,7 +61,6 @@ const recover = (surroundings: Surroundings, options: RecoverOptions): Promise<v
       return;
     }
     const history = await readChosenMachine(surroundings, vault, options.machine);
-    warnOfDamage(surroundings, history);
     const point = choosePoint(history, options.point ?? 'latest');
     const disks = pointDisks(history, point);
     if (listen === undefined) return exportMachine(surroundings, options, { history, point, disks, directory: options.export! });
@@ -82,10 +80,4 @@ const makeDirectory = async (directory: string): Promise<void> => {
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((reason: unknown) => {
     throw fromSystem(reason, directory);
   });
-};
-
-/** Newer points may be hidden behind the damage: who recovers must know. */
-const warnOfDamage = ({ stderr }: Surroundings, { damage }: MachineHistory): void => {
-  for (const { object, why } of damage)
-    stderr.write(`[DAMAGED] ${object}: ${why}; points made after it cannot be seen, those before are whole\n`);
 };

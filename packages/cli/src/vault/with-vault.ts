@@ -44,12 +44,19 @@ export const withVault = async <T>(surroundings: Surroundings, options: VaultOpt
   return work(vault).finally(() => vault.close());
 };
 
-/** The history of the one machine that is meant. */
-export const readChosenMachine = ({ stop }: Surroundings, vault: Vault, word: string | undefined): Promise<MachineHistory> =>
-  orStopped(
-    stop,
-    vault.machines().then((machines) => readMachine(vault, chooseMachine(machines, word).id)),
-  );
+/** The history of the one machine that is meant; damage in its log is told. */
+export const readChosenMachine = async (
+  { stop, stderr }: Surroundings,
+  vault: Vault,
+  word: string | undefined,
+): Promise<MachineHistory> => {
+  const { id } = chooseMachine(await orStopped(stop, vault.machines()), word);
+  const history = await orStopped(stop, readMachine(vault, id));
+  // Newer points may be hidden behind the damage: who recovers must know.
+  for (const { object, why } of history.damage)
+    stderr.write(`[DAMAGED] ${object}: ${why}; points made after it cannot be seen, those before are whole\n`);
+  return history;
+};
 
 /** The histories of the machine that is meant, or of all. */
 export const readMachines = async ({ stop }: Surroundings, vault: Vault, word: string | undefined): Promise<MachineHistory[]> => {
