@@ -8,6 +8,7 @@ export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';
 export { settingsMarkdown } from './settings/describe-settings.ts';
 export { type Address, address, bytes, duration, filePath, flag, integer, list, oneOf, secret, text, url } from './settings/kinds.ts';
+export { formatBytes, formatDuration, parseBytes, parseDuration } from './settings/quantities.ts';
 export type { Secret } from './settings/secret.ts';
 export { type Fields, type Schema, type Section, type Setting, section, type Table, table, type Values } from './settings/setting.ts';
 export type { BackOffOptions } from './supervise/back-off.ts';

@@ -1,39 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
+import { killReceivers, receiveDatagrams } from '../testing/datagram-receiver.ts';
 import { killPrograms, startProgram } from '../testing/started-program.ts';
 
-/** Receives datagrams like systemd: prints each as one line of JSON. */
-const RECEIVER = `
-import json, socket, sys
-receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-receiver.bind(sys.argv[1].replace("@", "\\0", 1) if sys.argv[1].startswith("@") else sys.argv[1])
-print(json.dumps("bound"), flush=True)
-while True:
-    print(json.dumps(receiver.recv(4096).decode()), flush=True)
-`;
-
-const receivers: ChildProcess[] = [];
 let directory: string;
 beforeEach(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'holdfast-notify-'));
 });
 afterEach(async () => {
   await killPrograms();
-  for (const receiver of receivers.splice(0)) receiver.kill();
+  killReceivers();
   await rm(directory, { recursive: true });
 });
-
-const receive = async (name: string) => {
-  const child = spawn('python3', ['-c', RECEIVER, name], { stdio: ['ignore', 'pipe', 'inherit'] });
-  receivers.push(child);
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async (): Promise<string> => JSON.parse((await lines.next()).value as string) as string;
-  expect(await next()).toBe('bound');
-  return { next };
-};
 
 const start = (environment: Readonly<Record<string, string>>, flags: readonly string[] = []) =>
   startProgram({ flags: ['--state.directory', path.join(directory, 'state'), ...flags], environment });
@@ -43,7 +22,7 @@ describe.unless(lacks('python3'), 'systemd', () => {
     ['a path', () => path.join(directory, 'notify')],
     ['an abstract name', () => `@holdfast-notify-${process.pid}`],
   ])('is told by a socket with %s: status, ready, stopping', async (_what, name) => {
-    const { next } = await receive(name());
+    const { next } = await receiveDatagrams(name());
     const program = start({ NOTIFY_SOCKET: name() });
     expect([await next(), await next()]).toEqual(['STATUS=waiting for work', 'READY=1']);
     program.kill('SIGTERM');
@@ -54,7 +33,7 @@ describe.unless(lacks('python3'), 'systemd', () => {
 
   it('has its watchdog fed at half of its period', async () => {
     const name = `@holdfast-watchdog-${process.pid}`;
-    const { next } = await receive(name);
+    const { next } = await receiveDatagrams(name);
     start({ NOTIFY_SOCKET: name, WATCHDOG_USEC: '400000' });
     const told: string[] = [];
     const times: number[] = [];
@@ -69,7 +48,7 @@ describe.unless(lacks('python3'), 'systemd', () => {
 
   it('has its watchdog starve when the program is not live', async () => {
     const name = `@holdfast-starve-${process.pid}`;
-    const { next } = await receive(name);
+    const { next } = await receiveDatagrams(name);
     const program = start({ NOTIFY_SOCKET: name, WATCHDOG_USEC: '100000' }, ['--example.live', 'false']);
     await program.line('The watchdog is not fed: the program is not live');
     await program.line('The program does its work');

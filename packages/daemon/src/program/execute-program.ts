@@ -29,8 +29,7 @@ type Settled<S extends Schema> = LoadedSettings<S & CommonSchema>;
 const load = async <S extends Schema>(program: Program<S>, host: Host, { flags, config }: CommandLine): Promise<Settled<S>> => {
   const named = config ?? host.environment[CONFIG_VARIABLE];
   return loadSettings(completeSchema(program), {
-    file: named ?? defaultFile(program.name),
-    fileRequired: named !== undefined,
+    file: { path: named ?? defaultFile(program.name), required: named !== undefined },
     environment: host.environment,
     flags,
     base: host.workingDirectory,

@@ -42,15 +42,13 @@ const write = async (name: string, content: string, mode = 0o600): Promise<strin
 
 const load = (sources: Partial<SettingSources> = {}) =>
   loadSettings(schema, {
-    file: path.join(directory, 'none.yaml'),
-    fileRequired: false,
     environment: {},
     flags: [],
     base: '/work-dir',
     ...sources,
   });
 
-const loadYaml = async (content: string) => load({ file: await write('s.yaml', content), fileRequired: true });
+const loadYaml = async (content: string) => load({ file: { path: await write('s.yaml', content), required: true } });
 
 describe('loadSettings', () => {
   it('gives the defaults where nothing is set', async () => {
@@ -96,7 +94,7 @@ vaults:
   it('lets the environment override the file, and flags the environment', async () => {
     const file = await write('o.yaml', 'journal: {quota: 2GiB, sync-every: 20ms}\nvaults: {main: {url: "file:/a"}}\n');
     const { values, effective } = await load({
-      file,
+      file: { path: file, required: true },
       environment: {
         HOLDFAST_JOURNAL_QUOTA: '3GiB',
         HOLDFAST_JOURNAL_SYNC_EVERY: '30ms',
@@ -171,7 +169,8 @@ vaults:
 
   it('needs a file that was named, not one that was not', async () => {
     const file = path.join(directory, 'missing.yaml');
-    await expect(load({ file, fileRequired: true })).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND', thing: file });
+    expect((await load({ file: { path: file, required: false } })).warnings).toEqual([]);
+    await expect(load({ file: { path: file, required: true } })).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND', thing: file });
   });
 
   it('is not hung up by a file that grows when it is read', async () => {
@@ -302,7 +301,5 @@ it('two settings of one name in the environment are a defect', async () => {
     a: section('x', { bC: flag({ help: 'x', default: true }) }),
     aB: section('x', { c: flag({ help: 'x', default: true }) }),
   };
-  await expect(loadSettings(twins, { file: '/none', fileRequired: false, environment: {}, flags: [], base: '/' })).rejects.toThrow(
-    /INTERNAL.*HOLDFAST_A_B_C/,
-  );
+  await expect(loadSettings(twins, { environment: {}, flags: [], base: '/' })).rejects.toThrow(/INTERNAL.*HOLDFAST_A_B_C/);
 });

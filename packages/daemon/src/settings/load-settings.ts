@@ -24,9 +24,8 @@ export interface LoadedSettings<S extends Schema> {
 
 /** Where settings come from; later ones override: file, environment, flags. */
 export interface SettingSources {
-  readonly file: string;
-  /** True when the file was named by the user, and so must exist. */
-  readonly fileRequired: boolean;
+  /** The settings file; `required` when the user named it, so that it must exist. */
+  readonly file?: { readonly path: string; readonly required: boolean };
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly flags: readonly (readonly [string, string])[];
   /** Relative paths of environment and flags start here. */
@@ -107,7 +106,7 @@ export const loadSettings = async <S extends Schema>(schema: S, sources: Setting
   const warnings: string[] = [];
   const { given: inEnvironment, ignored } = givenInEnvironment(sources.environment, groups, sources.base);
   const given = [
-    ...(await givenInFile(sources.file, sources.fileRequired, groups)),
+    ...(sources.file === undefined ? [] : await givenInFile(sources.file.path, sources.file.required, groups)),
     ...inEnvironment,
     ...givenInFlags(sources.flags, groups, sources.base),
   ];

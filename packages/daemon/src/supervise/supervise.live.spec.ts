@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { killReceivers, receiveDatagrams } from '../testing/datagram-receiver.ts';
 import { killPrograms, type StartedProgram, startProgram } from '../testing/started-program.ts';
 
 let directory: string;
@@ -9,11 +10,12 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await killPrograms();
+  killReceivers();
   await rm(directory, { recursive: true });
 });
 
-const supervisor = (...children: readonly string[]): StartedProgram =>
-  startProgram({ flags: ['--state.directory', path.join(directory, 'state'), '--example.children', children.join(',')] });
+const supervisor = (environment: Readonly<Record<string, string>>, ...children: readonly string[]): StartedProgram =>
+  startProgram({ environment, flags: ['--state.directory', path.join(directory, 'state'), '--example.children', children.join(',')] });
 
 const alive = (pid: number): boolean => {
   try {
@@ -34,7 +36,7 @@ const childrenOf = ({ lines }: StartedProgram): { name: unknown; child: number }
 
 describe('a supervisor', () => {
   it('is ready when its programs are, and ends them in reverse order', async () => {
-    const program = supervisor('one', 'two --example.starts-in=300ms');
+    const program = supervisor({}, 'one', 'two --example.starts-in=300ms');
     const { states } = await program.line('supervising');
     expect(states).toEqual([
       { name: 'one', pid: expect.any(Number), ready: true, restarts: 0 },
@@ -49,10 +51,8 @@ describe('a supervisor', () => {
   });
 
   it('starts again what was killed, and says so in its health', async () => {
-    const program = supervisor('one', 'two');
-    const { port } =
-      program.lines.find(({ message, pid }) => message === 'Health and metrics are served' && pid === program.pid) ??
-      (await program.line('Health and metrics are served'));
+    const program = supervisor({}, 'one', 'two');
+    const { port } = await program.line('Health and metrics are served');
     await program.line('supervising');
     const [one] = childrenOf(program);
     process.kill(one!.child, 'SIGKILL');
@@ -72,7 +72,7 @@ describe('a supervisor', () => {
   });
 
   it('waits longer each time for what keeps failing', async () => {
-    const program = supervisor('one --example.fails=soon');
+    const program = supervisor({}, 'one --example.fails=soon');
     await until(() => program.lines.filter(({ message }) => message === 'A program ended and is started again').length >= 2);
     const waits = program.lines
       .filter(({ message }) => message === 'A program ended and is started again')
@@ -83,14 +83,35 @@ describe('a supervisor', () => {
   });
 
   it('ends with 2 when the settings of a program are wrong', async () => {
-    const program = supervisor('one', 'two --example.fails=always');
+    const program = supervisor({}, 'one', 'two --example.fails=always');
     expect(await program.ended).toBe(2);
     expect(program.text()).toContain('[SETTING_INVALID] setting example.fails');
     expect(childrenOf(program).map(({ child }) => alive(child))).toEqual([false, false]);
   });
 
+  it('is reached by Ctrl-C alone: its programs stop in order all the same', async () => {
+    const program = supervisor({}, 'one', 'two');
+    await program.line('supervising');
+    program.interrupt();
+    expect(await program.ended).toBe(0);
+    expect(program.lines.filter(({ message }) => message === 'outer closed')).toHaveLength(3);
+    expect(program.lines.filter(({ reason }) => reason === 'signal SIGINT').map(({ pid }) => pid)).toEqual([program.pid]);
+  });
+
+  it.unless(lacks('python3'), 'alone is known to systemd', async () => {
+    const name = `@holdfast-supervise-${process.pid}`;
+    const { next } = await receiveDatagrams(name);
+    const program = supervisor({ NOTIFY_SOCKET: name, WATCHDOG_USEC: '60000000' }, 'one');
+    await program.line('supervising');
+    program.kill('SIGTERM');
+    const told: string[] = [];
+    while (told.at(-1) !== 'STOPPING=1') told.push(await next());
+    await program.ended;
+    expect(told.filter((line) => line.startsWith('READY') || line.startsWith('STOPPING'))).toEqual(['READY=1', 'STOPPING=1']);
+  });
+
   it('leaves nobody behind when it is killed', async () => {
-    const program = supervisor('one', 'two');
+    const program = supervisor({}, 'one', 'two');
     await program.line('supervising');
     program.kill('SIGKILL');
     await program.ended;

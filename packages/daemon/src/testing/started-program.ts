@@ -14,6 +14,8 @@ export interface StartedProgram {
   /** The first line, of those written or to come, with this message. Rejects when the program ends without one. */
   line(message: string): Promise<Line>;
   kill(signal: NodeJS.Signals): void;
+  /** What Ctrl-C does: SIGINT for its whole process group. */
+  interrupt(): void;
   /** Exit status, or the name of the signal. */
   readonly ended: Promise<number | string>;
 }
@@ -21,8 +23,6 @@ export interface StartedProgram {
 export interface StartOptions {
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Gives it a channel, as a supervisor does. */
-  readonly channel?: boolean;
 }
 
 const PROGRAM = path.join(__dirname, 'example-program.ts');
@@ -62,11 +62,13 @@ export const killPrograms = async (): Promise<void> => {
   );
 };
 
-export const startProgram = ({ flags = [], environment = {}, channel = false }: StartOptions = {}): StartedProgram => {
+export const startProgram = ({ flags = [], environment = {} }: StartOptions = {}): StartedProgram => {
   const { HOLDFAST_TESTS: _ours, ...inherited } = process.env;
   const child = spawn(process.execPath, [...NODE_FLAGS, PROGRAM, ...flags], {
     env: { ...inherited, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe', ...(channel ? (['ipc'] as const) : [])],
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group of its own, so that a spec can do to it what a terminal does.
+    detached: true,
   });
   running.add(child);
   const { lines, text, changed, next } = gather(child);
@@ -85,6 +87,7 @@ export const startProgram = ({ flags = [], environment = {}, channel = false }: 
     text,
     ended,
     kill: (signal) => void child.kill(signal),
+    interrupt: () => void process.kill(-child.pid!, 'SIGINT'),
     async line(message) {
       for (;;) {
         const found = lines.find((line) => line.message === message);

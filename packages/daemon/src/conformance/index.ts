@@ -1,0 +1,1 @@
+export { openTestContext, type TestContext, type TestContextOptions } from './test-context.ts';
