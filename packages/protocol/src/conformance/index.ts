@@ -1,2 +1,3 @@
 export { type DelayingProxy, startDelayingProxy } from './delaying-proxy.ts';
+export { answerEach, openReplicationSite, type ReplicationSite } from './replication-site.ts';
 export { type Certified, createTestAuthority, type Flaws, type TestAuthority, USAGES } from './test-authority.ts';

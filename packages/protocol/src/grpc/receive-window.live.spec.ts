@@ -1,12 +1,12 @@
 import { startDelayingProxy } from '../conformance/delaying-proxy.ts';
-import { openSite } from './testing/site.ts';
+import { openReplicationSite } from '../conformance/replication-site.ts';
 
 const MIB = 1024 * 1024;
 const ROUND_TRIP = 50;
 
 /** Megabytes a second through a proxy that adds 50 ms to a round trip. */
 const measure = async (receiveWindow: number, messages: number): Promise<number> => {
-  const site = await openSite({ receiveWindow });
+  const site = await openReplicationSite({ receiveWindow });
   const proxy = await startDelayingProxy(site.server.port, ROUND_TRIP);
   const stream = await site.connect(undefined, { address: `127.0.0.1:${proxy.port}` });
   const frame = Buffer.alloc(MIB);

@@ -1,7 +1,7 @@
 import { connect, type Http2Server } from 'node:http2';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { openReplicationSite } from '../conformance/replication-site.ts';
 import { setReceiveWindow } from './receive-window.ts';
-import { openSite } from './testing/site.ts';
 
 const WINDOW = 5 * 1024 * 1024;
 
@@ -54,7 +54,7 @@ describe('setReceiveWindow', () => {
     });
     prototype.createHttp2Server = undefined;
     try {
-      const site = await openSite();
+      const site = await openReplicationSite();
       expect(site.problems).toMatchObject([{ code: 'UNSUPPORTED_OPERATION', thing: 'the receive window' }]);
       const stream = await site.connect();
       stream.end();

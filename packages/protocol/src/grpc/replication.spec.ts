@@ -4,14 +4,14 @@ import { createServer as createTlsServer } from 'node:tls';
 import { create } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import { startDelayingProxy } from '../conformance/delaying-proxy.ts';
+import { connectRaw } from '../conformance/raw-client.ts';
+import { answerEach, openReplicationSite, type ReplicationSite } from '../conformance/replication-site.ts';
 import { createTestAuthority, USAGES } from '../conformance/test-authority.ts';
 import { type ReplicateRequest, ReplicateRequestSchema, ReplicateResponseSchema } from '../gen/holdfast/v1/replication_pb.ts';
 import { newId } from '../id.ts';
 import { serverTlsOptions } from '../identity/tls-options.ts';
 import { LARGEST_MESSAGE } from './codec.ts';
 import type { ReplicationCall } from './replication.ts';
-import { connectRaw } from './testing/raw-client.ts';
-import { answerEach, openSite, type Site } from './testing/site.ts';
 
 const HOUR = 3_600_000;
 
@@ -39,8 +39,8 @@ const aborted = (signal: AbortSignal): Promise<unknown> =>
   });
 
 const sites: { close(): Promise<void> }[] = [];
-const site = async (...options: Parameters<typeof openSite>): Promise<Site> => {
-  const opened = await openSite(...options);
+const site = async (...options: Parameters<typeof openReplicationSite>): Promise<ReplicationSite> => {
+  const opened = await openReplicationSite(...options);
   sites.push(opened);
   return opened;
 };
@@ -224,7 +224,7 @@ describe('messages that must not be', () => {
 });
 
 describe('who may come in', () => {
-  it.each<[string, string, (site: Site) => Promise<Parameters<Site['connect']>[0]>]>([
+  it.each<[string, string, (site: ReplicationSite) => Promise<Parameters<ReplicationSite['connect']>[0]>]>([
     ['a process server', 'IDENTITY_MISMATCH', ({ authority }) => authority.issue({ role: 'process-server', id: newId() })],
     [
       'an expired certificate',
@@ -328,7 +328,10 @@ describe('the server', () => {
 
   it('names the place that is taken', async () => {
     const { server } = await site();
-    await expect(openSite({ port: server.port })).rejects.toMatchObject({ code: 'ADDRESS_IN_USE', thing: `127.0.0.1:${server.port}` });
+    await expect(openReplicationSite({ port: server.port })).rejects.toMatchObject({
+      code: 'ADDRESS_IN_USE',
+      thing: `127.0.0.1:${server.port}`,
+    });
   });
 
   it('shows renewed credentials to new connections and keeps the live ones', async () => {

@@ -1,10 +1,10 @@
 import { Client, credentials as grpcCredentials, type ServiceError } from '@grpc/grpc-js';
-import { errorOfStatus } from '../grpc-status.ts';
-import { REPLICATE } from '../method.ts';
-import type { Site } from './site.ts';
+import { errorOfStatus } from '../grpc/grpc-status.ts';
+import { REPLICATE } from '../grpc/method.ts';
+import type { ReplicationSite } from './replication-site.ts';
 
 /** Sends bytes as one message, past all checks of our own client, and gives the error the call ended with. */
-export const connectRaw = async ({ agent, server }: Site, bytes: Buffer): Promise<{ error?: unknown }> => {
+export const connectRaw = async ({ agent, server }: ReplicationSite, bytes: Buffer): Promise<{ error?: unknown }> => {
   const secure = grpcCredentials.createSsl(Buffer.from(agent.authorities), Buffer.from(agent.key), Buffer.from(agent.certificateChain), {
     checkServerIdentity: () => undefined,
   });

@@ -1,19 +1,21 @@
+import { create } from '@bufbuild/protobuf';
 import type { HoldfastError } from '@holdfast/errors';
-import { type Certified, createTestAuthority, type TestAuthority } from '../../conformance/test-authority.ts';
-import { newId } from '../../id.ts';
-import type { TlsCredentials } from '../../identity/credentials.ts';
-import { connectReplication } from '../connect-replication.ts';
+import { ReplicateResponseSchema } from '../gen/holdfast/v1/replication_pb.ts';
+import { connectReplication } from '../grpc/connect-replication.ts';
 import type {
   ReplicationCall,
   ReplicationClientOptions,
   ReplicationServer,
   ReplicationServerOptions,
   ReplicationStream,
-} from '../replication.ts';
-import { createReplicationServer } from '../replication-server.ts';
+} from '../grpc/replication.ts';
+import { createReplicationServer } from '../grpc/replication-server.ts';
+import { newId } from '../id.ts';
+import type { TlsCredentials } from '../identity/credentials.ts';
+import { type Certified, createTestAuthority, type TestAuthority } from './test-authority.ts';
 
 /** A replication server with an authority, and agents that connect to it. */
-export interface Site {
+export interface ReplicationSite {
   readonly authority: TestAuthority;
   readonly agent: Certified;
   readonly server: ReplicationServer;
@@ -27,13 +29,12 @@ export interface Site {
 
 /** Answers each message with a credit of one byte until the other side ends. */
 export const answerEach = async (call: ReplicationCall): Promise<void> => {
-  const { create } = await import('@bufbuild/protobuf');
-  const { ReplicateResponseSchema } = await import('../../gen/holdfast/v1/replication_pb.ts');
   for await (const _message of call)
     await call.send(create(ReplicateResponseSchema, { message: { case: 'credit', value: { bytes: 1n } } }));
 };
 
-export const openSite = async (options: Partial<ReplicationServerOptions> = {}): Promise<Site> => {
+/** Opens one on a free port of 127.0.0.1. */
+export const openReplicationSite = async (options: Partial<ReplicationServerOptions> = {}): Promise<ReplicationSite> => {
   const authority = await createTestAuthority();
   const serverId = newId();
   const own = await authority.issue({ role: 'process-server', id: serverId });
