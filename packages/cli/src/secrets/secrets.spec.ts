@@ -51,10 +51,17 @@ describe('asking for a secret', () => {
 describe('a key', () => {
   const LINE = 'holdfast-key-1:0707070707070707070707070707070707070707070707070707070707070707:4bb06f8e';
 
+  it('is not all that a container needs, which its kit says', () => {
+    const vaultUrl = 'azure:https://acme.blob.core.windows.net/vaults';
+    const kit = formatRecoveryKit({ vaultUrl, vaultId: '0'.repeat(32), vaultName: 'v', created: 0, key: { line: LINE } });
+    expect(kit).toContain('AZURE_STORAGE_KEY');
+  });
+
   it('is found in a recovery kit, and a mistyped digit too', () => {
     const kit = formatRecoveryKit({ vaultUrl: 'file:/v', vaultId: '0'.repeat(32), vaultName: 'v', created: 0, key: { line: LINE } });
     expect(keyIn(kit, 'kit')).toEqual({ kind: 'key-file', secret: Buffer.alloc(32, 7) });
     expect(() => keyIn(kit.replace(':07', ':08'), 'kit')).toThrow(/\[DAMAGED\] kit: its checksum is wrong/);
+    expect(kit).not.toContain('AZURE');
     expect(() => keyIn('nothing of the kind', 'notes')).toThrow('[DAMAGED] notes');
   });
 });

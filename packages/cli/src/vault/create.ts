@@ -24,7 +24,7 @@ protect.
 
 Examples:
   holdfast vault create --store file:/srv/vault --name office --new-key-file /root/office.key
-  holdfast vault create --store azure:https://acme.blob.core.windows.net/dr --name office --passphrase-file /root/passphrase
+  holdfast vault create --store azure:https://acme.blob.core.windows.net/vaults --name office --passphrase-file /root/passphrase
 
 ${STORE_HELP}`;
 

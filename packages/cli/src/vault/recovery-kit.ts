@@ -25,6 +25,12 @@ tell whether a digit was mistyped.`
       : `The key is a passphrase. It is NOT in this text; it was taken from ${printable(key.passphraseFrom)}.
 Write down here where it is kept: ______________________________________________`;
   const option = 'line' in key ? '--key-file THIS-FILE' : '--passphrase-file FILE';
+  const right = vaultUrl.startsWith('azure:')
+    ? `
+   The right to read the container has to come from elsewhere: set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN,
+   or sign in with \`az login\`, before the steps below.
+`
+    : '';
   return `HOLDFAST RECOVERY KIT
 
 Print this, put the paper in a safe, and keep no copy on a machine that Holdfast protects.
@@ -38,7 +44,7 @@ Without the key nobody can read the vault: not you, not the makers of Holdfast.
 ${secret}
 
 TO RECOVER, on any Linux machine with Holdfast and access to the store; no server is needed:
-
+${right}
 1. See which machines and points there are:
      holdfast recover --vault ${vaultUrl} ${option}
 
