@@ -2,7 +2,7 @@ import { isId } from '@holdfast/protocol';
 import { type Finding, findingOf } from './finding.ts';
 import { describeKeySlot, type KeySlotSummary } from './key-slot.ts';
 import { KEY_SLOTS, MACHINES, VAULT_NAME } from './object-names.ts';
-import type { VaultAccess } from './read-object.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /** A key slot as anybody sees it: no secret is in it. */
 export interface KeySlotInspection extends Partial<KeySlotSummary> {

@@ -8,20 +8,9 @@ import { OBJECT_KIND } from './object-header.ts';
 import { dataKeyName } from './object-names.ts';
 import { decodeRecords, ifPresent, readHead } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
+import type { KeyRing } from './vault-access.ts';
 
 export const KEY_SIZE = 32;
-
-/** The keys a holder of a vault has. */
-export interface KeyRing {
-  /** The key that objects of a machine and key epoch are sealed under; epoch 0 is the root key. Errors: OBJECT_NOT_FOUND, DAMAGED. */
-  keyOf(machineId: string, epoch: number): Promise<Uint8Array>;
-  /** The newest key epoch of a machine, 0 when it has none. */
-  newestEpoch(machineId: string): Promise<number>;
-  /** Makes the first data key of a machine; does nothing when there is one. */
-  createFirstKey(machineId: string, now: number): Promise<void>;
-  /** Forgets all keys. */
-  clear(): void;
-}
 
 class RootKeyRing implements KeyRing {
   readonly #store: ObjectStore;

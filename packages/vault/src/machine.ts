@@ -4,8 +4,9 @@ import { isId, MachineRecordSchema } from '@holdfast/protocol';
 import { type Finding, findingOf } from './finding.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { MACHINES, machineName } from './object-names.ts';
-import { decodeRecords, ifPresent, readHead, type VaultAccess } from './read-object.ts';
+import { decodeRecords, ifPresent, readHead } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 export interface MachineSummary {
   readonly id: string;

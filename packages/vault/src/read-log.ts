@@ -1,5 +1,5 @@
-import type { VaultAccess } from './read-object.ts';
 import { readSlot, type Slot } from './slot.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /** Slots read at the same time at most. */
 const AHEAD_LIMIT = 16;

@@ -1,20 +1,12 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
-import type { ObjectStore } from '@holdfast/object-store';
 import { damaged } from './damage.ts';
-import type { KeyRing } from './key-ring.ts';
 import { OBJECT_KIND, type ObjectHeader, readHeader } from './object-header.ts';
 import { lengthsOf, type ObjectHead, openHead } from './sealed-object.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /** Read at once of every object: enough for the whole head of most. */
 const FIRST_READ = 64 * 1024;
-
-/** What is needed to read a vault's objects. */
-export interface VaultAccess {
-  readonly id: string;
-  readonly store: ObjectStore;
-  readonly keys: KeyRing;
-}
 
 type Expected = Pick<ObjectHeader, 'kind' | 'machineId' | 'number'>;
 

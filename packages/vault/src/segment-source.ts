@@ -1,9 +1,9 @@
 import { ByteCache } from './byte-cache.ts';
 import { damaged } from './damage.ts';
 import { slotName } from './object-names.ts';
-import type { VaultAccess } from './read-object.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import { readSlot, type Slot } from './slot.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /** Indexes kept in memory; others are read again when a view needs them. */
 const CACHE_BYTES = 64 * 1024 * 1024;

@@ -2,11 +2,11 @@ import { type HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { Clock } from './clock.ts';
 import type { Anchor } from './head.ts';
 import { OBJECT_KIND } from './object-header.ts';
-import type { VaultAccess } from './read-object.ts';
 import { sealObject } from './sealed-object.ts';
 import type { SegmentBatch } from './segment-batch.ts';
 import { createSlot, overtaken } from './takeover.ts';
 import { isOvertaken } from './terms.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /** Milliseconds between attempts: from the first, doubling, to the second. */
 const FIRST_PAUSE = 50;

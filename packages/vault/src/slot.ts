@@ -2,9 +2,10 @@ import { type SegmentRecords, SegmentRecordsSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { newer, OBJECT_KIND } from './object-header.ts';
 import { slotName } from './object-names.ts';
-import { decodeRecords, ifPresent, openObject, readHead, type VaultAccess } from './read-object.ts';
+import { decodeRecords, ifPresent, openObject, readHead } from './read-object.ts';
 import type { ObjectHead } from './sealed-object.ts';
 import { decodeSegmentIndex, type SegmentIndex } from './segment-index.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /** A slot of a machine's log with the head of the segment in it. */
 export interface Slot {

@@ -9,11 +9,11 @@ import { findMachine } from './machine.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { slotName } from './object-names.ts';
 import { readSlots } from './read-log.ts';
-import type { VaultAccess } from './read-object.ts';
 import { sealObject } from './sealed-object.ts';
 import { parseSlot, readSlot, type Slot } from './slot.ts';
 import { takeTerm } from './terms.ts';
 import type { Vault } from './vault.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /** What a log says at the moment a writer took it over. */
 export interface Takeover {

@@ -3,8 +3,9 @@ import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { idBytes, idText, TermRecordSchema } from '@holdfast/protocol';
 import { OBJECT_KIND } from './object-header.ts';
 import { termName } from './object-names.ts';
-import { decodeRecords, ifPresent, readHead, type VaultAccess } from './read-object.ts';
+import { decodeRecords, ifPresent, readHead } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /*
  * Terms are dense: whoever takes one creates every missing number below it first. So the highest is found by probing, and a writer only has to look for

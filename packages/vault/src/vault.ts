@@ -4,13 +4,14 @@ import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import { newId, VaultRecordSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
-import { createKeyRing, KEY_SIZE, type KeyRing } from './key-ring.ts';
+import { createKeyRing, KEY_SIZE } from './key-ring.ts';
 import { createKeySlot, openKeySlot, type VaultKey } from './key-slot.ts';
 import { listMachines, type MachineSummary } from './machine.ts';
 import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader } from './object-header.ts';
 import { KEY_SLOTS, keySlotName, VAULT_NAME } from './object-names.ts';
-import { decodeRecords, ifPresent, readHead, type VaultAccess } from './read-object.ts';
+import { decodeRecords, ifPresent, readHead } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
+import type { KeyRing, VaultAccess } from './vault-access.ts';
 
 /** An opened vault: a store and the keys to it. */
 export interface Vault extends VaultAccess {
