@@ -22,7 +22,7 @@ export const stateNameOf = (runId: string): string => `holdfast-lab-${runId}`;
 
 const traceSettings = ({ options, recorder }: RunContext): TraceSettings => {
   const trace = { stateName: stateNameOf(recorder.id), memoryDirectory: MEMORY_DIRECTORY, conflictCheck: options.conflictCheck };
-  recorder.note({ traceInstances: [trace.stateName], paths: [path.join(MEMORY_DIRECTORY, trace.stateName), logInMemory(trace)] });
+  recorder.note({ traceInstances: [trace.stateName], memory: [path.join(MEMORY_DIRECTORY, trace.stateName), logInMemory(trace)] });
   return trace;
 };
 

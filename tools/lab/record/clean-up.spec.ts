@@ -53,9 +53,12 @@ describe('cleaning up', () => {
     expect(isAlive(identity)).toBe(true);
   });
 
-  it('leaves the files when told to keep them, and forgets the record all the same', async () => {
+  it('leaves the files when told to keep them, not what is in memory, and forgets the record all the same', async () => {
     const recorder = createRecorder(newRunId(), parent);
     writeFileSync(path.join(recorder.record.directory, 'vault.key'), 'x');
+    const memory = path.join(parent, 'memory');
+    mkdirSync(memory);
+    recorder.note({ memory: [memory] });
     expect((await cleanUp(recorder.file, recorder.record, { keepFiles: true })).failures).toEqual([]);
     expect(readdirSync(parent)).toEqual([path.basename(recorder.record.directory)]);
     expect(readdirSync(recorder.record.directory)).toEqual(['vault.key']);

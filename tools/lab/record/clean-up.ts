@@ -8,7 +8,7 @@ import { until } from '../host/until.ts';
 import type { RunRecord } from './run-record.ts';
 
 export interface CleanUpOptions {
-  /** Leaves the run's directory, its other paths and this record's files; devices, mounts, processes and instances go all the same. */
+  /** Leaves the run's directory and its other paths on disk; devices, mounts, processes, instances and memory go all the same. */
   readonly keepFiles?: boolean;
 }
 
@@ -72,6 +72,7 @@ export const cleanUp = async (file: string, record: RunRecord, { keepFiles = fal
   if (process.platform === 'linux') await attempt(() => unmountBelow(record.directory));
   await attempt(async () => held.push(...(await detachBelow(record.directory))));
   for (const name of record.traceInstances) await attempt(() => removeTraceInstance(name));
+  for (const one of record.memory) await attempt(async () => removeTree(one));
   if (failures.length > 0) return { failures, held };
   if (!keepFiles) {
     const children = record.emptied.flatMap((one) => (existsSync(one) ? readdirSync(one).map((name) => path.join(one, name)) : []));

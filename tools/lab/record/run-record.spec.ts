@@ -26,7 +26,7 @@ const sleeper = async () => {
 describe('the record of a run', () => {
   it('is on disk before anything else is, and grows with what is made', () => {
     const recorder = createRecorder(newRunId(), parent);
-    recorder.note({ traceInstances: ['one'], paths: ['/x'] });
+    recorder.note({ traceInstances: ['one'], memory: ['/dev/shm/x'], paths: ['/x'] });
     recorder.note({ paths: ['/y'], frozen: ['/mnt/a', '/mnt/b'] });
     recorder.thawed('/mnt/a');
     recorder.noteProcess(process.pid);
@@ -36,6 +36,7 @@ describe('the record of a run', () => {
       directory: recorder.file.slice(0, -'.json'.length),
       processes: [identify(process.pid)],
       traceInstances: ['one'],
+      memory: ['/dev/shm/x'],
       paths: ['/x', '/y'],
       emptied: [],
       frozen: ['/mnt/b'],

@@ -19,6 +19,8 @@ export interface RunRecord {
   readonly processes: readonly ProcessIdentity[];
   /** Names of tracefs instances. */
   readonly traceInstances: readonly string[];
+  /** What lies in memory (a tmpfs): never kept. */
+  readonly memory: readonly string[];
   /** Files and directories outside the run's directory. */
   readonly paths: readonly string[];
   /** Directories of the user's that were empty and are to be so again. */
@@ -27,7 +29,7 @@ export interface RunRecord {
   readonly frozen: readonly string[];
 }
 
-type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'paths' | 'emptied' | 'frozen'>;
+type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'memory' | 'paths' | 'emptied' | 'frozen'>;
 
 export interface Recorder {
   /** Eight hexadecimal digits, in every name this run gives. */
@@ -41,6 +43,8 @@ export interface Recorder {
   /** Takes from the record a mount point that is thawed. */
   thawed(mountPoint: string): void;
 }
+
+const NOTHING: Notes = { processes: [], traceInstances: [], memory: [], paths: [], emptied: [], frozen: [] };
 
 const PREFIX = 'holdfast-lab-';
 
@@ -63,7 +67,7 @@ export const createRecorder = (id: string, parent: string = temporaryDirectory()
   const directory = runDirectory(id, parent);
   const file = `${directory}.json`;
   const owner = identify(process.pid) ?? { pid: process.pid, started: 0 };
-  let record: RunRecord = { version: 1, owner, directory, processes: [], traceInstances: [], paths: [], emptied: [], frozen: [] };
+  let record: RunRecord = { version: 1, owner, directory, ...NOTHING };
   write(file, record);
   mkdirSync(directory, { mode: 0o700 });
   const change = (next: Partial<Notes>): void => {
@@ -92,7 +96,7 @@ export const createRecorder = (id: string, parent: string = temporaryDirectory()
 
 const readRecord = (file: string): RunRecord | undefined => {
   try {
-    const record = JSON.parse(readFileSync(file, 'utf8')) as RunRecord;
+    const record = { ...NOTHING, ...(JSON.parse(readFileSync(file, 'utf8')) as RunRecord) };
     return record.version === 1 && record.directory === file.slice(0, -'.json'.length) ? record : undefined;
   } catch {
     return undefined;
