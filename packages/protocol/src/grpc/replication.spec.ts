@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { create } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import { startDelayingProxy } from '../conformance/delaying-proxy.ts';
-import { connectRaw } from '../conformance/raw-client.ts';
+import { openRawClient } from '../conformance/raw-client.ts';
 import { answerEach, openReplicationSite, type ReplicationSite } from '../conformance/replication-site.ts';
 import { createTestAuthority, USAGES } from '../conformance/test-authority.ts';
 import { type ReplicateRequest, ReplicateRequestSchema, ReplicateResponseSchema } from '../gen/holdfast/v1/replication_pb.ts';
@@ -43,6 +43,12 @@ const site = async (...options: Parameters<typeof openReplicationSite>): Promise
   const opened = await openReplicationSite(...options);
   sites.push(opened);
   return opened;
+};
+
+const raw = (...parameters: Parameters<typeof openRawClient>) => {
+  const client = openRawClient(...parameters);
+  sites.unshift({ close: async () => client.close() });
+  return client;
 };
 
 /** The call that `serve` got, and a promise of it to settle. */
@@ -203,7 +209,7 @@ describe('messages that must not be', () => {
     ['of a kind of a later version', Buffer.from('9a0600', 'hex')],
   ])('end the call by name on both sides: %s', async (_what, bytes) => {
     const opened = await site();
-    const { error } = await connectRaw(opened, bytes);
+    const { error } = await raw(opened).send(bytes);
     expect(error).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
     expect(opened.problems).toMatchObject([{ code: 'PROTOCOL_VIOLATION' }]);
   });
@@ -213,7 +219,7 @@ describe('messages that must not be', () => {
     ['far', 9 * 1024 * 1024],
   ])('end the call by name: %s above the limit', async (_what, size) => {
     const opened = await site({ receiveWindow: 16 * 1024 * 1024 });
-    const { error } = await connectRaw(opened, Buffer.alloc(size));
+    const { error } = await raw(opened).send(Buffer.alloc(size));
     expect(error).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
     // Other calls go on.
     const stream = await opened.connect();
@@ -273,6 +279,19 @@ describe('who may come in', () => {
       },
     });
     await expect(connect()).rejects.toMatchObject({ code: 'CERTIFICATE_REVOKED', why: 'it was removed' });
+  });
+
+  it('nobody whose certificate has expired since the connection came up', async () => {
+    const opened = await site();
+    const client = raw(opened);
+    const bytes = Buffer.from(toBinary(ReplicateRequestSchema, open()));
+    expect(await client.send(bytes)).toEqual({});
+    const tomorrow = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 24 * HOUR);
+    try {
+      expect(await client.send(bytes)).toMatchObject({ error: { code: 'CERTIFICATE_EXPIRED' } });
+    } finally {
+      tomorrow.mockRestore();
+    }
   });
 
   it('and a refused connection is cut', async () => {

@@ -37,6 +37,7 @@ describe('readPeer', () => {
     ['a URI of no role', { names: [uri(`holdfast:root/${agent.id}`)] }],
     ['a URI with more behind it', { names: [uri(`${identityUri(agent)}/x`)] }],
     ['a host name that pretends to be a URI', { names: [dns(`a, URI:${identityUri(agent)}`)] }],
+    ['a host name that pretends to be three names', { names: [dns(`a, URI:${identityUri(agent)}, DNS:b`)] }],
     ['a host name that ends its quotes', { names: [dns(`a", URI:${identityUri(agent)}`)] }],
     ['a host name of several lines', { names: [dns(`a\nURI:${identityUri(agent)}`)] }],
     ['another id in the subject', { subject: `CN=${other},OU=agent` }],
