@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { identify } from '../host/processes.ts';
@@ -53,6 +53,13 @@ describe('the record of a run', () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
     expect(findLeftovers(parent)).toEqual([{ file: recorder.file, record: { ...recorder.record, owner: identity } }]);
+    // Whoever else could have written it could have anything deleted.
+    chmodSync(recorder.file, 0o622);
+    expect(findLeftovers(parent)).toEqual([]);
+    renameSync(recorder.file, `${recorder.file}.real`);
+    chmodSync(`${recorder.file}.real`, 0o600);
+    symlinkSync(`${recorder.file}.real`, recorder.file);
+    expect(findLeftovers(parent)).toEqual([]);
   });
 
   it('is not believed when it is damaged or speaks of another directory', () => {

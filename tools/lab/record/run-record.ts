@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
+import { constants, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { identify, isAlive, type ProcessIdentity } from '../host/processes.ts';
@@ -49,7 +49,9 @@ const NOTHING: Notes = { processes: [], traceInstances: [], memory: [], paths: [
 const PREFIX = 'holdfast-lab-';
 
 const write = (file: string, record: RunRecord): void => {
-  writeFileSync(`${file}.new`, JSON.stringify(record));
+  // Exclusively: nobody else's link is followed.
+  rmSync(`${file}.new`, { force: true });
+  writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
   renameSync(`${file}.new`, file);
 };
 
@@ -94,8 +96,16 @@ export const createRecorder = (id: string, parent: string = temporaryDirectory()
   };
 };
 
+/** A record says what to delete, and it lies where everybody may put files: only one that nobody else can have written counts. */
+const isOurs = (file: string): boolean => {
+  const { uid, mode, nlink } = lstatSync(file);
+  if (process.getuid === undefined) return true;
+  return (mode & constants.S_IFMT) === constants.S_IFREG && uid === process.getuid() && (mode & 0o022) === 0 && nlink === 1;
+};
+
 const readRecord = (file: string): RunRecord | undefined => {
   try {
+    if (!isOurs(file)) return undefined;
     const record = { ...NOTHING, ...(JSON.parse(readFileSync(file, 'utf8')) as RunRecord) };
     return record.version === 1 && record.directory === file.slice(0, -'.json'.length) ? record : undefined;
   } catch {
