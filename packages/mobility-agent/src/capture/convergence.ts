@@ -4,6 +4,7 @@ import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
 import type { DiskSource } from './disk-source.ts';
 import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
+import { addAll, blocksOf, sameExtents, without } from './ranges.ts';
 import type { Staging } from './staging.ts';
 
 /*
@@ -23,11 +24,16 @@ const COMPLETION_DELAY = 1e6;
 const STALE_WRITE_AGE = 2e9;
 /** Reading goes on for this long (ns) at most without emptying the ring. */
 const DRAIN_INTERVAL = 10e6;
+/** Blocks in doubt kept in mind before those that no write touches are let go. */
+const UNSETTLED_LIMIT = 1_000_000;
 /** Bytes of staged data kept in memory for one disk. */
 const STAGING_LIMIT = 64 * 1024 * 1024;
 
 /** What a round came to: the cut is exact at its instant, or why it is not. */
-export type RoundResult = { readonly exact: true } | { readonly exact: false; readonly reason: string };
+export type RoundResult =
+  | { readonly exact: true }
+  /** `read`: blocks it read; none means that only time will help. */
+  | { readonly exact: false; readonly reason: string; readonly read: number };
 
 export interface RoundDisk {
   readonly index: number;
@@ -160,10 +166,13 @@ class ConvergenceImpl implements Convergence, WriteSink {
   }
 
   async round(disks: readonly RoundDisk[]): Promise<RoundResult> {
+    // Asked before the instant and again at the end: what belongs to the agent at both belonged to it at the instant.
+    const excluded = disks.map(({ index }) => this.#state(index).source.excluded());
     this.#begin();
+    let read = 0;
     try {
       this.#drain();
-      for (const disk of disks) await this.#readFresh(disk);
+      for (const [at, disk] of disks.entries()) read += await this.#readFresh(disk, excluded[at]!);
       let end = this.#drain();
       let reason = this.#conflict(disks);
       if (reason === undefined) {
@@ -174,7 +183,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
         reason = this.#conflict(disks);
       }
       this.#settle(end);
-      if (reason !== undefined && this.#check) return { exact: false, reason };
+      if (reason !== undefined && this.#check) return { exact: false, reason, read };
       for (const disk of disks) this.#state(disk.index).sealed = this.#check ? end : Number.NEGATIVE_INFINITY;
       return { exact: true };
     } finally {
@@ -183,11 +192,12 @@ class ConvergenceImpl implements Convergence, WriteSink {
   }
 
   async readRange(disk: RoundDisk, range: Extent): Promise<void> {
+    const state = this.#state(disk.index);
+    const excluded = state.source.excluded();
     this.#begin();
     try {
-      const state = this.#state(disk.index);
       this.#drain();
-      this.#applyExclusions(disk, state);
+      this.#applyExclusions(disk, state, excluded);
       for (let at = range.offset; at < extentEnd(range); at += state.source.readLimit) {
         await this.#read(disk, state, { offset: at, length: Math.min(state.source.readLimit, extentEnd(range) - at) });
       }
@@ -219,7 +229,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
     for (const { index, staging } of disks) {
       const state = this.#state(index);
       addAll(state.fresh, staging.blocks);
-      // Exclusions that were staged as zeroes are gone with the staging: the next cut stages them again.
+      // Exclusions that were staged as zeroes are gone with the staging: the next cut stages them again, or reads what has left them.
+      for (const { offset, length } of state.excluded) state.fresh.addBytes(offset, length);
       state.excluded = [];
     }
   }
@@ -236,9 +247,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
     return this.#lastDrain;
   }
 
-  async #readFresh(disk: RoundDisk): Promise<void> {
+  /** Tells how many blocks it read. */
+  async #readFresh(disk: RoundDisk, excluded: readonly Extent[]): Promise<number> {
     const state = this.#state(disk.index);
-    this.#applyExclusions(disk, state);
+    this.#applyExclusions(disk, state, excluded);
     const wanted = state.fresh;
     state.fresh = createSparseBlockSet(state.source.size);
     try {
@@ -247,6 +259,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       addAll(state.fresh, wanted);
       throw reason;
     }
+    return wanted.size;
   }
 
   #state(index: number): DiskState {
@@ -280,7 +293,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
       for (const block of blocksOf(part.offset, part.length)) state.unsettled.set(block, end);
       if (staging.bytes > STAGING_LIMIT) await spill();
       if (end - this.#lastDrain < DRAIN_INTERVAL) continue;
-      this.#drain();
+      const judged = this.#drain();
+      if (state.unsettled.size > UNSETTLED_LIMIT) this.#settle(judged);
       await this.#yield();
     }
   }
@@ -346,8 +360,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   }
 
   /** The agent's own files read as zeroes; what is no longer theirs is read like everything else. */
-  #applyExclusions({ index, staging }: RoundDisk, state: DiskState): void {
-    const excluded = state.source.excluded();
+  #applyExclusions({ index, staging }: RoundDisk, state: DiskState, excluded: readonly Extent[]): void {
     if (sameExtents(state.excluded, excluded)) return;
     for (const left of state.excluded) for (const part of without(left, excluded)) state.fresh.addBytes(part.offset, part.length);
     for (const extent of excluded) {
@@ -367,32 +380,5 @@ class ConvergenceImpl implements Convergence, WriteSink {
     });
   }
 }
-
-const addAll = (to: BlockSet, from: BlockSet): void => {
-  for (const { first, count } of from.runs()) for (let block = first; block < first + count; block += 1) to.add(block);
-};
-
-function* blocksOf(offset: number, length: number): Iterable<number> {
-  const last = Math.floor((offset + length - 1) / BLOCK_SIZE);
-  for (let block = Math.floor(offset / BLOCK_SIZE); block <= last; block += 1) yield block;
-}
-
-/** The parts of `extent` that none of `holes` covers. */
-const without = (extent: Extent, holes: readonly Extent[]): Extent[] => {
-  let parts: Extent[] = [extent];
-  for (const hole of holes) {
-    parts = parts.flatMap((part) => {
-      const before = { offset: part.offset, length: Math.min(extentEnd(part), hole.offset) - part.offset };
-      const from = Math.max(part.offset, extentEnd(hole));
-      const behind = { offset: from, length: extentEnd(part) - from };
-      if (hole.offset >= extentEnd(part) || extentEnd(hole) <= part.offset) return [part];
-      return [before, behind].filter((one) => one.length > 0);
-    });
-  }
-  return parts;
-};
-
-const sameExtents = (a: readonly Extent[], b: readonly Extent[]): boolean =>
-  a.length === b.length && a.every((extent, index) => extent.offset === b[index]!.offset && extent.length === b[index]!.length);
 
 export const createConvergence = (options: ConvergenceOptions): Convergence => new ConvergenceImpl(options);

@@ -41,12 +41,15 @@ class Queue implements EventQueue {
     const events = this.#events.sort((a, b) => a.time - b.time);
     this.#events = [];
     let count = 0;
-    for (const { kind, disk, offset, length, time } of events) {
-      if (time > horizon) break;
-      count += 1;
-      sink[kind](disk, offset, length, time);
+    try {
+      for (const { kind, disk, offset, length, time } of events) {
+        if (time > horizon) break;
+        count += 1;
+        sink[kind](disk, offset, length, time);
+      }
+    } finally {
+      this.#events = events.slice(count);
     }
-    this.#events = events.slice(count);
   }
 
   *completions(): Iterable<{ disk: number; offset: number; length: number }> {

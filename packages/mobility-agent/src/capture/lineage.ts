@@ -18,19 +18,23 @@ export interface Lineage {
   readonly generation: Generation | undefined;
 }
 
+/** A disk that became shorter is another one, or was damaged: nothing goes on with it. */
+export const refuseShrunk = (diskId: string, diskSize: number, head: HrlHead | undefined): void => {
+  if (head === undefined || diskSize >= head.diskSize) return;
+  throw new HoldfastError('DEVICE_CHANGED', {
+    thing: `disk ${diskId}`,
+    why: `it has ${diskSize} bytes where its newest epoch has ${head.diskSize}`,
+    remedy: 'attach the disk that was protected, or protect this one as a new disk',
+  });
+};
+
 /**
  * Where a disk goes on after it was attached: within its generation when not one write can be missing, else with a new one on top of the
  * newest committed epoch. Without any epoch it is the first copy.
  */
 export const resumeLineage = (diskId: string, diskSize: number, head: HrlHead | undefined, continuity: Continuity): Lineage => {
   if (head === undefined) return begin(diskId, GenerationReason.FIRST_COPY, undefined, '');
-  if (diskSize < head.diskSize) {
-    throw new HoldfastError('DEVICE_CHANGED', {
-      thing: `disk ${diskId}`,
-      why: `it has ${diskSize} bytes where its newest epoch has ${head.diskSize}`,
-      remedy: 'attach the disk that was protected, or protect this one as a new disk',
-    });
-  }
+  refuseShrunk(diskId, diskSize, head);
   if (continuity.kind === 'continuous' && !head.ended && diskSize === head.diskSize) {
     const { generationId, number, open, coveredThrough } = head;
     return { diskId, generationId, next: number + 1, open, covered: open ? coveredThrough : diskSize, generation: undefined };

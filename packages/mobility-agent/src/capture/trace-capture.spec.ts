@@ -16,6 +16,9 @@ import { createTraceCapture } from './trace-capture.ts';
 const machineId = newId();
 const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idBytes(machineId) });
 
+/** Simulated time passes while the capture works, not while it waits. */
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** The vault's side: applies cuts, and at each point compares the disks with what the machine was at that instant. */
 const createReceiver = (machine: SimulatedMachine, diskIds: readonly string[]) => {
   const images = new Map(diskIds.map((id, index) => [id, new Uint8Array(machine.sources[index]!.size)]));
@@ -70,11 +73,13 @@ const run = async (seed: number, disks: number, steps: readonly Step[]): Promise
       trace: machine.trace,
       attach: (device) => ({ index: device.minor, continuity }),
       detach: () => undefined,
+      confirm: () => undefined,
       detachOthers: () => undefined,
       destroy: () => undefined,
     };
     const capture = createTraceCapture({
       // Simulated time passes slowly: a slow write outlasts many rounds.
+      pause,
       limits: { rounds: 10_000, milliseconds: 30_000 },
       machineId,
       session,
@@ -173,6 +178,7 @@ describe('trace capture', () => {
       trace: machine.trace,
       attach: () => ({ index: 0, continuity: { kind: 'new' as const } }),
       detach: () => undefined,
+      confirm: () => undefined,
       detachOthers: () => undefined,
       destroy: () => undefined,
     };
@@ -182,6 +188,7 @@ describe('trace capture', () => {
       hrl,
       bootId: newId(),
       manifest: async () => manifest,
+      pause,
       limits: { rounds: 10_000, milliseconds: 30_000 },
     });
     const device = {

@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, type CodecName } from '@holdfast/block';
-import { HoldfastError } from '@holdfast/errors';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import {
   type CutContent,
   CutSchema,
@@ -17,7 +18,7 @@ import type { Hrl, HrlCutWriter } from '../hrl/hrl.ts';
 import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
 import type { Capture, CaptureDisk, CopyProgress, Proposal } from './capture.ts';
 import { type Convergence, createConvergence } from './convergence.ts';
-import { advance, type Lineage, resumeLineage } from './lineage.ts';
+import { advance, type Lineage, refuseShrunk, resumeLineage } from './lineage.ts';
 import { createMember, type MemberDisk } from './proposal.ts';
 
 /** Bytes of disk a piece of a copy covers unless told. */
@@ -45,7 +46,9 @@ export interface TraceCaptureOptions {
   readonly excludedDisks?: readonly string[];
   /** Bytes of disk a piece of a copy covers, a multiple of the block size. */
   readonly pieceSize?: number;
-  /** Rounds and milliseconds after which a cut is given up. */
+  /** Waits for writes under way to end, between rounds; a millisecond unless told. */
+  pause?(): Promise<void>;
+  /** Rounds that read something, and milliseconds, after which a cut is given up. */
   readonly limits?: { readonly rounds: number; readonly milliseconds: number };
   /** False publishes what is not exact. Only for showing that the oracles notice. */
   readonly checkConflicts?: boolean;
@@ -90,8 +93,10 @@ class TraceCapture implements Capture {
 
   async attach(disk: CaptureDisk): Promise<Continuity> {
     return this.#inTurn(async () => {
+      const head = this.#options.hrl.heads().get(disk.id);
+      refuseShrunk(disk.id, disk.source.size, head);
       const { index, continuity } = this.#options.session.attach(disk.device, this.#convergence.sink);
-      const lineage = resumeLineage(disk.id, disk.source.size, this.#options.hrl.heads().get(disk.id), continuity);
+      const lineage = resumeLineage(disk.id, disk.source.size, head, continuity);
       this.#disks.set(index, { disk, lineage });
       this.#convergence.add(index, disk.source);
       return continuity;
@@ -122,7 +127,8 @@ class TraceCapture implements Capture {
       if (this.#open !== undefined) throw misuse('a proposal is open already');
       const writer = this.#options.hrl.begin();
       const members = this.#members(writer);
-      const limits = this.#options.limits ?? { rounds: 50, milliseconds: 4000 };
+      const pause = this.#options.pause ?? (() => sleep(1));
+      const limits = this.#options.limits ?? { rounds: 200, milliseconds: 20_000 };
       const deadline = Date.now() + limits.milliseconds;
       try {
         for (let rounds = 1; ; rounds += 1) {
@@ -132,10 +138,14 @@ class TraceCapture implements Capture {
             return this.#open;
           }
           if (rounds >= limits.rounds || Date.now() > deadline) throw notConverged(rounds, result.reason);
+          if (result.read > 0) continue;
+          // Nothing was left to read: what is in doubt is a write under way. Rounds without a pause would be over before it is.
+          rounds -= 1;
+          await pause();
         }
       } catch (reason) {
         this.#drop(writer, members);
-        throw reason;
+        throw this.#judge(reason);
       }
     });
   }
@@ -144,6 +154,7 @@ class TraceCapture implements Capture {
     return this.#inTurn(async () => {
       const { writer, members, cutId, time } = this.#take(proposal);
       const { hrl, machineId, excludedDisks = [] } = this.#options;
+      let content: CutContent;
       try {
         const manifest = await this.#options.manifest();
         const epochs = [];
@@ -170,13 +181,14 @@ class TraceCapture implements Capture {
           point,
           ...(isNew ? { manifest } : {}),
         });
-        const content = writer.commit(cut);
-        this.#committed(members, { open: false, covered: 0 });
-        return content;
+        this.#assure();
+        content = writer.commit(cut);
       } catch (reason) {
         this.#drop(writer, members);
-        throw reason;
+        throw this.#judge(reason);
       }
+      this.#committed(members, { open: false, covered: 0 });
+      return content;
     });
   }
 
@@ -203,6 +215,7 @@ class TraceCapture implements Capture {
         const cutId = newId();
         const epoch = await member.finish({ open: true, covered, cutId, instant: this.#time() });
         const { generation } = state.lineage;
+        this.#refuseFailed();
         writer.commit(
           create(CutSchema, {
             id: idBytes(cutId),
@@ -211,11 +224,11 @@ class TraceCapture implements Capture {
             epochs: [epoch],
           }),
         );
-        this.#committed([member], { open: true, covered });
       } catch (reason) {
         this.#drop(writer, [member]);
-        throw reason;
+        throw this.#judge(reason);
       }
+      this.#committed([member], { open: true, covered });
     });
   }
 
@@ -229,8 +242,46 @@ class TraceCapture implements Capture {
   }
 
   #committed(members: readonly MemberDisk[], state: { readonly open: boolean; readonly covered: number }): void {
+    // From here on a restart may go on with these generations: the log knows them.
+    for (const { index, lineage } of members) {
+      this.#disks.get(index)!.lineage = advance(lineage, state);
+      if (lineage.generation !== undefined) this.#options.session.confirm(index);
+    }
     this.#convergence.committed(members, !state.open);
-    for (const { index, lineage } of members) this.#disks.get(index)!.lineage = advance(lineage, state);
+  }
+
+  /** The last look before a point counts: nothing may be missing from the trace up to now. */
+  #assure(): void {
+    this.#options.session.trace.verify(this.#convergence.sink);
+    this.#convergence.drain();
+    this.#refuseFailed();
+  }
+
+  #refuseFailed(): void {
+    if (this.#failed !== undefined) throw this.#failed.reason;
+  }
+
+  /** Ends the capture unless it was only this cut that could not be made. */
+  #judge(reason: unknown): unknown {
+    const passing = isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED') || isHoldfastError(reason, 'NO_SPACE');
+    if (!passing) this.#endWith(reason);
+    return reason;
+  }
+
+  #endWith(reason: unknown): void {
+    if (this.#failed !== undefined) return;
+    this.#failed = { reason };
+    // A loss that only the capture saw must not be taken for continuity by whoever comes next: its disks are forgotten.
+    if (isHoldfastError(reason, 'CONTINUITY_LOST')) for (const index of this.#disks.keys()) this.#forget(index);
+    this.#fail(reason);
+  }
+
+  #forget(index: number): void {
+    try {
+      this.#options.session.detach(index);
+    } catch {
+      // The trace itself is what failed: it remembers that by itself.
+    }
   }
 
   #drop(writer: HrlCutWriter, members: readonly MemberDisk[]): void {
@@ -271,14 +322,13 @@ class TraceCapture implements Capture {
     try {
       look();
     } catch (reason) {
-      this.#failed = { reason };
-      this.#fail(reason);
+      this.#endWith(reason);
     }
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(() => {
-      if (this.#failed !== undefined) throw this.#failed.reason;
+      this.#refuseFailed();
       return work();
     });
     this.#turn = result.catch(() => undefined);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { closeSync, constants, openSync, readdirSync, readSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { identifyDevice } from './device.ts';
 import { blocksOf } from './testing/changed-blocks.ts';
 import { createLiveTrace, lossOf, MIB, randomWrites, writeDirect } from './testing/live-trace.ts';
 import { type LoopDisk, run } from './testing/loop-disk.ts';
@@ -108,6 +109,22 @@ describe('continuity is lost', () => {
     writeDirect(loop.path, 2);
     live.session.trace.verify(sink);
     expect(blocksOf(live.session.trace.dirty(index))).toEqual([2]);
+  });
+
+  it('for every later process too, until somebody has acted on it', () => {
+    const loop = disk();
+    open();
+    attach(loop);
+    write('events/block/block_rq_complete/enable', '0');
+    open();
+    const attachOnly = (): string => live.session.attach(identifyDevice(loop.path), sink).continuity.kind;
+    expect(attachOnly()).toBe('lost');
+    open();
+    expect(attachOnly()).toBe('new');
+    open();
+    expect(attach(loop).continuity.kind).toBe('new');
+    open();
+    expect(attach(loop).continuity.kind).toBe('continuous');
   });
 
   it('of one disk without touching another', () => {

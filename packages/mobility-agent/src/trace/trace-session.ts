@@ -22,6 +22,11 @@ export interface WriteTraceSession {
    * disturb other disks. A new disk takes some milliseconds: the witness needs a baseline, so rings are drained into `sink` (of all disks).
    */
   attach(device: TracedDevice, sink: WriteSink): { readonly index: number; readonly continuity: Continuity };
+  /**
+   * What the caller has recorded of the disk since `attach` outlives it. Until then a new process is told `new` for a disk that was not
+   * continuous: a loss that has been told but not acted on must not be forgotten.
+   */
+  confirm(index: number): void;
   /** Stops tracing a disk and forgets it. */
   detach(index: number): void;
   /** Forgets the disks that were traced before a restart and have not been attached since; until then they go on being traced, unreported. */
@@ -65,8 +70,11 @@ class Session implements WriteTraceSession {
 
   attach(device: TracedDevice, sink: WriteSink): { index: number; continuity: Continuity } {
     const { memory, reader } = this.#parts;
-    const index = memory.disks.indexes('traced', 'lost').find((at) => sameNumber(memory.disks.disk(at), device));
-    if (index === undefined) return { index: this.#begin(device, sink), continuity: this.#past(device) };
+    const index = memory.disks.indexes('traced', 'lost', 'changing').find((at) => sameNumber(memory.disks.disk(at), device));
+    if (index === undefined || memory.disks.stage(index) === 'changing') {
+      if (index !== undefined) this.detach(index);
+      return { index: this.#begin(device, sink), continuity: this.#past(device) };
+    }
     const reason = memory.disks.stage(index) === 'lost' ? 'continuity was lost before' : differenceOf(memory.disks.disk(index), device);
     if (reason === undefined) {
       if (this.trace.disk(index) === undefined) {
@@ -77,6 +85,11 @@ class Session implements WriteTraceSession {
     }
     this.detach(index);
     return { index: this.#begin(device, sink), continuity: { kind: 'lost', reason } };
+  }
+
+  confirm(index: number): void {
+    const { disks } = this.#parts.memory;
+    if (disks.stage(index) === 'changing' && this.trace.disk(index) !== undefined) disks.setStage(index, 'traced');
   }
 
   detach(index: number): void {
@@ -103,7 +116,7 @@ class Session implements WriteTraceSession {
     }
   }
 
-  /** Makes an entry for a disk and follows it from now on; the entry counts once the baseline is known. */
+  /** Makes an entry for a disk and follows it from now on; it outlives this process once it is confirmed. */
   #begin(device: TracedDevice, sink: WriteSink): number {
     const { memory, reader } = this.#parts;
     const { disks } = memory;
@@ -119,7 +132,6 @@ class Session implements WriteTraceSession {
       reader.follow(index, kernelDevice(device), dirty, true);
       this.#followTable();
       disks.setBaseline(index, this.trace.baseline(index, sink));
-      disks.setStage(index, 'traced');
       return index;
     } catch (reason) {
       this.detach(index);

@@ -34,7 +34,11 @@ export const createLiveTrace = () => {
       disks.push(made);
       return made;
     },
-    attach: ({ path }: LoopDisk): { index: number; continuity: Continuity } => session!.attach(identifyDevice(path), sink),
+    attach: ({ path }: LoopDisk): { index: number; continuity: Continuity } => {
+      const attached = session!.attach(identifyDevice(path), sink);
+      session!.confirm(attached.index);
+      return attached;
+    },
     clean: (): void => {
       try {
         session?.trace.close();
