@@ -99,7 +99,12 @@ describe('the pipeline of an agent', () => {
     while (!calls.includes('cut')) await new Promise(setImmediate);
     stopping.abort();
     await done;
-    expect(calls.slice(0, 3)).toEqual(['wake', 'wake', 'cut']);
+    expect(calls.slice(0, 3)).toEqual(['drained', 'drained', 'cut']);
+  });
+
+  it('says so when a cut does not even fit into an empty log', async () => {
+    const { start } = createWorld({ cut: () => Promise.reject(full) });
+    await expect(start().done).rejects.toBe(full);
   });
 
   it.each<[string, Partial<PipelineOptions['capture']>, Partial<PipelineOptions>]>([

@@ -21,9 +21,6 @@ export interface Pipeline {
   readonly done: Promise<void>;
 }
 
-/** Pause before what found the log full is tried again: by then something may have been carried away. */
-const FULL_PAUSE_MS = 100;
-
 /** Protects one machine: first the copy, then a point at every tick, everything through the log into the vault. */
 export const startPipeline = (options: PipelineOptions): Pipeline => {
   const { capture, pump, pointEvery, tell, stop } = options;
@@ -31,15 +28,23 @@ export const startPipeline = (options: PipelineOptions): Pipeline => {
   /** A point was asked for, perhaps while another was being cut. */
   let wanted = false;
 
-  /** Does what writes to the log; when the log is full it is carried on with as soon as the vault has taken something. */
+  let commits = 0;
+  const committed = (): void => {
+    commits += 1;
+    pump.wake();
+  };
+
+  /** Does what writes to the log; when the log is full it is gone on with once the vault has taken everything. */
   const unlessFull = async <T>(work: () => Promise<T>): Promise<T> => {
+    let emptyAt = -1;
     for (;;) {
       try {
         return await work();
       } catch (reason) {
-        if (!isHoldfastError(reason, 'NO_SPACE') || stop.aborted) throw reason;
-        pump.wake();
-        await sleep(FULL_PAUSE_MS);
+        // What does not fit into an empty log never will.
+        if (!isHoldfastError(reason, 'NO_SPACE') || stop.aborted || commits === emptyAt) throw reason;
+        await pump.drained();
+        emptyAt = commits;
       }
     }
   };
@@ -50,7 +55,7 @@ export const startPipeline = (options: PipelineOptions): Pipeline => {
         signal: stop,
         onProgress: ({ done, total }) => {
           tell({ type: 'copying', done, total });
-          pump.wake();
+          committed();
         },
       }),
     );
@@ -58,7 +63,7 @@ export const startPipeline = (options: PipelineOptions): Pipeline => {
   const cut = async (): Promise<void> => {
     try {
       await unlessFull(() => capture.cut());
-      pump.wake();
+      committed();
     } catch (reason) {
       if (!isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED')) throw reason;
       tell({ type: 'skipped', why: reason.why });
