@@ -6,9 +6,6 @@ import type { AgentSettings, TraceSettings } from './messages.ts';
 /** Kernel memory for events, all CPUs together. */
 const TRACE_BUFFER_BYTES = 32 << 20;
 
-/** A cut after a trim of a whole file system reads it all first; only then come the short rounds that decide. */
-const CUT_LIMITS = { rounds: 200, milliseconds: 20_000 };
-
 /** Captures whole disks by the kernel's trace of their writes. */
 export const openTrace = async (settings: AgentSettings, trace: TraceSettings, hrl: Hrl): Promise<AgentCapture> => {
   const { machineId } = settings;
@@ -22,7 +19,6 @@ export const openTrace = async (settings: AgentSettings, trace: TraceSettings, h
     bootId: bootId() ?? '',
     manifest: () => collectManifest({ machineId, disks: settings.disks, last: hrl.lastManifest }),
     checkConflicts: conflictCheck,
-    limits: CUT_LIMITS,
   });
   const resyncs: string[] = [];
   for (const { id, path, device } of disks) {
