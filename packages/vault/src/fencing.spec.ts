@@ -1,11 +1,14 @@
 import type { StoreCall } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
 import { checkMachine } from './check-machine.ts';
+import { CutReader } from './cut-reader.ts';
 import { EMPTY_LOG } from './head.ts';
-import { slotName } from './object-names.ts';
+import { slotName, termName } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
+import { SegmentBatch } from './segment-batch.ts';
+import { SlotPipeline } from './slot-pipeline.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
-import { settled } from './testing/fast-clock.ts';
+import { fastClock, settled } from './testing/fast-clock.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
 const isSlotCreate = ({ request, name }: StoreCall): boolean => request === 'create' && name.includes('/log/');
@@ -155,6 +158,48 @@ describe('two writers', () => {
   });
 });
 
+describe('copies of one writer', () => {
+  let bench: WriterBench;
+  beforeEach(async () => {
+    bench = await WriterBench.create();
+  });
+  afterEach(() => bench.close());
+
+  it('share a term, and the one that comes second to a slot is fenced', async () => {
+    const cuts = await bench.cuts(2);
+    const { vault, source } = bench;
+    const { writer } = await bench.open();
+    const key = await vault.keys.keyOf(source.machineId, 1);
+    // What a snapshot of the machine, taken now and started again later, knows.
+    const copy = new SlotPipeline({
+      vault,
+      machineId: source.machineId,
+      term: writer.term,
+      keyEpoch: 1,
+      key,
+      head: writer.head,
+      clock: fastClock,
+      inFlight: 4,
+    });
+    await writer.append(cuts[0]!.content);
+    const batch = new SegmentBatch(1);
+    await new CutReader(cuts[1]!.content).fill(batch);
+    const outcome = new Promise((onDurable, onFailed) => copy.submit({ batch, onDurable, onFailed }));
+    await expect(outcome).rejects.toMatchObject({ code: 'FENCED', why: expect.stringContaining('runs twice') });
+    await writer.append(cuts[1]!.content);
+    await bench.expectWhole(cuts);
+  });
+
+  it('are noticed when they take over, too: nobody else has slots of a term that is new', async () => {
+    const [cut] = await bench.cuts(1);
+    const { writer } = await bench.open();
+    await writer.append(cut!.content);
+    await bench.store.delete(termName(bench.source.machineId, 1));
+    await expect(bench.open()).rejects.toMatchObject({ code: 'FENCED', why: expect.stringContaining('runs twice') });
+    expect(await bench.objects('log/')).toHaveLength(2);
+  });
+});
+
 describe('failover', () => {
   let bench: WriterBench;
   beforeEach(async () => {
@@ -172,10 +217,10 @@ describe('failover', () => {
     expect(record).toMatchObject({ term: 6, sequence: 2 });
     await expect(writer.append(cuts[1]!.content)).rejects.toMatchObject({ code: 'FENCED' });
 
-    const before = await bench.objects('log/');
+    const before = await bench.objects('');
     for (let attempt = 0; attempt < 2; attempt += 1)
       await expect(bench.open()).rejects.toMatchObject({ code: 'FENCED', why: expect.stringContaining(`failed over to point ${pointId}`) });
-    expect(await bench.objects('log/')).toEqual(before);
+    expect(await bench.objects('')).toEqual(before);
     const history = await bench.read();
     expect(history.failedOver).toEqual({ operationId, pointId });
     expect(history.head).toEqual(record);
@@ -212,9 +257,10 @@ describe('anchor', () => {
       if (index < 4) await expect(read).resolves.toBeDefined();
       else await expect(read).rejects.toMatchObject({ code: 'VAULT_ROLLED_BACK', why: expect.stringContaining('it ends at slot 2') });
     }
-    const slots = await bench.objects('log/');
+    const before = await bench.objects('');
     await expect(bench.open({ anchor: anchors[5]! })).rejects.toMatchObject({ code: 'VAULT_ROLLED_BACK' });
-    expect(await bench.objects('log/')).toEqual(slots);
+    // Not even a term was taken: a writer that works is not fenced out.
+    expect(await bench.objects('')).toEqual(before);
 
     // Another history grew in the place of the lost one.
     const { writer: next } = await bench.open({ anchor: anchors[3]! });

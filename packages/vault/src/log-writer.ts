@@ -197,7 +197,7 @@ const behind = (cut: Cut, refused: Cut, reason: unknown): unknown =>
     : reason;
 
 /**
- * Takes a new term, reads the log to its head, fences older writers out. Errors: MACHINE_NOT_FOUND, FENCED (a newer writer, or the machine is failed
+ * Reads the log to its head, takes a new term, fences older writers out; what is refused touched nothing. Errors: MACHINE_NOT_FOUND, FENCED (a newer writer, or the machine is failed
  * over), VAULT_ROLLED_BACK, DAMAGED.
  */
 export const openLogWriter = async (

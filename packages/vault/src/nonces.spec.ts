@@ -1,6 +1,7 @@
 import { createMemoryStore, type ObjectStore, type StoreCall, seededFaults } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
-import { HEADER_SIZE, readHeader, TAG_SIZE } from './object-header.ts';
+import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader, TAG_SIZE } from './object-header.ts';
+import { NO_TAG, sealObject } from './sealed-object.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { settled } from './testing/fast-clock.ts';
 import { createTestVault } from './testing/open-test-vault.ts';
@@ -52,6 +53,18 @@ const repeated = (sealed: readonly Buffer[]): string[] => {
 };
 
 describe('key and nonce', () => {
+  it('never seal two things although the random generator repeats itself', () => {
+    const seal = (number: number, records: string, frame: string): Buffer => {
+      const identity = { kind: OBJECT_KIND.segment, keyEpoch: 1, vaultId: NO_MACHINE, machineId: NO_MACHINE, number, previousTag: NO_TAG };
+      const content = { records: Buffer.from(records), index: Buffer.from('index'), frames: [Buffer.from(frame)] };
+      return sealObject(Buffer.alloc(32, 1), identity, content, Buffer.alloc(32, 2)).bytes;
+    };
+    const sealed = [seal(1, 'a', 'a'), seal(1, 'b', 'a'), seal(1, 'a', 'b'), seal(2, 'a', 'a')];
+    expect(repeated(sealed)).toEqual([]);
+    expect(new Set(sealed.map((bytes) => readHeader(bytes, 'object').salt.toString())).size).toBe(4);
+    expect(seal(1, 'a', 'a')).toEqual(sealed[0]);
+  });
+
   it('never seal two things, whatever is sealed again: retries, orphans, crashes, takeovers', async () => {
     const sealed: Buffer[] = [];
     const source = new SimulatedSource([64 * 1024, 50_000]);

@@ -33,16 +33,33 @@ export interface SealedObject {
 
 const boxSize = (plain: Uint8Array): number => (plain.length === 0 ? 0 : plain.length + TAG_SIZE);
 
+/**
+ * A salt for an object with this header. The whole content goes into it: a random generator that was copied with its machine gives the same bytes
+ * again, and must not make the same (key, nonce) for something else.
+ */
+const saltFor = (random: Uint8Array, header: ObjectHeader, { records, index, frames }: ObjectContent): Buffer => {
+  const hash = createHash('sha256').update(random).update(writeHeader(header)).update(records).update(index);
+  for (const frame of frames) hash.update(frame);
+  return hash.digest();
+};
+
 /** Seals an object under a fresh salt: header, records, index, frames. */
-export const sealObject = (key: Uint8Array, identity: ObjectIdentity, { records, index, frames }: ObjectContent): SealedObject => {
-  const header: ObjectHeader = {
+export const sealObject = (
+  key: Uint8Array,
+  identity: ObjectIdentity,
+  content: ObjectContent,
+  random: Uint8Array = randomBytes(SALT_SIZE),
+): SealedObject => {
+  const { records, index, frames } = content;
+  const unsalted: ObjectHeader = {
     ...identity,
-    salt: randomBytes(SALT_SIZE),
+    salt: new Uint8Array(SALT_SIZE),
     recordsLength: boxSize(records),
     indexLength: boxSize(index),
     frameCount: frames.length,
     framesLength: frames.reduce((sum, frame) => sum + frame.length + TAG_SIZE, 0),
   };
+  const header: ObjectHeader = { ...unsalted, salt: saltFor(random, unsalted, content) };
   const headLength = HEADER_SIZE + header.recordsLength + header.indexLength;
   const bytes = Buffer.allocUnsafe(headLength + header.framesLength);
   const fields = writeHeader(header);

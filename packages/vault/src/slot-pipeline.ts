@@ -105,7 +105,8 @@ export class SlotPipeline {
     const { vault, machineId, term } = this.#options;
     const other = await this.#untilDefinite(() => createSlot(vault, machineId, entry.sequence, entry.bytes, entry.tag));
     if (other === 'stopped') return;
-    if (other !== undefined && other.records.term > term) throw overtaken(machineId, term, Number(other.records.term));
+    // Of the writer's own term too: a copy of this process, such as a snapshot of its machine started again, shares it.
+    if (other !== undefined && other.records.term >= term) throw overtaken(machineId, term, Number(other.records.term));
     entry.outcome = other === undefined ? 'created' : 'orphan';
     this.#shipAgain();
     await this.#confirm();

@@ -28,15 +28,15 @@ export interface TakeoverOptions {
   readonly clock: Clock;
   /** Called with every slot that counts, in order. */
   readonly onSlot: (slot: Slot) => void;
-  /** Called when the head is reached and before the fence is written there; may refuse by throwing. */
+  /** Called when the head is reached, before a term is taken, and again when it moved; may refuse by throwing. */
   readonly onHead: (state: LogState) => void;
   /** Written in the fence's segment, behind it. */
   readonly records: readonly MessageInitShape<typeof SegmentRecordSchema>[];
 }
 
 /**
- * Takes a new term, reads the log to its head and writes a fence into the first free slot: from then on slots of older writers are void. Slots of older
- * writers that land before the fence are taken in. Errors: MACHINE_NOT_FOUND, FENCED (somebody took a higher term meanwhile), DAMAGED.
+ * Reads the log to its head, takes a new term and writes a fence into the first free slot: from then on slots of older writers are void. Slots of older
+ * writers that land before the fence are taken in. Errors: MACHINE_NOT_FOUND, FENCED (somebody took this or a higher term meanwhile), DAMAGED.
  */
 export const takeOver = async (
   vault: VaultAccess,
@@ -46,24 +46,26 @@ export const takeOver = async (
   await findMachine(vault, machineId);
   const keyEpoch = await vault.keys.newestEpoch(machineId);
   if (keyEpoch === 0) throw damaged(`machine ${machineId}`, 'it is registered and has no data key');
-  const writerId = newId();
-  const term = await takeTerm(vault, machineId, { keyEpoch, seenTerm, writerId, now: clock.now() });
-
   const state = new LogState();
   let next = 0;
+  let highest = 0;
   const take = (slot: Slot): void => {
     next = slot.sequence + 1;
-    if (slot.records.term > term) throw overtaken(machineId, term, Number(slot.records.term));
+    highest = Math.max(highest, Number(slot.records.term));
     if (!state.accepts(slot)) return;
     onSlot(slot);
     state.advance(slot);
   };
   for await (const slot of readSlots(vault, machineId)) take(slot);
+  // Refused here, nothing was touched: no term taken that would fence out a writer which works.
+  onHead(state);
 
+  const writerId = newId();
+  const term = await takeTerm(vault, machineId, { keyEpoch, seenTerm, writerId, now: clock.now() });
   const key = await vault.keys.keyOf(machineId, keyEpoch);
   const fence = { record: { case: 'fence', value: { term: BigInt(term), writerId: idBytes(writerId) } } } as const;
   for (;;) {
-    onHead(state);
+    if (highest >= term) throw overtaken(machineId, term, highest);
     const message = create(SegmentRecordsSchema, {
       term: BigInt(term),
       sealedUnixMillis: BigInt(clock.now()),
@@ -77,6 +79,7 @@ export const takeOver = async (
     const other = await createSlot(vault, machineId, next, bytes, tag);
     if (other !== undefined) {
       take(other);
+      onHead(state);
       continue;
     }
     state.advance(await parseSlot(vault, machineId, next, bytes));
@@ -109,7 +112,10 @@ export const createSlot = async (
 export const overtaken = (machineId: string, term: number, higher: number): HoldfastError =>
   new HoldfastError('FENCED', {
     thing: `log of machine ${machineId}`,
-    why: `a writer of term ${higher} took it over from term ${term}`,
+    why:
+      higher === term
+        ? `another writer has term ${term} too: this process runs twice, as copies of a machine do`
+        : `a writer of term ${higher} took it over from term ${term}`,
     remedy: 'let the newer writer work and end this one',
   });
 
