@@ -1,8 +1,8 @@
+import { createLoopDisk } from '../trace/testing/loop-disk.ts';
 import { PREFIX_DISK_SIZE, type PrefixOutcome, runExactPrefix } from './testing/exact-prefix.ts';
-import { attachLoopDisk } from './testing/loop-disk.ts';
 
 const run = async (options: { readonly pauseMicroseconds: number; readonly checkConflicts: boolean }): Promise<PrefixOutcome> => {
-  const disks = [attachLoopDisk(PREFIX_DISK_SIZE, '/dev/shm'), attachLoopDisk(PREFIX_DISK_SIZE, '/dev/shm')];
+  const disks = [createLoopDisk(PREFIX_DISK_SIZE), createLoopDisk(PREFIX_DISK_SIZE)];
   try {
     return await runExactPrefix({ ...options, paths: disks.map(({ path }) => path), milliseconds: 8_000 });
   } finally {
