@@ -19,6 +19,24 @@ const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idByt
 /** Simulated time passes while the capture works, not while it waits. */
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** Writes what the frames of a cut hold into the images of its disks. */
+const applyFrames = async (content: CutContent, imageOf: (diskId: string) => Uint8Array): Promise<void> => {
+  for (const [index, epoch] of content.cut.epochs.entries()) {
+    const image = imageOf(idText(epoch.diskId));
+    for await (const bytes of content.frames(index)) {
+      const frame = parseFrame(bytes);
+      const data = await openFrame(frame);
+      let at = 0;
+      for (const { offset, length, kind } of frame.extents) {
+        image.fill(0, offset, offset + length);
+        if (kind !== 'data') continue;
+        image.set(data.subarray(at, at + length), offset);
+        at += length;
+      }
+    }
+  }
+};
+
 /** The vault's side: applies cuts, and at each point compares the disks with what the machine was at that instant. */
 const createReceiver = (machine: SimulatedMachine, diskIds: readonly string[]) => {
   const images = new Map(diskIds.map((id, index) => [id, new Uint8Array(machine.sources[index]!.size)]));
@@ -27,20 +45,7 @@ const createReceiver = (machine: SimulatedMachine, diskIds: readonly string[]) =
     verdicts,
     receive: async (content: CutContent): Promise<void> => {
       const { cut } = content;
-      for (const [index, epoch] of cut.epochs.entries()) {
-        const image = images.get(idText(epoch.diskId))!;
-        for await (const bytes of content.frames(index)) {
-          const frame = parseFrame(bytes);
-          const data = await openFrame(frame);
-          let at = 0;
-          for (const { offset, length, kind } of frame.extents) {
-            image.fill(0, offset, offset + length);
-            if (kind !== 'data') continue;
-            image.set(data.subarray(at, at + length), offset);
-            at += length;
-          }
-        }
-      }
+      await applyFrames(content, (diskId) => images.get(diskId)!);
       if (cut.point === undefined) return;
       const instant = Number(cut.point.instant!.monotonicNanos) + 0.5;
       verdicts.push(
@@ -139,6 +144,49 @@ const run = async (seed: number, disks: number, steps: readonly Step[]): Promise
   return receiver.verdicts;
 };
 
+/** One quiet disk and a capture of it, whose source can be bent. */
+const createRig = async (bend: (good: DiskSource) => DiskSource) => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
+  const machine = createSimulatedMachine({ seed: 1, disks: 1, blocks: 24, writers: 1, think: 30_000, latency: 3_000 });
+  const hrl = await openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });
+  const source = bend(machine.sources[0]!);
+  const session: WriteTraceSession = {
+    trace: machine.trace,
+    attach: () => ({ index: 0, continuity: { kind: 'new' } }),
+    confirm: () => undefined,
+    detach: () => undefined,
+    detachOthers: () => undefined,
+    destroy: () => undefined,
+  };
+  const limits = { rounds: 10_000, milliseconds: 30_000 };
+  const capture = createTraceCapture({ machineId, session, hrl, bootId: newId(), manifest: async () => manifest, pause, limits });
+  const device = {
+    path: '/dev/sim0',
+    name: 'sim0',
+    major: 1,
+    minor: 0,
+    size: source.size,
+    logicalBlockSize: 512,
+    diskSequence: 1,
+    serial: '',
+  };
+  const id = newId();
+  await capture.attach({ id, device, source });
+  await capture.copy();
+  return {
+    id,
+    machine,
+    capture,
+    hrl,
+    cut: async (): Promise<CutContent> => capture.publish(await capture.propose()),
+    close: async (): Promise<void> => {
+      await capture.close();
+      await hrl.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+};
+
 describe('trace capture', () => {
   test('every point is the machine at its instant, through copies, abandoned cuts and kills', async () => {
     const step = fc.constantFrom<Step>('piece', 'cut', 'cut', 'abandon', 'kill', 'kill with a proposal open');
@@ -161,59 +209,55 @@ describe('trace capture', () => {
   });
 
   test('a point says what of its disks could not be read, as long as it cannot', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
-    const machine = createSimulatedMachine({ seed: 1, disks: 1, blocks: 24, writers: 1, think: 1e6, latency: 3_000 });
-    const hrl = await openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });
     const bad = { offset: 5 * BLOCK_SIZE, length: BLOCK_SIZE };
     let failing = true;
-    const good = machine.sources[0]!;
-    const source: DiskSource = {
+    const rig = await createRig((good) => ({
       ...good,
       read: (offset, length) => ({
         ...good.read(offset, length),
         unreadable: failing && offset <= bad.offset && offset + length > bad.offset ? [bad] : [],
       }),
-    };
-    const session = {
-      trace: machine.trace,
-      attach: () => ({ index: 0, continuity: { kind: 'new' as const } }),
-      detach: () => undefined,
-      confirm: () => undefined,
-      detachOthers: () => undefined,
-      destroy: () => undefined,
-    };
-    const capture = createTraceCapture({
-      machineId,
-      session,
-      hrl,
-      bootId: newId(),
-      manifest: async () => manifest,
-      pause,
-      limits: { rounds: 10_000, milliseconds: 30_000 },
-    });
-    const device = {
-      path: '/dev/sim0',
-      name: 'sim0',
-      major: 1,
-      minor: 0,
-      size: source.size,
-      logicalBlockSize: 512,
-      diskSequence: 1,
-      serial: '',
-    };
+    }));
     try {
-      await capture.attach({ id: newId(), device, source });
-      await capture.copy();
-      const missing = async (): Promise<number> => Number((await capture.publish(await capture.propose())).cut.point!.unreadableBytes);
+      const missing = async (): Promise<number> => Number((await rig.cut()).cut.point!.unreadableBytes);
       expect(await missing()).toBe(BLOCK_SIZE);
       expect(await missing()).toBe(BLOCK_SIZE);
       failing = false;
       expect(await missing()).toBe(0);
       expect(await missing()).toBe(0);
     } finally {
-      await capture.close();
-      await hrl.close();
-      rmSync(directory, { recursive: true });
+      await rig.close();
+    }
+  });
+
+  test("the agent's own blocks are zeroes, and are read when they are not its own any more, also after an abandoned cut", async () => {
+    let own = [{ offset: 3 * BLOCK_SIZE, length: 3 * BLOCK_SIZE }];
+    const rig = await createRig((good) => ({ ...good, excluded: () => own }));
+    try {
+      const image = new Uint8Array(24 * BLOCK_SIZE);
+      /** Blocks of the newest point that are not what the machine was at its instant. */
+      const differing = async (): Promise<number[]> => {
+        const content = await rig.cut();
+        for (const one of rig.hrl.committed()) await applyFrames(one, () => image);
+        for (const one of [...rig.hrl.committed()]) rig.hrl.free(idText(one.cut.id));
+        const wanted = rig.machine.stateAt(0, Number(content.cut.point!.instant!.monotonicNanos) + 0.5);
+        const found = sectorIds(image);
+        return Array.from({ length: 24 }, (_, block) => block).filter((block) =>
+          found.slice(block * 8, block * 8 + 8).some((id, at) => id !== wanted[block * 8 + at]),
+        );
+      };
+      const isZero = (block: number): boolean => image.subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE).every((byte) => byte === 0);
+      while (rig.machine.completed < 200) rig.machine.trace.now();
+      expect(await differing()).toEqual([3, 4, 5]);
+      expect([3, 4, 5].every(isZero)).toBe(true);
+      await rig.capture.abandon(await rig.capture.propose());
+      own = [{ offset: 9 * BLOCK_SIZE, length: BLOCK_SIZE }];
+      expect(await differing()).toEqual([9]);
+      expect(isZero(9)).toBe(true);
+      own = [];
+      expect(await differing()).toEqual([]);
+    } finally {
+      await rig.close();
     }
   });
 });
