@@ -41,3 +41,13 @@ test('an overlay map behaves like an array of states and names every page it cha
 test('a map is whole pages long', () => {
   expect([0, 1, 4 * MAP_PAGE, 4 * MAP_PAGE + 1].map(mapLength)).toEqual([0, MAP_PAGE, MAP_PAGE, 2 * MAP_PAGE]);
 });
+
+test('an overlay map knows the blocks behind 16 TiB from those at the beginning', () => {
+  const far = 2 ** 32;
+  const pages: number[] = [];
+  const map = createOverlayMap(far + 64, (page) => pages.push(page));
+  map.set(far + 1, far + 9, BLOCK_STATE.data);
+  expect([map.get(1), map.get(far), map.get(far + 1), map.get(far + 8), map.get(far + 9)]).toEqual([0, 0, 1, 1, 0]);
+  expect(map.run(far + 1, far + 64)).toBe(8);
+  expect(pages).toEqual([far / (4 * MAP_PAGE)]);
+});

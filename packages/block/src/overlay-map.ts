@@ -5,7 +5,7 @@ export type BlockState = (typeof BLOCK_STATE)[keyof typeof BLOCK_STATE];
 /** Bytes of the map that are written together. */
 export const MAP_PAGE = 4096;
 
-/** The state of every block, two bits each: block `b` is bits `2 * (b & 3)` and up of byte `b >> 2`. */
+/** The state of every block, two bits each: block `b` is bits `2 * (b & 3)` and up of byte `b / 4`. */
 export interface OverlayMap {
   /** The bits, a whole number of pages. */
   readonly bytes: Uint8Array;
@@ -26,7 +26,7 @@ class BitOverlayMap implements OverlayMap {
   }
 
   get(block: number): BlockState {
-    return ((this.bytes[block >>> 2]! >>> ((block & 3) * 2)) & 3) as BlockState;
+    return ((this.bytes[byteOf(block)]! >>> ((block & 3) * 2)) & 3) as BlockState;
   }
 
   run(first: number, end: number): number {
@@ -35,7 +35,7 @@ class BitOverlayMap implements OverlayMap {
     let block = first + 1;
     while (block < end && this.get(block) === state) {
       // Whole bytes at a time where they are alike.
-      if ((block & 3) === 0 && block + 4 <= end && this.bytes[block >>> 2] === same) block += 4;
+      if ((block & 3) === 0 && block + 4 <= end && this.bytes[byteOf(block)] === same) block += 4;
       else block += 1;
     }
     return block - first;
@@ -45,7 +45,7 @@ class BitOverlayMap implements OverlayMap {
     let told = -1;
     for (let block = first; block < end; block += 1) {
       if (this.get(block) === state) continue;
-      const index = block >>> 2;
+      const index = byteOf(block);
       const shift = (block & 3) * 2;
       this.bytes[index] = (this.bytes[index]! & ~(3 << shift)) | (state << shift);
       const page = Math.floor(index / MAP_PAGE);
@@ -55,6 +55,9 @@ class BitOverlayMap implements OverlayMap {
     }
   }
 }
+
+// Not `block >>> 2`: shifts wrap at 2^32 blocks, 16 TiB.
+const byteOf = (block: number): number => Math.floor(block / 4);
 
 /** Bytes of a map of so many blocks, padded to whole pages. */
 export const mapLength = (blocks: number): number => Math.ceil(blocks / (4 * MAP_PAGE)) * MAP_PAGE;

@@ -3,12 +3,14 @@ import { newId } from '@holdfast/protocol';
 import { checkMachine } from './check-machine.ts';
 import { CutReader } from './cut-reader.ts';
 import { EMPTY_LOG } from './head.ts';
-import { slotName, termName } from './object-names.ts';
+import { machineName, slotName, termName } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
 import { SegmentBatch } from './segment-batch.ts';
 import { SlotPipeline } from './slot-pipeline.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
+import { throughStore } from './testing/open-test-vault.ts';
+import { withPatched } from './testing/patched-store.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
 const isSlotCreate = ({ request, name }: StoreCall): boolean => request === 'create' && name.includes('/log/');
@@ -232,6 +234,29 @@ describe('failover', () => {
     await bench.expectWhole(cuts);
   });
 
+  it('belongs to its operation: no other ends or replaces it, and there must be the point', async () => {
+    const { machineId } = bench.source;
+    const [first, second] = await bench.cuts(2);
+    const { writer } = await bench.open();
+    for (const { content } of [first!, second!]) await writer.append(content);
+    const [earlier, later] = [newId(), newId()];
+    await recordFailover(bench.vault, machineId, { operationId: earlier, pointId: first!.pointId! });
+    await recordRelease(bench.vault, machineId, { operationId: earlier });
+    await recordFailover(bench.vault, machineId, { operationId: later, pointId: second!.pointId! });
+
+    const before = await bench.objects('');
+    await expect(recordRelease(bench.vault, machineId, { operationId: earlier })).rejects.toMatchObject({ code: 'FENCED' });
+    const again = { operationId: earlier, pointId: first!.pointId! };
+    await expect(recordFailover(bench.vault, machineId, again)).rejects.toMatchObject({ code: 'FENCED' });
+    const nowhere = { operationId: later, pointId: newId() };
+    await expect(recordFailover(bench.vault, machineId, nowhere)).rejects.toMatchObject({ code: 'POINT_NOT_FOUND' });
+    expect(await bench.objects('')).toEqual(before);
+    expect((await bench.read()).failedOver).toEqual({ operationId: later, pointId: second!.pointId });
+    await recordRelease(bench.vault, machineId, { operationId: later });
+    await recordRelease(bench.vault, machineId, { operationId: later });
+    await bench.open();
+  });
+
   it('refuses ids that are none', async () => {
     const { machineId } = bench.source;
     await expect(recordFailover(bench.vault, machineId, { operationId: 'x', pointId: newId() })).rejects.toMatchObject({
@@ -261,6 +286,14 @@ describe('anchor', () => {
     await expect(bench.open({ anchor: anchors[5]! })).rejects.toMatchObject({ code: 'VAULT_ROLLED_BACK' });
     // Not even a term was taken: a writer that works is not fenced out.
     expect(await bench.objects('')).toEqual(before);
+
+    // A damaged registration does not hide it.
+    const name = machineName(machineId);
+    const flipped = Buffer.from(await bench.store.read(name));
+    flipped[flipped.length - 1]! ^= 1;
+    const patched = await throughStore(await withPatched(bench.store, name, flipped));
+    await expect(readMachine(patched, machineId, { anchor: anchors[5]! })).rejects.toMatchObject({ code: 'VAULT_ROLLED_BACK' });
+    expect((await readMachine(patched, machineId, { anchor: anchors[3]! })).damage).toHaveLength(1);
 
     // Another history grew in the place of the lost one.
     const { writer: next } = await bench.open({ anchor: anchors[3]! });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { isHoldfastError } from '@holdfast/errors';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import { DataKeyRecordSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
@@ -17,6 +17,7 @@ class RootKeyRing implements KeyRing {
   readonly #vaultId: string;
   readonly #rootKey: Buffer;
   readonly #dataKeys = new Map<string, Buffer>();
+  #cleared = false;
 
   constructor(store: ObjectStore, vaultId: string, rootKey: Uint8Array) {
     this.#store = store;
@@ -24,11 +25,13 @@ class RootKeyRing implements KeyRing {
     this.#rootKey = Buffer.from(rootKey);
   }
 
+  // Copies: a buffer that is wiped here must not go on being somebody's key, all zeroes.
   async keyOf(machineId: string, epoch: number): Promise<Uint8Array> {
-    if (epoch === 0) return this.#rootKey;
+    this.assertOpen();
+    if (epoch === 0) return Buffer.from(this.#rootKey);
     const name = dataKeyName(machineId, epoch);
     const known = this.#dataKeys.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) return Buffer.from(known);
     const head = await readHead({ id: this.#vaultId, store: this.#store, keys: this }, name, {
       kind: OBJECT_KIND.dataKey,
       machineId,
@@ -36,9 +39,9 @@ class RootKeyRing implements KeyRing {
     });
     const { key } = decodeRecords(DataKeyRecordSchema, head, name);
     if (key.length !== KEY_SIZE) throw damaged(name, `it holds a key of ${key.length} bytes`);
-    const copy = Buffer.from(key);
-    this.#dataKeys.set(name, copy);
-    return copy;
+    this.assertOpen();
+    this.#dataKeys.set(name, Buffer.from(key));
+    return Buffer.from(key);
   }
 
   async newestEpoch(machineId: string): Promise<number> {
@@ -48,6 +51,7 @@ class RootKeyRing implements KeyRing {
   }
 
   async createFirstKey(machineId: string, now: number): Promise<void> {
+    this.assertOpen();
     const record = create(DataKeyRecordSchema, { key: randomBytes(KEY_SIZE), createdUnixMillis: BigInt(now) });
     const { bytes } = sealObject(
       this.#rootKey,
@@ -61,7 +65,13 @@ class RootKeyRing implements KeyRing {
     }
   }
 
+  assertOpen(): void {
+    if (this.#cleared)
+      throw new HoldfastError('INTERRUPTED', { thing: `vault ${this.#store.url}`, why: 'it was closed', remedy: 'open it again' });
+  }
+
   clear(): void {
+    this.#cleared = true;
     this.#rootKey.fill(0);
     for (const key of this.#dataKeys.values()) key.fill(0);
     this.#dataKeys.clear();

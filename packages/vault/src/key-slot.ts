@@ -28,7 +28,8 @@ export type VaultKey =
   | { readonly kind: 'passphrase'; readonly passphrase: string; readonly cost?: ScryptCost }
   | { readonly kind: 'key-file'; readonly secret: Uint8Array };
 
-const SLOT_SIZE = 208;
+/** Bytes of a key slot. */
+export const KEY_SLOT_SIZE = 208;
 const SLOT_TYPES = { passphrase: 1, 'key-file': 2 } as const;
 const SLOT_INFO = Buffer.from('holdfast key slot v1', 'latin1');
 /** 128 MiB and about half a second. */
@@ -52,7 +53,7 @@ export const createKeySlot = async (vaultId: string, rootKey: Uint8Array, key: V
   if (key.kind === 'key-file' && key.secret.length < KEY_SIZE) throw invalid('key file', `it holds fewer than ${KEY_SIZE} random bytes`);
   if (cost !== undefined && !withinBounds(cost)) throw invalid('scrypt cost', 'it is out of bounds');
   const id = newId();
-  const bytes = Buffer.alloc(SLOT_SIZE);
+  const bytes = Buffer.alloc(KEY_SLOT_SIZE);
   MAGIC.copy(bytes, 0);
   bytes.writeUInt16LE(FORMAT_VERSION, 8);
   bytes.writeUInt8(OBJECT_KIND.keySlot, 10);
@@ -108,7 +109,7 @@ export const openKeySlot = async (vaultId: string, bytes: Buffer, key: VaultKey,
 };
 
 const checkSlot = (vaultId: string, bytes: Buffer, name: string): void => {
-  if (bytes.length !== SLOT_SIZE) throw damaged(name, `a key slot has ${SLOT_SIZE} bytes and it has ${bytes.length}`);
+  if (bytes.length !== KEY_SLOT_SIZE) throw damaged(name, `a key slot has ${KEY_SLOT_SIZE} bytes and it has ${bytes.length}`);
   checkVersion(bytes, name);
   if (Buffer.compare(checksum(bytes), bytes.subarray(176)) !== 0) throw damaged(name, 'its checksum is wrong');
   const ownVault = idText(bytes.subarray(16, 32));

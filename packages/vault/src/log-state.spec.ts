@@ -49,7 +49,10 @@ describe('which slots count', () => {
     expect(state.failedOver).toEqual({ operationId, pointId });
     state.advance(slot(1, state.head.tag, 2, [fence(2)]));
     expect(state.failedOver).toEqual({ operationId, pointId });
-    state.advance(slot(2, state.head.tag, 3, [fence(3), release]));
+    const late = create(SegmentRecordSchema, { record: { case: 'release', value: { operationId: idBytes(newId()) } } });
+    state.advance(slot(2, state.head.tag, 3, [fence(3), late]));
+    expect(state.failedOver).toEqual({ operationId, pointId });
+    state.advance(slot(3, state.head.tag, 4, [fence(4), release]));
     expect(state.failedOver).toBeUndefined();
   });
 });

@@ -25,7 +25,8 @@ export class LogState {
       if (record.case === 'fence') this.#fenceTerm = Number(record.value.term);
       else if (record.case === 'failover')
         this.failedOver = { operationId: idText(record.value.operationId), pointId: idText(record.value.pointId) };
-      else if (record.case === 'release') this.failedOver = undefined;
+      // The release of another operation came too late: what it meant ended before.
+      else if (record.case === 'release' && this.failedOver?.operationId === idText(record.value.operationId)) this.failedOver = undefined;
     }
   }
 }

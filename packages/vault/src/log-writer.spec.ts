@@ -5,7 +5,8 @@ import { type FaultPlan, type StoreCall, seededFaults, storeUnavailable } from '
 import { idBytes, ManifestSchema, newId } from '@holdfast/protocol';
 import { openLogWriter } from './log-writer.ts';
 import { slotName, termName } from './object-names.ts';
-import { settled } from './testing/fast-clock.ts';
+import { fastClock, settled } from './testing/fast-clock.ts';
+import { throughStore } from './testing/open-test-vault.ts';
 import { contentOf, type MadeCut } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
@@ -253,6 +254,21 @@ describe('log writer', () => {
     for (const append of appends) expect(await append).toMatchObject({ code: 'INTERRUPTED' });
     await expect(bencher.writer.append(cuts[0]!.content)).rejects.toMatchObject({ code: 'INTERRUPTED' });
     expect(await bench.objects('log/')).toHaveLength(1);
+  });
+
+  it('refuses once the vault is closed, and leaves nothing sealed under no key', async () => {
+    const [first, second] = await bench.cuts(2);
+    const vault = await throughStore(bench.store);
+    const key = await vault.keys.keyOf(bench.source.machineId, 1);
+    const writer = await openLogWriter(vault, bench.source.machineId, { clock: fastClock });
+    await writer.append(first!.content);
+    vault.keys.clear();
+    await expect(writer.append(second!.content)).rejects.toMatchObject({ code: 'INTERRUPTED', why: 'it was closed' });
+    for (const epoch of [0, 1])
+      await expect(vault.keys.keyOf(bench.source.machineId, epoch)).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(Buffer.from(key).equals(Buffer.alloc(32))).toBe(false);
+    await bench.expectWhole([first!]);
+    await bench.open();
   });
 
   it('takes a term above every one the caller has seen, and leaves none out', async () => {

@@ -1,7 +1,7 @@
 import { createMemoryStore, type ObjectStore, type StoreCall, seededFaults } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
 import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader, TAG_SIZE } from './object-header.ts';
-import { NO_TAG, sealObject } from './sealed-object.ts';
+import { NO_TAG, openHead, sealObject } from './sealed-object.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { settled } from './testing/fast-clock.ts';
 import { createTestVault } from './testing/open-test-vault.ts';
@@ -65,6 +65,18 @@ describe('key and nonce', () => {
     expect(seal(1, 'a', 'a')).toEqual(sealed[0]);
   });
 
+  it('of a frame are found without the bytes that the head was read from', () => {
+    const identity = { kind: OBJECT_KIND.segment, keyEpoch: 1, vaultId: NO_MACHINE, machineId: NO_MACHINE, number: 1, previousTag: NO_TAG };
+    const content = { records: Buffer.from('r'), index: Buffer.from('i'), frames: [Buffer.from('frame')] };
+    const { bytes } = sealObject(Buffer.alloc(32, 1), identity, content);
+    const frame = Buffer.from(bytes.subarray(bytes.length - 5 - TAG_SIZE));
+    const head = openHead(Buffer.alloc(32, 1), identity, bytes, 'object');
+    // Were anything of it still used, it would also still be kept in memory.
+    bytes.fill(0);
+    expect(head.openFrame(0, frame).toString()).toBe('frame');
+    expect(head.header.salt.buffer.byteLength).toBe(HEADER_SIZE);
+  });
+
   it('never seal two things, whatever is sealed again: retries, orphans, crashes, takeovers', async () => {
     const sealed: Buffer[] = [];
     const source = new SimulatedSource([64 * 1024, 50_000]);
@@ -90,7 +102,7 @@ describe('key and nonce', () => {
       await Promise.all(cuts.slice(0, 3 * (seed + 1)).map(({ content }) => bencher.writer.append(content)));
     }
     const operationId = newId();
-    await recordFailover(bench.vault, source.machineId, { operationId, pointId: newId() });
+    await recordFailover(bench.vault, source.machineId, { operationId, pointId: cuts[0]!.pointId! });
     await recordRelease(bench.vault, source.machineId, { operationId });
     await bench.expectWhole(cuts);
 

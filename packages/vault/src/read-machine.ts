@@ -27,6 +27,7 @@ export const readMachine = async (vault: Vault, machineId: string, { anchor }: R
   const builder = new HistoryBuilder(machineId);
   const tags = new Map<number, string>();
   let sequence = 0;
+  let cutShort = false;
   try {
     for await (const slot of readSlots(vault, machineId)) {
       if (state.accepts(slot)) {
@@ -40,8 +41,10 @@ export const readMachine = async (vault: Vault, machineId: string, { anchor }: R
     const finding = findingOf(reason, slotName(machineId, sequence));
     if (finding === undefined) throw reason;
     damage.push(finding);
+    cutShort = true;
   }
-  const reached = damage.length === 0 || (anchor?.sequence ?? 0) <= state.head.sequence;
+  // Behind damage of the log nothing can be said about the anchor; damage of anything else excuses nothing.
+  const reached = !cutShort || (anchor?.sequence ?? 0) <= state.head.sequence;
   if (anchor !== undefined && reached) checkAnchor(anchor, state.head, tags.get(anchor.sequence), machineId);
   return {
     vault,

@@ -109,10 +109,13 @@ export const openHead = (
   bytes: Buffer,
   name: string,
 ): ObjectHead => {
-  const header = readHeader(bytes, name);
+  // A copy, not out of a pool: what opens frames later must not keep all that was read alive.
+  const plain = Buffer.alloc(Math.min(bytes.length, HEADER_SIZE));
+  bytes.copy(plain);
+  const header = readHeader(plain, name);
   for (const field of ['kind', 'vaultId', 'machineId', 'number'] as const)
     if (header[field] !== expected[field]) throw damaged(name, `its ${field} is ${header[field]} where its name says ${expected[field]}`);
-  const fields = bytes.subarray(0, HEADER_FIELDS_SIZE);
+  const fields = plain.subarray(0, HEADER_FIELDS_SIZE);
   const objectKey = deriveObjectKey(key, header);
   const indexAt = HEADER_SIZE + header.recordsLength;
   const framesAt = indexAt + header.indexLength;

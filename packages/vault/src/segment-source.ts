@@ -54,13 +54,15 @@ const indexSize = ({ positions, firstExtent, offsets, lengths, kinds }: SegmentI
 export const asSegment = ({ store }: VaultAccess, slot: Slot): Segment => {
   const index = slot.index();
   const { positions } = index;
+  // Not the slot: its records would live as long as the segment.
+  const { name, openFrame } = slot;
   return {
-    name: slot.name,
+    name,
     index,
-    openFrame: slot.openFrame,
+    openFrame,
     readSealed: async (first, count) => {
       const start = positions[first]!;
-      const sealed = await store.read(slot.name, { offset: start, length: positions[first + count]! - start });
+      const sealed = await store.read(name, { offset: start, length: positions[first + count]! - start });
       return Array.from({ length: count }, (_, i) => sealed.subarray(positions[first + i]! - start, positions[first + i + 1]! - start));
     },
   };

@@ -94,6 +94,7 @@ export class SlotPipeline {
   /** Seals the batch for the next number, under a new salt however often it was sealed before, and sends it. */
   #ship(entry: Entry, previousTag: string): void {
     const { vault, machineId, keyEpoch, key, term, clock } = this.#options;
+    vault.keys.assertOpen();
     const identity = { kind: OBJECT_KIND.segment, keyEpoch, vaultId: vault.id, machineId, number: this.#next, previousTag };
     const sealed = sealObject(key, identity, entry.shipment.batch.content(term, clock.now()));
     Object.assign(entry, { outcome: 'creating', sequence: this.#next, ...sealed });

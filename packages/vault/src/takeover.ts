@@ -2,8 +2,10 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { idBytes, isId, newId, type SegmentRecordSchema, SegmentRecordsSchema } from '@holdfast/protocol';
 import { type Clock, systemClock } from './clock.ts';
+import { CutAssembler } from './cut-assembler.ts';
 import { damaged } from './damage.ts';
 import type { Anchor, FailedOver } from './head.ts';
+import { HistoryBuilder } from './history.ts';
 import { LogState } from './log-state.ts';
 import { findMachine } from './machine.ts';
 import { OBJECT_KIND } from './object-header.ts';
@@ -134,27 +136,58 @@ export interface FailoverOptions {
   readonly clock?: Clock;
 }
 
-/** Takes a term and writes that the machine is failed over to a point: from then on nobody appends. Resolves to the record's slot. */
+/**
+ * Takes a term and writes that the machine is failed over to a point: from then on nobody appends. Resolves to the record's slot. Errors:
+ * POINT_NOT_FOUND, FENCED (another operation's failover is in force), DAMAGED.
+ */
 export const recordFailover = async (
   vault: Vault,
   machineId: string,
   { operationId, pointId, ...options }: FailoverOptions & { readonly pointId: string },
 ): Promise<Anchor> => {
   const value = { operationId: idOf(operationId), pointId: idOf(pointId) };
-  return record(vault, machineId, { record: { case: 'failover', value } }, options);
+  const assembler = new CutAssembler();
+  const builder = new HistoryBuilder(machineId);
+  return record(vault, machineId, operationId, { record: { case: 'failover', value } }, options, {
+    onSlot: (slot) => {
+      for (const cut of assembler.take(slot)) builder.add(cut, slot.name);
+    },
+    onHead: () => {
+      if (!builder.points().some(({ id }) => id === pointId))
+        throw new HoldfastError('POINT_NOT_FOUND', {
+          thing: `point ${pointId}`,
+          why: `machine ${machineId} has no such recovery point`,
+          remedy: "choose one of the machine's recovery points",
+        });
+    },
+  });
 };
 
-/** Takes a term and ends the failed-over state: from then on a writer may append again. Resolves to the record's slot. */
+/**
+ * Takes a term and ends the failed-over state that the operation began: from then on a writer may append again. Does no harm when the state was ended
+ * before. Resolves to the record's slot. Errors: FENCED (another operation's failover is in force), DAMAGED.
+ */
 export const recordRelease = async (vault: Vault, machineId: string, { operationId, ...options }: FailoverOptions): Promise<Anchor> =>
-  record(vault, machineId, { record: { case: 'release', value: { operationId: idOf(operationId) } } }, options);
+  record(vault, machineId, operationId, { record: { case: 'release', value: { operationId: idOf(operationId) } } }, options);
 
 const record = async (
   vault: Vault,
   machineId: string,
+  operationId: string,
   content: MessageInitShape<typeof SegmentRecordSchema>,
   { seenTerm = 0, clock = systemClock }: Omit<FailoverOptions, 'operationId'>,
+  { onSlot, onHead }: { onSlot: (slot: Slot) => void; onHead: () => void } = { onSlot: () => {}, onHead: () => {} },
 ): Promise<Anchor> => {
-  const { state } = await takeOver(vault, machineId, { seenTerm, clock, onSlot: () => {}, onHead: () => {}, records: [content] });
+  const { state } = await takeOver(vault, machineId, {
+    seenTerm,
+    clock,
+    onSlot,
+    onHead: ({ failedOver }) => {
+      if (failedOver !== undefined && failedOver.operationId !== operationId) throw refuseFailedOver(machineId, failedOver);
+      onHead();
+    },
+    records: [content],
+  });
   return state.head;
 };
 

@@ -20,6 +20,15 @@ describe('terms', () => {
     }
   });
 
+  it('are not made up by the thousand', async () => {
+    const source = new SimulatedSource([4096]);
+    const vault = await createTestVault(source);
+    const take = (seenTerm: number) => takeTerm(vault, source.machineId, { keyEpoch: 1, seenTerm, writerId: newId(), now: 1 });
+    await expect(take(1001)).rejects.toMatchObject({ code: 'VAULT_ROLLED_BACK', why: expect.stringContaining('term 1001') });
+    expect(await highestTerm(vault, source.machineId)).toBe(0);
+    expect(await take(1000)).toBe(1001);
+  });
+
   it('go to different writers, however many ask at once', async () => {
     const source = new SimulatedSource([4096]);
     const vault = await createTestVault(source);

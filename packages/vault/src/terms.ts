@@ -50,8 +50,15 @@ export const takeTerm = async (
       remedy: 'correct the term seen',
     });
   const key = await vault.keys.keyOf(machineId, keyEpoch);
+  const highest = await highestTerm(vault, machineId);
+  if (seenTerm - highest > GAP_LIMIT)
+    throw new HoldfastError('VAULT_ROLLED_BACK', {
+      thing: `terms of machine ${machineId}`,
+      why: `term ${seenTerm} was seen before, and now the vault ends at term ${highest}`,
+      remedy: 'find out who put an older copy in place, and whether the term seen is true; terms are never deleted',
+    });
   let mine = 0;
-  for (let term = (await highestTerm(vault, machineId)) + 1; mine <= seenTerm; term += 1) {
+  for (let term = highest + 1; mine <= seenTerm; term += 1) {
     const record = create(TermRecordSchema, { writerId: idBytes(writerId), takenUnixMillis: BigInt(now) });
     const { bytes } = sealObject(
       key,
@@ -62,6 +69,9 @@ export const takeTerm = async (
   }
   return mine;
 };
+
+/** Terms made up for at once; more are missing only where an old copy was put in place, or the term seen is false. */
+const GAP_LIMIT = 1000;
 
 /** A name holds twelve digits. */
 const TERM_LIMIT = 10 ** 12 - 2;

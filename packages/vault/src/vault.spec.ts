@@ -15,6 +15,16 @@ const namesOf = async (store: ObjectStore): Promise<string[]> => {
   return names;
 };
 
+const memoryCalls = (store: ObjectStore): ObjectStore => ({
+  url: store.url,
+  create: (name, content) => store.create(name, content),
+  read: (name, range) => store.read(name, range),
+  stat: (name) => store.stat(name),
+  list: (prefix, options) => store.list(prefix, options),
+  delete: (name) => store.delete(name),
+  close: () => store.close(),
+});
+
 /** The same objects with one changed. */
 const withChanged = async (store: ObjectStore, changed: string, change: (bytes: Buffer) => Buffer): Promise<ObjectStore> => {
   const copy = createMemoryStore();
@@ -110,7 +120,32 @@ describe('vault', () => {
         );
       }),
     );
-    expect(outcomes.sort()).toEqual(['DAMAGED', 'opens']);
+    // With the damaged slot it may be the right key: the error says that there is one.
+    expect(outcomes.sort()).toEqual(['VAULT_KEY_WRONG', 'opens']);
+    const damaged = await withChanged(store, slots[0]!, (bytes) => bytes.fill(0, 100, 110));
+    await expect(openVault(damaged, keyFile(8))).rejects.toMatchObject({
+      code: 'VAULT_KEY_WRONG',
+      why: expect.stringContaining('another key slot is damaged'),
+    });
+  });
+
+  it('reads of keys/ what may be a key slot, and no more of it than a slot has', async () => {
+    const inner = createMemoryStore();
+    await createVault(inner, { name: 'x', keys: [TEST_KEY] });
+    await inner.create(`keys/${'0'.repeat(32)}`, Buffer.alloc(1_000_000));
+    await inner.create('keys/notes.txt', Buffer.from('see the safe'));
+    const read: [string, number | undefined][] = [];
+    const store: ObjectStore = {
+      ...memoryCalls(inner),
+      read: (name, range) => {
+        if (name.startsWith('keys/')) read.push([name, range?.length]);
+        return inner.read(name, range);
+      },
+    };
+    await openVault(store, TEST_KEY);
+    await expect(openVault(store, keyFile(8))).rejects.toMatchObject({ code: 'VAULT_KEY_WRONG' });
+    expect(new Set(read.map(([, length]) => length))).toEqual(new Set([209]));
+    expect(read.map(([name]) => name)).not.toContain('keys/notes.txt');
   });
 
   it('holds nothing readable: no name of vault or machine in any object or name', async () => {

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
-import { newId, VaultRecordSchema } from '@holdfast/protocol';
+import { isId, newId, VaultRecordSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { createKeyRing, KEY_SIZE } from './key-ring.ts';
-import { createKeySlot, openKeySlot, type VaultKey } from './key-slot.ts';
+import { createKeySlot, KEY_SLOT_SIZE, openKeySlot, type VaultKey } from './key-slot.ts';
 import { listMachines, type MachineSummary } from './machine.ts';
 import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader } from './object-header.ts';
 import { KEY_SLOTS, keySlotName, VAULT_NAME } from './object-names.ts';
@@ -91,26 +91,30 @@ const asVault = (access: VaultAccess, name: string, created: number): Vault => (
   },
 });
 
-/** Tries every slot; a damaged one only counts when no other opens. */
+/** Tries every slot; a damaged one only counts when no other is whole. */
 const unwrapRootKey = async (store: ObjectStore, vaultId: string, key: VaultKey): Promise<Buffer> => {
   let damage: unknown;
-  let slots = 0;
+  let intact = 0;
   for await (const { name } of store.list(KEY_SLOTS)) {
-    slots += 1;
+    if (!isId(name.slice(KEY_SLOTS.length))) continue;
     try {
-      const rootKey = await openKeySlot(vaultId, Buffer.from(await store.read(name)), key, name);
+      // One byte more than a slot has, to see that there are more.
+      const slot = await store.read(name, { offset: 0, length: KEY_SLOT_SIZE + 1 });
+      const rootKey = await openKeySlot(vaultId, Buffer.from(slot), key, name);
       if (rootKey !== undefined) return rootKey;
+      intact += 1;
     } catch (reason) {
       if (!isHoldfastError(reason, 'DAMAGED') && !isHoldfastError(reason, 'VAULT_VERSION_UNSUPPORTED')) throw reason;
       damage = reason;
     }
   }
-  if (damage !== undefined) throw damage;
-  if (slots === 0) throw damaged(`${store.url}/${KEY_SLOTS}`, 'the vault has no key slot');
+  if (intact === 0 && damage !== undefined) throw damage;
+  if (intact === 0) throw damaged(`${store.url}/${KEY_SLOTS}`, 'the vault has no key slot');
   throw new HoldfastError('VAULT_KEY_WRONG', {
     thing: store.url,
-    why: key.kind === 'passphrase' ? 'the passphrase does not open it' : 'the key file does not open it',
+    why: `the ${key.kind === 'passphrase' ? 'passphrase' : 'key file'} does not open it${damage === undefined ? '' : ', and another key slot is damaged'}`,
     remedy: 'use a key of this vault; without one it cannot be read by anybody',
+    cause: damage,
   });
 };
 
