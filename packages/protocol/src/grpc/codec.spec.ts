@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { ReplicateRequestSchema, ReplicateResponseSchema } from '../gen/holdfast/v1/replication_pb.ts';
 import { clientCodec, LARGEST_MESSAGE, requireSize, serverCodec } from './codec.ts';
+import { encodeFrames } from './frames-payload.ts';
 
 describe('the codecs of both sides', () => {
   it('understand each other', () => {
@@ -24,7 +25,6 @@ describe('the codecs of both sides', () => {
     ['of a later version', Buffer.from('9a0600', 'hex')],
     ['without anything in it', Buffer.alloc(0)],
     ['that ends too early', Buffer.from('1aff', 'hex')],
-    ['above the limit', Buffer.alloc(LARGEST_MESSAGE + 1)],
   ])('refuse a message %s', (_what, bytes) => {
     for (const codec of [clientCodec, serverCodec]) expect(() => codec.decode(bytes)).toThrow(/PROTOCOL_VIOLATION/);
   });
@@ -44,7 +44,13 @@ describe('the codecs of both sides', () => {
     );
   });
 
-  it('let a message of exactly the limit pass', () => {
-    expect(() => requireSize(Buffer.alloc(LARGEST_MESSAGE))).not.toThrow();
+  it('take a message of exactly the limit and refuse a larger one', () => {
+    const head = encodeFrames(0, 0, Buffer.alloc(LARGEST_MESSAGE)).length - LARGEST_MESSAGE;
+    const fits = encodeFrames(0, 0, Buffer.alloc(LARGEST_MESSAGE - head));
+    expect(fits).toHaveLength(LARGEST_MESSAGE);
+    expect(serverCodec.decode(fits).message.case).toBe('frames');
+    const tooLarge = encodeFrames(0, 0, Buffer.alloc(LARGEST_MESSAGE - head + 1));
+    expect(() => serverCodec.decode(tooLarge)).toThrow(/PROTOCOL_VIOLATION.*more than 4194304/);
+    expect(() => requireSize(tooLarge)).toThrow(/PROTOCOL_VIOLATION/);
   });
 });

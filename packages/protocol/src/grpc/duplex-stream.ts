@@ -46,17 +46,16 @@ const createInbox = (call: LibraryCall) => {
     wake?.();
     wake = undefined;
   };
-  call.pause();
+  // This also makes the call read once, which the library's client needs: until then it gathers all that comes, without bound.
   call.on('data', (bytes: Buffer) => {
     queue.push(bytes);
     call.pause();
     notify();
   });
   return {
-    /** Nothing comes any more. A failure also drops what was not taken. */
+    /** Nothing comes any more; what is here can still be taken. */
     close(error: HoldfastError | null): void {
       over ??= { error };
-      if (error !== null) queue.length = 0;
       notify();
     },
     /** The next message; undefined at the end. */

@@ -11,6 +11,7 @@ import { type ReplicateRequest, ReplicateRequestSchema, ReplicateResponseSchema 
 import { newId } from '../id.ts';
 import { serverTlsOptions } from '../identity/tls-options.ts';
 import { LARGEST_MESSAGE } from './codec.ts';
+import { encodeFrames } from './frames-payload.ts';
 import type { ReplicationCall } from './replication.ts';
 
 const HOUR = 3_600_000;
@@ -37,6 +38,14 @@ const aborted = (signal: AbortSignal): Promise<unknown> =>
     if (signal.aborted) resolve(signal.reason);
     signal.addEventListener('abort', () => resolve(signal.reason), { once: true });
   });
+
+/** Waits until a number stays the same. */
+const stillness = async (read: () => number): Promise<void> => {
+  for (let before = -1; before !== read(); ) {
+    before = read();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+};
 
 const sites: { close(): Promise<void> }[] = [];
 const site = async (...options: Parameters<typeof openReplicationSite>): Promise<ReplicationSite> => {
@@ -173,15 +182,15 @@ describe('a replication stream', () => {
       stream.end();
     })();
     const there = await call;
+    const messages = there[Symbol.asyncIterator]();
+    await messages.next();
     // The buffers of both sides fill up: then nothing moves for a while.
-    for (let before = -1; before !== sent; ) {
-      before = sent;
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
+    await stillness(() => sent);
     expect(sent).toBeLessThan(total / 2);
-    const { messages } = await collect(there);
+    let taken = 1;
+    for (let next = await messages.next(); next.done !== true; next = await messages.next()) taken += 1;
     await sending;
-    expect(messages).toHaveLength(total);
+    expect(taken).toBe(total);
     result.resolve();
   });
 
@@ -215,11 +224,11 @@ describe('messages that must not be', () => {
   });
 
   it.each<[string, number]>([
-    ['a little', LARGEST_MESSAGE + 1],
+    ['a little', LARGEST_MESSAGE],
     ['far', 9 * 1024 * 1024],
   ])('end the call by name: %s above the limit', async (_what, size) => {
     const opened = await site({ receiveWindow: 16 * 1024 * 1024 });
-    const { error } = await raw(opened).send(Buffer.alloc(size));
+    const { error } = await raw(opened).send(encodeFrames(0, 0, Buffer.alloc(size)));
     expect(error).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
     // Other calls go on.
     const stream = await opened.connect();
@@ -294,10 +303,11 @@ describe('who may come in', () => {
     }
   });
 
-  it('and a refused connection is cut', async () => {
+  it('and a refused connection is cut, even when its client would keep it', async () => {
     const opened = await site();
-    const refused = await opened.authority.issue({ role: 'agent', id: newId() }, { notAfter: new Date(Date.now() - 1000) });
-    await expect(opened.connect(refused)).rejects.toThrow();
+    const expired = await opened.authority.issue({ role: 'agent', id: newId() }, { notAfter: new Date(Date.now() - 1000) });
+    expect(await raw(opened, expired).send(Buffer.alloc(1))).toMatchObject({ error: { code: 'CERTIFICATE_EXPIRED' } });
+    expect(opened.server.connections).toBe(1);
     while (opened.server.connections > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   });
 });
@@ -318,19 +328,23 @@ describe('disconnect', () => {
     expect((await collect(other)).messages).toHaveLength(1);
   });
 
-  it('ends a stream whose client takes nothing and whose handler does not care', async () => {
+  it('ends a stream whose client takes nothing and whose handler waits for room', async () => {
     const { serve, call } = holdCalls();
     const opened = await site({ serve, receiveWindow: 64 * 1024 });
     const stream = await opened.connect();
     const there = await call;
-    const stuck = (async () => {
-      for (let i = 0; i < 1000; i++)
-        await there.send(create(ReplicateResponseSchema, { message: { case: 'pace', value: { reason: 'x'.repeat(100_000) } } }));
-    })().catch((error: unknown) => error);
+    let sent = 0;
+    const words = create(ReplicateResponseSchema, { message: { case: 'pace', value: { reason: 'x'.repeat(100_000) } } });
+    const sending = (async () => {
+      for (; sent < 1000; sent++) await there.send(words);
+    })();
+    const failed = expect(sending).rejects.toMatchObject({ code: 'CERTIFICATE_REVOKED' });
+    await stillness(() => sent);
+    expect(sent).toBeLessThan(1000);
     await opened.server.disconnect(() => true, revoked);
-    await stuck;
-    while (opened.server.connections > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-    await aborted(stream.closed);
+    await failed;
+    expect(opened.server.connections).toBe(0);
+    expect(await aborted(stream.closed)).toMatchObject({ code: 'CONNECTION_LOST' });
   });
 });
 

@@ -33,7 +33,7 @@ const single = (subject: string, attribute: string): string | undefined => {
 
 /**
  * The URIs in the text that Node makes of subject alternative names: `URI:…, DNS:…, IP Address:…`. Names with commas or quotes stand in
- * JSON quotes there, so that none can pretend to be two.
+ * JSON quotes there, with commas escaped, so that none can pretend to be two.
  */
 const urisOf = (names: string): string[] =>
   [...names.matchAll(/(?:^|, )([A-Za-z0-9 ]+):("(?:[^"\\]|\\.)*"|[^",]*)/g)]
