@@ -3,6 +3,7 @@ import { parseFrame } from '@holdfast/block';
 import { createMemoryStore } from '@holdfast/object-store';
 import { SegmentRecordsSchema } from '@holdfast/protocol';
 import { checkMachine } from './check-machine.ts';
+import { findGap } from './log-gap.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { slotName } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
@@ -12,6 +13,48 @@ import { readSlot } from './slot.ts';
 import { throughStore } from './testing/open-test-vault.ts';
 import { packFrames } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
+
+describe('a slot that is lost in the middle', () => {
+  it('is found by readers, writers and the check, once more slots are behind it than a dead writer leaves', async () => {
+    const bench = await WriterBench.create();
+    const { machineId } = bench.source;
+    const cuts = await bench.cuts(20);
+    const { writer } = await bench.open();
+    for (const { content } of cuts) await writer.append(content);
+    await writer.close();
+    const lost = slotName(machineId, 4);
+    await bench.store.delete(lost);
+
+    const history = await bench.read();
+    expect(history.points).toHaveLength(3);
+    expect(history.damage).toMatchObject([{ code: 'DAMAGED', object: lost, why: expect.stringContaining('it is missing') }]);
+    expect((await readMachine(bench.vault, machineId, { anchor: writer.head })).damage).toHaveLength(1);
+    expect(await checkMachine(history)).toMatchObject({ slots: 4, strays: 16, findings: [{ object: lost }] });
+    const before = await bench.objects('');
+    await expect(bench.open()).rejects.toMatchObject({ code: 'DAMAGED', thing: lost });
+    expect(await bench.objects('')).toEqual(before);
+
+    // One fewer, and a writer may have left them.
+    await bench.store.delete(slotName(machineId, 20));
+    expect((await bench.read()).damage).toEqual([]);
+    expect(await checkMachine(await bench.read())).toMatchObject({ strays: 15, findings: [] });
+    expect((await bench.open()).writer.head.sequence).toBe(4);
+    for (const inFlight of [0, 17, 1.5]) await expect(bench.open({ inFlight })).rejects.toMatchObject({ code: 'SETTING_INVALID' });
+    await bench.close();
+  });
+
+  it('is none when it was filled while the names were listed', async () => {
+    const bench = await WriterBench.create();
+    const cuts = await bench.cuts(20);
+    const { writer } = await bench.open();
+    for (const { content } of cuts) await writer.append(content);
+    const name = slotName(bench.source.machineId, 4);
+    expect(await findGap(bench.vault, bench.source.machineId, 4)).toBeUndefined();
+    await bench.store.delete(name);
+    expect(await findGap(bench.vault, bench.source.machineId, 4)).toMatchObject({ code: 'DAMAGED', thing: name });
+    await bench.close();
+  });
+});
 
 describe('checking a machine', () => {
   let bench: WriterBench;

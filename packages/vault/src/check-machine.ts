@@ -4,6 +4,7 @@ import type { FrameRun } from './cut-assembler.ts';
 import { decodeFrame, extentsOf } from './decode-frame.ts';
 import { type Finding, findingOf } from './finding.ts';
 import type { EpochEntry, MachineHistory } from './history.ts';
+import { findGap } from './log-gap.ts';
 import { LogState } from './log-state.ts';
 import { OBJECT_KIND, type ObjectKind } from './object-header.ts';
 import { logPrefix, slotName } from './object-names.ts';
@@ -21,7 +22,7 @@ export interface CheckReport {
   readonly slots: number;
   /** Slots of writers that were fenced out: no damage. */
   readonly orphans: number;
-  /** Slots behind the first empty one: left by a writer that died, or the sign of a lost slot. */
+  /** Slots behind the first empty one: left by a writer that died, or, when there are many, the sign of a lost slot, which is a finding then. */
   readonly strays: number;
   readonly frames: number;
   /** Bytes of slots read. */
@@ -66,10 +67,13 @@ class MachineCheck {
     }
     await this.#checkNumbered('keys', OBJECT_KIND.dataKey);
     await this.#checkNumbered('terms', OBJECT_KIND.term);
+    const strays = await this.#countStrays(sequence);
+    const gap = await findGap(vault, machine.id, sequence);
+    if (gap !== undefined) this.#find(slotName(machine.id, sequence), 'DAMAGED', gap.why);
     return {
       slots: this.#slots,
       orphans: this.#orphans,
-      strays: await this.#countStrays(sequence),
+      strays,
       frames: this.#frames,
       bytes: this.#bytes,
       findings: this.#findings,

@@ -6,6 +6,7 @@ import { CutReader } from './cut-reader.ts';
 import type { Anchor, DiskHead } from './head.ts';
 import { admit } from './history.ts';
 import { Lineage } from './lineage.ts';
+import { IN_FLIGHT_LIMIT } from './log-gap.ts';
 import { checkAnchor } from './read-machine.ts';
 import { SegmentBatch } from './segment-batch.ts';
 import { SlotPipeline } from './slot-pipeline.ts';
@@ -20,7 +21,7 @@ export interface LogWriterOptions {
   readonly seenTerm?: number;
   /** A slot that must still be there, else VAULT_ROLLED_BACK. */
   readonly anchor?: Anchor;
-  /** Slots written at the same time, 4 unless told. */
+  /** Slots written at the same time, 1 to 16, 4 unless told. */
   readonly inFlight?: number;
   /**
    * Bytes at which a segment is sealed, about 8 MiB unless told: larger ones cost fewer requests, smaller ones less memory and less to send again.
@@ -205,6 +206,12 @@ export const openLogWriter = async (
   machineId: string,
   { seenTerm = 0, anchor, inFlight = 4, segmentSize = DEFAULT_SEGMENT_SIZE, clock = systemClock }: LogWriterOptions = {},
 ): Promise<LogWriter> => {
+  if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > IN_FLIGHT_LIMIT)
+    throw new HoldfastError('SETTING_INVALID', {
+      thing: `${inFlight} slots in flight`,
+      why: `a writer has 1 to ${IN_FLIGHT_LIMIT} under way`,
+      remedy: 'choose a number between',
+    });
   const assembler = new CutAssembler();
   const lineage = new Lineage(machineId);
   let anchored: string | undefined;

@@ -3,6 +3,7 @@ import { CutAssembler } from './cut-assembler.ts';
 import { type Finding, findingOf } from './finding.ts';
 import type { Anchor } from './head.ts';
 import { HistoryBuilder, type MachineHistory } from './history.ts';
+import { findGap } from './log-gap.ts';
 import { LogState } from './log-state.ts';
 import { findMachine } from './machine.ts';
 import { slotName } from './object-names.ts';
@@ -16,7 +17,7 @@ export interface ReadMachineOptions {
 }
 
 /**
- * Reads the log of a machine. A damaged slot ends the reading, is named in `damage` and leaves all before it usable. Needs no right but to read.
+ * Reads the log of a machine. A damaged or lost slot ends the reading, is named in `damage` and leaves all before it usable. Needs no right but to read.
  * Errors: MACHINE_NOT_FOUND, VAULT_ROLLED_BACK, STORE_UNAVAILABLE.
  */
 export const readMachine = async (vault: Vault, machineId: string, { anchor }: ReadMachineOptions = {}): Promise<MachineHistory> => {
@@ -37,6 +38,8 @@ export const readMachine = async (vault: Vault, machineId: string, { anchor }: R
       }
       sequence += 1;
     }
+    const gap = await findGap(vault, machineId, sequence);
+    if (gap !== undefined) throw gap;
   } catch (reason) {
     const finding = findingOf(reason, slotName(machineId, sequence));
     if (finding === undefined) throw reason;

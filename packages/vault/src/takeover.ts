@@ -6,6 +6,7 @@ import { CutAssembler } from './cut-assembler.ts';
 import { damaged } from './damage.ts';
 import type { Anchor, FailedOver } from './head.ts';
 import { HistoryBuilder } from './history.ts';
+import { findGap } from './log-gap.ts';
 import { LogState } from './log-state.ts';
 import { findMachine } from './machine.ts';
 import { OBJECT_KIND } from './object-header.ts';
@@ -59,6 +60,8 @@ export const takeOver = async (
     state.advance(slot);
   };
   for await (const slot of readSlots(vault, machineId)) take(slot);
+  const gap = await findGap(vault, machineId, next);
+  if (gap !== undefined) throw gap;
   // Refused here, nothing was touched: no term taken that would fence out a writer which works.
   onHead(state);
 
