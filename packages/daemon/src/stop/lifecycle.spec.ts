@@ -46,13 +46,19 @@ describe('the life of a program', () => {
     const order: string[] = [];
     run('start', async (signal) => {
       await aborted(signal);
-      onStop('late', () => void order.push('late'));
-      run('late work', async () => void order.push('late work'));
+      onStop('late', () => {
+        order.push('late');
+        onStop('latest', () => void order.push('latest'));
+      });
+      run('late work', async () => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        order.push('late work');
+      });
     });
     onStop('early', () => void order.push('early'));
     stop('x');
     expect(await finished()).toBe(0);
-    expect(order).toEqual(['late work', 'late', 'early']);
+    expect(order).toEqual(['late work', 'late', 'latest', 'early']);
   });
 
   it('ends with the status of the work that failed, after closing everything', async () => {
@@ -101,7 +107,7 @@ describe('the life of a program', () => {
   });
 
   it('does not wait longer than the deadline, and names what is open', async () => {
-    const { onStop, run, stop, finished, lines } = open(50);
+    const { onStop, stop, finished, lines } = open(50);
     onStop('first', () => undefined);
     onStop('stuck', () => new Promise(() => undefined));
     stop('x');
@@ -112,6 +118,5 @@ describe('the life of a program', () => {
     other.stop('x');
     expect(await other.finished()).toBe(9);
     expect(other.lines.at(-1)!.error).toMatchObject({ thing: 'endless' });
-    void run;
   });
 });

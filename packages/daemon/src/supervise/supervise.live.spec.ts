@@ -36,7 +36,7 @@ const childrenOf = ({ lines }: StartedProgram): { name: unknown; child: number }
 
 describe('a supervisor', () => {
   it('is ready when its programs are, and ends them in reverse order', async () => {
-    const program = supervisor({}, 'one', 'two --example.starts-in=300ms');
+    const program = supervisor({}, 'one', 'two --example.starts-in=300ms --example.closes-in=300ms');
     const { states } = await program.line('supervising');
     expect(states).toEqual([
       { name: 'one', pid: expect.any(Number), ready: true, restarts: 0 },
