@@ -152,11 +152,52 @@ describe('lineage', () => {
     "a point with another disk's epoch": () => cutOf(id, [epoch(id, first, 1)], [], { point: pointOf(id, [[otherDisk, first, 1]]) }),
     'a point in the middle of a copy': () =>
       cutOf(id, [epoch(id, fresh, 0, { open: true })], [generation(fresh)], { point: pointOf(id, [[disk, fresh, 0]]) }),
+    'a generation introduced twice': () => cutOf(id, [epoch(id, fresh, 0)], [generation(fresh), generation(fresh)]),
+    'a point with an epoch of an earlier cut': () => cutOf(id, [epoch(id, first, 1)], [], { point: pointOf(id, [[disk, first, 0]]) }),
+    'a point without a disk of its cut': () => {
+      const other = epoch(id, fresh, 0, { diskId: idBytes(otherDisk) });
+      return cutOf(id, [epoch(id, first, 1), other], [generation(fresh, undefined, { diskId: idBytes(otherDisk) })], {
+        point: pointOf(id, [[disk, first, 1]], { disksExcluded: [idBytes(otherDisk)] }),
+      });
+    },
+    'a point that says nothing of a disk': () => {
+      const other = epoch(id, fresh, 0, { diskId: idBytes(otherDisk) });
+      return cutOf(id, [other], [generation(fresh, undefined, { diskId: idBytes(otherDisk) })], {
+        point: pointOf(id, [[otherDisk, fresh, 0]]),
+      });
+    },
     'a point with a manifest nobody knows': () =>
       cutOf(id, [epoch(id, first, 1)], [], { point: pointOf(id, [[disk, first, 1]], { manifestId: idBytes(newId()) }) }),
   };
   it.each(Object.keys(bad))('refuses %s', (name) => {
     expect(() => add(bad[name]!())).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }));
+  });
+
+  it('takes a point that says of every disk what became of it, and one of a group whatever it says', () => {
+    for (const more of [
+      { disksExcluded: [idBytes(disk)] },
+      { disksNotYetCopied: [idBytes(disk)] },
+      { groupId: idBytes(newId()) },
+    ] as MessageInitShape<typeof PointSchema>[]) {
+      const [cutId, other] = [newId(), newId()];
+      const epochs = [epoch(cutId, other, 0, { diskId: idBytes(otherDisk) })];
+      const generations = [generation(other, undefined, { diskId: idBytes(otherDisk) })];
+      add(cutOf(cutId, epochs, generations, { point: pointOf(cutId, [[otherDisk, other, 0]], more) }));
+    }
+  });
+
+  it('has each point once, and with one cut', () => {
+    const [cutId, next] = [newId(), newId()];
+    const point = pointOf(cutId, [[disk, first, 1]]);
+    const cut = cutOf(cutId, [epoch(cutId, first, 1)], [], { point });
+    add(cut);
+    expect(lineage.judge(cut)).toBe('known');
+    const again = cutOf(next, [epoch(next, first, 2)], [], { point: pointOf(next, [[disk, first, 2]], { id: point.id }) });
+    expect(() => lineage.judge(again)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }));
+    const another = cutOf(cutId, cut.epochs, [], { point: pointOf(cutId, [[disk, first, 1]]) });
+    expect(() => lineage.judge(another)).toThrow(expect.objectContaining({ code: 'EPOCH_CONFLICT' }));
+    lineage.remove(cut);
+    add(cut);
   });
 
   it('refuses epochs of a generation that ended', () => {

@@ -1,6 +1,6 @@
 import { FRAME_EXTENT_LENGTH_LIMIT } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
-import { type Cut, type Epoch, type EpochRef, type Generation, ID_SIZE, idText, type Point } from '@holdfast/protocol';
+import { type Cut, type Epoch, type EpochRef, type Generation, ID_SIZE, idText, type Point, type PointMember } from '@holdfast/protocol';
 import { EpochList } from './epoch-list.ts';
 import type { DiskHead } from './head.ts';
 
@@ -24,6 +24,8 @@ export class Lineage {
   /** The generations of each disk in the order they began; the last one is current. */
   readonly #disks = new Map<string, string[]>();
   readonly #manifests = new Set<string>();
+  /** Ids of points, as short as they can be kept for years. */
+  readonly #points = new Set<string>();
 
   constructor(machineId: string) {
     this.#machineId = machineId;
@@ -60,8 +62,13 @@ export class Lineage {
   judge(cut: Cut): 'new' | 'known' {
     this.#checkShape(cut);
     const known = cut.epochs.filter((epoch) => this.#isKnown(epoch));
-    if (known.length === cut.epochs.length) return 'known';
+    const isKnownPoint = cut.point !== undefined && this.#points.has(keyOf(cut.point));
+    if (known.length === cut.epochs.length) {
+      if (cut.point !== undefined && !isKnownPoint) throw conflict(known[0]!, 'its cut came without this point before');
+      return 'known';
+    }
     if (known.length > 0) throw conflict(known[0]!, 'it came with a cut whose other epochs are new');
+    if (isKnownPoint) throw violation(`point ${idText(cut.point!.id)}`, 'a cut before has a point of this id');
     const introduced = new Map(cut.generations.map((generation) => [idText(generation.id), generation]));
     for (const generation of cut.generations) this.#checkGeneration(cut, generation);
     for (const epoch of cut.epochs) this.#checkEpoch(epoch, introduced.get(idText(epoch.generationId)));
@@ -82,11 +89,13 @@ export class Lineage {
       if (!epoch.open) generation.closedAt ??= Number(epoch.number);
     }
     if (cut.manifest !== undefined) this.#manifests.add(idText(cut.manifest.id));
+    if (cut.point !== undefined) this.#points.add(keyOf(cut.point));
   }
 
   /** Takes the newest cut back out. */
   remove(cut: Cut): void {
     if (cut.manifest !== undefined) this.#manifests.delete(idText(cut.manifest.id));
+    if (cut.point !== undefined) this.#points.delete(keyOf(cut.point));
     for (const epoch of cut.epochs) {
       const generation = this.#generations.get(idText(epoch.generationId))!;
       generation.epochs.pop();
@@ -101,7 +110,7 @@ export class Lineage {
   }
 
   /** Checks the point of a cut against the lineage that already has the cut in it. Errors: PROTOCOL_VIOLATION. */
-  checkPoint({ id: cutId, point }: Cut): void {
+  checkPoint({ id: cutId, point, epochs }: Cut): void {
     if (point === undefined) return;
     const thing = `point ${idText(point.id)}`;
     if (!isId(point.id) || idText(point.cutId) !== idText(cutId)) throw violation(thing, 'its id or the id of its cut is wrong');
@@ -110,7 +119,24 @@ export class Lineage {
       if (!this.hasState(member)) throw violation(thing, `disk ${idText(member.diskId)} has no state at the epoch it names`);
     if (new Set(point.members.map(({ diskId }) => idText(diskId))).size !== point.members.length)
       throw violation(thing, 'it names a disk twice');
+    if (point.groupId.length === 0) this.#checkOwnPoint(point, epochs, thing);
     this.#checkManifest(point, thing);
+  }
+
+  /** The point of a machine alone is its cut, whole, and tells of every disk: none is left out in silence. */
+  #checkOwnPoint(point: Point, epochs: readonly Epoch[], thing: string): void {
+    const isOfCut = ({ diskId, epoch: ref }: PointMember): boolean =>
+      epochs.some(
+        (epoch) =>
+          idText(epoch.diskId) === idText(diskId) &&
+          idText(epoch.generationId) === idText(ref!.generationId) &&
+          epoch.number === ref!.number,
+      );
+    if (point.members.length !== epochs.length || !point.members.every(isOfCut))
+      throw violation(thing, 'its disks are not those of its cut');
+    const told = new Set([...point.members.map(({ diskId }) => diskId), ...point.disksNotYetCopied, ...point.disksExcluded].map(idText));
+    const silent = [...this.#disks.keys()].find((diskId) => !told.has(diskId));
+    if (silent !== undefined) throw violation(thing, `it says nothing of disk ${silent}, which the log knows`);
   }
 
   #checkManifest(point: Point, thing: string): void {
@@ -123,6 +149,8 @@ export class Lineage {
     if (idText(cut.machineId) !== this.#machineId) throw violation(thing, `it is of machine ${idText(cut.machineId)}`);
     if (cut.epochs.length === 0) throw violation(thing, 'it has no epoch');
     if (new Set(cut.epochs.map(({ diskId }) => idText(diskId))).size !== cut.epochs.length) throw violation(thing, 'it has a disk twice');
+    if (new Set(cut.generations.map(({ id }) => idText(id))).size !== cut.generations.length)
+      throw violation(thing, 'it introduces a generation twice');
     if (cut.manifest !== undefined && !isId(cut.manifest.id)) throw violation(thing, 'the id of its manifest is no id');
     for (const epoch of cut.epochs) checkEpochShape(cut, epoch);
   }
@@ -173,6 +201,9 @@ const checkEpochShape = (cut: Cut, epoch: Epoch): void => {
   if (epoch.number > limit || epoch.frameCount > limit || epoch.coveredThrough > limit)
     throw violation(nameOf(epoch), 'a number of it is impossible');
 };
+
+/** A character for each byte. */
+const keyOf = ({ id }: Point): string => Buffer.from(id).toString('latin1');
 
 const isId = (id: Uint8Array): boolean => id.length === ID_SIZE;
 
