@@ -5,7 +5,7 @@ import { ifPresent } from './read-object.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 /** Slots a writer may have under way at the same time. */
-export const IN_FLIGHT_LIMIT = 16;
+export const IN_FLIGHT_LIMIT = 8;
 
 /**
  * Says whether the first empty slot of a log is one that was lost. A writer that died leaves fewer than `IN_FLIGHT_LIMIT` behind a gap, for it had

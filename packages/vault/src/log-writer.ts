@@ -21,7 +21,7 @@ export interface LogWriterOptions {
   readonly seenTerm?: number;
   /** A slot that must still be there, else VAULT_ROLLED_BACK. */
   readonly anchor?: Anchor;
-  /** Slots written at the same time, 1 to 16, 4 unless told. */
+  /** Slots written at the same time, 1 to 8, 4 unless told. */
   readonly inFlight?: number;
   /**
    * Bytes at which a segment is sealed, about 8 MiB unless told: larger ones cost fewer requests, smaller ones less memory and less to send again.
