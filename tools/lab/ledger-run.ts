@@ -18,7 +18,8 @@ export const DISK_SIZE = 768 * 1024 * 1024;
 /** Points verified beside the newest. */
 const RANDOM_POINTS = 3;
 
-const startSite = async (context: RunContext): Promise<{ site: SiteDisk[]; workload: Workload; ledgers: string }> => {
+/** Two disks with file systems, and the workload on them. */
+export const startSite = async (context: RunContext): Promise<{ site: SiteDisk[]; workload: Workload; ledgers: string }> => {
   const { options, recorder, signal, screen } = context;
   const { directory } = recorder.record;
   const site = await createSite({ directory, diskSize: DISK_SIZE, signal });
@@ -34,7 +35,8 @@ const startSite = async (context: RunContext): Promise<{ site: SiteDisk[]; workl
   return { site, workload, ledgers };
 };
 
-const toVerify = (
+/** A point of the site's machine, as the oracles want it. */
+export const toVerify = (
   { history }: OpenedLabVault,
   { disks }: LabMachine,
   site: readonly SiteDisk[],
