@@ -10,6 +10,7 @@ export * from './gen/holdfast/v1/vault_pb.ts';
 export { connectReplication } from './grpc/connect-replication.ts';
 export { splitFrames } from './grpc/frames-payload.ts';
 export type { MessageStream } from './grpc/message-stream.ts';
+export type { Keepalive } from './grpc/method.ts';
 export { RECEIVE_WINDOW } from './grpc/receive-window.ts';
 export type {
   ReplicationCall,

@@ -7,6 +7,8 @@ export interface DelayingProxy {
   readonly connections: number;
   /** Cuts all connections; new ones go through. */
   cut(): void;
+  /** Swallows all that comes from now on, and tells nobody: what a dead link does. */
+  swallow(): void;
   close(): Promise<void>;
 }
 
@@ -19,7 +21,7 @@ interface Waiting {
 const PIPE = 256 * 1024 * 1024;
 
 /** Passes bytes on when they are `delay` milliseconds old, in order, one timer at a time. */
-const pass = (from: Socket, to: Socket, delay: number): void => {
+const pass = (from: Socket, to: Socket, delay: number, swallowing: () => boolean): void => {
   const waiting: Waiting[] = [];
   let held = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -35,6 +37,7 @@ const pass = (from: Socket, to: Socket, delay: number): void => {
     if (waiting[0] !== undefined) timer = setTimeout(deliver, Math.max(1, waiting[0].due - now));
   };
   from.on('data', (bytes: Buffer) => {
+    if (swallowing()) return;
     waiting.push({ due: performance.now() + delay, bytes });
     held += bytes.length;
     if (held >= PIPE) from.pause();
@@ -50,14 +53,16 @@ const pass = (from: Socket, to: Socket, delay: number): void => {
 /** Passes connections on to 127.0.0.1:`port`; each byte arrives half of `roundTrip` milliseconds later, both ways. */
 export const startDelayingProxy = async (port: number, roundTrip: number): Promise<DelayingProxy> => {
   const sockets = new Set<Socket>();
+  let swallow = false;
+  const swallowing = (): boolean => swallow;
   const server = createServer({ noDelay: true }, (near) => {
     const far = connect({ port, host: '127.0.0.1', noDelay: true });
     for (const socket of [near, far]) {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
     }
-    pass(near, far, roundTrip / 2);
-    pass(far, near, roundTrip / 2);
+    pass(near, far, roundTrip / 2, swallowing);
+    pass(far, near, roundTrip / 2, swallowing);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const cut = (): void => {
@@ -69,6 +74,9 @@ export const startDelayingProxy = async (port: number, roundTrip: number): Promi
       return sockets.size / 2;
     },
     cut,
+    swallow: () => {
+      swallow = true;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -6,13 +6,12 @@ import { clientCodec } from './codec.ts';
 import { createDuplexStream } from './duplex-stream.ts';
 import { gatherFrames } from './frames-payload.ts';
 import { errorOfStatus } from './grpc-status.ts';
-import { COMMON_OPTIONS, REPLICATE } from './method.ts';
+import { commonOptions, REPLICATE } from './method.ts';
 import type { ReplicationClientOptions, ReplicationStream } from './replication.ts';
 
 const TIMEOUT = 10_000;
 
 const OPTIONS = {
-  ...COMMON_OPTIONS,
   // A call is never repeated behind our back; the library would keep what was sent for that.
   'grpc.enable_retries': 0,
   // The connection lives and dies with its stream.
@@ -41,7 +40,7 @@ const accepted = (call: ClientDuplexStream<Buffer, Buffer>): Promise<void> =>
  * says.
  */
 export const connectReplication = async (options: ReplicationClientOptions): Promise<ReplicationStream> => {
-  const { address, credentials, expect, timeout = TIMEOUT } = options;
+  const { address, credentials, expect, timeout = TIMEOUT, keepalive } = options;
   const grpc = await import('@grpc/grpc-js');
   const thing = `server ${address}`;
   let handshake: HoldfastError | undefined;
@@ -53,7 +52,7 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
       handshake ??= error;
     },
   );
-  const client = new grpc.Client(address, channel, OPTIONS);
+  const client = new grpc.Client(address, channel, { ...commonOptions(keepalive), ...OPTIONS });
   const call = client.makeBidiStreamRequest(REPLICATE.path, REPLICATE.requestSerialize, REPLICATE.responseDeserialize);
   const { stream, control } = createDuplexStream({ call, codec: clientCodec, abort: () => call.cancel() });
   stream.closed.addEventListener('abort', () => client.close());

@@ -17,15 +17,20 @@ export const REPLICATE: MethodDefinition<Buffer, Buffer> = {
   responseDeserialize: same,
 };
 
-/** Seconds of silence after which the other side is asked for a sign of life, and those it has to answer. */
-const KEEPALIVE = { interval: 20_000, answer: 10_000 } as const;
+/** Milliseconds of silence after which the other side is asked for a sign of life, and those it has to answer. */
+export interface Keepalive {
+  readonly interval: number;
+  readonly answer: number;
+}
+
+const KEEPALIVE: Keepalive = { interval: 20_000, answer: 10_000 };
 
 /** What both sides tell the library. */
-export const COMMON_OPTIONS = {
+export const commonOptions = ({ interval, answer }: Keepalive = KEEPALIVE) => ({
   // The exact limit is checked in codec.ts, where it can be named; what is far above it is refused before it is read.
   'grpc.max_receive_message_length': 8 * 1024 * 1024,
   'grpc.max_send_message_length': -1,
-  'grpc.keepalive_time_ms': KEEPALIVE.interval,
-  'grpc.keepalive_timeout_ms': KEEPALIVE.answer,
+  'grpc.keepalive_time_ms': interval,
+  'grpc.keepalive_timeout_ms': answer,
   'grpc.enable_channelz': 0,
-} as const;
+});

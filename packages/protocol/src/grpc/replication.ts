@@ -4,6 +4,7 @@ import type { CredentialSource } from '../identity/credentials.ts';
 import type { IdentityRole } from '../identity/identity.ts';
 import type { ExpectedPeer, Peer } from '../identity/peer.ts';
 import type { MessageStream } from './message-stream.ts';
+import type { Keepalive } from './method.ts';
 
 /** The process server's side of one replication stream. */
 export interface ReplicationCall extends MessageStream<ReplicateRequest, ReplicateResponse> {
@@ -33,6 +34,8 @@ export interface ReplicationServerOptions {
   admit(peer: Peer): void;
   /** Serves one stream until the returned promise settles: resolved ends the call well, rejected tells the peer the error. */
   serve(call: ReplicationCall): Promise<void>;
+  /** When a silent peer counts as gone; default: asked after 20 s, gone 10 s later. */
+  readonly keepalive?: Keepalive;
   /** Told of what nobody else sees: refused peers, failed streams, a receive window that could not be set. */
   onProblem(error: HoldfastError): void;
 }
@@ -59,4 +62,6 @@ export interface ReplicationClientOptions {
   readonly expect: ExpectedPeer;
   /** Milliseconds until the stream must be open; default 10,000. */
   readonly timeout?: number;
+  /** When a silent server counts as gone; default: asked after 20 s, gone 10 s later. */
+  readonly keepalive?: Keepalive;
 }
