@@ -94,7 +94,7 @@ describe('a replication stream', () => {
 
   it('tells both sides when nothing comes through any more, without a word from the network', async () => {
     const { serve, call, result } = holdCalls();
-    const keepalive = { interval: 200, answer: 300 };
+    const keepalive = { interval: 500, answer: 2000 };
     const { connect, server } = await site({ serve, keepalive });
     const proxy = await startDelayingProxy(server.port, 0);
     open.push(proxy);
