@@ -1,4 +1,4 @@
-/** What is logged beside the words: ids, counts, an `error`. Values must become JSON. */
+/** What is logged beside the words: ids, counts, an `error`. The names time, level, program, pid and message are taken. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /**
