@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, openFrame, parseFrame } from '@holdfast/block';
-import { type CutContent, idBytes, idText, ManifestSchema, newId } from '@holdfast/protocol';
+import { type CutContent, idBytes, idText, type Manifest, ManifestSchema, newId } from '@holdfast/protocol';
 import fc from 'fast-check';
 import type { Hrl } from '../hrl/hrl.ts';
 import { openHrl } from '../hrl/open-hrl.ts';
@@ -145,7 +145,7 @@ const run = async (seed: number, disks: number, steps: readonly Step[]): Promise
 };
 
 /** One quiet disk and a capture of it, whose source can be bent. */
-const createRig = async (bend: (good: DiskSource) => DiskSource) => {
+const createRig = async (bend: (good: DiskSource) => DiskSource, describe: () => Promise<Manifest> = async () => manifest) => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
   const machine = createSimulatedMachine({ seed: 1, disks: 1, blocks: 24, writers: 1, think: 30_000, latency: 3_000 });
   const hrl = await openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });
@@ -159,7 +159,7 @@ const createRig = async (bend: (good: DiskSource) => DiskSource) => {
     destroy: () => undefined,
   };
   const limits = { rounds: 10_000, milliseconds: 30_000 };
-  const capture = createTraceCapture({ machineId, session, hrl, bootId: newId(), manifest: async () => manifest, pause, limits });
+  const capture = createTraceCapture({ machineId, session, hrl, bootId: newId(), manifest: describe, pause, limits });
   const device = {
     path: '/dev/sim0',
     name: 'sim0',
@@ -259,5 +259,37 @@ describe('trace capture', () => {
     } finally {
       await rig.close();
     }
+  });
+
+  test('a manifest that cannot be had costs its cut and nothing else', async () => {
+    let failing = false;
+    const rig = await createRig(
+      (good) => good,
+      async () => {
+        if (failing) throw new Error('no manifest');
+        return manifest;
+      },
+    );
+    try {
+      failing = true;
+      await expect(rig.cut()).rejects.toThrow('no manifest');
+      failing = false;
+      expect((await rig.cut()).cut.point).toBeDefined();
+    } finally {
+      await rig.close();
+    }
+  });
+
+  test('nothing is cut before a disk has been copied', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
+    const machine = createSimulatedMachine({ seed: 1, disks: 1, blocks: 24, writers: 1, think: 30_000, latency: 3_000 });
+    const hrl = await openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });
+    const session = { trace: machine.trace } as WriteTraceSession;
+    const capture = createTraceCapture({ machineId, session, hrl, bootId: newId(), manifest: async () => manifest });
+    await expect(capture.propose()).rejects.toThrow(/no disk has been copied/);
+    await expect(capture.propose()).rejects.toThrow(/no disk has been copied/);
+    await capture.close();
+    await hrl.close();
+    rmSync(directory, { recursive: true });
   });
 });

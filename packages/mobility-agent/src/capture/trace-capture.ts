@@ -125,6 +125,7 @@ class TraceCapture implements Capture {
   propose(): Promise<Proposal> {
     return this.#inTurn(async () => {
       if (this.#open !== undefined) throw misuse('a proposal is open already');
+      if (![...this.#disks.values()].some(canBeCut)) throw misuse('no disk has been copied yet');
       const writer = this.#options.hrl.begin();
       const members = this.#members(writer);
       const pause = this.#options.pause ?? (() => sleep(1));
@@ -154,9 +155,12 @@ class TraceCapture implements Capture {
     return this.#inTurn(async () => {
       const { writer, members, cutId, time } = this.#take(proposal);
       const { hrl, machineId, excludedDisks = [] } = this.#options;
+      const manifest = await this.#options.manifest().catch((reason: unknown) => {
+        this.#drop(writer, members);
+        throw reason;
+      });
       let content: CutContent;
       try {
-        const manifest = await this.#options.manifest();
         const epochs = [];
         for (const member of members) epochs.push(await member.finish({ open: false, covered: 0, cutId, instant: time }));
         const copying = [...this.#disks.values()].filter((state) => !canBeCut(state));
@@ -235,7 +239,6 @@ class TraceCapture implements Capture {
   #members(writer: HrlCutWriter): MemberDisk[] {
     const { codec = 'lz4' } = this.#options;
     const ready = [...this.#disks].filter(([, state]) => canBeCut(state));
-    if (ready.length === 0) throw misuse('no disk has been copied yet');
     return ready.map(([index, { lineage, disk }], epochIndex) =>
       createMember({ index, lineage, diskSize: disk.source.size, codec, writer, epochIndex }),
     );
