@@ -1,3 +1,4 @@
+export { connectError, fromConnect } from './connect/connect-error.ts';
 export type { CutContent } from './cut-content.ts';
 export * from './gen/holdfast/v1/api_pb.ts';
 export * from './gen/holdfast/v1/control_pb.ts';
@@ -22,6 +23,7 @@ export type {
 export { createReplicationServer } from './grpc/replication-server.ts';
 export { decodeError, ERROR_METADATA, encodeError } from './grpc/wire-error.ts';
 export { ID_SIZE, idBytes, idText, isId, newId } from './id.ts';
+export { connectionError } from './identity/connection-error.ts';
 export type { CredentialSource, TlsCredentials } from './identity/credentials.ts';
 export {
   IDENTITY_ROLES,

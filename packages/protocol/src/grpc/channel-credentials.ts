@@ -1,24 +1,10 @@
 import { type ConnectionOptions, connect } from 'node:tls';
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { certificateError } from '../identity/peer.ts';
+import { fromSystem, type HoldfastError } from '@holdfast/errors';
+import { connectionError } from '../identity/connection-error.ts';
 
 type Grpc = typeof import('@grpc/grpc-js');
 type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
-
-/** What TLS says when a certificate does not please; everything else is the network. */
-const ABOUT_CERTIFICATES = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_|ERR_TLS_CERT|ERR_OSSL_X509)/;
-
-const named = (reason: NodeJS.ErrnoException, thing: string): HoldfastError => {
-  if (isHoldfastError(reason)) return reason;
-  if (ABOUT_CERTIFICATES.test(reason.code ?? '')) return certificateError(reason, thing);
-  return new HoldfastError('CONNECTION_LOST', {
-    thing,
-    why: reason.message,
-    remedy: 'check that a server of Holdfast listens there',
-    cause: reason,
-  });
-};
 
 /**
  * Mutual TLS for the library's client by TLS options of ours, asked for at each connection. The library's own credentials reduce every
@@ -34,7 +20,7 @@ export const createTlsChannelCredentials = (
     connect: (socket) =>
       new Promise((resolve, reject) => {
         const fail = (reason: Error): void => {
-          const error = named(reason, thing);
+          const error = connectionError(reason, thing);
           onFailure(error);
           reject(error);
         };

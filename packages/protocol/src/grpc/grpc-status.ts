@@ -68,11 +68,19 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
   [STATUS.UNAUTHENTICATED]: { code: 'CERTIFICATE_UNTRUSTED', remedy: 'check that both belong to the same installation' },
 };
 
+/** The error of a call that ended with a status code and words; `told` is what came as `ERROR_METADATA`. */
+export const errorOfCode = (
+  status: { readonly code: unknown; readonly words: unknown; readonly told: Uint8Array | undefined },
+  thing: string,
+  cause: unknown,
+): HoldfastError => {
+  const { code, remedy } = (typeof status.code === 'number' ? MEANINGS[status.code] : undefined) ?? LOST;
+  const decoded = status.told === undefined ? undefined : decodeError(status.told, code, cause);
+  return decoded ?? new HoldfastError(code, { thing, why: boundedWords(status.words ?? 'the call ended without a reason'), remedy, cause });
+};
+
 /** The error of a call that ended with a status other than OK. */
 export const errorOfStatus = (status: Partial<Omit<StatusObject, 'code'>> & { readonly code?: unknown }, thing: string): HoldfastError => {
-  const { code, remedy } = (typeof status.code === 'number' ? MEANINGS[status.code] : undefined) ?? LOST;
   const told = status.metadata?.get(ERROR_METADATA)[0];
-  const decoded = Buffer.isBuffer(told) ? decodeError(told, code, status) : undefined;
-  const why = boundedWords(status.details ?? 'the call ended without a reason');
-  return decoded ?? new HoldfastError(code, { thing, why, remedy, cause: status });
+  return errorOfCode({ code: status.code, words: status.details, told: Buffer.isBuffer(told) ? told : undefined }, thing, status);
 };
