@@ -1,0 +1,56 @@
+import { bytes, duration, filePath, list, section } from '@holdfast/daemon';
+
+/** Settings of `holdfast-agent` beside those that every program has. */
+export const agentSettings = {
+  disks: section('Which disks of this machine can be protected.', {
+    include: list(filePath({ help: 'A disk' }), {
+      help: 'Paths of block devices or image files; empty: all whole physical disks. Name devices of other kinds here (loop, image files)',
+    }),
+  }),
+  hrl: section("The agent's own log of changes that are not in the vault yet.", {
+    directory: filePath({ optional: true, help: 'Where it is on disk; below the state directory unless set' }),
+    quota: bytes({
+      default: '4GiB',
+      min: '16MiB',
+      max: '16TiB',
+      help: 'Most bytes on disk; beyond it no points are made until the vault keeps up',
+    }),
+    segment: bytes({ default: '64MiB', min: '1MiB', max: '1GiB', help: 'Size of one of its files' }),
+    memory: bytes({ default: '128MiB', min: '0B', max: '64GiB', help: 'Most bytes in memory, used before the disk; 0B for none' }),
+  }),
+  trace: section("The kernel's trace of writes.", {
+    buffer: bytes({ default: '32MiB', min: '1MiB', max: '4GiB', help: 'Kernel memory for events, all processors together' }),
+    memoryDirectory: filePath({
+      optional: true,
+      help: 'A directory in a tmpfs for what must survive the end of the agent; /run or /dev/shm unless set',
+    }),
+  }),
+  points: section('Recovery points.', {
+    interval: duration({
+      optional: true,
+      min: '1s',
+      max: '24h',
+      help: 'Time from point to point on this machine, whatever the policy says',
+    }),
+  }),
+  sender: section('The way to the process server.', {
+    retryFirst: duration({
+      default: '500ms',
+      min: '10ms',
+      max: '1h',
+      help: 'Wait after the first failure, doubled with each that follows',
+    }),
+    retryLongest: duration({ default: '30s', min: '100ms', max: '1h', help: 'Longest of these waits' }),
+    retryRefused: duration({
+      default: '60s',
+      min: '100ms',
+      max: '24h',
+      help: 'Wait after an answer that only people can change: fenced, revoked, not assigned',
+    }),
+  }),
+  report: section('Reports to the configuration server.', {
+    interval: duration({ default: '3s', min: '100ms', max: '1h', help: 'Time between reports' }),
+  }),
+};
+
+export type AgentSchema = typeof agentSettings;
