@@ -1,7 +1,27 @@
+export type {
+  AgentControl,
+  AgentControlOptions,
+  AgentGreeting,
+  Control,
+  ControlState,
+  ServerControl,
+  ServerControlOptions,
+  ServerGreeting,
+} from './control/control.ts';
+export { holdAgentControl, holdServerControl } from './control/hold-control.ts';
 export type { Check, CheckOptions, CheckResult, Health, HealthReport } from './health/health.ts';
 export type { Log, LogFields } from './log/log.ts';
 export { redactText } from './log/redact.ts';
+export { type HardwareSources, readHardwareIdentity } from './membership/hardware-identity.ts';
+export { type JoinCommandOptions, joinCommand } from './membership/join-command.ts';
+export { type Joined, type JoinOptions, joinSite } from './membership/join-site.ts';
+export type { HardwareIdentity, MemberRole } from './membership/member.ts';
+export { type MemberSchema, memberSettings } from './membership/member-settings.ts';
+export type { Membership, MembershipOptions } from './membership/membership.ts';
+export { openMembership } from './membership/open-membership.ts';
+export { sameHardware } from './membership/same-hardware.ts';
 export type { MetricOptions, Metrics } from './metrics/metrics.ts';
+export { type Command, type CommandContext, defineCommand } from './program/command.ts';
 export type { CommonSchema } from './program/common-settings.ts';
 export { completeSchema } from './program/execute-program.ts';
 export type { Program, ProgramContext } from './program/program.ts';
@@ -10,7 +30,17 @@ export { settingsMarkdown } from './settings/describe-settings.ts';
 export { type Address, address, bytes, duration, filePath, flag, integer, list, oneOf, secret, text, url } from './settings/kinds.ts';
 export { formatBytes, formatDuration, parseBytes, parseDuration } from './settings/quantities.ts';
 export type { Secret } from './settings/secret.ts';
-export { type Fields, type Schema, type Section, type Setting, section, type Table, table, type Values } from './settings/setting.ts';
+export {
+  type Fields,
+  type Schema,
+  type Section,
+  type Setting,
+  section,
+  type Table,
+  table,
+  type Values,
+  type ValuesOf,
+} from './settings/setting.ts';
 export type { BackOffOptions } from './supervise/back-off.ts';
 export type { SupervisedProgram } from './supervise/child.ts';
 export { type SupervisedState, type SuperviseOptions, type Supervision, supervise } from './supervise/supervise.ts';

@@ -2,6 +2,7 @@ import type { Health } from '../health/health.ts';
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Schema, Values } from '../settings/setting.ts';
+import type { Command } from './command.ts';
 import type { CommonSchema } from './common-settings.ts';
 
 /** What `main` gets. */
@@ -40,6 +41,8 @@ export interface Program<S extends Schema = Schema> {
   readonly settings: S;
   /** Default port of /healthz and /metrics on 127.0.0.1. */
   readonly httpPort: number;
+  /** What it can do beside, by names of one or two words: { join: …, 'hrl inspect': … } is `holdfast-agent join …`. */
+  readonly commands?: Readonly<Record<string, Command<S>>>;
   /** Starts everything and resolves when the program does its work: then systemd is told READY. A rejection ends the program. */
   main(context: ProgramContext<S>): Promise<void>;
 }

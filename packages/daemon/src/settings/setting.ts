@@ -43,7 +43,8 @@ export interface Table<F extends Fields = Fields> {
 /** All settings of a program. */
 export type Schema = Readonly<Record<string, Section | Table>>;
 
-type ValuesOf<F extends Fields> = { readonly [K in keyof F]: F[K] extends Setting<infer T> ? T : never };
+/** The values of one group. */
+export type ValuesOf<F extends Fields> = { readonly [K in keyof F]: F[K] extends Setting<infer T> ? T : never };
 
 /** The values of a schema as the program reads them: `settings.journal.quota`, `settings.vaults.main.url`. */
 export type Values<S extends Schema> = {
