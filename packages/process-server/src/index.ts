@@ -1,1 +1,2 @@
-export {};
+export type { Journal, JournaledCut, OpenCut } from './journal/journal.ts';
+export { type ProcessServerSchema, settings as processServerSettings } from './settings.ts';

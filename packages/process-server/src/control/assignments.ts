@@ -1,0 +1,19 @@
+/** A machine whose data this server takes. */
+export interface Assignment {
+  /** 32 hexadecimal digits. */
+  readonly machineId: string;
+  readonly machineName: string;
+  /** Name of a vault in the settings. */
+  readonly vault: string;
+  /** The term to take is above this one. */
+  readonly seenTerm: number;
+}
+
+/** What the configuration server wants of this one; the newest it said is kept on disk. */
+export interface Assignments {
+  readonly revision: number;
+  /** By machine id. */
+  readonly machines: ReadonlyMap<string, Assignment>;
+  /** Serial numbers (lower-case hexadecimal without leading zeroes) of certificates that count no more. */
+  readonly revoked: ReadonlySet<string>;
+}

@@ -1,0 +1,12 @@
+import type { HoldfastError } from '@holdfast/errors';
+import type { ReplicationCall } from '@holdfast/protocol';
+
+/** Serves the replication streams of one machine, one at a time: a newer one replaces the one before. */
+export interface MachineReceiver {
+  readonly machineId: string;
+  readonly connected: boolean;
+  /** Serves a stream until it ends; rejects with what the agent is to be told. */
+  serve(call: ReplicationCall): Promise<void>;
+  /** Ends the stream, if there is one. */
+  disconnect(error: HoldfastError): void;
+}

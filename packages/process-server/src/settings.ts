@@ -1,0 +1,59 @@
+import { address, bytes, duration, filePath, integer, list, memberSettings, section, table, text, url } from '@holdfast/daemon';
+import { RECEIVE_WINDOW } from '@holdfast/protocol';
+
+/** Settings of `holdfast-process-server`. */
+export const settings = {
+  ...memberSettings,
+  replication: section('Where agents send to.', {
+    listen: address({ default: '0.0.0.0:9443', help: 'Address and port; port 0 takes a free one' }),
+    advertise: list(address({ help: 'HOST:PORT' }), {
+      help: 'Where agents reach this server, in the order they should try; unless given, the name of this machine with the port',
+      max: 8,
+    }),
+    receiveWindow: bytes({
+      default: '16MiB',
+      min: '64KiB',
+      max: `${RECEIVE_WINDOW.largest / 1024 / 1024}MiB`,
+      help: 'Bytes an agent may have on their way; throughput over a distance is at most window / (2 x round trip)',
+    }),
+    memory: bytes({
+      default: '256MiB',
+      min: '16MiB',
+      max: '64GiB',
+      help: 'Memory for data on its way from agents to vaults, shared out over all streams',
+    }),
+  }),
+  journal: section('Where received data waits, encrypted, until it is in its vault.', {
+    directory: filePath({ optional: true, help: 'Directory of this server alone; default: journal/ in the state directory' }),
+    quota: bytes({
+      default: '8GiB',
+      min: '64MiB',
+      max: '64TiB',
+      help: 'Bytes it may take; full, it first slows agents down, then stops them',
+    }),
+    segment: bytes({ default: '64MiB', min: '8MiB', max: '1GiB', help: 'Size of its preallocated files' }),
+  }),
+  upload: section('From the journal into vaults.', {
+    sealInterval: duration({
+      default: '1s',
+      min: '0s',
+      max: '5min',
+      help: 'Time small cuts are gathered before they become one object; longer costs fewer requests and adds to the RPO',
+    }),
+    segment: bytes({ default: '8MiB', min: '256KiB', max: '64MiB', help: 'Bytes at which an object is sealed' }),
+    inFlight: integer({ default: '4', min: 1, max: 8, help: 'Objects of one machine under way at the same time' }),
+    requests: integer({ default: '16', min: 1, max: 256, help: 'Objects of all machines under way at the same time' }),
+  }),
+  vaults: table('vault', 'The vaults this server writes to, each under the name the configuration server assigns machines by.', {
+    url: url({ schemes: ['file', 'azure'], help: 'file:/srv/vault or azure:https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]' }),
+    keyFile: filePath({ help: 'Key file of the vault' }),
+    azureConnectionStringFile: filePath({ optional: true, help: 'File with the connection string of an Azure storage account' }),
+    azureSasFile: filePath({ optional: true, help: 'File with a shared access signature; read again before each request' }),
+    azureAccountKeyFile: filePath({ optional: true, help: 'File with the key of an Azure storage account' }),
+    azureClientId: text({ optional: true, help: 'Which managed identity to use where there are several and no file is given' }),
+    azureCertificateAuthorities: filePath({ optional: true, help: 'PEM file of authorities to trust beside those of the machine' }),
+    azureProxy: text({ optional: true, help: 'Proxy as http://[USER:PASSWORD@]HOST:PORT; default: HTTPS_PROXY of the environment' }),
+  }),
+};
+
+export type ProcessServerSchema = typeof settings;
