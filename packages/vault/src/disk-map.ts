@@ -1,6 +1,7 @@
-import type { EpochRef } from '@holdfast/protocol';
-import { idText } from '@holdfast/protocol';
-import { type ExtentMap, ExtentTable, flatten } from './extent-table.ts';
+import { type EpochRef, idText } from '@holdfast/protocol';
+import { decodeLazily, describeExtents, extentsOf } from './decode-frame.ts';
+import { type ExtentMap, ExtentTable, firstPieceBehind, flatten } from './extent-table.ts';
+import type { FrameHandle } from './frame-reader.ts';
 import type { EpochEntry, GenerationHistory } from './history.ts';
 import { EXTENT_KIND } from './segment-index.ts';
 import type { SegmentSource } from './segment-source.ts';
@@ -8,13 +9,22 @@ import type { SegmentSource } from './segment-source.ts';
 /** Segments whose indexes are fetched at the same time. */
 const AHEAD = 8;
 
+/** A part of a disk and where its bytes are. Parts that no piece tells of read as zeroes. */
+export interface Piece {
+  readonly start: number;
+  readonly end: number;
+  readonly kind: number;
+  readonly handle: FrameHandle;
+  readonly frame: number;
+  /** Where in the frame's data the piece begins. */
+  readonly position: number;
+}
+
 /** Where every byte of one disk at one epoch is. */
 export interface DiskMap {
   readonly size: number;
-  readonly pieces: ExtentMap;
-  /** Slot and number in it of frame `n` of `pieces.frames`. */
-  readonly sequences: Float64Array;
-  readonly numbers: Uint32Array;
+  /** What the disk holds between two offsets, ascending, cut to them; nothing that reads as zeroes. */
+  find(start: number, end: number): Promise<Piece[]>;
 }
 
 /** The epochs that make the state at `ref`, oldest first: through parents, and open pieces like any other. */
@@ -27,6 +37,63 @@ export const pathTo = (generations: ReadonlyMap<string, GenerationHistory>, ref:
   }
   return path.reverse().flat();
 };
+
+/** The extents of epochs in the log, resident. */
+class LogMap implements DiskMap {
+  readonly size: number;
+  readonly #pieces: ExtentMap;
+  /** Slot and number in it of frame `n` of the pieces. */
+  readonly #sequences: Float64Array;
+  readonly #numbers: Uint32Array;
+  readonly #segments: SegmentSource;
+  readonly #handles = new Map<number, FrameHandle>();
+
+  constructor(size: number, pieces: ExtentMap, sequences: Float64Array, numbers: Uint32Array, segments: SegmentSource) {
+    this.size = size;
+    this.#pieces = pieces;
+    this.#sequences = sequences;
+    this.#numbers = numbers;
+    this.#segments = segments;
+  }
+
+  async find(start: number, end: number): Promise<Piece[]> {
+    const { starts, ends, kinds, frames, positions, count } = this.#pieces;
+    const found: Piece[] = [];
+    for (let piece = firstPieceBehind(this.#pieces, start); piece < count && starts[piece]! < end; piece += 1) {
+      const from = Math.max(starts[piece]!, start);
+      found.push({
+        start: from,
+        end: Math.min(ends[piece]!, end),
+        kind: kinds[piece]!,
+        handle: this.#handle(this.#sequences[frames[piece]!]!),
+        frame: this.#numbers[frames[piece]!]!,
+        position: positions[piece]! + from - starts[piece]!,
+      });
+    }
+    return found;
+  }
+
+  #handle(sequence: number): FrameHandle {
+    const known = this.#handles.get(sequence);
+    if (known !== undefined) return known;
+    const handle = slotHandle(this.#segments, sequence);
+    this.#handles.set(sequence, handle);
+    return handle;
+  }
+}
+
+const slotHandle = (segments: SegmentSource, sequence: number): FrameHandle => ({
+  key: String(sequence),
+  open: async () => {
+    const segment = await segments.segment(sequence);
+    return {
+      name: segment.name,
+      readSealed: segment.readSealed,
+      decode: (frame, sealed) => decodeLazily(segment, frame, sealed),
+      describe: (frame) => describeExtents(extentsOf(segment.index, frame)),
+    };
+  },
+});
 
 /** Reads the indexes of all segments on the path and finds out where every byte is. */
 export const mapDisk = async (path: readonly EpochEntry[], segments: SegmentSource): Promise<DiskMap> => {
@@ -64,5 +131,5 @@ export const mapDisk = async (path: readonly EpochEntry[], segments: SegmentSour
       }
     }
   }
-  return { size, pieces: flatten(table, size), sequences: Float64Array.from(sequences), numbers: Uint32Array.from(numbers) };
+  return new LogMap(size, flatten(table, size), Float64Array.from(sequences), Uint32Array.from(numbers), segments);
 };

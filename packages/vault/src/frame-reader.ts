@@ -1,76 +1,116 @@
 import { isHoldfastError } from '@holdfast/errors';
 import { ByteCache } from './byte-cache.ts';
 import { damaged } from './damage.ts';
-import { decodeFrame, describeExtents, extentsOf } from './decode-frame.ts';
-import type { DiskMap } from './disk-map.ts';
-import type { SegmentSource } from './segment-source.ts';
+import type { VerifiedData } from './verified-data.ts';
 
 /** Neighbouring frames fetched in one request at most. */
 const GROUP_LIMIT = 32;
 
-/** Gives the decoded data of a disk's frames, numbered as in its map, out of a cache bounded in bytes or the store. */
+/** An object that frames are read from. */
+export interface FrameStore {
+  readonly name: string;
+  /** The sealed bytes of `count` frames from `first` on, in one request. */
+  readSealed(first: number, count: number): Promise<Uint8Array[]>;
+  /** Opens one of them and checks all but the digests of its blocks. Errors: DAMAGED. */
+  decode(frame: number, sealed: Uint8Array): Promise<VerifiedData>;
+  /** In words, which bytes of the disk the frame holds. */
+  describe(frame: number): string;
+}
+
+/** Where a frame is; the object is opened when it is needed, and may be forgotten meanwhile. */
+export interface FrameHandle {
+  /** The same for the same object. */
+  readonly key: string;
+  open(): Promise<FrameStore>;
+}
+
+/** One frame that is wanted. */
+export interface FrameAddress {
+  readonly handle: FrameHandle;
+  readonly frame: number;
+}
+
+/** A frame in memory. */
+export interface OpenFrame {
+  /** The bytes `from` to `to` of its data, which must belong at `offset` on the disk. Errors: DAMAGED, which names object and extents. */
+  slice(from: number, to: number, offset: number): Uint8Array;
+  readonly data: VerifiedData;
+}
+
+/** Gives frames out of a cache bounded in bytes or the store. */
 export class FrameReader {
   readonly #diskId: string;
-  readonly #map: DiskMap;
-  readonly #segments: SegmentSource;
-  readonly #cache: ByteCache<number, Uint8Array>;
+  readonly #cache: ByteCache<string, OpenFrame>;
 
-  constructor(diskId: string, map: DiskMap, segments: SegmentSource, cacheBytes: number) {
+  constructor(diskId: string, cacheBytes: number) {
     this.#diskId = diskId;
-    this.#map = map;
-    this.#segments = segments;
     this.#cache = new ByteCache(cacheBytes);
   }
 
-  /** Frames (ascending) in groups that lie next to each other in one segment. */
-  groups(frames: readonly number[]): number[][] {
-    const { sequences, numbers } = this.#map;
-    const groups: number[][] = [];
-    for (const frame of frames) {
-      const group = groups.at(-1);
-      const last = group?.at(-1) ?? -1;
-      const follows = last >= 0 && sequences[last] === sequences[frame] && numbers[last]! + 1 === numbers[frame];
-      if (group !== undefined && follows && group.length < GROUP_LIMIT) group.push(frame);
-      else groups.push([frame]);
+  /** The frames in the order given; neighbours that are missing are fetched in one request. */
+  read(wanted: readonly FrameAddress[]): Promise<OpenFrame[]> {
+    const sealed = new Map<string, () => Promise<Uint8Array>>();
+    for (const group of groupsOf(wanted.filter((address) => !this.#cache.has(keyOf(address))))) {
+      const { handle, frame: first } = group[0]!;
+      const fetched = once(async () => (await handle.open()).readSealed(first, group.length));
+      for (const [i, address] of group.entries()) sealed.set(keyOf(address), async () => (await fetched())[i]!);
     }
-    return groups;
-  }
-
-  /** The data of each frame of a group. Errors: DAMAGED, which names object and extents. */
-  read(group: readonly number[]): Promise<Uint8Array[]> {
-    const sealed = new Map<number, () => Promise<Uint8Array>>();
-    for (const missing of this.groups(group.filter((frame) => !this.#cache.has(frame)))) {
-      const fetched = once(() => this.#fetch(missing));
-      for (const [i, frame] of missing.entries()) sealed.set(frame, async () => (await fetched())[i]!);
-    }
-    const load = async (frame: number) => {
-      const data = await this.#decode(frame, await sealed.get(frame)!());
-      return { value: data, size: data.length };
-    };
-    return Promise.all(group.map((frame) => this.#cache.get(frame, () => load(frame))));
+    return Promise.all(
+      wanted.map((address) =>
+        this.#cache.get(keyOf(address), async () => {
+          const value = await this.#open(address, await sealed.get(keyOf(address))!());
+          return { value, size: value.data.size };
+        }),
+      ),
+    );
   }
 
   close(): void {
     this.#cache.clear();
   }
 
-  async #fetch(group: readonly number[]): Promise<Uint8Array[]> {
-    const segment = await this.#segments.segment(this.#map.sequences[group[0]!]!);
-    return segment.readSealed(this.#map.numbers[group[0]!]!, group.length);
+  async #open({ handle, frame }: FrameAddress, sealed: Uint8Array): Promise<OpenFrame> {
+    const store = await handle.open();
+    const named = <T>(check: () => T): T => {
+      try {
+        return check();
+      } catch (reason) {
+        throw this.#naming(store, frame, reason);
+      }
+    };
+    const data = await store.decode(frame, sealed).catch((reason: unknown) => {
+      throw this.#naming(store, frame, reason);
+    });
+    return {
+      data,
+      slice: (from, to, offset) =>
+        named(() => {
+          if (to > data.length || data.offsetAt(from) !== offset) throw damaged('frame', 'its extents and the index differ');
+          return data.slice(from, to);
+        }),
+    };
   }
 
-  async #decode(frame: number, sealed: Uint8Array): Promise<Uint8Array> {
-    const segment = await this.#segments.segment(this.#map.sequences[frame]!);
-    const number = this.#map.numbers[frame]!;
-    try {
-      return (await decodeFrame(segment, number, sealed)).data;
-    } catch (reason) {
-      if (!isHoldfastError(reason, 'DAMAGED')) throw reason;
-      const where = `${describeExtents(extentsOf(segment.index, number))} of disk ${this.#diskId}`;
-      throw damaged(`${segment.name}, frame ${number}`, `${reason.why}; it holds ${where}`, reason);
-    }
+  #naming(store: FrameStore, frame: number, reason: unknown): unknown {
+    if (!isHoldfastError(reason, 'DAMAGED')) return reason;
+    return damaged(`${store.name}, frame ${frame}`, `${reason.why}; it holds ${store.describe(frame)} of disk ${this.#diskId}`, reason);
   }
 }
+
+/** Addresses in groups that lie next to each other in one object. */
+export const groupsOf = <Address extends FrameAddress>(addresses: readonly Address[]): Address[][] => {
+  const groups: Address[][] = [];
+  for (const address of addresses) {
+    const group = groups.at(-1);
+    const last = group?.at(-1);
+    const follows = last !== undefined && last.handle.key === address.handle.key && last.frame + 1 === address.frame;
+    if (group !== undefined && follows && group.length < GROUP_LIMIT) group.push(address);
+    else groups.push([address]);
+  }
+  return groups;
+};
+
+export const keyOf = ({ handle, frame }: FrameAddress): string => `${handle.key} ${frame}`;
 
 const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
   let made: Promise<T> | undefined;

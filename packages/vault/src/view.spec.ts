@@ -147,7 +147,7 @@ describe('reading a view', () => {
   });
 
   it('fetches neighbouring frames in one request, and not what it has', async () => {
-    const { view, metrics } = await open(FRAMES * FRAME);
+    const { view, metrics } = await open(2 * FRAMES * FRAME);
     await view.read(5 * FRAME, Buffer.alloc(FRAME));
     metrics.requests.read = 0;
     const target = Buffer.alloc(view.size);
@@ -158,8 +158,24 @@ describe('reading a view', () => {
     expect(metrics.requests.read).toBe(2);
   });
 
+  it('fetches ahead for who reads one piece after the other, and not for others', async () => {
+    const { view, metrics } = await open(2 * FRAMES * FRAME);
+    const read = async (offset: number): Promise<void> => {
+      const target = Buffer.alloc(BLOCK_SIZE);
+      await view.read(offset, target);
+      expect(target[0]).toBe(Math.floor(offset / FRAME) + 1);
+    };
+    for (let offset = 0; offset < view.size; offset += BLOCK_SIZE) await read(offset);
+    expect(metrics.requests.read).toBeLessThan(FRAMES / 2);
+    await view.close();
+
+    const backward = await open(2 * FRAMES * FRAME);
+    for (let offset = view.size - BLOCK_SIZE; offset >= 0; offset -= BLOCK_SIZE) await backward.view.read(offset, Buffer.alloc(BLOCK_SIZE));
+    expect(backward.metrics.requests.read).toBe(FRAMES);
+  });
+
   it('keeps no more than it may', async () => {
-    const { view, metrics } = await open(2 * FRAME);
+    const { view, metrics } = await open(2.1 * FRAME);
     const read = (frame: number) => view.read(frame * FRAME, Buffer.alloc(1));
     for (const frame of [0, 1, 0, 1]) await read(frame);
     expect(metrics.requests.read).toBe(2);

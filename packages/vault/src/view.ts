@@ -1,9 +1,8 @@
 import { type BlockDevice, createDeviceGuard, type DeviceGuard } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type EpochRef, idText } from '@holdfast/protocol';
-import { type DiskMap, mapDisk, pathTo } from './disk-map.ts';
-import { type ExtentMap, firstPieceBehind } from './extent-table.ts';
-import { FrameReader } from './frame-reader.ts';
+import { type DiskMap, mapDisk, type Piece, pathTo } from './disk-map.ts';
+import { FrameReader, groupsOf, keyOf } from './frame-reader.ts';
 import type { MachineHistory, RecoveryPoint } from './history.ts';
 import { EXTENT_KIND } from './segment-index.ts';
 
@@ -15,45 +14,49 @@ export interface ViewOptions {
 const DEFAULT_CACHE = 64 * 1024 * 1024;
 /** Groups of frames one read fetches at the same time. */
 const CONCURRENCY = 4;
+/** Bytes fetched in advance for somebody who reads one piece after the other; no more than a quarter of the cache. */
+const READ_AHEAD = 2 * 1024 * 1024;
+/** Bytes read one after the other that make a reader such a one. */
+const SEQUENTIAL = 256 * 1024;
 
 class DiskView implements BlockDevice {
   readonly size: number;
   readonly readOnly = true;
   readonly #diskId: string;
-  readonly #pieces: ExtentMap;
+  readonly #map: DiskMap;
   readonly #frames: FrameReader;
   readonly #guard: DeviceGuard;
+  readonly #readAhead: number;
+  /** Where the last read ended, how many bytes were read one after the other up to there, and up to where was fetched in advance. */
+  #end = -1;
+  #sequential = 0;
+  #ahead = 0;
 
-  constructor(diskId: string, { size, pieces }: DiskMap, frames: FrameReader) {
-    this.size = size;
+  constructor(diskId: string, map: DiskMap, cacheBytes: number) {
+    this.size = map.size;
     this.#diskId = diskId;
-    this.#pieces = pieces;
-    this.#frames = frames;
-    this.#guard = createDeviceGuard({ name: `view of disk ${diskId}`, size, readOnly: true });
+    this.#map = map;
+    this.#frames = new FrameReader(diskId, cacheBytes);
+    this.#readAhead = Math.min(READ_AHEAD, Math.floor(cacheBytes / 4));
+    this.#guard = createDeviceGuard({ name: `view of disk ${diskId}`, size: map.size, readOnly: true });
   }
 
   read(offset: number, target: Uint8Array): Promise<void> {
     return this.#guard.read(offset, target.length, async () => {
-      const pieces = this.#piecesByFrame(offset, offset + target.length);
-      target.fill(0);
-      const groups = this.#frames.groups([...pieces.keys()].sort((a, b) => a - b));
-      const work = async (): Promise<void> => {
-        for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
-          const data = await this.#frames.read(group);
-          for (const [i, frame] of group.entries()) for (const piece of pieces.get(frame)!) this.#copy(piece, data[i]!, offset, target);
-        }
-      };
-      await Promise.all(Array.from({ length: CONCURRENCY }, work));
+      const end = offset + target.length;
+      this.#sequential = offset === this.#end ? this.#sequential + target.length : 0;
+      this.#end = end;
+      const reading = this.#read(await this.#map.find(offset, end), offset, target);
+      if (this.#sequential >= SEQUENTIAL) this.#fetchAhead(end);
+      else this.#ahead = end;
+      await reading;
     });
   }
 
   allocated(offset: number, length: number): Promise<{ offset: number; length: number }[]> {
     return this.#guard.read(offset, length, async () => {
-      const { starts, ends } = this.#pieces;
       const found: { offset: number; length: number }[] = [];
-      for (const piece of this.#piecesIn(offset, offset + length)) {
-        const start = Math.max(starts[piece]!, offset);
-        const end = Math.min(ends[piece]!, offset + length);
+      for (const { start, end } of await this.#map.find(offset, offset + length)) {
         const last = found.at(-1);
         if (last !== undefined && last.offset + last.length === start) last.length = end - last.offset;
         else found.push({ offset: start, length: end - start });
@@ -78,32 +81,46 @@ class DiskView implements BlockDevice {
     return this.#guard.close(async () => this.#frames.close());
   }
 
-  *#piecesIn(start: number, end: number): Generator<number> {
-    const pieces = this.#pieces;
-    for (let piece = firstPieceBehind(pieces, start); piece < pieces.count && pieces.starts[piece]! < end; piece += 1) yield piece;
-  }
-
-  #piecesByFrame(start: number, end: number): Map<number, number[]> {
-    const { kinds, frames, starts, ends } = this.#pieces;
-    const byFrame = new Map<number, number[]>();
-    for (const piece of this.#piecesIn(start, end)) {
-      if (kinds[piece] === EXTENT_KIND.unreadable) throw unreadable(this.#diskId, starts[piece]!, ends[piece]!);
-      const known = byFrame.get(frames[piece]!);
-      if (known === undefined) byFrame.set(frames[piece]!, [piece]);
+  async #read(pieces: readonly Piece[], offset: number, target: Uint8Array): Promise<void> {
+    const unreadable = pieces.find(({ kind }) => kind === EXTENT_KIND.unreadable);
+    if (unreadable !== undefined) throw refuseUnreadable(this.#diskId, unreadable.start, unreadable.end);
+    target.fill(0);
+    const byFrame = new Map<string, Piece[]>();
+    for (const piece of pieces) {
+      const known = byFrame.get(keyOf(piece));
+      if (known === undefined) byFrame.set(keyOf(piece), [piece]);
       else known.push(piece);
     }
-    return byFrame;
+    const groups = groupsOf([...byFrame.values()].map((ofFrame) => ofFrame[0]!).sort(byPlace));
+    const work = async (): Promise<void> => {
+      for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
+        const frames = await this.#frames.read(group);
+        for (const [i, address] of group.entries())
+          for (const { start, end, position } of byFrame.get(keyOf(address))!)
+            target.set(frames[i]!.slice(position, position + end - start, start), start - offset);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, groups.length) }, work));
   }
 
-  /** Copies what a piece has of the range from `offset` on. */
-  #copy(piece: number, data: Uint8Array, offset: number, target: Uint8Array): void {
-    const { starts, ends, positions } = this.#pieces;
-    const start = Math.max(starts[piece]!, offset);
-    const end = Math.min(ends[piece]!, offset + target.length);
-    const from = positions[piece]! + start - starts[piece]!;
-    target.set(data.subarray(from, from + end - start), start - offset);
+  /** What fails here fails again, and is told, when it is read. */
+  #fetchAhead(end: number): void {
+    const from = Math.max(end, this.#ahead);
+    const until = Math.min(end + this.#readAhead, this.size);
+    // Not for every few bytes: half of it has to be read before more is fetched.
+    if (until - from < this.#readAhead / 2) return;
+    this.#ahead = until;
+    const fetch = async (): Promise<void> => {
+      const pieces = (await this.#map.find(from, until)).filter(({ kind }) => kind === EXTENT_KIND.data);
+      const unique = new Map(pieces.map((piece) => [keyOf(piece), piece]));
+      for (const group of groupsOf([...unique.values()].sort(byPlace))) await this.#frames.read(group);
+    };
+    // Through the guard: closing waits for it.
+    this.#guard.read(0, 0, fetch).catch(() => {});
   }
 }
+
+const byPlace = (a: Piece, b: Piece): number => (a.handle.key < b.handle.key ? -1 : a.handle.key > b.handle.key ? 1 : a.frame - b.frame);
 
 /**
  * One disk at one recovery point as a read-only block device, read lazily out of the vault. Errors: POINT_NOT_FOUND, DAMAGED; reading:
@@ -130,7 +147,7 @@ export const openViewAt = async (
   { cacheBytes = DEFAULT_CACHE }: ViewOptions = {},
 ): Promise<BlockDevice> => {
   const map = await mapDisk(pathTo(generations, epoch), segments);
-  return new DiskView(diskId, map, new FrameReader(diskId, map, segments, cacheBytes));
+  return new DiskView(diskId, map, cacheBytes);
 };
 
 const pointNotFound = ({ machine, points, damage }: MachineHistory, pointId: string): HoldfastError => {
@@ -150,7 +167,7 @@ const diskNotInPoint = ({ id, disks }: RecoveryPoint, diskId: string): HoldfastE
     remedy: 'choose one of these disks, or another point',
   });
 
-const unreadable = (diskId: string, start: number, end: number): HoldfastError =>
+const refuseUnreadable = (diskId: string, start: number, end: number): HoldfastError =>
   new HoldfastError('UNREADABLE_EXTENT', {
     thing: `disk ${diskId}`,
     why: `bytes ${start} to ${end} could not be read at the source when the point was made`,
