@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { fromSystem } from '@holdfast/errors';
+
+/** The text of a file; undefined when there is none. */
+export const readIfPresent = async (file: string): Promise<string | undefined> => {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw fromSystem(reason, file);
+  }
+};
+
+/** Puts a file in place whole, readable by its owner alone, on the disk before this resolves. */
+export const writePrivately = async (file: string, content: string): Promise<void> => {
+  const directory = path.dirname(file);
+  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const handle = await open(temporary, 'wx', 0o600);
+    await handle.writeFile(content);
+    await handle.sync();
+    await handle.close();
+    await rename(temporary, file);
+    const parent = await open(directory, 'r');
+    await parent.sync();
+    await parent.close();
+  } catch (reason) {
+    throw fromSystem(reason, file);
+  }
+};

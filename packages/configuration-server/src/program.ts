@@ -1,0 +1,15 @@
+import { type Program, VERSION } from '@holdfast/daemon';
+import { type Settings, settings } from './settings.ts';
+
+/** The program `holdfast-configuration-server`. */
+export const program: Program<Settings> = {
+  name: 'holdfast-configuration-server',
+  summary: 'Steers an installation of Holdfast: who belongs to it, what is protected and how, what happens.',
+  version: VERSION,
+  settings,
+  httpPort: 9466,
+  async main(context) {
+    const { startServer } = await import('./start-server.ts');
+    await startServer(context);
+  },
+};

@@ -1,0 +1,111 @@
+import { type Manifest, ManifestSchema, PolicySchema, ProtectionSchema } from '@holdfast/protocol';
+import { type Kind, messageKind, plainKind } from './kind.ts';
+
+/** What tells one machine from its clone; an empty field is unknown. */
+export interface Hardware {
+  readonly productUuid: string;
+  readonly productSerial: string;
+  readonly macAddresses: readonly string[];
+  readonly machineId: string;
+}
+
+export type MemberRole = 'agent' | 'process-server' | 'master-target';
+
+/** Who belongs to the installation: what decides whether a certificate counts. */
+export interface MemberRecord {
+  readonly role: MemberRole;
+  readonly hardware: Hardware;
+  /** Number of the newest enrolment. */
+  readonly incarnation: number;
+  /** Certificates given out that have not ended yet. */
+  readonly certificates: readonly { readonly serial: string; readonly notAfter: number }[];
+  readonly endpoints: readonly string[];
+}
+
+/** A machine that can be protected. */
+export interface MachineRecord {
+  readonly name: string;
+  readonly agentVersion: string;
+  /** Milliseconds since 1970 when it was last connected, as of its last disconnection; 0 = never. */
+  readonly lastSeen: number;
+  readonly protectionId: string;
+}
+
+/** A process server or master target. */
+export interface ServerRecord {
+  readonly name: string;
+  readonly role: MemberRole;
+  readonly softwareVersion: string;
+  readonly lastSeen: number;
+  readonly endpoints: readonly string[];
+  readonly vaults: readonly string[];
+}
+
+/** Gives the id that a name stands for; its id is "machine/web1". */
+export interface NameRecord {
+  readonly id: string;
+}
+
+/** A one-time token. Its id is the beginning of its hash. */
+export interface TokenRecord {
+  /** SHA-256 of the token, hexadecimal. */
+  readonly hash: string;
+  readonly role: MemberRole;
+  readonly created: number;
+  readonly expires: number;
+  readonly note: string;
+  /** Id of who used it. */
+  readonly usedBy?: string;
+}
+
+export type PersonRole = 'reader' | 'operator' | 'administrator';
+
+/** A token of a person or tool. Its id is the beginning of its hash. */
+export interface AccessRecord {
+  readonly hash: string;
+  readonly name: string;
+  readonly role: PersonRole;
+  readonly created: number;
+}
+
+/** A certificate that counts no more; its id is the serial number. */
+export interface RevocationRecord {
+  readonly member: string;
+  readonly notAfter: number;
+}
+
+/** Which process server receives a machine; its id is "SERVER/MACHINE". */
+export interface AssignmentRecord {
+  readonly vault: string;
+  readonly machineName: string;
+}
+
+/** The head of a machine's log, as far as a process server ever told. */
+export interface AnchorRecord {
+  readonly term: number;
+  readonly durableSequence: number;
+  /** Hexadecimal. */
+  readonly durableTag: string;
+}
+
+/** The installation itself; its only id is "installation". */
+export interface SiteRecord {
+  /** Id of the configuration server. */
+  readonly id: string;
+}
+
+export const members: Kind<MemberRecord> = plainKind('member', 1);
+export const machines: Kind<MachineRecord> = plainKind('machine', 1);
+export const manifests: Kind<Manifest> = messageKind('manifest', 1, ManifestSchema);
+export const servers: Kind<ServerRecord> = plainKind('server', 1);
+export const names: Kind<NameRecord> = plainKind('name', 1);
+export const tokens: Kind<TokenRecord> = plainKind('token', 1);
+export const accesses: Kind<AccessRecord> = plainKind('access', 1);
+export const revocations: Kind<RevocationRecord> = plainKind('revocation', 1);
+export const assignments: Kind<AssignmentRecord> = plainKind('assignment', 1);
+export const anchors: Kind<AnchorRecord> = plainKind('anchor', 1);
+export const sites: Kind<SiteRecord> = plainKind('site', 1);
+export const policies = messageKind('policy', 1, PolicySchema);
+export const protections = messageKind('protection', 1, ProtectionSchema);
+
+export const SITE = 'installation';

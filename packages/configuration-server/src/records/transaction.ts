@@ -1,0 +1,56 @@
+import { isHoldfastError } from '@holdfast/errors';
+import type { Commit, Document, NewAudit, NewEvent, StateStore } from '../state/state-store.ts';
+import { find, type Kind, type Stored } from './kind.ts';
+
+/** Gathers what one commit does. What is read through it is expected to be unchanged when the commit is made. */
+export interface Transaction {
+  /** The value now; the commit fails when it changes meanwhile. */
+  read<T>(kind: Kind<T>, id: string): Promise<Stored<T> | undefined>;
+  put<T>(kind: Kind<T>, id: string, value: T): void;
+  delete(kind: Kind<unknown>, id: string): void;
+  event(event: Omit<NewEvent, 'at'>): void;
+  audit(audit: Omit<NewAudit, 'at'>): void;
+}
+
+/** Tries when others change the same things; each loss means that somebody else won. */
+const TRIES = 20;
+
+/**
+ * Runs `body` and commits what it gathered; runs it again when somebody else changed what it read. Gives the revision, and what `body`
+ * gave. A commit of nothing is not made.
+ */
+export const transact = async <T>(
+  store: StateStore,
+  body: (transaction: Transaction) => Promise<T>,
+): Promise<{ readonly revision: number; readonly result: T }> => {
+  for (let attempt = 1; ; attempt += 1) {
+    const expect: Record<string, number> = {};
+    const put: Record<string, Document> = {};
+    const gone: string[] = [];
+    const events: NewEvent[] = [];
+    let audit: NewAudit | undefined;
+    const at = Date.now();
+    const result = await body({
+      async read(kind, id) {
+        const stored = await find(store, kind, id);
+        expect[kind.key(id)] = stored?.version ?? 0;
+        return stored;
+      },
+      put: (kind, id, value) => {
+        put[kind.key(id)] = kind.document(value);
+      },
+      delete: (kind, id) => void gone.push(kind.key(id)),
+      event: (event) => void events.push({ ...event, at }),
+      audit: (record) => {
+        audit = { ...record, at };
+      },
+    });
+    const commit: Commit = { expect, put, delete: gone, events, ...(audit === undefined ? {} : { audit }) };
+    if (Object.keys(put).length + gone.length + events.length === 0 && audit === undefined) return { revision: store.revision(), result };
+    try {
+      return { revision: await store.commit(commit), result };
+    } catch (reason) {
+      if (!isHoldfastError(reason, 'VERSION_CONFLICT') || attempt === TRIES) throw reason;
+    }
+  }
+};

@@ -1,0 +1,62 @@
+import { address, duration, filePath, flag, integer, list, section, text } from '@holdfast/daemon';
+
+const hostName = text({ help: 'Name or address', pattern: /^[0-9A-Za-z:._-]{1,253}$/, means: 'a DNS name or an IP address' });
+
+/** Every setting of the configuration server, next to those that all programs have. */
+export const settings = {
+  listen: section('The one listener, for machines and servers with certificates and for people without.', {
+    address: address({ default: '0.0.0.0:443', help: 'Where it listens; port 0 takes a free one' }),
+    names: list(hostName, {
+      help: "Names and addresses on the server's certificate; empty: this machine's own. The first one stands in join commands",
+    }),
+    announced: address({
+      optional: true,
+      help: 'Address that join commands name, where machines reach this server by another one than it listens on',
+    }),
+    connections: integer({ default: '8192', min: 16, max: 100_000, help: 'Most connections at a time; more are closed at once' }),
+  }),
+  certificates: section('The built-in certificate authority.', {
+    lifetime: duration({
+      default: '24h',
+      min: '10s',
+      max: '90d',
+      help: 'How long certificates of machines and servers are valid; they renew themselves at half of it',
+    }),
+    ownLifetime: duration({ default: '30d', min: '10s', max: '365d', help: "How long this server's own certificate is valid" }),
+  }),
+  tokens: section('One-time tokens that let machines and servers join.', {
+    lifetime: duration({ default: '1h', min: '1min', max: '30d', help: 'How long a token is good when its maker does not say' }),
+    wrongAttempts: integer({
+      default: '10',
+      min: 1,
+      max: 10_000,
+      unit: 'a minute',
+      help: 'Wrong tokens from one address before it has to wait',
+    }),
+  }),
+  history: section('What is kept of the past.', {
+    events: integer({ default: '100000', min: 100, max: 10_000_000, help: 'Events kept; the oldest go first' }),
+    audit: integer({ default: '100000', min: 100, max: 10_000_000, help: 'Audit records kept; the oldest go first' }),
+    changes: integer({
+      default: '10000',
+      min: 100,
+      max: 1_000_000,
+      help: 'Changes kept for those who watch; whoever was away for longer has to read everything anew',
+    }),
+    jobs: integer({ default: '10000', min: 10, max: 1_000_000, help: 'Ended jobs kept; the oldest go first' }),
+  }),
+  install: section('Bundles of programs for machines that join, served under /install/.', {
+    directory: filePath({ optional: true, help: 'Directory with the bundles and their SHA256SUMS; without it nothing is served' }),
+  }),
+  localProcessServer: section('A process server on this machine, started and looked after by this program and joined by itself.', {
+    enabled: flag({ default: false, help: 'Whether it runs' }),
+    command: list(text({ help: 'A word' }), {
+      default: ['holdfast-process-server'],
+      help: 'The program, and words before its own arguments',
+    }),
+    config: filePath({ optional: true, help: 'Its settings file; without one it uses its default' }),
+    stateDirectory: filePath({ default: '/var/lib/holdfast/process-server', help: 'Its state directory' }),
+  }),
+};
+
+export type Settings = typeof settings;
