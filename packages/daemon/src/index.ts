@@ -27,7 +27,21 @@ export { completeSchema } from './program/execute-program.ts';
 export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';
 export { settingsMarkdown } from './settings/describe-settings.ts';
-export { type Address, address, bytes, duration, filePath, flag, integer, list, oneOf, secret, text, url } from './settings/kinds.ts';
+export {
+  type Address,
+  address,
+  bytes,
+  duration,
+  filePath,
+  flag,
+  formatAddress,
+  integer,
+  list,
+  oneOf,
+  secret,
+  text,
+  url,
+} from './settings/kinds.ts';
 export { formatBytes, formatDuration, parseBytes, parseDuration } from './settings/quantities.ts';
 export type { Secret } from './settings/secret.ts';
 export {

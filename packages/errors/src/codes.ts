@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   MACHINE_NOT_PROTECTED: { exit: 8, retryable: false },
   MACHINE_PROTECTED: { exit: 8, retryable: false },
   NAME_TAKEN: { exit: 8, retryable: false },
+  NOT_ENROLLED: { exit: 3, retryable: false },
   NO_PERMISSION: { exit: 3, retryable: false },
   NO_SPACE: { exit: 6, retryable: true },
   OBJECT_EXISTS: { exit: 8, retryable: false },

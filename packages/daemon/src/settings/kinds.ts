@@ -103,9 +103,13 @@ export interface Address {
   readonly port: number;
 }
 
+/** An address as people write it: an IPv6 address stands in brackets. */
+export const formatAddress = ({ host, port }: Address): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
 
-const parseAddress = (raw: string): Address => {
+/** Reads HOST:PORT. Throws an Error that says what is wrong. */
+export const parseAddress = (raw: string): Address => {
   const [, bracketed, plain, port = ''] = /^(?:\[([0-9A-Fa-f:.%\w]{2,64})\]|([^\s:[\]/@]{1,253})):(\d{1,5})$/.exec(raw) ?? [];
   const host = bracketed ?? plain;
   if (host === undefined) throw new Error('it is not HOST:PORT; an IPv6 address stands in brackets');

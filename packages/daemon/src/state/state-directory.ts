@@ -1,7 +1,8 @@
-import { constants, type FileHandle, mkdir, open } from 'node:fs/promises';
+import { constants, type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { lockFile } from './file-lock.ts';
+import { giveToOwner } from './give-to-owner.ts';
 
 /** A directory that belongs to this process until it is released. */
 export interface StateDirectory {
@@ -27,6 +28,7 @@ export const openStateDirectory = async (directory: string, program: string): Pr
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     file = await open(path.join(directory, LOCK_FILE), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    await giveToOwner(file, await stat(directory));
     if (!lockFile(file)) {
       throw new HoldfastError('ALREADY_RUNNING', {
         thing: directory,

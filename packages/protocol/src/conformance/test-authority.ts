@@ -7,6 +7,8 @@ import {
   type JsonGeneralName,
   KeyUsageFlags,
   KeyUsagesExtension,
+  Pkcs10CertificateRequest,
+  type PublicKeyType,
   SubjectAlternativeNameExtension,
   type X509Certificate,
   X509CertificateGenerator,
@@ -38,6 +40,8 @@ export interface TestAuthority {
   readonly fingerprint: string;
   /** Signs a new key for an identity; for both sides of TLS unless `flaws` say otherwise. */
   issue(identity: Identity, flaws?: Flaws): Promise<Certified>;
+  /** Signs the key of a certificate request (PKCS#10, DER) for an identity, whatever subject it asks for; the certificate, DER. */
+  certify(request: Uint8Array, identity: Identity, flaws?: Flaws): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Object identifiers of what a certificate may be used for. */
@@ -71,29 +75,36 @@ export const createTestAuthority = async (): Promise<TestAuthority> => {
     ],
   });
   const authorities = root.toString('pem');
+  const sign = (publicKey: PublicKeyType, serial: string, identity: Identity, flaws: Flaws): Promise<X509Certificate> =>
+    X509CertificateGenerator.create({
+      subject: flaws.subject ?? identitySubject(identity),
+      issuer: root.subject,
+      serialNumber: serial,
+      notBefore: flaws.notBefore ?? new Date(Date.now() - HOUR),
+      notAfter: flaws.notAfter ?? new Date(Date.now() + HOUR),
+      publicKey,
+      signingKey: keys.privateKey,
+      signingAlgorithm: ALGORITHM,
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new ExtendedKeyUsageExtension([...(flaws.usages ?? Object.values(USAGES))]),
+        new SubjectAlternativeNameExtension([...(flaws.names ?? [{ type: 'url', value: identityUri(identity) } as const])]),
+      ],
+    });
   return {
     certificate: authorities,
     fingerprint: Buffer.from(await root.publicKey.getThumbprint('SHA-256')).toString('hex'),
     async issue(identity, flaws = {}) {
       const own = await newKeys();
       const serial = newSerial();
-      const certificate = await X509CertificateGenerator.create({
-        subject: flaws.subject ?? identitySubject(identity),
-        issuer: root.subject,
-        serialNumber: serial,
-        notBefore: flaws.notBefore ?? new Date(Date.now() - HOUR),
-        notAfter: flaws.notAfter ?? new Date(Date.now() + HOUR),
-        publicKey: own.publicKey,
-        signingKey: keys.privateKey,
-        signingAlgorithm: ALGORITHM,
-        extensions: [
-          new BasicConstraintsExtension(false, undefined, true),
-          new ExtendedKeyUsageExtension([...(flaws.usages ?? Object.values(USAGES))]),
-          new SubjectAlternativeNameExtension([...(flaws.names ?? [{ type: 'url', value: identityUri(identity) } as const])]),
-        ],
-      });
+      const certificate = await sign(own.publicKey, serial, identity, flaws);
       const der = new Uint8Array(certificate.rawData);
       return { der, serial: serial.replace(/^0+/, ''), key: await keyPem(own), certificateChain: certificate.toString('pem'), authorities };
+    },
+    async certify(request, identity, flaws = {}) {
+      const asked = new Pkcs10CertificateRequest(Uint8Array.from(request));
+      if (!(await asked.verify())) throw new Error('the certificate request is not signed by its key');
+      return new Uint8Array((await sign(asked.publicKey, newSerial(), identity, flaws)).rawData);
     },
   };
 };
