@@ -7,7 +7,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Cut } from "./lineage_pb.ts";
+import type { Cut, Generation } from "./lineage_pb.ts";
 import { file_holdfast_v1_lineage } from "./lineage_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/vault.proto.
  */
 export const file_holdfast_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIj0KDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgEIjkKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKAQiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiMgoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMIh8KB1JlbGVhc2USFAoMb3BlcmF0aW9uX2lkGAEgASgMIoQBCgdDdXRQYXJ0Eg4KBmN1dF9pZBgBIAEoDBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSHQoDY3V0GAQgASgLMhAuaG9sZGZhc3QudjEuQ3V0EigKBmVwb2NocxgFIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoRnJhbWVzSgQIBhAHIjoKC0Vwb2NoRnJhbWVzEg0KBWVwb2NoGAEgASgNEg0KBWZpcnN0GAIgASgEEg0KBWNvdW50GAMgASgNYgZwcm90bzM", [file_holdfast_v1_lineage]);
+  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIj0KDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgEIjkKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKAQiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiMgoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMIh8KB1JlbGVhc2USFAoMb3BlcmF0aW9uX2lkGAEgASgMIoQBCgdDdXRQYXJ0Eg4KBmN1dF9pZBgBIAEoDBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSHQoDY3V0GAQgASgLMhAuaG9sZGZhc3QudjEuQ3V0EigKBmVwb2NocxgFIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoRnJhbWVzSgQIBhAHIjoKC0Vwb2NoRnJhbWVzEg0KBWVwb2NoGAEgASgNEg0KBWZpcnN0GAIgASgEEg0KBWNvdW50GAMgASgNIvMCCglDYXRhbG9ndWUSHQoVcHVibGlzaGVkX3VuaXhfbWlsbGlzGAEgASgEEg8KB2NvdmVyZWQYAiABKAQSIgoEaGVhZBgDIAEoCzIULmhvbGRmYXN0LnYxLkxvZ0hlYWQSEgoKZmVuY2VfdGVybRgEIAEoBBIqCgtmYWlsZWRfb3ZlchgFIAEoCzIVLmhvbGRmYXN0LnYxLkZhaWxvdmVyEigKB2hpc3RvcnkYBiADKAsyFy5ob2xkZmFzdC52MS5IaXN0b3J5UmVmEgwKBGN1dHMYByABKAQSJAoEbG9zdBgIIAMoCzIWLmhvbGRmYXN0LnYxLkxvc3RTbG90cxIRCgljb21wYWN0ZWQYCSABKAQSIQoEcnVucxgKIAMoCzITLmhvbGRmYXN0LnYxLlJ1blJlZhISCgpmaXJzdF9zbG90GAsgASgEEioKCnRvbWJzdG9uZXMYDCADKAsyFi5ob2xkZmFzdC52MS5Ub21ic3RvbmUiNgoHTG9nSGVhZBIQCghzZXF1ZW5jZRgBIAEoBBILCgN0YWcYAiABKAwSDAoEdGVybRgDIAEoBCIyCglPYmplY3RSZWYSCgoCaWQYASABKAwSCwoDdGFnGAIgASgMEgwKBHNpemUYAyABKAQiWAoKSGlzdG9yeVJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSEQoJZmlyc3RfY3V0GAIgASgEEg8KB2VuZF9jdXQYAyABKAQiKAoJTG9zdFNsb3RzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQiNgoJVG9tYnN0b25lEgwKBGtpbmQYASABKA0SCgoCaWQYAiABKAwSDwoHdmVyc2lvbhgDIAEoBCKQAQoOSGlzdG9yeVJlY29yZHMSIwoFc2xvdHMYASADKAsyFC5ob2xkZmFzdC52MS5Mb2dIZWFkEiQKBGN1dHMYAiADKAsyFi5ob2xkZmFzdC52MS5QbGFjZWRDdXQSMwoLZ2VuZXJhdGlvbnMYAyADKAsyHi5ob2xkZmFzdC52MS5HZW5lcmF0aW9uU3VtbWFyeSJ1CglQbGFjZWRDdXQSDgoGbnVtYmVyGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEh0KA2N1dBgDIAEoCzIQLmhvbGRmYXN0LnYxLkN1dBInCgZlcG9jaHMYBCADKAsyFy5ob2xkZmFzdC52MS5FcG9jaFBsYWNlIjEKCkVwb2NoUGxhY2USIwoEcnVucxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZyYW1lUnVuIjoKCEZyYW1lUnVuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWZpcnN0GAIgASgNEg0KBWNvdW50GAMgASgNIscBChFHZW5lcmF0aW9uU3VtbWFyeRIrCgpnZW5lcmF0aW9uGAEgASgLMhcuaG9sZGZhc3QudjEuR2VuZXJhdGlvbhIOCgZlcG9jaHMYAiABKAQSFgoJY2xvc2VkX2F0GAMgASgESACIAQESEQoJZmlyc3RfY3V0GAQgASgEEhAKCGxhc3RfY3V0GAUgASgEEhEKCWRpc2tfc2l6ZRgGIAEoBBIXCg9jb3ZlcmVkX3Rocm91Z2gYByABKARCDAoKX2Nsb3NlZF9hdCJzCgZSdW5SZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg8KB2Rpc2tfaWQYAiABKAwSEQoJZmlyc3RfY3V0GAMgASgEEg8KB2VuZF9jdXQYBCABKAQSDAoEc2l6ZRgFIAEoBCJCCgpSdW5SZWNvcmRzEg8KB2Rpc2tfaWQYASABKAwSIwoFcGFydHMYAiADKAsyFC5ob2xkZmFzdC52MS5QYXJ0UmVmIk0KB1BhcnRSZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg0KBXN0YXJ0GAIgASgEEgsKA2VuZBgDIAEoBGIGcHJvdG8z", [file_holdfast_v1_lineage]);
 
 /**
  * Object `vault`.
@@ -340,4 +340,512 @@ export type EpochFrames = Message<"holdfast.v1.EpochFrames"> & {
  */
 export const EpochFramesSchema: GenMessage<EpochFrames> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_vault, 10);
+
+/**
+ * Object `m/<machine>/catalogue/<number>`: what slots 0 … covered - 1 of the log say, so that nobody has to read them to know it.
+ *
+ * @generated from message holdfast.v1.Catalogue
+ */
+export type Catalogue = Message<"holdfast.v1.Catalogue"> & {
+  /**
+   * @generated from field: uint64 published_unix_millis = 1;
+   */
+  publishedUnixMillis: bigint;
+
+  /**
+   * The first slot that is to be read.
+   *
+   * @generated from field: uint64 covered = 2;
+   */
+  covered: bigint;
+
+  /**
+   * The last slot below `covered` that counts; absent when there is none.
+   *
+   * @generated from field: holdfast.v1.LogHead head = 3;
+   */
+  head?: LogHead | undefined;
+
+  /**
+   * Slots of lower terms don't count.
+   *
+   * @generated from field: uint64 fence_term = 4;
+   */
+  fenceTerm: bigint;
+
+  /**
+   * Present while the machine is failed over.
+   *
+   * @generated from field: holdfast.v1.Failover failed_over = 5;
+   */
+  failedOver?: Failover | undefined;
+
+  /**
+   * Objects that tell the cuts, oldest first.
+   *
+   * @generated from field: repeated holdfast.v1.HistoryRef history = 6;
+   */
+  history: HistoryRef[];
+
+  /**
+   * Cuts are numbered 0, 1, 2 … as they count; this is the number of the next one.
+   *
+   * @generated from field: uint64 cuts = 7;
+   */
+  cuts: bigint;
+
+  /**
+   * Slots that a repair stepped over: what they held is lost.
+   *
+   * @generated from field: repeated holdfast.v1.LostSlots lost = 8;
+   */
+  lost: LostSlots[];
+
+  /**
+   * Cuts 0 … compacted - 1 have their data in the runs, the others in the log.
+   *
+   * @generated from field: uint64 compacted = 9;
+   */
+  compacted: bigint;
+
+  /**
+   * @generated from field: repeated holdfast.v1.RunRef runs = 10;
+   */
+  runs: RunRef[];
+
+  /**
+   * Slots below it hold nothing that is still needed.
+   *
+   * @generated from field: uint64 first_slot = 11;
+   */
+  firstSlot: bigint;
+
+  /**
+   * Objects that are needed no more by this version, and since when.
+   *
+   * @generated from field: repeated holdfast.v1.Tombstone tombstones = 12;
+   */
+  tombstones: Tombstone[];
+};
+
+/**
+ * Describes the message holdfast.v1.Catalogue.
+ * Use `create(CatalogueSchema)` to create a new message.
+ */
+export const CatalogueSchema: GenMessage<Catalogue> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 11);
+
+/**
+ * @generated from message holdfast.v1.LogHead
+ */
+export type LogHead = Message<"holdfast.v1.LogHead"> & {
+  /**
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: bytes tag = 2;
+   */
+  tag: Uint8Array;
+
+  /**
+   * @generated from field: uint64 term = 3;
+   */
+  term: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.LogHead.
+ * Use `create(LogHeadSchema)` to create a new message.
+ */
+export const LogHeadSchema: GenMessage<LogHead> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 12);
+
+/**
+ * An object with a random name, found and known for what it is only by whoever refers to it.
+ *
+ * @generated from message holdfast.v1.ObjectRef
+ */
+export type ObjectRef = Message<"holdfast.v1.ObjectRef"> & {
+  /**
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from field: bytes tag = 2;
+   */
+  tag: Uint8Array;
+
+  /**
+   * Bytes of the object.
+   *
+   * @generated from field: uint64 size = 3;
+   */
+  size: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.ObjectRef.
+ * Use `create(ObjectRefSchema)` to create a new message.
+ */
+export const ObjectRefSchema: GenMessage<ObjectRef> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 13);
+
+/**
+ * Object `m/<machine>/history/<id>`.
+ *
+ * @generated from message holdfast.v1.HistoryRef
+ */
+export type HistoryRef = Message<"holdfast.v1.HistoryRef"> & {
+  /**
+   * @generated from field: holdfast.v1.ObjectRef object = 1;
+   */
+  object?: ObjectRef | undefined;
+
+  /**
+   * It tells cuts first_cut … end_cut - 1.
+   *
+   * @generated from field: uint64 first_cut = 2;
+   */
+  firstCut: bigint;
+
+  /**
+   * @generated from field: uint64 end_cut = 3;
+   */
+  endCut: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.HistoryRef.
+ * Use `create(HistoryRefSchema)` to create a new message.
+ */
+export const HistoryRefSchema: GenMessage<HistoryRef> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 14);
+
+/**
+ * A run of slots, both ends included.
+ *
+ * @generated from message holdfast.v1.LostSlots
+ */
+export type LostSlots = Message<"holdfast.v1.LostSlots"> & {
+  /**
+   * @generated from field: uint64 first = 1;
+   */
+  first: bigint;
+
+  /**
+   * @generated from field: uint64 last = 2;
+   */
+  last: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.LostSlots.
+ * Use `create(LostSlotsSchema)` to create a new message.
+ */
+export const LostSlotsSchema: GenMessage<LostSlots> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 15);
+
+/**
+ * An object named by its kind, as in the object header, and its id.
+ *
+ * @generated from message holdfast.v1.Tombstone
+ */
+export type Tombstone = Message<"holdfast.v1.Tombstone"> & {
+  /**
+   * @generated from field: uint32 kind = 1;
+   */
+  kind: number;
+
+  /**
+   * @generated from field: bytes id = 2;
+   */
+  id: Uint8Array;
+
+  /**
+   * The catalogue version that first did without it.
+   *
+   * @generated from field: uint64 version = 3;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.Tombstone.
+ * Use `create(TombstoneSchema)` to create a new message.
+ */
+export const TombstoneSchema: GenMessage<Tombstone> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 16);
+
+/**
+ * Object `m/<machine>/history/<id>`.
+ *
+ * @generated from message holdfast.v1.HistoryRecords
+ */
+export type HistoryRecords = Message<"holdfast.v1.HistoryRecords"> & {
+  /**
+   * Slots that the cuts refer to.
+   *
+   * @generated from field: repeated holdfast.v1.LogHead slots = 1;
+   */
+  slots: LogHead[];
+
+  /**
+   * Cuts in order. A cut that is missing in between was thinned.
+   *
+   * @generated from field: repeated holdfast.v1.PlacedCut cuts = 2;
+   */
+  cuts: PlacedCut[];
+
+  /**
+   * The generations as they stood before the first of the cuts; only where cuts were thinned.
+   *
+   * @generated from field: repeated holdfast.v1.GenerationSummary generations = 3;
+   */
+  generations: GenerationSummary[];
+};
+
+/**
+ * Describes the message holdfast.v1.HistoryRecords.
+ * Use `create(HistoryRecordsSchema)` to create a new message.
+ */
+export const HistoryRecordsSchema: GenMessage<HistoryRecords> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 17);
+
+/**
+ * @generated from message holdfast.v1.PlacedCut
+ */
+export type PlacedCut = Message<"holdfast.v1.PlacedCut"> & {
+  /**
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * The slot that holds its last part.
+   *
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: holdfast.v1.Cut cut = 3;
+   */
+  cut?: Cut | undefined;
+
+  /**
+   * Of each epoch of the cut, where its frames are in the log; empty once they are in a run.
+   *
+   * @generated from field: repeated holdfast.v1.EpochPlace epochs = 4;
+   */
+  epochs: EpochPlace[];
+};
+
+/**
+ * Describes the message holdfast.v1.PlacedCut.
+ * Use `create(PlacedCutSchema)` to create a new message.
+ */
+export const PlacedCutSchema: GenMessage<PlacedCut> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 18);
+
+/**
+ * @generated from message holdfast.v1.EpochPlace
+ */
+export type EpochPlace = Message<"holdfast.v1.EpochPlace"> & {
+  /**
+   * @generated from field: repeated holdfast.v1.FrameRun runs = 1;
+   */
+  runs: FrameRun[];
+};
+
+/**
+ * Describes the message holdfast.v1.EpochPlace.
+ * Use `create(EpochPlaceSchema)` to create a new message.
+ */
+export const EpochPlaceSchema: GenMessage<EpochPlace> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 19);
+
+/**
+ * `count` frames of a slot from `first` on.
+ *
+ * @generated from message holdfast.v1.FrameRun
+ */
+export type FrameRun = Message<"holdfast.v1.FrameRun"> & {
+  /**
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: uint32 first = 2;
+   */
+  first: number;
+
+  /**
+   * @generated from field: uint32 count = 3;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message holdfast.v1.FrameRun.
+ * Use `create(FrameRunSchema)` to create a new message.
+ */
+export const FrameRunSchema: GenMessage<FrameRun> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 20);
+
+/**
+ * A generation of which not every epoch is told.
+ *
+ * @generated from message holdfast.v1.GenerationSummary
+ */
+export type GenerationSummary = Message<"holdfast.v1.GenerationSummary"> & {
+  /**
+   * @generated from field: holdfast.v1.Generation generation = 1;
+   */
+  generation?: Generation | undefined;
+
+  /**
+   * @generated from field: uint64 epochs = 2;
+   */
+  epochs: bigint;
+
+  /**
+   * Number of the first epoch that is not open; absent while there is none.
+   *
+   * @generated from field: optional uint64 closed_at = 3;
+   */
+  closedAt?: bigint | undefined;
+
+  /**
+   * The cuts of its first and its last epoch.
+   *
+   * @generated from field: uint64 first_cut = 4;
+   */
+  firstCut: bigint;
+
+  /**
+   * @generated from field: uint64 last_cut = 5;
+   */
+  lastCut: bigint;
+
+  /**
+   * As of its last epoch.
+   *
+   * @generated from field: uint64 disk_size = 6;
+   */
+  diskSize: bigint;
+
+  /**
+   * @generated from field: uint64 covered_through = 7;
+   */
+  coveredThrough: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.GenerationSummary.
+ * Use `create(GenerationSummarySchema)` to create a new message.
+ */
+export const GenerationSummarySchema: GenMessage<GenerationSummary> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 21);
+
+/**
+ * Object `m/<machine>/runs/<id>`: the data of one disk from some cuts, sorted by offset.
+ *
+ * @generated from message holdfast.v1.RunRef
+ */
+export type RunRef = Message<"holdfast.v1.RunRef"> & {
+  /**
+   * @generated from field: holdfast.v1.ObjectRef object = 1;
+   */
+  object?: ObjectRef | undefined;
+
+  /**
+   * @generated from field: bytes disk_id = 2;
+   */
+  diskId: Uint8Array;
+
+  /**
+   * It holds what cuts first_cut … end_cut - 1 changed.
+   *
+   * @generated from field: uint64 first_cut = 3;
+   */
+  firstCut: bigint;
+
+  /**
+   * @generated from field: uint64 end_cut = 4;
+   */
+  endCut: bigint;
+
+  /**
+   * Bytes of its parts.
+   *
+   * @generated from field: uint64 size = 5;
+   */
+  size: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.RunRef.
+ * Use `create(RunRefSchema)` to create a new message.
+ */
+export const RunRefSchema: GenMessage<RunRef> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 22);
+
+/**
+ * @generated from message holdfast.v1.RunRecords
+ */
+export type RunRecords = Message<"holdfast.v1.RunRecords"> & {
+  /**
+   * @generated from field: bytes disk_id = 1;
+   */
+  diskId: Uint8Array;
+
+  /**
+   * By offset, not overlapping.
+   *
+   * @generated from field: repeated holdfast.v1.PartRef parts = 2;
+   */
+  parts: PartRef[];
+};
+
+/**
+ * Describes the message holdfast.v1.RunRecords.
+ * Use `create(RunRecordsSchema)` to create a new message.
+ */
+export const RunRecordsSchema: GenMessage<RunRecords> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 23);
+
+/**
+ * Object `m/<machine>/parts/<id>`.
+ *
+ * @generated from message holdfast.v1.PartRef
+ */
+export type PartRef = Message<"holdfast.v1.PartRef"> & {
+  /**
+   * @generated from field: holdfast.v1.ObjectRef object = 1;
+   */
+  object?: ObjectRef | undefined;
+
+  /**
+   * What it tells of lies between these bytes of the disk.
+   *
+   * @generated from field: uint64 start = 2;
+   */
+  start: bigint;
+
+  /**
+   * @generated from field: uint64 end = 3;
+   */
+  end: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.PartRef.
+ * Use `create(PartRefSchema)` to create a new message.
+ */
+export const PartRefSchema: GenMessage<PartRef> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 24);
 
