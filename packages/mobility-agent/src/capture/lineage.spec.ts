@@ -1,8 +1,18 @@
-import { GenerationReason, idText, newId } from '@holdfast/protocol';
+import { GenerationReason, idBytes, idText, newId } from '@holdfast/protocol';
 import { advance, resumeLineage } from './lineage.ts';
 
 const diskId = newId();
-const head = { diskId, generationId: newId(), number: 7, open: false, diskSize: 8192, coveredThrough: 0, ended: false };
+const generationId = newId();
+const head = {
+  diskId,
+  generationId,
+  number: 7,
+  open: false,
+  diskSize: 8192,
+  coveredThrough: 0,
+  ended: false,
+  state: { generationId, number: 7 },
+};
 
 describe('lineage', () => {
   test('a disk never seen before begins with a first copy', () => {
@@ -19,6 +29,7 @@ describe('lineage', () => {
       next: 8,
       open: false,
       covered: 8192,
+      base: undefined,
       generation: undefined,
     });
   });
@@ -50,7 +61,18 @@ describe('lineage', () => {
   });
 
   test('a copy that was never finished is no base', () => {
-    expect(resumeLineage(diskId, 8192, { ...head, open: true }, { kind: 'new' }).generation?.parent).toBeUndefined();
+    const lineage = resumeLineage(diskId, 8192, { ...head, open: true, state: undefined }, { kind: 'new' });
+    expect(lineage.generation?.parent).toBeUndefined();
+    expect(lineage.base).toBeUndefined();
+  });
+
+  test('a resynchronization that was never finished is no base: the state it built on is', () => {
+    const state = { generationId: newId(), number: 3 };
+    const lineage = resumeLineage(diskId, 8192, { ...head, open: true, state }, { kind: 'new' });
+    expect(lineage.generation?.parent).toMatchObject({ generationId: idBytes(state.generationId), number: 3n });
+    expect(lineage.base).toEqual(state);
+    expect(advance(lineage, { open: true, covered: 4096 }).base).toEqual(state);
+    expect(advance(lineage, { open: false, covered: 0 }).base).toBeUndefined();
   });
 
   test('a shrunk disk is refused', () => {

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import { type Generation, GenerationReason, GenerationSchema, idBytes, newId, Origin } from '@holdfast/protocol';
-import type { HrlHead } from '../hrl/hrl.ts';
+import type { DiskStateRef, HrlHead } from '../hrl/hrl.ts';
 import type { Continuity } from '../trace/trace.ts';
 
 /** Where a disk stands in its history, and what its next epoch is. */
@@ -14,6 +14,8 @@ export interface Lineage {
   readonly open: boolean;
   /** While open: the copy goes on at this byte. */
   readonly covered: number;
+  /** While open: the state the generation builds on; undefined in a first copy. */
+  readonly base: DiskStateRef | undefined;
   /** To be announced with the next epoch: the generation begins with it. */
   readonly generation: Generation | undefined;
 }
@@ -30,14 +32,15 @@ export const refuseShrunk = (diskId: string, diskSize: number, head: HrlHead | u
 
 /**
  * Where a disk goes on after it was attached: within its generation when not one write can be missing, else with a new one on top of the
- * newest committed epoch. Without any epoch it is the first copy.
+ * newest state. Without any epoch it is the first copy.
  */
 export const resumeLineage = (diskId: string, diskSize: number, head: HrlHead | undefined, continuity: Continuity): Lineage => {
   if (head === undefined) return begin(diskId, GenerationReason.FIRST_COPY, undefined, '');
   refuseShrunk(diskId, diskSize, head);
   if (continuity.kind === 'continuous' && !head.ended && diskSize === head.diskSize) {
     const { generationId, number, open, coveredThrough } = head;
-    return { diskId, generationId, next: number + 1, open, covered: open ? coveredThrough : diskSize, generation: undefined };
+    const covered = open ? coveredThrough : diskSize;
+    return { diskId, generationId, next: number + 1, open, covered, base: open ? head.state : undefined, generation: undefined };
   }
   return begin(diskId, GenerationReason.RESYNCHRONIZATION, head, reasonOf(continuity, head, diskSize));
 };
@@ -52,9 +55,9 @@ const reasonOf = (continuity: Continuity, head: HrlHead, diskSize: number): stri
 
 const begin = (diskId: string, reason: GenerationReason, head: HrlHead | undefined, detail: string): Lineage => {
   const generationId = newId();
-  // The copy covers the whole disk: a base that never became a state adds nothing.
-  const parent =
-    head === undefined || head.open ? {} : { parent: { generationId: idBytes(head.generationId), number: BigInt(head.number) } };
+  // Pieces of a copy that was not completed are left out: they never were a state.
+  const base = head?.state;
+  const parent = base === undefined ? {} : { parent: { generationId: idBytes(base.generationId), number: BigInt(base.number) } };
   const generation = create(GenerationSchema, {
     id: idBytes(generationId),
     diskId: idBytes(diskId),
@@ -63,7 +66,7 @@ const begin = (diskId: string, reason: GenerationReason, head: HrlHead | undefin
     detail,
     ...parent,
   });
-  return { diskId, generationId, next: 0, open: true, covered: 0, generation };
+  return { diskId, generationId, next: 0, open: true, covered: 0, base, generation };
 };
 
 /** The lineage after an epoch was committed. */
@@ -72,5 +75,6 @@ export const advance = (lineage: Lineage, epoch: { readonly open: boolean; reado
   next: lineage.next + 1,
   open: epoch.open,
   covered: epoch.covered,
+  base: epoch.open ? lineage.base : undefined,
   generation: undefined,
 });

@@ -1,6 +1,6 @@
 import zlib from 'node:zlib';
 import { HoldfastError } from '@holdfast/errors';
-import type { HrlHead, HrlManifest } from './hrl.ts';
+import type { DiskStateRef, HrlHead, HrlManifest } from './hrl.ts';
 
 /*
  * The control file says which part of the log counts: two slots of 64 KiB, written in turn, so that a torn write leaves the one before.
@@ -8,7 +8,7 @@ import type { HrlHead, HrlManifest } from './hrl.ts';
  *
  *   0  8 B   "HFHRLCTL"                    80  32 B  tail: where the oldest cut that was not freed begins
  *   8  u32   CRC-32 of bytes 12 to N - 1  112  32 B  end: behind the newest committed cut
- *  12  u32   version, 1                   144  16 B  id of the newest point, zeroes for none
+ *  12  u32   version, 2                   144  16 B  id of the newest point, zeroes for none
  *  16  u32   N, bytes of the slot in use  160  16 B  id of the newest manifest, zeroes for none
  *  20  u32   zero                         176  32 B  its identity
  *  24  u64   sequence number of the write 208  u16   bytes P of the path of the hot directory, 0 for none
@@ -18,15 +18,17 @@ import type { HrlHead, HrlManifest } from './hrl.ts';
  *                                         216  P B   path of the hot directory, UTF-8; then the heads at the end, those at the tail
  *
  *  A position: 8 B salt of the segment, u64 its number, u64 byte in it, u64 sequence number of the record there; zeroes for none.
- *  A head: 16 B disk, 16 B generation, u64 number, u64 covered through, u64 disk size, u8 flags (1 open, 2 ended), 7 B zero.
+ *  A head: 16 B disk, 16 B generation, u64 number, u64 covered through, u64 disk size, u8 flags (1 open, 2 ended), 7 B zero; the newest
+ *  state of the disk: 16 B generation, zeroes for none, u64 number. Version 1 ends before the state.
  */
 
 export const CONTROL_SLOT_SIZE = 64 * 1024;
 
 const MAGIC = 'HFHRLCTL';
-const VERSION = 1;
+const VERSION = 2;
 const FIXED_SIZE = 216;
-const HEAD_SIZE = 64;
+const HEAD_SIZE = 88;
+const HEAD_SIZE_1 = 64;
 const PATH_LIMIT = 4096;
 const NO_ID = '0'.repeat(32);
 /** Disks whose heads a slot has room for. */
@@ -100,11 +102,12 @@ export const parseControl = (slot: Buffer): ControlState | undefined => {
   const bytes = slot.subarray(0, used);
   if (zlib.crc32(bytes.subarray(12)) !== bytes.readUInt32LE(8)) return undefined;
   const version = bytes.readUInt32LE(12);
-  if (version !== VERSION) throw newerFormat(version);
+  if (version !== VERSION && version !== 1) throw newerFormat(version);
+  const headSize = version === 1 ? HEAD_SIZE_1 : HEAD_SIZE;
   const pathLength = bytes.readUInt16LE(208);
   const headsAt = FIXED_SIZE + pathLength;
-  const freedHeadsAt = headsAt + bytes.readUInt16LE(210) * HEAD_SIZE;
-  if (used !== freedHeadsAt + bytes.readUInt16LE(212) * HEAD_SIZE) return undefined;
+  const freedHeadsAt = headsAt + bytes.readUInt16LE(210) * headSize;
+  if (used !== freedHeadsAt + bytes.readUInt16LE(212) * headSize) return undefined;
   const manifestId = readId(bytes, 160);
   return {
     sequence: readNumber(bytes, 24),
@@ -116,8 +119,8 @@ export const parseControl = (slot: Buffer): ControlState | undefined => {
     end: readPosition(bytes, 112),
     lastPointId: readId(bytes, 144),
     lastManifest: manifestId === undefined ? undefined : { id: manifestId, identity: bytes.toString('hex', 176, 208) },
-    heads: readHeads(bytes.subarray(headsAt, freedHeadsAt)),
-    freedHeads: readHeads(bytes.subarray(freedHeadsAt)),
+    heads: readHeads(bytes.subarray(headsAt, freedHeadsAt), headSize),
+    freedHeads: readHeads(bytes.subarray(freedHeadsAt), headSize),
   };
 };
 
@@ -145,24 +148,36 @@ const writeHead = (bytes: Buffer, at: number, head: HrlHead): void => {
   bytes.writeBigUInt64LE(BigInt(head.coveredThrough), at + 40);
   bytes.writeBigUInt64LE(BigInt(head.diskSize), at + 48);
   bytes.writeUInt8((head.open ? OPEN : 0) | (head.ended ? ENDED : 0), at + 56);
+  if (head.state === undefined) return;
+  bytes.write(head.state.generationId, at + 64, 'hex');
+  bytes.writeBigUInt64LE(BigInt(head.state.number), at + 80);
 };
 
-const readHeads = (bytes: Buffer): Map<string, HrlHead> => {
+const readHeads = (bytes: Buffer, headSize: number): Map<string, HrlHead> => {
   const heads = new Map<string, HrlHead>();
-  for (let at = 0; at < bytes.length; at += HEAD_SIZE) {
+  for (let at = 0; at < bytes.length; at += headSize) {
     const diskId = bytes.toString('hex', at, at + 16);
+    const generationId = bytes.toString('hex', at + 16, at + 32);
+    const number = readNumber(bytes, at + 32);
     const flags = bytes.readUInt8(at + 56);
+    const open = (flags & OPEN) !== 0;
     heads.set(diskId, {
       diskId,
-      generationId: bytes.toString('hex', at + 16, at + 32),
-      number: readNumber(bytes, at + 32),
+      generationId,
+      number,
       coveredThrough: readNumber(bytes, at + 40),
       diskSize: readNumber(bytes, at + 48),
-      open: (flags & OPEN) !== 0,
+      open,
       ended: (flags & ENDED) !== 0,
+      state: headSize === HEAD_SIZE ? readState(bytes, at + 64) : open ? undefined : { generationId, number },
     });
   }
   return heads;
+};
+
+const readState = (bytes: Buffer, at: number): DiskStateRef | undefined => {
+  const generationId = readId(bytes, at);
+  return generationId === undefined ? undefined : { generationId, number: readNumber(bytes, at + 16) };
 };
 
 const writePosition = (bytes: Buffer, at: number, position: LogPosition | undefined): void => {

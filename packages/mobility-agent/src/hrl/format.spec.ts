@@ -40,6 +40,7 @@ describe('the format of the agent log', () => {
       coveredThrough: 1 << 20,
       diskSize: 1 << 30,
       ended: false,
+      state: { generationId: id('57'), number: 3 },
     };
     const state = {
       sequence: 9,

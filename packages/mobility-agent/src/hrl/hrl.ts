@@ -1,5 +1,11 @@
 import type { Cut, CutContent } from '@holdfast/protocol';
 
+/** A state in the history of a disk: the one after this epoch. */
+export interface DiskStateRef {
+  readonly generationId: string;
+  readonly number: number;
+}
+
 /** The newest epoch of one disk that is in the log or was freed. */
 export interface HrlHead {
   readonly diskId: string;
@@ -10,6 +16,11 @@ export interface HrlHead {
   readonly open: boolean;
   /** While open: the copy goes on at this byte. */
   readonly coveredThrough: number;
+  /**
+   * The newest state of the disk: this epoch, or while the generation is open the state it builds on. Undefined while the first copy is
+   * not complete, and in logs of version 1 for every open generation.
+   */
+  readonly state: DiskStateRef | undefined;
   /** Bytes of the disk at that epoch. */
   readonly diskSize: number;
   /**

@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/errors';
-import { type Cut, type Epoch, idText } from '@holdfast/protocol';
-import type { HrlHead } from './hrl.ts';
+import { type Cut, type Epoch, type EpochRef, idText } from '@holdfast/protocol';
+import type { DiskStateRef, HrlHead } from './hrl.ts';
 
 const conflict = (thing: string, why: string): HoldfastError =>
   new HoldfastError('EPOCH_CONFLICT', { thing, why, remedy: 'report this as a bug; nothing was committed' });
@@ -30,7 +30,7 @@ export const headsAfter = (cut: Cut, heads: ReadonlyMap<string, HrlHead>): Map<s
 
 /** The heads after a cut that was checked before. */
 export const withEpochsOf = (cut: Cut, heads: ReadonlyMap<string, HrlHead>): Map<string, HrlHead> =>
-  new Map([...heads, ...cut.epochs.map((epoch) => [idText(epoch.diskId), headOf(epoch)] as const)]);
+  new Map([...heads, ...cut.epochs.map((epoch) => [idText(epoch.diskId), headOf(epoch, cut, heads)] as const)]);
 
 const checkFollows = (epoch: Epoch, head: HrlHead | undefined, isFirst: boolean, thing: string): void => {
   const generationId = idText(epoch.generationId);
@@ -46,14 +46,27 @@ const checkFollows = (epoch: Epoch, head: HrlHead | undefined, isFirst: boolean,
   if (epoch.open && !head.open) throw conflict(thing, 'its generation has converged and cannot be open again');
 };
 
-const headOf = (epoch: Epoch): HrlHead => ({
+const headOf = (epoch: Epoch, cut: Cut, heads: ReadonlyMap<string, HrlHead>): HrlHead => ({
   diskId: idText(epoch.diskId),
   generationId: idText(epoch.generationId),
   number: Number(epoch.number),
   open: epoch.open,
   coveredThrough: Number(epoch.coveredThrough),
+  state: stateOf(epoch, cut, heads),
   diskSize: Number(epoch.diskSize),
   ended: false,
+});
+
+const stateOf = (epoch: Epoch, { generations }: Cut, heads: ReadonlyMap<string, HrlHead>): DiskStateRef | undefined => {
+  if (!epoch.open) return refOf(epoch);
+  const started = generations.find(({ id }) => idText(id) === idText(epoch.generationId));
+  if (started === undefined) return heads.get(idText(epoch.diskId))?.state;
+  return started.parent === undefined ? undefined : refOf(started.parent);
+};
+
+const refOf = ({ generationId, number }: Epoch | EpochRef): DiskStateRef => ({
+  generationId: idText(generationId),
+  number: Number(number),
 });
 
 const checkPoint = ({ point, id }: Cut, heads: ReadonlyMap<string, HrlHead>): void => {

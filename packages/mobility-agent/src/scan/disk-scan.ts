@@ -72,10 +72,10 @@ export const openDiskScan = async (
     const copy = store.createCopy();
     files.push(copy);
     if (lineage.generation === undefined) return { ...scan, copy, copyBase: 'unknown', base: () => undefined };
-    const { parent } = lineage.generation;
-    if (parent === undefined) return { ...scan, copy, copyBase: 'zeroes', base: () => ZERO_CHUNK };
-    const copyBase = found === undefined || head === undefined ? 'unknown' : { generationId: head.generationId, number: head.number };
-    return { ...scan, copy, copyBase, base: known(found) };
+    if (lineage.base === undefined) return { ...scan, copy, copyBase: 'zeroes', base: () => ZERO_CHUNK };
+    // What an open generation has so far is no state: the new one builds on the state before it.
+    const state = head?.open === true ? keep(store.loadState(lineage.base)) : found;
+    return { ...scan, copy, copyBase: state === undefined ? 'unknown' : lineage.base, base: known(state) };
   } catch (reason) {
     await close();
     throw reason;

@@ -197,6 +197,24 @@ describe('the scan', () => {
     expect(equal(rig.received(result), rig.images)).toBe(true);
   });
 
+  it('builds on the newest state when a resynchronization was cut short by another one', async () => {
+    const rig = rigOf([imageWith(0, CHUNK_SPAN)]);
+    const state = (await rig.scan()).content.cut.epochs[0]!;
+    await rig.drain();
+    rig.restart({ machine: true });
+    rig.images[0]!.write(0, randomBytes(BLOCK_SIZE));
+    await expect(rig.scan({ kill: { commit: 0, when: 'after' } })).rejects.toThrow(Killed);
+    await rig.drain();
+    rig.restart({ machine: true });
+    const result = await rig.scan();
+    const cuts = rig.hrl.committed().map(({ cut }) => cut);
+    expect(cuts.flatMap(({ epochs }) => epochs).reduce((sum, { dataBytes }) => sum + Number(dataBytes), 0)).toBe(BLOCK_SIZE);
+    const generations = cuts.flatMap((cut) => cut.generations);
+    expect(generations).toMatchObject([{ parent: { generationId: state.generationId, number: state.number } }]);
+    await rig.drain();
+    expect(equal(rig.received(result), rig.images)).toBe(true);
+  });
+
   /** Blocks at all kinds of edges, and so few contents that old ones come back. */
   const BLOCKS = [0, 1, CHUNK_SPAN / BLOCK_SIZE - 1, CHUNK_SPAN / BLOCK_SIZE, CHUNK_SPAN / BLOCK_SIZE + 2];
   const CONTENTS = [Buffer.alloc(BLOCK_SIZE), randomBytes(BLOCK_SIZE), randomBytes(BLOCK_SIZE)];
