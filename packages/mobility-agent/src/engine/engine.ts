@@ -1,4 +1,5 @@
-import type { AgentProtection, AgentReport, DiskPhase } from '@holdfast/protocol';
+import type { AgentProtection, DiskPhase } from '@holdfast/protocol';
+import type { SenderStatus } from '../sender/sender.ts';
 
 /** One disk as the engine sees it. */
 export interface DiskStatus {
@@ -9,34 +10,41 @@ export interface DiskStatus {
   readonly size: number;
   /** Bytes of a copy that are committed; `size` when it is complete. */
   readonly copiedBytes: number;
-  readonly problem: { readonly code: string; readonly text: string } | undefined;
+  readonly problem: Problem | undefined;
 }
 
-/** Something people should know of. */
-export interface EngineEvent {
-  readonly unixMillis: number;
+export interface Problem {
   readonly code: string;
   readonly text: string;
 }
 
+/** Something people should know of. */
+export interface EngineEvent extends Problem {
+  readonly unixMillis: number;
+}
+
 export interface EngineStatus {
+  /** Revision of the desired state in force. */
+  readonly revision: bigint;
   readonly protecting: boolean;
+  /** All disks of the machine, protected or not. */
   readonly disks: readonly DiskStatus[];
-  /** Why the work as a whole cannot be done now. */
-  readonly problem: { readonly code: string; readonly text: string } | undefined;
-  /** Recovery points committed, durable, and cuts that did not converge, since the start. */
+  /** Why the capture as a whole cannot be done now. */
+  readonly problem: Problem | undefined;
+  /** Undefined while nothing is protected. */
+  readonly sender: SenderStatus | undefined;
+  /** Since the start: recovery points committed and durable, cuts that did not converge. */
   readonly points: number;
   readonly durablePoints: number;
   readonly conflicts: number;
-  /** Bytes of disk changed, and of frames, in the cuts committed since the start. */
+  /** Bytes of disk in the cuts committed since the start, and bytes of frames that were sent. */
   readonly changedBytes: number;
   readonly sentBytes: number;
   /** Committed and not durable. */
   readonly pendingBytes: number;
   readonly pendingCuts: number;
-  readonly logBytes: number;
   readonly logQuotaBytes: number;
-  /** Milliseconds since 1970; 0 before the first. */
+  /** Milliseconds since 1970 of the newest durable point; 0 before the first. */
   readonly newestPoint: number;
   /** Undefined before the first durable point. */
   readonly rpoSeconds: number | undefined;
@@ -46,15 +54,14 @@ export interface EngineStatus {
 export interface Engine {
   readonly status: EngineStatus;
   /**
-   * What is wanted from now on; undefined: nothing is protected, what was kept is removed. Takes effect soon; what can change without
-   * interrupting the capture (interval, excluded disks, servers, compression) does.
+   * What is wanted from now on; undefined: nothing is protected, and what was kept of the machine is removed. Takes effect soon, without
+   * interrupting the capture where only interval, excluded disks, servers or compression change.
    */
   apply(revision: bigint, protection: AgentProtection | undefined): void;
-  /** The present report; events not yet reported go with it and are forgotten by `reported`. */
-  report(): AgentReport;
-  reported(report: AgentReport): void;
   /** A point now, whatever the time. */
   pointNow(): void;
-  /** Stops in order; everything committed stays in the log and the kernel goes on tracing. */
+  /** What happened since the last call. */
+  takeEvents(): EngineEvent[];
+  /** Resolves when the work has ended in order. Everything committed stays in the log and the kernel goes on tracing. */
   stop(): Promise<void>;
 }

@@ -1,6 +1,10 @@
-import type { HoldfastError } from '@holdfast/errors';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { CutContent, ReplicationStream } from '@holdfast/protocol';
 import type { Hrl } from '../hrl/hrl.ts';
+import { createAllowance } from './allowance.ts';
+import { createHeldCuts, type HeldCuts } from './held-cuts.ts';
+import { createNotice } from './notice.ts';
+import { replicate } from './replicate.ts';
 import type { SenderMemory } from './sender-memory.ts';
 
 /** Waits of a sender that does not come through, in milliseconds. */
@@ -63,3 +67,141 @@ export interface Sender {
   /** Ends the stream and tries no more. Everything not freed stays in the log. */
   stop(): Promise<void>;
 }
+
+const DEFAULT_WAITS: SenderWaits = { first: 500, longest: 30_000, refused: 60_000 };
+
+class ReplicatingSender implements Sender {
+  readonly #options: SenderOptions;
+  readonly #held: HeldCuts;
+  readonly #journaled = new Set<string>();
+  readonly #committed = createNotice();
+  /** Given when waiting longer makes no sense. */
+  readonly #news = createNotice();
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  #servers: readonly string[];
+  /** Ends the present stream. */
+  #stream: AbortController | undefined;
+  #allowance = createAllowance();
+  #state: SenderStatus['state'] = 'idle';
+  #server: string | undefined;
+  #problem: HoldfastError | undefined;
+  #sentBytes = 0;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    this.#servers = options.servers;
+    this.#held = createHeldCuts(options);
+    this.#running = this.#run();
+  }
+
+  get status(): SenderStatus {
+    const { credit, pace } = this.#allowance;
+    return {
+      state: this.#state,
+      server: this.#server,
+      problem: this.#problem,
+      sentBytes: this.#sentBytes,
+      credit,
+      pace,
+    };
+  }
+
+  isJournaled(cutId: string): boolean {
+    return this.#journaled.has(cutId);
+  }
+
+  wake(): void {
+    this.#committed.give();
+  }
+
+  useServers(servers: readonly string[]): void {
+    if (servers.join() === this.#servers.join()) return;
+    this.#servers = servers;
+    if (this.#server !== undefined && !servers.includes(this.#server))
+      this.#stream?.abort(interrupted('the machine has another process server'));
+    this.#news.give();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(interrupted('the agent stops sending'));
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { waits = DEFAULT_WAITS, random = Math.random } = this.#options;
+    const { signal } = this.#stopping;
+    let wait = waits.first;
+    while (!signal.aborted) {
+      const outcome = await this.#tryAll();
+      if (signal.aborted) break;
+      if (outcome === 'opened') wait = waits.first;
+      const longest = outcome === 'refused' ? waits.refused : wait;
+      if (outcome === 'failed') wait = Math.min(waits.longest, wait * 2);
+      await this.#news.wait(signal, longest * (0.5 + random() / 2));
+    }
+    this.#change('idle', undefined);
+  }
+
+  /** Goes through the servers until one had a stream for a while. */
+  async #tryAll(): Promise<'opened' | 'failed' | 'refused'> {
+    let refused = this.#servers.length > 0;
+    for (const address of this.#servers) {
+      const { opened, error } = await this.#try(address);
+      if (this.#stopping.signal.aborted) break;
+      const isFenced = error.code === 'FENCED';
+      const isFinal = !error.retryable && error.code !== 'INTERRUPTED';
+      this.#change(isFenced ? 'fenced' : isFinal ? 'refused' : 'waiting', error);
+      refused &&= isFinal;
+      if (opened && !isFinal) return 'opened';
+    }
+    if (this.#servers.length === 0) this.#change('idle', undefined);
+    return refused ? 'refused' : 'failed';
+  }
+
+  async #try(address: string): Promise<{ readonly opened: boolean; readonly error: HoldfastError }> {
+    this.#server = address;
+    this.#change('connecting', this.#problem);
+    this.#allowance = createAllowance();
+    this.#journaled.clear();
+    this.#stream = new AbortController();
+    const signal = AbortSignal.any([this.#stopping.signal, this.#stream.signal]);
+    let opened = false;
+    try {
+      const stream = await this.#options.connect(address);
+      return await replicate(stream, {
+        ...this.#options,
+        held: this.#held,
+        allowance: this.#allowance,
+        committed: this.#committed,
+        journaled: this.#journaled,
+        signal,
+        onOpened: () => {
+          opened = true;
+          this.#change('connected', undefined);
+        },
+        onSent: (bytes) => {
+          this.#sentBytes += bytes;
+        },
+      });
+    } catch (reason) {
+      return { opened, error: fromSystem(reason, `process server ${address}`, 'INTERNAL') };
+    } finally {
+      this.#journaled.clear();
+      this.#stream = undefined;
+    }
+  }
+
+  #change(state: SenderStatus['state'], problem: HoldfastError | undefined): void {
+    const isNew = state !== this.#state || problem?.message !== this.#problem?.message;
+    this.#state = state;
+    this.#problem = problem;
+    if (isNew) this.#options.onChange(this.status);
+  }
+}
+
+const interrupted = (why: string): HoldfastError =>
+  new HoldfastError('INTERRUPTED', { thing: 'the replication stream', why, remedy: 'nothing is to be done' });
+
+/** Starts sending at once. */
+export const createSender = (options: SenderOptions): Sender => new ReplicatingSender(options);

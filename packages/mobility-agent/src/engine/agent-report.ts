@@ -1,0 +1,38 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type AgentReportSchema, idBytes } from '@holdfast/protocol';
+import type { Engine } from './engine.ts';
+
+type Report = MessageInitShape<typeof AgentReportSchema>;
+
+/** Makes a report of the engine's state; rates are means since the report before. */
+export const createReporter = (engine: Engine, now: () => number = () => performance.now()): (() => Report) => {
+  let last = { at: now(), changed: 0, sent: 0 };
+  return () => {
+    const { status } = engine;
+    const at = now();
+    const seconds = Math.max(0.001, (at - last.at) / 1000);
+    const rate = (total: number, before: number): bigint => BigInt(Math.max(0, Math.round((total - before) / seconds)));
+    const rates = {
+      changedBytesPerSecond: rate(status.changedBytes, last.changed),
+      sentBytesPerSecond: rate(status.sentBytes, last.sent),
+    };
+    last = { at, changed: status.changedBytes, sent: status.sentBytes };
+    return {
+      ...rates,
+      revision: status.revision,
+      disks: status.disks.map(({ id, phase, size, copiedBytes, problem }) => ({
+        diskId: idBytes(id),
+        phase,
+        size: BigInt(size),
+        copiedBytes: BigInt(copiedBytes),
+        problemCode: problem?.code ?? '',
+        problem: problem?.text ?? '',
+      })),
+      newestPointUnixMillis: BigInt(status.newestPoint),
+      rpoSeconds: status.rpoSeconds ?? 0,
+      pendingBytes: BigInt(status.pendingBytes),
+      points: BigInt(status.durablePoints),
+      events: engine.takeEvents().map(({ unixMillis, code, text }) => ({ unixMillis: BigInt(unixMillis), code, text })),
+    };
+  };
+};

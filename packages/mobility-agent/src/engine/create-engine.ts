@@ -1,0 +1,430 @@
+// Longer than others: the states of one machine and what leads from one to the next are easier to judge side by side.
+import { CODEC, type CodecName } from '@holdfast/block';
+import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { type AgentProtection, type CutContent, idText, type ReplicationStream } from '@holdfast/protocol';
+import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
+import type { Hrl } from '../hrl/hrl.ts';
+import { createNotice } from '../sender/notice.ts';
+import { createSender, type Sender, type SenderStatus, type SenderWaits } from '../sender/sender.ts';
+import { openSenderMemory, type SenderMemory } from '../sender/sender-memory.ts';
+import { diskStatus } from './disk-status.ts';
+import type { Engine, EngineEvent, EngineStatus, Problem } from './engine.ts';
+import { createEventList } from './event-list.ts';
+import type { MachineCapture, TraceSettings } from './machine-capture.ts';
+import {
+  hasMachineLog,
+  type MachineLogSettings,
+  type MachinePlaces,
+  machineFiles,
+  openMachineLog,
+  removeMachineLog,
+} from './machine-log.ts';
+import { openCapture } from './open-capture.ts';
+import { forgetTrace } from './open-trace-capture.ts';
+import { TooMuchForLog, workCapture } from './work-capture.ts';
+
+/** Milliseconds before work that failed is tried again, doubled each time, */
+const FIRST_WAIT = 1000;
+const LONGEST_WAIT = 60_000;
+/** unless it went well for so long. */
+const STEADY = 60_000;
+const DEFAULT_INTERVAL = 5;
+
+export interface EngineOptions {
+  /** 32 hexadecimal digits: the enrolled id. */
+  readonly machineId: string;
+  /** Of the agent. */
+  readonly version: string;
+  /** The agent's state directory. */
+  readonly directory: string;
+  readonly log: MachineLogSettings;
+  readonly trace: TraceSettings;
+  /** Milliseconds from point to point, whatever the desired state says. */
+  readonly interval: number | undefined;
+  readonly waits: SenderWaits;
+  readonly registry: DiskRegistry;
+  /** The disks that are there now. */
+  findDisks(): Promise<RegisteredDisk[]>;
+  connect(address: string): Promise<ReplicationStream>;
+  /** Told of each event at once. */
+  onEvent(event: EngineEvent): void;
+}
+
+/** What is wanted, in the terms of this program. */
+interface Wanted {
+  readonly revision: bigint;
+  readonly protection: AgentProtection | undefined;
+  readonly diskIds: readonly string[];
+}
+
+/** What is open while a machine is protected. */
+interface OpenMachine {
+  readonly hrl: Hrl;
+  readonly memory: SenderMemory;
+  readonly sender: Sender;
+}
+
+class ProtectingEngine implements Engine {
+  readonly #options: EngineOptions;
+  readonly #places: MachinePlaces;
+  readonly #events;
+  readonly #stopping = new AbortController();
+  readonly #changed = createNotice();
+  readonly #pointWanted = createNotice();
+  readonly #freed = createNotice();
+  readonly #policy = { codec: 'lz4' as CodecName, excludedDisks: [] as readonly string[] };
+  readonly #restart = new Map<string, string>();
+  readonly #sums = { points: 0, durablePoints: 0, conflicts: 0, changedBytes: 0, sentBytes: 0 };
+  readonly #running: Promise<void>;
+  #wanted: Wanted | undefined;
+  #disks: readonly RegisteredDisk[] = [];
+  #machine: OpenMachine | undefined;
+  #capture: MachineCapture | undefined;
+  /** Ends the capture at work, so that it is opened anew. */
+  #round = new AbortController();
+  #problem: Problem | undefined;
+  #isFull = false;
+  #isSkipping = false;
+  #counted: CutContent | undefined;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    const { directory, machineId, log, trace } = options;
+    this.#places = { directory, machineId, log, memoryDirectory: trace.memoryDirectory };
+    this.#events = createEventList((event) => options.onEvent(event));
+    this.#running = this.#run();
+  }
+
+  get status(): EngineStatus {
+    const { hrl, sender, memory } = this.#machine ?? {};
+    const newestPoint = memory?.current.newestPoint ?? 0;
+    return {
+      ...this.#sums,
+      revision: this.#wanted?.revision ?? 0n,
+      protecting: this.#wanted?.protection !== undefined,
+      disks: this.#knownDisks().map((disk) => diskStatus(disk, this.#view(disk.id))),
+      problem: this.#problem,
+      sender: sender?.status,
+      sentBytes: this.#sums.sentBytes + (sender?.status.sentBytes ?? 0),
+      pendingBytes: hrl?.usedBytes ?? 0,
+      pendingCuts: hrl?.committed().length ?? 0,
+      logQuotaBytes: hrl?.quotaBytes ?? 0,
+      newestPoint,
+      rpoSeconds: newestPoint === 0 ? undefined : Math.max(0, (Date.now() - this.#upToDate(newestPoint)) / 1000),
+    };
+  }
+
+  apply(revision: bigint, protection: AgentProtection | undefined): void {
+    const excluded = new Set(protection?.excludedDiskIds.map(idText) ?? []);
+    const diskIds = (protection?.diskIds.map(idText) ?? []).filter((id) => !excluded.has(id)).sort();
+    const before = this.#wanted;
+    this.#wanted = { revision, protection, diskIds };
+    if (
+      before === undefined ||
+      (before.protection === undefined) !== (protection === undefined) ||
+      before.diskIds.join() !== diskIds.join()
+    ) {
+      this.#reopen('the disks to protect have changed');
+      return;
+    }
+    if (protection === undefined) return;
+    this.#adopt(protection);
+    this.#machine?.sender.useServers(protection.processServers);
+    if (before.protection?.pointIntervalSeconds !== protection.pointIntervalSeconds) this.#pointWanted.give();
+  }
+
+  pointNow(): void {
+    this.#pointWanted.give();
+  }
+
+  takeEvents(): EngineEvent[] {
+    return this.#events.take();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#reopen('the agent stops');
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    let wait = FIRST_WAIT;
+    while (!signal.aborted) {
+      const began = performance.now();
+      this.#round = new AbortController();
+      try {
+        await this.#work();
+        this.#problem = undefined;
+        wait = FIRST_WAIT;
+      } catch (reason) {
+        if (performance.now() - began > STEADY) wait = FIRST_WAIT;
+        this.#failed(reason);
+        await this.#changed.wait(signal, isHoldfastError(reason, 'CONTINUITY_LOST') && wait === FIRST_WAIT ? 0 : wait);
+        wait = Math.min(LONGEST_WAIT, wait * 2);
+      }
+    }
+    await this.#closeMachine();
+  }
+
+  /** Does what is wanted until something else is; rejects when it cannot. */
+  async #work(): Promise<void> {
+    const { signal } = this.#stopping;
+    this.#disks = await this.#options.findDisks();
+    const wanted = this.#wanted;
+    if (wanted?.protection === undefined) {
+      if (wanted !== undefined) await this.#unprotect();
+      this.#problem = undefined;
+      await this.#changed.wait(signal);
+      return;
+    }
+    const { machineId } = this.#options;
+    const { protection, diskIds } = wanted;
+    if (protection.machineId.length > 0 && idText(protection.machineId) !== machineId) {
+      throw new HoldfastError('IDENTITY_MISMATCH', {
+        thing: 'the desired state',
+        why: `it is of machine ${idText(protection.machineId)}, this is ${machineId}`,
+        remedy: 'report this as a bug; nothing is protected meanwhile',
+      });
+    }
+    this.#machine ??= await this.#openMachine(protection);
+    await this.#markCopied();
+    await this.#options.registry.mark(diskIds, 'protected');
+    this.#adopt(protection);
+    this.#machine.sender.useServers(protection.processServers);
+    if (diskIds.length === 0) {
+      await this.#changed.wait(signal);
+      return;
+    }
+    await this.#captureDisks(
+      this.#machine,
+      this.#knownDisks().filter(({ id }) => diskIds.includes(id)),
+    );
+  }
+
+  async #captureDisks({ hrl, sender }: OpenMachine, disks: readonly RegisteredDisk[]): Promise<void> {
+    const { machineId, trace, registry } = this.#options;
+    const { signal } = this.#round;
+    const capture = await openCapture({
+      machineId,
+      hrl,
+      disks,
+      trace,
+      policy: this.#policy,
+      restart: this.#restart,
+      stateDirectory: machineFiles(this.#places).digests,
+      wasCopied: (id) => registry.marked('copied').includes(id),
+    });
+    this.#capture = capture;
+    this.#problem = undefined;
+    this.#restart.clear();
+    this.#announce(capture);
+    let how: 'keep' | 'forget' = 'keep';
+    const rediscover = setInterval(() => void this.#lookForMissing(capture), 10_000);
+    try {
+      await workCapture({
+        capture,
+        hrl,
+        signal,
+        interval: () => this.#interval(),
+        pointWanted: this.#pointWanted,
+        freed: this.#freed,
+        onCommitted: () => {
+          this.#count(hrl);
+          sender.wake();
+        },
+        onSkipped: (reason) => this.#skipped(reason),
+        onFull: (full) => this.#full(full),
+        onCopied: () => this.#events.add('COPY_COMPLETE', 'Every disk is copied: points are made'),
+      });
+    } catch (reason) {
+      if (reason instanceof TooMuchForLog) this.#restartAll(disks, 'more had changed than the log of the agent holds at once');
+      else {
+        // What is named is a disk, or the trace as a whole, which then has to be made anew.
+        if (isHoldfastError(reason, 'CONTINUITY_LOST') && !disks.some(({ path }) => path === reason.thing)) how = 'forget';
+        throw reason;
+      }
+    } finally {
+      clearInterval(rediscover);
+      this.#capture = undefined;
+      this.#isFull = false;
+      await capture.close(how);
+    }
+  }
+
+  async #openMachine(protection: AgentProtection): Promise<OpenMachine> {
+    const { machineId, version, waits, connect } = this.#options;
+    const memory = await openSenderMemory(machineFiles(this.#places).senderMemory);
+    const hrl = await openMachineLog(this.#places);
+    for (const loss of hrl.recovery.losses) this.#events.add('DAMAGED', loss);
+    const sender = createSender({
+      machineId,
+      version,
+      waits,
+      log: hrl,
+      memory,
+      connect,
+      servers: protection.processServers,
+      onDurable: ({ cut }) => {
+        if (cut.point !== undefined) this.#sums.durablePoints += 1;
+        this.#freed.give();
+      },
+      onResyncNeeded: (diskId, reason) => this.#resyncNeeded(diskId, reason),
+      onChange: (status) => this.#senderChanged(status),
+    });
+    return { hrl, memory, sender };
+  }
+
+  async #closeMachine(): Promise<void> {
+    const machine = this.#machine;
+    if (machine === undefined) return;
+    await machine.sender.stop();
+    this.#sums.sentBytes += machine.sender.status.sentBytes;
+    this.#machine = undefined;
+    await machine.hrl.close();
+  }
+
+  async #unprotect(): Promise<void> {
+    const { machineId, trace } = this.#options;
+    await this.#closeMachine();
+    if (!hasMachineLog(this.#places)) return;
+    try {
+      forgetTrace(machineId, trace);
+    } catch (reason) {
+      // Image files are protected where nothing can be traced.
+      if (!isHoldfastError(reason, 'TRACEFS_UNAVAILABLE') && !isHoldfastError(reason, 'NO_PERMISSION')) throw reason;
+    }
+    await removeMachineLog(this.#places);
+    this.#counted = undefined;
+    this.#events.add('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
+  }
+
+  /** Ends the present round, so that the next one sees what is wanted now. */
+  #reopen(why: string): void {
+    this.#round.abort(new HoldfastError('INTERRUPTED', { thing: 'the capture', why, remedy: 'nothing is to be done' }));
+    this.#changed.give();
+  }
+
+  /** What takes effect without interrupting anything. */
+  #adopt({ compression, excludedDiskIds }: AgentProtection): void {
+    this.#policy.codec = Object.hasOwn(CODEC, compression) ? (compression as CodecName) : 'lz4';
+    const known = [...this.#options.registry.marked('protected'), ...(this.#machine?.hrl.heads().keys() ?? [])];
+    const members = new Set(this.#wanted?.diskIds);
+    this.#policy.excludedDisks = [...new Set([...excludedDiskIds.map(idText), ...known])].filter((id) => !members.has(id));
+  }
+
+  #interval(): number {
+    return this.#options.interval ?? 1000 * (this.#wanted?.protection?.pointIntervalSeconds || DEFAULT_INTERVAL);
+  }
+
+  /** All disks of the machine, and those that should be there. */
+  #knownDisks(): RegisteredDisk[] {
+    const { registry } = this.#options;
+    const absent = (this.#wanted?.diskIds ?? []).filter((id) => !this.#disks.some((disk) => disk.id === id));
+    return [
+      ...this.#disks,
+      ...absent.map((id): RegisteredDisk => ({ id, path: registry.lastPath(id) ?? `disk ${id}`, kind: 'device', size: 0, key: '' })),
+    ];
+  }
+
+  async #lookForMissing(capture: MachineCapture): Promise<void> {
+    if (capture.missing.size === 0) return;
+    const found = await this.#options.findDisks();
+    const moved = found.some(
+      ({ id, path }) => capture.missing.has(id) && this.#knownDisks().some((disk) => disk.id === id && disk.path !== path),
+    );
+    if (moved) this.#reopen('a missing disk is there again');
+  }
+
+  async #markCopied(): Promise<void> {
+    const closed = [...(this.#machine?.hrl.heads().values() ?? [])].filter(({ open }) => !open);
+    await this.#options.registry.mark(
+      closed.map(({ diskId }) => diskId),
+      'copied',
+    );
+  }
+
+  #view(id: string) {
+    return {
+      capture: this.#capture,
+      head: this.#machine?.hrl.heads().get(id),
+      isProtected: this.#wanted?.diskIds.includes(id) === true,
+      wasCopied: this.#options.registry.marked('copied').includes(id),
+      isFull: this.#isFull,
+      problem: this.#problem,
+    };
+  }
+
+  /** Milliseconds since 1970 up to which all is durable: a later cut on the server's disk without any change adds nothing. */
+  #upToDate(newestPoint: number): number {
+    let upTo = newestPoint;
+    for (const { cut } of this.#machine?.hrl.committed() ?? []) {
+      const isEmpty = cut.epochs.every(({ dataBytes, zeroBytes, unreadableBytes }) => dataBytes + zeroBytes + unreadableBytes === 0n);
+      if (!isEmpty || cut.point === undefined || !this.#machine!.sender.isJournaled(idText(cut.id))) break;
+      upTo = Number((cut.point.instant?.unixNanos ?? 0n) / 1_000_000n);
+    }
+    return upTo;
+  }
+
+  #count(hrl: Hrl): void {
+    const committed = hrl.committed();
+    for (const content of committed.slice(this.#counted === undefined ? 0 : committed.lastIndexOf(this.#counted) + 1)) {
+      this.#counted = content;
+      for (const { dataBytes, zeroBytes } of content.cut.epochs) this.#sums.changedBytes += Number(dataBytes + zeroBytes);
+      if (content.cut.point === undefined) continue;
+      this.#sums.points += 1;
+      this.#isSkipping = false;
+      void this.#markCopied();
+    }
+  }
+
+  #announce({ resyncs, missing }: MachineCapture): void {
+    for (const [id, reason] of resyncs) this.#events.add('CONTINUITY_LOST', `Disk ${this.#nameOf(id)} is copied anew: ${reason}`);
+    for (const error of missing.values()) this.#events.add(error.code, error.message);
+  }
+
+  #nameOf(id: string): string {
+    return this.#knownDisks().find((disk) => disk.id === id)?.path ?? id;
+  }
+
+  #skipped(reason: Error): void {
+    this.#sums.conflicts += 1;
+    // A machine that writes that much goes on doing so: once is enough until a point is made again.
+    if (!this.#isSkipping) this.#events.add('CAPTURE_NOT_CONVERGED', `No point: ${reason.message}`);
+    this.#isSkipping = true;
+  }
+
+  #full(full: boolean): void {
+    this.#isFull = full;
+    if (full)
+      this.#events.add('NO_SPACE', "The agent's log is full: changes are remembered, no points are made until the vault takes more");
+    else this.#events.add('LOG_HAS_ROOM', "The agent's log has room again: points are made");
+  }
+
+  #restartAll(disks: readonly RegisteredDisk[], why: string): void {
+    for (const { id } of disks) this.#restart.set(id, why);
+  }
+
+  #resyncNeeded(diskId: string, reason: string): void {
+    if (this.#restart.has(diskId) || this.#capture === undefined) return;
+    const why = `the process server asked for it: ${reason.slice(0, 300)}`;
+    this.#events.add('RESYNCHRONIZATION', `Disk ${this.#nameOf(diskId)} is copied anew: ${why}`);
+    this.#restart.set(diskId, why);
+    this.#reopen('a disk is copied anew');
+  }
+
+  #senderChanged({ state, server, problem }: SenderStatus): void {
+    if (state === 'connected') this.#events.add('SERVER_CONNECTED', `Sending to process server ${server}`);
+    else if (problem !== undefined && state !== 'connecting') this.#events.add(problem.code, problem.message);
+  }
+
+  #failed(reason: unknown): void {
+    const error = fromSystem(reason, 'the capture', 'INTERNAL');
+    if (error.code === 'INTERRUPTED') return;
+    this.#problem = { code: error.code, text: error.message };
+    this.#events.add(error.code, error.message);
+  }
+}
+
+/** Begins to work once a desired state is applied. */
+export const createEngine = (options: EngineOptions): Engine => new ProtectingEngine(options);

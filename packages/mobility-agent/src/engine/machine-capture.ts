@@ -1,0 +1,58 @@
+import type { CodecName } from '@holdfast/block';
+import type { HoldfastError } from '@holdfast/errors';
+import type { CutContent } from '@holdfast/protocol';
+import type { RegisteredDisk } from '../disks/disk-registry.ts';
+import type { Hrl } from '../hrl/hrl.ts';
+
+/** What may change while a machine is captured. */
+export interface CapturePolicy {
+  readonly codec: CodecName;
+  /** Ids of disks that every point names as left out. */
+  readonly excludedDisks: readonly string[];
+}
+
+export interface OpenCaptureOptions {
+  readonly machineId: string;
+  readonly hrl: Hrl;
+  /** Those to protect that are there. */
+  readonly disks: readonly RegisteredDisk[];
+  /** Read anew for every cut. */
+  readonly policy: CapturePolicy;
+  /** Disks that must not go on where they were, and why. */
+  readonly restart: ReadonlyMap<string, string>;
+  /** For what the capture keeps on disk. */
+  readonly stateDirectory: string;
+  readonly trace: TraceSettings;
+  /** True for a disk that has had a complete state in the vault. */
+  wasCopied(diskId: string): boolean;
+}
+
+export interface TraceSettings {
+  /** Kernel memory for events, all processors together. */
+  readonly bufferBytes: number;
+  /** A directory in a tmpfs; found by itself unless given. */
+  readonly memoryDirectory: string | undefined;
+}
+
+/** A capture of all disks of a machine as the engine drives it, whatever it is made of. What it cuts goes into the machine's log. */
+export interface MachineCapture {
+  /** Disks that could not go on where they were, and why; until their copy is complete. */
+  readonly resyncs: ReadonlyMap<string, string>;
+  /** Disks that cannot be captured now, and why. While there are any, no point can be whole. */
+  readonly missing: ReadonlyMap<string, HoldfastError>;
+  /** Tries those again. */
+  retryMissing(): Promise<void>;
+  /** Copies what the vault lacks, in pieces, as far as that is possible beside the writes; ends early when the signal is aborted. */
+  copy(options: { readonly signal: AbortSignal; onProgress(): void }): Promise<void>;
+  /** True when a cut would be a point now, also while disks are copied that never had a state. */
+  readonly canCut: boolean;
+  /**
+   * Commits a cut: a recovery point unless disks could not be read. CAPTURE_NOT_CONVERGED when the disks did not let it, NO_SPACE when the log is
+   * full, INTERRUPTED where the signal could end it.
+   */
+  cut(signal: AbortSignal): Promise<CutContent>;
+  /** Rejects when going on is impossible; never resolves. */
+  readonly failure: Promise<never>;
+  /** Stops looking. `keep`: a later capture goes on where this one was; `forget`: tracing ends and continuity with it. */
+  close(how: 'keep' | 'forget'): Promise<void>;
+}

@@ -1,0 +1,118 @@
+import fs from 'node:fs';
+import { fromSystem, type HoldfastError } from '@holdfast/errors';
+import { type OpenDiskSource, openDiskSource } from '../capture/open-disk-source.ts';
+import { createTraceCapture } from '../capture/trace-capture.ts';
+import type { RegisteredDisk } from '../disks/disk-registry.ts';
+import { identifyDevice } from '../trace/device.ts';
+import { createWriteTrace, type WriteTraceSession } from '../trace/trace.ts';
+import type { WriteSink } from '../trace/write-trace.ts';
+import type { MachineCapture, OpenCaptureOptions, TraceSettings } from './machine-capture.ts';
+import { createManifestSource } from './manifest-source.ts';
+
+/** Bytes of disk a piece of a copy covers, and the part of the log's quota it may take at most. */
+const PIECE_SIZE = 16 * 1024 * 1024;
+const PIECES_IN_LOG = 4;
+const BLOCK = 4096;
+
+const DEAF: WriteSink = { issued: () => undefined, requeued: () => undefined, completed: () => undefined };
+
+export const readBootId = (): string => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
+
+const openSession = (machineId: string, { bufferBytes, memoryDirectory }: TraceSettings): WriteTraceSession =>
+  createWriteTrace({ machineId, bufferBytes, ...(memoryDirectory === undefined ? {} : { memoryDirectory }) });
+
+/** Ends whatever tracing of the machine's disks an agent left behind. */
+export const forgetTrace = (machineId: string, settings: TraceSettings): void => openSession(machineId, settings).destroy();
+
+/** Lets go of what is known of a disk, so that it begins anew when it is attached. */
+const forgetDisk = (session: WriteTraceSession, path: string): void => {
+  session.detach(session.attach(identifyDevice(path), DEAF).index);
+};
+
+/** Captures whole disks by the kernel's trace of their writes. */
+export const openTraceCapture = async (options: OpenCaptureOptions): Promise<MachineCapture> => {
+  const { machineId, hrl, disks, policy, restart, trace, wasCopied } = options;
+  const session = openSession(machineId, trace);
+  const manifest = createManifestSource(machineId, disks, hrl);
+  const capture = createTraceCapture({
+    machineId,
+    session,
+    hrl,
+    bootId: readBootId(),
+    manifest,
+    pieceSize: Math.min(PIECE_SIZE, Math.floor(hrl.quotaBytes / PIECES_IN_LOG / BLOCK) * BLOCK),
+    get codec() {
+      return policy.codec;
+    },
+    get excludedDisks() {
+      return policy.excludedDisks;
+    },
+  });
+  const sources: OpenDiskSource[] = [];
+  const resyncs = new Map<string, string>();
+  const missing = new Map<string, HoldfastError>();
+  let copied = false;
+
+  const attach = async ({ id, path }: RegisteredDisk): Promise<void> => {
+    let source: OpenDiskSource | undefined;
+    try {
+      const device = identifyDevice(path);
+      source = openDiskSource(device, () => hrl.files());
+      const head = hrl.heads().get(id);
+      const continuity = await capture.attach({ id, device, source });
+      sources.push(source);
+      missing.delete(id);
+      copied = false;
+      if (head === undefined || (continuity.kind === 'continuous' && !head.ended && head.diskSize === device.size)) return;
+      resyncs.set(id, restart.get(id) ?? (continuity.kind === 'lost' ? continuity.reason : 'the kernel does not know of all writes to it'));
+    } catch (reason) {
+      source?.close();
+      const error = fromSystem(reason, path);
+      if (error.code === 'CONTINUITY_LOST') throw error;
+      missing.set(id, error);
+    }
+  };
+
+  const isOpen = (id: string): boolean => hrl.heads().get(id)?.open !== false || resyncs.has(id);
+
+  const close = async (how: 'keep' | 'forget'): Promise<void> => {
+    await capture.close();
+    for (const source of sources) source.close();
+    if (how === 'forget') session.destroy();
+    else session.trace.close();
+  };
+
+  try {
+    for (const disk of disks) if (restart.has(disk.id)) forgetDisk(session, disk.path);
+    for (const disk of disks) await attach(disk);
+    session.detachOthers();
+  } catch (reason) {
+    await close('keep');
+    throw reason;
+  }
+
+  return {
+    resyncs,
+    missing,
+    failure: capture.failure,
+    async retryMissing() {
+      for (const disk of disks) if (missing.has(disk.id)) await attach(disk);
+    },
+    async copy({ signal, onProgress }) {
+      await capture.copy({ signal, onProgress });
+      copied = !signal.aborted;
+    },
+    get canCut() {
+      if (missing.size > 0) return false;
+      if (copied) return true;
+      const copying = disks.filter(({ id }) => isOpen(id));
+      return copying.length < disks.length && copying.every(({ id }) => !resyncs.has(id) && !wasCopied(id));
+    },
+    async cut() {
+      const content = await capture.publish(await capture.propose());
+      if (copied) resyncs.clear();
+      return content;
+    },
+    close,
+  };
+};
