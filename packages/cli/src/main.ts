@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { HoldfastError } from '@holdfast/errors';
 import { openStore } from '@holdfast/object-store';
 import { runHoldfast } from './run.ts';
@@ -29,7 +30,7 @@ const status = await runHoldfast(process.argv.slice(2), {
   stop: stopping.signal,
   now: Date.now,
   openStore: (url) => openStore(url, { environment: env }),
-  ...(stdin.isTTY && { askSecret: (question: string) => askSecret(stdin, stderr, question) }),
+  ...(stdin.isTTY ? { askSecret: (question: string) => askSecret(stdin, stderr, question) } : { readInput: () => text(stdin) }),
 });
 const interrupted = new HoldfastError('INTERRUPTED', { thing: '', why: '', remedy: '' }).exitCode;
 process.exitCode = status === interrupted && signalled !== undefined ? 128 + constants.signals[signalled] : status;

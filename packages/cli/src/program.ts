@@ -1,17 +1,38 @@
+import { VERSION } from '@holdfast/daemon';
 import { Command } from 'commander';
+import { listContextsCommand, showContextCommand, useContextCommand } from './access/context.ts';
+import { loginCommand } from './access/login.ts';
+import { logoutCommand } from './access/logout.ts';
+import { listDisksCommand } from './disk/list.ts';
+import { listEventsCommand } from './event/list.ts';
+import { watchEventsCommand } from './event/watch.ts';
+import { cancelJobCommand, listJobsCommand, showJobCommand, watchJobCommand } from './job/commands.ts';
+import { listMachinesCommand } from './machine/list.ts';
+import { removeMachineCommand } from './machine/remove.ts';
+import { showMachineCommand } from './machine/show.ts';
+import { createPolicyCommand, deletePolicyCommand, listPoliciesCommand, setPolicyCommand, showPolicyCommand } from './policy/commands.ts';
+import { protectCommand } from './protection/protect.ts';
+import { unprotectCommand } from './protection/unprotect.ts';
 import { recoverCommand } from './recover/recover.ts';
+import { listServersCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
 import type { Surroundings } from './surroundings.ts';
+import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './token/commands.ts';
 import { checkCommand } from './vault/check.ts';
 import { createCommand } from './vault/create.ts';
 import { exportCommand } from './vault/export.ts';
 import { inspectCommand } from './vault/inspect.ts';
 import { pointsCommand } from './vault/points.ts';
 import { serveCommand } from './vault/serve.ts';
+import { versionCommand } from './version.ts';
 
 const HELP = `
 Begin here:
-  holdfast vault create --store file:/srv/vault --name office --new-key-file office.key
-  holdfast vault points --vault file:/srv/vault --key-file office.key
+  holdfast login --server https://holdfast.example.com --fingerprint 5f3c…
+  holdfast token create --role agent        prints the lines that make a machine join
+  holdfast protect db1 --vault office --wait
+  holdfast machine list --watch
+
+When everything else is lost, with the vault and its key alone:
   holdfast recover --vault file:/srv/vault --key-file office.key
 
 \`holdfast COMMAND --help\` tells more, with examples. Exit status: 0 well, 1 what was looked at
@@ -22,19 +43,50 @@ A vault holds the history of machines, encrypted, in a folder or an Azure contai
 these work on the vault alone and need no server. \`holdfast vault COMMAND --help\` tells more,
 with examples.`;
 
+type Make = (surroundings: Surroundings) => Command;
+
+/** Nouns and their verbs, as help lists them. */
+const NOUNS: readonly { readonly noun: string; readonly says: string; readonly help?: string; readonly verbs: readonly Make[] }[] = [
+  { noun: 'machine', says: 'the machines, and how safe they are', verbs: [listMachinesCommand, showMachineCommand, removeMachineCommand] },
+  { noun: 'disk', says: 'their disks', verbs: [listDisksCommand] },
+  {
+    noun: 'policy',
+    says: 'how machines are protected',
+    verbs: [listPoliciesCommand, showPolicyCommand, createPolicyCommand, setPolicyCommand, deletePolicyCommand],
+  },
+  { noun: 'server', says: 'the process servers', verbs: [listServersCommand, showServerCommand, revokeServerCommand] },
+  { noun: 'token', says: 'tokens that let machines and servers join', verbs: [createTokenCommand, listTokensCommand, revokeTokenCommand] },
+  { noun: 'job', says: 'what is being done', verbs: [listJobsCommand, showJobCommand, watchJobCommand, cancelJobCommand] },
+  { noun: 'event', says: 'what happened', verbs: [listEventsCommand, watchEventsCommand] },
+  {
+    noun: 'vault',
+    says: 'make, look into, check and read a vault',
+    help: VAULT_HELP,
+    verbs: [createCommand, pointsCommand, exportCommand, serveCommand, checkCommand, inspectCommand],
+  },
+  {
+    noun: 'context',
+    says: 'the configuration servers you are logged in at',
+    verbs: [listContextsCommand, useContextCommand, showContextCommand],
+  },
+];
+
+const ALONE: readonly Make[] = [protectCommand, unprotectCommand, recoverCommand, loginCommand, logoutCommand, versionCommand];
+
 /** The whole command. */
 export const createProgram = (surroundings: Surroundings): Command => {
-  const vault = group(new Command('vault').description('make, look into, check and read a vault').addHelpText('after', VAULT_HELP), [
-    createCommand(surroundings),
-    pointsCommand(surroundings),
-    exportCommand(surroundings),
-    serveCommand(surroundings),
-    checkCommand(surroundings),
-    inspectCommand(surroundings),
-  ]);
-  const program = new Command('holdfast').description('Disaster recovery for servers: look after vaults, and recover from them.');
-  group(program.addHelpText('after', HELP), [vault, recoverCommand(surroundings)]);
-  for (const command of [program, ...program.commands, ...vault.commands]) settle(command, surroundings);
+  const nouns = NOUNS.map(({ noun, says, help = '', verbs }) =>
+    group(
+      new Command(noun).description(says).addHelpText('after', help),
+      verbs.map((make) => make(surroundings)),
+    ),
+  );
+  const program = group(
+    new Command('holdfast').description('Disaster recovery for servers: protect them, look after them, recover them.'),
+    [...nouns, ...ALONE.map((make) => make(surroundings))],
+  );
+  program.addHelpText('after', HELP).version(`holdfast ${VERSION}`, '-V, --version', 'tell which version this is');
+  for (const command of [program, ...program.commands, ...nouns.flatMap(({ commands }) => commands)]) settle(command, surroundings);
   return program;
 };
 

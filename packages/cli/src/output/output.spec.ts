@@ -46,12 +46,12 @@ describe('a table', () => {
   });
 
   it('is cut to the terminal, its widest column first, and numbers never', () => {
-    expect(layOutTable(columns, rows, 40)).toEqual([
+    expect(layOutTable(columns, rows, { width: 40 })).toEqual([
       'NAME             COUNT  WHY',
       'db1                  3  because it is l…',
       'a-rather-long-…     12',
     ]);
-    expect(layOutTable(columns, rows, 1)[1]).toBe('db1         3  becau…');
+    expect(layOutTable(columns, rows, { width: 1 })[1]).toBe('db1         3  becau…');
   });
 });
 

@@ -1,0 +1,117 @@
+import { type Disk, type DiskReport, idText, type Machine, type Policy, type Protection, type Server } from '@holdfast/protocol';
+import { instant } from '../site/times.ts';
+import { directionWord, diskPhaseWord, protectionStateWord } from '../site/words.ts';
+
+export interface DiskDescription {
+  readonly id: string;
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly phase: string;
+  /** Bytes of the first copy or resynchronization; null where the agent tells none. */
+  readonly copied: number | null;
+  readonly excluded: boolean;
+  readonly problem: { readonly code: string; readonly text: string } | null;
+}
+
+interface Reference {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface ProtectionDescription {
+  readonly id: string;
+  readonly version: number;
+  readonly state: string;
+  readonly detail: string;
+  readonly direction: string;
+  readonly vault: string;
+  readonly policy: Reference;
+  readonly processServer: Reference | null;
+}
+
+export interface MachineDescription {
+  readonly id: string;
+  readonly version: number;
+  readonly name: string;
+  readonly connected: boolean;
+  readonly lastSeen: string | null;
+  readonly agentVersion: string;
+  readonly operatingSystem: string;
+  readonly processors: number;
+  readonly memory: number;
+  readonly protection: ProtectionDescription | null;
+  readonly rpoSeconds: number | null;
+  readonly newestPoint: string | null;
+  readonly points: number;
+  readonly pendingBytes: number;
+  readonly changedBytesPerSecond: number;
+  readonly sentBytesPerSecond: number;
+  readonly disks: readonly DiskDescription[];
+}
+
+/** What is known besides the machine itself. */
+export interface Neighbourhood {
+  readonly protections: readonly Protection[];
+  readonly policies: readonly Policy[];
+  readonly servers: readonly Server[];
+}
+
+/** A machine as programs get it. */
+export const describeMachine = (machine: Machine, around: Neighbourhood): MachineDescription => {
+  const { manifest, report } = machine;
+  const protection = around.protections.find(({ id }) => id === machine.protectionId);
+  const newest = report?.newestPointUnixMillis ?? 0n;
+  return {
+    id: machine.id,
+    version: Number(machine.version),
+    name: machine.name,
+    connected: machine.connected,
+    lastSeen: instant(machine.lastSeenUnixMillis),
+    agentVersion: machine.agentVersion,
+    operatingSystem: manifest?.operatingSystem?.prettyName ?? '',
+    processors: manifest?.processors ?? 0,
+    memory: Number(manifest?.memoryBytes ?? 0n),
+    protection: protection === undefined ? null : describeProtection(protection, around),
+    rpoSeconds: newest === 0n ? null : (report?.rpoSeconds ?? null),
+    newestPoint: instant(newest),
+    points: Number(report?.points ?? 0n),
+    pendingBytes: Number(report?.pendingBytes ?? 0n),
+    changedBytesPerSecond: Number(report?.changedBytesPerSecond ?? 0n),
+    sentBytesPerSecond: Number(report?.sentBytesPerSecond ?? 0n),
+    disks: describeDisks(machine, protection),
+  };
+};
+
+const describeProtection = (protection: Protection, { policies, servers }: Neighbourhood): ProtectionDescription => ({
+  id: protection.id,
+  version: Number(protection.version),
+  state: protectionStateWord(protection.state),
+  detail: protection.stateDetail,
+  direction: directionWord(protection.direction),
+  vault: protection.vault,
+  policy: reference(protection.policyId, policies),
+  processServer: protection.processServerId === '' ? null : reference(protection.processServerId, servers),
+});
+
+const reference = (id: string, among: readonly Reference[]): Reference => ({ id, name: among.find((one) => one.id === id)?.name ?? '' });
+
+/** The disks of a machine in its own order: those of its manifest, and any that only its report tells of. */
+const describeDisks = ({ manifest, report }: Machine, protection: Protection | undefined): DiskDescription[] => {
+  const reports = new Map((report?.disks ?? []).map((disk) => [idText(disk.diskId), disk]));
+  const known = [...(manifest?.disks ?? [])].sort((a, b) => a.order - b.order).map((disk) => [idText(disk.id), disk] as const);
+  const told = [...reports.keys()].filter((id) => !known.some(([other]) => other === id)).map((id) => [id, undefined] as const);
+  return [...known, ...told].map(([id, disk]) =>
+    describeDisk(id, disk, reports.get(id), protection?.excludedDiskIds.includes(id) ?? false),
+  );
+};
+
+const describeDisk = (id: string, disk: Disk | undefined, report: DiskReport | undefined, excluded: boolean): DiskDescription => ({
+  id,
+  name: disk?.name ?? '',
+  size: Number(disk?.size ?? report?.size ?? 0n),
+  phase: report === undefined ? 'unprotected' : diskPhaseWord(report.phase),
+  copied: report === undefined ? null : Number(report.copiedBytes),
+  excluded,
+  problem: report === undefined || report.problemCode === '' ? null : { code: report.problemCode, text: report.problem },
+});

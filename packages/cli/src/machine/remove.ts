@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import { findMachine } from '../site/resources.ts';
+import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
+import type { Surroundings } from '../surroundings.ts';
+
+const HELP = `
+Forgets a machine that is not protected, and revokes its certificate. Its history in the vault stays
+as it is: \`holdfast recover\` finds it there.
+
+Example:
+  holdfast unprotect db1 --wait && holdfast machine remove db1`;
+
+export const removeMachineCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('remove').description('forget a machine that is not protected').argument('<machine>', 'name or id'))
+    .addHelpText('after', HELP)
+    .action((word: string, options: SiteOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const { id, name, version } = await findMachine(site, word);
+        await site.machines.removeMachine({ machine: id, version });
+        return {
+          data: { id, name, removed: true },
+          people: [{ line: `Machine ${name} (${id}) is forgotten; its certificate counts no more.` }],
+        };
+      }),
+    );

@@ -1,0 +1,114 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { HoldfastError } from '@holdfast/errors';
+import type { PolicySchema } from '@holdfast/protocol';
+import { Command, Option } from 'commander';
+import { parseCount } from '../parse-count.ts';
+import { parseSeconds } from '../parse-seconds.ts';
+import { limitOption } from '../site/limit-option.ts';
+import { required } from '../site/required.ts';
+import { findPolicy, readPolicies } from '../site/resources.ts';
+import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
+import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { describePolicy, policiesAnswer, policyAnswer } from './describe-policy.ts';
+
+/** What a policy says; what is not told stays as it is, or as the server has it for new policies. */
+interface PolicyOptions extends SiteOptions {
+  readonly pointInterval?: number;
+  readonly rpoThreshold?: number;
+  readonly retention?: string;
+  readonly compression?: string;
+}
+
+export const RETENTIONS = ['24h', '72h', '15d'];
+export const COMPRESSIONS = ['lz4', 'zstd', 'raw'];
+
+const policyOptions = (command: Command): Command =>
+  siteOptions(command)
+    .addOption(new Option('--point-interval <time>', 'time between two recovery points: 5s, 1min, 1h').argParser(parseSeconds))
+    .addOption(new Option('--rpo-threshold <time>', 'alert when more than this would be lost: 15min').argParser(parseSeconds))
+    .addOption(new Option('--retention <preset>', 'how long points are kept').choices(RETENTIONS))
+    .addOption(new Option('--compression <kind>', 'how data is compressed on its way').choices(COMPRESSIONS));
+
+const toldBy = ({ pointInterval, rpoThreshold, retention, compression }: PolicyOptions): MessageInitShape<typeof PolicySchema> => ({
+  ...(pointInterval !== undefined && { pointIntervalSeconds: pointInterval }),
+  ...(rpoThreshold !== undefined && { rpoThresholdSeconds: rpoThreshold }),
+  ...(retention !== undefined && { retention }),
+  ...(compression !== undefined && { compression }),
+});
+
+const POLICY_ARGUMENT = ['<policy>', 'name or id'] as const;
+
+export const listPoliciesCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('list').description('list the policies'))
+    .addOption(limitOption())
+    .addOption(watchOption())
+    .action((options: SiteOptions & WatchOptions & { limit?: number }) =>
+      answerFromSite(surroundings, options, async (site) => policiesAnswer((await readPolicies(site, options.limit)).map(describePolicy))),
+    );
+
+export const showPolicyCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('show').description('tell what a policy says').argument(...POLICY_ARGUMENT)).action(
+    (word: string, options: SiteOptions) =>
+      answerFromSite(surroundings, options, async (site) => policyAnswer(describePolicy(await findPolicy(site, word)))),
+  );
+
+const CREATE_HELP = `
+Example:
+  holdfast policy create gold --point-interval 5s --rpo-threshold 1min --retention 15d`;
+
+export const createPolicyCommand = (surroundings: Surroundings): Command =>
+  policyOptions(new Command('create').description('make a policy').argument('<name>', 'what people call it'))
+    .addHelpText('after', CREATE_HELP)
+    .action((name: string, options: PolicyOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const { policy } = await site.policies.createPolicy({ policy: { name, ...toldBy(options) } });
+        return policyAnswer(describePolicy(required(policy, `policy ${name}`)));
+      }),
+    );
+
+interface SetOptions extends PolicyOptions {
+  readonly name?: string;
+  readonly ifVersion?: number;
+}
+
+const SET_HELP = `
+Changes what is told and leaves the rest; machines that follow the policy do so at once. When somebody
+else changes it at the same time, one of both is refused and nothing is mixed. A program that decided on
+what it read before names that version with --if-version.
+
+Examples:
+  holdfast policy set gold --rpo-threshold 30s
+  holdfast policy set gold --name platinum
+  holdfast policy set gold --retention 72h --if-version 4`;
+
+export const setPolicyCommand = (surroundings: Surroundings): Command =>
+  policyOptions(new Command('set').description('change a policy').argument(...POLICY_ARGUMENT))
+    .addOption(new Option('--name <name>', 'call it so from now on'))
+    .addOption(new Option('--if-version <version>', 'only if it is still the one that was read').argParser(parseCount))
+    .addHelpText('after', SET_HELP)
+    .action((word: string, options: SetOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const changes = { ...toldBy(options), ...(options.name !== undefined && { name: options.name }) };
+        if (Object.keys(changes).length === 0)
+          throw new HoldfastError('SETTING_INVALID', {
+            thing: 'command line',
+            why: 'nothing is to be changed',
+            remedy: 'see `holdfast policy set --help`',
+          });
+        const before = await findPolicy(site, word);
+        const version = options.ifVersion === undefined ? before.version : BigInt(options.ifVersion);
+        const { policy } = await site.policies.updatePolicy({ policy: { ...before, ...changes, version } });
+        return policyAnswer(describePolicy(required(policy, `policy ${word}`)));
+      }),
+    );
+
+export const deletePolicyCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('delete').description('delete a policy that no machine follows').argument(...POLICY_ARGUMENT)).action(
+    (word: string, options: SiteOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const { id, name, version } = await findPolicy(site, word);
+        await site.policies.deletePolicy({ policy: id, version });
+        return { data: { id, name, deleted: true }, people: [{ line: `Policy ${name} (${id}) is deleted.` }] };
+      }),
+  );

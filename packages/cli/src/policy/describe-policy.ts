@@ -1,0 +1,73 @@
+import { formatDuration } from '@holdfast/daemon';
+import type { Policy } from '@holdfast/protocol';
+import { shortId } from '../choose/choose-resource.ts';
+import type { Answer } from '../output/answer.ts';
+import { formatCount } from '../output/format.ts';
+
+export interface PolicyDescription {
+  readonly id: string;
+  readonly version: number;
+  readonly name: string;
+  readonly pointIntervalSeconds: number;
+  readonly rpoThresholdSeconds: number;
+  readonly retention: string;
+  readonly compression: string;
+  /** Machines that follow it. */
+  readonly protections: number;
+}
+
+/** A policy as programs get it. */
+export const describePolicy = (policy: Policy): PolicyDescription => ({
+  id: policy.id,
+  version: Number(policy.version),
+  name: policy.name,
+  pointIntervalSeconds: policy.pointIntervalSeconds,
+  rpoThresholdSeconds: policy.rpoThresholdSeconds,
+  retention: policy.retention,
+  compression: policy.compression,
+  protections: policy.protections,
+});
+
+const seconds = (count: number): string => formatDuration(count * 1000);
+
+export const policiesAnswer = (policies: readonly PolicyDescription[]): Answer => ({
+  data: policies,
+  people:
+    policies.length === 0
+      ? [{ line: 'There is no policy. `holdfast policy create NAME` makes one.' }]
+      : [
+          {
+            columns: [
+              { heading: 'POLICY', shrink: true },
+              { heading: 'ID' },
+              { heading: 'POINT EVERY', right: true },
+              { heading: 'RPO ALERT', right: true },
+              { heading: 'KEPT FOR', right: true },
+              { heading: 'COMPRESSION' },
+              { heading: 'MACHINES', right: true },
+              { heading: 'VERSION', right: true },
+            ],
+            rows: policies.map((one) => [
+              one.name,
+              shortId(one.id, policies),
+              seconds(one.pointIntervalSeconds),
+              seconds(one.rpoThresholdSeconds),
+              one.retention,
+              one.compression,
+              String(one.protections),
+              String(one.version),
+            ]),
+          },
+        ],
+});
+
+export const policyAnswer = (policy: PolicyDescription): Answer => ({
+  data: policy,
+  people: [
+    { line: `Policy ${policy.name} (${policy.id}), version ${policy.version}, followed by ${formatCount(policy.protections, 'machine')}` },
+    { line: `  point every  ${seconds(policy.pointIntervalSeconds)}` },
+    { line: `  RPO alert    above ${seconds(policy.rpoThresholdSeconds)}` },
+    { line: `  kept for     ${policy.retention}` },
+    { line: `  compression  ${policy.compression}` },
+  ],
+});

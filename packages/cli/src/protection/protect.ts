@@ -1,0 +1,60 @@
+import { idText, type Machine } from '@holdfast/protocol';
+import { Command, Option } from 'commander';
+import { chooseResource, type Kind } from '../choose/choose-resource.ts';
+import { jobResult, type WaitOptions, waitOption } from '../job/job-result.ts';
+import { required } from '../site/required.ts';
+import { findMachine, findPolicy, findServer } from '../site/resources.ts';
+import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
+import type { Surroundings } from '../surroundings.ts';
+
+interface ProtectOptions extends SiteOptions, WaitOptions {
+  readonly vault: string;
+  readonly policy?: string;
+  readonly excludeDisk: readonly string[];
+  readonly processServer?: string;
+}
+
+const DISK: Kind = { one: 'disk', many: 'disks', missing: 'DEVICE_NOT_FOUND' };
+
+const HELP = `
+Begins to copy all disks of the machine into the vault, and from then on every change. The machine goes
+on working meanwhile. Without --wait the command ends when the job has begun.
+
+MACHINE is its name, its id, or the first two or more digits of the id; policies and servers are named
+alike, disks by the name they have on the machine (sdb) or their id. VAULT is the name it has in the
+settings of the process server: \`holdfast server list\` tells.
+
+Examples:
+  holdfast protect db1 --vault office --wait
+  holdfast protect db1 --vault office --policy gold --exclude-disk sdc --exclude-disk sdd`;
+
+export const protectCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('protect').description('protect a machine').argument('<machine>', 'name or id'))
+    .addOption(new Option('--vault <name>', 'where its history goes (required)').makeOptionMandatory())
+    .addOption(new Option('--policy <policy>', 'how it is protected: name or id (default: the one the server has for that)'))
+    .addOption(
+      new Option('--exclude-disk <disk>', 'leave this disk out: name or id; may be given more than once')
+        .argParser((one: string, before: readonly string[]) => [...before, one])
+        .default([], 'none'),
+    )
+    .addOption(new Option('--process-server <server>', 'through which it goes: name or id (default: chosen by load)'))
+    .addOption(waitOption())
+    .addHelpText('after', HELP)
+    .action((word: string, options: ProtectOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const machine = await findMachine(site, word);
+        const { job } = await site.protections.protect({
+          machine: machine.id,
+          vault: options.vault,
+          policy: options.policy === undefined ? '' : (await findPolicy(site, options.policy)).id,
+          processServer: options.processServer === undefined ? '' : (await findServer(site, options.processServer)).id,
+          excludedDisks: excluded(machine, options.excludeDisk),
+        });
+        return jobResult(surroundings, site, options, required(job, word), machine);
+      }),
+    );
+
+const excluded = ({ manifest }: Machine, words: readonly string[]): string[] => {
+  const disks = (manifest?.disks ?? []).map(({ id, name }) => ({ id: idText(id), name }));
+  return words.map((word) => chooseResource(disks, word, DISK).id);
+};

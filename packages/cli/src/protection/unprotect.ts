@@ -1,0 +1,32 @@
+import { HoldfastError } from '@holdfast/errors';
+import { Command } from 'commander';
+import { jobResult, type WaitOptions, waitOption } from '../job/job-result.ts';
+import { required } from '../site/required.ts';
+import { findMachine, readProtections } from '../site/resources.ts';
+import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
+import type { Surroundings } from '../surroundings.ts';
+
+const HELP = `
+Ends the replication of a machine. The points made until then stay in the vault.
+
+Example:
+  holdfast unprotect db1 --wait`;
+
+export const unprotectCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('unprotect').description('end the protection of a machine').argument('<machine>', 'name or id'))
+    .addOption(waitOption())
+    .addHelpText('after', HELP)
+    .action((word: string, options: SiteOptions & WaitOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const machine = await findMachine(site, word);
+        const protection = (await readProtections(site)).find(({ machineId }) => machineId === machine.id);
+        if (protection === undefined)
+          throw new HoldfastError('MACHINE_NOT_PROTECTED', {
+            thing: `machine ${machine.name}`,
+            why: 'it is not protected',
+            remedy: 'see `holdfast machine list`',
+          });
+        const { job } = await site.protections.unprotect({ machine: machine.id, version: protection.version });
+        return jobResult(surroundings, site, options, required(job, word), machine);
+      }),
+    );

@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import { chooseResource } from '../choose/choose-resource.ts';
+import { limitOption } from '../site/limit-option.ts';
+import { findServer, readMachines, readServers } from '../site/resources.ts';
+import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
+import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { describeServer, serverAnswer, serversAnswer } from './describe-server.ts';
+
+export const listServersCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('list').description('list the process servers'))
+    .addOption(limitOption())
+    .addOption(watchOption())
+    .action((options: SiteOptions & WatchOptions & { limit?: number }) =>
+      answerFromSite(surroundings, options, async (site) =>
+        serversAnswer((await readServers(site, options.limit)).map(describeServer), surroundings.now()),
+      ),
+    );
+
+export const showServerCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('show').description('tell all about one server').argument('<server>', 'name or id'))
+    .addOption(watchOption())
+    .action((word: string, options: SiteOptions & WatchOptions) =>
+      answerFromSite(surroundings, options, async (site) => serverAnswer(describeServer(await findServer(site, word)), surroundings.now())),
+    );
+
+const REVOKE_HELP = `
+The certificate of a server or machine counts no more, and its connections are closed within seconds.
+Do this when it was stolen or copied. It can come back with a new token only.
+
+Example:
+  holdfast server revoke ps2`;
+
+export const revokeServerCommand = (surroundings: Surroundings): Command =>
+  siteOptions(
+    new Command('revoke').description('shut out a server or a machine').argument('<subject>', 'name or id of a server or machine'),
+  )
+    .addHelpText('after', REVOKE_HELP)
+    .action((word: string, options: SiteOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const [servers, machines] = await Promise.all([readServers(site), readMachines(site)]);
+        const { id, name } = chooseResource([...servers, ...machines], word, { one: 'server or machine', many: 'of them' });
+        await site.servers.revokeServer({ subject: id });
+        return {
+          data: { id, name, revoked: true },
+          people: [{ line: `${name} (${id}) is shut out; it can come back with a new token only.` }],
+        };
+      }),
+    );

@@ -1,0 +1,93 @@
+import type { Server } from '@holdfast/protocol';
+import { shortId } from '../choose/choose-resource.ts';
+import { seen, seenCell } from '../machine/machines-answer.ts';
+import type { Answer } from '../output/answer.ts';
+import { formatBytes, formatCount } from '../output/format.ts';
+import { instant } from '../site/times.ts';
+import { roleWord } from '../site/words.ts';
+
+export interface ServerDescription {
+  readonly id: string;
+  readonly version: number;
+  readonly name: string;
+  readonly role: string;
+  readonly connected: boolean;
+  readonly lastSeen: string | null;
+  readonly softwareVersion: string;
+  readonly endpoints: readonly string[];
+  readonly vaults: readonly string[];
+  /** Machines whose data it receives. */
+  readonly machines: number;
+  readonly journalUsed: number;
+  readonly journalQuota: number;
+  /** Of one processor; null where nothing was told. */
+  readonly cpuShare: number | null;
+  readonly residentBytes: number | null;
+}
+
+/** A server as programs get it. */
+export const describeServer = (server: Server): ServerDescription => ({
+  id: server.id,
+  version: Number(server.version),
+  name: server.name,
+  role: roleWord(server.role),
+  connected: server.connected,
+  lastSeen: instant(server.lastSeenUnixMillis),
+  softwareVersion: server.softwareVersion,
+  endpoints: server.endpoints,
+  vaults: server.vaults,
+  machines: server.machines,
+  journalUsed: Number(server.report?.journalUsedBytes ?? 0n),
+  journalQuota: Number(server.report?.journalQuotaBytes ?? 0n),
+  cpuShare: server.report?.cpuShare ?? null,
+  residentBytes: server.report === undefined ? null : Number(server.report.residentBytes),
+});
+
+const journalWords = ({ journalUsed, journalQuota }: ServerDescription): string =>
+  journalQuota === 0 ? '' : `${Math.round((journalUsed / journalQuota) * 100)} % of ${formatBytes(journalQuota)}`;
+
+export const serversAnswer = (servers: readonly ServerDescription[], now: number): Answer => ({
+  data: servers,
+  people:
+    servers.length === 0
+      ? [{ line: 'No server has joined yet. `holdfast token create --role process-server` prints the lines that make one join.' }]
+      : [
+          {
+            columns: [
+              { heading: 'SERVER', shrink: true },
+              { heading: 'ID' },
+              { heading: 'ROLE' },
+              { heading: 'CONNECTION' },
+              { heading: 'MACHINES', right: true },
+              { heading: 'JOURNAL', right: true },
+              { heading: 'VAULTS', shrink: true },
+              { heading: 'ENDPOINTS', shrink: true },
+            ],
+            rows: servers.map((server) => [
+              server.name,
+              shortId(server.id, servers),
+              server.role,
+              seenCell(server, now),
+              String(server.machines),
+              journalWords(server),
+              server.vaults.join(', '),
+              server.endpoints.join(', '),
+            ]),
+          },
+        ],
+});
+
+export const serverAnswer = (server: ServerDescription, now: number): Answer => ({
+  data: server,
+  people: [
+    { line: `${server.name} (${server.id}), ${server.role}` },
+    { line: `  connection  ${seen(server, now)}, version ${server.softwareVersion || 'unknown'}` },
+    { line: `  endpoints   ${server.endpoints.join(', ') || 'none'}` },
+    { line: `  vaults      ${server.vaults.join(', ') || 'none'}` },
+    { line: `  machines    ${formatCount(server.machines, 'machine')}` },
+    ...(server.journalQuota === 0 ? [] : [{ line: `  journal     ${journalWords(server)}` }]),
+    ...(server.cpuShare === null || server.residentBytes === null
+      ? []
+      : [{ line: `  uses        ${Math.round(server.cpuShare * 100)} % of a processor, ${formatBytes(server.residentBytes)} of memory` }]),
+  ],
+});

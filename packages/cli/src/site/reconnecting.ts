@@ -1,0 +1,41 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { isHoldfastError } from '@holdfast/errors';
+import type { StatusLine } from '../output/status-line.ts';
+
+/** Milliseconds before the first other try, and the most. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 10_000;
+
+/** Waits a little; rejects with the reason of `stop` when that is aborted. */
+export const pause = (stop: AbortSignal, milliseconds = FIRST_WAIT): Promise<void> =>
+  wait(milliseconds, undefined, { signal: stop }).catch(() => stop.throwIfAborted());
+
+export interface ReconnectOptions {
+  readonly stop: AbortSignal;
+  readonly status: StatusLine;
+}
+
+/**
+ * The messages of a stream; when the connection is lost it is opened again, for ever, with growing waits. Before the first message a lost
+ * connection is an error like any other: most likely the server is not there at all.
+ */
+export async function* reconnecting<Message>(
+  open: () => AsyncIterable<Message>,
+  { stop, status }: ReconnectOptions,
+): AsyncGenerator<Message> {
+  let begun = false;
+  for (let next = FIRST_WAIT; ; next = Math.min(next * 2, LONGEST_WAIT))
+    try {
+      for await (const message of open()) {
+        begun = true;
+        next = FIRST_WAIT;
+        yield message;
+      }
+      return;
+    } catch (reason) {
+      if (stop.aborted) throw stop.reason;
+      if (!begun || !isHoldfastError(reason) || !reason.retryable) throw reason;
+      status.status(`${reason.message}; trying again`);
+      await pause(stop, next);
+    }
+}
