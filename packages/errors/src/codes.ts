@@ -28,6 +28,8 @@ export const ERROR_CODES = {
   INTERRUPTED: { exit: 130, retryable: false },
   IO_FAILED: { exit: 9, retryable: true },
   JOB_ENDED: { exit: 8, retryable: false },
+  JOURNAL_FULL: { exit: 6, retryable: true },
+  MACHINE_NOT_ASSIGNED: { exit: 8, retryable: true },
   MACHINE_NOT_FOUND: { exit: 4, retryable: false },
   MACHINE_NOT_PROTECTED: { exit: 8, retryable: false },
   MACHINE_PROTECTED: { exit: 8, retryable: false },
