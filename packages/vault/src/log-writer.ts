@@ -28,6 +28,8 @@ export interface LogWriterOptions {
    */
   readonly segmentSize?: number;
   readonly clock?: Clock;
+  /** Told of every cut that is in the log already, oldest first. */
+  onCut?(cut: Cut): void;
 }
 
 const DEFAULT_SEGMENT_SIZE = 8 * 1024 * 1024;
@@ -204,7 +206,7 @@ const behind = (cut: Cut, refused: Cut, reason: unknown): unknown =>
 export const openLogWriter = async (
   vault: Vault,
   machineId: string,
-  { seenTerm = 0, anchor, inFlight = 4, segmentSize = DEFAULT_SEGMENT_SIZE, clock = systemClock }: LogWriterOptions = {},
+  { seenTerm = 0, anchor, inFlight = 4, segmentSize = DEFAULT_SEGMENT_SIZE, clock = systemClock, onCut }: LogWriterOptions = {},
 ): Promise<LogWriter> => {
   if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > IN_FLIGHT_LIMIT)
     throw new HoldfastError('SETTING_INVALID', {
@@ -220,7 +222,10 @@ export const openLogWriter = async (
     clock,
     records: [],
     onSlot: (slot) => {
-      for (const { cut } of assembler.take(slot)) admit(lineage, cut, slot.name);
+      for (const { cut } of assembler.take(slot)) {
+        admit(lineage, cut, slot.name);
+        onCut?.(cut);
+      }
       if (slot.sequence === anchor?.sequence) anchored = slot.tag;
     },
     onHead: ({ head, failedOver }) => {
