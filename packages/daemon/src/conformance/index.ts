@@ -1,2 +1,3 @@
 export { openTestContext, type TestContext, type TestContextOptions } from './test-context.ts';
-export { openTestSite, type TestMember, type TestRoom, type TestSite, type TestStream } from './test-site.ts';
+export type { TestRoom, TestStream } from './test-room.ts';
+export { openTestSite, type TestMember, type TestSite } from './test-site.ts';

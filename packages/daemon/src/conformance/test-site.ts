@@ -1,49 +1,39 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { HoldfastError } from '@holdfast/errors';
-import type {
-  AgentHello,
-  AgentReport,
-  ConnectAgentResponseSchema,
-  ConnectServerResponseSchema,
-  EnrolRequest,
-  ServerHello,
-  ServerReport,
+import { type ContextValues, createContextKey, createContextValues, type HandlerContext } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
+import {
+  type AgentHello,
+  type AgentReport,
+  type ConnectAgentResponseSchema,
+  type ConnectServerResponseSchema,
+  ControlService,
+  connectError,
+  EnrolmentService,
+  type EnrolRequest,
+  type HardwareIdentity as HardwareMessage,
+  newId,
+  type Peer,
+  peerOfSocket,
+  roleOfMessage,
+  type ServerHello,
+  type ServerReport,
+  serverTlsOptions,
 } from '@holdfast/protocol';
-import type { TestAuthority } from '@holdfast/protocol/conformance';
+import { createTestAuthority, type TestAuthority } from '@holdfast/protocol/conformance';
+import { sameHardware } from '../membership/same-hardware.ts';
 import type { Address } from '../settings/kinds.ts';
+import { createTestRoom, type TestRoom, type Visitor } from './test-room.ts';
 
 /** What an enrolment made. */
 export interface TestMember {
   readonly id: string;
   readonly incarnation: number;
   readonly request: EnrolRequest;
-}
-
-/** A live control stream as the configuration server sees it. */
-export interface TestStream<Hello, Report> {
-  /** Id of the member's certificate. */
-  readonly id: string;
-  /** Serial number of its certificate. */
-  readonly serial: string;
-  readonly hello: Hello;
-  /** Reports so far. */
-  readonly reports: readonly Report[];
-  /** The first report, of those that came or will come, for which `match` is true. Rejects when the stream ends. */
-  report(match?: (report: Report) => boolean): Promise<Report>;
-  /** Ends the stream with an error. */
-  fail(error: HoldfastError): void;
-  /** When it ended, for whatever reason. */
-  readonly ended: Promise<void>;
-}
-
-/** Which desired state, and who is there. */
-export interface TestRoom<Init, Hello, Report> {
-  /** Says a state to a member: now where it is connected, and after each of its next hellos. */
-  setState(id: string, state: Init): void;
-  /** Streams that live now. */
-  readonly live: readonly TestStream<Hello, Report>[];
-  /** The first stream, of those that live or will come, for which `match` is true. */
-  stream(match?: (stream: TestStream<Hello, Report>) => boolean): Promise<TestStream<Hello, Report>>;
 }
 
 /** A small configuration server in the process of a test: real TLS, real certificates, real streams; what it says is told by the test. */
@@ -69,7 +59,178 @@ export interface TestSite {
   close(): Promise<void>;
 }
 
+const CALLER = createContextKey<Peer | HoldfastError | undefined>(undefined);
+
+const refusal = (code: 'CERTIFICATE_UNTRUSTED' | 'CERTIFICATE_REVOKED' | 'TOKEN_UNKNOWN' | 'TOKEN_USED' | 'AGENT_CLONED', why: string) =>
+  new HoldfastError(code, { thing: 'test site', why, remedy: 'enrol with a new token' });
+
+/** Who calls, told by the connection; a certificate that does not please is kept as the error to answer with. */
+const callerOf = (request: Http2ServerRequest): ContextValues => {
+  const values = createContextValues();
+  try {
+    return values.set(CALLER, peerOfSocket(request.stream.session!.socket as TLSSocket));
+  } catch (reason) {
+    if (isHoldfastError(reason)) return values.set(CALLER, reason);
+    throw reason;
+  }
+};
+
+async function* named<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (reason) {
+    throw connectError(reason);
+  }
+}
+
+interface Member extends TestMember {
+  revoked: boolean;
+}
+
 /** Opens one on a free port of 127.0.0.1. */
 export const openTestSite = async (): Promise<TestSite> => {
-  throw new Error('not here yet');
+  const authority = await createTestAuthority();
+  const own = await authority.issue({ role: 'configuration-server', id: newId() });
+  const tokens = new Map<string, 'fresh' | 'used'>();
+  const members = new Map<string, Member>();
+  const agents = createTestRoom<MessageInitShape<typeof ConnectAgentResponseSchema>, AgentHello, AgentReport>();
+  const servers = createTestRoom<MessageInitShape<typeof ConnectServerResponseSchema>, ServerHello, ServerReport>();
+  const sessions = new Set<ServerHttp2Session>();
+  let lifetime = 3_600_000;
+  let renewals = 0;
+  let server: Http2SecureServer | undefined;
+  let port = 0;
+
+  const certify = async (request: Uint8Array, identity: Peer['identity']) => {
+    const notBefore = new Date();
+    const leaf = await authority.certify(request, identity, { notBefore, notAfter: new Date(notBefore.getTime() + lifetime) });
+    return { certificateChain: [leaf], trustedAuthorities: [new Uint8Array(new X509Certificate(authority.certificate).raw)] };
+  };
+
+  const memberOf = ({ values }: HandlerContext, hardware?: HardwareMessage): Peer => {
+    const caller = values.get(CALLER);
+    if (caller === undefined) throw refusal('CERTIFICATE_UNTRUSTED', 'no certificate was shown');
+    if (isHoldfastError(caller)) throw caller;
+    const member = members.get(caller.identity.id);
+    if (member === undefined || member.revoked) throw refusal('CERTIFICATE_REVOKED', 'it was removed');
+    const known = member.request.hardware;
+    if (hardware !== undefined && known !== undefined && !sameHardware(known, hardware))
+      throw refusal('AGENT_CLONED', 'the identity was given to a machine with other hardware');
+    return caller;
+  };
+
+  const visitorOf = (context: HandlerContext): Visitor => {
+    const { identity, serial } = memberOf(context);
+    return { id: identity.id, serial, signal: context.signal };
+  };
+
+  const useToken = (token: string): void => {
+    const state = tokens.get(token);
+    if (state === undefined) throw refusal('TOKEN_UNKNOWN', 'nobody made this token');
+    if (state === 'used') throw refusal('TOKEN_USED', 'this token was used before');
+    tokens.set(token, 'used');
+  };
+
+  const enrol = async (request: EnrolRequest) => {
+    useToken(request.token);
+    const role = roleOfMessage(request.role);
+    const known = [...members.values()].find(
+      (member) => member.request.role === request.role && sameHardware(member.request.hardware!, request.hardware!),
+    );
+    const member = { id: known?.id ?? newId(), incarnation: (known?.incarnation ?? 0) + 1, request, revoked: false };
+    members.set(member.id, member);
+    return {
+      id: member.id,
+      incarnation: BigInt(member.incarnation),
+      ...(await certify(request.certificateRequest, { role, id: member.id })),
+    };
+  };
+
+  const handler = connectNodeAdapter({
+    contextValues: (request) => callerOf(request as Http2ServerRequest),
+    interceptors: [
+      (next) => (request) =>
+        next(request).catch((reason: unknown) => {
+          throw connectError(reason);
+        }),
+    ],
+    routes: (router) =>
+      router
+        .service(EnrolmentService, {
+          enrol,
+          async renew(request, context) {
+            const { identity } = memberOf(context, request.hardware);
+            const answer = await certify(request.certificateRequest, identity);
+            renewals++;
+            return answer;
+          },
+        })
+        .service(ControlService, {
+          connectAgent: async function* (requests, context) {
+            yield* named(agents.serve(requests, visitorOf(context)));
+          },
+          connectServer: async function* (requests, context) {
+            yield* named(servers.serve(requests, visitorOf(context)));
+          },
+        }),
+  });
+
+  const start = async (): Promise<void> => {
+    const tls = { ...serverTlsOptions(own), cert: `${own.certificateChain}\n${authority.certificate}` };
+    server = createSecureServer(tls, handler);
+    server.on('session', (session) => {
+      sessions.add(session);
+      session.on('error', () => undefined);
+      session.once('close', () => sessions.delete(session));
+    });
+    const listening = server;
+    await new Promise<void>((resolve, reject) => {
+      listening.once('error', reject);
+      listening.listen(port, '127.0.0.1', resolve);
+    });
+    port = (listening.address() as AddressInfo).port;
+  };
+
+  const stop = async (): Promise<void> => {
+    const listening = server;
+    server = undefined;
+    if (listening === undefined) return;
+    const closed = new Promise<void>((resolve) => listening.close(() => resolve()));
+    for (const session of sessions) session.destroy();
+    await closed;
+  };
+
+  await start();
+  return {
+    authority,
+    address: { host: '127.0.0.1', port },
+    fingerprint: authority.fingerprint,
+    agents,
+    servers,
+    start,
+    stop,
+    close: stop,
+    createToken() {
+      const token = randomBytes(32).toString('base64url');
+      tokens.set(token, 'fresh');
+      return token;
+    },
+    get members() {
+      return [...members.values()];
+    },
+    get lifetime() {
+      return lifetime;
+    },
+    set lifetime(milliseconds) {
+      lifetime = milliseconds;
+    },
+    get renewals() {
+      return renewals;
+    },
+    revoke(id) {
+      members.get(id)!.revoked = true;
+      for (const stream of [...agents.live, ...servers.live])
+        if (stream.id === id) stream.fail(refusal('CERTIFICATE_REVOKED', 'it was removed'));
+    },
+  };
 };

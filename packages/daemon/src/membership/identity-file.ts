@@ -1,25 +1,13 @@
-import { createPrivateKey } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { IDENTITY_ROLES, isId, readPeer, sameIdentity, type TlsCredentials } from '@holdfast/protocol';
-import { type Address, formatAddress, parseAddress } from '../settings/kinds.ts';
+import { IDENTITY_ROLES, isId } from '@holdfast/protocol';
+import { formatAddress, parseAddress } from '../settings/kinds.ts';
 import { giveToOwner } from '../state/give-to-owner.ts';
 import { syncDirectory } from '../state/sync-directory.ts';
 import { parseHardware } from './hardware-identity.ts';
-import type { HardwareIdentity, MemberRole } from './member.ts';
-import { readCertificates } from './pem.ts';
-
-/** Everything a member has, as it stands in one file, so that a renewal replaces key and certificate in one step. */
-export interface StoredIdentity extends TlsCredentials {
-  readonly role: MemberRole;
-  readonly id: string;
-  readonly incarnation: number;
-  readonly server: Address;
-  /** Of the machine that enrolled. */
-  readonly hardware: HardwareIdentity;
-}
+import { checkTogether, type StoredIdentity } from './stored-identity.ts';
 
 const FORM = 1;
 const LARGEST = 256 * 1024;
@@ -35,16 +23,6 @@ const damaged = (file: string, why: string, cause?: unknown): HoldfastError =>
 const textOf = (value: unknown, name: string): string => {
   if (typeof value !== 'string' || value === '') throw new Error(`${name} is missing`);
   return value;
-};
-
-/** Looks whether key, certificate, authorities and names belong together. Throws an Error that says what does not. */
-const checkTogether = ({ role, id, key, certificateChain, authorities }: StoredIdentity): void => {
-  const [leaf] = readCertificates(certificateChain);
-  if (leaf === undefined) throw new Error('it holds no certificate');
-  if (!sameIdentity(readPeer(leaf.raw).identity, { role, id })) throw new Error('its certificate is another identity than it says');
-  if (!leaf.checkPrivateKey(createPrivateKey(key))) throw new Error('its key does not belong to its certificate');
-  if (!readCertificates(authorities).some((authority) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey)))
-    throw new Error('none of its authorities signed its certificate');
 };
 
 const parse = (text: string): StoredIdentity => {

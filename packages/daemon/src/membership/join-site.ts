@@ -1,5 +1,14 @@
+import { HoldfastError } from '@holdfast/errors';
+import { fromConnect, publicKeyFingerprint, Role, readPeer } from '@holdfast/protocol';
 import type { Address } from '../settings/kinds.ts';
+import { requestCertificate } from './certificate-request.ts';
+import { outsideItsTime } from './certificate-times.ts';
+import { storeIdentity } from './identity-file.ts';
 import type { HardwareIdentity, MemberRole } from './member.ts';
+import { readCertificates, toPem } from './pem.ts';
+import { openServerLink, serverThing } from './server-link.ts';
+import { checkTogether, type StoredIdentity } from './stored-identity.ts';
+import { requireFingerprint } from './verify-server.ts';
 
 export interface JoinOptions {
   /** The configuration server. */
@@ -24,13 +33,95 @@ export interface Joined {
   readonly incarnation: number;
   /** When the certificate ends, milliseconds since 1970. It is renewed long before. */
   readonly notAfter: number;
+  /** Set when the certificate is good but does not hold now: the clocks of both machines differ. */
+  readonly problem: HoldfastError | undefined;
 }
+
+const ROLES: Readonly<Record<MemberRole, Role>> = {
+  agent: Role.AGENT,
+  'process-server': Role.PROCESS_SERVER,
+  'master-target': Role.MASTER_TARGET,
+};
+
+/** Milliseconds the server may take to answer. */
+const PATIENCE = 30_000;
+
+/** A fingerprint as people may write it, in capital letters or with colons. Throws SETTING_INVALID. */
+export const parseFingerprint = (text: string): string => {
+  const digits = text.trim().toLowerCase().replaceAll(':', '');
+  if (/^[0-9a-f]{64}$/.test(digits)) return digits;
+  throw new HoldfastError('SETTING_INVALID', {
+    thing: 'fingerprint',
+    why: 'it is not 64 hexadecimal digits',
+    remedy: 'copy it from what holdfast token create printed',
+  });
+};
 
 /**
  * Makes this machine a member: a key is made here and never leaves, the server's authority is checked against the fingerprint, and only then,
- * on the same connection, the token is sent. What was an identity before is replaced in one step. Rejects with CERTIFICATE_UNTRUSTED for another
- * authority, CONNECTION_LOST, TIMED_OUT, or what the server says of the token.
+ * on the same connection, the token is sent. What was an identity before is replaced in one step. Rejects with CERTIFICATE_UNTRUSTED for
+ * another authority, CONNECTION_LOST, TIMED_OUT, or what the server says of the token.
  */
-export const joinSite = async (_options: JoinOptions): Promise<Joined> => {
-  throw new Error('not here yet');
+export const joinSite = async ({ server, role, hardware, directory, signal, ...options }: JoinOptions): Promise<Joined> => {
+  const fingerprint = parseFingerprint(options.fingerprint);
+  const thing = serverThing(server);
+  const { key, request } = await requestCertificate();
+  const link = await openServerLink({
+    server,
+    signal,
+    secure: {},
+    check: (socket) => requireFingerprint(socket, fingerprint, thing),
+  });
+  try {
+    const answer = await link.enrolment
+      .enrol(
+        {
+          token: options.token,
+          role: ROLES[role],
+          certificateRequest: request,
+          hardware: { ...hardware, macAddresses: [...hardware.macAddresses] },
+          hostname: options.hostname,
+          version: options.version,
+          endpoints: [...(options.endpoints ?? [])],
+        },
+        { timeoutMs: PATIENCE, ...(signal === undefined ? {} : { signal }) },
+      )
+      .catch((reason: unknown) => {
+        throw fromConnect(reason, thing);
+      });
+    const identity: StoredIdentity = {
+      role,
+      id: answer.id,
+      incarnation: Number(answer.incarnation),
+      server,
+      hardware,
+      key,
+      certificateChain: answer.certificateChain.map((der) => toPem(der, 'CERTIFICATE')).join(''),
+      authorities: answer.trustedAuthorities.map((der) => toPem(der, 'CERTIFICATE')).join(''),
+    };
+    return await keep(identity, fingerprint, directory, thing);
+  } finally {
+    link.close();
+  }
+};
+
+/** Looks whether the answer is what was asked for, and stores it. */
+const keep = async (identity: StoredIdentity, fingerprint: string, directory: string, thing: string): Promise<Joined> => {
+  try {
+    const leaf = checkTogether(identity);
+    if (!readCertificates(identity.authorities).some(({ raw }) => publicKeyFingerprint(raw) === fingerprint))
+      throw new Error('the authority with the fingerprint is not among those to trust');
+    await storeIdentity(directory, identity);
+    const { notAfter } = readPeer(leaf.raw);
+    const { id, incarnation } = identity;
+    return { id, incarnation, notAfter, problem: outsideItsTime(leaf, Date.now(), 'this machine') };
+  } catch (reason) {
+    if (reason instanceof HoldfastError) throw reason;
+    throw new HoldfastError('PROTOCOL_VIOLATION', {
+      thing,
+      why: `its answer to the enrolment does not fit: ${(reason as Error).message}`,
+      remedy: 'use versions of both programs that fit together',
+      cause: reason,
+    });
+  }
 };
