@@ -12,6 +12,8 @@ export interface RegisteredDisk extends FoundDisk {
 export interface DiskRegistry {
   /** Gives ids to disks that have none and remembers where all of them were seen. */
   identify(found: readonly FoundDisk[]): Promise<RegisteredDisk[]>;
+  /** The same without giving ids: a disk that has none gets an empty one. */
+  find(found: readonly FoundDisk[]): RegisteredDisk[];
   /** They are or were `protected`: every point of the machine has to tell of them for ever. Or `copied`: they had a complete state. */
   mark(ids: readonly string[], what: DiskMark): Promise<void>;
   /** Ids of all disks that were ever marked so. */
@@ -68,9 +70,13 @@ export const openDiskRegistry = async (file: string): Promise<DiskRegistry> => {
   /** A disk that became smaller is another one, whatever it says of itself. */
   const isSame = (entry: Entry, disk: FoundDisk): boolean => entry.key === disk.key && (disk.size === 0 || disk.size >= entry.size);
 
+  const find = (found: readonly FoundDisk[]): RegisteredDisk[] =>
+    found.map((disk) => ({ ...disk, id: entries.find((entry) => isSame(entry, disk))?.id ?? '' }));
+
   return {
+    find,
     async identify(found) {
-      const registered = found.map((disk) => ({ ...disk, id: entries.find((entry) => isSame(entry, disk))?.id ?? newId() }));
+      const registered = find(found).map((disk) => ({ ...disk, id: disk.id || newId() }));
       const seen = new Map(registered.map((disk) => [disk.id, disk]));
       const kept = entries.map((entry): Entry => {
         const disk = seen.get(entry.id);

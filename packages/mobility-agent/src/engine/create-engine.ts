@@ -28,6 +28,9 @@ const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 60_000;
 /** unless it went well for so long. */
 const STEADY = 60_000;
+/** Milliseconds between looks for disks that are missing. */
+const REDISCOVER = 10_000;
+/** Seconds from point to point where nobody says. */
 const DEFAULT_INTERVAL = 5;
 
 export interface EngineOptions {
@@ -220,7 +223,7 @@ class ProtectingEngine implements Engine {
     this.#restart.clear();
     this.#announce(capture);
     let how: 'keep' | 'forget' = 'keep';
-    const rediscover = setInterval(() => void this.#lookForMissing(capture), 10_000);
+    const rediscover = setInterval(() => this.#besides(this.#lookForMissing(capture)), REDISCOVER);
     try {
       await workCapture({
         capture,
@@ -374,8 +377,16 @@ class ProtectingEngine implements Engine {
       if (content.cut.point === undefined) continue;
       this.#sums.points += 1;
       this.#isSkipping = false;
-      void this.#markCopied();
+      this.#besides(this.#markCopied());
     }
+  }
+
+  /** Work beside the capture: when it fails, what is wrong is told, and nothing else depends on it. */
+  #besides(work: Promise<void>): void {
+    work.catch((reason: unknown) => {
+      const { code, message } = fromSystem(reason, 'the state directory');
+      this.#events.add(code, message);
+    });
   }
 
   #announce({ resyncs, missing }: MachineCapture): void {

@@ -1,7 +1,8 @@
-import { bytes, duration, filePath, list, section } from '@holdfast/daemon';
+import { bytes, duration, filePath, list, memberSettings, section } from '@holdfast/daemon';
 
 /** Settings of `holdfast-agent` beside those that every program has. */
 export const agentSettings = {
+  ...memberSettings,
   disks: section('Which disks of this machine can be protected.', {
     include: list(filePath({ help: 'A disk' }), {
       help: 'Paths of block devices or image files; empty: all whole physical disks. Name devices of other kinds here (loop, image files)',

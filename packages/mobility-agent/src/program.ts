@@ -1,0 +1,31 @@
+import { joinCommand, type Program, type ProgramContext, VERSION } from '@holdfast/daemon';
+import { discoverDisks } from './disks/discover.ts';
+import { openDiskRegistry } from './disks/disk-registry.ts';
+import { localSystem } from './manifest/system-view.ts';
+import { awaitMembership } from './program/await-membership.ts';
+import { disksCommand } from './program/disks-command.ts';
+import { inspectCommand } from './program/inspect-command.ts';
+import { disksFile } from './program/places.ts';
+import { serveMember } from './program/serve-member.ts';
+import { type AgentSchema, agentSettings } from './program/settings.ts';
+
+const main = async (context: ProgramContext<AgentSchema>): Promise<void> => {
+  const { settings, stateDirectory, run } = context;
+  const registry = await openDiskRegistry(disksFile(stateDirectory));
+  const findDisks = () => registry.identify(discoverDisks(localSystem, settings.disks.include));
+  run('agent', async (stopping) => {
+    const membership = await awaitMembership(context, stopping);
+    if (membership !== undefined) await serveMember(context, { membership, registry, findDisks });
+  });
+};
+
+/** `holdfast-agent`: protects the machine it runs on. */
+export const program: Program<AgentSchema> = {
+  name: 'holdfast-agent',
+  summary: 'Follows the writes of this machine and sends its recovery points to a process server.',
+  version: VERSION,
+  httpPort: 9464,
+  settings: agentSettings,
+  commands: { join: joinCommand({ role: 'agent' }), 'hrl inspect': inspectCommand, disks: disksCommand },
+  main,
+};

@@ -1,0 +1,96 @@
+import os from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { holdAgentControl, type Membership, type ProgramContext } from '@holdfast/daemon';
+import { connectReplication } from '@holdfast/protocol';
+import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
+import { createReporter } from '../engine/agent-report.ts';
+import { createEngine } from '../engine/create-engine.ts';
+import type { Engine } from '../engine/engine.ts';
+import { collectManifest } from '../manifest/collect.ts';
+import { createAgentMetrics } from './agent-metrics.ts';
+import { openDesiredState } from './desired-state.ts';
+import { desiredStateFile } from './places.ts';
+import type { AgentSchema } from './settings.ts';
+
+export interface MemberParts {
+  readonly membership: Membership;
+  readonly registry: DiskRegistry;
+  findDisks(): Promise<RegisteredDisk[]>;
+}
+
+const openEngine = (context: ProgramContext<AgentSchema>, { membership, registry, findDisks }: MemberParts): Engine => {
+  const { settings, stateDirectory, version, log } = context;
+  const { hrl, trace, points, sender } = settings;
+  return createEngine({
+    machineId: membership.id,
+    version,
+    directory: stateDirectory,
+    log: hrl,
+    trace: { bufferBytes: trace.buffer, memoryDirectory: trace.memoryDirectory },
+    interval: points.interval,
+    waits: { first: sender.retryFirst, longest: sender.retryLongest, refused: sender.retryRefused },
+    registry,
+    findDisks,
+    connect: (address) => connectReplication({ address, credentials: membership.credentials, expect: { role: 'process-server' } }),
+    onEvent: ({ code, text }) => log.info(text, { code }),
+  });
+};
+
+const watchHealth = ({ health }: ProgramContext<AgentSchema>, engine: Engine): void => {
+  health.check('capture', () => {
+    const { problem, disks } = engine.status;
+    return problem?.text ?? disks.find((disk) => disk.problem !== undefined)?.problem?.text;
+  });
+  health.check('sending', () => {
+    const { sender } = engine.status;
+    if (sender === undefined || sender.state === 'connected') return undefined;
+    return sender.problem?.message ?? 'there is no stream to a process server yet';
+  });
+};
+
+/** Does the work of a machine that belongs to an installation, for the program's whole life. */
+export const serveMember = async (context: ProgramContext<AgentSchema>, parts: MemberParts): Promise<void> => {
+  const { settings, stateDirectory, version, log, health, metrics, onStop, run, status } = context;
+  const { membership, findDisks } = parts;
+  const desired = openDesiredState(desiredStateFile(stateDirectory));
+  const engine = openEngine(context, parts);
+  onStop('engine', () => engine.stop());
+  watchHealth(context, engine);
+  const count = createAgentMetrics(metrics, engine);
+
+  const last = await desired.load(membership.id);
+  if (last !== undefined) engine.apply(last.revision, last.protection);
+
+  const control = holdAgentControl({
+    membership,
+    version,
+    log,
+    health,
+    hello: async () => ({
+      hostname: os.hostname(),
+      manifest: await collectManifest({ machineId: membership.id, disks: await findDisks() }),
+    }),
+    async onState(state) {
+      await desired.save(membership.id, state);
+      engine.apply(state.revision, state.protection);
+    },
+  });
+  run('certificates', (stopping) => membership.keepRenewed(stopping));
+  run('control stream', (stopping) => control.run(stopping));
+  const report = createReporter(engine);
+  run('reports', async (stopping) => {
+    while (!stopping.aborted) {
+      count();
+      control.report(report());
+      status(describe(engine));
+      await sleep(settings.report.interval, undefined, { signal: stopping }).catch(() => undefined);
+    }
+  });
+};
+
+const describe = ({ status }: Engine): string => {
+  if (!status.protecting) return 'Nothing is protected';
+  const protectedDisks = status.disks.filter(({ phase }) => phase > 1).length;
+  const age = status.rpoSeconds === undefined ? 'no durable point yet' : `newest state ${Math.round(status.rpoSeconds)} s old`;
+  return `${protectedDisks} disks, ${age}, ${status.pendingBytes} bytes pending`;
+};
