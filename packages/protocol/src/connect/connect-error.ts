@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import { type Code, ConnectError, decodeBinaryHeader, encodeBinaryHeader } from '@connectrpc/connect';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { errorOfCode, statusCodeOf } from '../grpc/grpc-status.ts';
@@ -32,7 +33,7 @@ const DEEPEST = 8;
 /** The error at the root of what a client of Connect was told: ours where there is one, else what the network said. */
 const rootOf = (reason: unknown): unknown => {
   let root = reason;
-  for (let depth = 0; depth < DEEPEST && root instanceof Error && !(root instanceof HoldfastError) && root.cause instanceof Error; depth++)
+  for (let depth = 0; depth < DEEPEST && isNativeError(root) && !(root instanceof HoldfastError) && isNativeError(root.cause); depth++)
     root = root.cause;
   return root;
 };

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { certificateError } from './peer.ts';
 
@@ -7,7 +8,7 @@ const ABOUT_CERTIFICATES = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_
 /** The named error for a connection that did not come up or broke: about the other side's certificate, or CONNECTION_LOST. */
 export const connectionError = (reason: unknown, thing: string): HoldfastError => {
   if (isHoldfastError(reason)) return reason;
-  const { code, message } = reason instanceof Error ? (reason as NodeJS.ErrnoException) : { code: undefined, message: String(reason) };
+  const { code, message } = isNativeError(reason) ? (reason as NodeJS.ErrnoException) : { code: undefined, message: String(reason) };
   if (ABOUT_CERTIFICATES.test(String(code))) return certificateError(reason, thing);
   return new HoldfastError('CONNECTION_LOST', {
     thing,

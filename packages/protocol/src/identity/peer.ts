@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { isNativeError } from 'node:util/types';
 import { HoldfastError } from '@holdfast/errors';
 import { type Identity, identityUri, parseIdentityUri, sameIdentity } from './identity.ts';
 
@@ -66,8 +67,8 @@ const EXPIRED = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 
 /** The named error for what TLS found wrong with a certificate; `reason` is Node's `authorizationError`, or the error of `connect`. */
 export const certificateError = (reason: unknown, thing: string): HoldfastError => {
-  const code = reason instanceof Error ? String((reason as NodeJS.ErrnoException).code) : String(reason);
-  const why = `its certificate was not accepted: ${reason instanceof Error ? reason.message : code}`;
+  const code = isNativeError(reason) ? String((reason as NodeJS.ErrnoException).code) : String(reason);
+  const why = `its certificate was not accepted: ${isNativeError(reason) ? reason.message : code}`;
   return EXPIRED.has(code)
     ? new HoldfastError('CERTIFICATE_EXPIRED', {
         thing,
