@@ -9,6 +9,8 @@ export interface CaptureDisk {
   readonly id: string;
   readonly device: TracedDevice;
   readonly source: DiskSource;
+  /** True if the vault has a state of the disk of which the `.hrl` may know nothing: until it is copied again it holds back points. */
+  readonly wasCopied?: boolean;
 }
 
 /** A cut that is exact for every member disk but not yet committed. Either `publish` or `abandon` ends it; there is one at a time. */
@@ -30,21 +32,30 @@ export interface Capture {
   /** From now on no write to the disk escapes. Tells whether the disk goes on where it was, and why not. */
   attach(disk: CaptureDisk): Promise<Continuity>;
   /**
-   * Copies what open generations still lack, as pieces, until every disk can take part in a cut. Ends early, without error, when `signal`
-   * is aborted; a later call goes on.
+   * Copies what open generations still lack, as pieces, until every disk can take part in a cut; cuts may be made meanwhile, between two
+   * pieces. Ends early, without error, when `signal` is aborted or the capture is closed; a later call goes on. While a proposal is open it
+   * waits: do not wait for it before that is published or abandoned.
    */
   copy(options?: { readonly signal?: AbortSignal; onProgress?(progress: CopyProgress): void }): Promise<void>;
-  /** Rounds until every disk is exact at one instant. Throws CAPTURE_NOT_CONVERGED when the machine writes too fast for it. */
-  propose(): Promise<Proposal>;
   /**
-   * Commits the cut to the `.hrl` with a recovery point. Its members are all disks but those being copied; what a disk could not be read
-   * of is in `Point.unreadableBytes`.
+   * Rounds until every disk but those being copied is exact at one instant. Throws CAPTURE_NOT_CONVERGED when the machine writes too fast
+   * for it, INTERNAL when `canCut` is false.
+   */
+  propose(): Promise<Proposal>;
+  /** True when there is a disk that can take part in a cut. */
+  readonly canCut: boolean;
+  /** Ids of the disks that resynchronize: as long as there are any, cuts are no recovery points. */
+  readonly resynchronizing: readonly string[];
+  /**
+   * Commits the cut to the `.hrl`, with a recovery point unless a disk resynchronizes: then there is no whole machine, only the epochs of
+   * the others. A point names the disks of which the first copy is not complete; what a disk could not be read of is in
+   * `Point.unreadableBytes`.
    */
   publish(proposal: Proposal, kind?: PointKind): Promise<CutContent>;
   /** Drops the proposal; its changes belong to the next cut. */
   abandon(proposal: Proposal): Promise<void>;
   /** Rejects with CONTINUITY_LOST, or whatever else made going on impossible; never resolves. */
   readonly failure: Promise<never>;
-  /** Stops looking. Trace and `.hrl` stay open: they are the caller's. */
+  /** Drops an open proposal and stops looking. Trace and `.hrl` stay open: they are the caller's. */
   close(): Promise<void>;
 }

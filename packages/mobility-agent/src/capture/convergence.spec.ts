@@ -1,5 +1,6 @@
-import { BLOCK_SIZE } from '@holdfast/block';
+import { BLOCK_SIZE, createBlockSet } from '@holdfast/block';
 import fc from 'fast-check';
+import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
 import { createConvergence, type RoundDisk } from './convergence.ts';
 import { createStaging } from './staging.ts';
 import { createSimulatedMachine, type SimulationOptions, sectorIds } from './testing/simulated-machine.ts';
@@ -95,5 +96,82 @@ describe('convergence', () => {
       wrong += (await run({ seed, disks: 2, blocks: 24, writers: 3, think: 20_000, latency: 20_000 }, 12, false)).wrong;
     }
     expect(wrong).toBeGreaterThan(0);
+  });
+});
+
+describe('a write that the kernel tells of late', () => {
+  const SIZE = 4 * BLOCK_SIZE;
+
+  /** A disk whose trace tells what the test has put into it. */
+  const createRig = () => {
+    const told: ((sink: WriteSink) => void)[] = [];
+    const dirty = createBlockSet(SIZE);
+    let clock = 0;
+    const trace: WriteTrace = {
+      start: 0n,
+      now: () => (clock += 1e9),
+      drain: (sink) => {
+        for (const tell of told.splice(0)) tell(sink);
+      },
+      settle: () => undefined,
+      dirty: () => dirty,
+      idle: () => true,
+      verify: () => undefined,
+      close: () => undefined,
+    };
+    const convergence = createConvergence({ trace, yield: async () => undefined });
+    const source = {
+      size: SIZE,
+      readLimit: SIZE,
+      excluded: () => [],
+      read: (_: number, length: number) => ({ data: new Uint8Array(length), unreadable: [] }),
+    };
+    convergence.add(0, source);
+    const member = (): RoundDisk => ({ index: 0, staging: createStaging(SIZE), spill: async () => undefined });
+    /** Tells of a write that completed at `time`. */
+    const write = (time: number): void => {
+      told.push((sink) => {
+        sink.issued(0, 0, BLOCK_SIZE, time - 1);
+        sink.completed(0, 0, BLOCK_SIZE, time);
+      });
+    };
+    return { convergence, member, write, now: () => clock };
+  };
+
+  const exactCut = async ({ convergence, member }: ReturnType<typeof createRig>): Promise<RoundDisk> => {
+    for (;;) {
+      const disk = member();
+      if ((await convergence.round([disk])).exact) return disk;
+    }
+  };
+
+  test('ends everything when it belongs to a published cut', async () => {
+    const rig = createRig();
+    const before = rig.now();
+    rig.convergence.committed([await exactCut(rig)], true);
+    rig.write(before + 1);
+    expect(() => rig.convergence.drain()).toThrow(/CONTINUITY_LOST/);
+  });
+
+  test('is read with the next cut when that one was abandoned', async () => {
+    const rig = createRig();
+    const before = rig.now();
+    rig.convergence.abandoned([await exactCut(rig)]);
+    rig.write(before + 1);
+    rig.convergence.drain();
+    expect(rig.convergence.pending(0)).toBe(1);
+  });
+
+  test('is read with the next piece of a copy when it belongs to one before', async () => {
+    const rig = createRig();
+    for (const read of [(disk: RoundDisk) => rig.convergence.readRange(disk, { offset: 0, length: SIZE }), rig.convergence.readChanges]) {
+      const before = rig.now();
+      const disk = rig.member();
+      await read.call(rig.convergence, disk);
+      rig.convergence.committed([disk], false);
+      rig.write(before + 1);
+      rig.convergence.drain();
+      expect(rig.convergence.pending(0)).toBe(1);
+    }
   });
 });

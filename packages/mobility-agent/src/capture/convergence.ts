@@ -58,6 +58,8 @@ export interface Convergence {
   round(disks: readonly RoundDisk[]): Promise<RoundResult>;
   /** Reads a range of one disk as it is, for a piece of a copy that is not yet a state of the disk. */
   readRange(disk: RoundDisk, range: Extent): Promise<void>;
+  /** Reads what completed writes changed on one disk as it is, for such a piece. */
+  readChanges(disk: RoundDisk): Promise<void>;
   /** What the stagings hold is committed: forget it. With `exact` it was a cut, and the disks' next ones build on it. */
   committed(disks: readonly RoundDisk[], exact: boolean): void;
   /** What the stagings hold is dropped: it will be read again. */
@@ -84,8 +86,10 @@ interface DiskState {
   readonly since: number;
   /** When the disk was first seen without a write in flight: those issued before the trace began are over. */
   idleSince: number;
-  /** Everything up to this time was seen when the last cut was published. */
+  /** Everything up to this time was seen when the newest cut was found to be exact, */
   sealed: number;
+  /** and when the last one was published. */
+  published: number;
 }
 
 class ConvergenceImpl implements Convergence, WriteSink {
@@ -124,6 +128,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       since: this.#trace.now(),
       idleSince: Number.POSITIVE_INFINITY,
       sealed: Number.NEGATIVE_INFINITY,
+      published: Number.NEGATIVE_INFINITY,
     };
     addAll(state.after, this.#trace.dirty(index));
     this.#disks.set(index, state);
@@ -191,20 +196,17 @@ class ConvergenceImpl implements Convergence, WriteSink {
     }
   }
 
-  async readRange(disk: RoundDisk, range: Extent): Promise<void> {
-    const state = this.#state(disk.index);
-    const excluded = state.source.excluded();
-    this.#begin();
-    try {
-      this.#drain();
+  readRange(disk: RoundDisk, range: Extent): Promise<void> {
+    return this.#readAsItIs(disk, async (state, excluded) => {
       this.#applyExclusions(disk, state, excluded);
       for (let at = range.offset; at < extentEnd(range); at += state.source.readLimit) {
         await this.#read(disk, state, { offset: at, length: Math.min(state.source.readLimit, extentEnd(range) - at) });
       }
-      this.#settle(this.#drain());
-    } finally {
-      this.#inRound = false;
-    }
+    });
+  }
+
+  readChanges(disk: RoundDisk): Promise<void> {
+    return this.#readAsItIs(disk, async (_, excluded) => void (await this.#readFresh(disk, excluded)));
   }
 
   committed(disks: readonly RoundDisk[], exact: boolean): void {
@@ -221,7 +223,9 @@ class ConvergenceImpl implements Convergence, WriteSink {
       }
       // What could not be read is tried again with every cut, so that each says what is missing in it.
       addAll(state.fresh, staging.unreadable);
-      if (exact) state.unsettled.clear();
+      if (!exact) continue;
+      state.unsettled.clear();
+      state.published = state.sealed;
     }
   }
 
@@ -232,6 +236,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       // Exclusions that were staged as zeroes are gone with the staging: the next cut stages them again, or reads what has left them.
       for (const { offset, length } of state.excluded) state.fresh.addBytes(offset, length);
       state.excluded = [];
+      state.sealed = state.published;
     }
   }
 
@@ -245,6 +250,20 @@ class ConvergenceImpl implements Convergence, WriteSink {
     this.#trace.drain(this.#events);
     this.#events.deliver(this.#lastDrain, this);
     return this.#lastDrain;
+  }
+
+  /** Nothing is judged, nothing is sealed: the cut that makes a state of it all decides over what a write was in flight to. */
+  async #readAsItIs({ index }: RoundDisk, read: (state: DiskState, excluded: readonly Extent[]) => Promise<void>): Promise<void> {
+    const state = this.#state(index);
+    const excluded = state.source.excluded();
+    this.#begin();
+    try {
+      this.#drain();
+      await read(state, excluded);
+      this.#settle(this.#drain());
+    } finally {
+      this.#inRound = false;
+    }
   }
 
   /** Tells how many blocks it read. */

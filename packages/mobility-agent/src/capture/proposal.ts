@@ -1,6 +1,18 @@
 import { create } from '@bufbuild/protobuf';
 import type { CodecName } from '@holdfast/block';
-import { type Epoch, EpochSchema, type Instant, idBytes } from '@holdfast/protocol';
+import {
+  type Cut,
+  CutSchema,
+  type Epoch,
+  EpochSchema,
+  type Instant,
+  idBytes,
+  type Manifest,
+  newId,
+  type Point,
+  type PointKind,
+  PointSchema,
+} from '@holdfast/protocol';
 import { createFramePacker, type FramePacker } from '../frames/frame-packer.ts';
 import type { HrlCutWriter } from '../hrl/hrl.ts';
 import type { RoundDisk } from './convergence.ts';
@@ -54,3 +66,40 @@ export const createMember = ({ index, lineage, diskSize, codec, writer, epochInd
     },
   };
 };
+
+/** The cut of these members, whose generations begin with it where they are new. */
+export const cutOf = (parts: {
+  readonly cutId: string;
+  readonly machineId: string;
+  readonly members: readonly MemberDisk[];
+  readonly epochs: Epoch[];
+}): Cut =>
+  create(CutSchema, {
+    id: idBytes(parts.cutId),
+    machineId: idBytes(parts.machineId),
+    generations: parts.members.flatMap(({ lineage }) => lineage.generation ?? []),
+    epochs: parts.epochs,
+  });
+
+/** The recovery point of a cut; `notYetCopied` and `excluded` are ids of the machine's other disks. */
+export const pointOf = (
+  { id, epochs }: Cut,
+  about: {
+    readonly kind: PointKind;
+    readonly time: Instant;
+    readonly manifest: Manifest;
+    readonly notYetCopied: readonly string[];
+    readonly excluded: readonly string[];
+  },
+): Point =>
+  create(PointSchema, {
+    id: idBytes(newId()),
+    cutId: id,
+    kind: about.kind,
+    instant: about.time,
+    members: epochs.map(({ diskId, generationId, number }) => ({ diskId, epoch: { generationId, number } })),
+    disksNotYetCopied: about.notYetCopied.map(idBytes),
+    disksExcluded: about.excluded.map(idBytes),
+    manifestId: about.manifest.id,
+    unreadableBytes: epochs.reduce((sum, epoch) => sum + epoch.unreadableBytes, 0n),
+  });

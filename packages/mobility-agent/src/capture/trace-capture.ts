@@ -2,24 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, type CodecName } from '@holdfast/block';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import {
-  type CutContent,
-  CutSchema,
-  type Instant,
-  InstantSchema,
-  idBytes,
-  idText,
-  type Manifest,
-  newId,
-  PointKind,
-  PointSchema,
-} from '@holdfast/protocol';
+import { type CutContent, type Instant, InstantSchema, idBytes, idText, type Manifest, newId, PointKind } from '@holdfast/protocol';
 import type { Hrl, HrlCutWriter } from '../hrl/hrl.ts';
 import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
 import type { Capture, CaptureDisk, CopyProgress, Proposal } from './capture.ts';
 import { type Convergence, createConvergence } from './convergence.ts';
 import { advance, type Lineage, refuseShrunk, resumeLineage } from './lineage.ts';
-import { createMember, type MemberDisk } from './proposal.ts';
+import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
 
 /** Bytes of disk a piece of a copy covers unless told. */
 const PIECE_SIZE = 16 * 1024 * 1024;
@@ -57,6 +46,14 @@ export interface TraceCaptureOptions {
 interface DiskState {
   readonly disk: CaptureDisk;
   lineage: Lineage;
+  /** While the generation is open: its copy covers the disk and has caught up with the writes meanwhile, so that a cut can close it. */
+  copied: boolean;
+}
+
+/** What a piece of a copy reads, and how far the copy has come with it. */
+interface Piece {
+  read(member: MemberDisk): Promise<void>;
+  readonly covered: number;
 }
 
 interface OpenProposal extends Proposal {
@@ -74,6 +71,9 @@ class TraceCapture implements Capture {
   #fail: (reason: unknown) => void = () => undefined;
   #failed: { readonly reason: unknown } | undefined;
   #open: OpenProposal | undefined;
+  /** Given when the open proposal has ended. */
+  #ended: { readonly promise: Promise<void>; resolve(): void } | undefined;
+  #closed = false;
   /** Cuts are made one after the other: the `.hrl` takes one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -97,27 +97,28 @@ class TraceCapture implements Capture {
       refuseShrunk(disk.id, disk.source.size, head);
       const { index, continuity } = this.#options.session.attach(disk.device, this.#convergence.sink);
       const lineage = resumeLineage(disk.id, disk.source.size, head, continuity);
-      this.#disks.set(index, { disk, lineage });
+      this.#disks.set(index, { disk, lineage, copied: !lineage.open });
       this.#convergence.add(index, disk.source);
       return continuity;
     });
   }
 
+  get canCut(): boolean {
+    return [...this.#disks.values()].some(({ copied }) => copied);
+  }
+
+  get resynchronizing(): readonly string[] {
+    return [...this.#disks.values()].filter((state) => !state.copied && hasHistory(state)).map(({ disk }) => disk.id);
+  }
+
   async copy({ signal, onProgress }: { signal?: AbortSignal; onProgress?(progress: CopyProgress): void } = {}): Promise<void> {
-    for (const [index, state] of this.#disks) {
-      while (state.lineage.open && state.lineage.covered < state.disk.source.size) {
-        if (signal?.aborted) return;
-        const { covered } = state.lineage;
-        const length = Math.min(this.#options.pieceSize ?? PIECE_SIZE, state.disk.source.size - covered);
-        await this.#piece(index, state, (member) => this.#convergence.readRange(member, { offset: covered, length }), covered + length);
-        onProgress?.(this.#copyProgress());
+    // Disks may be attached meanwhile; and what changes on one while the others are copied is best read at the end.
+    while (!this.#isOver(signal) && [...this.#disks.values()].some(({ copied }) => !copied)) {
+      for (const [index, state] of this.#disks) {
+        while (await this.#piece(index, state, () => this.#covering(state), signal)) onProgress?.(this.#copyProgress());
       }
-    }
-    for (const [index, state] of this.#disks) {
-      if (!state.lineage.open) continue;
-      for (let pieces = 0; pieces < CATCH_UP_PIECES && this.#convergence.pending(index) * BLOCK_SIZE > CATCH_UP_SIZE; pieces += 1) {
-        if (signal?.aborted) return;
-        await this.#piece(index, state, async (member) => void (await this.#convergence.round([member])), state.lineage.covered);
+      for (const [index, state] of this.#disks) {
+        for (let pieces = 0; await this.#piece(index, state, () => this.#catchingUp(index, state, pieces), signal); ) pieces += 1;
       }
     }
   }
@@ -125,7 +126,7 @@ class TraceCapture implements Capture {
   propose(): Promise<Proposal> {
     return this.#inTurn(async () => {
       if (this.#open !== undefined) throw misuse('a proposal is open already');
-      if (![...this.#disks.values()].some(canBeCut)) throw misuse('no disk has been copied yet');
+      if (!this.canCut) throw misuse('no disk has been copied yet');
       const writer = this.#options.hrl.begin();
       const members = this.#members(writer);
       const pause = this.#options.pause ?? (() => sleep(1));
@@ -136,6 +137,7 @@ class TraceCapture implements Capture {
           const result = await this.#convergence.round(members);
           if (result.exact) {
             this.#open = { cutId: newId(), instant: this.#convergence.instant, rounds, writer, members, time: this.#time() };
+            this.#ended = Promise.withResolvers();
             return this.#open;
           }
           if (rounds >= limits.rounds || Date.now() > deadline) throw notConverged(rounds, result.reason);
@@ -155,36 +157,24 @@ class TraceCapture implements Capture {
     return this.#inTurn(async () => {
       const { writer, members, cutId, time } = this.#take(proposal);
       const { hrl, machineId, excludedDisks = [] } = this.#options;
-      const manifest = await this.#options.manifest().catch((reason: unknown) => {
+      const absent = [...this.#disks].filter(([index]) => !members.some((member) => member.index === index)).map(([, state]) => state);
+      let manifest: Manifest | undefined;
+      try {
+        if (!absent.some(hasHistory)) manifest = await this.#options.manifest();
+      } catch (reason) {
         this.#drop(writer, members);
         throw reason;
-      });
+      }
       let content: CutContent;
       try {
         const epochs = [];
         for (const member of members) epochs.push(await member.finish({ open: false, covered: 0, cutId, instant: time }));
-        const copying = [...this.#disks.values()].filter((state) => !canBeCut(state));
-        const point = create(PointSchema, {
-          id: idBytes(newId()),
-          cutId: idBytes(cutId),
-          kind,
-          instant: time,
-          members: epochs.map(({ diskId, generationId, number }) => ({ diskId, epoch: { generationId, number } })),
-          disksNotYetCopied: copying.map(({ disk }) => idBytes(disk.id)),
-          disksExcluded: excludedDisks.map(idBytes),
-          manifestId: manifest.id,
-          unreadableBytes: epochs.reduce((sum, epoch) => sum + epoch.unreadableBytes, 0n),
-        });
-        const isNew = hrl.lastManifest?.id !== idText(manifest.id);
-        const generations = members.flatMap(({ lineage }) => lineage.generation ?? []);
-        const cut = create(CutSchema, {
-          id: idBytes(cutId),
-          machineId: idBytes(machineId),
-          generations,
-          epochs,
-          point,
-          ...(isNew ? { manifest } : {}),
-        });
+        const cut = cutOf({ cutId, machineId, members, epochs });
+        if (manifest !== undefined) {
+          const notYetCopied = absent.map(({ disk }) => disk.id);
+          cut.point = pointOf(cut, { kind, time, manifest, notYetCopied, excluded: excludedDisks });
+          if (hrl.lastManifest?.id !== idText(manifest.id)) cut.manifest = manifest;
+        }
         this.#assure();
         content = writer.commit(cut);
       } catch (reason) {
@@ -205,40 +195,81 @@ class TraceCapture implements Capture {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.#closed = true;
     await this.#turn;
+    if (this.#open === undefined) return;
+    const { writer, members } = this.#take(this.#open);
+    this.#drop(writer, members);
   }
 
-  /** One epoch of one disk whose generation stays open. */
-  #piece(index: number, state: DiskState, read: (member: MemberDisk) => Promise<void>, covered: number): Promise<void> {
-    return this.#inTurn(async () => {
-      const { hrl, codec = 'lz4', machineId } = this.#options;
-      const writer = hrl.begin();
-      const member = createMember({ index, lineage: state.lineage, diskSize: state.disk.source.size, codec, writer, epochIndex: 0 });
-      try {
-        await read(member);
-        const cutId = newId();
-        const epoch = await member.finish({ open: true, covered, cutId, instant: this.#time() });
-        const { generation } = state.lineage;
-        this.#refuseFailed();
-        writer.commit(
-          create(CutSchema, {
-            id: idBytes(cutId),
-            machineId: idBytes(machineId),
-            generations: generation === undefined ? [] : [generation],
-            epochs: [epoch],
-          }),
-        );
-      } catch (reason) {
-        this.#drop(writer, [member]);
-        throw this.#judge(reason);
-      }
-      this.#committed([member], { open: true, covered });
-    });
+  /** The next piece of disk that the copy has not covered yet. */
+  #covering({ lineage, disk }: DiskState): Piece | undefined {
+    const { covered } = lineage;
+    const length = Math.min(this.#options.pieceSize ?? PIECE_SIZE, disk.source.size - covered);
+    if (!lineage.open || length <= 0) return undefined;
+    return { read: (member) => this.#convergence.readRange(member, { offset: covered, length }), covered: covered + length };
+  }
+
+  /** What was written meanwhile, unless it is little enough for a cut, or catching up has been tried for long. */
+  #catchingUp(index: number, state: DiskState, pieces: number): Piece | undefined {
+    const { open, covered } = state.lineage;
+    if (!open || covered < state.disk.source.size) return undefined;
+    if (pieces < CATCH_UP_PIECES && this.#convergence.pending(index) * BLOCK_SIZE > CATCH_UP_SIZE) {
+      return { read: (member) => this.#convergence.readChanges(member), covered };
+    }
+    state.copied = true;
+    return undefined;
+  }
+
+  /** One epoch of one disk whose generation stays open. False when `plan`, asked when nothing else goes on, wants none, or it is over. */
+  async #piece(index: number, state: DiskState, plan: () => Piece | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+    for (;;) {
+      const made = await this.#inTurn(async () => {
+        if (this.#isOver(signal)) return false;
+        // Reading on would change what the proposal's own reads are judged by.
+        if (this.#open !== undefined) return 'a proposal is open';
+        const piece = plan();
+        if (piece === undefined) return false;
+        await this.#commitPiece(index, state, piece);
+        return true;
+      });
+      if (typeof made === 'boolean') return made;
+      await this.#proposalEnds(signal);
+    }
+  }
+
+  async #commitPiece(index: number, state: DiskState, { read, covered }: Piece): Promise<void> {
+    const { hrl, codec = 'lz4', machineId } = this.#options;
+    const writer = hrl.begin();
+    const member = createMember({ index, lineage: state.lineage, diskSize: state.disk.source.size, codec, writer, epochIndex: 0 });
+    try {
+      await read(member);
+      const cutId = newId();
+      const epoch = await member.finish({ open: true, covered, cutId, instant: this.#time() });
+      this.#refuseFailed();
+      writer.commit(cutOf({ cutId, machineId, members: [member], epochs: [epoch] }));
+    } catch (reason) {
+      this.#drop(writer, [member]);
+      throw this.#judge(reason);
+    }
+    this.#committed([member], { open: true, covered });
+  }
+
+  #isOver(signal: AbortSignal | undefined): boolean {
+    return this.#closed || signal?.aborted === true;
+  }
+
+  async #proposalEnds(signal: AbortSignal | undefined): Promise<void> {
+    const { promise: aborted, resolve } = Promise.withResolvers<void>();
+    const onAbort = (): void => resolve();
+    signal?.addEventListener('abort', onAbort);
+    await Promise.race([this.#ended?.promise, aborted]);
+    signal?.removeEventListener('abort', onAbort);
   }
 
   #members(writer: HrlCutWriter): MemberDisk[] {
     const { codec = 'lz4' } = this.#options;
-    const ready = [...this.#disks].filter(([, state]) => canBeCut(state));
+    const ready = [...this.#disks].filter(([, { copied }]) => copied);
     return ready.map(([index, { lineage, disk }], epochIndex) =>
       createMember({ index, lineage, diskSize: disk.source.size, codec, writer, epochIndex }),
     );
@@ -276,6 +307,7 @@ class TraceCapture implements Capture {
     this.#failed = { reason };
     // A loss that only the capture saw must not be taken for continuity by whoever comes next: its disks are forgotten.
     if (isHoldfastError(reason, 'CONTINUITY_LOST')) for (const index of this.#disks.keys()) this.#forget(index);
+    this.#ended?.resolve();
     this.#fail(reason);
   }
 
@@ -296,6 +328,7 @@ class TraceCapture implements Capture {
     const open = this.#open;
     if (open === undefined || open.cutId !== proposal.cutId) throw misuse(`proposal ${proposal.cutId} is not open`);
     this.#open = undefined;
+    this.#ended?.resolve();
     return open;
   }
 
@@ -339,8 +372,8 @@ class TraceCapture implements Capture {
   }
 }
 
-/** True when the disk has been covered as a whole, so that a cut makes a state of it. */
-const canBeCut = ({ lineage, disk }: DiskState): boolean => !lineage.open || lineage.covered >= disk.source.size;
+/** True for a disk of which there are points: without it, or with an older state of it, another one would not be the machine. */
+const hasHistory = ({ lineage, disk }: DiskState): boolean => !lineage.open || lineage.base !== undefined || disk.wasCopied === true;
 
 const misuse = (why: string): HoldfastError => new HoldfastError('INTERNAL', { thing: 'capture', why, remedy: 'report this' });
 
