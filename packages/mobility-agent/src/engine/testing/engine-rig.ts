@@ -1,0 +1,142 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { AgentProtectionSchema, idBytes, newId } from '@holdfast/protocol';
+import { openReplicationSite } from '@holdfast/protocol/conformance';
+import { discoverDisks } from '../../disks/discover.ts';
+import { openDiskRegistry, type RegisteredDisk } from '../../disks/disk-registry.ts';
+import { localSystem } from '../../manifest/system-view.ts';
+import { createReceiver } from '../../scan/testing/receiver.ts';
+import { createModelServer, type ModelServer } from '../../sender/testing/model-server.ts';
+import { until } from '../../sender/testing/until.ts';
+import { createEngine, type EngineOptions } from '../create-engine.ts';
+import type { Engine, EngineEvent } from '../engine.ts';
+import { forgetTrace } from '../open-trace-capture.ts';
+
+const TRACE = { bufferBytes: 8 << 20, memoryDirectory: '/dev/shm' };
+
+/** An engine over disks of a test, a process server, and what a vault would make of what it gets. */
+export interface EngineRig {
+  readonly machineId: string;
+  readonly directory: string;
+  readonly engine: Engine;
+  readonly server: ModelServer;
+  readonly events: readonly EngineEvent[];
+  /** The disks by their paths. */
+  disk(path: string): RegisteredDisk;
+  /** Wants these disks protected. */
+  protect(paths: readonly string[], change?: MessageInitShape<typeof AgentProtectionSchema>): void;
+  unprotect(): void;
+  /** Resolves when a point that was cut after this call is in the vault, with the disks as it holds them, by path. */
+  point(): Promise<Map<string, Buffer>>;
+  /** Stops the engine in order and starts another on the same state. */
+  restart(change?: Partial<EngineOptions>): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const openEngineRig = async (paths: readonly string[], change: Partial<EngineOptions> = {}): Promise<EngineRig> => {
+  const machineId = newId();
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'engine-'));
+  const server = createModelServer();
+  const site = await openReplicationSite({ serve: (call) => server.serve(call) });
+  const address = `127.0.0.1:${site.server.port}`;
+  const events: EngineEvent[] = [];
+  const registry = await openDiskRegistry(path.join(directory, 'disks.json'));
+  const findDisks = () => registry.identify(discoverDisks(localSystem, paths));
+  let disks = await findDisks();
+  let revision = 0n;
+
+  const start = (changed: Partial<EngineOptions>): Engine =>
+    createEngine({
+      machineId,
+      version: '1.2.3',
+      directory,
+      log: { directory: undefined, quota: 64 << 20, segment: 4 << 20, memory: 16 << 20 },
+      trace: TRACE,
+      interval: undefined,
+      waits: { first: 5, longest: 50, refused: 50 },
+      registry,
+      findDisks,
+      connect: (to) => site.connect(undefined, { address: to }),
+      onEvent: (event) => void events.push(event),
+      ...change,
+      ...changed,
+    });
+  let engine = start({});
+
+  const diskOf = (wanted: string): RegisteredDisk => {
+    const found = disks.find((disk) => disk.path === wanted);
+    if (found === undefined) throw new Error(`no disk ${wanted}`);
+    return found;
+  };
+
+  return {
+    machineId,
+    directory,
+    server,
+    events,
+    get engine() {
+      return engine;
+    },
+    disk: diskOf,
+    protect(wanted, changed = {}) {
+      revision += 1n;
+      const diskIds = wanted.map((one) => idBytes(diskOf(one).id));
+      const protection = {
+        machineId: idBytes(machineId),
+        diskIds,
+        processServers: [address],
+        pointIntervalSeconds: 3600,
+        compression: 'lz4',
+      };
+      engine.apply(revision, create(AgentProtectionSchema, { ...standard, ...(changed as object) }));
+    },
+    unprotect() {
+      revision += 1n;
+      engine.apply(revision, undefined);
+    },
+    async point() {
+      const before = engine.status.points;
+      const wantPoint = async (): Promise<void> => {
+        engine.pointNow();
+        await until(
+          'a point is made',
+          () => engine.status.points > before,
+          () => [engine.status, events].map(String),
+        );
+      };
+      await wantPoint();
+      await until(
+        'it is durable',
+        () => engine.status.pendingCuts === 0,
+        () => events,
+      );
+      const receiver = createReceiver();
+      for (const received of server.vault) await receiver.receive(received);
+      const point = server.vault.findLast(({ cut }) => cut.point !== undefined)!.cut.point!;
+      return new Map(
+        point.members.map(({ diskId, epoch }) => [
+          disks.find(({ id }) => id === Buffer.from(diskId).toString('hex'))!.path,
+          receiver.state(epoch!),
+        ]),
+      );
+    },
+    async restart(changed = {}) {
+      await engine.stop();
+      disks = await findDisks();
+      engine = start(changed);
+    },
+    async close() {
+      await engine.stop();
+      await site.close();
+      try {
+        forgetTrace(machineId, TRACE);
+      } catch {
+        // Nothing was traced.
+      }
+      fs.rmSync(`/dev/shm/holdfast-${machineId}-log`, { recursive: true, force: true });
+      fs.rmSync(directory, { recursive: true });
+    },
+  };
+};

@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { HoldfastError } from '@holdfast/errors';
+import {
+  type Cut,
+  type CutContent,
+  idText,
+  type Open,
+  type ReplicateRequest,
+  ReplicateResponseSchema,
+  type ReplicationCall,
+  splitFrames,
+} from '@holdfast/protocol';
+
+const FRAME_LIMIT = 1024 * 1024;
+
+/** A cut as a server received it. */
+export interface ReceivedCut extends CutContent {
+  readonly id: string;
+  readonly cut: Cut;
+  readonly epochs: readonly (readonly Uint8Array[])[];
+}
+
+/** How a model server behaves, from its next stream on unless said otherwise. */
+export interface Behaviour {
+  /** Bytes granted at the opening; what was read is granted again at once. */
+  credit: number;
+  /** Streams break when so many messages came in, or so many would have gone out. */
+  breakAfterReceived: number;
+  breakAfterSent: number;
+  /** Cuts that stay in the journal before the oldest goes into the vault. */
+  lag: number;
+  /** Everything about cuts is said twice. */
+  twice: boolean;
+  /** Said instead of serving. */
+  refusal: HoldfastError | undefined;
+}
+
+/** What the agents of a test talk to: a process server with a vault in memory, which notes whatever breaks the rules of the protocol. */
+export interface ModelServer {
+  readonly behaviour: Behaviour;
+  /** In the vault, in order. */
+  readonly vault: readonly ReceivedCut[];
+  /** On its disk only. */
+  readonly journal: readonly ReceivedCut[];
+  /** What was received of a cut that has not ended. */
+  readonly violations: readonly string[];
+  readonly opens: readonly Open[];
+  /** Ids of cuts that began to arrive, in order, again and again. */
+  readonly begun: readonly string[];
+  term: bigint;
+  /** For `serve` of a replication server. */
+  serve(call: ReplicationCall): Promise<void>;
+  /** What is only in memory is lost; streams break; a new term. */
+  restart(): void;
+  /** The same, and the journal is lost too. */
+  loseDisk(): void;
+  /** Everything journaled goes into the vault. */
+  flush(): Promise<void>;
+  /** Says something on the present stream. */
+  say(message: Response): Promise<void>;
+}
+
+type Response = NonNullable<MessageInitShape<typeof ReplicateResponseSchema>['message']>;
+
+const broken = (): HoldfastError =>
+  new HoldfastError('CONNECTION_LOST', { thing: 'the stream', why: 'it was broken by the test', remedy: 'try again' });
+
+interface Arriving {
+  readonly id: string;
+  readonly epochs: Uint8Array[][];
+}
+
+class Model implements ModelServer {
+  readonly behaviour: Behaviour = {
+    credit: 4 * 1024 * 1024,
+    breakAfterReceived: Number.POSITIVE_INFINITY,
+    breakAfterSent: Number.POSITIVE_INFINITY,
+    lag: 0,
+    twice: false,
+    refusal: undefined,
+  };
+  readonly vault: ReceivedCut[] = [];
+  readonly journal: ReceivedCut[] = [];
+  readonly violations: string[] = [];
+  readonly opens: Open[] = [];
+  readonly begun: string[] = [];
+  term = 1n;
+  #partial: Arriving | undefined;
+  #call: ReplicationCall | undefined;
+  #say: (message: Response) => Promise<void> = async () => undefined;
+
+  async serve(call: ReplicationCall): Promise<void> {
+    const { refusal, breakAfterReceived, breakAfterSent } = this.behaviour;
+    if (refusal !== undefined) throw refusal;
+    this.#call?.abort(broken());
+    this.#call = call;
+    let sent = 0;
+    const say = async (message: Response): Promise<void> => {
+      if (sent >= breakAfterSent) throw broken();
+      sent += 1;
+      await call.send(create(ReplicateResponseSchema, { message }));
+    };
+    this.#say = say;
+    const budget = { granted: this.behaviour.credit };
+    let received = 0;
+    for await (const { message } of call) {
+      if (received >= breakAfterReceived) throw broken();
+      received += 1;
+      if ((message.case === 'open') !== (received === 1)) this.violations.push(`${message.case} as message ${received}`);
+      await this.#take(message, say, budget);
+    }
+  }
+
+  async #take(message: ReplicateRequest['message'], say: (message: Response) => Promise<void>, budget: { granted: number }): Promise<void> {
+    switch (message.case) {
+      case 'open':
+        return this.#open(message.value, say);
+      case 'cutBegin': {
+        const id = idText(message.value.cutId);
+        this.begun.push(id);
+        if (this.#partial !== undefined && this.#partial.id !== id) this.#partial = undefined;
+        this.#partial ??= { id, epochs: message.value.epochs.map(() => []) };
+        return;
+      }
+      case 'frames': {
+        const { epochIndex, firstFrame, payload } = message.value;
+        budget.granted -= payload.length;
+        if (budget.granted < 0) this.violations.push(`${-budget.granted} bytes more than granted`);
+        const epoch = this.#partial?.epochs[epochIndex];
+        if (epoch === undefined || BigInt(epoch.length) !== firstFrame)
+          this.violations.push(`frame ${firstFrame} where ${epoch?.length} is next`);
+        epoch?.push(...splitFrames(payload, FRAME_LIMIT).map((frame) => Uint8Array.from(frame)));
+        budget.granted += payload.length;
+        return say({ case: 'credit', value: { bytes: BigInt(payload.length) } });
+      }
+      case 'cutEnd':
+        return this.#end(message.value.cut!, say);
+    }
+  }
+
+  async #open(open: Open, say: (message: Response) => Promise<void>): Promise<void> {
+    this.opens.push(open);
+    const held = new Set(open.heldCutIds.map(idText));
+    const own = (cuts: readonly ReceivedCut[]) => cuts.filter(({ id }) => held.has(id)).map(({ cut }) => cut.id);
+    await say({
+      case: 'opened',
+      value: {
+        term: this.term,
+        protocolVersion: 1,
+        credit: BigInt(this.behaviour.credit),
+        durableCutIds: own(this.vault),
+        journaledCutIds: own(this.journal),
+        ...(this.#partial === undefined
+          ? {}
+          : {
+              partial: {
+                cutId: Uint8Array.from(Buffer.from(this.#partial.id, 'hex')),
+                frames: this.#partial.epochs.map(({ length }) => BigInt(length)),
+              },
+            }),
+      },
+    });
+    await this.#makeDurable();
+  }
+
+  async #end(cut: Cut, say: (message: Response) => Promise<void>): Promise<void> {
+    const id = idText(cut.id);
+    const arrived = this.#partial;
+    this.#partial = undefined;
+    if (arrived?.id !== id) return void this.violations.push(`cut ${id} ends without having begun`);
+    for (const [index, epoch] of cut.epochs.entries()) {
+      const hash = createHash('sha256');
+      for (const frame of arrived.epochs[index]!) hash.update(frame);
+      if (Buffer.compare(hash.digest(), epoch.contentDigest) !== 0) this.violations.push(`epoch ${index} of cut ${id} is not what was cut`);
+    }
+    if (![...this.vault, ...this.journal].some((other) => other.id === id)) {
+      const { epochs } = arrived;
+      this.journal.push({
+        id,
+        cut,
+        epochs,
+        frames: async function* (index) {
+          yield* epochs[index]!;
+        },
+      });
+    }
+    for (let times = this.behaviour.twice ? 2 : 1; times > 0; times -= 1) await say({ case: 'journaled', value: { cutId: cut.id } });
+    await this.#makeDurable();
+  }
+
+  async #makeDurable(lag = this.behaviour.lag): Promise<void> {
+    while (this.journal.length > lag) {
+      const received = this.journal.shift()!;
+      this.vault.push(received);
+      const anchor = { sequence: BigInt(this.vault.length), term: this.term, tag: Buffer.from(received.id, 'hex') };
+      for (let times = this.behaviour.twice ? 2 : 1; times > 0; times -= 1)
+        await this.#say({ case: 'durable', value: { cutId: received.cut.id, anchor } });
+    }
+  }
+
+  restart(): void {
+    this.#partial = undefined;
+    this.term += 1n;
+    this.#call?.abort(broken());
+  }
+
+  loseDisk(): void {
+    this.journal.length = 0;
+    this.restart();
+  }
+
+  flush(): Promise<void> {
+    return this.#makeDurable(0);
+  }
+
+  say(message: Response): Promise<void> {
+    return this.#say(message);
+  }
+}
+
+export const createModelServer = (): ModelServer => new Model();

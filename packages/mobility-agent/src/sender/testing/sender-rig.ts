@@ -1,0 +1,101 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { type CutContent, idText } from '@holdfast/protocol';
+import { openReplicationSite } from '@holdfast/protocol/conformance';
+import type { Hrl } from '../../hrl/hrl.ts';
+import { openHrl } from '../../hrl/open-hrl.ts';
+import { MACHINE } from '../../hrl/testing/scripted-cuts.ts';
+import { createSender, type Sender, type SenderOptions, type SenderStatus } from '../sender.ts';
+import { openSenderMemory } from '../sender-memory.ts';
+import { createModelServer, type ModelServer } from './model-server.ts';
+
+/** An agent's log and sender, and a server to talk to over real connections. */
+export interface SenderRig {
+  readonly server: ModelServer;
+  readonly hrl: Hrl;
+  readonly sender: Sender;
+  readonly directory: string;
+  readonly address: string;
+  /** Ids in order of being freed. */
+  readonly freed: readonly string[];
+  /** Ids of cuts that were freed before the vault had them: what must never be. */
+  readonly freedEarly: readonly string[];
+  readonly states: readonly SenderStatus[];
+  readonly resyncs: readonly string[];
+  /** Ends the agent's process, so to speak, and starts it again. */
+  restartAgent(options?: Partial<SenderOptions>): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const openSenderRig = async (options: Partial<SenderOptions> = {}): Promise<SenderRig> => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'sender-'));
+  const server = createModelServer();
+  const site = await openReplicationSite({ serve: (call) => server.serve(call) });
+  const address = `127.0.0.1:${site.server.port}`;
+  const freed: string[] = [];
+  const freedEarly: string[] = [];
+  const states: SenderStatus[] = [];
+  const resyncs: string[] = [];
+  let hrl: Hrl;
+  let sender: Sender;
+
+  const start = async (changed: Partial<SenderOptions> = {}): Promise<void> => {
+    const log = await openHrl({ machineId: MACHINE, directory: path.join(directory, 'log'), quotaBytes: 64 << 20, segmentBytes: 1 << 20 });
+    hrl = log;
+    sender = createSender({
+      machineId: MACHINE,
+      version: '1.2.3',
+      log: {
+        committed: () => log.committed(),
+        heads: () => log.heads(),
+        free(id) {
+          if (!server.vault.some((received) => received.id === id)) freedEarly.push(id);
+          freed.push(id);
+          log.free(id);
+        },
+      },
+      memory: await openSenderMemory(path.join(directory, 'sender.json')),
+      servers: [address],
+      connect: (to) => site.connect(undefined, { address: to }),
+      onDurable: () => undefined,
+      onResyncNeeded: (diskId, reason) => void resyncs.push(`${diskId} ${reason}`),
+      onChange: (status) => void states.push(status),
+      waits: { first: 1, longest: 10, refused: 20 },
+      ...options,
+      ...changed,
+    });
+  };
+  await start();
+  const end = async (): Promise<void> => {
+    await sender.stop();
+    await hrl.close();
+  };
+
+  return {
+    server,
+    directory,
+    address,
+    freed,
+    freedEarly,
+    states,
+    resyncs,
+    get hrl() {
+      return hrl;
+    },
+    get sender() {
+      return sender;
+    },
+    async restartAgent(changed) {
+      await end();
+      await start(changed);
+    },
+    async close() {
+      await end();
+      await site.close();
+      fs.rmSync(directory, { recursive: true });
+    },
+  };
+};
+
+export const idsOf = (cuts: readonly CutContent[]): string[] => cuts.map(({ cut }) => idText(cut.id));
