@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   INTERRUPTED: { exit: 130, retryable: false },
   IO_FAILED: { exit: 9, retryable: true },
   JOB_ENDED: { exit: 8, retryable: false },
+  JOB_RUNNING: { exit: 8, retryable: true },
   JOURNAL_FULL: { exit: 6, retryable: true },
   MACHINE_NOT_ASSIGNED: { exit: 8, retryable: true },
   MACHINE_NOT_FOUND: { exit: 4, retryable: false },
