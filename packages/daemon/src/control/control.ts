@@ -10,6 +10,7 @@ import type {
 import type { Health } from '../health/health.ts';
 import type { Log } from '../log/log.ts';
 import type { Membership } from '../membership/membership.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 
 /**
  * `away`: nobody answers, it is tried again soon. `refused`: the configuration server does not want this member (revoked, cloned, forgotten);
@@ -24,18 +25,20 @@ export interface Control<Report> {
   readonly problem: HoldfastError | undefined;
   /**
    * Says how things are. Never blocks: only the newest report waits to be sent, and takes over the events of those it replaces (the newest 256).
-   * One made while nobody is connected is sent after the next hello.
+   * One made while nobody is connected is sent after the next hello. What was on its way when the connection broke is lost.
    */
   report(report: Report): void;
   /** Keeps the stream up until `stopping` aborts. For `run` of ProgramContext; never rejects for what the other side does. */
   run(stopping: AbortSignal): Promise<void>;
 }
 
-interface ControlOptions<State> {
+/** What both kinds of stream need. */
+export interface ControlOptions<State> {
   readonly membership: Membership;
   readonly version: string;
   readonly log: Log;
   readonly health?: Health;
+  readonly metrics?: Metrics;
   /**
    * The whole desired state, each time it changes and after each connect. Calls follow each other; of states that come during a call only
    * the newest is handed on. A rejection is logged and a problem of health, and the stream stays up.

@@ -1,11 +1,184 @@
-import type { AgentControl, AgentControlOptions, ServerControl, ServerControlOptions } from './control.ts';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { fromSystem, type HoldfastError } from '@holdfast/errors';
+import {
+  type AgentReportSchema,
+  ConnectAgentRequestSchema,
+  ConnectServerRequestSchema,
+  clientTlsOptions,
+  type ServerReportSchema,
+} from '@holdfast/protocol';
+import { isRefusal } from '../membership/is-refusal.ts';
+import { openServerLink, serverThing } from '../membership/server-link.ts';
+import { requireAuthorized } from '../membership/verify-server.ts';
+import { growingWaits, sleepUntil } from '../membership/waits.ts';
+import type {
+  AgentControl,
+  AgentControlOptions,
+  Control,
+  ControlOptions,
+  ControlState,
+  ServerControl,
+  ServerControlOptions,
+} from './control.ts';
+import { createOutbox } from './outbox.ts';
+import { runStream, type StreamKind } from './run-stream.ts';
+import { createStateRunner } from './state-runner.ts';
+
+/** First and longest milliseconds between tries while the server is away, and while it refuses this member. */
+const AWAY = [500, 30_000] as const;
+const REFUSED = [60_000, 600_000] as const;
+
+interface Messages<Request, Response, Report> extends StreamKind<Request, Response> {
+  hello(): Promise<Request>;
+  report(report: Report): Request;
+}
+
+const holdControl = <Request, Response, Report extends object>(
+  { membership, log, health, metrics, onState }: Omit<ControlOptions<Response>, 'version'>,
+  messages: Messages<Request, Response, Report>,
+): Control<Report> => {
+  const thing = serverThing(membership.server);
+  const outbox = createOutbox<Report>();
+  let state: ControlState = 'connecting';
+  let problem: HoldfastError | undefined;
+  let failedState: HoldfastError | undefined;
+  const away = growingWaits(...AWAY);
+  const refused = growingWaits(...REFUSED);
+
+  const states = createStateRunner(onState, (failure) => {
+    failedState = failure === undefined ? undefined : fromSystem(failure, 'desired state', 'INTERNAL');
+    if (failedState !== undefined) log.error('The desired state could not be put in force', { error: failedState });
+  });
+  health?.check('configuration server', () => (state === 'refused' ? problem?.message : undefined));
+  health?.check('desired state', () => failedState?.message);
+  metrics?.gauge({
+    name: 'configuration_server_connected',
+    help: 'Whether the stream to the configuration server is up',
+    collect: (gauge) => gauge.set(state === 'connected' ? 1 : 0),
+  });
+
+  /** One connection from its beginning to its end. Resolves when it was ended here: for a newer certificate, or by the stop. */
+  const connectOnce = async (stopping: AbortSignal): Promise<void> => {
+    let ending = false;
+    const end = (): void => {
+      ending = true;
+      outbox.wake();
+    };
+    const ignoreRenewals = membership.onRenewed(end);
+    stopping.addEventListener('abort', end, { once: true });
+    let link: Awaited<ReturnType<typeof openServerLink>> | undefined;
+    try {
+      const secure = clientTlsOptions(membership.credentials.current(), { role: 'configuration-server' });
+      link = await openServerLink({
+        server: membership.server,
+        secure,
+        signal: stopping,
+        check: (socket) => requireAuthorized(socket, thing),
+      });
+      await runStream({
+        link,
+        thing,
+        kind: messages,
+        hello: await messages.hello(),
+        stopping,
+        async next() {
+          for (; !ending; await outbox.filled()) {
+            const report = outbox.take();
+            if (report !== undefined) return messages.report(report);
+          }
+          return undefined;
+        },
+        onOpen() {
+          state = 'connected';
+          problem = undefined;
+          log.info('The configuration server is connected', { server: thing });
+        },
+        onResponse(response) {
+          away.reset();
+          refused.reset();
+          states.give(response);
+        },
+      });
+    } finally {
+      // Whoever still waits for a report on this connection must not take one that the next connection could send.
+      end();
+      stopping.removeEventListener('abort', end);
+      ignoreRenewals();
+      link?.close();
+    }
+  };
+
+  const suffer = (reason: unknown): number => {
+    const error = fromSystem(reason, thing, 'INTERNAL');
+    const again = error.code === problem?.code;
+    problem = error;
+    state = isRefusal(error) ? 'refused' : 'away';
+    const wait = (state === 'refused' ? refused : away).next();
+    const words = state === 'refused' ? 'The configuration server refuses this member' : 'The configuration server is away; work goes on';
+    // The same again and again is no news.
+    log[again ? 'debug' : state === 'refused' ? 'error' : 'warn'](words, { error, retryInSeconds: wait / 1000 });
+    return wait;
+  };
+
+  return {
+    get state() {
+      return state;
+    },
+    get problem() {
+      return problem;
+    },
+    report: outbox.put,
+    async run(stopping) {
+      while (!stopping.aborted) {
+        let wait = 0;
+        try {
+          state = 'connecting';
+          await connectOnce(stopping);
+        } catch (reason) {
+          if (!stopping.aborted) wait = suffer(reason);
+        }
+        await sleepUntil(Date.now() + wait, stopping);
+      }
+      await states.idle();
+    },
+  };
+};
 
 /** An agent's stream to the configuration server. */
-export const holdAgentControl = (_options: AgentControlOptions): AgentControl => {
-  throw new Error('not here yet');
+export const holdAgentControl = ({ hello, version, ...options }: AgentControlOptions): AgentControl => {
+  const { incarnation, hardware } = options.membership;
+  return holdControl(options, {
+    call: (control, requests, how) => control.connectAgent(requests, how),
+    async hello() {
+      const { hostname, manifest } = await hello();
+      const value = {
+        version,
+        incarnation: BigInt(incarnation),
+        hardware: { ...hardware, macAddresses: [...hardware.macAddresses] },
+        hostname,
+        ...(manifest === undefined ? {} : { manifest }),
+      };
+      return create(ConnectAgentRequestSchema, { message: { case: 'hello', value } });
+    },
+    report: (value: MessageInitShape<typeof AgentReportSchema>) =>
+      create(ConnectAgentRequestSchema, { message: { case: 'report', value } }),
+  });
 };
 
 /** A process server's stream to the configuration server. */
-export const holdServerControl = (_options: ServerControlOptions): ServerControl => {
-  throw new Error('not here yet');
-};
+export const holdServerControl = ({ hello, version, ...options }: ServerControlOptions): ServerControl =>
+  holdControl(options, {
+    call: (control, requests, how) => control.connectServer(requests, how),
+    async hello() {
+      const { endpoints, vaults } = await hello();
+      const value = {
+        version,
+        incarnation: BigInt(options.membership.incarnation),
+        endpoints: [...endpoints],
+        vaults: [...vaults],
+      };
+      return create(ConnectServerRequestSchema, { message: { case: 'hello', value } });
+    },
+    report: (value: MessageInitShape<typeof ServerReportSchema>) =>
+      create(ConnectServerRequestSchema, { message: { case: 'report', value } }),
+  });

@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import { fromConnect, publicKeyFingerprint, Role, readPeer } from '@holdfast/protocol';
+import { fromConnect, publicKeyFingerprint, Role } from '@holdfast/protocol';
 import type { Address } from '../settings/kinds.ts';
 import { requestCertificate } from './certificate-request.ts';
 import { outsideItsTime } from './certificate-times.ts';
@@ -7,7 +7,7 @@ import { storeIdentity } from './identity-file.ts';
 import type { HardwareIdentity, MemberRole } from './member.ts';
 import { readCertificates, toPem } from './pem.ts';
 import { openServerLink, serverThing } from './server-link.ts';
-import { checkTogether, type StoredIdentity } from './stored-identity.ts';
+import { requireFitting, type StoredIdentity } from './stored-identity.ts';
 import { requireFingerprint } from './verify-server.ts';
 
 export interface JoinOptions {
@@ -107,21 +107,15 @@ export const joinSite = async ({ server, role, hardware, directory, signal, ...o
 
 /** Looks whether the answer is what was asked for, and stores it. */
 const keep = async (identity: StoredIdentity, fingerprint: string, directory: string, thing: string): Promise<Joined> => {
-  try {
-    const leaf = checkTogether(identity);
-    if (!readCertificates(identity.authorities).some(({ raw }) => publicKeyFingerprint(raw) === fingerprint))
-      throw new Error('the authority with the fingerprint is not among those to trust');
-    await storeIdentity(directory, identity);
-    const { notAfter } = readPeer(leaf.raw);
-    const { id, incarnation } = identity;
-    return { id, incarnation, notAfter, problem: outsideItsTime(leaf, Date.now(), 'this machine') };
-  } catch (reason) {
-    if (reason instanceof HoldfastError) throw reason;
+  const leaf = requireFitting(identity, thing);
+  if (!readCertificates(identity.authorities).some(({ raw }) => publicKeyFingerprint(raw) === fingerprint))
     throw new HoldfastError('PROTOCOL_VIOLATION', {
       thing,
-      why: `its answer to the enrolment does not fit: ${(reason as Error).message}`,
+      why: 'the authority with the fingerprint is not among those it wants to be trusted',
       remedy: 'use versions of both programs that fit together',
-      cause: reason,
     });
-  }
+  await storeIdentity(directory, identity);
+  const { id, incarnation } = identity;
+  const problem = outsideItsTime(leaf, Date.now(), 'this machine');
+  return { id, incarnation, notAfter: leaf.validToDate.getTime(), problem };
 };

@@ -1,9 +1,72 @@
+import { HoldfastError } from '@holdfast/errors';
+import { identityUri } from '@holdfast/protocol';
+import { readIdentity, storeIdentity } from './identity-file.ts';
+import { keepCertificateRenewed } from './keep-renewed.ts';
 import type { Membership, MembershipOptions } from './membership.ts';
+import { readCertificates } from './pem.ts';
+import { renewCertificate } from './renew-certificate.ts';
+import { sameHardware } from './same-hardware.ts';
 
 /**
- * Opens what `joinSite` wrote. Rejects with NOT_ENROLLED, AGENT_CLONED when the directory belongs to another machine, IDENTITY_MISMATCH when it
- * is another role's, DAMAGED naming the file, CERTIFICATE_EXPIRED when the certificate ended (only enrolling again helps).
+ * Opens what `joinSite` wrote. Rejects with NOT_ENROLLED, AGENT_CLONED when the directory belongs to another machine, IDENTITY_MISMATCH when
+ * it is another role's, DAMAGED naming the file. A certificate that ended is no reason to reject: the program's work on this machine goes on,
+ * log and health say what to do.
  */
-export const openMembership = async (_options: MembershipOptions): Promise<Membership> => {
-  throw new Error('not here yet');
+export const openMembership = async ({
+  directory,
+  role,
+  hardware,
+  log,
+  health,
+  metrics,
+  server,
+}: MembershipOptions): Promise<Membership> => {
+  let identity = await readIdentity(directory, (words) => log.warn(words));
+  if (identity.role !== role)
+    throw new HoldfastError('IDENTITY_MISMATCH', {
+      thing: directory,
+      why: `it holds the identity ${identityUri(identity)}, and this program is a ${role}`,
+      remedy: 'give each program its own state.directory',
+    });
+  if (!sameHardware(identity.hardware, hardware))
+    throw new HoldfastError('AGENT_CLONED', {
+      thing: directory,
+      why: `its identity ${identityUri(identity)} was given to a machine with other hardware; nothing is sent under it`,
+      remedy: `if this is a copy of that machine, remove ${directory} and enrol this machine with a token of its own; if hardware was replaced, enrol again`,
+    });
+
+  const listeners = new Set<() => void>();
+  const leaf = () => readCertificates(identity.certificateChain)[0]!;
+  let certificate = leaf();
+  const membership: Membership = {
+    id: identity.id,
+    role,
+    incarnation: identity.incarnation,
+    server: server ?? identity.server,
+    hardware,
+    credentials: { current: () => identity },
+    get notAfter() {
+      return certificate.validToDate.getTime();
+    },
+    onRenewed(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    keepRenewed: (stopping) =>
+      keepCertificateRenewed({
+        log,
+        health,
+        metrics,
+        stopping,
+        current: () => certificate,
+        async renew() {
+          const next = await renewCertificate(identity, membership.server, hardware, stopping);
+          await storeIdentity(directory, next);
+          identity = next;
+          certificate = leaf();
+          for (const listener of listeners) listener();
+        },
+      }),
+  };
+  return membership;
 };

@@ -1,4 +1,5 @@
 import { createPrivateKey, type X509Certificate } from 'node:crypto';
+import { HoldfastError } from '@holdfast/errors';
 import { readPeer, sameIdentity, type TlsCredentials } from '@holdfast/protocol';
 import type { Address } from '../settings/kinds.ts';
 import type { HardwareIdentity, MemberRole } from './member.ts';
@@ -23,4 +24,18 @@ export const checkTogether = ({ role, id, key, certificateChain, authorities }: 
   if (!readCertificates(authorities).some((authority) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey)))
     throw new Error('none of its authorities signed its certificate');
   return leaf;
+};
+
+/** The same for what the configuration server answered. Throws PROTOCOL_VIOLATION. */
+export const requireFitting = (identity: StoredIdentity, thing: string): X509Certificate => {
+  try {
+    return checkTogether(identity);
+  } catch (reason) {
+    throw new HoldfastError('PROTOCOL_VIOLATION', {
+      thing,
+      why: `the certificate it gave does not fit: ${(reason as Error).message}`,
+      remedy: 'use versions of both programs that fit together',
+      cause: reason,
+    });
+  }
 };

@@ -1,0 +1,180 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { HoldfastError } from '@holdfast/errors';
+import type { AgentReportSchema, ConnectAgentResponse, ConnectServerResponse } from '@holdfast/protocol';
+import { openTestSite, type TestSite } from '../conformance/test-site.ts';
+import { createHealth } from '../health/create-health.ts';
+import { joinSite } from '../membership/join-site.ts';
+import type { MemberRole } from '../membership/member.ts';
+import type { Membership } from '../membership/membership.ts';
+import { openMembership } from '../membership/open-membership.ts';
+import { recordingLog } from '../testing/recording-log.ts';
+import type { AgentControlOptions } from './control.ts';
+import { holdAgentControl, holdServerControl } from './hold-control.ts';
+
+const hardware = { productUuid: 'b0a7', productSerial: '', macAddresses: ['52:54:00:00:00:01'], machineId: 'a'.repeat(32) };
+
+type Report = MessageInitShape<typeof AgentReportSchema>;
+const event = (code: string) => ({ unixMillis: 1n, code, text: code });
+
+describe('the control stream', () => {
+  let site: TestSite;
+  let directory: string;
+  let ends: (() => Promise<void>)[];
+  beforeEach(async () => {
+    [site, directory] = await Promise.all([openTestSite(), mkdtemp(path.join(tmpdir(), 'control-'))]);
+    ends = [];
+  });
+  afterEach(async () => {
+    for (const end of ends) await end();
+    await Promise.all([site.close(), rm(directory, { recursive: true })]);
+  });
+
+  const enter = async (role: MemberRole): Promise<Membership> => {
+    const common = { role, hardware, directory };
+    const token = site.createToken();
+    await joinSite({ ...common, server: site.address, token, fingerprint: site.fingerprint, hostname: 'web-1', version: '1' });
+    return openMembership({ ...common, log: recordingLog().log });
+  };
+
+  /** Runs until the end of the test, or of its own. */
+  const started = <C extends { run(stopping: AbortSignal): Promise<void> }>(control: C) => {
+    const stopping = new AbortController();
+    const running = control.run(stopping.signal);
+    const end = async (): Promise<void> => {
+      stopping.abort(new HoldfastError('INTERRUPTED', { thing: 'test', why: 'it ends', remedy: 'none' }));
+      await running;
+    };
+    ends.push(end);
+    return { control, end };
+  };
+
+  const startAgent = async (options: Partial<AgentControlOptions> = {}, given?: Membership) => {
+    const membership = given ?? (await enter('agent'));
+    const { log, lines, line } = recordingLog();
+    const states: ConnectAgentResponse[] = [];
+    const health = createHealth();
+    const agent = started(
+      holdAgentControl({
+        membership,
+        version: '1.2.3',
+        log,
+        health,
+        hello: () => ({ hostname: 'web-1', manifest: { machineName: 'web-1' } }),
+        onState: (state) => void states.push(state),
+        ...options,
+      }),
+    );
+    return { ...agent, membership, lines, line, states, health };
+  };
+
+  it('says hello, hears each state, and reports', async () => {
+    const seen = Promise.withResolvers<ConnectAgentResponse>();
+    const { control, membership } = await startAgent({ onState: seen.resolve });
+    const stream = await site.agents.stream();
+    expect(stream).toMatchObject({
+      id: membership.id,
+      hello: { version: '1.2.3', incarnation: 1n, hostname: 'web-1', hardware, manifest: { machineName: 'web-1' } },
+    });
+    site.agents.setState(membership.id, { revision: 7n, protection: { pointIntervalSeconds: 60 } });
+    expect(await seen.promise).toMatchObject({ revision: 7n, protection: { pointIntervalSeconds: 60 } });
+    expect(control.state).toBe('connected');
+    control.report({ revision: 7n, pendingBytes: 5n });
+    expect(await stream.report()).toMatchObject({ revision: 7n, pendingBytes: 5n });
+  });
+
+  it('is the same for a process server', async () => {
+    const membership = await enter('process-server');
+    const seen = Promise.withResolvers<ConnectServerResponse>();
+    site.servers.setState(membership.id, { revision: 1n, assignments: [{ vault: 'main' }] });
+    const options = { membership, version: '1', log: recordingLog().log, onState: seen.resolve };
+    const { control } = started(holdServerControl({ ...options, hello: () => ({ endpoints: ['gw:9443'], vaults: ['main'] }) }));
+    const stream = await site.servers.stream();
+    expect(stream.hello).toMatchObject({ endpoints: ['gw:9443'], vaults: ['main'], incarnation: 1n });
+    expect(await seen.promise).toMatchObject({ assignments: [{ vault: 'main' }] });
+    control.report({ journalUsedBytes: 9n });
+    expect(await stream.report()).toMatchObject({ journalUsedBytes: 9n });
+  });
+
+  it('keeps only the newest report while the server is away, with the events of all, and sends it after the next hello', async () => {
+    const { control, membership, line } = await startAgent();
+    await site.agents.stream();
+    await site.stop();
+    await line(({ message }) => message.includes('is away'));
+    expect(control.state).not.toBe('connected');
+    const report = (revision: bigint, ...codes: string[]): Report => ({ revision, events: codes.map(event) });
+    control.report(report(1n, 'a', 'b'));
+    control.report(report(2n));
+    control.report(report(3n, 'c'));
+    await site.start();
+    const stream = await site.agents.stream();
+    await stream.report(({ revision }) => revision === 3n);
+    expect(stream.reports.map(({ revision, events }) => [revision, events.map(({ code }) => code)])).toEqual([[3n, ['a', 'b', 'c']]]);
+    expect(stream.id).toBe(membership.id);
+  });
+
+  it('loses no report to a connection that broke before', async () => {
+    const { control } = await startAgent();
+    const first = await site.agents.stream();
+    first.fail(new HoldfastError('TIMED_OUT', { thing: 'x', why: 'y', remedy: 'z' }));
+    await first.ended;
+    const second = await site.agents.stream((stream) => stream !== first);
+    control.report({ revision: 1n });
+    expect((await second.report()).revision).toBe(1n);
+  });
+
+  it('stays up when a state cannot be put in force, and says so until one can', async () => {
+    const { membership, control, line, health } = await startAgent({
+      onState({ revision }) {
+        if (revision === 1n) throw new HoldfastError('DEVICE_NOT_FOUND', { thing: 'disk', why: 'gone', remedy: 'attach it' });
+      },
+    });
+    site.agents.setState(membership.id, { revision: 1n });
+    expect(await line(({ level }) => level === 'error')).toMatchObject({ error: { code: 'DEVICE_NOT_FOUND' } });
+    expect((await health.report()).ready).toBe(false);
+    expect(control.state).toBe('connected');
+    site.agents.setState(membership.id, { revision: 2n });
+    while (!(await health.report()).ready) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  it('stops trying fast when it is revoked, and says what to do', async () => {
+    const { membership, control, lines, line, health } = await startAgent();
+    const stream = await site.agents.stream();
+    site.revoke(membership.id);
+    await stream.ended;
+    const told = await line(({ message }) => message.includes('refuses'));
+    expect(told).toMatchObject({ level: 'error', error: { code: 'CERTIFICATE_REVOKED', remedy: expect.stringContaining('token') } });
+    expect(told['retryInSeconds']).toBeGreaterThanOrEqual(30);
+    expect(control.state).toBe('refused');
+    expect(control.problem?.code).toBe('CERTIFICATE_REVOKED');
+    expect((await health.report()).ready).toBe(false);
+    expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  });
+
+  it('does not call a server that is away a problem of this program', async () => {
+    const { line, health, control } = await startAgent();
+    await site.agents.stream();
+    await site.stop();
+    expect((await line(({ message }) => message.includes('is away')))['retryInSeconds']).toBeLessThanOrEqual(0.5);
+    expect((await health.report()).ready).toBe(true);
+    expect(control.problem?.retryable).toBe(true);
+  });
+
+  it('sends nothing to a server of another installation', async () => {
+    const [membership, other] = [await enter('agent'), await openTestSite()];
+    const { line } = await startAgent({}, { ...membership, server: other.address });
+    expect(await line(({ message }) => message.includes('refuses'))).toMatchObject({ error: { code: 'CERTIFICATE_UNTRUSTED' } });
+    expect(other.agents.live).toEqual([]);
+    await other.close();
+  });
+
+  it('ends in order, and runs no handler any longer', async () => {
+    const { end, lines } = await startAgent();
+    const stream = await site.agents.stream();
+    await end();
+    await stream.ended;
+    expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+});
