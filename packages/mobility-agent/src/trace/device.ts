@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { realpathSync, type Stats, statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { attribute } from './attribute.ts';
+import { type Refusal, refusalOf, sharingOf } from './traceable.ts';
 
 /** A whole disk that can be traced, as found at one moment. */
 export interface TracedDevice {
@@ -41,51 +43,13 @@ export const deviceFolder = ({ major, minor }: { major: number; minor: number })
   }
 };
 
-/** First line of a file of sysfs, empty if it is not there or the device has nothing to say. */
-export const attribute = (folder: string, name: string): string => {
-  try {
-    return readFileSync(join(folder, name), 'latin1').trim();
-  } catch {
-    return '';
-  }
-};
-
-const unsupported = (thing: string, why: string, remedy: string): HoldfastError =>
-  new HoldfastError('DEVICE_UNSUPPORTED', { thing, why, remedy });
-
-const exists = (folder: string, name: string): boolean => readdirSync(folder).includes(name);
-
-const refuseWhatCannotBeTraced = (path: string, folder: string): void => {
-  if (exists(folder, 'partition')) {
-    const disk = `/dev/${basename(dirname(folder))}`;
-    throw unsupported(path, 'it is a partition', `name the whole disk, ${disk}; its partitions are protected with it`);
-  }
-  const queue = join(folder, 'queue');
-  if (!exists(folder, 'mq')) {
-    throw unsupported(
-      path,
-      'the kernel handles it without requests (dm, md, zram, NVMe multipath), which trace does not follow yet',
-      'use capture scan',
-    );
-  }
-  if (!['', 'none'].includes(attribute(queue, 'zoned'))) throw unsupported(path, 'it is a zoned disk', 'use capture scan');
-  if (attribute(queue, 'dax') === '1') throw unsupported(path, 'programs can write to it past the kernel (DAX)', 'use capture scan');
-  if (attribute(queue, 'iostats') === '0') {
-    throw unsupported(
-      path,
-      'its writes are not counted',
-      `switch its statistics on: echo 1 > /sys/block/${basename(folder)}/queue/iostats`,
-    );
-  }
-  if (Number(attribute(queue, 'max_discard_segments')) > 1 && attribute(queue, 'discard_max_bytes') !== '0') {
-    const remedy = `switch discards off (echo 0 > /sys/block/${basename(folder)}/queue/discard_max_bytes) or use capture scan`;
-    throw unsupported(path, 'it takes several ranges in one discard, of which the kernel reports only the first', remedy);
-  }
+const refuse = (thing: string, refusal: Refusal | undefined): void => {
+  if (refusal !== undefined) throw new HoldfastError('DEVICE_UNSUPPORTED', { thing, ...refusal });
 };
 
 /**
  * Looks at the disk behind a path (links are followed). Throws DEVICE_NOT_FOUND if there is none, DEVICE_UNSUPPORTED, naming the cause, if
- * it is not a whole, request-based disk whose every write the kernel's events name, NO_PERMISSION.
+ * it is not a whole, request-based disk of this machine alone whose every write the kernel's events name, NO_PERMISSION.
  */
 export const identifyDevice = (path: string): TracedDevice => {
   const missing = (why: string, cause?: unknown): HoldfastError =>
@@ -102,9 +66,10 @@ export const identifyDevice = (path: string): TracedDevice => {
   const number = unpackDevice(status.rdev);
   const folder = deviceFolder(number);
   if (folder === undefined) throw missing(`the kernel has no device ${number.major}:${number.minor}`);
-  refuseWhatCannotBeTraced(path, folder);
+  refuse(path, refusalOf(folder));
   const size = Number(attribute(folder, 'size')) * 512;
   if (!(size > 0)) throw missing('nothing is attached to it: its size is 0');
+  refuse(path, sharingOf(path, folder));
   return {
     path,
     name: basename(folder),

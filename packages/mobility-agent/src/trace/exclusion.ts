@@ -2,7 +2,8 @@ import { closeSync, fstatSync, openSync, statfsSync } from 'node:fs';
 import { BLOCK_SIZE, type Extent, extentEnd, mergeExtents } from '@holdfast/block';
 import { fromSystem } from '@holdfast/errors';
 import { extendedFlags, fileExtents } from '../platform/ioctl.ts';
-import { attribute, deviceFolder, kernelDevice, type TracedDevice, unpackDevice } from './device.ts';
+import { attribute } from './attribute.ts';
+import { deviceFolder, kernelDevice, type TracedDevice, unpackDevice } from './device.ts';
 
 /** File systems whose FIEMAP names bytes of the device they are mounted from, and which never move a file's data by themselves. */
 const EXT = 0xef53;

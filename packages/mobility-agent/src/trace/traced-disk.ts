@@ -1,6 +1,7 @@
 import { fromSystem } from '@holdfast/errors';
+import { attribute } from './attribute.ts';
 import { diskLost } from './continuity-lost.ts';
-import { attribute, deviceFolder, type TracedDevice } from './device.ts';
+import { deviceFolder, type TracedDevice } from './device.ts';
 import { type DiskCounters, openDiskCounters } from './disk-counters.ts';
 import { type Readings, takeReadings } from './witness.ts';
 
