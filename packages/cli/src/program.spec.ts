@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { HoldfastError } from '@holdfast/errors';
 import { createVault, readKeyFile } from '@holdfast/vault';
 import { parse } from 'yaml';
@@ -167,7 +168,7 @@ describe('vault points', () => {
   it('fits the terminal', async () => {
     const lines: string[] = [];
     await world.run(['vault', 'points', ...vault], {
-      stdout: { isTTY: true, columns: 80, write: (text) => lines.push(...text.split('\n')) },
+      stdout: { isTTY: true, columns: 80, write: (text) => lines.push(...stripVTControlCharacters(text).split('\n')) },
     });
     expect(Math.max(...lines.map(({ length }) => length))).toBe(80);
     expect(lines.join('\n')).toContain('…');

@@ -45,9 +45,7 @@ export const showJobCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('show').description('tell all about one job').argument(...JOB_ARGUMENT)).action(
     (word: string, options: SiteOptions) =>
       answerFromSite(surroundings, options, async (site) => {
-        const { id } = await findJob(site, word);
-        const { job } = await site.jobs.getJob({ id });
-        return jobAnswer(await described(site, required(job, id)));
+        return jobAnswer(await described(site, await findJob(site, word)));
       }),
   );
 

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
+import { addAbortSignal } from 'node:stream';
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import { HoldfastError } from '@holdfast/errors';
 import { connectionError, publicKeyFingerprint } from '@holdfast/protocol';
-import { orStopped } from '../or-stopped.ts';
 
 /** Certificates of a chain that are looked at. */
 const DEEPEST = 8;
@@ -15,7 +15,7 @@ const PATIENCE = 20_000;
  */
 export const learnAuthority = async (url: URL, fingerprint: string, stop: AbortSignal): Promise<string> => {
   const thing = `configuration server ${url.origin}`;
-  const socket = await orStopped(stop, greet(url, thing));
+  const socket = await greet(url, thing, stop);
   const chain = presented(socket);
   socket.destroy();
   const authority = chain.find((certificate) => publicKeyFingerprint(certificate) === fingerprint);
@@ -28,7 +28,7 @@ export const learnAuthority = async (url: URL, fingerprint: string, stop: AbortS
   });
 };
 
-const greet = ({ hostname, port }: URL, thing: string): Promise<TLSSocket> =>
+const greet = ({ hostname, port }: URL, thing: string, stop: AbortSignal): Promise<TLSSocket> =>
   new Promise((resolve, reject) => {
     // An address in brackets is how URLs write IPv6.
     const host = hostname.replace(/^\[|\]$/g, '');
@@ -45,7 +45,8 @@ const greet = ({ hostname, port }: URL, thing: string): Promise<TLSSocket> =>
         }),
       ),
     );
-    socket.once('error', (reason) => reject(connectionError(reason, thing)));
+    socket.once('error', (reason) => reject(stop.aborted ? stop.reason : connectionError(reason, thing)));
+    addAbortSignal(stop, socket);
   });
 
 const presented = (socket: TLSSocket): Uint8Array[] => {

@@ -16,25 +16,23 @@ export interface ReconnectOptions {
 }
 
 /**
- * The messages of a stream; when the connection is lost it is opened again, for ever, with growing waits. Before the first message a lost
- * connection is an error like any other: most likely the server is not there at all.
+ * The messages of a stream; when the connection is lost it is opened again, for ever, with growing waits. Whoever calls this has reached the
+ * server before: it is there, and will come back.
  */
 export async function* reconnecting<Message>(
   open: () => AsyncIterable<Message>,
   { stop, status }: ReconnectOptions,
 ): AsyncGenerator<Message> {
-  let begun = false;
   for (let next = FIRST_WAIT; ; next = Math.min(next * 2, LONGEST_WAIT))
     try {
       for await (const message of open()) {
-        begun = true;
         next = FIRST_WAIT;
         yield message;
       }
       return;
     } catch (reason) {
       if (stop.aborted) throw stop.reason;
-      if (!begun || !isHoldfastError(reason) || !reason.retryable) throw reason;
+      if (!isHoldfastError(reason) || !reason.retryable) throw reason;
       status.status(`${reason.message}; trying again`);
       await pause(stop, next);
     }

@@ -1,0 +1,129 @@
+import { type LoggedIn, logIn } from '../testing/logged-in.ts';
+import { SAMPLE, sampleScript } from '../testing/sample-site.ts';
+
+let person: LoggedIn;
+beforeEach(async () => {
+  person = await logIn(sampleScript());
+});
+afterEach(() => person.close());
+
+describe('policy', () => {
+  it('list and show tell times as people write them', async () => {
+    expect((await person.run(['policy', 'list'])).stdout).toMatch(/gold +601100000000 +5s +1min +15d +zstd +1 +4\n/);
+    expect((await person.run(['policy', 'show', '60'])).stdout).toMatch(/RPO alert +above 1min/);
+    expect(await person.json(['policy', 'show', 'silver'])).toEqual({
+      id: SAMPLE.silver,
+      version: 1,
+      name: 'silver',
+      pointIntervalSeconds: 60,
+      rpoThresholdSeconds: 900,
+      retention: '72h',
+      compression: 'lz4',
+      protections: 0,
+    });
+  });
+
+  it('create leaves to the server what is not told', async () => {
+    expect(await person.json(['policy', 'create', 'bronze', '--point-interval', '5 min', '--retention', '24h'])).toMatchObject({
+      name: 'bronze',
+      version: 1,
+      pointIntervalSeconds: 300,
+      rpoThresholdSeconds: 0,
+      retention: '24h',
+      compression: '',
+    });
+  });
+
+  it('set changes what is told and leaves the rest', async () => {
+    expect(await person.json(['policy', 'set', 'gold', '--rpo-threshold', '30s', '--name', 'platinum'])).toEqual({
+      id: SAMPLE.gold,
+      version: 5,
+      name: 'platinum',
+      pointIntervalSeconds: 5,
+      rpoThresholdSeconds: 30,
+      retention: '15d',
+      compression: 'zstd',
+      protections: 1,
+    });
+  });
+
+  it('set does not write over what somebody else changed', async () => {
+    person.site.script.before = (method) => {
+      if (method === 'PolicyService.UpdatePolicy') person.site.script.policies[0] = { ...person.site.script.policies[0]!, version: 5n };
+    };
+    expect(await person.run(['policy', 'set', 'gold', '--retention', '24h'])).toMatchObject({
+      status: 8,
+      stderr: expect.stringContaining('[VERSION_CONFLICT]'),
+    });
+    expect(person.site.script.policies[0]).toMatchObject({ retention: '15d' });
+    person.site.script.before = () => {};
+    expect(await person.run(['policy', 'set', 'gold', '--retention', '24h', '--if-version', '4'])).toMatchObject({ status: 8 });
+    expect(await person.run(['policy', 'set', 'gold', '--retention', '24h', '--if-version', '5'])).toMatchObject({ status: 0 });
+  });
+
+  it.each([
+    [['set', 'gold'], /nothing is to be changed/],
+    [['set', 'gold', '--point-interval', '5'], /it is no duration/],
+    [['set', 'gold', '--point-interval', '1500ms'], /it is no duration of whole seconds/],
+    [['set', 'gold', '--retention', '3y'], /24h, 72h, 15d/],
+    [['create', 'x', '--compression', 'rar'], /lz4, zstd, raw/],
+    [['set', 'gold', '--if-version', '0', '--name', 'x'], /it is no count/],
+  ])('%j is refused, and nothing is sent', async (args, told) => {
+    expect(await person.run(['policy', ...args])).toMatchObject({ status: 2, stderr: expect.stringMatching(told) });
+    expect(person.site.calls).toEqual([]);
+  });
+
+  it('delete deletes', async () => {
+    expect(await person.json(['policy', 'delete', 'silver'])).toEqual({ id: SAMPLE.silver, name: 'silver', deleted: true });
+    expect(person.site.script.policies.map(({ name }) => name)).toEqual(['gold']);
+  });
+});
+
+describe('server', () => {
+  it('list and show tell what it carries', async () => {
+    expect((await person.run(['server', 'list'])).stdout).toMatch(
+      /ps1 +950100000000 +process-server +connected +1 +25 % of 4\.0 GiB +office +ps1\.example\.com:9443/,
+    );
+    expect((await person.run(['server', 'show', 'ps1'])).stdout).toContain('25 % of a processor, 300 MiB of memory');
+    expect(await person.json(['server', 'list'])).toMatchObject([{ name: 'ps1', journalQuota: 4 * 2 ** 30, vaults: ['office'] }]);
+  });
+
+  it('revoke shuts out servers and machines', async () => {
+    expect(await person.json(['server', 'revoke', 'ps1'])).toEqual({ id: SAMPLE.ps1, name: 'ps1', revoked: true });
+    expect(await person.json(['server', 'revoke', 'db1'])).toMatchObject({ id: SAMPLE.db1 });
+    expect(await person.run(['server', 'revoke', 'ps3'])).toMatchObject({ status: 4 });
+  });
+});
+
+describe('token', () => {
+  it('create prints nothing but the lines to paste', async () => {
+    const { status, stdout, stderr } = await person.run(['token', 'create', '--role', 'agent', '--lifetime', '15min']);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'curl -fsSkO …\necho SECRET | sudo holdfast-agent join\n' });
+    expect(stderr).toContain('Paste these lines');
+    const { createdUnixMillis, expiresUnixMillis } = person.site.script.tokens.at(-1)!;
+    expect(Math.round(Number(expiresUnixMillis! - createdUnixMillis!) / 1000)).toBe(900);
+    expect(await person.json(['token', 'create', '--role', 'process-server', '--note', 'ps2'])).toMatchObject({
+      role: 'process-server',
+      note: 'ps2',
+      secret: 'SECRET',
+      used: false,
+      joinCommand: expect.stringContaining('join'),
+    });
+  });
+
+  it('list tells which are still good, and no secret', async () => {
+    const { stdout } = await person.run(['token', 'list']);
+    expect(stdout).toMatch(/70c100000000 +agent +good for 50 min 0 s +10 min 0 s ago +rack 7\n/);
+    expect(stdout).toMatch(/70c2\S+ +agent +used/);
+    expect(stdout).toMatch(/70c3\S+ +process-server +expired/);
+  });
+
+  it('revoke takes the beginning of an id', async () => {
+    expect(await person.json(['token', 'revoke', '70c1'])).toMatchObject({ id: '70c1'.padEnd(32, '0') });
+    expect(await person.run(['token', 'revoke', '70'])).toMatchObject({ status: 2, stderr: expect.stringContaining('3 tokens are meant') });
+  });
+
+  it('create refuses other roles', async () => {
+    expect(await person.run(['token', 'create', '--role', 'master-target'])).toMatchObject({ status: 2 });
+  });
+});

@@ -1,0 +1,299 @@
+// A configuration server of tests: real HTTPS, real Connect, and answers out of arrays that a test fills and changes.
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { ConnectRouter, Interceptor } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { HoldfastError } from '@holdfast/errors';
+import {
+  connectError,
+  type EventSchema,
+  EventService,
+  JobSchema,
+  JobService,
+  JobState,
+  type MachineSchema,
+  MachineService,
+  newId,
+  PolicySchema,
+  PolicyService,
+  ProtectionSchema,
+  ProtectionService,
+  type ServerSchema,
+  ServerService,
+  serverTlsOptions,
+  TokenSchema,
+  TokenService,
+} from '@holdfast/protocol';
+import { createTestAuthority, type TestAuthority } from '@holdfast/protocol/conformance';
+
+export const TOKEN = 'a-token-of-tests';
+
+/** Milliseconds between two looks of a watch at what it tells of. */
+const LOOK = 5;
+
+/** What the server tells; change it at will. */
+export interface Script {
+  machines: MessageInitShape<typeof MachineSchema>[];
+  protections: MessageInitShape<typeof ProtectionSchema>[];
+  policies: MessageInitShape<typeof PolicySchema>[];
+  servers: MessageInitShape<typeof ServerSchema>[];
+  tokens: MessageInitShape<typeof TokenSchema>[];
+  jobs: MessageInitShape<typeof JobSchema>[];
+  /** Oldest first. */
+  events: MessageInitShape<typeof EventSchema>[];
+  /** Called before each call is answered; may throw, wait, or change what is told. */
+  before(method: string): unknown;
+  /** What is said in the header `date`. */
+  date?: string;
+}
+
+export interface ScriptedSite {
+  readonly url: string;
+  readonly authority: TestAuthority;
+  readonly script: Script;
+  /** `Service.Method` of each call, in order. */
+  readonly calls: string[];
+  /** Ends all connections, as a server does that is killed. */
+  cut(): void;
+  close(): Promise<void>;
+  /** Listens again on the same port, with another authority when one is given. */
+  reopen(authority?: TestAuthority): Promise<void>;
+}
+
+export const emptyScript = (): Script => ({
+  machines: [],
+  protections: [],
+  policies: [],
+  servers: [],
+  tokens: [],
+  jobs: [],
+  events: [],
+  before: () => {},
+});
+
+/** Opens one on a free port of 127.0.0.1. */
+export const openScriptedSite = async (script: Script): Promise<ScriptedSite> => {
+  const calls: string[] = [];
+  const sessions = new Set<ServerHttp2Session>();
+  let authority = await createTestAuthority();
+  let server = await listen(authority, script, calls, sessions, 0);
+  const { port } = server.address() as AddressInfo;
+  const cut = (): void => {
+    for (const session of sessions) session.destroy();
+  };
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      cut();
+    });
+  return {
+    url: `https://127.0.0.1:${port}`,
+    get authority() {
+      return authority;
+    },
+    script,
+    calls,
+    cut,
+    close,
+    reopen: async (other = authority) => {
+      authority = other;
+      server = await listen(authority, script, calls, sessions, port);
+    },
+  };
+};
+
+const listen = async (
+  authority: TestAuthority,
+  script: Script,
+  calls: string[],
+  sessions: Set<ServerHttp2Session>,
+  port: number,
+): Promise<Http2SecureServer> => {
+  const own = await authority.issue({ role: 'configuration-server', id: newId() });
+  const tls = serverTlsOptions({ ...own, certificateChain: `${own.certificateChain}\n${authority.certificate}` });
+  const adapter = connectNodeAdapter({
+    routes: (router) => routes(router, script),
+    interceptors: [named(script, calls)],
+  });
+  const server = createSecureServer({ ...tls, allowHTTP1: true }, (request, response) => {
+    if (script.date !== undefined) response.setHeader('date', script.date);
+    adapter(request, response);
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.on('close', () => sessions.delete(session));
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return server;
+};
+
+/** Notes each call, asks for the token, and tells errors as our servers do. */
+const named =
+  (script: Script, calls: string[]): Interceptor =>
+  (next) =>
+  async (request) => {
+    const method = `${request.service.name}.${request.method.name}`;
+    calls.push(method);
+    try {
+      if (request.header.get('authorization') !== `Bearer ${TOKEN}`)
+        throw new HoldfastError('SIGN_IN_NEEDED', { thing: 'call', why: 'its token is not known', remedy: '`holdfast login` again' });
+      await script.before(method);
+      return await next(request);
+    } catch (reason) {
+      throw connectError(reason);
+    }
+  };
+
+/** A page of `all`, whose token is the number of rows before it. */
+const page = <Row>(all: readonly Row[], { pageSize, pageToken }: { readonly pageSize: number; readonly pageToken: string }) => {
+  const from = Number(pageToken || 0);
+  const to = from + (pageSize || 100);
+  return { rows: all.slice(from, to), nextPageToken: to < all.length ? String(to) : '' };
+};
+
+const conflict = (thing: string): HoldfastError =>
+  new HoldfastError('VERSION_CONFLICT', { thing, why: 'it was changed by somebody else', remedy: 'read it again' });
+
+const routes = (router: ConnectRouter, script: Script): void => {
+  const startJob = (kind: string, machineId: string) => {
+    const job = create(JobSchema, { id: newId(), kind, machineId, state: JobState.RUNNING, progress: 0, startedBy: 'anna', version: 1n });
+    script.jobs.unshift(job);
+    return job;
+  };
+  router.service(MachineService, {
+    listMachines: (request) => {
+      const { rows, nextPageToken } = page(script.machines, request);
+      return { machines: rows, nextPageToken };
+    },
+    removeMachine: ({ machine, version }) => {
+      const at = script.machines.findIndex(({ id }) => id === machine);
+      if (script.machines[at]?.version !== version) throw conflict(machine);
+      script.machines.splice(at, 1);
+      return {};
+    },
+  });
+  router.service(ProtectionService, {
+    listProtections: (request) => {
+      const { rows, nextPageToken } = page(script.protections, request);
+      return { protections: rows, nextPageToken };
+    },
+    protect: (request) => {
+      const protection = create(ProtectionSchema, {
+        id: newId(),
+        version: 1n,
+        machineId: request.machine,
+        policyId: request.policy,
+        vault: request.vault,
+        processServerId: request.processServer,
+        excludedDiskIds: request.excludedDisks,
+      });
+      script.protections.push(protection);
+      return { protection, job: startJob('protect', request.machine) };
+    },
+    unprotect: ({ machine, version }) => {
+      const found = script.protections.find(({ machineId }) => machineId === machine);
+      if (found?.version !== version) throw conflict(machine);
+      return { job: startJob('unprotect', machine) };
+    },
+  });
+  router.service(PolicyService, {
+    listPolicies: (request) => {
+      const { rows, nextPageToken } = page(script.policies, request);
+      return { policies: rows, nextPageToken };
+    },
+    createPolicy: ({ policy }) => {
+      const made = create(PolicySchema, { ...policy!, id: newId(), version: 1n });
+      script.policies.push(made);
+      return { policy: made };
+    },
+    updatePolicy: ({ policy }) => {
+      const at = script.policies.findIndex(({ id }) => id === policy?.id);
+      if (policy === undefined || script.policies[at]?.version !== policy.version) throw conflict(`policy ${policy?.name}`);
+      const changed = create(PolicySchema, { ...policy, version: policy.version + 1n });
+      script.policies[at] = changed;
+      return { policy: changed };
+    },
+    deletePolicy: ({ policy }) => {
+      script.policies = script.policies.filter(({ id }) => id !== policy);
+      return {};
+    },
+  });
+  router.service(ServerService, {
+    listServers: (request) => {
+      const { rows, nextPageToken } = page(script.servers, request);
+      return { servers: rows, nextPageToken };
+    },
+    revokeServer: () => ({}),
+  });
+  router.service(TokenService, {
+    createToken: ({ role, note, lifetimeSeconds }) => {
+      const token = create(TokenSchema, {
+        id: newId(),
+        role,
+        note,
+        createdUnixMillis: BigInt(Date.now()),
+        expiresUnixMillis: BigInt(Date.now() + (lifetimeSeconds || 3600) * 1000),
+      });
+      script.tokens.push(token);
+      return {
+        token,
+        secret: 'SECRET',
+        authorityFingerprint: 'ab'.repeat(32),
+        joinCommand: 'curl -fsSkO …\necho SECRET | sudo holdfast-agent join',
+      };
+    },
+    listTokens: (request) => {
+      const { rows, nextPageToken } = page(script.tokens, request);
+      return { tokens: rows, nextPageToken };
+    },
+    revokeToken: () => ({}),
+  });
+  router.service(JobService, {
+    listJobs: (request) => {
+      const { rows, nextPageToken } = page(
+        script.jobs.filter(({ machineId }) => request.machine === '' || request.machine === machineId),
+        request,
+      );
+      return { jobs: rows, nextPageToken };
+    },
+    getJob: ({ id }) => ({ job: script.jobs.find((one) => one.id === id)! }),
+    // Each look at a running job is told; `before` changes it.
+    async *watchJob({ id }, { signal }) {
+      for (; ; await wait(LOOK, undefined, { signal })) {
+        await script.before('look');
+        const job = script.jobs.find((one) => one.id === id)!;
+        yield { job };
+        if (job.state !== JobState.RUNNING) return;
+      }
+    },
+    cancelJob: ({ id }) => {
+      const at = script.jobs.findIndex((one) => one.id === id);
+      script.jobs[at] = { ...script.jobs[at]!, state: JobState.CANCELLED };
+      return { job: script.jobs[at] };
+    },
+  });
+  router.service(EventService, {
+    listEvents: (request) => {
+      const wanted = script.events
+        .filter(
+          ({ severity = 0, subject }) => severity >= request.minimumSeverity && (request.subject === '' || subject === request.subject),
+        )
+        .reverse();
+      const { rows, nextPageToken } = page(wanted, request);
+      return { events: rows, nextPageToken };
+    },
+    async *watchEvents({ afterRevision }, { signal }) {
+      let at = afterRevision;
+      for (; ; await wait(LOOK, undefined, { signal })) {
+        await script.before('look');
+        for (const event of script.events) {
+          if (event.revision! <= at) continue;
+          at = event.revision!;
+          yield { event };
+        }
+      }
+    },
+  });
+};
