@@ -47,9 +47,11 @@ export const runStream = async <Request, Response>({
     overdue.abort(new HoldfastError('TIMED_OUT', { thing, why: `no answer within ${PATIENCE.open / 1000} s`, remedy: 'look at its log' }));
   let timer = setTimeout(late, PATIENCE.open);
   let ended = false;
+  let over = false;
   const requests = async function* (): AsyncGenerator<Request> {
     yield hello;
     for (let request = await next(); request !== undefined; request = await next()) yield request;
+    if (over) return;
     ended = true;
     clearTimeout(timer);
     timer = setTimeout(() => overdue.abort(), PATIENCE.end);
@@ -65,6 +67,7 @@ export const runStream = async <Request, Response>({
     if (stopping.aborted || ended) return;
     throw overdue.signal.aborted ? overdue.signal.reason : fromConnect(reason, thing);
   } finally {
+    over = true;
     clearTimeout(timer);
   }
   if (stopping.aborted || ended) return;
