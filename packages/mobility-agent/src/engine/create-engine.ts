@@ -222,6 +222,7 @@ class ProtectingEngine implements Engine {
     this.#problem = undefined;
     this.#restart.clear();
     this.#announce(capture);
+    let isCopying = disks.some(({ id }) => hrl.heads().get(id)?.open !== false) || capture.resyncs.size > 0;
     let how: 'keep' | 'forget' = 'keep';
     const rediscover = setInterval(() => this.#besides(this.#lookForMissing(capture)), REDISCOVER);
     try {
@@ -238,7 +239,10 @@ class ProtectingEngine implements Engine {
         },
         onSkipped: (reason) => this.#skipped(reason),
         onFull: (full) => this.#full(full),
-        onCopied: () => this.#events.add('COPY_COMPLETE', 'Every disk is copied: points are made'),
+        onCopied: () => {
+          if (isCopying) this.#events.add('COPY_COMPLETE', 'Every disk is copied');
+          isCopying = false;
+        },
       });
     } catch (reason) {
       if (reason instanceof TooMuchForLog) this.#restartAll(disks, 'more had changed than the log of the agent holds at once');

@@ -36,7 +36,7 @@ export interface TraceSettings {
 
 /** A capture of all disks of a machine as the engine drives it, whatever it is made of. What it cuts goes into the machine's log. */
 export interface MachineCapture {
-  /** Disks that could not go on where they were, and why; until their copy is complete. */
+  /** Disks that are copied although the vault has a state of them, and why. As long as there are any, cuts are no points. */
   readonly resyncs: ReadonlyMap<string, string>;
   /** Disks that cannot be captured now, and why. While there are any, no point can be whole. */
   readonly missing: ReadonlyMap<string, HoldfastError>;
@@ -44,10 +44,10 @@ export interface MachineCapture {
   retryMissing(): Promise<void>;
   /** Copies what the vault lacks, in pieces, as far as that is possible beside the writes; ends early when the signal is aborted. */
   copy(options: { readonly signal: AbortSignal; onProgress(): void }): Promise<void>;
-  /** True when a cut would be a point now, also while disks are copied that never had a state. */
+  /** True when there is something to cut and no disk is missing. */
   readonly canCut: boolean;
   /**
-   * Commits a cut: a recovery point unless disks could not be read. CAPTURE_NOT_CONVERGED when the disks did not let it, NO_SPACE when the log is
+   * Commits a cut: a recovery point unless a disk resynchronizes. CAPTURE_NOT_CONVERGED when the disks did not let it, NO_SPACE when the log is
    * full, INTERRUPTED where the signal could end it.
    */
   cut(signal: AbortSignal): Promise<CutContent>;

@@ -49,22 +49,20 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
     },
   });
   const sources: OpenDiskSource[] = [];
-  const resyncs = new Map<string, string>();
+  /** Why disks that were attached did not go on where they were. */
+  const reasons = new Map<string, string>();
   const missing = new Map<string, HoldfastError>();
-  let copied = false;
 
   const attach = async ({ id, path }: RegisteredDisk): Promise<void> => {
     let source: OpenDiskSource | undefined;
     try {
       const device = identifyDevice(path);
       source = openDiskSource(device, () => hrl.files());
-      const head = hrl.heads().get(id);
-      const continuity = await capture.attach({ id, device, source });
+      const continuity = await capture.attach({ id, device, source, wasCopied: wasCopied(id) });
       sources.push(source);
       missing.delete(id);
-      copied = false;
-      if (head === undefined || (continuity.kind === 'continuous' && !head.ended && head.diskSize === device.size)) return;
-      resyncs.set(id, restart.get(id) ?? (continuity.kind === 'lost' ? continuity.reason : 'the kernel does not know of all writes to it'));
+      const reason = restart.get(id) ?? (continuity.kind === 'lost' ? continuity.reason : undefined);
+      if (reason !== undefined) reasons.set(id, reason);
     } catch (reason) {
       source?.close();
       const error = fromSystem(reason, path);
@@ -72,8 +70,6 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
       missing.set(id, error);
     }
   };
-
-  const isOpen = (id: string): boolean => hrl.heads().get(id)?.open !== false || resyncs.has(id);
 
   const close = async (how: 'keep' | 'forget'): Promise<void> => {
     await capture.close();
@@ -92,27 +88,19 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
   }
 
   return {
-    resyncs,
+    get resyncs() {
+      return new Map(capture.resynchronizing.map((id) => [id, reasons.get(id) ?? 'not all writes to it are known']));
+    },
     missing,
     failure: capture.failure,
     async retryMissing() {
       for (const disk of disks) if (missing.has(disk.id)) await attach(disk);
     },
-    async copy({ signal, onProgress }) {
-      await capture.copy({ signal, onProgress });
-      copied = !signal.aborted;
-    },
+    copy: (how) => capture.copy(how),
     get canCut() {
-      if (missing.size > 0) return false;
-      if (copied) return true;
-      const copying = disks.filter(({ id }) => isOpen(id));
-      return copying.length < disks.length && copying.every(({ id }) => !resyncs.has(id) && !wasCopied(id));
+      return missing.size === 0 && capture.canCut;
     },
-    async cut() {
-      const content = await capture.publish(await capture.propose());
-      if (copied) resyncs.clear();
-      return content;
-    },
+    cut: async () => capture.publish(await capture.propose()),
     close,
   };
 };

@@ -12,7 +12,7 @@ export const agentSettings = {
     directory: filePath({ optional: true, help: 'Where it is on disk; below the state directory unless set' }),
     quota: bytes({
       default: '4GiB',
-      min: '16MiB',
+      min: '64MiB',
       max: '16TiB',
       help: 'Most bytes on disk; beyond it no points are made until the vault keeps up',
     }),

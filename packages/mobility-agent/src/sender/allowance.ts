@@ -45,6 +45,8 @@ export const createAllowance = (now: () => number = () => performance.now()): Al
     setPace(bytesPerSecond) {
       settle();
       pace = bytesPerSecond;
+      // What was sent under another pace costs at most a second of this one.
+      debt = Math.min(debt, pace);
       pacing.give();
     },
     async granted(bytes, signal) {

@@ -1,6 +1,13 @@
-import { commitCut } from '../hrl/testing/scripted-cuts.ts';
-import { openSenderRig, type SenderRig } from './testing/sender-rig.ts';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { HoldfastError } from '@holdfast/errors';
+import { idBytes, newId, type ReplicateResponse, type ReplicationStream } from '@holdfast/protocol';
+import fc from 'fast-check';
+import { type CutShape, commitCut, DISKS } from '../hrl/testing/scripted-cuts.ts';
+import { idsOf, openSenderRig, type SenderRig } from './testing/sender-rig.ts';
 import { until } from './testing/until.ts';
+
+const MIB = 1024 * 1024;
 
 const open: SenderRig[] = [];
 const rigOf = async (...options: Parameters<typeof openSenderRig>): Promise<SenderRig> => {
@@ -12,6 +19,31 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((rig) => rig.close()));
 });
 
+const commit = (rig: SenderRig, shape: CutShape): string => {
+  const { id } = commitCut(rig.hrl, shape);
+  rig.sender.wake();
+  return id;
+};
+
+const describeRig = (rig: SenderRig) => () => ({
+  status: rig.sender.status,
+  freed: rig.freed.length,
+  held: idsOf(rig.hrl.committed()).length,
+  vault: rig.server.vault.length,
+  journal: rig.server.journal.length,
+  violations: rig.server.violations,
+});
+
+const allFreed = (rig: SenderRig): Promise<void> => until('all is freed', () => rig.hrl.committed().length === 0, describeRig(rig));
+
+/** Everything committed is in the vault once, in order and whole; nothing was freed before, and no rule was broken. */
+const expectCarried = (rig: SenderRig, ids: readonly string[]): void => {
+  expect(rig.server.violations).toEqual([]);
+  expect(rig.freedEarly).toEqual([]);
+  expect(rig.server.vault.map(({ id }) => id)).toEqual(ids);
+  expect(rig.freed).toEqual(ids);
+};
+
 describe('a sender', () => {
   it('carries cuts in order and frees each when it is durable', async () => {
     const rig = await rigOf();
@@ -19,16 +51,366 @@ describe('a sender', () => {
       [[100, 200], [300]],
       [[], []],
       [[700_000, 700_000, 700_000], [5]],
-    ].map((shape) => commitCut(rig.hrl, shape).id);
-    rig.sender.wake();
-    await until(
-      'all are freed',
-      () => rig.freed.length === 3,
-      () => rig.sender.status,
-    );
+    ].map((shape) => commit(rig, shape));
+    await allFreed(rig);
+    expectCarried(rig, ids);
+  });
+
+  it('says at the opening what it holds, and what it was told before', async () => {
+    const rig = await rigOf();
+    const first = commit(rig, [[10]]);
+    await allFreed(rig);
+    rig.server.behaviour.lag = 10;
+    const second = commit(rig, [[20]]);
+    await until('it is journaled', () => rig.server.journal.length === 1);
+    rig.server.term = 7n;
+    await rig.restartAgent();
+    await until('it opens again', () => rig.server.opens.length === 2);
+    expect(rig.server.opens[1]).toMatchObject({
+      protocolVersion: 1,
+      agentVersion: '1.2.3',
+      seenTerm: 1n,
+      anchor: { sequence: 1n, term: 1n, tag: Buffer.from(first, 'hex') },
+      heldCutIds: [idBytes(second)],
+    });
+    await until('it is connected', () => rig.sender.status.state === 'connected');
+    expect(JSON.parse(readFileSync(path.join(rig.directory, 'sender.json'), 'utf8'))).toMatchObject({
+      seenTerm: '7',
+      anchor: { sequence: '1' },
+    });
+  });
+
+  it('frees nothing that is only journaled, and does not send it again', async () => {
+    const rig = await rigOf();
+    rig.server.behaviour.lag = 10;
+    const ids = [commit(rig, [[10]]), commit(rig, [[20]])];
+    await until('both are journaled', () => rig.server.journal.length === 2);
+    await rig.restartAgent();
+    ids.push(commit(rig, [[30]]));
+    await until('the third is journaled', () => rig.server.journal.length === 3);
+    expect(rig.freed).toEqual([]);
+    expect(rig.sender.isJournaled(ids[2]!)).toBe(true);
+    expect(rig.server.begun).toEqual(ids);
+    await rig.server.flush();
+    await allFreed(rig);
+    expectCarried(rig, ids);
+  });
+
+  it('sends all again to a server that lost its disk', async () => {
+    const rig = await rigOf();
+    rig.server.behaviour.lag = 10;
+    const ids = [commit(rig, [[10]]), commit(rig, [[20]])];
+    await until('both are journaled', () => rig.server.journal.length === 2);
+    rig.server.loseDisk();
+    await until('both are journaled again', () => rig.server.journal.length === 2, describeRig(rig));
+    expect(rig.server.begun).toEqual([...ids, ...ids]);
+    await rig.server.flush();
+    await allFreed(rig);
+    expectCarried(rig, ids);
+  });
+
+  it('goes on behind what the server has of a cut', async () => {
+    const rig = await rigOf();
+    rig.server.behaviour.credit = 2.5 * MIB;
+    rig.server.behaviour.breakAfterReceived = 4;
+    const frames = Array.from({ length: 10 }, () => 500_000);
+    const id = commit(rig, [frames, [7]]);
+    await until('a stream broke', () => rig.server.opens.length > 1, describeRig(rig));
+    rig.server.behaviour.breakAfterReceived = Number.POSITIVE_INFINITY;
+    await allFreed(rig);
+    expectCarried(rig, [id]);
+    // Nothing went twice but what was on its way when a stream broke.
+    expect(rig.sender.status.sentBytes).toBeLessThan(1.9 * 10 * 500_000);
+  });
+
+  it('waits for credit, and uses what it has in the smallest grants', async () => {
+    const rig = await rigOf();
+    rig.server.behaviour.credit = 64;
+    const ids = [commit(rig, [[40, 40, 40], [60]]), commit(rig, [[20, 20]])];
+    await allFreed(rig);
+    expectCarried(rig, ids);
+    rig.server.behaviour.credit = 10;
+    await rig.restartAgent();
+    commit(rig, [[40]]);
+    await until('it opens again', () => rig.server.begun.length === 3);
+    await until('it knows its credit', () => rig.sender.status.credit === 10);
+    expect(rig.server.vault).toHaveLength(2);
+    await rig.server.say({ case: 'credit', value: { bytes: 34n } });
+    await allFreed(rig);
+  });
+
+  it('does not send faster than it is asked to', async () => {
+    const rig = await rigOf();
+    await until('it is connected', () => rig.sender.status.state === 'connected');
+    await rig.server.say({ case: 'pace', value: { bytesPerSecond: 4_000_000n, reason: 'the journal is half full' } });
+    await until('it heard', () => rig.sender.status.pace === 4_000_000);
+    const began = performance.now();
+    const id = commit(rig, [Array.from({ length: 16 }, () => 250_000)]);
+    await allFreed(rig);
+    // The first message of a megabyte goes at once.
+    expect(performance.now() - began).toBeGreaterThan(700);
+    expectCarried(rig, [id]);
+    await rig.server.say({ case: 'pace', value: { bytesPerSecond: 1n } });
+    commit(rig, [[100]]);
+    commit(rig, [[100]]);
+    await until('the first is there', () => rig.server.vault.length === 2);
+    await rig.server.say({ case: 'pace', value: { bytesPerSecond: 0n } });
+    await allFreed(rig);
+  });
+
+  it('tells of disks that the server wants anew', async () => {
+    const rig = await rigOf();
+    await until('it is connected', () => rig.sender.status.state === 'connected');
+    await rig.server.say({ case: 'resyncNeeded', value: { diskId: idBytes(DISKS[0]), reason: 'a hole' } });
+    await until('it heard', () => rig.resyncs.length === 1);
+    expect(rig.resyncs).toEqual([`${DISKS[0]} a hole`]);
+    expect(rig.sender.status.state).toBe('connected');
+  });
+});
+
+describe('a sender refuses', () => {
+  it('a server of a lower term than it has seen, also after a restart', async () => {
+    const rig = await rigOf();
+    rig.server.term = 5n;
+    commit(rig, [[10]]);
+    await allFreed(rig);
+    rig.server.term = 4n;
+    await rig.restartAgent();
+    commit(rig, [[20]]);
+    await until('it says so', () => rig.sender.status.state === 'fenced', describeRig(rig));
+    expect(rig.sender.status.problem).toMatchObject({ code: 'FENCED', why: 'it writes under term 4, but term 5 was seen' });
+    expect(rig.server.begun).toHaveLength(1);
+    rig.server.term = 6n;
+    await allFreed(rig);
+  });
+
+  it('a vault that grows where it was durable before', async () => {
+    const rig = await rigOf();
+    const ids = [commit(rig, [[10]]), commit(rig, [[20]])];
+    await allFreed(rig);
+    (rig.server.vault as unknown[]).length = 0;
+    rig.server.restart();
+    commit(rig, [[30]]);
+    await until('it says so', () => rig.sender.status.problem?.code === 'VAULT_ROLLED_BACK', describeRig(rig));
     expect(rig.freed).toEqual(ids);
-    expect(rig.server.violations).toEqual([]);
-    expect(rig.server.vault.map(({ id }) => id)).toEqual(ids);
-    expect(rig.freedEarly).toEqual([]);
+    expect(rig.hrl.committed()).toHaveLength(1);
+  });
+
+  it('a vault that ends before what it freed', async () => {
+    const rig = await rigOf();
+    for (const size of [10, 20, 30]) commit(rig, [[size]]);
+    await allFreed(rig);
+    const { generationId } = rig.hrl.heads().get(DISKS[0])!;
+    rig.server.behaviour.durableThrough = { diskId: DISKS[0], generationId, number: 1n };
+    rig.server.restart();
+    await until('it says so', () => rig.sender.status.problem?.code === 'VAULT_ROLLED_BACK', describeRig(rig));
+    rig.server.behaviour.durableThrough = { diskId: DISKS[0], generationId, number: 2n };
+    await until('it is connected', () => rig.sender.status.state === 'connected', describeRig(rig));
+  });
+
+  it.each<[string, ReplicateResponse['message']['case']]>([
+    ['a second Opened', 'opened'],
+    ['no known message', undefined],
+  ])('a server that says what it may not: %s', async (_, kind) => {
+    const rig = await rigOf();
+    await until('it is connected', () => rig.sender.status.state === 'connected');
+    const message = kind === 'opened' ? ({ case: 'opened', value: { term: 1n, protocolVersion: 1 } } as const) : { case: undefined };
+    await rig.server.say(message as never).catch(() => undefined);
+    await until('it says so', () => rig.states.some(({ problem }) => problem?.code === 'PROTOCOL_VIOLATION'), describeRig(rig));
+  });
+
+  it('to count more frames than there are', async () => {
+    const rig = await rigOf();
+    rig.server.behaviour.lag = 5;
+    const id = commit(rig, [[10]]);
+    await until('it is journaled', () => rig.server.journal.length === 1);
+    rig.server.behaviour.partial = { cutId: idBytes(id), frames: [2n] };
+    rig.server.loseDisk();
+    await until('it says so', () => rig.sender.status.problem?.code === 'PROTOCOL_VIOLATION', describeRig(rig));
+  });
+});
+
+describe('a sender that is not served', () => {
+  const refusals: [string, HoldfastError, string][] = [
+    ['fenced', new HoldfastError('FENCED', { thing: 'a', why: 'b', remedy: 'c' }), 'fenced'],
+    ['revoked', new HoldfastError('CERTIFICATE_REVOKED', { thing: 'a', why: 'b', remedy: 'c' }), 'refused'],
+    ['full', new HoldfastError('STORE_UNAVAILABLE', { thing: 'a', why: 'b', remedy: 'c' }), 'waiting'],
+  ];
+  it.each(refusals)('says why and goes on asking: %s', async (_, refusal, state) => {
+    const rig = await rigOf();
+    rig.server.behaviour.refusal = refusal;
+    rig.server.restart();
+    const id = commit(rig, [[10]]);
+    await until('it says so', () => rig.states.some((status) => status.state === state), describeRig(rig));
+    expect(rig.states.find((status) => status.state === state)?.problem).toMatchObject({ code: refusal.code });
+    rig.server.behaviour.refusal = undefined;
+    await allFreed(rig);
+    expectCarried(rig, [id]);
+  });
+
+  it('stops when it is fenced in the middle, and asks again', async () => {
+    const rig = await rigOf();
+    await until('it is connected', () => rig.sender.status.state === 'connected');
+    const operation = newId();
+    await rig.server.say({ case: 'fenced', value: { term: 9n, reason: 'failover', failedOverOperationId: idBytes(operation) } });
+    await until('it says so', () => rig.states.some(({ state }) => state === 'fenced'));
+    expect(rig.states.find(({ state }) => state === 'fenced')?.problem?.why).toContain(operation);
+    await until('it asks again', () => rig.sender.status.state === 'connected');
+  });
+
+  it('tries the next server, and another when it is told', async () => {
+    const rig = await rigOf({
+      servers: ['127.0.0.1:1', '127.0.0.1:2'],
+      waits: { first: 3_600_000, longest: 3_600_000, refused: 3_600_000 },
+    });
+    await until('it waits', () => rig.sender.status.state === 'waiting', describeRig(rig));
+    const id = commit(rig, [[10]]);
+    await until('it tried both', () => rig.sender.status.server === '127.0.0.1:2');
+    rig.sender.useServers(['127.0.0.1:1', rig.address]);
+    await allFreed(rig);
+    expectCarried(rig, [id]);
+    rig.sender.useServers(['127.0.0.1:1']);
+    await until('it leaves the server that is not its own', () => rig.sender.status.state !== 'connected');
+  });
+
+  it('waits longer and longer, with jitter', async () => {
+    const began: number[] = [];
+    const lost = new HoldfastError('CONNECTION_LOST', { thing: 'a', why: 'b', remedy: 'c' });
+    const rig = await rigOf({
+      waits: { first: 20, longest: 160, refused: 1 },
+      random: () => 1,
+      connect: async () => {
+        began.push(performance.now());
+        throw lost;
+      },
+    });
+    await until('it tried often', () => began.length === 7, describeRig(rig));
+    const waits = began.slice(1).map((at, index) => at - began[index]!);
+    for (const [index, wait] of [20, 40, 80, 160, 160, 160].entries()) expect(waits[index]).toBeGreaterThanOrEqual(wait - 2);
+  });
+});
+
+/** A sender that takes Journaled for Durable. */
+const freeingOnJournaled = (stream: ReplicationStream): ReplicationStream => ({
+  ...stream,
+  async *[Symbol.asyncIterator]() {
+    for await (const response of stream) {
+      if (response.message.case === 'journaled') {
+        const { cutId } = response.message.value;
+        yield { ...response, message: { case: 'durable', value: { $typeName: 'holdfast.v1.Durable', cutId } } } as ReplicateResponse;
+      } else yield response;
+    }
+  },
+});
+
+describe('through every break', () => {
+  /** The messages of a stream that carries three cuts and more: every one of them may be the last. */
+  const SHAPES: CutShape[] = [
+    [[300_000, 300_000, 600_000, 600_000], [10]],
+    [[], []],
+    [[20], [1_000_000]],
+  ];
+
+  it.each(['breakAfterReceived', 'breakAfterSent'] as const)('each message may be the last: %s', async (where) => {
+    const rig = await rigOf();
+    const ids: string[] = [];
+    for (let last = 0; last < 14; last += 1) {
+      rig.server.behaviour[where] = last;
+      rig.server.restart();
+      for (const shape of SHAPES) ids.push(commit(rig, shape));
+      const seen = rig.server.opens.length;
+      await until('streams broke', () => rig.server.opens.length > seen + 1 || rig.hrl.committed().length === 0, describeRig(rig));
+      rig.server.behaviour[where] = Number.POSITIVE_INFINITY;
+      await allFreed(rig);
+    }
+    expectCarried(rig, ids);
+  });
+
+  type Step =
+    | { readonly kind: 'commit'; readonly shape: CutShape }
+    | { readonly kind: 'break'; readonly where: 'breakAfterReceived' | 'breakAfterSent'; readonly after: number }
+    | { readonly kind: 'server' | 'disk' | 'agent' | 'heal' | 'flush' | 'pause' };
+
+  const shapes = fc.array(
+    fc.array(fc.oneof(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 100_000, max: 250_000 })), { maxLength: 6 }),
+    {
+      minLength: 2,
+      maxLength: 2,
+    },
+  );
+  const steps = fc.array(
+    fc.oneof(
+      { weight: 4, arbitrary: shapes.map((shape): Step => ({ kind: 'commit', shape })) },
+      {
+        weight: 3,
+        arbitrary: fc
+          .tuple(fc.constantFrom('breakAfterReceived' as const, 'breakAfterSent' as const), fc.integer({ min: 1, max: 12 }))
+          .map(([where, after]): Step => ({ kind: 'break', where, after })),
+      },
+      { weight: 5, arbitrary: fc.constantFrom('server', 'disk', 'agent', 'heal', 'flush', 'pause').map((kind): Step => ({ kind })) },
+    ),
+    { minLength: 4, maxLength: 16 },
+  );
+  const behaviours = fc.record({
+    lag: fc.integer({ min: 0, max: 3 }),
+    twice: fc.boolean(),
+    credit: fc.constantFrom(260_000, MIB, 4 * MIB),
+  });
+
+  const perform = async (rig: SenderRig, step: Step, ids: string[]): Promise<void> => {
+    const { server } = rig;
+    switch (step.kind) {
+      case 'commit':
+        return void ids.push(commit(rig, step.shape));
+      case 'break':
+        server.behaviour[step.where] = step.after;
+        return server.restart();
+      case 'server':
+        return server.restart();
+      case 'disk':
+        return server.loseDisk();
+      case 'agent':
+        return rig.restartAgent();
+      case 'heal':
+        server.behaviour.breakAfterReceived = Number.POSITIVE_INFINITY;
+        server.behaviour.breakAfterSent = Number.POSITIVE_INFINITY;
+        return;
+      case 'flush':
+        return server.flush().catch(() => undefined);
+      case 'pause':
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+
+  it('every cut reaches the vault once, whole and in order, and none is freed before', async () => {
+    await fc.assert(
+      fc.asyncProperty(behaviours, steps, async (behaviour, script) => {
+        const rig = await openSenderRig();
+        try {
+          Object.assign(rig.server.behaviour, behaviour);
+          const ids: string[] = [];
+          for (const step of script) await perform(rig, step, ids);
+          await perform(rig, { kind: 'heal' }, ids);
+          rig.server.behaviour.lag = 0;
+          await rig.server.flush().catch(() => undefined);
+          await allFreed(rig);
+          expectCarried(rig, ids);
+        } finally {
+          await rig.close();
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('a sender that frees what is journaled is found out', async () => {
+    const rig = await rigOf();
+    await rig.restartAgent({ connect: async (address) => freeingOnJournaled(await rig.connect(address)) });
+    rig.server.behaviour.lag = 3;
+    const id = commit(rig, [[10]]);
+    await until('it is freed', () => rig.freed.length === 1, describeRig(rig));
+    expect(rig.freedEarly).toEqual([id]);
+    rig.server.loseDisk();
+    expect(rig.server.vault).toEqual([]);
   });
 });

@@ -83,7 +83,7 @@ export const openEngineRig = async (paths: readonly string[], change: Partial<En
     protect(wanted, changed = {}) {
       revision += 1n;
       const diskIds = wanted.map((one) => idBytes(diskOf(one).id));
-      const protection = {
+      const standard = {
         machineId: idBytes(machineId),
         diskIds,
         processServers: [address],

@@ -4,6 +4,7 @@ import { HoldfastError } from '@holdfast/errors';
 import {
   type Cut,
   type CutContent,
+  idBytes,
   idText,
   type Open,
   type ReplicateRequest,
@@ -32,6 +33,9 @@ export interface Behaviour {
   lag: number;
   /** Everything about cuts is said twice. */
   twice: boolean;
+  /** Told at the opening instead of the truth. */
+  durableThrough: { readonly diskId: string; readonly generationId: string; readonly number: bigint } | undefined;
+  partial: { readonly cutId: Uint8Array<ArrayBuffer>; readonly frames: bigint[] } | undefined;
   /** Said instead of serving. */
   refusal: HoldfastError | undefined;
 }
@@ -43,7 +47,7 @@ export interface ModelServer {
   readonly vault: readonly ReceivedCut[];
   /** On its disk only. */
   readonly journal: readonly ReceivedCut[];
-  /** What was received of a cut that has not ended. */
+  /** Rules that were broken. */
   readonly violations: readonly string[];
   readonly opens: readonly Open[];
   /** Ids of cuts that began to arrive, in order, again and again. */
@@ -78,6 +82,8 @@ class Model implements ModelServer {
     breakAfterSent: Number.POSITIVE_INFINITY,
     lag: 0,
     twice: false,
+    durableThrough: undefined,
+    partial: undefined,
     refusal: undefined,
   };
   readonly vault: ReceivedCut[] = [];
@@ -142,6 +148,7 @@ class Model implements ModelServer {
   async #open(open: Open, say: (message: Response) => Promise<void>): Promise<void> {
     this.opens.push(open);
     const held = new Set(open.heldCutIds.map(idText));
+    const { durableThrough, partial = this.#begun() } = this.behaviour;
     const own = (cuts: readonly ReceivedCut[]) => cuts.filter(({ id }) => held.has(id)).map(({ cut }) => cut.id);
     await say({
       case: 'opened',
@@ -151,17 +158,24 @@ class Model implements ModelServer {
         credit: BigInt(this.behaviour.credit),
         durableCutIds: own(this.vault),
         journaledCutIds: own(this.journal),
-        ...(this.#partial === undefined
-          ? {}
-          : {
-              partial: {
-                cutId: Uint8Array.from(Buffer.from(this.#partial.id, 'hex')),
-                frames: this.#partial.epochs.map(({ length }) => BigInt(length)),
-              },
-            }),
+        ...(partial === undefined ? {} : { partial }),
+        disks:
+          durableThrough === undefined
+            ? []
+            : [
+                {
+                  diskId: idBytes(durableThrough.diskId),
+                  durableThrough: { ...durableThrough, generationId: idBytes(durableThrough.generationId) },
+                },
+              ],
       },
     });
     await this.#makeDurable();
+  }
+
+  #begun(): Behaviour['partial'] {
+    if (this.#partial === undefined) return undefined;
+    return { cutId: idBytes(this.#partial.id), frames: this.#partial.epochs.map(({ length }) => BigInt(length)) };
   }
 
   async #end(cut: Cut, say: (message: Response) => Promise<void>): Promise<void> {

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type CutContent, idText } from '@holdfast/protocol';
+import { type CutContent, idText, type ReplicationStream } from '@holdfast/protocol';
 import { openReplicationSite } from '@holdfast/protocol/conformance';
 import type { Hrl } from '../../hrl/hrl.ts';
 import { openHrl } from '../../hrl/open-hrl.ts';
@@ -17,6 +17,8 @@ export interface SenderRig {
   readonly sender: Sender;
   readonly directory: string;
   readonly address: string;
+  /** Connects with the agent's certificate. */
+  connect(address: string): Promise<ReplicationStream>;
   /** Ids in order of being freed. */
   readonly freed: readonly string[];
   /** Ids of cuts that were freed before the vault had them: what must never be. */
@@ -33,6 +35,7 @@ export const openSenderRig = async (options: Partial<SenderOptions> = {}): Promi
   const server = createModelServer();
   const site = await openReplicationSite({ serve: (call) => server.serve(call) });
   const address = `127.0.0.1:${site.server.port}`;
+  const connect = (to: string) => site.connect(undefined, { address: to });
   const freed: string[] = [];
   const freedEarly: string[] = [];
   const states: SenderStatus[] = [];
@@ -57,7 +60,7 @@ export const openSenderRig = async (options: Partial<SenderOptions> = {}): Promi
       },
       memory: await openSenderMemory(path.join(directory, 'sender.json')),
       servers: [address],
-      connect: (to) => site.connect(undefined, { address: to }),
+      connect,
       onDurable: () => undefined,
       onResyncNeeded: (diskId, reason) => void resyncs.push(`${diskId} ${reason}`),
       onChange: (status) => void states.push(status),
@@ -76,6 +79,7 @@ export const openSenderRig = async (options: Partial<SenderOptions> = {}): Promi
     server,
     directory,
     address,
+    connect,
     freed,
     freedEarly,
     states,
