@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import { isHoldfastError } from '@holdfast/errors';
 import { idText } from '@holdfast/protocol';
 import type { FrameRun } from './cut-assembler.ts';
 import { decodeFrame, extentsOf } from './decode-frame.ts';
@@ -7,8 +8,9 @@ import type { EpochEntry, MachineHistory } from './history.ts';
 import { findGap } from './log-gap.ts';
 import { LogState } from './log-state.ts';
 import { OBJECT_KIND, type ObjectKind } from './object-header.ts';
-import { logPrefix, slotName } from './object-names.ts';
+import { historyName, logPrefix, slotName } from './object-names.ts';
 import { ifPresent, openObject } from './read-object.ts';
+import { checkReferenced } from './referenced-object.ts';
 import { asSegment } from './segment-source.ts';
 import { parseSlot, type Slot } from './slot.ts';
 
@@ -55,16 +57,22 @@ class MachineCheck {
   }
 
   async run({ onProgress }: CheckOptions): Promise<CheckReport> {
-    const { vault, machine, head, damage } = this.#history;
-    let sequence = 0;
+    const { vault, machine, head, damage, catalogue, lost } = this.#history;
+    let sequence = Number(catalogue?.catalogue.firstSlot ?? 0n);
     for (; damage.length > 0 || sequence <= head.sequence; sequence += 1) {
       const name = slotName(machine.id, sequence);
+      const stepped = lost.find(({ first, last }) => first <= sequence && sequence <= last);
+      if (stepped !== undefined) {
+        sequence = stepped.last;
+        continue;
+      }
       const bytes = await ifPresent(vault.store.read(name));
       if (bytes === undefined && sequence > head.sequence) break;
       if (bytes === undefined) this.#find(name, 'DAMAGED', 'it was there and is gone');
       else await this.#checkSlot(sequence, name, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
       onProgress?.(sequence + 1);
     }
+    await this.#checkHistory();
     await this.#checkNumbered('keys', OBJECT_KIND.dataKey);
     await this.#checkNumbered('terms', OBJECT_KIND.term);
     const strays = await this.#countStrays(sequence);
@@ -87,8 +95,11 @@ class MachineCheck {
     try {
       const slot = await parseSlot(vault, machine.id, sequence, bytes);
       if (slot.size !== bytes.length) this.#find(name, 'DAMAGED', `it has ${bytes.length} bytes and should have ${slot.size}`);
-      // Behind a damaged slot nothing can be said about links.
-      if (this.#linked && !this.#state.accepts(slot)) this.#orphans += 1;
+      // Behind a damaged slot nothing can be said about links, except of slots that the catalogue refers to.
+      const isKnown = this.#history.tags.get(sequence) === slot.tag;
+      if (!isKnown && this.#history.tags.has(sequence))
+        this.#find(name, 'DAMAGED', 'it is not what it was: somebody put another in its place');
+      else if (!isKnown && this.#linked && !this.#state.accepts(slot)) this.#orphans += 1;
       else {
         this.#state.advance(slot);
         await this.#checkFrames(slot, bytes);
@@ -128,6 +139,31 @@ class MachineCheck {
     if (digest === undefined || Buffer.compare(digest, entry.epoch.contentDigest) === 0) return;
     const diskId = idText(entry.epoch.diskId);
     this.#find(name, 'DAMAGED', `epoch ${entry.epoch.number} of disk ${diskId} fails its content digest`);
+  }
+
+  /** The objects that the catalogue tells the cuts by. */
+  async #checkHistory(): Promise<void> {
+    const { vault, machine, catalogue } = this.#history;
+    for (const { object } of catalogue?.catalogue.history ?? []) {
+      const name = historyName(machine.id, idText(object!.id));
+      try {
+        const bytes = Buffer.from(await vault.store.read(name));
+        checkReferenced(
+          await openObject(vault, name, { kind: OBJECT_KIND.history, machineId: machine.id, number: 0 }, bytes),
+          object,
+          name,
+        );
+        this.#bytes += bytes.length;
+        if (BigInt(bytes.length) !== object!.size)
+          this.#find(name, 'DAMAGED', `it has ${bytes.length} bytes and should have ${object!.size}`);
+      } catch (reason) {
+        const finding = isHoldfastError(reason, 'OBJECT_NOT_FOUND')
+          ? { code: 'DAMAGED' as const, object: name, why: 'it was there and is gone' }
+          : findingOf(reason, name);
+        if (finding === undefined) throw reason;
+        this.#findings.push(finding);
+      }
+    }
   }
 
   /** Data keys and terms: small objects with a number for a name. */

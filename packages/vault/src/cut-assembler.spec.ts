@@ -63,11 +63,18 @@ describe('putting cuts together', () => {
     const second = slot(2, [part(b, 1, false, [[1, 2, 2]])]);
     const third = slot(2, [part(b, 2, true, [[1, 4, 1]]), part(c, 0, true, [[0, 0, 1]])]);
     expect(assembler.take(first)).toEqual([
-      { cut: a, runs: [[{ sequence: first.sequence, first: 0, count: 2 }], [{ sequence: first.sequence, first: 2, count: 1 }]] },
+      {
+        number: 0,
+        sequence: first.sequence,
+        cut: a,
+        runs: [[{ sequence: first.sequence, first: 0, count: 2 }], [{ sequence: first.sequence, first: 2, count: 1 }]],
+      },
     ]);
     expect(assembler.take(second)).toEqual([]);
     expect(assembler.take(third)).toEqual([
       {
+        number: 1,
+        sequence: third.sequence,
         cut: b,
         runs: [
           [],
@@ -78,7 +85,7 @@ describe('putting cuts together', () => {
           ],
         ],
       },
-      { cut: c, runs: [[{ sequence: third.sequence, first: 1, count: 1 }]] },
+      { number: 2, sequence: third.sequence, cut: c, runs: [[{ sequence: third.sequence, first: 1, count: 1 }]] },
     ]);
   });
 
@@ -91,6 +98,20 @@ describe('putting cuts together', () => {
     assembler.take(slot(1, [part(a, 0, false, [[0, 0, 1]])]));
     assembler.take(slot(0, [fence]));
     expect(() => assembler.take(slot(1, [part(a, 1, true, [[0, 1, 1]])]))).toThrow(damage);
+  });
+
+  it('steps over what is left of a cut whose beginning is lost, and goes on with the next one', () => {
+    const [a, b] = [cutWith(3), cutWith(1)];
+    assembler.take(slot(1, [part(a, 0, false, [[0, 0, 1]])]));
+    expect(assembler.isWhole).toBe(false);
+    assembler.interrupt();
+    expect(assembler.isWhole).toBe(true);
+    expect(assembler.take(slot(1, [part(a, 2, false, [[0, 1, 1]])]))).toEqual([]);
+    const last = slot(2, [part(a, 3, true, [[0, 2, 1]]), part(b, 0, true, [[0, 0, 1]])]);
+    expect(assembler.take(last)).toEqual([
+      { number: 0, sequence: last.sequence, cut: b, runs: [[{ sequence: last.sequence, first: 1, count: 1 }]] },
+    ]);
+    expect(() => assembler.take(slot(1, [part(a, 4, true, [[0, 3, 1]])]))).toThrow(damage);
   });
 
   it.each([

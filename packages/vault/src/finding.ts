@@ -13,7 +13,7 @@ export interface Finding {
 }
 
 /** The object an error is about, when its thing begins with the name of one. */
-const OBJECT = /^(vault|(?:keys|machines)\/[0-9a-f]{32}|m\/[0-9a-f/a-z]+\/\d{12})(?:, (.*))?$/;
+const OBJECT = /^(vault|(?:keys|machines)\/[0-9a-f]{32}|m\/[0-9a-f]{32}\/[a-z]+\/(?:\d{12}|[0-9a-f]{32}))(?:, (.*))?$/;
 
 /** What an error says about an object; `undefined` when the error is not about what the vault holds. `object` is meant when it names none. */
 export const findingOf = (reason: unknown, object: string): Finding | undefined => {

@@ -22,21 +22,23 @@ const names = (builder: HistoryBuilder): bigint[] => builder.points().map(({ poi
 describe('history', () => {
   it('has a point when every member is there and makes a state, not before', () => {
     const builder = new HistoryBuilder(machineId);
-    builder.add({ cut: cutOf(0, 0, true), runs: [[]] }, 'slot');
+    builder.add({ number: 0, cut: cutOf(0, 0, true), runs: [[]] }, 'slot');
     expect(names(builder)).toEqual([]);
-    builder.add({ cut: cutOf(1, 3, false), runs: [[]] }, 'slot');
+    builder.add({ number: 1, cut: cutOf(1, 3, false), runs: [[]] }, 'slot');
     expect(names(builder)).toEqual([]);
-    builder.add({ cut: cutOf(2, 1, false), runs: [[]] }, 'slot');
+    builder.add({ number: 2, cut: cutOf(2, 1, false), runs: [[]] }, 'slot');
     expect(names(builder)).toEqual([1n]);
-    builder.add({ cut: cutOf(3, 3, false), runs: [[]] }, 'slot');
+    builder.add({ number: 3, cut: cutOf(3, 3, false), runs: [[]] }, 'slot');
     expect(names(builder)).toEqual([3n, 1n, 3n]);
   });
 
   it('calls a cut damage that breaks the rules of lineage or is there twice', () => {
     const builder = new HistoryBuilder(machineId);
     const first = cutOf(0, 0, false);
-    builder.add({ cut: first, runs: [[]] }, 'slot 0');
+    builder.add({ number: 0, cut: first, runs: [[]] }, 'slot 0');
     for (const cut of [first, cutOf(2, 0, false)])
-      expect(() => builder.add({ cut, runs: [[]] }, 'slot 1')).toThrow(expect.objectContaining({ code: 'DAMAGED', thing: 'slot 1' }));
+      expect(() => builder.add({ number: 1, cut, runs: [[]] }, 'slot 1')).toThrow(
+        expect.objectContaining({ code: 'DAMAGED', thing: 'slot 1' }),
+      );
   });
 });

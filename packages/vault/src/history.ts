@@ -1,4 +1,5 @@
 import { type Cut, type Epoch, type Generation, idText, type Manifest, type Point } from '@holdfast/protocol';
+import type { CatalogueVersion } from './catalogue.ts';
 import type { AssembledCut, FrameRun } from './cut-assembler.ts';
 import { damaged } from './damage.ts';
 import type { Finding } from './finding.ts';
@@ -11,6 +12,8 @@ import type { Vault } from './vault.ts';
 /** An epoch and where its frames are. */
 export interface EpochEntry {
   readonly epoch: Epoch;
+  /** Number of its cut. */
+  readonly cut: number;
   readonly runs: readonly FrameRun[];
 }
 
@@ -50,6 +53,12 @@ export interface MachineHistory {
   readonly points: readonly RecoveryPoint[];
   /** Damage that ended the reading early; what is before it is whole. */
   readonly damage: readonly Finding[];
+  /** Slots that a repair stepped over: what they held is lost. */
+  readonly lost: readonly { readonly first: number; readonly last: number }[];
+  /** What the reading began with. */
+  readonly catalogue: CatalogueVersion | undefined;
+  /** The tags of the slots that count, by sequence, as far as they are still needed. */
+  readonly tags: ReadonlyMap<number, string>;
   /** Reads what the slots hold. */
   readonly segments: SegmentSource;
 }
@@ -70,14 +79,14 @@ export class HistoryBuilder {
   }
 
   /** Errors: DAMAGED when the cut breaks the rules of lineage. `name` is the slot's. */
-  add({ cut, runs }: AssembledCut, name: string): void {
+  add({ number, cut, runs }: Pick<AssembledCut, 'number' | 'cut' | 'runs'>, name: string): void {
     admit(this.#lineage, cut, name);
     for (const generation of cut.generations) {
       const id = idText(generation.id);
       this.generations.set(id, { id, diskId: idText(generation.diskId), generation, epochs: [] });
     }
     for (const [index, epoch] of cut.epochs.entries())
-      this.generations.get(idText(epoch.generationId))!.epochs.push({ epoch, runs: runs[index]! });
+      this.generations.get(idText(epoch.generationId))!.epochs.push({ epoch, cut: number, runs: runs[index]! });
     if (cut.manifest !== undefined) this.manifests.set(idText(cut.manifest.id), cut.manifest);
     if (cut.point !== undefined) this.#points.push(cut.point);
   }

@@ -1,4 +1,5 @@
 export { type CheckOptions, type CheckReport, checkMachine } from './check-machine.ts';
+export type { CheckpointInterval } from './checkpointer.ts';
 export { type Clock, systemClock } from './clock.ts';
 export type { Finding } from './finding.ts';
 export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
@@ -9,6 +10,7 @@ export type { ScryptCost, VaultKey } from './key-slot.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
 export { type MachineSummary, registerMachine } from './machine.ts';
 export { type ReadMachineOptions, readMachine } from './read-machine.ts';
+export { type RepairOptions, type RepairReport, repairMachine } from './repair.ts';
 export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
 export { type CreateVaultOptions, createVault, openVault, type Vault } from './vault.ts';
 export { openView, type ViewOptions } from './view.ts';

@@ -19,6 +19,11 @@ export interface MachineObjects {
   readonly terms: number;
   readonly slots: number;
   readonly slotBytes: number;
+  /** Catalogue versions. */
+  readonly catalogues: number;
+  /** Objects that catalogues refer to, or once did: history, runs and parts. */
+  readonly referenced: number;
+  readonly referencedBytes: number;
   /** Bytes of all of them. */
   readonly bytes: number;
 }
@@ -35,8 +40,8 @@ export interface VaultInspection {
 
 type Counts = { -readonly [Field in keyof MachineObjects]: MachineObjects[Field] };
 
-/** Objects of a machine: `m/MACHINE/keys|terms|log/NUMBER`. */
-const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(keys|terms|log)\/\d{12}$/;
+/** Objects of a machine: with a number, or with an id. */
+const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(?:(keys|terms|log|catalogue)\/\d{12}|(history|runs|parts)\/[0-9a-f]{32})$/;
 
 /** Lists the whole store, reads the key slots and counts the rest by name. Errors: STORE_UNAVAILABLE, NO_PERMISSION. */
 export const inspectVault = async ({ id, store }: VaultAccess): Promise<VaultInspection> => {
@@ -49,20 +54,26 @@ export const inspectVault = async ({ id, store }: VaultAccess): Promise<VaultIns
     objects += 1;
     bytes += size;
     const [, machineId, kind] = MACHINE_OBJECT.exec(name) ?? [];
-    if (machineId !== undefined) count(machines, machineId, kind!, size);
+    if (machineId !== undefined) count(machines, machineId, kind, size);
     else if (name.startsWith(KEY_SLOTS)) keySlots.push({ id: name.slice(KEY_SLOTS.length), created, ...(await describe(id, store, name)) });
     else if (name !== VAULT_NAME && !(name.startsWith(MACHINES) && isId(name.slice(MACHINES.length)))) strangers.push(name);
   }
   return { keySlots, machines: [...machines.values()], objects, bytes, strangers };
 };
 
-const count = (machines: Map<string, Counts>, machineId: string, kind: string, size: number): void => {
-  const counts = machines.get(machineId) ?? { machineId, dataKeys: 0, terms: 0, slots: 0, slotBytes: 0, bytes: 0 };
+const NOTHING = { dataKeys: 0, terms: 0, slots: 0, slotBytes: 0, catalogues: 0, referenced: 0, referencedBytes: 0, bytes: 0 };
+
+const count = (machines: Map<string, Counts>, machineId: string, kind: string | undefined, size: number): void => {
+  const counts = machines.get(machineId) ?? { ...NOTHING, machineId };
   machines.set(machineId, counts);
   counts.bytes += size;
   if (kind === 'keys') counts.dataKeys += 1;
   else if (kind === 'terms') counts.terms += 1;
-  else {
+  else if (kind === 'catalogue') counts.catalogues += 1;
+  else if (kind === undefined) {
+    counts.referenced += 1;
+    counts.referencedBytes += size;
+  } else {
     counts.slots += 1;
     counts.slotBytes += size;
   }

@@ -7,11 +7,17 @@ export class LogState {
   /** The last slot that counts. */
   head: Anchor = EMPTY_LOG;
   failedOver: FailedOver | undefined;
-  #fenceTerm = 0;
+  /** Slots of lower terms don't count. */
+  fenceTerm = 0;
+
+  /** As it is now, to go on from elsewhere. */
+  copy(): LogState {
+    return Object.assign(new LogState(), { head: this.head, failedOver: this.failedOver, fenceTerm: this.fenceTerm });
+  }
 
   /** True when the slot counts; the others are orphans, left by writers that were fenced out, and are stepped over. */
   accepts({ previousTag, records }: Pick<Slot, 'previousTag' | 'records'>): boolean {
-    return previousTag === this.head.tag && records.term >= this.#fenceTerm;
+    return previousTag === this.head.tag && records.term >= this.fenceTerm;
   }
 
   /** Goes on behind a slot that counts. */
@@ -22,7 +28,7 @@ export class LogState {
 
   #takeRecords({ records }: SegmentRecords): void {
     for (const { record } of records) {
-      if (record.case === 'fence') this.#fenceTerm = Number(record.value.term);
+      if (record.case === 'fence') this.fenceTerm = Number(record.value.term);
       else if (record.case === 'failover')
         this.failedOver = { operationId: idText(record.value.operationId), pointId: idText(record.value.pointId) };
       // The release of another operation came too late: what it meant ended before.

@@ -1,7 +1,7 @@
 import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutContent, idText } from '@holdfast/protocol';
+import { Checkpointer, type CheckpointInterval, type CheckpointSlot, DEFAULT_INTERVAL } from './checkpointer.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { CutAssembler } from './cut-assembler.ts';
 import { CutReader } from './cut-reader.ts';
 import type { Anchor, DiskHead } from './head.ts';
 import { admit } from './history.ts';
@@ -27,6 +27,8 @@ export interface LogWriterOptions {
    * Bytes at which a segment is sealed, about 8 MiB unless told: larger ones cost fewer requests, smaller ones less memory and less to send again.
    */
   readonly segmentSize?: number;
+  /** How often the log is summed up in a catalogue version: every 256 slots or 10 minutes unless told. */
+  readonly checkpoint?: CheckpointInterval;
   readonly clock?: Clock;
   /** Told of every cut that is in the log already, oldest first. */
   onCut?(cut: Cut): void;
@@ -72,14 +74,16 @@ class MachineLogWriter implements LogWriter {
   #current: { readonly pending: Pending; readonly reader: CutReader } | undefined;
   #arrival = Promise.withResolvers<void>();
   readonly #segmentSize: number;
+  readonly #onDurable: (slot: CheckpointSlot) => void;
   #failure: unknown;
 
-  constructor(term: number, lineage: Lineage, pipeline: SlotPipeline, segmentSize: number) {
+  constructor(term: number, lineage: Lineage, pipeline: SlotPipeline, segmentSize: number, onDurable: (slot: CheckpointSlot) => void) {
     this.term = term;
     this.#segmentSize = segmentSize;
     this.heads = lineage.heads();
     this.#lineage = lineage;
     this.#pipeline = pipeline;
+    this.#onDurable = onDurable;
     this.#run().catch((reason: unknown) => this.#fail(reason));
   }
 
@@ -126,7 +130,14 @@ class MachineLogWriter implements LogWriter {
       if (this.#failure !== undefined) break;
       const { batch, cuts } = await this.#gather();
       if (!batch.isEmpty && this.#failure === undefined)
-        this.#pipeline.submit({ batch, onDurable: (anchor) => this.#settle(cuts, anchor), onFailed: (reason) => this.#fail(reason) });
+        this.#pipeline.submit({
+          batch,
+          onDurable: (anchor, slot) => {
+            this.#settle(cuts, anchor);
+            this.#onDurable(slot);
+          },
+          onFailed: (reason) => this.#fail(reason),
+        });
     }
     await this.#current?.reader.close().catch(() => {});
   }
@@ -206,7 +217,7 @@ const behind = (cut: Cut, refused: Cut, reason: unknown): unknown =>
 export const openLogWriter = async (
   vault: Vault,
   machineId: string,
-  { seenTerm = 0, anchor, inFlight = 4, segmentSize = DEFAULT_SEGMENT_SIZE, clock = systemClock, onCut }: LogWriterOptions = {},
+  { seenTerm = 0, anchor, inFlight = 4, segmentSize = DEFAULT_SEGMENT_SIZE, checkpoint, clock = systemClock, onCut }: LogWriterOptions = {},
 ): Promise<LogWriter> => {
   if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > IN_FLIGHT_LIMIT)
     throw new HoldfastError('SETTING_INVALID', {
@@ -214,26 +225,35 @@ export const openLogWriter = async (
       why: `a writer has 1 to ${IN_FLIGHT_LIMIT} under way`,
       remedy: 'choose a number between',
     });
-  const assembler = new CutAssembler();
   const lineage = new Lineage(machineId);
+  const tail: Parameters<Checkpointer['take']>[] = [];
   let anchored: string | undefined;
-  const { term, keyEpoch, state } = await takeOver(vault, machineId, {
+  const { base, term, keyEpoch, state } = await takeOver(vault, machineId, {
     seenTerm,
     clock,
     records: [],
-    onSlot: (slot) => {
-      for (const { cut } of assembler.take(slot)) {
-        admit(lineage, cut, slot.name);
-        onCut?.(cut);
-      }
-      if (slot.sequence === anchor?.sequence) anchored = slot.tag;
+    onCut: ({ cut }, name) => {
+      admit(lineage, cut, name);
+      onCut?.(cut);
     },
-    onHead: ({ head, failedOver }) => {
-      if (anchor !== undefined) checkAnchor(anchor, head, anchored, machineId);
+    onSlot: (sequence, tag) => {
+      if (sequence === anchor?.sequence) anchored = tag;
+    },
+    onTail: (...slot) => tail.push(slot),
+    onHead: ({ head, failedOver }, covered) => {
+      if (anchor !== undefined && (anchored !== undefined || anchor.sequence >= covered)) checkAnchor(anchor, head, anchored, machineId);
       if (failedOver !== undefined) throw refuseFailedOver(machineId, failedOver);
     },
   });
   const key = await vault.keys.keyOf(machineId, keyEpoch);
   const pipeline = new SlotPipeline({ vault, machineId, term, keyEpoch, key, head: state.head, clock, inFlight });
-  return new MachineLogWriter(term, lineage, pipeline, segmentSize);
+  const interval = { ...DEFAULT_INTERVAL, ...checkpoint };
+  const checkpointer = new Checkpointer({ writer: { vault, machineId, keyEpoch }, base, clock, interval });
+  for (const slot of tail) checkpointer.take(...slot);
+  checkpointer.publishWhenDue();
+  const { assembler } = base;
+  return new MachineLogWriter(term, lineage, pipeline, segmentSize, (slot) => {
+    checkpointer.take(slot, assembler.take(slot), assembler.next, assembler.isWhole);
+    checkpointer.publishWhenDue();
+  });
 };

@@ -89,10 +89,12 @@ class Model {
   readonly #open = new Set<SimulatedDisk>();
 
   readonly #segmentSize: number;
+  readonly #checkpoint: { readonly slots: number };
 
-  constructor(bench: WriterBench, segmentSize: number) {
+  constructor(bench: WriterBench, segmentSize: number, checkpointSlots: number) {
     this.bench = bench;
     this.#segmentSize = segmentSize;
+    this.#checkpoint = { slots: checkpointSlots };
   }
 
   async play(steps: readonly Step[]): Promise<void> {
@@ -102,7 +104,7 @@ class Model {
 
   /** A fresh writer is given everything once more, as an agent would that never heard of anything durable. */
   async finish(): Promise<void> {
-    const { writer } = await this.bench.open();
+    const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
     for (const { content } of this.cuts) await writer.append(content);
   }
 
@@ -142,7 +144,7 @@ class Model {
         return;
       case 'second writer': {
         // The first one goes on with what it was given, unaware.
-        const { writer } = await this.bench.open();
+        const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
         for (const { content, cut } of this.cuts) this.#track(writer.append(content), cut);
         return;
       }
@@ -166,7 +168,7 @@ class Model {
 
   async #append(wait: boolean): Promise<void> {
     try {
-      this.#writer ??= await this.bench.open({ inFlight: 3, segmentSize: this.#segmentSize });
+      this.#writer ??= await this.bench.open({ inFlight: 3, segmentSize: this.#segmentSize, checkpoint: this.#checkpoint });
       const { writer } = this.#writer;
       for (const { content, cut } of this.cuts) this.#track(writer.append(content), cut);
     } catch (reason) {
@@ -196,16 +198,19 @@ class Model {
 describe('a vault against a plain model of the disks', () => {
   it('holds every point byte for byte, through generations, resizes, pieces, faults, crashes and second writers', async () => {
     let points = 0;
+    let catalogues = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 40 }),
         fc.constantFrom(2000, 10_000, 2 ** 23),
-        async (steps, segmentSize) => {
-          const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), segmentSize);
+        fc.constantFrom(1, 2, 5, 1000),
+        async (steps, segmentSize, checkpointSlots) => {
+          const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), segmentSize, checkpointSlots);
           await model.play(steps);
           expect(await model.verify()).toBeUndefined();
           await model.finish();
           expect(await model.verify()).toBeUndefined();
+          catalogues += (await model.bench.objects('catalogue/')).length;
           points += model.cuts.filter(({ pointId }) => pointId !== undefined).length;
           await model.bench.close();
         },
@@ -213,6 +218,7 @@ describe('a vault against a plain model of the disks', () => {
       { numRuns: 200 },
     );
     expect(points).toBeGreaterThan(200);
+    expect(catalogues).toBeGreaterThan(100);
   }, 300_000);
 
   it('survives a kill before and after every single request', async () => {
@@ -227,7 +233,7 @@ describe('a vault against a plain model of the disks', () => {
     let killed = 0;
     for (let after = 0; after < 45; after += 1)
       for (const effect of [false, true]) {
-        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000);
+        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000, 2);
         const open = model.bench.open.bind(model.bench);
         const plan = crashPlan(after, effect);
         let first = true;
@@ -248,7 +254,7 @@ describe('a vault against a plain model of the disks', () => {
   }, 300_000);
 
   it('would be found out if it served one byte too old', async () => {
-    const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000);
+    const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000, 2);
     await model.play([
       { do: 'write', disk: 0, block: 0, blocks: 1, fill: 1, kind: 'data' },
       { do: 'cut', extentsPerFrame: 1, codec: 'raw', wait: true, close: false },

@@ -31,7 +31,18 @@ export const INDEX_LIMIT = 64 * 1024 * 1024;
 export const FRAME_COUNT_LIMIT = 65_536;
 
 /** What an object is. The numbers are part of the format. */
-export const OBJECT_KIND = { segment: 1, term: 2, machine: 3, dataKey: 4, vault: 5, keySlot: 6 } as const;
+export const OBJECT_KIND = {
+  segment: 1,
+  term: 2,
+  machine: 3,
+  dataKey: 4,
+  vault: 5,
+  keySlot: 6,
+  catalogue: 7,
+  history: 8,
+  run: 9,
+  part: 10,
+} as const;
 export type ObjectKind = (typeof OBJECT_KIND)[keyof typeof OBJECT_KIND];
 
 /** How the key of an object is found. Only data keys shared by writer and readers so far; 1 is set aside for writers that cannot read. */
@@ -45,7 +56,7 @@ export interface ObjectHeader {
   readonly keyEpoch: number;
   readonly vaultId: string;
   readonly machineId: string;
-  /** Sequence of a slot, number of a term or key epoch, else 0: the same as in the name. */
+  /** Sequence of a slot, number of a term, key epoch or catalogue version, else 0: the same as in the name. */
   readonly number: number;
   readonly previousTag: string;
   readonly salt: Uint8Array;

@@ -17,3 +17,20 @@ export const dataKeyName = (machineId: string, epoch: number): string => `m/${ma
 export const termName = (machineId: string, term: number): string => `m/${machineId}/terms/${number(term)}`;
 export const logPrefix = (machineId: string): string => `m/${machineId}/log/`;
 export const slotName = (machineId: string, sequence: number): string => `${logPrefix(machineId)}${number(sequence)}`;
+
+export const cataloguePrefix = (machineId: string): string => `m/${machineId}/catalogue/`;
+
+const LAST = 10 ** WIDTH - 1;
+
+/** Counts down, so that a list begins with the newest version. */
+export const catalogueName = (machineId: string, version: number): string => `${cataloguePrefix(machineId)}${number(LAST - version)}`;
+
+/** The version in the name of a catalogue object; `undefined` when the name is another. */
+export const catalogueVersionOf = (name: string): number | undefined => {
+  const digits = /\/catalogue\/(\d{12})$/.exec(name)?.[1];
+  return digits === undefined ? undefined : LAST - Number(digits);
+};
+
+export const historyName = (machineId: string, id: string): string => `m/${machineId}/history/${id}`;
+export const runName = (machineId: string, id: string): string => `m/${machineId}/runs/${id}`;
+export const partName = (machineId: string, id: string): string => `m/${machineId}/parts/${id}`;

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { FrameExtent } from '@holdfast/block';
-import { type CutPartSchema, SegmentRecordsSchema } from '@holdfast/protocol';
+import { type CutPartSchema, type SegmentRecords, SegmentRecordsSchema } from '@holdfast/protocol';
 import { FRAME_COUNT_LIMIT } from './object-header.ts';
 import type { ObjectContent } from './sealed-object.ts';
 import { encodeSegmentIndex } from './segment-index.ts';
@@ -61,13 +61,21 @@ export class SegmentBatch {
     this.#frames.length -= epochs.reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** What is sealed. */
-  content(term: number, now: number): ObjectContent {
-    const records = create(SegmentRecordsSchema, {
+  get frameCount(): number {
+    return this.#frames.length;
+  }
+
+  /** The records that are sealed. */
+  records(term: number, now: number): SegmentRecords {
+    return create(SegmentRecordsSchema, {
       term: BigInt(term),
       sealedUnixMillis: BigInt(now),
       records: this.#parts.map((value) => ({ record: { case: 'cut' as const, value } })),
     });
+  }
+
+  /** What is sealed, with these records. */
+  content(records: SegmentRecords): ObjectContent {
     return {
       records: toBinary(SegmentRecordsSchema, records),
       index: encodeSegmentIndex(this.#frames),

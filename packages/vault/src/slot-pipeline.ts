@@ -1,7 +1,11 @@
+import { create } from '@bufbuild/protobuf';
 import { type HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { type SegmentRecords, SegmentRecordsSchema } from '@holdfast/protocol';
+import type { CheckpointSlot } from './checkpointer.ts';
 import type { Clock } from './clock.ts';
 import type { Anchor } from './head.ts';
 import { OBJECT_KIND } from './object-header.ts';
+import { slotName } from './object-names.ts';
 import { sealObject } from './sealed-object.ts';
 import type { SegmentBatch } from './segment-batch.ts';
 import { createSlot, overtaken } from './takeover.ts';
@@ -15,7 +19,7 @@ const LONGEST_PAUSE = 5000;
 /** A batch on its way into the log. */
 export interface Shipment {
   readonly batch: SegmentBatch;
-  onDurable(anchor: Anchor): void;
+  onDurable(anchor: Anchor, slot: CheckpointSlot): void;
   onFailed(reason: unknown): void;
 }
 
@@ -31,6 +35,7 @@ interface Entry {
   sequence: number;
   bytes: Buffer;
   tag: string;
+  records: SegmentRecords;
 }
 
 interface PipelineOptions {
@@ -81,7 +86,14 @@ export class SlotPipeline {
       return;
     }
     const colliding = this.#entries.some(({ outcome }) => outcome === 'orphan');
-    const entry: Entry = { shipment, outcome: 'waiting', sequence: -1, bytes: Buffer.alloc(0), tag: '' };
+    const entry: Entry = {
+      shipment,
+      outcome: 'waiting',
+      sequence: -1,
+      bytes: Buffer.alloc(0),
+      tag: '',
+      records: create(SegmentRecordsSchema),
+    };
     this.#entries.push(entry);
     if (!colliding) this.#ship(entry, this.#entries.at(-2)?.tag ?? this.#head.tag);
   }
@@ -96,8 +108,10 @@ export class SlotPipeline {
     const { vault, machineId, keyEpoch, key, term, clock } = this.#options;
     vault.keys.assertOpen();
     const identity = { kind: OBJECT_KIND.segment, keyEpoch, vaultId: vault.id, machineId, number: this.#next, previousTag };
-    const sealed = sealObject(key, identity, entry.shipment.batch.content(term, clock.now()));
-    Object.assign(entry, { outcome: 'creating', sequence: this.#next, ...sealed });
+    const { batch } = entry.shipment;
+    const records = batch.records(term, clock.now());
+    const sealed = sealObject(key, identity, batch.content(records));
+    Object.assign(entry, { outcome: 'creating', sequence: this.#next, ...sealed, records });
     this.#next += 1;
     this.#create(entry).catch((reason: unknown) => this.#fail(reason));
   }
@@ -159,9 +173,10 @@ export class SlotPipeline {
         this.#fail(overtaken(machineId, term, term + 1));
         break;
       }
-      for (const { shipment, sequence, tag } of this.#entries.splice(0, count)) {
+      for (const { shipment, sequence, tag, records } of this.#entries.splice(0, count)) {
         this.#head = { sequence, tag, term };
-        shipment.onDurable(this.#head);
+        const { frameCount } = shipment.batch;
+        shipment.onDurable(this.#head, { sequence, tag, records, frameCount, name: slotName(machineId, sequence) });
       }
       this.#wake();
     }

@@ -1,13 +1,16 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { idBytes, isId, newId, type SegmentRecordSchema, SegmentRecordsSchema } from '@holdfast/protocol';
+import { newestCatalogue } from './catalogue.ts';
+import type { CheckpointSlot } from './checkpointer.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { CutAssembler } from './cut-assembler.ts';
+import type { AssembledCut } from './cut-assembler.ts';
 import { damaged } from './damage.ts';
 import type { Anchor, FailedOver } from './head.ts';
 import { HistoryBuilder } from './history.ts';
+import { type LogBase, readBase } from './log-base.ts';
 import { findGap } from './log-gap.ts';
-import { LogState } from './log-state.ts';
+import type { LogState } from './log-state.ts';
 import { findMachine } from './machine.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { slotName } from './object-names.ts';
@@ -20,6 +23,7 @@ import type { VaultAccess } from './vault-access.ts';
 
 /** What a log says at the moment a writer took it over. */
 export interface Takeover {
+  readonly base: LogBase;
   readonly term: number;
   readonly keyEpoch: number;
   /** Behind the writer's own fence. */
@@ -29,10 +33,14 @@ export interface Takeover {
 export interface TakeoverOptions {
   readonly seenTerm: number;
   readonly clock: Clock;
-  /** Called with every slot that counts, in order. */
-  readonly onSlot: (slot: Slot) => void;
+  /** Called with every cut that counts, in order; `name` is the object that tells it. */
+  readonly onCut: (cut: AssembledCut, name: string) => void;
+  /** Called with every slot that counts, or that cuts of the catalogue refer to. */
+  readonly onSlot?: (sequence: number, tag: string) => void;
+  /** Called with every slot that counts behind those that the catalogue covers, the writer's own fence too. */
+  readonly onTail?: (slot: CheckpointSlot, cuts: readonly AssembledCut[], nextCut: number, isWhole: boolean) => void;
   /** Called when the head is reached, before a term is taken, and again when it moved; may refuse by throwing. */
-  readonly onHead: (state: LogState) => void;
+  readonly onHead: (state: LogState, covered: number) => void;
   /** Written in the fence's segment, behind it. */
   readonly records: readonly MessageInitShape<typeof SegmentRecordSchema>[];
 }
@@ -44,26 +52,35 @@ export interface TakeoverOptions {
 export const takeOver = async (
   vault: VaultAccess,
   machineId: string,
-  { seenTerm, clock, onSlot, onHead, records }: TakeoverOptions,
+  { seenTerm, clock, onCut, onSlot, onTail, onHead, records }: TakeoverOptions,
 ): Promise<Takeover> => {
   await findMachine(vault, machineId);
   const keyEpoch = await vault.keys.newestEpoch(machineId);
   if (keyEpoch === 0) throw damaged(`machine ${machineId}`, 'it is registered and has no data key');
-  const state = new LogState();
-  let next = 0;
-  let highest = 0;
+  const base = await readBase(vault, machineId, { onCut, ...(onSlot !== undefined && { onSlot }) });
+  if (base.damage[0] !== undefined) throw damaged(base.damage[0].object, base.damage[0].why);
+  const { state, assembler } = base;
+  if (state.head.sequence >= 0) onSlot?.(state.head.sequence, state.head.tag);
+  let { next } = base;
+  let highest = state.head.term;
   const take = (slot: Slot): void => {
     next = slot.sequence + 1;
     highest = Math.max(highest, Number(slot.records.term));
     if (!state.accepts(slot)) return;
-    onSlot(slot);
-    state.advance(slot);
+    advance(slot);
   };
-  for await (const slot of readSlots(vault, machineId)) take(slot);
+  const advance = (slot: Slot): void => {
+    const cuts = assembler.take(slot);
+    for (const cut of cuts) onCut(cut, slot.name);
+    onSlot?.(slot.sequence, slot.tag);
+    state.advance(slot);
+    onTail?.(slot, cuts, assembler.next, assembler.isWhole);
+  };
+  for await (const slot of readSlots(vault, machineId, next)) take(slot);
   const gap = await findGap(vault, machineId, next);
   if (gap !== undefined) throw gap;
   // Refused here, nothing was touched: no term taken that would fence out a writer which works.
-  onHead(state);
+  onHead(state, base.next);
 
   const writerId = newId();
   const term = await takeTerm(vault, machineId, { keyEpoch, seenTerm, writerId, now: clock.now() });
@@ -84,12 +101,29 @@ export const takeOver = async (
     const other = await createSlot(vault, machineId, next, bytes, tag);
     if (other !== undefined) {
       take(other);
-      onHead(state);
+      onHead(state, base.next);
       continue;
     }
-    state.advance(await parseSlot(vault, machineId, next, bytes));
-    return { term, keyEpoch, state };
+    advance(await parseSlot(vault, machineId, next, bytes));
+    await refuseReleased(vault, machineId, base, next, term);
+    return { base, term, keyEpoch, state };
   }
+};
+
+/**
+ * Who was asleep for longer than a keeper waits may have found slots missing that were released, and written a fence where nobody reads any more. A
+ * catalogue tells: it covers the slot then. Errors: FENCED.
+ */
+const refuseReleased = async (vault: VaultAccess, machineId: string, base: LogBase, sequence: number, term: number): Promise<void> => {
+  const { newest } = await newestCatalogue(vault, machineId);
+  if (newest === undefined || newest.version <= base.highest || Number(newest.catalogue.covered) <= sequence) return;
+  // Its own fence was read and covered by somebody meanwhile: that is as it should be.
+  if (Number(newest.catalogue.fenceTerm) === term) return;
+  throw new HoldfastError('FENCED', {
+    thing: `log of machine ${machineId}`,
+    why: `slot ${sequence} was released while the writer of term ${term} came to it`,
+    remedy: 'open the writer again',
+  });
 };
 
 /**
@@ -149,12 +183,9 @@ export const recordFailover = async (
   { operationId, pointId, ...options }: FailoverOptions & { readonly pointId: string },
 ): Promise<Anchor> => {
   const value = { operationId: idOf(operationId), pointId: idOf(pointId) };
-  const assembler = new CutAssembler();
   const builder = new HistoryBuilder(machineId);
   return record(vault, machineId, operationId, { record: { case: 'failover', value } }, options, {
-    onSlot: (slot) => {
-      for (const cut of assembler.take(slot)) builder.add(cut, slot.name);
-    },
+    onCut: (cut, name) => builder.add(cut, name),
     onHead: () => {
       if (!builder.points().some(({ id }) => id === pointId))
         throw new HoldfastError('POINT_NOT_FOUND', {
@@ -179,12 +210,12 @@ const record = async (
   operationId: string,
   content: MessageInitShape<typeof SegmentRecordSchema>,
   { seenTerm = 0, clock = systemClock }: Omit<FailoverOptions, 'operationId'>,
-  { onSlot, onHead }: { onSlot: (slot: Slot) => void; onHead: () => void } = { onSlot: () => {}, onHead: () => {} },
+  { onCut, onHead }: Pick<TakeoverOptions, 'onCut'> & { onHead: () => void } = { onCut: () => {}, onHead: () => {} },
 ): Promise<Anchor> => {
   const { state } = await takeOver(vault, machineId, {
     seenTerm,
     clock,
-    onSlot,
+    onCut,
     onHead: ({ failedOver }) => {
       if (failedOver !== undefined && failedOver.operationId !== operationId) throw refuseFailedOver(machineId, failedOver);
       onHead();
