@@ -27,10 +27,18 @@ export interface CopyProgress {
   readonly done: number;
 }
 
-/** The capture of one machine: its disks share one clock and one instant. */
+/**
+ * The capture of one machine: its disks share one clock and one instant. Disks may come and go. One that grows is noticed at the next cut;
+ * its new area is copied by itself, and until that is done it resynchronizes.
+ */
 export interface Capture {
   /** From now on no write to the disk escapes. Tells whether the disk goes on where it was, and why not. */
   attach(disk: CaptureDisk): Promise<Continuity>;
+  /**
+   * Takes a disk out and forgets what is known of its writes; the others go on undisturbed. From then on points have to name it as excluded.
+   * Not while it is part of an open proposal.
+   */
+  detach(diskId: string): Promise<void>;
   /**
    * Copies what open generations still lack, as pieces, until every disk can take part in a cut; cuts may be made meanwhile, between two
    * pieces. Ends early, without error, when `signal` is aborted or the capture is closed; a later call goes on. While a proposal is open it

@@ -41,6 +41,7 @@ const createRig = async (seed: number) => {
       const session = {
         trace: machine.trace,
         attach: ({ minor }) => ({ index: minor, continuity: continuities.get(minor) ?? { kind: 'new' } }),
+        sizeOf: () => 0,
         detach: () => undefined,
         confirm: () => undefined,
       } as Partial<WriteTraceSession> as WriteTraceSession;

@@ -2,6 +2,7 @@ import { BLOCK_SIZE, createBlockSet } from '@holdfast/block';
 import fc from 'fast-check';
 import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
 import { createConvergence, type RoundDisk } from './convergence.ts';
+import type { DiskSource } from './disk-source.ts';
 import { createStaging } from './staging.ts';
 import { createSimulatedMachine, type SimulationOptions, sectorIds } from './testing/simulated-machine.ts';
 
@@ -120,10 +121,11 @@ describe('a write that the kernel tells of late', () => {
       close: () => undefined,
     };
     const convergence = createConvergence({ trace, yield: async () => undefined });
-    const source = {
+    const source: DiskSource = {
       size: SIZE,
       readLimit: SIZE,
       excluded: () => [],
+      grown: () => source,
       read: (_: number, length: number) => ({ data: new Uint8Array(length), unreadable: [] }),
     };
     convergence.add(0, source);

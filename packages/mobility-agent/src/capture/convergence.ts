@@ -49,7 +49,10 @@ export interface Convergence {
   drain(): void;
   /** From now on the disk takes part. Everything in the trace's dirty set is still to be read. */
   add(index: number, source: DiskSource): void;
+  /** Takes a disk out; between cuts only. */
   remove(index: number): void;
+  /** The disk grew and is read through `source` from now on; between cuts only. */
+  grow(index: number, source: DiskSource): void;
   /** The instant of the cut being made, on the trace's clock. */
   readonly instant: number;
   /** Blocks of the disk known to be changed and not yet read. */
@@ -75,7 +78,7 @@ export interface ConvergenceOptions {
 }
 
 interface DiskState {
-  readonly source: DiskSource;
+  source: DiskSource;
   /** Blocks of writes completed by the instant of the round, not yet read by one. */
   fresh: BlockSet;
   /** Blocks of writes completed after it. */
@@ -136,7 +139,20 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   remove(index: number): void {
     this.#disks.delete(index);
+    this.#events.forget(index);
     this.#flights.forget(index, Number.POSITIVE_INFINITY);
+  }
+
+  grow(index: number, source: DiskSource): void {
+    const state = this.#state(index);
+    const enlarge = (set: BlockSet): BlockSet => {
+      const larger = createSparseBlockSet(source.size);
+      addAll(larger, set);
+      return larger;
+    };
+    state.fresh = enlarge(state.fresh);
+    state.after = enlarge(state.after);
+    state.source = source;
   }
 
   pending(index: number): number {

@@ -21,4 +21,6 @@ export interface DiskSource {
    * because a file can move.
    */
   excluded(): readonly Extent[];
+  /** The same disk after it grew; this one is not used any more. */
+  grown(size: number): DiskSource;
 }

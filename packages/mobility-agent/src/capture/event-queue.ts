@@ -17,6 +17,8 @@ interface QueuedEvent {
 export interface EventQueue extends WriteSink {
   /** Hands on, in order of time, every event up to `horizon`, and keeps the others. */
   deliver(horizon: number, sink: WriteSink): void;
+  /** Drops what has been told of a disk: its number may become another one's. */
+  forget(disk: number): void;
   /** The completions that have been told but not handed on. */
   completions(): Iterable<{ readonly disk: number; readonly offset: number; readonly length: number }>;
 }
@@ -50,6 +52,10 @@ class Queue implements EventQueue {
     } finally {
       this.#events = events.slice(count);
     }
+  }
+
+  forget(disk: number): void {
+    this.#events = this.#events.filter((event) => event.disk !== disk);
   }
 
   *completions(): Iterable<{ disk: number; offset: number; length: number }> {

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { BLOCK_SIZE } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type Generation, GenerationReason, GenerationSchema, idBytes, newId, Origin } from '@holdfast/protocol';
 import type { DiskStateRef, HrlHead } from '../hrl/hrl.ts';
@@ -37,26 +38,36 @@ export const refuseShrunk = (diskId: string, diskSize: number, head: HrlHead | u
 export const resumeLineage = (diskId: string, diskSize: number, head: HrlHead | undefined, continuity: Continuity): Lineage => {
   if (head === undefined) return begin(diskId, GenerationReason.FIRST_COPY, undefined, '');
   refuseShrunk(diskId, diskSize, head);
-  if (continuity.kind === 'continuous' && !head.ended && diskSize === head.diskSize) {
-    const { generationId, number, open, coveredThrough } = head;
-    const covered = open ? coveredThrough : diskSize;
-    return { diskId, generationId, next: number + 1, open, covered, base: open ? head.state : undefined, generation: undefined };
+  if (continuity.kind !== 'continuous' || head.ended) {
+    return begin(diskId, GenerationReason.RESYNCHRONIZATION, head.state, reasonOf(continuity));
   }
-  return begin(diskId, GenerationReason.RESYNCHRONIZATION, head, reasonOf(continuity, head, diskSize));
+  const { generationId, number, open, coveredThrough } = head;
+  const covered = open ? coveredThrough : head.diskSize;
+  const lineage = { diskId, generationId, next: number + 1, open, covered, base: open ? head.state : undefined, generation: undefined };
+  return diskSize === head.diskSize ? lineage : grow(lineage, head.diskSize, diskSize);
 };
 
-const reasonOf = (continuity: Continuity, head: HrlHead, diskSize: number): string => {
+/**
+ * The lineage of a disk that grew from `from` to `to` bytes and of which every other write is known: a copy of what lies behind the old end
+ * on top of its state. A copy under way simply goes on.
+ */
+export const grow = (lineage: Lineage, from: number, to: number): Lineage => {
+  if (lineage.open) return lineage;
+  const state = { generationId: lineage.generationId, number: lineage.next - 1 };
+  const grown = begin(lineage.diskId, GenerationReason.RESYNCHRONIZATION, state, `the disk grew from ${from} to ${to} bytes`);
+  return { ...grown, covered: Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE };
+};
+
+const reasonOf = (continuity: Continuity): string => {
   if (continuity.kind === 'lost') return continuity.reason;
   if (continuity.kind === 'new')
     return 'the kernel no longer holds the trace of its writes: the machine was restarted or the trace removed';
-  if (head.ended) return 'the machine was restarted and cuts that were made before it may be lost';
-  return `the disk grew from ${head.diskSize} to ${diskSize} bytes`;
+  return 'the machine was restarted and cuts that were made before it may be lost';
 };
 
-const begin = (diskId: string, reason: GenerationReason, head: HrlHead | undefined, detail: string): Lineage => {
+/** Pieces of a copy that was not completed are left out of `base`: they never were a state. */
+const begin = (diskId: string, reason: GenerationReason, base: DiskStateRef | undefined, detail: string): Lineage => {
   const generationId = newId();
-  // Pieces of a copy that was not completed are left out: they never were a state.
-  const base = head?.state;
   const parent = base === undefined ? {} : { parent: { generationId: idBytes(base.generationId), number: BigInt(base.number) } };
   const generation = create(GenerationSchema, {
     id: idBytes(generationId),

@@ -8,6 +8,7 @@ import type { DiskSource } from './disk-source.ts';
 const READ_LIMIT = 1024 * 1024;
 
 export interface OpenDiskSource extends DiskSource {
+  /** Also closes what it grew to. */
   close(): void;
 }
 
@@ -15,14 +16,15 @@ export interface OpenDiskSource extends DiskSource {
 export const openDiskSource = (device: TracedDevice, ownFiles: () => readonly string[] = () => []): OpenDiskSource => {
   const reader = openDirectReader(device);
   const buffer = allocateReadBuffer(READ_LIMIT);
-  return {
-    size: device.size,
+  const sourceOf = (present: TracedDevice): DiskSource => ({
+    size: present.size,
     readLimit: Math.floor(READ_LIMIT / BLOCK_SIZE) * BLOCK_SIZE,
     read: (offset, length) => {
       const data = buffer.subarray(0, length);
       return { data, unreadable: reader.read(offset, data) };
     },
-    excluded: () => mergeExtents(ownFiles().flatMap((file) => excludableExtents(file, device))),
-    close: () => reader.close(),
-  };
+    excluded: () => mergeExtents(ownFiles().flatMap((file) => excludableExtents(file, present))),
+    grown: (size) => sourceOf({ ...present, size }),
+  });
+  return { ...sourceOf(device), close: () => reader.close() };
 };

@@ -77,6 +77,8 @@ const run = async (seed: number, disks: number, steps: readonly Step[]): Promise
     const session: WriteTraceSession = {
       trace: machine.trace,
       attach: (device) => ({ index: device.minor, continuity }),
+      sizeOf: () => 0,
+      grow: () => undefined,
       detach: () => undefined,
       confirm: () => undefined,
       detachOthers: () => undefined,
@@ -153,6 +155,8 @@ const createRig = async (bend: (good: DiskSource) => DiskSource, describe: () =>
   const session: WriteTraceSession = {
     trace: machine.trace,
     attach: () => ({ index: 0, continuity: { kind: 'new' } }),
+    sizeOf: () => 0,
+    grow: () => undefined,
     confirm: () => undefined,
     detach: () => undefined,
     detachOthers: () => undefined,

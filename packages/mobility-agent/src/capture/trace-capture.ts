@@ -7,7 +7,7 @@ import type { Hrl, HrlCutWriter } from '../hrl/hrl.ts';
 import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
 import type { Capture, CaptureDisk, CopyProgress, Proposal } from './capture.ts';
 import { type Convergence, createConvergence } from './convergence.ts';
-import { advance, type Lineage, refuseShrunk, resumeLineage } from './lineage.ts';
+import { advance, grow, type Lineage, refuseShrunk, resumeLineage } from './lineage.ts';
 import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
 
 /** Bytes of disk a piece of a copy covers unless told. */
@@ -44,10 +44,12 @@ export interface TraceCaptureOptions {
 }
 
 interface DiskState {
-  readonly disk: CaptureDisk;
+  disk: CaptureDisk;
   lineage: Lineage;
   /** While the generation is open: its copy covers the disk and has caught up with the writes meanwhile, so that a cut can close it. */
   copied: boolean;
+  /** It grew after it had been copied. */
+  grew: boolean;
 }
 
 /** What a piece of a copy reads, and how far the copy has come with it. */
@@ -74,6 +76,7 @@ class TraceCapture implements Capture {
   /** Given when the open proposal has ended. */
   #ended: { readonly promise: Promise<void>; resolve(): void } | undefined;
   #closed = false;
+  #copyingBehind: Promise<void> | undefined;
   /** Cuts are made one after the other: the `.hrl` takes one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -97,7 +100,7 @@ class TraceCapture implements Capture {
       refuseShrunk(disk.id, disk.source.size, head);
       const { index, continuity } = this.#options.session.attach(disk.device, this.#convergence.sink);
       const lineage = resumeLineage(disk.id, disk.source.size, head, continuity);
-      this.#disks.set(index, { disk, lineage, copied: !lineage.open });
+      this.#disks.set(index, { disk, lineage, copied: !lineage.open, grew: false });
       this.#convergence.add(index, disk.source);
       return continuity;
     });
@@ -109,6 +112,17 @@ class TraceCapture implements Capture {
 
   get resynchronizing(): readonly string[] {
     return [...this.#disks.values()].filter((state) => !state.copied && hasHistory(state)).map(({ disk }) => disk.id);
+  }
+
+  detach(diskId: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const [index] = [...this.#disks].find(([, { disk }]) => disk.id === diskId) ?? [];
+      if (index === undefined) throw misuse(`disk ${diskId} is not attached`);
+      if (this.#open?.members.some((member) => member.index === index)) throw misuse(`disk ${diskId} is part of an open proposal`);
+      this.#options.session.detach(index);
+      this.#disks.delete(index);
+      this.#convergence.remove(index);
+    });
   }
 
   async copy({ signal, onProgress }: { signal?: AbortSignal; onProgress?(progress: CopyProgress): void } = {}): Promise<void> {
@@ -126,6 +140,7 @@ class TraceCapture implements Capture {
   propose(): Promise<Proposal> {
     return this.#inTurn(async () => {
       if (this.#open !== undefined) throw misuse('a proposal is open already');
+      if (this.#takeGrowth()) this.#copyBehind();
       if (!this.canCut) throw misuse('no disk has been copied yet');
       const writer = this.#options.hrl.begin();
       const members = this.#members(writer);
@@ -175,7 +190,7 @@ class TraceCapture implements Capture {
           cut.point = pointOf(cut, { kind, time, manifest, notYetCopied, excluded: excludedDisks });
           if (hrl.lastManifest?.id !== idText(manifest.id)) cut.manifest = manifest;
         }
-        this.#assure();
+        this.#assure(members);
         content = writer.commit(cut);
       } catch (reason) {
         this.#drop(writer, members);
@@ -197,9 +212,11 @@ class TraceCapture implements Capture {
     for (const timer of this.#timers) clearInterval(timer);
     this.#closed = true;
     await this.#turn;
-    if (this.#open === undefined) return;
-    const { writer, members } = this.#take(this.#open);
-    this.#drop(writer, members);
+    if (this.#open !== undefined) {
+      const { writer, members } = this.#take(this.#open);
+      this.#drop(writer, members);
+    }
+    await this.#copyingBehind;
   }
 
   /** The next piece of disk that the copy has not covered yet. */
@@ -228,6 +245,7 @@ class TraceCapture implements Capture {
         if (this.#isOver(signal)) return false;
         // Reading on would change what the proposal's own reads are judged by.
         if (this.#open !== undefined) return 'a proposal is open';
+        this.#takeGrowth();
         const piece = plan();
         if (piece === undefined) return false;
         await this.#commitPiece(index, state, piece);
@@ -253,6 +271,31 @@ class TraceCapture implements Capture {
       throw this.#judge(reason);
     }
     this.#committed([member], { open: true, covered });
+  }
+
+  /** Enlarges what grew: its new area is to be copied, on top of its state. True while a disk that was complete has to be copied so. */
+  #takeGrowth(): boolean {
+    const { session } = this.#options;
+    for (const [index, state] of this.#disks) {
+      const { disk, lineage } = state;
+      const size = session.sizeOf(index);
+      if (size <= disk.source.size) continue;
+      session.grow(index, size);
+      state.disk = { ...disk, device: { ...disk.device, size }, source: disk.source.grown(size) };
+      state.lineage = grow(lineage, disk.source.size, size);
+      state.grew ||= !lineage.open;
+      state.copied = false;
+      this.#convergence.grow(index, state.disk.source);
+    }
+    return [...this.#disks.values()].some(({ grew, copied }) => grew && !copied);
+  }
+
+  /** Nobody else would copy a disk that had been copied. */
+  #copyBehind(): void {
+    // A failure that is not this copy's alone ends the capture; what is left, a full log, is tried again with the next cut.
+    this.#copyingBehind ??= this.copy()
+      .catch(() => undefined)
+      .finally(() => (this.#copyingBehind = undefined));
   }
 
   #isOver(signal: AbortSignal | undefined): boolean {
@@ -285,10 +328,13 @@ class TraceCapture implements Capture {
   }
 
   /** The last look before a point counts: nothing may be missing from the trace up to now. */
-  #assure(): void {
-    this.#options.session.trace.verify(this.#convergence.sink);
+  #assure(members: readonly MemberDisk[]): void {
+    const { trace } = this.#options.session;
+    trace.verify(this.#convergence.sink);
     this.#convergence.drain();
     this.#refuseFailed();
+    const grew = members.find(({ index }) => this.#options.session.sizeOf(index) > this.#disks.get(index)!.disk.source.size);
+    if (grew !== undefined) throw notConverged(1, `disk ${grew.lineage.diskId} had grown`);
   }
 
   #refuseFailed(): void {

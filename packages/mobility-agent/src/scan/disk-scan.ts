@@ -54,12 +54,14 @@ export const openDiskScan = async (
     return found;
   };
   try {
-    const lineage = resumeLineage(
+    const resumed = resumeLineage(
       id,
       device.size,
       head,
       restart === undefined ? { kind: 'continuous' } : { kind: 'lost', reason: restart },
     );
+    // Nobody watched the disk meanwhile: a new generation reads all of it, whatever is known to be the same.
+    const lineage = resumed.generation === undefined ? resumed : { ...resumed, covered: 0 };
     const found = keep(store.load(head));
     const known = (state: FoundDigests | undefined): BaseDigests => digestsOf(state?.file, state?.header.diskSize ?? 0, device.size);
     const scan = { id, source, device, openedUnder, store, lineage, stamp: undefined, unreadable: 0, close };

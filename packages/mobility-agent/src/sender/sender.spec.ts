@@ -318,8 +318,8 @@ describe('through every break', () => {
       rig.server.behaviour[where] = last;
       rig.server.restart();
       for (const shape of SHAPES) ids.push(commit(rig, shape));
-      const seen = rig.server.opens.length;
-      await until('streams broke', () => rig.server.opens.length > seen + 1 || rig.hrl.committed().length === 0, describeRig(rig));
+      const seen = rig.server.streams;
+      await until('streams broke', () => rig.server.streams > seen + 1 || rig.hrl.committed().length === 0, describeRig(rig));
       rig.server.behaviour[where] = Number.POSITIVE_INFINITY;
       await allFreed(rig);
     }

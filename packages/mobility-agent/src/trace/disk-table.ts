@@ -13,6 +13,7 @@ export interface DiskTable {
   /** Writes the disk into a free entry and leaves that in stage `changing`. */
   fill(index: number, disk: KnownDisk): void;
   disk(index: number): KnownDisk;
+  setSize(index: number, size: number): void;
   baseline(index: number): number;
   setBaseline(index: number, sectors: number): void;
   /** Indexes of all entries in one of these stages. */
@@ -58,6 +59,10 @@ class Table implements DiskTable {
       diskSequence: this.#view.getFloat64(at + DISK.sequence, true),
       serial: readText(this.#bytes, at + DISK.serial),
     };
+  }
+
+  setSize(index: number, size: number): void {
+    this.#view.setFloat64(diskOffset(index) + DISK.size, size, true);
   }
 
   baseline(index: number): number {

@@ -3,7 +3,7 @@ import { kernelDevice, type TracedDevice } from './device.ts';
 import { cutText, type KnownDisk } from './disk-table.ts';
 import { DISK_LIMIT } from './memory-layout.ts';
 import { createOpenTrace, type OpenTrace, type TraceParts } from './open-trace.ts';
-import { openTracedDisk } from './traced-disk.ts';
+import { openTracedDisk, type TracedDisk } from './traced-disk.ts';
 import type { WriteSink, WriteTrace } from './write-trace.ts';
 
 /** Whether the dirty set of a disk names every write since it was first attached. */
@@ -20,6 +20,7 @@ export interface WriteTraceSession {
   /**
    * Traces a disk, or goes on tracing it; afterwards no write escapes. The index is the disk's in `trace`; it stays over restarts. Does not
    * disturb other disks. A new disk takes some milliseconds: the witness needs a baseline, so rings are drained into `sink` (of all disks).
+   * A disk that grew is continuous: of what lies behind its old end nothing is known.
    */
   attach(device: TracedDevice, sink: WriteSink): { readonly index: number; readonly continuity: Continuity };
   /**
@@ -27,6 +28,10 @@ export interface WriteTraceSession {
    * continuous: a loss that has been told but not acted on must not be forgotten.
    */
   confirm(index: number): void;
+  /** Bytes an attached disk has now; more than it was attached with when it grew. */
+  sizeOf(index: number): number;
+  /** Takes in that an attached disk has `size` bytes now. What was written behind its old end until now is not in the dirty set. */
+  grow(index: number, size: number): void;
   /** Stops tracing a disk and forgets it. */
   detach(index: number): void;
   /** Forgets the disks that were traced before a restart and have not been attached since; until then they go on being traced, unreported. */
@@ -49,7 +54,7 @@ const sameNumber = (a: KnownDisk, b: KnownDisk): boolean => a.major === b.major 
 const differenceOf = (known: KnownDisk, found: KnownDisk): string | undefined => {
   if (known.diskSequence !== found.diskSequence || known.serial !== cutText(found.serial))
     return 'there is another disk behind its name now';
-  if (known.size !== found.size) return `its size changed from ${known.size} to ${found.size} bytes`;
+  if (found.size < known.size) return `it shrank from ${known.size} to ${found.size} bytes`;
   return undefined;
 };
 
@@ -81,6 +86,7 @@ class Session implements WriteTraceSession {
         this.trace.include(index, openTracedDisk(device));
         reader.follow(index, kernelDevice(device), reader.dirty(index), true);
       }
+      if (device.size > memory.disks.disk(index).size) this.grow(index, device.size);
       return { index, continuity: { kind: 'continuous' } };
     }
     this.detach(index);
@@ -90,6 +96,20 @@ class Session implements WriteTraceSession {
   confirm(index: number): void {
     const { disks } = this.#parts.memory;
     if (disks.stage(index) === 'changing' && this.trace.disk(index) !== undefined) disks.setStage(index, 'traced');
+  }
+
+  sizeOf(index: number): number {
+    return this.#attached(index).size();
+  }
+
+  grow(index: number, size: number): void {
+    const { memory, reader } = this.#parts;
+    const device = { ...this.#attached(index).device, size };
+    const dirty = memory.growDirty(index, size);
+    memory.disks.setSize(index, size);
+    this.trace.exclude(index);
+    this.trace.include(index, openTracedDisk(device));
+    reader.follow(index, kernelDevice(device), dirty, true);
   }
 
   detach(index: number): void {
@@ -114,6 +134,13 @@ class Session implements WriteTraceSession {
     } finally {
       this.#parts.folder.destroy();
     }
+  }
+
+  #attached(index: number): TracedDisk {
+    const disk = this.trace.disk(index);
+    if (disk === undefined)
+      throw new HoldfastError('INTERNAL', { thing: `disk ${index}`, why: 'it is not attached', remedy: 'report this' });
+    return disk;
   }
 
   /** Makes an entry for a disk and follows it from now on; it outlives this process once it is confirmed. */

@@ -12,7 +12,9 @@ export interface TracedDisk {
   idle(): boolean;
   /** Reads the kernel's count of written sectors a few times. */
   readings(now: () => number): Readings;
-  /** Throws CONTINUITY_LOST when the device is gone, is another one, or its writes are not counted. */
+  /** Bytes it has now. */
+  size(): number;
+  /** Throws CONTINUITY_LOST when the device is gone, is another one, became shorter, or its writes are not counted. It may grow. */
   check(): void;
   close(): void;
 }
@@ -38,14 +40,19 @@ class Disk implements TracedDisk {
     return this.#reading(() => takeReadings(now, () => this.#counters.writtenSectors()));
   }
 
+  size(): number {
+    const folder = deviceFolder(this.device);
+    return folder === undefined ? 0 : Number(attribute(folder, 'size')) * 512;
+  }
+
   check(): void {
     const { device } = this;
     const folder = deviceFolder(device);
     if (folder === undefined) throw diskLost(device, 'the device is gone');
     const sequence = Number(attribute(folder, 'diskseq'));
     if (sequence !== device.diskSequence) throw diskLost(device, 'there is another disk behind its name now');
-    const size = Number(attribute(folder, 'size')) * 512;
-    if (size !== device.size) throw diskLost(device, `its size changed from ${device.size} to ${size} bytes`);
+    const size = this.size();
+    if (size < device.size) throw diskLost(device, `it shrank from ${device.size} to ${size} bytes`);
     if (attribute(folder, 'queue/iostats') === '0') throw diskLost(device, 'its I/O statistics are switched off (queue/iostats)');
   }
 

@@ -33,7 +33,9 @@ export interface TrackingMemory {
   sectors(disk: number): number;
   /** The dirty set of a disk in the table; made empty if `fresh`. */
   dirty(disk: number, fresh: boolean): BlockSet;
-  /** True if the dirty set of a disk in the table is there in full length. */
+  /** The dirty set of a disk in the table, with room for a disk of `size` bytes; what it holds stays. The table is not changed. */
+  growDirty(disk: number, size: number): BlockSet;
+  /** True if the dirty set of a disk in the table is there in full length, or longer: a process may have ended while it grew. */
   hasDirty(disk: number): boolean;
   forgetDirty(disk: number): void;
   /** From now on nobody may go on with this memory. */
@@ -101,8 +103,12 @@ class Memory implements TrackingMemory {
     return createBlockSet(size, this.#folder.map(fileOf(disk), blockSetBytes(size), fresh).bytes);
   }
 
+  growDirty(disk: number, size: number): BlockSet {
+    return createBlockSet(size, this.#folder.map(fileOf(disk), blockSetBytes(size), false).bytes);
+  }
+
   hasDirty(disk: number): boolean {
-    return this.#folder.sizeOf(fileOf(disk)) === blockSetBytes(this.disks.disk(disk).size);
+    return this.#folder.sizeOf(fileOf(disk)) >= blockSetBytes(this.disks.disk(disk).size);
   }
 
   forgetDirty(disk: number): void {

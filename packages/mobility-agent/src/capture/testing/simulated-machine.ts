@@ -174,6 +174,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     size: options.blocks * BLOCK_SIZE,
     readLimit: 4 * BLOCK_SIZE,
     excluded: () => [],
+    grown: () => source(disk),
     read: (offset, length): DiskRead => {
       const data = new Uint8Array(length);
       const view = new DataView(data.buffer);

@@ -49,6 +49,8 @@ export interface ModelServer {
   readonly journal: readonly ReceivedCut[];
   /** Rules that were broken. */
   readonly violations: readonly string[];
+  /** Streams that were accepted. */
+  readonly streams: number;
   readonly opens: readonly Open[];
   /** Ids of cuts that began to arrive, in order, again and again. */
   readonly begun: readonly string[];
@@ -89,6 +91,7 @@ class Model implements ModelServer {
   readonly vault: ReceivedCut[] = [];
   readonly journal: ReceivedCut[] = [];
   readonly violations: string[] = [];
+  streams = 0;
   readonly opens: Open[] = [];
   readonly begun: string[] = [];
   term = 1n;
@@ -99,6 +102,7 @@ class Model implements ModelServer {
   async serve(call: ReplicationCall): Promise<void> {
     const { refusal, breakAfterReceived, breakAfterSent } = this.behaviour;
     if (refusal !== undefined) throw refusal;
+    this.streams += 1;
     this.#call?.abort(broken());
     this.#call = call;
     let sent = 0;
