@@ -55,7 +55,8 @@ const newSerial = (): string => {
   return serial.toString('hex');
 };
 
-const newKey = (): string => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+const newKey = (): string =>
+  generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
 const keysOf = async (pem: string): Promise<webcrypto.CryptoKeyPair> => {
   const key = createPrivateKey(pem);

@@ -1,20 +1,11 @@
+import type { HardwareIdentity, MemberRole } from '@holdfast/daemon';
 import { type Manifest, ManifestSchema, PolicySchema, ProtectionSchema } from '@holdfast/protocol';
 import { type Kind, messageKind, plainKind } from './kind.ts';
-
-/** What tells one machine from its clone; an empty field is unknown. */
-export interface Hardware {
-  readonly productUuid: string;
-  readonly productSerial: string;
-  readonly macAddresses: readonly string[];
-  readonly machineId: string;
-}
-
-export type MemberRole = 'agent' | 'process-server' | 'master-target';
 
 /** Who belongs to the installation: what decides whether a certificate counts. */
 export interface MemberRecord {
   readonly role: MemberRole;
-  readonly hardware: Hardware;
+  readonly hardware: HardwareIdentity;
   /** Number of the newest enrolment. */
   readonly incarnation: number;
   /** Certificates given out that have not ended yet. */
@@ -88,6 +79,11 @@ export interface AnchorRecord {
   readonly durableTag: string;
 }
 
+/** How many protections follow a policy; its id is the policy's. */
+export interface PolicyUseRecord {
+  readonly protections: number;
+}
+
 /** The installation itself; its only id is "installation". */
 export interface SiteRecord {
   /** Id of the configuration server. */
@@ -105,6 +101,7 @@ export const revocations: Kind<RevocationRecord> = plainKind('revocation', 1);
 export const assignments: Kind<AssignmentRecord> = plainKind('assignment', 1);
 export const anchors: Kind<AnchorRecord> = plainKind('anchor', 1);
 export const sites: Kind<SiteRecord> = plainKind('site', 1);
+export const policyUses: Kind<PolicyUseRecord> = plainKind('policy-use', 1);
 export const policies = messageKind('policy', 1, PolicySchema);
 export const protections = messageKind('protection', 1, ProtectionSchema);
 

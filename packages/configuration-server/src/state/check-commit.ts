@@ -13,7 +13,11 @@ export const checkKey = (key: string): void => {
 /** Throws INTERNAL for a subject that is no id. */
 export const checkSubject = (subject: string): void => {
   if (SUBJECT.test(subject)) return;
-  throw new HoldfastError('INTERNAL', { thing: `subject ${JSON.stringify(subject.slice(0, 80))}`, why: 'it is no id', remedy: 'report this' });
+  throw new HoldfastError('INTERNAL', {
+    thing: `subject ${JSON.stringify(subject.slice(0, 80))}`,
+    why: 'it is no id',
+    remedy: 'report this',
+  });
 };
 
 /** Throws INTERNAL when a commit names a wrong key or subject, or one key to put and to delete. */

@@ -1,0 +1,24 @@
+import type { Authority } from '../authority/authority.ts';
+import type { AgentPresence, ServerPresence } from '../control/presence.ts';
+import type { JobEngine } from '../jobs/job-engine.ts';
+import type { JobPlan } from '../jobs/job-plan.ts';
+import type { JobKind } from '../jobs/job-record.ts';
+import type { InstallFiles } from '../listener/install-files.ts';
+import type { Notifier } from '../state/notifier.ts';
+import type { StateStore } from '../state/state-store.ts';
+
+/** What the services of the API work with. */
+export interface ApiParts {
+  readonly store: StateStore;
+  readonly notifier: Notifier;
+  readonly agents: AgentPresence;
+  readonly servers: ServerPresence;
+  readonly engine: JobEngine;
+  readonly plans: Readonly<Record<JobKind, JobPlan>>;
+  readonly authority: Authority;
+  readonly install: InstallFiles;
+  /** Where machines reach this server: "host:port". */
+  readonly announced: () => string;
+  /** Milliseconds a join token is good unless told. */
+  readonly tokenLifetime: number;
+}

@@ -1,0 +1,83 @@
+import type { ServiceImpl } from '@connectrpc/connect';
+import { HoldfastError } from '@holdfast/errors';
+import { isId, type Job, type JobService } from '@holdfast/protocol';
+import { hasEnded, type JobRecord, jobMessage, jobs, jobsOf } from '../jobs/job-record.ts';
+import { personOf } from '../listener/caller.ts';
+import { find, listPage, type Stored } from '../records/kind.ts';
+import { machines } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import type { ApiParts } from './api-parts.ts';
+import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
+import { resolve } from './resolve.ts';
+
+const missing = (id: string): HoldfastError =>
+  new HoldfastError('RESOURCE_NOT_FOUND', {
+    thing: `job ${id.slice(0, 64)}`,
+    why: 'there is none of this id',
+    remedy: 'list what there is with `holdfast job list`',
+  });
+
+/** Long operations: what they do, and how far they are. The newest come first. */
+export const createJobService = ({ store, notifier, engine }: ApiParts): ServiceImpl<typeof JobService> => {
+  const message = ({ id, version, value }: Stored<JobRecord>): Job => jobMessage(id, version, value, engine.progress(id));
+
+  const require = async (id: string): Promise<Stored<JobRecord>> => {
+    const job = isId(id) ? await find(store, jobs, id) : undefined;
+    if (job === undefined) throw missing(id);
+    return job;
+  };
+
+  const listOf = async (machine: string, size: number, after: string | undefined) => {
+    const { id } = await resolve(store, machines, 'machine', machine);
+    const page = await listPage(store, jobsOf, size, after === undefined ? undefined : `${id}/${after}`, `${id}/`);
+    const found = await Promise.all(page.rows.map((row) => find(store, jobs, row.id.slice(id.length + 1))));
+    return { rows: found.filter((job) => job !== undefined), next: page.next?.slice(id.length + 1) };
+  };
+
+  return {
+    async listJobs({ pageSize: wanted, pageToken: token, machine }) {
+      const [size, after] = [pageSize(wanted), pagePlace(token, ID_PLACE)];
+      const page = machine === '' ? await listPage(store, jobs, size, after) : await listOf(machine, size, after);
+      return { jobs: page.rows.map(message), nextPageToken: pageToken(page.next) };
+    },
+    async getJob({ id }) {
+      return { job: message(await require(id)) };
+    },
+    async *watchJob({ id }, { signal }) {
+      let news = Promise.withResolvers<void>();
+      const wake = (): void => news.resolve();
+      const forget = [notifier.subscribe([jobs.key(id)], wake), engine.onProgress(id, wake)];
+      signal.addEventListener('abort', wake, { once: true });
+      try {
+        let job = await require(id);
+        while (!signal.aborted) {
+          news = Promise.withResolvers<void>();
+          job = await require(id);
+          yield { job: message(job) };
+          if (hasEnded(job.value)) return;
+          await news.promise;
+        }
+      } finally {
+        for (const end of forget) end();
+      }
+    },
+    async cancelJob({ id }, { values }) {
+      const { name: actor } = personOf(values);
+      await require(id);
+      await transact(store, async (transaction) => {
+        const job = await transaction.read(jobs, id);
+        if (job === undefined) throw missing(id);
+        if (hasEnded(job.value))
+          throw new HoldfastError('JOB_ENDED', {
+            thing: `job ${id}`,
+            why: `it has ${job.value.state}`,
+            remedy: 'there is nothing to cancel',
+          });
+        if (job.value.cancelling) return;
+        transaction.put(jobs, id, { ...job.value, cancelling: true });
+        transaction.audit({ actor, action: 'CancelJob', subject: job.value.machineId, detail: `${job.value.kind} ${id}` });
+      });
+      return { job: message(await require(id)) };
+    },
+  };
+};

@@ -1,0 +1,162 @@
+import { create } from '@bufbuild/protobuf';
+import type { ServiceImpl } from '@connectrpc/connect';
+import { HoldfastError } from '@holdfast/errors';
+import { Direction, newId, type Protection, ProtectionSchema, type ProtectionService, ProtectionState } from '@holdfast/protocol';
+import { jobMessage } from '../jobs/job-record.ts';
+import { openJobOf } from '../jobs/open-job-of.ts';
+import { countUse } from '../jobs/protect-plan.ts';
+import { startJob } from '../jobs/start-job.ts';
+import { personOf } from '../listener/caller.ts';
+import { listPage, type Stored } from '../records/kind.ts';
+import { machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import { requestInvalid } from '../request-invalid.ts';
+import type { ApiParts } from './api-parts.ts';
+import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
+import { chooseVault, completeTarget, excludedDisks, refuseUnbuilt, requirePrerequisites } from './prerequisites.ts';
+import { requireVersion, resolve } from './resolve.ts';
+
+/** Operations on protections, and the version that has each. */
+const OPERATIONS: ReadonlyMap<string, string> = new Map([
+  ['resynchronize', '0.2'],
+  ['test-failover', '0.4'],
+  ['failover', '0.4'],
+  ['commit', '0.4'],
+  ['cancel', '0.4'],
+  ['change-point', '0.4'],
+  ['reprotect', '0.5'],
+  ['failback', '0.5'],
+]);
+
+const message = ({ id, version, value }: Omit<Stored<Protection>, 'key'>): Protection => ({ ...value, id, version: BigInt(version) });
+
+const gone = (id: string): HoldfastError =>
+  new HoldfastError('MACHINE_NOT_FOUND', { thing: `machine ${id}`, why: 'it was removed a moment ago', remedy: 'list machines' });
+
+/** Protects machines. */
+export const createProtectionService = ({ store, agents, servers, plans }: ApiParts): ServiceImpl<typeof ProtectionService> => ({
+  async protect(request, { values }) {
+    const { name: actor } = personOf(values);
+    refuseUnbuilt(request);
+    const target = completeTarget(request.target);
+    const machine = await resolve(store, machines, 'machine', request.machine);
+    const policy = await resolve(store, policies, 'policy', request.policy || 'default');
+    const wantedServer = request.processServer === '' ? '' : (await resolve(store, serverKind, 'server', request.processServer)).id;
+    const vault = chooseVault(request.vault, servers);
+    const { revision, result } = await transact(store, async (transaction) => {
+      const current = await transaction.read(machines, machine.id);
+      if (current === undefined) throw gone(machine.id);
+      const { name, protectionId } = current.value;
+      if (protectionId !== '')
+        throw new HoldfastError('MACHINE_PROTECTED', {
+          thing: `machine ${name}`,
+          why: 'it is protected',
+          remedy: 'see `holdfast machine show`',
+        });
+      if ((await transaction.read(policies, policy.id)) === undefined)
+        throw new HoldfastError('RESOURCE_NOT_FOUND', {
+          thing: `policy ${policy.value.name}`,
+          why: 'it was deleted',
+          remedy: 'name another',
+        });
+      const manifest = (await transaction.read(manifests, machine.id))?.value;
+      const excluded = manifest === undefined ? [] : excludedDisks(request.excludedDisks, manifest);
+      const connected = agents.get(machine.id)?.connected ?? false;
+      requirePrerequisites(name, { connected, manifest, excluded, vault, wantedServer, servers });
+      const id = newId();
+      const protection = create(ProtectionSchema, {
+        machineId: machine.id,
+        policyId: policy.id,
+        vault,
+        excludedDiskIds: [...excluded],
+        direction: Direction.FORWARD,
+        target,
+        state: ProtectionState.PREPARING,
+      });
+      transaction.put(protections, id, protection);
+      transaction.put(machines, machine.id, { ...current.value, protectionId: id });
+      await countUse(transaction, policy.id, 1);
+      const job = startJob(transaction, plans.protect, {
+        kind: 'protect',
+        machineId: machine.id,
+        protectionId: id,
+        startedBy: actor,
+        wantedServer,
+      });
+      transaction.event({
+        severity: 'information',
+        code: 'protection-requested',
+        text: `${name} is to be protected by policy ${policy.value.name} in vault ${vault}`,
+        subject: machine.id,
+        actor,
+      });
+      transaction.audit({ actor, action: 'Protect', subject: machine.id, detail: `policy ${policy.value.name}, vault ${vault}` });
+      return { id, protection, job };
+    });
+    return {
+      job: jobMessage(result.job.id, revision, result.job.value),
+      protection: message({ id: result.id, version: revision, value: result.protection }),
+    };
+  },
+
+  async unprotect({ machine: wanted, version }, { values }) {
+    const { name: actor } = personOf(values);
+    const machine = await resolve(store, machines, 'machine', wanted);
+    const { revision, result: job } = await transact(store, async (transaction) => {
+      const current = await transaction.read(machines, machine.id);
+      if (current === undefined) throw gone(machine.id);
+      const { name, protectionId } = current.value;
+      const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
+      if (protection === undefined)
+        throw new HoldfastError('MACHINE_NOT_PROTECTED', {
+          thing: `machine ${name}`,
+          why: 'it is not protected',
+          remedy: 'check the name',
+        });
+      // States come and go by themselves while a machine replicates: whoever names no version means the protection as it is.
+      if (version !== 0n) requireVersion(`protection of ${name}`, protection.version, version);
+      const running = await openJobOf(store, machine.id);
+      if (running !== undefined)
+        throw new HoldfastError('JOB_RUNNING', {
+          thing: `machine ${name}`,
+          why: `job ${running.id} (${running.value.kind}) is at work on it`,
+          remedy: `wait for it, or cancel it with \`holdfast job cancel ${running.id}\``,
+        });
+      transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.STOPPING, stateDetail: '' });
+      const started = startJob(transaction, plans.unprotect, { kind: 'unprotect', machineId: machine.id, protectionId, startedBy: actor });
+      transaction.event({
+        severity: 'warning',
+        code: 'protection-ended',
+        text: `${name} is not protected any more; its points stay in vault ${protection.value.vault}`,
+        subject: machine.id,
+        actor,
+      });
+      transaction.audit({ actor, action: 'Unprotect', subject: machine.id, detail: name });
+      return started;
+    });
+    return { job: jobMessage(job.id, revision, job.value) };
+  },
+
+  async listProtections({ pageSize: size, pageToken: token }) {
+    const page = await listPage(store, protections, pageSize(size), pagePlace(token, ID_PLACE));
+    return { protections: page.rows.map(message), nextPageToken: pageToken(page.next) };
+  },
+
+  async operate({ machine, operation }) {
+    const { value } = await resolve(store, machines, 'machine', machine);
+    const version = OPERATIONS.get(operation);
+    if (operation === 'planned-failover')
+      throw requestInvalid(
+        'operation',
+        'there is no planned failover',
+        'fail over with `--shutdown-source --point latest`, which loses nothing',
+      );
+    if (version === undefined)
+      throw requestInvalid('operation', `it is not one of ${[...OPERATIONS.keys()].join(', ')}`, 'name one of these');
+    throw new HoldfastError('UNSUPPORTED_OPERATION', {
+      thing: `${operation} of machine ${value.name}`,
+      why: `this version does not have it; version ${version} will`,
+      remedy: 'recover with `holdfast recover`, which needs only the vault and its key',
+    });
+  },
+});

@@ -1,0 +1,163 @@
+import { create, equals, type MessageInitShape } from '@bufbuild/protobuf';
+import { HoldfastError } from '@holdfast/errors';
+import {
+  type AgentHello,
+  type AgentReport,
+  type ConnectAgentResponse,
+  ConnectAgentResponseSchema,
+  type Manifest,
+  ManifestSchema,
+  type Peer,
+} from '@holdfast/protocol';
+import { readHardware } from '../enrolment/hardware.ts';
+import { requireMember } from '../enrolment/require-member.ts';
+import { find } from '../records/kind.ts';
+import { machines, manifests, members, protections } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import { checkLine, requestInvalid } from '../request-invalid.ts';
+import type { Notifier } from '../state/notifier.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { agentState } from './desired-state.ts';
+import { follow } from './follow.ts';
+import type { Admitted } from './hold-stream.ts';
+import { type AgentPresence, hasInForce, type Session } from './presence.ts';
+import type { StreamEnd } from './stream-end.ts';
+import { componentEvents, diskEvents, stateEvents, stateFrom } from './transitions.ts';
+
+export interface ControlParts {
+  readonly store: StateStore;
+  readonly notifier: Notifier;
+}
+
+const MOST_DISKS = 256;
+
+const checkManifest = (manifest: Manifest): void => {
+  const { disks } = manifest;
+  if (disks.length > MOST_DISKS) throw requestInvalid('manifest', `it has ${disks.length} disks`, `send at most ${MOST_DISKS}`);
+  for (const { id, name } of disks) {
+    if (id.length !== 16)
+      throw requestInvalid(`disk ${checkLine(name, 'disk', 200)}`, 'its id has not 16 bytes', 'send the id of the disk');
+  }
+};
+
+/** The machine said hello: it is the one that enrolled, and what it is now is written down. */
+const greet = async (store: StateStore, { identity }: Peer, hello: AgentHello): Promise<string> => {
+  const hardware = readHardware(hello.hardware);
+  const version = checkLine(hello.version, 'version', 64);
+  if (hello.manifest !== undefined) checkManifest(hello.manifest);
+  const { result } = await transact(store, async (transaction) => {
+    const member = await requireMember(transaction, identity.id, hardware, hello.incarnation);
+    if ('clone' in member) return member;
+    const machine = await transaction.read(machines, identity.id);
+    if (machine === undefined)
+      throw new HoldfastError('MACHINE_NOT_FOUND', { thing: identity.id, why: 'it was removed', remedy: 'enrol it with a new token' });
+    const known = await transaction.read(manifests, identity.id);
+    if (JSON.stringify(member.value.hardware) !== JSON.stringify(hardware))
+      transaction.put(members, identity.id, { ...member.value, hardware });
+    if (machine.value.agentVersion !== version) transaction.put(machines, identity.id, { ...machine.value, agentVersion: version });
+    if (hello.manifest !== undefined && (known === undefined || !equals(ManifestSchema, known.value, hello.manifest)))
+      transaction.put(manifests, identity.id, hello.manifest);
+    const { name } = machine.value;
+    transaction.event({
+      severity: 'information',
+      code: 'machine-connected',
+      text: `${name} is connected, agent ${version}`,
+      subject: identity.id,
+      actor: identity.id,
+    });
+    return { name };
+  });
+  if ('clone' in result) throw result.clone;
+  return result.name;
+};
+
+/** Brings the stored state of a protection in line with a report, and tells what is new. */
+const take = async (
+  store: StateStore,
+  id: string,
+  report: AgentReport,
+  before: AgentReport | undefined,
+  inForce: boolean,
+): Promise<void> => {
+  if (report.disks.length > MOST_DISKS) throw requestInvalid('report', `it has ${report.disks.length} disks`, `send at most ${MOST_DISKS}`);
+  const machine = await find(store, machines, id);
+  if (machine === undefined) return;
+  const { name, protectionId } = machine.value;
+  const manifest = (await find(store, manifests, id))?.value;
+  const news = [...diskEvents(name, before, report, manifest), ...componentEvents(name, report.events)];
+  const current = protectionId === '' || !inForce ? undefined : await find(store, protections, protectionId);
+  const next = current === undefined ? undefined : stateFrom(current.value.state, report, manifest);
+  const moved = next !== undefined && (next.state !== current!.value.state || next.detail !== current!.value.stateDetail);
+  if (!moved && news.length === 0) return;
+  await transact(store, async (transaction) => {
+    const tell = (events: readonly (typeof news)[number][]): void => {
+      for (const event of events) transaction.event({ ...event, subject: id, actor: id });
+    };
+    tell(news);
+    const protection = moved ? await transaction.read(protections, protectionId) : undefined;
+    if (protection === undefined) return;
+    const { state, stateDetail } = protection.value;
+    const to = stateFrom(state, report, manifest);
+    tell(stateEvents(name, { state, detail: stateDetail }, to));
+    transaction.put(protections, protectionId, { ...protection.value, state: to.state, stateDetail: to.detail });
+  });
+};
+
+async function* states(
+  { store, notifier }: ControlParts,
+  id: string,
+  session: Session<AgentReport>,
+  signal: AbortSignal,
+): AsyncGenerator<MessageInitShape<typeof ConnectAgentResponseSchema>> {
+  let last: ConnectAgentResponse | undefined;
+  for await (const { revision, value } of follow(store, notifier, (reader) => agentState(reader, id), signal)) {
+    const state = create(ConnectAgentResponseSchema, {
+      revision: BigInt(revision),
+      ...(value === undefined ? {} : { protection: value }),
+    });
+    const same = last !== undefined && equals(ConnectAgentResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });
+    if (!same) last = state;
+    session.told(revision, Number(last!.revision));
+    if (!same) yield state;
+  }
+}
+
+/** A machine's control stream, from its hello on. */
+export const admitAgent = async (
+  parts: ControlParts & { readonly presence: AgentPresence },
+  peer: Peer,
+  hello: AgentHello,
+  end: StreamEnd,
+): Promise<Admitted<AgentReport, MessageInitShape<typeof ConnectAgentResponseSchema>>> => {
+  const { store, presence } = parts;
+  const { id } = peer.identity;
+  const name = await greet(store, peer, hello);
+  const session = presence.open(id, hello, () =>
+    end.end(new HoldfastError('FENCED', { thing: `control stream of ${name}`, why: 'a newer one took over', remedy: 'keep one only' })),
+  );
+  return {
+    async report(report) {
+      const before = presence.get(id)?.report;
+      session.reported(report);
+      const known = presence.get(id);
+      const machine = await find(store, machines, id);
+      await take(store, id, report, before, known !== undefined && machine !== undefined && hasInForce(known, machine.version));
+    },
+    states: states(parts, id, session, end.signal),
+    async close() {
+      if (!session.close()) return;
+      await transact(store, async (transaction) => {
+        const machine = await transaction.read(machines, id);
+        if (machine === undefined) return;
+        transaction.put(machines, id, { ...machine.value, lastSeen: Date.now() });
+        transaction.event({
+          severity: machine.value.protectionId === '' ? 'information' : 'warning',
+          code: 'machine-disconnected',
+          text: `${machine.value.name} is not connected any more`,
+          subject: id,
+          actor: id,
+        });
+      });
+    },
+  };
+};

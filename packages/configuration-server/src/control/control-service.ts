@@ -1,0 +1,34 @@
+import type { ServiceImpl } from '@connectrpc/connect';
+import type { ControlService } from '@holdfast/protocol';
+import { memberOf } from '../listener/caller.ts';
+import type { Revocations } from '../listener/revocations.ts';
+import { admitAgent, type ControlParts } from './agent-stream.ts';
+import { holdStream } from './hold-stream.ts';
+import type { AgentPresence, ServerPresence } from './presence.ts';
+import { admitServer } from './server-stream.ts';
+
+export interface ControlOptions extends ControlParts {
+  readonly revocations: Revocations;
+  readonly agents: AgentPresence;
+  readonly servers: ServerPresence;
+}
+
+/** Streams of machines and servers: they say how they are and are told what is wanted of them. */
+export const createControlService = ({
+  store,
+  notifier,
+  revocations,
+  agents,
+  servers,
+}: ControlOptions): ServiceImpl<typeof ControlService> => ({
+  connectAgent: (requests, { values, signal }) => {
+    const peer = memberOf(values);
+    const admit = admitAgent.bind(undefined, { store, notifier, presence: agents }, peer);
+    return holdStream({ peer, requests, signal, revocations, admit });
+  },
+  connectServer: (requests, { values, signal }) => {
+    const peer = memberOf(values);
+    const admit = admitServer.bind(undefined, { store, notifier, presence: servers }, peer);
+    return holdStream({ peer, requests, signal, revocations, admit });
+  },
+});

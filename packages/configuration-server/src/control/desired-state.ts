@@ -1,0 +1,70 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  type AgentProtection,
+  AgentProtectionSchema,
+  idBytes,
+  idText,
+  ProtectionState,
+  type ServerAssignment,
+  ServerAssignmentSchema,
+} from '@holdfast/protocol';
+import { anchors, assignments, machines, manifests, policies, protections, revocations, servers } from '../records/kinds.ts';
+import { serialBytes } from '../serial.ts';
+import type { TrackedReader } from './follow.ts';
+
+/** States in which a machine sends its changes. */
+const SENDING: ReadonlySet<ProtectionState> = new Set([
+  ProtectionState.PREPARING,
+  ProtectionState.COPYING,
+  ProtectionState.PROTECTED,
+  ProtectionState.RESYNCHRONIZING,
+  ProtectionState.FAILED,
+]);
+
+/** What a machine shall do; undefined when nothing is to be protected, or no process server is chosen yet. */
+export const agentState = async (read: TrackedReader, machineId: string): Promise<AgentProtection | undefined> => {
+  const machine = await read.get(machines, machineId);
+  if (machine === undefined || machine.value.protectionId === '') return undefined;
+  const protection = await read.get(protections, machine.value.protectionId);
+  if (protection === undefined || !SENDING.has(protection.value.state) || protection.value.processServerId === '') return undefined;
+  const { policyId, processServerId, excludedDiskIds } = protection.value;
+  const policy = await read.get(policies, policyId);
+  const server = await read.get(servers, processServerId);
+  const manifest = await read.get(manifests, machineId);
+  if (policy === undefined || server === undefined || manifest === undefined) return undefined;
+  const wanted = manifest.value.disks.filter(({ id }) => !excludedDiskIds.includes(idText(id)));
+  return create(AgentProtectionSchema, {
+    machineId: idBytes(machineId),
+    diskIds: wanted.map(({ id }) => id),
+    excludedDiskIds: excludedDiskIds.map(idBytes),
+    processServers: [...server.value.endpoints],
+    pointIntervalSeconds: policy.value.pointIntervalSeconds,
+    compression: policy.value.compression,
+  });
+};
+
+/** What a process server shall receive, and whom it shall refuse. */
+export interface ServerState {
+  readonly assignments: readonly ServerAssignment[];
+  readonly revokedSerials: readonly Uint8Array[];
+}
+
+export const serverState = async (read: TrackedReader, serverId: string): Promise<ServerState> => {
+  const assigned = await read.list(assignments, `${serverId}/`);
+  const revoked = await read.list(revocations, '');
+  return {
+    assignments: await Promise.all(
+      assigned.map(async ({ id, value: { vault, machineName } }) => {
+        const machineId = id.slice(serverId.length + 1);
+        const anchor = await read.get(anchors, machineId);
+        return create(ServerAssignmentSchema, {
+          machineId: idBytes(machineId),
+          machineName,
+          vault,
+          seenTerm: BigInt(anchor?.value.term ?? 0),
+        });
+      }),
+    ),
+    revokedSerials: revoked.map(({ id }) => serialBytes(id)),
+  };
+};

@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '@holdfast/daemon';
+import { hasEnded, jobs, jobsOf } from './jobs/job-record.ts';
+import { listAll } from './records/kind.ts';
+import { revocations, tokens } from './records/kinds.ts';
+import { transact } from './records/transaction.ts';
+import type { StateStore } from './state/state-store.ts';
+
+/** Milliseconds between rounds. */
+const ROUND = 10 * 60_000;
+/** Tokens that can be used no more are shown for this long. */
+const TOKENS_SHOWN = 30 * 24 * 3_600_000;
+/** Deleted in one commit. */
+const BATCH = 200;
+
+/** Removes what has no meaning any more: revocations of certificates that have ended anyway, old tokens, ended jobs beyond a number. */
+export const cleanUp = async (store: StateStore, jobsKept: number, now = Date.now()): Promise<number> => {
+  const gone: (readonly [typeof revocations | typeof tokens | typeof jobs | typeof jobsOf, string])[] = [];
+  for await (const { id, value } of listAll(store, revocations)) if (value.notAfter < now) gone.push([revocations, id]);
+  for await (const { id, value } of listAll(store, tokens)) if (value.expires + TOKENS_SHOWN < now) gone.push([tokens, id]);
+  let ended = 0;
+  // The newest come first.
+  for await (const { id, value } of listAll(store, jobs)) {
+    if (!hasEnded(value)) continue;
+    ended += 1;
+    if (ended > jobsKept) gone.push([jobs, id], [jobsOf, `${value.machineId}/${id}`]);
+  }
+  for (let from = 0; from < gone.length; from += BATCH)
+    await transact(store, async (transaction) => {
+      for (const [kind, id] of gone.slice(from, from + BATCH)) transaction.delete(kind, id);
+    });
+  return gone.length;
+};
+
+/** Cleans up now and then until `stopping` aborts. */
+export const keepHouse = async (store: StateStore, jobsKept: number, log: Log, stopping: AbortSignal): Promise<void> => {
+  while (!stopping.aborted) {
+    const removed = await cleanUp(store, jobsKept);
+    if (removed > 0) log.debug('Records without meaning were removed', { removed });
+    await sleep(ROUND, undefined, { signal: stopping }).catch(() => undefined);
+  }
+};

@@ -1,0 +1,28 @@
+import type { Stored } from '../records/kind.ts';
+import type { Transaction } from '../records/transaction.ts';
+import type { JobPlan } from './job-plan.ts';
+import { type JobRecord, jobs, jobsOf, newJobId, openJobs } from './job-record.ts';
+
+/** Puts a new job into a commit; the engine begins with it as soon as the commit is made. */
+export const startJob = (
+  transaction: Transaction,
+  plan: Pick<JobPlan, 'steps'>,
+  about: Pick<JobRecord, 'kind' | 'machineId' | 'protectionId' | 'startedBy'> & { readonly wantedServer?: string },
+): Omit<Stored<JobRecord>, 'version'> => {
+  const id = newJobId();
+  const value: JobRecord = {
+    wantedServer: '',
+    ...about,
+    state: 'queued',
+    created: Date.now(),
+    ended: 0,
+    steps: plan.steps.map(({ name }) => ({ name, state: 'queued', started: 0, ended: 0, detail: '' })),
+    cancelling: false,
+    problemCode: '',
+    problem: '',
+  };
+  transaction.put(jobs, id, value);
+  transaction.put(openJobs, id, {});
+  transaction.put(jobsOf, `${about.machineId}/${id}`, {});
+  return { id, key: jobs.key(id), value };
+};

@@ -1,0 +1,79 @@
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextKey, createContextValues } from '@connectrpc/connect';
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
+import type { Log } from '@holdfast/daemon';
+import { connectError } from '@holdfast/protocol';
+import { accessTo, requireAccess } from './access.ts';
+import { ADDRESS, CALLER } from './caller.ts';
+import { type IdentifyOptions, identify } from './identify.ts';
+import { nameErrors } from './name-errors.ts';
+
+export interface RpcOptions extends IdentifyOptions {
+  readonly routes: (router: ConnectRouter) => void;
+  readonly log: Log;
+  /** Aborted when the program stops: calls that are open end then. */
+  readonly stopping: AbortSignal;
+  /** Told of each call that ended: "EnrolmentService.Enrol", "ok" or a code. */
+  readonly onCall: (method: string, outcome: string) => void;
+}
+
+/** Bytes of the largest request message. */
+const LARGEST_MESSAGE = 4 * 1024 * 1024;
+/** Longest time a client may ask for, milliseconds. */
+const LONGEST_TIMEOUT = 3_600_000;
+
+const SOCKET = createContextKey<TLSSocket | undefined>(undefined, { description: 'socket' });
+
+/** The connection of a request; of HTTP/2 the real one, not the stand-in that requests show. */
+const socketOf = (request: Http2ServerRequest): TLSSocket =>
+  (request.httpVersionMajor === 2 ? request.stream.session?.socket : request.socket) as TLSSocket;
+
+/** Answers calls; gives false for requests that are none. */
+export type RpcHandler = (request: Http2ServerRequest, response: Http2ServerResponse) => boolean;
+
+/** Calls by Connect, gRPC and gRPC-web. Who calls, and whether they may, is decided before anything of the call is read. */
+export const createRpcHandler = ({ routes, log, stopping, onCall, ...identifying }: RpcOptions): RpcHandler => {
+  const ended = new AbortController();
+  stopping.addEventListener('abort', () => ended.abort(new ConnectError('the server stops', Code.Unavailable)), { once: true });
+  const router = createConnectRouter({
+    readMaxBytes: LARGEST_MESSAGE,
+    maxTimeoutMs: LONGEST_TIMEOUT,
+    shutdownSignal: ended.signal,
+    jsonOptions: { ignoreUnknownFields: false },
+    interceptors: [nameErrors(log, onCall)],
+    async requestGate({ values, method, requestHeader }) {
+      try {
+        const socket = values.get(SOCKET)!;
+        values.set(ADDRESS, socket.remoteAddress ?? '');
+        // A machine that wants to join again may well show a certificate that counts no more.
+        if (accessTo(method) === 'anybody') return;
+        values.set(CALLER, await identify(identifying, socket, requestHeader.get('authorization')));
+        requireAccess(method, values.get(CALLER));
+      } catch (reason) {
+        const error = connectError(reason);
+        onCall(`${method.parent.name}.${method.name}`, String(Code[error.code]));
+        throw error;
+      }
+    },
+  });
+  routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+
+  return (request, response) => {
+    const handler = handlers.get(request.url.split('?', 1)[0]!);
+    if (handler === undefined) return false;
+    const answer = async (): Promise<void> => {
+      const values = createContextValues().set(SOCKET, socketOf(request));
+      const answered = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
+      await universalResponseToNodeResponse(answered, response);
+    };
+    answer().catch((reason: unknown) => {
+      // The client is gone, or its request is none; the stream of such a one is of no use to anybody.
+      log.debug('A call broke', { method: handler.method.name, error: reason });
+      response.stream?.close();
+      if (request.httpVersionMajor < 2) request.socket.destroy();
+    });
+    return true;
+  };
+};

@@ -1,0 +1,100 @@
+import path from 'node:path';
+import type { ProgramContext } from '@holdfast/daemon';
+import { ControlService, EnrolmentService } from '@holdfast/protocol';
+import { createApi } from './api/create-api.ts';
+import { openAuthority } from './authority/authority.ts';
+import { createControlService } from './control/control-service.ts';
+import { type AgentPresence, createPresence, type ServerPresence } from './control/presence.ts';
+import { createAttempts } from './enrolment/attempts.ts';
+import { createEnrolmentService } from './enrolment/enrolment-service.ts';
+import { ensureInstallation } from './first-start.ts';
+import { keepHouse } from './housekeeping.ts';
+import { createJobEngine } from './jobs/job-engine.ts';
+import { createProtectPlan } from './jobs/protect-plan.ts';
+import { createUnprotectPlan } from './jobs/unprotect-plan.ts';
+import { createHealthPage } from './listener/health-page.ts';
+import { createInstallFiles } from './listener/install-files.ts';
+import { listen } from './listener/listener.ts';
+import { openRevocations } from './listener/revocations.ts';
+import { createRpcHandler } from './listener/rpc-handler.ts';
+import { runLocalProcessServer } from './local-process-server.ts';
+import { createServerMetrics } from './metrics.ts';
+import { ownNames, renewOwn } from './own-certificate.ts';
+import type { Settings } from './settings.ts';
+import { openLevelStore } from './state/level-store.ts';
+import { createNotifier } from './state/notifier.ts';
+
+/** What a started server tells those who started it in one process. */
+export interface StartedServer {
+  readonly port: number;
+  readonly fingerprint: string;
+}
+
+/** Starts everything; ends with the context. */
+export const startServer = async (context: ProgramContext<Settings>): Promise<StartedServer> => {
+  const { settings, log, onStop, run, stopping, stateDirectory, health } = context;
+  const store = await openLevelStore(path.join(stateDirectory, 'state'), settings.history);
+  onStop('state store', store.close);
+  const authority = await openAuthority(path.join(stateDirectory, 'authority'));
+  const id = await ensureInstallation(store, stateDirectory, log);
+
+  const notifier = createNotifier(store);
+  run('changes', notifier.run);
+  const revocations = await openRevocations(store, notifier);
+  onStop('revocations', revocations.close);
+  const attempts = createAttempts(settings.tokens.wrongAttempts);
+  const agents: AgentPresence = createPresence();
+  const servers: ServerPresence = createPresence();
+  const metrics = createServerMetrics(context.metrics, { store, agents, servers });
+
+  const parts = { store, notifier, agents, servers };
+  const plans = { protect: createProtectPlan(parts), unprotect: createUnprotectPlan(parts) };
+  const engine = createJobEngine({ store, notifier, plans, log });
+  run('jobs', engine.run);
+  run('housekeeping', (signal) => keepHouse(store, settings.history.jobs, log, signal));
+
+  const install = createInstallFiles(settings.install.directory, log);
+  const names = settings.listen.names.length > 0 ? settings.listen.names : ownNames();
+  let port = settings.listen.address.port;
+  const announced = (): string => {
+    const { host, port: reached } = settings.listen.announced ?? { host: names[0]!, port };
+    return host.includes(':') ? `[${host}]:${reached}` : `${host}:${reached}`;
+  };
+  const api = createApi({ ...parts, engine, plans, authority, install, announced, tokenLifetime: settings.tokens.lifetime });
+  const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime: settings.certificates.lifetime });
+  const control = createControlService({ ...parts, revocations });
+  const rpc = createRpcHandler({
+    store,
+    attempts,
+    revocations,
+    log,
+    stopping,
+    onCall: metrics.call,
+    routes(router) {
+      router.service(EnrolmentService, enrolment);
+      router.service(ControlService, control);
+      api(router);
+    },
+  });
+
+  const own = { authority, id, names, lifetime: settings.certificates.ownLifetime };
+  const listener = await listen({
+    address: settings.listen.address,
+    connections: settings.listen.connections,
+    credentials: await authority.issueOwn(id, names, own.lifetime),
+    handlers: [rpc, install.handle, createHealthPage(health)],
+    log,
+  });
+  onStop('listener', listener.close);
+  port = listener.port;
+  run('own certificate', (signal) => renewOwn(own, listener, log, signal));
+  log.info('Machines, servers and people are served', {
+    host: settings.listen.address.host,
+    port,
+    announced: announced(),
+    fingerprint: authority.fingerprint,
+  });
+  const { fingerprint } = authority;
+  if (settings.localProcessServer.enabled) await runLocalProcessServer({ context, store, port, fingerprint });
+  return { port, fingerprint };
+};
