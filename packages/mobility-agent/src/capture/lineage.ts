@@ -52,10 +52,12 @@ export const resumeLineage = (diskId: string, diskSize: number, head: HrlHead | 
  * on top of its state. A copy under way simply goes on.
  */
 export const grow = (lineage: Lineage, from: number, to: number): Lineage => {
-  if (lineage.open) return lineage;
+  // The last block may have been a short one.
+  const covered = Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE;
+  if (lineage.open) return { ...lineage, covered: Math.min(lineage.covered, covered) };
   const state = { generationId: lineage.generationId, number: lineage.next - 1 };
   const grown = begin(lineage.diskId, GenerationReason.RESYNCHRONIZATION, state, `the disk grew from ${from} to ${to} bytes`);
-  return { ...grown, covered: Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE };
+  return { ...grown, covered };
 };
 
 const reasonOf = (continuity: Continuity): string => {

@@ -3,6 +3,9 @@ import { type Membership, openMembership, type ProgramContext, readHardwareIdent
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import type { AgentSchema } from './settings.ts';
 
+const HOW_TO_JOIN =
+  "To join an installation, make a token there (holdfast token create) and run here: echo 'TOKEN' | sudo holdfast-agent join --server HOST:PORT " +
+  '--fingerprint HEX; stop this program for that, and start it again';
 /** Milliseconds between looks for an identity. */
 const LOOK_EVERY = 2_000;
 
@@ -33,6 +36,7 @@ export const awaitMembership = async (context: ProgramContext<AgentSchema>, stop
       const error = fromSystem(reason, 'the identity of this machine', 'INTERNAL');
       if (error.message !== problem?.message) {
         log.error('This machine cannot take part: nothing is read or sent until that changes', { error });
+        if (error.code === 'NOT_ENROLLED' || error.code === 'AGENT_CLONED') log.warn(HOW_TO_JOIN);
         status(error.message);
       }
       problem = error;

@@ -54,14 +54,10 @@ export const openDiskScan = async (
     return found;
   };
   try {
-    const resumed = resumeLineage(
-      id,
-      device.size,
-      head,
-      restart === undefined ? { kind: 'continuous' } : { kind: 'lost', reason: restart },
-    );
-    // Nobody watched the disk meanwhile: a new generation reads all of it, whatever is known to be the same.
-    const lineage = resumed.generation === undefined ? resumed : { ...resumed, covered: 0 };
+    const grew =
+      head !== undefined && device.size > head.diskSize ? `the disk grew from ${head.diskSize} to ${device.size} bytes` : undefined;
+    const reason = restart ?? grew;
+    const lineage = resumeLineage(id, device.size, head, reason === undefined ? { kind: 'continuous' } : { kind: 'lost', reason });
     const found = keep(store.load(head));
     const known = (state: FoundDigests | undefined): BaseDigests => digestsOf(state?.file, state?.header.diskSize ?? 0, device.size);
     const scan = { id, source, device, openedUnder, store, lineage, stamp: undefined, unreadable: 0, close };
