@@ -1,2 +1,2 @@
-export type { Journal, JournaledCut, OpenCut } from './journal/journal.ts';
+export { program as processServerProgram } from './program.ts';
 export { type ProcessServerSchema, settings as processServerSettings } from './settings.ts';

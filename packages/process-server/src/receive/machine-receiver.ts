@@ -9,4 +9,6 @@ export interface MachineReceiver {
   serve(call: ReplicationCall): Promise<void>;
   /** Ends the stream, if there is one. */
   disconnect(error: HoldfastError): void;
+  /** Ends the stream and waits until it is done with the journal; takes none any more. */
+  close(error: HoldfastError): Promise<void>;
 }

@@ -67,4 +67,6 @@ export interface Uploader {
   listen(listener: UploadListener | undefined): void;
   /** Stops; what is not durable stays in the journal. */
   close(): Promise<void>;
+  /** After the close: what is not durable leaves the journal; the machine's agent still holds it, and has another server. */
+  forget(): void;
 }

@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { openStore } from '@holdfast/object-store';
+import { connectReplication, newId, type ReplicationStream } from '@holdfast/protocol';
+import { type Certified, createTestAuthority, type TestAuthority } from '@holdfast/protocol/conformance';
+import { createVault, openVault, readKeyFile, type Vault, writeKeyFile } from '@holdfast/vault';
+
+type Line = Readonly<Record<string, unknown>> & { readonly message: string };
+
+/** A process server as a process of its own, with everything around it but a configuration server. */
+export interface ServerSite {
+  readonly authority: TestAuthority;
+  readonly serverId: string;
+  readonly stateDirectory: string;
+  /** Lines of the log of all starts so far. */
+  readonly lines: readonly Line[];
+  readonly port: number;
+  readonly httpPort: number;
+  readonly pid: number;
+  /** Assigns these machines from the next start on. */
+  assign(machineIds: readonly string[], revoked?: readonly string[]): Promise<void>;
+  /** Starts it and waits until it listens. */
+  start(): Promise<void>;
+  kill(signal: NodeJS.Signals): Promise<number | string>;
+  /** Resolves with the first line of that message, written from now on or, with `past`, before. */
+  line(message: string, past?: boolean): Promise<Line>;
+  certificate(machineId: string): Promise<Certified>;
+  connect(certified: Certified): Promise<ReplicationStream>;
+  openVault(): Promise<Vault>;
+  close(): Promise<void>;
+}
+
+export interface ServerSiteOptions {
+  /** An empty directory. */
+  readonly directory: string;
+  /** Default: a folder in the directory. */
+  readonly vaultUrl?: string;
+  /** Further settings, by path: {'journal.quota': '64MiB'}. */
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Path of main.ts, where this file is not beside it. */
+  readonly main?: string;
+}
+
+const HARDWARE = { productUuid: '6f1f1a3e-0000-4000-8000-5d1a3c2b4e5f', productSerial: '', macAddresses: [], machineId: '' };
+const NODE_FLAGS = ['--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning'];
+
+/** Makes a site; the server is not started yet. */
+export const createServerSite = async ({
+  directory,
+  vaultUrl = `file://${path.join(directory, 'vault')}`,
+  settings = {},
+  environment = {},
+  main = path.join(__dirname, '../main.ts'),
+}: ServerSiteOptions): Promise<ServerSite> => {
+  const authority = await createTestAuthority();
+  const serverId = newId();
+  const stateDirectory = path.join(directory, 'state');
+  const keyFile = path.join(directory, 'vault.key');
+  const hardwareFile = path.join(directory, 'hardware.json');
+  await mkdir(path.join(stateDirectory, 'identity'), { recursive: true, mode: 0o700 });
+  await mkdir(path.join(directory, 'vault'), { recursive: true });
+  await writeFile(hardwareFile, JSON.stringify(HARDWARE));
+  const { key, certificateChain, authorities } = await authority.issue({ role: 'process-server', id: serverId });
+  const identity = {
+    ...{ form: 1, role: 'process-server', id: serverId, incarnation: 1, server: '127.0.0.1:9' },
+    ...{ hardware: HARDWARE, key, certificateChain, authorities },
+  };
+  await writeFile(path.join(stateDirectory, 'identity', 'identity.json'), JSON.stringify(identity), { mode: 0o600 });
+  const created = await createVault(await openStore(vaultUrl, { environment: { ...process.env, ...environment } }), {
+    name: 'test',
+    keys: [await writeKeyFile(keyFile)],
+  });
+  await created.close();
+
+  const flags = Object.entries({
+    'state.directory': stateDirectory,
+    'identity.hardware-file': hardwareFile,
+    'http.listen': '127.0.0.1:0',
+    'replication.listen': '127.0.0.1:0',
+    'vaults.main.url': vaultUrl,
+    'vaults.main.key-file': keyFile,
+    ...settings,
+  }).map(([name, value]) => `--${name}=${value}`);
+
+  const lines: Line[] = [];
+  let wake = Promise.withResolvers<void>();
+  let child: ChildProcess | undefined;
+  let port = 0;
+  let httpPort = 0;
+  const take = (text: string): void => {
+    if (text.startsWith('{')) lines.push(JSON.parse(text) as Line);
+    else lines.push({ message: text });
+    wake.resolve();
+    wake = Promise.withResolvers<void>();
+  };
+
+  const line = async (message: string, from: number): Promise<Line> => {
+    for (;;) {
+      const found = lines.slice(from).find((one) => one.message === message);
+      if (found !== undefined) return found;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`the process server ended without "${message}": ${JSON.stringify(lines.slice(-20), null, 1)}`);
+      await wake.promise;
+    }
+  };
+
+  const kill = async (signal: NodeJS.Signals): Promise<number | string> => {
+    const running = child;
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return 'not running';
+    const ended = once(running, 'close');
+    running.kill(signal);
+    await ended;
+    return running.signalCode ?? running.exitCode ?? 'nothing';
+  };
+
+  return {
+    authority,
+    serverId,
+    stateDirectory,
+    lines,
+    get port() {
+      return port;
+    },
+    get httpPort() {
+      return httpPort;
+    },
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    async assign(machineIds, revoked = []) {
+      const machines = machineIds.map((machineId) => ({
+        machineId,
+        machineName: `m-${machineId.slice(0, 4)}`,
+        vault: 'main',
+        seenTerm: 0,
+      }));
+      await writeFile(path.join(stateDirectory, 'assignments.json'), JSON.stringify({ form: 1, revision: 1, machines, revoked }));
+    },
+    async start() {
+      const from = lines.length;
+      const { HOLDFAST_TESTS: _ours, ...inherited } = process.env;
+      child = spawn(process.execPath, [...NODE_FLAGS, main, ...flags], {
+        env: { ...inherited, ...environment },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      createInterface({ input: child.stdout! }).on('line', take);
+      createInterface({ input: child.stderr! }).on('line', take);
+      child.once('close', () => {
+        wake.resolve();
+        wake = Promise.withResolvers<void>();
+      });
+      httpPort = Number((await line('Health and metrics are served', from)).port);
+      port = Number((await line('Agents are served', from)).port);
+    },
+    kill,
+    line: (message, past = false) => line(message, past ? 0 : lines.length),
+    certificate: (machineId) => authority.issue({ role: 'agent', id: machineId }),
+    connect: (certified) =>
+      connectReplication({
+        address: `127.0.0.1:${port}`,
+        credentials: { current: () => certified },
+        expect: { role: 'process-server', id: serverId },
+      }),
+    openVault: async () =>
+      openVault(await openStore(vaultUrl, { environment: { ...process.env, ...environment } }), await readKeyFile(keyFile)),
+    async close() {
+      await kill('SIGKILL');
+    },
+  };
+};

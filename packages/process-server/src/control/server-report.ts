@@ -1,0 +1,52 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { idBytes, type ServerReportSchema } from '@holdfast/protocol';
+import type { Journal } from '../journal/journal.ts';
+import type { Machine } from '../machines.ts';
+import type { Events } from './events.ts';
+
+/** Tells how much of one processor this process used since the last call. */
+export const createCpuShare = (): (() => number) => {
+  let last = { ...process.cpuUsage(), time: performance.now() };
+  return () => {
+    const next = { ...process.cpuUsage(), time: performance.now() };
+    const used = (next.user + next.system - last.user - last.system) / 1000;
+    const passed = Math.max(1, next.time - last.time);
+    last = next;
+    return used / passed;
+  };
+};
+
+export interface ReportSources {
+  readonly revision: number;
+  readonly machines: Iterable<Machine>;
+  readonly journal: Pick<Journal, 'usage'>;
+  readonly cpuShare: number;
+  readonly events: Events;
+}
+
+/** What the configuration server is told every few seconds. Takes the events. */
+export const makeReport = ({
+  revision,
+  machines,
+  journal,
+  cpuShare,
+  events,
+}: ReportSources): MessageInitShape<typeof ServerReportSchema> => ({
+  revision: BigInt(revision),
+  machines: [...machines].map(({ assignment, uploader }) => {
+    const { term, head, pendingBytes, newestPoint } = uploader.state;
+    return {
+      machineId: idBytes(assignment.machineId),
+      term: BigInt(term),
+      durableSequence: BigInt(Math.max(0, head?.sequence ?? 0)),
+      durableTag: Uint8Array.from(Buffer.from(head?.tag ?? '', 'hex')),
+      pendingBytes: BigInt(pendingBytes),
+      newestPointUnixMillis: BigInt(newestPoint),
+    };
+  }),
+  journalUsedBytes: BigInt(journal.usage.used),
+  journalQuotaBytes: BigInt(journal.usage.quota),
+  cpuShare,
+  residentBytes: BigInt(process.memoryUsage.rss()),
+  events: events.take().map(({ time, code, text }) => ({ unixMillis: BigInt(time), code, text })),
+});

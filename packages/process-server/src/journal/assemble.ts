@@ -1,0 +1,91 @@
+import { HoldfastError } from '@holdfast/errors';
+import { type Cut, type CutBegin, idText } from '@holdfast/protocol';
+import { RECORD_TYPE } from './record.ts';
+import type { FoundRecord } from './recover.ts';
+
+/** The records of one cut, as far as they follow one another. */
+export interface AssembledCut {
+  readonly machineId: string;
+  readonly cutId: string;
+  readonly begin: CutBegin;
+  readonly records: FoundRecord[];
+  /** By epoch index. */
+  readonly chunks: FoundRecord[][];
+  commit?: Cut;
+  /** Records of it are missing. */
+  broken: boolean;
+}
+
+export interface AssembledMachine {
+  /** Whole ones, oldest first. */
+  readonly cuts: AssembledCut[];
+  partial: AssembledCut | undefined;
+}
+
+const framesOf = (chunks: readonly FoundRecord[]): number => chunks.reduce((sum, { header }) => sum + header.frames, 0);
+
+const takeFrames = (cut: AssembledCut, record: FoundRecord): void => {
+  const { epochIndex, firstFrame } = record.header;
+  const chunks = cut.chunks[epochIndex];
+  if (chunks === undefined || cut.broken) return;
+  if (firstFrame === 0) chunks.length = 0;
+  if (firstFrame === framesOf(chunks)) chunks.push(record);
+  else cut.broken = true;
+};
+
+const isWhole = ({ commit, chunks, broken }: AssembledCut): boolean =>
+  !broken &&
+  commit !== undefined &&
+  commit.epochs.length === chunks.length &&
+  commit.epochs.every(({ frameCount }, index) => Number(frameCount) === framesOf(chunks[index]!));
+
+/** Makes cuts of records in order. */
+export const assembleCuts = (records: readonly FoundRecord[]): { machines: Map<string, AssembledMachine>; damage: HoldfastError[] } => {
+  /** By machine, then by cut, in the order they were begun. */
+  const begun = new Map<string, Map<string, AssembledCut>>();
+  const damage: HoldfastError[] = [];
+  for (const record of records) {
+    const { machineId, cutId, type } = record.header;
+    const cuts = begun.get(machineId) ?? new Map<string, AssembledCut>();
+    begun.set(machineId, cuts);
+    const cut = cuts.get(cutId);
+    if (type === RECORD_TYPE.settled) cuts.delete(cutId);
+    else if (record.message !== undefined && 'begin' in record.message) {
+      const { begin } = record.message;
+      cuts.delete(cutId);
+      cuts.set(cutId, { machineId, cutId, begin, records: [record], chunks: begin.epochs.map(() => []), broken: false });
+    } else if (cut !== undefined) {
+      cut.records.push(record);
+      if (record.message !== undefined && 'commit' in record.message) cut.commit = record.message.commit;
+      else takeFrames(cut, record);
+    } else if (type === RECORD_TYPE.commit) damage.push(incomplete(machineId, cutId, 'its beginning is missing'));
+  }
+
+  const machines = new Map<string, AssembledMachine>();
+  for (const [machineId, cuts] of begun) {
+    const machine: AssembledMachine = { cuts: [], partial: undefined };
+    const all = [...cuts.values()];
+    const committed = all.filter(({ commit }) => commit !== undefined);
+    for (const cut of committed) {
+      if (!isWhole(cut)) {
+        damage.push(incomplete(machineId, cut.cutId, 'frames of it are missing; the cuts behind it are given up too'));
+        break;
+      }
+      machine.cuts.push(cut);
+    }
+    const last = all.at(-1);
+    if (last !== undefined && last.commit === undefined) machine.partial = last;
+    if (machine.cuts.length > 0 || machine.partial !== undefined) machines.set(machineId, machine);
+  }
+  return { machines, damage };
+};
+
+const incomplete = (machineId: string, cutId: string, why: string): HoldfastError =>
+  new HoldfastError('DAMAGED', {
+    thing: `cut ${cutId} of machine ${machineId} in the journal`,
+    why,
+    remedy: 'nothing: its agent still holds it and sends it again',
+  });
+
+/** The id of the cut that a message begins. */
+export const cutIdOf = (begin: CutBegin): string => idText(begin.cutId);

@@ -1,0 +1,178 @@
+import { HoldfastError } from '@holdfast/errors';
+import { createGroupCommit } from './group-commit.ts';
+import {
+  boundBytes,
+  encodeHeader,
+  finishHeader,
+  isBehind,
+  NO_SUMS,
+  type Position,
+  parseHeader,
+  RECORD_HEADER_SIZE,
+  RECORD_TYPE,
+  type RecordSubject,
+  TAG_SIZE,
+} from './record.ts';
+import { openBody, sealBody } from './seal.ts';
+import { RECORDS_AT } from './segment-header.ts';
+import { type Segment, type Segments, usableBytes } from './segments.ts';
+
+/** Where a record is. */
+export interface Place {
+  readonly segment: Segment;
+  readonly offset: number;
+  /** Bytes of header and sealed body. */
+  readonly length: number;
+}
+
+/** Records one behind the other over as many segments as it takes. */
+export interface JournalLog {
+  /** Takes a place at once; `written` resolves when the record is in its file. Throws JOURNAL_FULL. */
+  append(subject: RecordSubject, body: Uint8Array): { readonly place: Place; readonly written: Promise<void> };
+  /** Resolves when everything appended before this call is on the disk. */
+  sync(): Promise<void>;
+  /** Bytes appended and not on the disk yet. */
+  readonly unsynced: number;
+  /** Reads a record back. DAMAGED when it is not what was written. */
+  read(place: Place, subject: RecordSubject): Promise<Buffer>;
+  /** The segment being written, which must not be released. */
+  readonly current: Segment | undefined;
+  /** Bytes of records that fit for sure without a new file. */
+  readonly room: number;
+  readonly failure: Promise<never>;
+  /** Waits for what is under way. */
+  settled(): Promise<void>;
+}
+
+export const journalFull = (): HoldfastError =>
+  new HoldfastError('JOURNAL_FULL', {
+    thing: "the process server's journal",
+    why: 'its quota or its disk is full of cuts that are not in their vaults yet',
+    remedy: 'look why the vaults do not take them, or raise journal.quota; agents go on by themselves once there is room',
+  });
+
+export const damagedPlace = (file: string, from: number, why: string): HoldfastError =>
+  new HoldfastError('DAMAGED', {
+    thing: `journal file ${file}, byte ${from}`,
+    why,
+    remedy: 'check the disk under the journal; nothing of it is used, the agents send it again',
+  });
+
+export const createJournalLog = (segments: Segments, start: Position): JournalLog => {
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => undefined);
+  let failed: { readonly reason: unknown } | undefined;
+  let current: Segment | undefined;
+  let offset = 0;
+  /** All before it is on the disk. */
+  let mark = start;
+  let unsynced = 0;
+  const writes = new Set<Promise<void>>();
+  const dirty = new Set<Segment>();
+
+  // After a failed write or sync the kernel may have dropped pages it will never mention again: only reading everything anew tells.
+  const fail = (reason: unknown): void => {
+    failed ??= { reason };
+    failure.reject(reason);
+  };
+
+  const track = (segment: Segment, write: Promise<void>): Promise<void> => {
+    dirty.add(segment);
+    writes.add(write);
+    write.catch(fail).finally(() => writes.delete(write));
+    return write;
+  };
+
+  const position = (): Position => (current === undefined ? mark : { segment: current.number, offset });
+
+  const sync = async (): Promise<void> => {
+    const reached = position();
+    const files = [...dirty];
+    const bytes = unsynced;
+    dirty.clear();
+    try {
+      await Promise.all(writes);
+      await Promise.all(files.map(({ file }) => file.sync()));
+    } catch (reason) {
+      fail(reason);
+      throw reason;
+    }
+    unsynced -= bytes;
+    if (isBehind(reached, mark)) mark = reached;
+  };
+  const commits = createGroupCommit(sync);
+
+  const put = (segment: Segment, subject: RecordSubject, body: Uint8Array | undefined): { place: Place; written: Promise<void> } => {
+    const length = body === undefined ? 0 : body.length + TAG_SIZE;
+    const header = encodeHeader(segment.salt, subject, mark, length);
+    const sealed = body === undefined ? [] : sealBody(segment.key, offset, boundBytes(header), body);
+    finishHeader(header, sealed);
+    const place = { segment, offset, length: RECORD_HEADER_SIZE + length };
+    offset += place.length;
+    unsynced += place.length;
+    return { place, written: track(segment, segment.file.write(place.offset, header, ...sealed)) };
+  };
+
+  const advance = (): Segment => {
+    const next = segments.take();
+    if (next === undefined) {
+      segments.prepare();
+      throw journalFull();
+    }
+    if (current !== undefined) put(current, END, undefined);
+    current = next.segment;
+    offset = RECORDS_AT;
+    track(current, next.written);
+    return current;
+  };
+
+  return {
+    append(subject, body) {
+      if (failed !== undefined) throw failed.reason;
+      const size = RECORD_HEADER_SIZE + body.length + TAG_SIZE;
+      const fits = current !== undefined && offset + size + RECORD_HEADER_SIZE <= current.file.size;
+      return put(fits ? current! : advance(), subject, body);
+    },
+    sync: () => commits.wait(),
+    get unsynced() {
+      return unsynced;
+    },
+    async read({ segment, offset: at, length }, subject) {
+      const bytes = Buffer.allocUnsafeSlow(length);
+      await segment.file.read(at, bytes);
+      const header = parseHeader(bytes, segment.salt);
+      const isThat =
+        header !== undefined &&
+        header.type === subject.type &&
+        header.cutId === subject.cutId &&
+        header.machineId === subject.machineId &&
+        header.epochIndex === subject.epochIndex &&
+        header.firstFrame === subject.firstFrame;
+      const body = isThat ? openBody(segment.key, at, boundBytes(bytes), bytes.subarray(RECORD_HEADER_SIZE)) : undefined;
+      if (body === undefined) throw damagedPlace(segment.file.name, at, 'it does not hold what was written there');
+      return body;
+    },
+    get current() {
+      return current;
+    },
+    get room() {
+      const here = current === undefined ? 0 : current.file.size - offset;
+      return Math.max(0, here - (here >> 2)) + segments.free * usableBytes(current?.file.size ?? 0);
+    },
+    failure: failure.promise,
+    async settled() {
+      await Promise.allSettled(writes);
+    },
+  };
+};
+
+/** Ends a segment; not sealed, since it may come to stand where a sealed record was torn. */
+export const END: RecordSubject = {
+  type: RECORD_TYPE.end,
+  machineId: '0'.repeat(32),
+  cutId: '0'.repeat(32),
+  epochIndex: 0,
+  firstFrame: 0,
+  frames: 0,
+  sums: NO_SUMS,
+};

@@ -1,0 +1,66 @@
+import zlib from 'node:zlib';
+import { isBehind, type Position, parseHeader, RECORD_HEADER_SIZE, RECORD_TYPE, type RecordHeader } from './record.ts';
+import { RECORDS_AT } from './segment-header.ts';
+import type { Segment } from './segments.ts';
+
+export interface ScannedRecord {
+  readonly segment: Segment;
+  readonly offset: number;
+  readonly header: RecordHeader;
+  /** Sealed. */
+  readonly body: Buffer;
+}
+
+/** Bytes of a segment that hold no whole record. */
+export interface Gap {
+  readonly segment: Segment;
+  readonly from: number;
+  /** The next whole record, or the end of the file. */
+  readonly to: number;
+}
+
+export interface ScannedSegment {
+  readonly records: readonly ScannedRecord[];
+  readonly gaps: readonly Gap[];
+  /** The farthest mark of its records. */
+  readonly mark: Position;
+}
+
+/** The whole record at `at`. */
+const recordAt = (bytes: Buffer, at: number, salt: Buffer): RecordHeader | undefined => {
+  const header = parseHeader(bytes.subarray(at, at + RECORD_HEADER_SIZE), salt);
+  if (header === undefined || at + RECORD_HEADER_SIZE + header.length > bytes.length) return undefined;
+  const body = bytes.subarray(at + RECORD_HEADER_SIZE, at + RECORD_HEADER_SIZE + header.length);
+  return zlib.crc32(body) === header.bodyCrc ? header : undefined;
+};
+
+/** Where the next whole record behind `from` begins: they all carry the beginning of the segment's salt. */
+const searchRecord = (bytes: Buffer, from: number, salt: Buffer): number => {
+  const sign = salt.subarray(0, 8);
+  for (let at = bytes.indexOf(sign, from + 8); at >= 0; at = bytes.indexOf(sign, at + 1))
+    if (recordAt(bytes, at - 8, salt) !== undefined) return at - 8;
+  return bytes.length;
+};
+
+/** Finds every whole record of a segment. `bytes` is the whole file; the bodies are views of it. */
+export const scanSegment = (segment: Segment, bytes: Buffer): ScannedSegment => {
+  const records: ScannedRecord[] = [];
+  const gaps: Gap[] = [];
+  let mark: Position = { segment: 0, offset: 0 };
+  let at = RECORDS_AT;
+  while (at + RECORD_HEADER_SIZE <= bytes.length) {
+    const header = recordAt(bytes, at, segment.salt);
+    if (header === undefined) {
+      const to = searchRecord(bytes, at, segment.salt);
+      gaps.push({ segment, from: at, to });
+      at = to;
+      continue;
+    }
+    if (isBehind(header.mark, mark)) mark = header.mark;
+    if (header.type === RECORD_TYPE.end) break;
+    const next = at + RECORD_HEADER_SIZE + header.length;
+    records.push({ segment, offset: at, header, body: bytes.subarray(at + RECORD_HEADER_SIZE, next) });
+    at = next;
+  }
+  return { records, gaps, mark };
+};

@@ -1,0 +1,149 @@
+import { toBinary } from '@bufbuild/protobuf';
+import { fromSystem, type HoldfastError } from '@holdfast/errors';
+import { type Cut, type CutBegin, CutBeginSchema, CutSchema, splitFrames } from '@holdfast/protocol';
+import type { EpochProgress, FrameChunk, FrameSums, JournaledCut, OpenCut } from './journal.ts';
+import type { JournalLog, Place } from './journal-log.ts';
+import { NO_SUMS, RECORD_TYPE, type RecordSubject } from './record.ts';
+import type { Segment } from './segments.ts';
+
+/** Bytes of the largest frame. */
+export const LARGEST_FRAME = 1024 * 1024;
+/** Bytes that may be on their way to the disk before more is taken. */
+const UNSYNCED = 64 * 1024 * 1024;
+
+/** A chunk of frames in the journal. */
+export interface StoredChunk {
+  readonly place: Place;
+  readonly subject: RecordSubject;
+  /** The payload, while it is kept in memory. */
+  memory: Uint8Array | undefined;
+}
+
+/** What stored cuts need of the journal. */
+export interface CutHost {
+  readonly log: JournalLog;
+  /** True when so many bytes may stay in memory; they are given back by `forget`. */
+  keep(bytes: number): boolean;
+  forget(bytes: number): void;
+  /** The cut has records in that segment. */
+  holds(cut: StoredCut, segment: Segment): void;
+  settle(cut: StoredCut): void;
+}
+
+const plus = (a: FrameSums, b: FrameSums): FrameSums => ({
+  dataBytes: a.dataBytes + b.dataBytes,
+  zeroBytes: a.zeroBytes + b.zeroBytes,
+  unreadableBytes: a.unreadableBytes + b.unreadableBytes,
+  end: Math.max(a.end, b.end),
+});
+
+const progressOf = (chunks: readonly StoredChunk[]): EpochProgress =>
+  chunks.reduce((sum, { subject }) => ({ ...plus(sum, subject.sums), frames: sum.frames + subject.frames }), { ...NO_SUMS, frames: 0 });
+
+/** A cut in the journal: open until it is committed. */
+export class StoredCut implements OpenCut {
+  readonly machineId: string;
+  readonly cutId: string;
+  readonly begin: CutBegin;
+  readonly segments = new Set<Segment>();
+  readonly #host: CutHost;
+  readonly #chunks: StoredChunk[][];
+  readonly #progress: EpochProgress[];
+  #bytes = 0;
+  #released = false;
+  #damage: HoldfastError | undefined;
+
+  constructor(host: CutHost, machineId: string, cutId: string, begin: CutBegin, chunks: readonly (readonly StoredChunk[])[] = []) {
+    this.#host = host;
+    this.machineId = machineId;
+    this.cutId = cutId;
+    this.begin = begin;
+    this.#chunks = begin.epochs.map((_, index) => [...(chunks[index] ?? [])]);
+    this.#progress = this.#chunks.map(progressOf);
+    this.#bytes = this.#chunks.flat().reduce((sum, { place }) => sum + place.length, 0);
+  }
+
+  get progress(): readonly EpochProgress[] {
+    return this.#progress;
+  }
+
+  /** Writes that the cut begins. */
+  start(): void {
+    this.#write(this.#subject(RECORD_TYPE.begin), toBinary(CutBeginSchema, this.begin)).written.catch(() => undefined);
+  }
+
+  async append({ epochIndex, firstFrame, frames, sums, payload }: FrameChunk): Promise<void> {
+    const subject = { ...this.#subject(RECORD_TYPE.frames), epochIndex, firstFrame, frames, sums };
+    const { place, written } = this.#write(subject, payload);
+    const memory = this.#host.keep(payload.length) ? payload : undefined;
+    this.#chunks[epochIndex]!.push({ place, subject, memory });
+    const before = this.#progress[epochIndex]!;
+    this.#progress[epochIndex] = { ...plus(before, sums), frames: before.frames + frames };
+    await written;
+    if (this.#host.log.unsynced > UNSYNCED) await this.#host.log.sync();
+  }
+
+  restart(epochIndex: number): void {
+    this.#forget(this.#chunks[epochIndex]!);
+    this.#chunks[epochIndex] = [];
+    this.#progress[epochIndex] = progressOf([]);
+  }
+
+  async commit(cut: Cut): Promise<JournaledCut> {
+    this.#write(this.#subject(RECORD_TYPE.commit), toBinary(CutSchema, cut));
+    await this.#host.log.sync();
+    return this.journaled(cut);
+  }
+
+  /** The cut once it is whole. */
+  journaled(cut: Cut): JournaledCut {
+    const damage = (): HoldfastError | undefined => this.#damage;
+    return {
+      machineId: this.machineId,
+      cutId: this.cutId,
+      cut,
+      bytes: this.#bytes,
+      get damage() {
+        return damage();
+      },
+      frames: (index) => this.#frames(index),
+      release: () => this.drop(),
+    };
+  }
+
+  drop(): void {
+    if (this.#released) return;
+    this.#released = true;
+    for (const chunks of this.#chunks) this.#forget(chunks);
+    this.#host.settle(this);
+  }
+
+  async *#frames(index: number): AsyncGenerator<Uint8Array> {
+    for (const { place, subject, memory } of this.#chunks[index] ?? []) {
+      try {
+        yield* splitFrames(memory ?? (await this.#host.log.read(place, subject)), LARGEST_FRAME);
+      } catch (reason) {
+        this.#damage = fromSystem(reason, 'the journal');
+        throw this.#damage;
+      }
+    }
+  }
+
+  #forget(chunks: readonly StoredChunk[]): void {
+    for (const chunk of chunks) {
+      if (chunk.memory !== undefined) this.#host.forget(chunk.memory.length);
+      chunk.memory = undefined;
+    }
+  }
+
+  #subject(type: RecordSubject['type']): RecordSubject {
+    return { type, machineId: this.machineId, cutId: this.cutId, epochIndex: 0, firstFrame: 0, frames: 0, sums: NO_SUMS };
+  }
+
+  #write(subject: RecordSubject, body: Uint8Array): { readonly place: Place; readonly written: Promise<void> } {
+    const result = this.#host.log.append(subject, body);
+    this.#bytes += result.place.length;
+    this.#host.holds(this, result.place.segment);
+    return result;
+  }
+}

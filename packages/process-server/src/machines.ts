@@ -1,0 +1,133 @@
+import type { Log } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
+import type { ReplicationCall } from '@holdfast/protocol';
+import type { Assignment, Assignments } from './control/assignments.ts';
+import type { Journal, JournaledCut } from './journal/journal.ts';
+import { createReceiver, type Pace } from './receive/create-receiver.ts';
+import type { CreditPool } from './receive/credit-pool.ts';
+import type { MachineReceiver } from './receive/machine-receiver.ts';
+import { createUploader, type UploaderOptions } from './upload/create-uploader.ts';
+import { interrupted } from './upload/interrupted.ts';
+import type { Uploader } from './upload/uploader.ts';
+import type { Vaults } from './upload/vaults.ts';
+
+/** A machine assigned to this server. */
+export interface Machine {
+  readonly assignment: Assignment;
+  readonly uploader: Uploader;
+  readonly receiver: MachineReceiver;
+}
+
+/** The machines this server takes the data of. */
+export interface Machines {
+  readonly all: Iterable<Machine>;
+  /** Begins with machines that are new, lets go of those that are not assigned any more; what is in the journal of those is forgotten. */
+  assign(assignments: Assignments): Promise<void>;
+  /** Serves a stream. Rejects with MACHINE_NOT_ASSIGNED, JOURNAL_FULL, or whatever ends the stream. */
+  serve(call: ReplicationCall): Promise<void>;
+  /** Ends all streams. */
+  disconnect(error: HoldfastError): void;
+  close(): Promise<void>;
+}
+
+export interface MachinesOptions extends Pick<UploaderOptions, 'anchors' | 'events' | 'log' | 'sealInterval' | 'segmentSize' | 'inFlight'> {
+  readonly version: string;
+  readonly journal: Journal;
+  readonly pool: CreditPool;
+  readonly vaults: Vaults;
+  readonly log: Log;
+  /** Why no stream is taken now. */
+  refusal(): HoldfastError | undefined;
+  pace(): Pace | undefined;
+  onReceived(bytes: number): void;
+  onDurable(cut: JournaledCut): void;
+}
+
+const notAssigned = (machineId: string): HoldfastError =>
+  new HoldfastError('MACHINE_NOT_ASSIGNED', {
+    thing: `machine ${machineId}`,
+    why: 'it is not assigned to this process server',
+    remedy: 'wait until agent and server were told of the assignment, or connect to the server it is assigned to',
+  });
+
+const same = (a: Assignment, b: Assignment): boolean => a.vault === b.vault && a.machineName === b.machineName;
+
+export const createMachines = (options: MachinesOptions): Machines => {
+  const { journal, vaults, log, version, pool } = options;
+  const machines = new Map<string, Machine>();
+  /** What the journal held at the start and nobody has taken yet. */
+  const recovered = new Map(journal.recovered);
+
+  const begin = (assignment: Assignment): Machine => {
+    const { machineId, machineName, vault, seenTerm } = assignment;
+    const left = recovered.get(machineId);
+    recovered.delete(machineId);
+    const uploader = createUploader({
+      ...options,
+      machineId,
+      machineName,
+      seenTerm,
+      recovered: left?.cuts ?? [],
+      vault: () => vaults.open(vault),
+    });
+    const receiver = createReceiver({
+      machineId,
+      version,
+      uploader,
+      pool,
+      partial: left?.partial,
+      begin: (message) => journal.begin(machineId, message),
+      pace: options.pace,
+      onReceived: options.onReceived,
+    });
+    return { assignment, uploader, receiver };
+  };
+
+  const forget = (machineId: string): void => {
+    const left = recovered.get(machineId);
+    recovered.delete(machineId);
+    for (const cut of left?.cuts ?? []) cut.release();
+    left?.partial?.drop();
+  };
+
+  const end = async ({ assignment, uploader, receiver }: Machine): Promise<void> => {
+    log.info('A machine is not assigned here any more', { machine: assignment.machineId });
+    await receiver.close(notAssigned(assignment.machineId));
+    await uploader.close();
+    uploader.forget();
+  };
+
+  return {
+    all: { [Symbol.iterator]: () => machines.values() },
+    async assign({ machines: wanted }) {
+      for (const [machineId, machine] of machines) {
+        const assignment = wanted.get(machineId);
+        if (assignment !== undefined && same(assignment, machine.assignment)) continue;
+        machines.delete(machineId);
+        await end(machine);
+      }
+      for (const machineId of [...recovered.keys()]) if (!wanted.has(machineId)) forget(machineId);
+      for (const [machineId, assignment] of wanted) {
+        if (machines.has(machineId)) continue;
+        if (!vaults.has(assignment.vault))
+          log.warn('A machine is assigned to a vault that this server does not have', { machine: machineId, vault: assignment.vault });
+        machines.set(machineId, begin(assignment));
+        log.info('A machine is assigned', { machine: machineId, name: assignment.machineName, vault: assignment.vault });
+      }
+    },
+    async serve(call) {
+      const machine = machines.get(call.peer.identity.id);
+      if (machine === undefined) throw notAssigned(call.peer.identity.id);
+      const refusal = options.refusal();
+      if (refusal !== undefined) throw refusal;
+      await machine.receiver.serve(call);
+    },
+    disconnect(error) {
+      for (const { receiver } of machines.values()) receiver.disconnect(error);
+    },
+    async close() {
+      for (const { receiver } of machines.values()) await receiver.close(interrupted('the replication stream', 'the process server stops'));
+      for (const { uploader } of machines.values()) await uploader.close();
+    },
+  };
+};

@@ -1,0 +1,4 @@
+import { runProgram } from '@holdfast/daemon';
+import { program } from './program.ts';
+
+await runProgram(program);

@@ -1,0 +1,55 @@
+import type { Metrics } from '@holdfast/daemon';
+import type { Journal, JournaledCut } from './journal/journal.ts';
+import type { Machine } from './machines.ts';
+import type { CreditPool } from './receive/credit-pool.ts';
+
+/** The figures of a process server. */
+export interface ServerMetrics {
+  received(bytes: number): void;
+  durable(cut: JournaledCut): void;
+}
+
+export interface MetricSources {
+  readonly journal: Pick<Journal, 'usage'>;
+  readonly pool: CreditPool;
+  machines(): Iterable<Machine>;
+}
+
+export const createServerMetrics = (metrics: Metrics, { journal, pool, machines }: MetricSources): ServerMetrics => {
+  const received = metrics.counter({ name: 'received_bytes_total', help: 'Bytes of frames received from agents' });
+  const durable = metrics.counter({ name: 'durable_cuts_total', help: 'Cuts that became durable' });
+  const durableBytes = metrics.counter({ name: 'durable_bytes_total', help: 'Bytes of the journal that became durable' });
+  metrics.gauge({ name: 'journal_used_bytes', help: 'Bytes of journal files in use', collect: (gauge) => gauge.set(journal.usage.used) });
+  metrics.gauge({ name: 'journal_quota_bytes', help: 'Bytes the journal may take', collect: (gauge) => gauge.set(journal.usage.quota) });
+  metrics.gauge({ name: 'credit_bytes', help: 'Bytes granted to agents or in memory', collect: (gauge) => gauge.set(pool.inUse) });
+  metrics.gauge({
+    name: 'streams',
+    help: 'Machines with a live stream',
+    collect: (gauge) => gauge.set([...machines()].filter(({ receiver }) => receiver.connected).length),
+  });
+  metrics.gauge({
+    name: 'pending_bytes',
+    help: 'Bytes in the journal that are not durable, by machine',
+    labels: ['machine'],
+    collect(gauge) {
+      gauge.reset();
+      for (const { assignment, uploader } of machines()) gauge.set({ machine: assignment.machineId }, uploader.state.pendingBytes);
+    },
+  });
+  metrics.gauge({
+    name: 'newest_point_seconds',
+    help: 'Time of the newest durable point, seconds since 1970, by machine',
+    labels: ['machine'],
+    collect(gauge) {
+      gauge.reset();
+      for (const { assignment, uploader } of machines()) gauge.set({ machine: assignment.machineId }, uploader.state.newestPoint / 1000);
+    },
+  });
+  return {
+    received: (bytes) => received.inc(bytes),
+    durable({ bytes }) {
+      durable.inc();
+      durableBytes.inc(bytes);
+    },
+  };
+};

@@ -1,0 +1,27 @@
+import { joinCommand, type Program, VERSION } from '@holdfast/daemon';
+import { awaitMembership } from './await-membership.ts';
+import { serveMember } from './serve.ts';
+import { type ProcessServerSchema, settings } from './settings.ts';
+
+/** `holdfast-process-server`. */
+export const program: Program<ProcessServerSchema> = {
+  name: 'holdfast-process-server',
+  summary: 'Receives the changes of machines from their agents, journals them, and makes them durable in vaults.',
+  version: VERSION,
+  httpPort: 9465,
+  settings,
+  commands: {
+    join: joinCommand<ProcessServerSchema>({
+      role: 'process-server',
+      endpoints: ({ replication }) =>
+        replication.advertise.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)),
+    }),
+  },
+  async main(context) {
+    // Ready before it is a member: health says that it is not, and how to join.
+    context.run('work', async (stopping) => {
+      const membership = await awaitMembership(context, stopping);
+      if (membership !== undefined) await serveMember(context, membership);
+    });
+  },
+};

@@ -1,0 +1,75 @@
+import { type Cut, type CutBegin, type CutBeginEpoch, type Epoch, ID_SIZE, idText } from '@holdfast/protocol';
+import type { EpochProgress } from '../journal/journal.ts';
+import type { EpochPosition } from '../upload/uploader.ts';
+import { violation } from './check-frames.ts';
+
+/** Disks a machine may have in one cut. */
+const MOST_EPOCHS = 1024;
+/** Bytes of a content digest. */
+const DIGEST_SIZE = 32;
+
+const nameOf = ({ diskId, number }: CutBeginEpoch | Epoch): string => `epoch ${number} of disk ${idText(diskId)}`;
+
+/** Checks the shape of a cut's beginning. Throws PROTOCOL_VIOLATION. */
+export const checkBegin = ({ cutId, epochs }: CutBegin): void => {
+  if (cutId.length !== ID_SIZE) throw violation('a cut', 'its id is no id');
+  const thing = `cut ${idText(cutId)}`;
+  if (epochs.length === 0 || epochs.length > MOST_EPOCHS) throw violation(thing, `it has ${epochs.length} epochs`);
+  for (const epoch of epochs) {
+    if (epoch.diskId.length !== ID_SIZE || epoch.generationId.length !== ID_SIZE) throw violation(thing, 'an id in it is no id');
+    if (epoch.number > BigInt(Number.MAX_SAFE_INTEGER)) throw violation(nameOf(epoch), 'its number is impossible');
+  }
+  if (new Set(epochs.map(({ diskId }) => idText(diskId))).size !== epochs.length) throw violation(thing, 'it has a disk twice');
+};
+
+/** A disk whose epochs do not follow what this side has. */
+export interface Unfit {
+  readonly diskId: Uint8Array;
+  readonly reason: string;
+}
+
+/**
+ * The epochs that cannot follow: the vault would refuse them, so the disk has to be resynchronized. What is there already may come again: the vault
+ * compares it.
+ */
+export const unfitEpochs = ({ epochs }: CutBegin, accepted: (diskId: string) => EpochPosition | undefined): Unfit[] => {
+  const unfit: Unfit[] = [];
+  for (const { diskId, generationId, number } of epochs) {
+    if (number === 0n) continue;
+    const last = accepted(idText(diskId));
+    const isOfLast = last?.generationId === idText(generationId);
+    if (isOfLast && number <= BigInt(last.number + 1)) continue;
+    const has = last === undefined ? 'nothing of it' : `epoch ${last.number} of generation ${last.generationId}`;
+    unfit.push({ diskId, reason: `epoch ${number} of generation ${idText(generationId)} came, and the vault has ${has}` });
+  }
+  return unfit;
+};
+
+/** Checks a whole cut against how it began and what came of it. Throws PROTOCOL_VIOLATION. */
+export const checkEnd = (cut: Cut, begin: CutBegin, progress: readonly EpochProgress[], machineId: string): void => {
+  const thing = `cut ${idText(begin.cutId)}`;
+  if (idText(cut.id) !== idText(begin.cutId)) throw violation(thing, `it ends as cut ${idText(cut.id)}`);
+  if (idText(cut.machineId) !== machineId) throw violation(thing, `it is of machine ${idText(cut.machineId)}`);
+  if (cut.epochs.length !== begin.epochs.length) throw violation(thing, 'it ends with other epochs than it began with');
+  for (const [index, epoch] of cut.epochs.entries()) checkEpoch(epoch, begin.epochs[index]!, progress[index]!);
+};
+
+const checkEpoch = (epoch: Epoch, begun: CutBeginEpoch, progress: EpochProgress): void => {
+  const same =
+    idText(epoch.diskId) === idText(begun.diskId) &&
+    idText(epoch.generationId) === idText(begun.generationId) &&
+    epoch.number === begun.number;
+  if (!same) throw violation(nameOf(epoch), `the cut began with ${nameOf(begun)}`);
+  if (epoch.contentDigest.length !== DIGEST_SIZE) throw violation(nameOf(epoch), 'its content digest is no digest');
+  if (epoch.frameCount !== BigInt(progress.frames))
+    throw violation(nameOf(epoch), `it announces ${epoch.frameCount} frames, and ${progress.frames} came`);
+  if (BigInt(progress.end) > epoch.diskSize)
+    throw violation(nameOf(epoch), `its frames reach to byte ${progress.end} of a disk of ${epoch.diskSize}`);
+  const announced = [epoch.dataBytes, epoch.zeroBytes, epoch.unreadableBytes].map(Number);
+  const came = [progress.dataBytes, progress.zeroBytes, progress.unreadableBytes];
+  if (announced.some((bytes, kind) => bytes !== came[kind]))
+    throw violation(
+      nameOf(epoch),
+      `it announces ${announced.join(', ')} bytes of data, zeroes and unreadable, and ${came.join(', ')} came`,
+    );
+};

@@ -1,0 +1,329 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import {
+  type CutBegin,
+  idBytes,
+  idText,
+  type Open,
+  type ReplicateRequest,
+  ReplicateResponseSchema,
+  type ReplicationCall,
+} from '@holdfast/protocol';
+import type { Anchor } from '@holdfast/vault';
+import type { JournaledCut, OpenCut } from '../journal/journal.ts';
+import type { EpochPosition, Fence, Standing, Uploader } from '../upload/uploader.ts';
+import { violation } from './check-frames.ts';
+import type { CreditPool, CreditShare } from './credit-pool.ts';
+import { type CutIntake, createCutIntake } from './cut-intake.ts';
+import type { MachineReceiver } from './machine-receiver.ts';
+
+/** The version of the replication protocol spoken here. */
+const PROTOCOL_VERSION = 1;
+/** Milliseconds an agent has to say Open. */
+const OPENING = 10_000;
+/** Milliseconds an agent waits for the machine's log to be opened. */
+const PATIENCE = 60_000;
+/** Cuts an agent may say that it holds. */
+const MOST_HELD = 200_000;
+
+export interface ReceiverOptions {
+  readonly machineId: string;
+  readonly version: string;
+  readonly uploader: Uploader;
+  readonly pool: CreditPool;
+  /** The beginning of a cut from before this start. */
+  readonly partial: OpenCut | undefined;
+  begin(begin: CutBegin): OpenCut;
+  /** Bytes a second this stream should stay below now, with the reason; undefined when there is no limit. */
+  pace(): Pace | undefined;
+  onReceived(bytes: number): void;
+}
+
+export interface Pace {
+  readonly bytesPerSecond: number;
+  readonly reason: string;
+}
+
+type Response = NonNullable<MessageInitShape<typeof ReplicateResponseSchema>['message']>;
+
+/** One stream, once it is open. */
+interface Session {
+  readonly call: ReplicationCall;
+  readonly intake: CutIntake;
+  readonly share: CreditShare;
+  /** Cuts that came whole and are on their way to the disk. */
+  readonly finishing: Set<Promise<void>>;
+  paced: number;
+}
+
+const epochRef = ({ generationId, number }: EpochPosition) => ({ generationId: idBytes(generationId), number: BigInt(number) });
+
+const anchorMessage = ({ sequence, tag, term }: Anchor) => ({
+  sequence: BigInt(sequence),
+  tag: Uint8Array.from(Buffer.from(tag, 'hex')),
+  term: BigInt(term),
+});
+
+const replaced = (machineId: string): HoldfastError =>
+  new HoldfastError('CONNECTION_LOST', {
+    thing: `the replication stream of machine ${machineId}`,
+    why: 'the machine opened a newer one',
+    remedy: 'nothing, when the agent was started again; else look for a second agent with the same identity',
+  });
+
+const lost = (machineId: string, why: string): HoldfastError =>
+  new HoldfastError('CONNECTION_LOST', { thing: `the replication stream of machine ${machineId}`, why, remedy: 'open it again' });
+
+class StreamReceiver implements MachineReceiver {
+  readonly machineId: string;
+  readonly #options: ReceiverOptions;
+  #partial: OpenCut | undefined;
+  #call: ReplicationCall | undefined;
+  /** Ends when the stream before is done with everything it touches. */
+  #turn: Promise<void> = Promise.resolve();
+  #accepted = new Map<string, EpochPosition>();
+  #closed: HoldfastError | undefined;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    this.machineId = options.machineId;
+    this.#partial = options.partial;
+  }
+
+  get connected(): boolean {
+    return this.#call !== undefined;
+  }
+
+  async serve(call: ReplicationCall): Promise<void> {
+    if (this.#closed !== undefined) throw this.#closed;
+    this.disconnect(replaced(this.machineId));
+    this.#call = call;
+    const served = this.#turn.then(() => this.#serve(call));
+    this.#turn = served
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#call === call) this.#call = undefined;
+      });
+    return served;
+  }
+
+  disconnect(error: HoldfastError): void {
+    this.#call?.abort(error);
+  }
+
+  async close(error: HoldfastError): Promise<void> {
+    this.#closed = error;
+    this.disconnect(error);
+    await this.#turn;
+  }
+
+  async #serve(call: ReplicationCall): Promise<void> {
+    const messages = call[Symbol.asyncIterator]();
+    if (call.closed.aborted) throw call.closed.reason ?? replaced(this.machineId);
+    const open = await this.#awaitOpen(call, messages);
+    const { uploader } = this.#options;
+    let standing: Standing;
+    try {
+      standing = await this.#inTime(uploader.open({ term: Number(open.seenTerm), anchor: open.anchor }));
+    } catch (reason) {
+      const { fence } = uploader.state;
+      if (fromSystem(reason, this.machineId).code !== 'FENCED' || fence === undefined) throw reason;
+      await this.#sendFence(call, fence);
+      return;
+    }
+    this.#accepted = new Map(standing.accepted);
+    const intake = createCutIntake({
+      machineId: this.machineId,
+      begin: this.#options.begin,
+      accepted: (diskId) => this.#accepted.get(diskId),
+      onTaken: ({ epochs }) => {
+        for (const { diskId, generationId, number } of epochs)
+          this.#accepted.set(idText(diskId), { generationId: idText(generationId), number: Number(number) });
+      },
+      isKnown: (cutId) => uploader.isDurable(cutId) || uploader.pending().includes(cutId),
+      partial: this.#partial,
+    });
+    this.#partial = undefined;
+    let session: Session | undefined;
+    try {
+      session = await this.#begin(call, intake, open, standing);
+      for (;;) {
+        const { value, done } = await messages.next();
+        if (done === true) return;
+        await this.#take(session, value);
+      }
+    } finally {
+      uploader.listen(undefined);
+      session?.share.close();
+      // A cut on its way to the disk is handed over before another stream asks for it.
+      await Promise.all(session?.finishing ?? []);
+      this.#partial = intake.open;
+    }
+  }
+
+  async #awaitOpen(call: ReplicationCall, messages: AsyncIterator<ReplicateRequest>): Promise<Open> {
+    const timer = setTimeout(() => call.abort(violation(`machine ${this.machineId}`, `no Open came within ${OPENING} ms`)), OPENING);
+    const { value, done } = await messages.next().finally(() => clearTimeout(timer));
+    const message = done === true ? undefined : value.message;
+    if (message?.case !== 'open')
+      throw violation(`machine ${this.machineId}`, `the stream began with ${message?.case ?? 'nothing'}, not Open`);
+    const { machineId, protocolVersion, heldCutIds, seenTerm } = message.value;
+    if (idText(machineId) !== this.machineId)
+      throw new HoldfastError('IDENTITY_MISMATCH', {
+        thing: `agent ${this.machineId}`,
+        why: `it opened a stream for machine ${idText(machineId)}`,
+        remedy: 'an agent sends for its own machine only',
+      });
+    if (protocolVersion < 1) throw violation(`agent ${this.machineId}`, `it speaks version ${protocolVersion} of the protocol`);
+    if (heldCutIds.length > MOST_HELD || seenTerm > BigInt(Number.MAX_SAFE_INTEGER))
+      throw violation(`agent ${this.machineId}`, 'its Open holds impossible numbers');
+    return message.value;
+  }
+
+  async #begin(call: ReplicationCall, intake: CutIntake, open: Open, { term, durable, accepted }: Standing): Promise<Session> {
+    const { uploader, pool, version } = this.#options;
+    const held = new Set(open.heldCutIds.map(idText));
+    const pending = new Set(uploader.pending());
+    const partial = intake.open !== undefined && held.has(intake.open.cutId) ? intake.open : undefined;
+    let credit = 0;
+    let opened = false;
+    const share = pool.join((bytes) => {
+      if (opened) this.#say(call, { case: 'credit', value: { bytes: BigInt(bytes) } });
+      else credit += bytes;
+    });
+    const session: Session = { call, intake, share, finishing: new Set(), paced: 0 };
+    uploader.listen({
+      onDurable: ({ cutId }, anchor) =>
+        this.#say(call, { case: 'durable', value: { cutId: idBytes(cutId), anchor: anchorMessage(anchor) } }),
+      onRefused: (cut, reason) => this.#refused(call, cut, reason),
+      onLost: (reason) => call.abort(lost(this.machineId, `cuts in the journal were lost: ${reason.why}`)),
+      onFenced: (fence) => {
+        // The words go first; then the stream ends.
+        void this.#sendFence(call, fence).then(
+          () => call.end(),
+          () => undefined,
+        );
+      },
+    });
+    // In one turn with taking the pending cuts, so that whatever becomes durable from now on is told behind Opened.
+    const answer: Response = {
+      case: 'opened',
+      value: {
+        term: BigInt(term),
+        protocolVersion: Math.min(PROTOCOL_VERSION, open.protocolVersion),
+        serverVersion: version,
+        credit: BigInt(credit),
+        disks: [...accepted].map(([diskId, journaled]) => {
+          const head = durable.get(diskId);
+          return { diskId: idBytes(diskId), journaledThrough: epochRef(journaled), ...(head && { durableThrough: epochRef(head) }) };
+        }),
+        durableCutIds: [...held].filter((id) => uploader.isDurable(id)).map(idBytes),
+        journaledCutIds: [...held].filter((id) => pending.has(id)).map(idBytes),
+        ...(partial && { partial: { cutId: idBytes(partial.cutId), frames: partial.progress.map(({ frames }) => BigInt(frames)) } }),
+      },
+    };
+    opened = true;
+    await call.send(create(ReplicateResponseSchema, { message: answer }));
+    return session;
+  }
+
+  async #take(session: Session, { message }: ReplicateRequest): Promise<void> {
+    const { call, intake, share } = session;
+    switch (message.case) {
+      case 'cutBegin': {
+        for (const { diskId, reason } of intake.begin(message.value))
+          await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
+        return;
+      }
+      case 'frames': {
+        const bytes = message.value.payload.length;
+        if (bytes > share.outstanding)
+          throw violation(`machine ${this.machineId}`, `it sent ${bytes} bytes and was granted ${share.outstanding}`);
+        share.arrived(bytes);
+        this.#options.onReceived(bytes);
+        void this.#watch(call, intake.frames(message.value), () => share.done(bytes));
+        this.#pace(session);
+        return;
+      }
+      case 'cutEnd': {
+        // Not waited for: the next cut is received while this one reaches the disk. Commits resolve in their order.
+        const work = this.#watch(call, this.#finish(call, intake.end(message.value)));
+        session.finishing.add(work);
+        void work.then(() => session.finishing.delete(work));
+        return;
+      }
+      default:
+        throw violation(`machine ${this.machineId}`, `${message.case ?? 'nothing'} came in the middle of the stream`);
+    }
+  }
+
+  async #finish(call: ReplicationCall, ending: ReturnType<CutIntake['end']>): Promise<void> {
+    const result = await ending;
+    if (result === undefined) return;
+    const { uploader } = this.#options;
+    if ('known' in result) {
+      const { head } = uploader.state;
+      const cutId = idBytes(result.known);
+      if (uploader.isDurable(result.known) && head !== undefined)
+        this.#say(call, { case: 'durable', value: { cutId, anchor: anchorMessage(head) } });
+      else this.#say(call, { case: 'journaled', value: { cutId } });
+      return;
+    }
+    this.#say(call, { case: 'journaled', value: { cutId: idBytes(result.cutId) } });
+    uploader.submit(result);
+  }
+
+  /** A failure of work that nobody waits for ends the stream. */
+  #watch(call: ReplicationCall, work: Promise<void>, done?: () => void): Promise<void> {
+    return work.then(done, (reason: unknown) => {
+      done?.();
+      call.abort(fromSystem(reason, `machine ${this.machineId}`, 'INTERNAL'));
+    });
+  }
+
+  /** A vault that does not answer must not keep an agent from trying another server. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const problem = this.#options.uploader.state.problem;
+        reject(
+          problem ??
+            new HoldfastError('TIMED_OUT', {
+              thing: `the log of machine ${this.machineId}`,
+              why: `the vault did not let it be opened within ${PATIENCE / 1000} s`,
+              remedy: "look at the process server's health: it tells what the vault says",
+            }),
+        );
+      }, PATIENCE);
+    });
+    return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  }
+
+  #pace(session: Session): void {
+    const pace = this.#options.pace();
+    const wanted = pace?.bytesPerSecond ?? 0;
+    if (wanted === session.paced) return;
+    session.paced = wanted;
+    this.#say(session.call, { case: 'pace', value: { bytesPerSecond: BigInt(wanted), reason: pace?.reason ?? '' } });
+  }
+
+  #refused(call: ReplicationCall, { cut }: JournaledCut, reason: HoldfastError): void {
+    for (const { diskId } of cut.epochs)
+      this.#say(call, { case: 'resyncNeeded', value: { diskId, reason: `${reason.thing}: ${reason.why}` } });
+    // What stood behind the cut is gone too; opening again tells the agent what this side has.
+    setImmediate(() => call.abort(lost(this.machineId, `a cut was refused: ${reason.why}`)));
+  }
+
+  async #sendFence(call: ReplicationCall, { term, reason, operationId }: Fence): Promise<void> {
+    const value = { term: BigInt(term), reason, ...(operationId !== undefined && { failedOverOperationId: idBytes(operationId) }) };
+    await call.send(create(ReplicateResponseSchema, { message: { case: 'fenced', value } }));
+  }
+
+  /** Sends without waiting: what is told is small, and the transport keeps order. */
+  #say(call: ReplicationCall, message: Response): void {
+    call.send(create(ReplicateResponseSchema, { message })).catch(() => undefined);
+  }
+}
+
+export const createReceiver = (options: ReceiverOptions): MachineReceiver => new StreamReceiver(options);

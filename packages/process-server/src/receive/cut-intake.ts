@@ -1,0 +1,111 @@
+import { type Cut, type CutBegin, type CutEnd, type Frames, idText } from '@holdfast/protocol';
+import type { JournaledCut, OpenCut } from '../journal/journal.ts';
+import type { EpochPosition } from '../upload/uploader.ts';
+import { checkBegin, checkEnd, type Unfit, unfitEpochs } from './check-cut.ts';
+import { checkFrames, violation } from './check-frames.ts';
+
+export interface CutIntakeOptions {
+  readonly machineId: string;
+  begin(begin: CutBegin): OpenCut;
+  /** The newest epoch of a disk that is journaled or durable. */
+  accepted(diskId: string): EpochPosition | undefined;
+  /** True for a cut that is journaled or durable. */
+  isKnown(cutId: string): boolean;
+  /** A whole cut came and goes into the journal: it counts for those that follow. */
+  onTaken(cut: Cut): void;
+  /** The beginning of a cut from an earlier stream. */
+  readonly partial: OpenCut | undefined;
+}
+
+/** Takes the messages of one stream that make cuts, in order, and puts them into the journal. Throws PROTOCOL_VIOLATION, JOURNAL_FULL, DAMAGED. */
+export interface CutIntake {
+  /** The cut that is being received. */
+  readonly open: OpenCut | undefined;
+  /** What of the cut does not fit: it is read to its end and not kept. */
+  begin(begin: CutBegin): readonly Unfit[];
+  /** Resolves when the bytes are no longer needed in memory. */
+  frames(frames: Frames): Promise<void>;
+  /** The cut, once it is on the disk; its id when it is known already; undefined when it was not kept. */
+  end(end: CutEnd): Promise<JournaledCut | { readonly known: string } | undefined>;
+}
+
+/*
+ * What happens with the cut that is on its way:
+ * kept      into the journal
+ * known     it is journaled or durable already: the agent did not hear so
+ * unfit     the vault would not take it
+ */
+type Fate = 'kept' | 'known' | 'unfit';
+
+export const createCutIntake = (options: CutIntakeOptions): CutIntake => {
+  const { machineId, accepted, isKnown } = options;
+  let open = options.partial;
+  let current: { readonly cutId: string; readonly fate: Fate } | undefined;
+
+  const name = (): string => `cut ${current?.cutId} of machine ${machineId}`;
+
+  /** A cut that was begun before goes on where it was, if it is the same. */
+  const goOn = (begin: CutBegin): boolean => {
+    if (open === undefined || open.cutId !== idText(begin.cutId)) return false;
+    const same =
+      begin.epochs.length === open.begin.epochs.length &&
+      begin.epochs.every(({ diskId, generationId, number }, index) => {
+        const before = open!.begin.epochs[index]!;
+        return idText(diskId) === idText(before.diskId) && idText(generationId) === idText(before.generationId) && number === before.number;
+      });
+    if (!same) throw violation(`cut ${open.cutId} of machine ${machineId}`, 'it began with other epochs before');
+    return true;
+  };
+
+  return {
+    get open() {
+      return open;
+    },
+    begin(begin) {
+      if (current !== undefined) throw violation(name(), 'another cut begins before it ended');
+      checkBegin(begin);
+      const cutId = idText(begin.cutId);
+      if (goOn(begin)) {
+        current = { cutId, fate: 'kept' };
+        return [];
+      }
+      open?.drop();
+      open = undefined;
+      const known = isKnown(cutId);
+      const unfit = known ? [] : unfitEpochs(begin, accepted);
+      current = { cutId, fate: known ? 'known' : unfit.length > 0 ? 'unfit' : 'kept' };
+      if (current.fate === 'kept') open = options.begin(begin);
+      return unfit;
+    },
+    async frames(frames) {
+      if (current === undefined) throw violation(`machine ${machineId}`, 'frames came outside of a cut');
+      const chunk = checkFrames(frames, name());
+      if (open === undefined) return;
+      const progress = open.progress[chunk.epochIndex];
+      if (progress === undefined) throw violation(name(), `frames came for its epoch ${chunk.epochIndex}, which it does not have`);
+      if (chunk.firstFrame === 0 && progress.frames > 0) open.restart(chunk.epochIndex);
+      else if (chunk.firstFrame !== progress.frames)
+        throw violation(name(), `frame ${chunk.firstFrame} of epoch ${chunk.epochIndex} came where ${progress.frames} was due`);
+      await open.append(chunk);
+    },
+    async end({ cut }) {
+      if (current === undefined || cut === undefined) throw violation(`machine ${machineId}`, 'a cut ended that did not begin');
+      const { cutId, fate } = current;
+      if (open === undefined) {
+        current = undefined;
+        return fate === 'known' ? { known: cutId } : undefined;
+      }
+      checkEnd(cut, open.begin, open.progress, machineId);
+      const whole = open;
+      current = undefined;
+      open = undefined;
+      options.onTaken(cut);
+      try {
+        return await whole.commit(cut);
+      } catch (reason) {
+        whole.drop();
+        throw reason;
+      }
+    },
+  };
+};

@@ -1,0 +1,167 @@
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
+import { createReplicationServer, type Peer } from '@holdfast/protocol';
+import { assignmentsOf, openAssignmentFile } from './control/assignment-file.ts';
+import type { Assignments } from './control/assignments.ts';
+import { createEvents } from './control/events.ts';
+import { createCpuShare, makeReport } from './control/server-report.ts';
+import { openJournalKey } from './journal/journal-key.ts';
+import { openNodeDirectory } from './journal/node-directory.ts';
+import { openJournal } from './journal/open-journal.ts';
+import { createMachines } from './machines.ts';
+import { createServerMetrics } from './metrics.ts';
+import { LARGEST_FRAME } from './receive/check-frames.ts';
+import { createCreditPool } from './receive/credit-pool.ts';
+import { createJournalBrake } from './receive/journal-brake.ts';
+import type { ProcessServerSchema } from './settings.ts';
+import { openAnchors } from './upload/anchors.ts';
+import { createVaults } from './upload/vaults.ts';
+
+/** Milliseconds between reports to the configuration server, and between looks at the journal. */
+const REPORT_EVERY = 3000;
+const LOOK_EVERY = 1000;
+/** Part of the memory that credit may fill; the rest keeps what waits for upload. */
+const CREDIT_PART = 0.5;
+/** Bytes every stream may send in any case: the largest frame with its length, and some. */
+const FLOOR = LARGEST_FRAME + 64 * 1024;
+
+const revoked = ({ identity }: Peer): HoldfastError =>
+  new HoldfastError('CERTIFICATE_REVOKED', {
+    thing: `${identity.role} ${identity.id}`,
+    why: 'its certificate was revoked',
+    remedy: 'enrol the machine again',
+  });
+
+/** All the work of a process server that is a member; resolves when it listens. */
+export const serveMember = async (context: ProgramContext<ProcessServerSchema>, membership: Membership): Promise<void> => {
+  const { settings, stateDirectory, log, health, metrics, version, onStop, run, status } = context;
+  const { replication, upload } = settings;
+
+  const events = createEvents();
+  const anchors = await openAnchors(stateDirectory, log);
+  const journal = await openJournal({
+    directory: await openNodeDirectory(settings.journal.directory ?? path.join(stateDirectory, 'journal')),
+    key: await openJournalKey(stateDirectory),
+    segmentBytes: Math.min(settings.journal.segment, Math.floor(settings.journal.quota / 4)),
+    quota: settings.journal.quota,
+    memory: Math.floor(replication.memory * (1 - CREDIT_PART)),
+  });
+  onStop('journal', () => journal.close());
+  journal.failure.catch((reason: unknown) => context.stop(reason as Error));
+  for (const error of journal.damage) {
+    log.error('The journal is damaged; nothing of that place is used', { error });
+    events.add(error.code, `${error.thing}: ${error.why}`);
+  }
+
+  const vaults = createVaults({ settings: settings.vaults, requests: upload.requests, log, health, events });
+  onStop('vaults', () => vaults.close());
+  const brake = createJournalBrake(journal, FLOOR);
+  const pool = createCreditPool({
+    budget: Math.floor(replication.memory * CREDIT_PART),
+    floor: FLOOR,
+    most: Math.max(FLOOR, replication.receiveWindow),
+    room: brake.room,
+  });
+  journal.onRoom(pool.refresh);
+  const figures = createServerMetrics(metrics, { journal, pool, machines: () => machines.all });
+  let durableBytes = 0;
+  const machines = createMachines({
+    version,
+    journal,
+    pool,
+    vaults,
+    anchors,
+    events,
+    log,
+    sealInterval: upload.sealInterval,
+    segmentSize: upload.segment,
+    inFlight: upload.inFlight,
+    refusal: brake.refusal,
+    pace: brake.pace,
+    onReceived: figures.received,
+    onDurable(cut) {
+      durableBytes += cut.bytes;
+      figures.durable(cut);
+    },
+  });
+  onStop('machines', () => machines.close());
+
+  const file = openAssignmentFile(stateDirectory, log);
+  let assignments: Assignments = { revision: 0, machines: new Map(), revoked: new Set() };
+  const kept = await file.load();
+  if (kept !== undefined) {
+    assignments = kept;
+    await machines.assign(kept);
+  }
+
+  const server = await createReplicationServer({
+    host: replication.listen.host,
+    port: replication.listen.port,
+    credentials: membership.credentials,
+    receiveWindow: replication.receiveWindow,
+    roles: ['agent'],
+    admit(peer) {
+      if (assignments.revoked.has(peer.serial)) throw revoked(peer);
+    },
+    serve: (call) => machines.serve(call),
+    onProblem: (error) => log.warn('A stream ended', { error }),
+  });
+  onStop('replication server', () => server.close());
+  onStop('renewals', membership.onRenewed(server.refreshCredentials));
+  log.info('Agents are served', { host: replication.listen.host, port: server.port });
+
+  const apply = async (wanted: Assignments): Promise<void> => {
+    assignments = wanted;
+    await file.save(wanted);
+    for (const serial of wanted.revoked) {
+      const match = (peer: Peer): boolean => peer.serial === serial;
+      await server.disconnect(
+        match,
+        new HoldfastError('CERTIFICATE_REVOKED', {
+          thing: `certificate ${serial}`,
+          why: 'it was revoked',
+          remedy: 'enrol the machine again',
+        }),
+      );
+    }
+    await machines.assign(wanted);
+  };
+
+  const endpoints = replication.advertise.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
+  const control = holdServerControl({
+    membership,
+    version,
+    log,
+    health,
+    metrics,
+    onState: (state) => apply(assignmentsOf(state)),
+    hello: () => ({ endpoints: endpoints.length > 0 ? endpoints : [`${hostname()}:${server.port}`], vaults: vaults.names }),
+  });
+
+  health.check('journal', () => brake.refusal()?.message);
+  run('renewal of the certificate', membership.keepRenewed);
+  run('control', control.run);
+  const cpuShare = createCpuShare();
+  const report = setInterval(() => {
+    control.report(makeReport({ revision: assignments.revision, machines: machines.all, journal, cpuShare: cpuShare(), events }));
+    anchors.save().catch((error: unknown) => log.warn('The anchors could not be written', { error }));
+  }, REPORT_EVERY);
+  const look = setInterval(() => {
+    const full = brake.tick(server.calls, durableBytes);
+    durableBytes = 0;
+    pool.refresh();
+    if (!full) return;
+    const refusal = brake.refusal()!;
+    log.error('The journal is full: all agents are stopped', { error: refusal });
+    events.add(refusal.code, refusal.why);
+    machines.disconnect(refusal);
+  }, LOOK_EVERY);
+  onStop('reports', async () => {
+    clearInterval(report);
+    clearInterval(look);
+    await anchors.save();
+  });
+  status(`receives for ${assignments.machines.size} machines`);
+};

@@ -1,0 +1,317 @@
+import type { Log } from '@holdfast/daemon';
+import { fromSystem, type HoldfastError } from '@holdfast/errors';
+import { type Cut, idText, type LogAnchor } from '@holdfast/protocol';
+import { type Anchor, type LogWriter, openLogWriter, readMachine, registerMachine, type Vault } from '@holdfast/vault';
+import type { Events } from '../control/events.ts';
+import type { JournaledCut } from '../journal/journal.ts';
+import type { Anchors } from './anchors.ts';
+import { createDurableIds } from './durable-ids.ts';
+import { interrupted } from './interrupted.ts';
+import type { EpochPosition, Fence, Standing, Uploader, UploadListener, UploadState } from './uploader.ts';
+
+export interface UploaderOptions {
+  readonly machineId: string;
+  readonly machineName: string;
+  /** The term to take is above this one. */
+  readonly seenTerm: number;
+  /** Cuts of the time before this start, oldest first. */
+  readonly recovered: readonly JournaledCut[];
+  vault(): Promise<Vault>;
+  readonly anchors: Anchors;
+  readonly events: Events;
+  readonly log: Log;
+  /** Milliseconds small cuts are gathered. */
+  readonly sealInterval: number;
+  readonly segmentSize: number;
+  readonly inFlight: number;
+  /** A cut became durable. */
+  onDurable(cut: JournaledCut): void;
+}
+
+/*
+ * waiting   in the journal only
+ * appended  given to the log writer
+ */
+interface Entry {
+  readonly cut: JournaledCut;
+  /** Of the time before this start: its agent may still hold it and does not know that it is gone when it goes. */
+  readonly recovered: boolean;
+  state: 'waiting' | 'appended';
+  /** Times the vault refused it. */
+  refusals: number;
+}
+
+/** Milliseconds between attempts to have the vault: from the first, doubling, to the second. */
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 60_000;
+/** Codes by which the vault refuses a cut, not us. */
+const REFUSALS: ReadonlySet<string> = new Set(['DAMAGED', 'PROTOCOL_VIOLATION', 'EPOCH_CONFLICT']);
+/** How often a cut is offered before a refusal is believed to be about the cut. */
+const ATTEMPTS = 2;
+
+const pointTime = ({ point }: Cut): number => Number((point?.instant?.unixNanos ?? 0n) / 1_000_000n);
+
+class MachineUploader implements Uploader {
+  readonly machineId: string;
+  readonly #options: UploaderOptions;
+  /** By cut id, in order. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #durable = createDurableIds();
+  #writer: LogWriter | undefined;
+  #listener: UploadListener | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #seenTerm: number;
+  #newestPoint = 0;
+  #problem: HoldfastError | undefined;
+  #fence: Fence | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #pause = FIRST_PAUSE;
+  #seal: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: UploaderOptions) {
+    this.#options = options;
+    this.machineId = options.machineId;
+    this.#seenTerm = options.seenTerm;
+    for (const cut of options.recovered) this.#entries.set(cut.cutId, { cut, recovered: true, state: 'waiting', refusals: 0 });
+    if (this.#entries.size > 0) this.#openSoon(0);
+  }
+
+  get state(): UploadState {
+    let pendingBytes = 0;
+    for (const { cut } of this.#entries.values()) pendingBytes += cut.bytes;
+    return {
+      term: this.#writer?.term ?? 0,
+      head: this.#writer?.head ?? this.#options.anchors.of(this.machineId),
+      pendingBytes,
+      pendingCuts: this.#entries.size,
+      newestPoint: this.#newestPoint,
+      problem: this.#problem,
+      fence: this.#fence,
+    };
+  }
+
+  open({ term, anchor }: { readonly term: number; readonly anchor: LogAnchor | undefined }): Promise<Standing> {
+    const seen = anchor && { sequence: Number(anchor.sequence), tag: Buffer.from(anchor.tag).toString('hex'), term: Number(anchor.term) };
+    return this.#inTurn(async () => {
+      this.#seenTerm = Math.max(this.#seenTerm, term);
+      if (this.#writer !== undefined && (this.#writer.term < term || !this.#durable.holds(seen))) this.#letGo();
+      this.#writer ??= await this.#open(seen);
+      this.#pump();
+      return this.#standing(this.#writer);
+    });
+  }
+
+  isDurable(cutId: string): boolean {
+    return this.#durable.has(cutId);
+  }
+
+  pending(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
+  submit(cut: JournaledCut): void {
+    this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0 });
+    this.#pump();
+  }
+
+  listen(listener: UploadListener | undefined): void {
+    this.#listener = listener;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    clearTimeout(this.#seal);
+    this.#listener = undefined;
+    this.#letGo();
+    await this.#turn;
+  }
+
+  forget(): void {
+    for (const { cut } of this.#entries.values()) cut.release();
+    this.#entries.clear();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => {
+      if (this.#closed) throw interrupted(`machine ${this.machineId}`, 'this process server lets go of it');
+      return work();
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  #standing({ term, heads }: LogWriter): Standing {
+    const accepted = new Map<string, EpochPosition>(heads);
+    for (const { cut } of this.#entries.values())
+      for (const { diskId, generationId, number } of cut.cut.epochs)
+        accepted.set(idText(diskId), { generationId: idText(generationId), number: Number(number) });
+    return { term, durable: heads, accepted };
+  }
+
+  async #open(anchor: Anchor | undefined): Promise<LogWriter> {
+    const { machineId, machineName, anchors, segmentSize, inFlight, log } = this.#options;
+    clearTimeout(this.#retry);
+    const own = anchors.of(machineId);
+    const newest = own !== undefined && own.sequence > (anchor?.sequence ?? -1) ? own : anchor;
+    try {
+      const vault = await this.#options.vault();
+      await registerMachine(vault, { id: machineId, name: machineName });
+      const writer = await openLogWriter(vault, machineId, {
+        seenTerm: this.#seenTerm,
+        segmentSize,
+        inFlight,
+        ...(newest && { anchor: newest }),
+        onCut: (cut) => {
+          this.#durable.add(idText(cut.id));
+          this.#newestPoint = Math.max(this.#newestPoint, pointTime(cut));
+        },
+      });
+      if (this.#closed) {
+        await writer.close();
+        throw interrupted(`machine ${machineId}`, 'this process server lets go of it');
+      }
+      log.info('Took the term of a machine', { machine: machineId, term: writer.term, slot: writer.head.sequence });
+      this.#durable.reached(writer.head);
+      if (anchor !== undefined) this.#durable.reached(anchor);
+      this.#fence = undefined;
+      this.#setProblem(undefined);
+      this.#pause = FIRST_PAUSE;
+      return writer;
+    } catch (reason) {
+      const error = fromSystem(reason, `machine ${machineId}`);
+      this.#setProblem(error);
+      if (error.code === 'FENCED') await this.#noteFence(error);
+      else if (this.#entries.size > 0 && !this.#closed) this.#openSoon(this.#nextPause());
+      throw error;
+    }
+  }
+
+  #openSoon(pause: number): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      this.open({ term: 0, anchor: undefined }).catch(() => undefined);
+    }, pause);
+    this.#retry.unref();
+  }
+
+  #nextPause(): number {
+    const pause = this.#pause;
+    this.#pause = Math.min(2 * pause, LONGEST_PAUSE);
+    return pause * (0.5 + Math.random() / 2);
+  }
+
+  /** Gives what waits to the writer: at once when it fills an object, else when it was gathered long enough. */
+  #pump(due = false): void {
+    const writer = this.#writer;
+    if (writer === undefined || this.#closed) return;
+    const waiting = [...this.#entries.values()].filter(({ state }) => state === 'waiting');
+    if (waiting.length === 0) return;
+    const { sealInterval, segmentSize } = this.#options;
+    const bytes = waiting.reduce((sum, { cut }) => sum + cut.bytes, 0);
+    if (!due && sealInterval > 0 && bytes < segmentSize) {
+      this.#seal ??= setTimeout(() => {
+        this.#seal = undefined;
+        this.#pump(true);
+      }, sealInterval);
+      return;
+    }
+    clearTimeout(this.#seal);
+    this.#seal = undefined;
+    for (const entry of waiting) this.#append(writer, entry);
+  }
+
+  #append(writer: LogWriter, entry: Entry): void {
+    entry.state = 'appended';
+    writer.append(entry.cut).then(
+      (anchor) => this.#settle(entry, anchor),
+      (reason: unknown) => this.#failed(writer, entry, reason),
+    );
+  }
+
+  #settle(entry: Entry, anchor: Anchor): void {
+    const { cut } = entry;
+    if (this.#entries.get(cut.cutId) !== entry) return;
+    this.#entries.delete(cut.cutId);
+    this.#durable.add(cut.cutId);
+    this.#durable.reached(anchor);
+    this.#newestPoint = Math.max(this.#newestPoint, pointTime(cut.cut));
+    this.#options.anchors.set(this.machineId, anchor);
+    this.#listener?.onDurable(cut, anchor);
+    this.#options.onDurable(cut);
+    cut.release();
+  }
+
+  /** Whatever failed, the writer goes and another is opened, which finds out what became durable. */
+  #failed(writer: LogWriter, entry: Entry, reason: unknown): void {
+    if (writer !== this.#writer || this.#closed) return;
+    this.#letGo();
+    const error = fromSystem(reason, `machine ${this.machineId}`);
+    if (error.code === 'FENCED') {
+      this.#setProblem(error);
+      void this.#inTurn(() => this.#noteFence(error)).catch(() => undefined);
+      return;
+    }
+    if (entry.cut.damage !== undefined || REFUSALS.has(error.code)) {
+      entry.refusals += 1;
+      if (entry.cut.damage !== undefined || entry.refusals >= ATTEMPTS) this.#giveUp(entry, error);
+      this.#openSoon(0);
+      return;
+    }
+    this.#setProblem(error);
+    this.#openSoon(this.#nextPause());
+  }
+
+  /** The cut and those behind it, which rest on it, leave the journal. Their agent still holds them. */
+  #giveUp(refused: Entry, reason: HoldfastError): void {
+    const { log, events } = this.#options;
+    const all = [...this.#entries.values()];
+    const gone = all.slice(all.indexOf(refused));
+    for (const { cut } of gone) {
+      this.#entries.delete(cut.cutId);
+      cut.release();
+    }
+    log.error('Cuts are given up', { machine: this.machineId, cut: refused.cut.cutId, cuts: gone.length, error: reason });
+    events.add(reason.code, `machine ${this.#options.machineName}: cut ${refused.cut.cutId}: ${reason.thing}: ${reason.why}`);
+    if (refused.recovered || refused.cut.damage !== undefined) this.#listener?.onLost(reason);
+    else this.#listener?.onRefused(refused.cut, reason);
+  }
+
+  async #noteFence(error: HoldfastError): Promise<void> {
+    const { machineId, machineName, events, log } = this.#options;
+    let operationId: string | undefined;
+    let term = this.#seenTerm;
+    try {
+      const history = await readMachine(await this.#options.vault(), machineId);
+      operationId = history.failedOver?.operationId;
+      term = Math.max(term, history.head.term);
+    } catch (reason) {
+      log.warn('The log cannot be read to see who took it over', { machine: machineId, error: reason });
+    }
+    this.#fence = { term, reason: error.why, ...(operationId !== undefined && { operationId }) };
+    log.warn('Another writer has the machine', { machine: machineId, error });
+    events.add('FENCED', `machine ${machineName}: ${error.why}`);
+    this.#listener?.onFenced(this.#fence);
+  }
+
+  #letGo(): void {
+    const writer = this.#writer;
+    this.#writer = undefined;
+    clearTimeout(this.#seal);
+    this.#seal = undefined;
+    for (const entry of this.#entries.values()) entry.state = 'waiting';
+    writer?.close().catch(() => undefined);
+  }
+
+  #setProblem(problem: HoldfastError | undefined): void {
+    const { machineName, machineId, events, log } = this.#options;
+    if (problem !== undefined && problem.message !== this.#problem?.message) {
+      log.warn('Cuts of a machine do not become durable', { machine: machineId, error: problem });
+      if (problem.code !== 'INTERRUPTED') events.add(problem.code, `machine ${machineName}: ${problem.thing}: ${problem.why}`);
+    }
+    this.#problem = problem;
+  }
+}
+
+export const createUploader = (options: UploaderOptions): Uploader => new MachineUploader(options);

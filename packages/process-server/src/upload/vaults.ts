@@ -1,0 +1,126 @@
+import { readFile } from 'node:fs/promises';
+import type { Health, Log, Values } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
+import {
+  type AzureCredential,
+  createAzureStore,
+  credentialFromEnvironment,
+  fileSecret,
+  type ObjectStore,
+  openStore,
+  withRetry,
+} from '@holdfast/object-store';
+import { openVault, readKeyFile, type Vault } from '@holdfast/vault';
+import type { Events } from '../control/events.ts';
+import type { ProcessServerSchema } from '../settings.ts';
+import { createFairGate, withFairness } from './fair-store.ts';
+import { watchStore } from './watched-store.ts';
+
+type VaultSettings = Values<ProcessServerSchema>['vaults'][string];
+
+/** The vaults of the settings, opened when they are needed. */
+export interface Vaults {
+  readonly names: readonly string[];
+  has(name: string): boolean;
+  /** The same for all machines of the vault. Rejects with why it cannot be had; asked again, it is tried again. */
+  open(name: string): Promise<Vault>;
+  close(): Promise<void>;
+}
+
+export interface VaultsOptions {
+  readonly settings: Values<ProcessServerSchema>['vaults'];
+  /** Objects of all machines under way at the same time. */
+  readonly requests: number;
+  readonly log: Log;
+  readonly health: Health;
+  readonly events: Events;
+}
+
+/** Milliseconds a store may fail before that is a matter of health: until then it is the network's ordinary weather. */
+const PATIENCE = 5000;
+
+const credentialOf = (settings: VaultSettings): AzureCredential | undefined => {
+  const { azureConnectionStringFile, azureSasFile, azureAccountKeyFile, azureClientId } = settings;
+  if (azureConnectionStringFile !== undefined) return { kind: 'connection-string', text: fileSecret(azureConnectionStringFile) };
+  if (azureSasFile !== undefined) return { kind: 'sas', sas: fileSecret(azureSasFile) };
+  if (azureAccountKeyFile !== undefined) return { kind: 'key', key: fileSecret(azureAccountKeyFile) };
+  return azureClientId === undefined ? undefined : { kind: 'identity', clientId: azureClientId };
+};
+
+/** The store without retries, so that it can be seen what each request says. */
+const openBareStore = async (settings: VaultSettings): Promise<ObjectStore> => {
+  const { url, azureCertificateAuthorities, azureProxy } = settings;
+  if (!url.startsWith('azure:')) return openStore(url);
+  return createAzureStore({
+    url,
+    credential: credentialOf(settings) ?? credentialFromEnvironment(process.env),
+    ...(azureCertificateAuthorities && { certificateAuthorities: await readFile(azureCertificateAuthorities, 'utf8') }),
+    ...(azureProxy && { proxy: azureProxy }),
+  });
+};
+
+export const createVaults = ({ settings, requests, log, health, events }: VaultsOptions): Vaults => {
+  const gate = createFairGate(requests);
+  const opened = new Map<string, Promise<Vault>>();
+  /** Why a vault could not be opened the last time. */
+  const refusals = new Map<string, HoldfastError>();
+  const watches = new Map<string, ReturnType<typeof watchStore>['watch']>();
+
+  const open = async (name: string): Promise<Vault> => {
+    const vault = settings[name];
+    if (vault === undefined)
+      throw new HoldfastError('MACHINE_NOT_ASSIGNED', {
+        thing: `vault ${name}`,
+        why: 'this process server has no vault of that name',
+        remedy: `add vaults.${name} with its url and key-file to the server's settings`,
+      });
+    const key = await readKeyFile(vault.keyFile);
+    const store = await openBareStore(vault);
+    const { store: watched, watch } = watchStore(store, (problem) => {
+      if (problem === undefined) log.info('The vault answers again', { vault: name });
+      else {
+        log.warn('The vault does not work', { vault: name, error: problem });
+        events.add(problem.code, `vault ${name}: ${problem.thing}: ${problem.why}`);
+      }
+    });
+    watches.set(name, watch);
+    const fair = withFairness(watched, gate);
+    try {
+      return await openVault(vault.url.startsWith('azure:') ? withRetry(fair) : fair, key);
+    } catch (reason) {
+      await store.close().catch(() => undefined);
+      throw reason;
+    }
+  };
+
+  for (const name of Object.keys(settings)) {
+    health.check(`vault ${name}`, () => {
+      const watch = watches.get(name);
+      const failing = watch?.problem !== undefined && Date.now() - watch.since > PATIENCE ? watch.problem : undefined;
+      const problem = failing ?? refusals.get(name);
+      return problem === undefined ? undefined : `${problem.thing}: ${problem.why}; ${problem.remedy}`;
+    });
+  }
+
+  return {
+    names: Object.keys(settings),
+    has: (name) => Object.hasOwn(settings, name),
+    open(name) {
+      const known = opened.get(name);
+      if (known !== undefined) return known;
+      const opening = open(name);
+      opened.set(name, opening);
+      opening.then(
+        () => refusals.delete(name),
+        (reason: unknown) => {
+          opened.delete(name);
+          if (reason instanceof HoldfastError && Object.hasOwn(settings, name)) refusals.set(name, reason);
+        },
+      );
+      return opening;
+    },
+    async close() {
+      for (const vault of opened.values()) await vault.then((one) => one.close()).catch(() => undefined);
+    },
+  };
+};
