@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/vault.proto.
  */
 export const file_holdfast_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIj0KDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgEIjkKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKAQiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiMgoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMIh8KB1JlbGVhc2USFAoMb3BlcmF0aW9uX2lkGAEgASgMIoQBCgdDdXRQYXJ0Eg4KBmN1dF9pZBgBIAEoDBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSHQoDY3V0GAQgASgLMhAuaG9sZGZhc3QudjEuQ3V0EigKBmVwb2NocxgFIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoRnJhbWVzSgQIBhAHIjoKC0Vwb2NoRnJhbWVzEg0KBWVwb2NoGAEgASgNEg0KBWZpcnN0GAIgASgEEg0KBWNvdW50GAMgASgNIvMCCglDYXRhbG9ndWUSHQoVcHVibGlzaGVkX3VuaXhfbWlsbGlzGAEgASgEEg8KB2NvdmVyZWQYAiABKAQSIgoEaGVhZBgDIAEoCzIULmhvbGRmYXN0LnYxLkxvZ0hlYWQSEgoKZmVuY2VfdGVybRgEIAEoBBIqCgtmYWlsZWRfb3ZlchgFIAEoCzIVLmhvbGRmYXN0LnYxLkZhaWxvdmVyEigKB2hpc3RvcnkYBiADKAsyFy5ob2xkZmFzdC52MS5IaXN0b3J5UmVmEgwKBGN1dHMYByABKAQSJAoEbG9zdBgIIAMoCzIWLmhvbGRmYXN0LnYxLkxvc3RTbG90cxIRCgljb21wYWN0ZWQYCSABKAQSIQoEcnVucxgKIAMoCzITLmhvbGRmYXN0LnYxLlJ1blJlZhISCgpmaXJzdF9zbG90GAsgASgEEioKCnRvbWJzdG9uZXMYDCADKAsyFi5ob2xkZmFzdC52MS5Ub21ic3RvbmUiNgoHTG9nSGVhZBIQCghzZXF1ZW5jZRgBIAEoBBILCgN0YWcYAiABKAwSDAoEdGVybRgDIAEoBCIyCglPYmplY3RSZWYSCgoCaWQYASABKAwSCwoDdGFnGAIgASgMEgwKBHNpemUYAyABKAQiWAoKSGlzdG9yeVJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSEQoJZmlyc3RfY3V0GAIgASgEEg8KB2VuZF9jdXQYAyABKAQiKAoJTG9zdFNsb3RzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQiNgoJVG9tYnN0b25lEgwKBGtpbmQYASABKA0SCgoCaWQYAiABKAwSDwoHdmVyc2lvbhgDIAEoBCKQAQoOSGlzdG9yeVJlY29yZHMSIwoFc2xvdHMYASADKAsyFC5ob2xkZmFzdC52MS5Mb2dIZWFkEiQKBGN1dHMYAiADKAsyFi5ob2xkZmFzdC52MS5QbGFjZWRDdXQSMwoLZ2VuZXJhdGlvbnMYAyADKAsyHi5ob2xkZmFzdC52MS5HZW5lcmF0aW9uU3VtbWFyeSJ1CglQbGFjZWRDdXQSDgoGbnVtYmVyGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEh0KA2N1dBgDIAEoCzIQLmhvbGRmYXN0LnYxLkN1dBInCgZlcG9jaHMYBCADKAsyFy5ob2xkZmFzdC52MS5FcG9jaFBsYWNlIjEKCkVwb2NoUGxhY2USIwoEcnVucxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZyYW1lUnVuIjoKCEZyYW1lUnVuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWZpcnN0GAIgASgNEg0KBWNvdW50GAMgASgNIscBChFHZW5lcmF0aW9uU3VtbWFyeRIrCgpnZW5lcmF0aW9uGAEgASgLMhcuaG9sZGZhc3QudjEuR2VuZXJhdGlvbhIOCgZlcG9jaHMYAiABKAQSFgoJY2xvc2VkX2F0GAMgASgESACIAQESEQoJZmlyc3RfY3V0GAQgASgEEhAKCGxhc3RfY3V0GAUgASgEEhEKCWRpc2tfc2l6ZRgGIAEoBBIXCg9jb3ZlcmVkX3Rocm91Z2gYByABKARCDAoKX2Nsb3NlZF9hdCJzCgZSdW5SZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg8KB2Rpc2tfaWQYAiABKAwSEQoJZmlyc3RfY3V0GAMgASgEEg8KB2VuZF9jdXQYBCABKAQSDAoEc2l6ZRgFIAEoBCJCCgpSdW5SZWNvcmRzEg8KB2Rpc2tfaWQYASABKAwSIwoFcGFydHMYAiADKAsyFC5ob2xkZmFzdC52MS5QYXJ0UmVmIk0KB1BhcnRSZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg0KBXN0YXJ0GAIgASgEEgsKA2VuZBgDIAEoBGIGcHJvdG8z", [file_holdfast_v1_lineage]);
+  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIj0KDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgEIjkKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKAQiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiMgoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMIh8KB1JlbGVhc2USFAoMb3BlcmF0aW9uX2lkGAEgASgMIoQBCgdDdXRQYXJ0Eg4KBmN1dF9pZBgBIAEoDBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSHQoDY3V0GAQgASgLMhAuaG9sZGZhc3QudjEuQ3V0EigKBmVwb2NocxgFIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoRnJhbWVzSgQIBhAHIjoKC0Vwb2NoRnJhbWVzEg0KBWVwb2NoGAEgASgNEg0KBWZpcnN0GAIgASgEEg0KBWNvdW50GAMgASgNIvMCCglDYXRhbG9ndWUSHQoVcHVibGlzaGVkX3VuaXhfbWlsbGlzGAEgASgEEg8KB2NvdmVyZWQYAiABKAQSIgoEaGVhZBgDIAEoCzIULmhvbGRmYXN0LnYxLkxvZ0hlYWQSEgoKZmVuY2VfdGVybRgEIAEoBBIqCgtmYWlsZWRfb3ZlchgFIAEoCzIVLmhvbGRmYXN0LnYxLkZhaWxvdmVyEigKB2hpc3RvcnkYBiADKAsyFy5ob2xkZmFzdC52MS5IaXN0b3J5UmVmEgwKBGN1dHMYByABKAQSJAoEbG9zdBgIIAMoCzIWLmhvbGRmYXN0LnYxLkxvc3RTbG90cxIRCgljb21wYWN0ZWQYCSABKAQSIQoEcnVucxgKIAMoCzITLmhvbGRmYXN0LnYxLlJ1blJlZhISCgpmaXJzdF9zbG90GAsgASgEEioKCnRvbWJzdG9uZXMYDCADKAsyFi5ob2xkZmFzdC52MS5Ub21ic3RvbmUiNgoHTG9nSGVhZBIQCghzZXF1ZW5jZRgBIAEoBBILCgN0YWcYAiABKAwSDAoEdGVybRgDIAEoBCIyCglPYmplY3RSZWYSCgoCaWQYASABKAwSCwoDdGFnGAIgASgMEgwKBHNpemUYAyABKAQiWAoKSGlzdG9yeVJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSEQoJZmlyc3RfY3V0GAIgASgEEg8KB2VuZF9jdXQYAyABKAQiKAoJTG9zdFNsb3RzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQiRQoJVG9tYnN0b25lEgwKBGtpbmQYASABKA0SCgoCaWQYAiABKAwSDwoHdmVyc2lvbhgDIAEoBBINCgViZWxvdxgEIAEoBCKQAQoOSGlzdG9yeVJlY29yZHMSIwoFc2xvdHMYASADKAsyFC5ob2xkZmFzdC52MS5Mb2dIZWFkEiQKBGN1dHMYAiADKAsyFi5ob2xkZmFzdC52MS5QbGFjZWRDdXQSMwoLZ2VuZXJhdGlvbnMYAyADKAsyHi5ob2xkZmFzdC52MS5HZW5lcmF0aW9uU3VtbWFyeSJ1CglQbGFjZWRDdXQSDgoGbnVtYmVyGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEh0KA2N1dBgDIAEoCzIQLmhvbGRmYXN0LnYxLkN1dBInCgZlcG9jaHMYBCADKAsyFy5ob2xkZmFzdC52MS5FcG9jaFBsYWNlIjEKCkVwb2NoUGxhY2USIwoEcnVucxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZyYW1lUnVuIjoKCEZyYW1lUnVuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWZpcnN0GAIgASgNEg0KBWNvdW50GAMgASgNIscBChFHZW5lcmF0aW9uU3VtbWFyeRIrCgpnZW5lcmF0aW9uGAEgASgLMhcuaG9sZGZhc3QudjEuR2VuZXJhdGlvbhIOCgZlcG9jaHMYAiABKAQSFgoJY2xvc2VkX2F0GAMgASgESACIAQESEQoJZmlyc3RfY3V0GAQgASgEEhAKCGxhc3RfY3V0GAUgASgEEhEKCWRpc2tfc2l6ZRgGIAEoBBIXCg9jb3ZlcmVkX3Rocm91Z2gYByABKARCDAoKX2Nsb3NlZF9hdCJzCgZSdW5SZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg8KB2Rpc2tfaWQYAiABKAwSEQoJZmlyc3RfY3V0GAMgASgEEg8KB2VuZF9jdXQYBCABKAQSDAoEc2l6ZRgFIAEoBCJCCgpSdW5SZWNvcmRzEg8KB2Rpc2tfaWQYASABKAwSIwoFcGFydHMYAiADKAsyFC5ob2xkZmFzdC52MS5QYXJ0UmVmIk0KB1BhcnRSZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg0KBXN0YXJ0GAIgASgEEgsKA2VuZBgDIAEoBCIeCgtQYXJ0UmVjb3JkcxIPCgdkaXNrX2lkGAEgASgMIoIBCgtIb2xkUmVjb3JkcxIKCgJpZBgBIAEoDBIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEEhQKDGxhc3RzX21pbGxpcxgDIAEoBBIRCgljYXRhbG9ndWUYBCABKAQSEQoJcG9pbnRfaWRzGAUgAygMEg4KBnJlYXNvbhgGIAEoCWIGcHJvdG8z", [file_holdfast_v1_lineage]);
 
 /**
  * Object `vault`.
@@ -570,6 +570,13 @@ export type Tombstone = Message<"holdfast.v1.Tombstone"> & {
    * @generated from field: uint64 version = 3;
    */
   version: bigint;
+
+  /**
+   * Instead of id, of slots (kind 1): all below this number.
+   *
+   * @generated from field: uint64 below = 4;
+   */
+  below: bigint;
 };
 
 /**
@@ -848,4 +855,75 @@ export type PartRef = Message<"holdfast.v1.PartRef"> & {
  */
 export const PartRefSchema: GenMessage<PartRef> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_vault, 24);
+
+/**
+ * The records of a part; its entries are in its index.
+ *
+ * @generated from message holdfast.v1.PartRecords
+ */
+export type PartRecords = Message<"holdfast.v1.PartRecords"> & {
+  /**
+   * @generated from field: bytes disk_id = 1;
+   */
+  diskId: Uint8Array;
+};
+
+/**
+ * Describes the message holdfast.v1.PartRecords.
+ * Use `create(PartRecordsSchema)` to create a new message.
+ */
+export const PartRecordsSchema: GenMessage<PartRecords> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 25);
+
+/**
+ * Object `m/<machine>/holds/<id>`: what somebody needs while the hold is there. Deleted by whoever created it.
+ *
+ * @generated from message holdfast.v1.HoldRecords
+ */
+export type HoldRecords = Message<"holdfast.v1.HoldRecords"> & {
+  /**
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from field: uint64 created_unix_millis = 2;
+   */
+  createdUnixMillis: bigint;
+
+  /**
+   * How long it holds by the clock of the store, from its creation; 0 = until it is deleted.
+   *
+   * @generated from field: uint64 lasts_millis = 3;
+   */
+  lastsMillis: bigint;
+
+  /**
+   * Objects that catalogue versions from this one on did without are not deleted.
+   *
+   * @generated from field: uint64 catalogue = 4;
+   */
+  catalogue: bigint;
+
+  /**
+   * Points that are not thinned.
+   *
+   * @generated from field: repeated bytes point_ids = 5;
+   */
+  pointIds: Uint8Array[];
+
+  /**
+   * For people.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message holdfast.v1.HoldRecords.
+ * Use `create(HoldRecordsSchema)` to create a new message.
+ */
+export const HoldRecordsSchema: GenMessage<HoldRecords> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 26);
 
