@@ -55,12 +55,14 @@ const kernelCommandLine = ({ uuid, append }: QemuPlan): string =>
 
 /**
  * QEMU's arguments for one start of a guest. An emulated processor (TCG) everywhere: a /dev/kvm that opens but hangs is worse than
- * none, and a run must not depend on it. The machine is the old `pc`, whose bus takes devices while it runs.
+ * none, and a run must not depend on it. One thread runs all processors in turn: with a thread for each, QEMU before 8.1 goes on running a
+ * translation of code that another processor has just changed (its commit deba78709ae8 mends that), which kills Node every few runs.
+ * The machine is the old `pc`, whose bus takes devices while it runs.
  */
 export const qemuArguments = (plan: QemuPlan): string[] => [
   ...[
     '-accel',
-    'tcg,thread=multi',
+    'tcg,thread=single',
     '-cpu',
     'max',
     '-machine',
