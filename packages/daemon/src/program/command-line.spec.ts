@@ -5,6 +5,7 @@ describe('parseCommandLine', () => {
   it('understands values behind = and behind a blank', () => {
     expect(parseCommandLine(['--log.level=debug', '--journal.quota', '1GiB', '--config', '/etc/x.yaml', '--a.b='])).toEqual({
       wish: 'run',
+      operands: [],
       config: '/etc/x.yaml',
       flags: [
         ['log.level', 'debug'],
@@ -33,6 +34,12 @@ describe('parseCommandLine', () => {
   ])('refuses %j', (argv, words) => {
     expect(() => parseCommandLine(argv)).toThrow(words);
     expect(() => parseCommandLine(argv)).toThrow(/SETTING_INVALID/);
+  });
+
+  it('takes operands where some are wanted, and no more', () => {
+    expect(parseCommandLine(['a', '--b.c=1', 'd'], 2)).toMatchObject({ operands: ['a', 'd'], flags: [['b.c', '1']] });
+    expect(() => parseCommandLine(['a', 'b', 'c'], 2)).toThrow(/argument c: it is no flag/);
+    expect(() => parseCommandLine(['-v'], 2)).toThrow(/it is no flag/);
   });
 
   it('answers any arguments', () => {

@@ -6,20 +6,27 @@ export interface CommandLine {
   /** Settings given as flags, in order. */
   readonly flags: readonly (readonly [string, string])[];
   readonly config?: string;
+  /** What is no flag; only of commands that take some. */
+  readonly operands: readonly string[];
 }
 
 const WISHES = ['help', 'version', 'print-settings'] as const;
 
 const wrong = (thing: string, why: string, remedy: string): HoldfastError => new HoldfastError('SETTING_INVALID', { thing, why, remedy });
 
-/** Understands `--name=value` and `--name value`; which settings there are is not its business. */
-export const parseCommandLine = (argv: readonly string[]): CommandLine => {
+/** Understands `--name=value` and `--name value`; which settings there are is not its business. At most `most` arguments may be no flags. */
+export const parseCommandLine = (argv: readonly string[], most = 0): CommandLine => {
+  const operands: string[] = [];
   const flags: (readonly [string, string])[] = [];
   let wish: CommandLine['wish'] = 'run';
   let config: string | undefined;
   const rest = [...argv];
   for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
     const [, name = '', inline] = /^--([a-z][a-z0-9.-]*)(?:=(.*))?$/s.exec(argument) ?? [];
+    if (name === '' && !argument.startsWith('-') && operands.length < most) {
+      operands.push(argument);
+      continue;
+    }
     if (name === '') throw wrong(`argument ${argument.slice(0, 100)}`, 'it is no flag', 'give flags as --NAME=VALUE; --help lists them');
     const asked = WISHES.find((known) => known === name);
     if (asked !== undefined) {
@@ -33,5 +40,5 @@ export const parseCommandLine = (argv: readonly string[]): CommandLine => {
     if (name === 'config') config = value;
     else flags.push([name, value]);
   }
-  return { wish, flags, ...(config === undefined ? {} : { config }) };
+  return { wish, flags, operands, ...(config === undefined ? {} : { config }) };
 };

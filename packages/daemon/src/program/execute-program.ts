@@ -2,27 +2,19 @@ import { createHealth } from '../health/create-health.ts';
 import { listenHttp } from '../health/http-listener.ts';
 import { createLog, logDestination } from '../log/create-log.ts';
 import { createMetrics } from '../metrics/create-metrics.ts';
-import { createServiceManager, type NotifyHost } from '../notify/service-manager.ts';
+import { createServiceManager } from '../notify/service-manager.ts';
 import { helpText } from '../settings/describe-settings.ts';
 import { type LoadedSettings, loadSettings } from '../settings/load-settings.ts';
 import type { Schema, Values } from '../settings/setting.ts';
 import { showSettings } from '../settings/show-settings.ts';
 import { CONFIG_VARIABLE } from '../settings/sources.ts';
 import { openStateDirectory } from '../state/state-directory.ts';
-import { createLifecycle, type Lifecycle } from '../stop/lifecycle.ts';
+import { createLifecycle } from '../stop/lifecycle.ts';
 import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { type CommonSchema, commonSettings } from './common-settings.ts';
+import type { Host } from './host.ts';
 import type { Program } from './program.ts';
-
-/** What a program needs of its process. */
-export interface Host extends NotifyHost {
-  /** Arguments behind the program's name. */
-  readonly argv: readonly string[];
-  readonly workingDirectory: string;
-  readonly print: (text: string) => void;
-  /** Called once the program can be stopped in order, with what stops it. */
-  readonly attach: (lifecycle: Lifecycle, say: (message: string, error: unknown) => void) => void;
-}
+import { findCommand, runCommand } from './run-command.ts';
 
 type Settled<S extends Schema> = LoadedSettings<S & CommonSchema>;
 
@@ -95,10 +87,18 @@ const start = async <S extends Schema>(program: Program<S>, host: Host, { values
 
 /** Does what the command line asks for and gives the exit status. */
 export const executeProgram = async <S extends Schema>(program: Program<S>, host: Host): Promise<number> => {
+  const found = findCommand(program.commands ?? {}, host.argv);
+  if (found !== undefined)
+    return runCommand(found, {
+      argv: host.argv.slice(found.words),
+      host,
+      program,
+      load: (commandLine) => load(program, host, commandLine),
+    });
   const commandLine = parseCommandLine(host.argv);
   switch (commandLine.wish) {
     case 'help':
-      host.print(helpText(program, completeSchema(program), defaultFile(program.name)));
+      host.print(helpText(program, completeSchema(program), defaultFile(program.name), program.commands));
       return 0;
     case 'version':
       host.print(`${program.name} ${program.version} (node ${process.version})\n`);

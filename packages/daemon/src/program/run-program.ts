@@ -2,14 +2,15 @@ import { constants } from 'node:os';
 import { fromSystem } from '@holdfast/errors';
 import { redactText } from '../log/redact.ts';
 import type { Schema } from '../settings/setting.ts';
-import type { Lifecycle } from '../stop/lifecycle.ts';
 import { executeProgram } from './execute-program.ts';
+import type { Stoppable } from './host.ts';
 import type { Program } from './program.ts';
+import { readSecret } from './read-secret.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /** The first signal stops in order, the second at once. */
-const attachSignals = (lifecycle: Lifecycle, say: (message: string, error: unknown) => void): void => {
+const attachSignals = (lifecycle: Stoppable, say: (message: string, error: unknown) => void): void => {
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (lifecycle.stopping.aborted) process.exit(128 + constants.signals[signal]);
@@ -39,6 +40,7 @@ export const runProgram = async <S extends Schema>(program: Program<S>): Promise
     pid: process.pid,
     send: process.connected ? (message) => void process.send?.(message) : undefined,
     print: (text) => void process.stdout.write(text),
+    readSecret: (prompt, stopping) => readSecret(process.stdin, process.stderr, prompt, stopping),
     attach: attachSignals,
   }).catch((reason: unknown) => {
     const error = fromSystem(reason, program.name, 'INTERNAL');

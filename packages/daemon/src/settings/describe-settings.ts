@@ -32,12 +32,23 @@ const teachGroup = ({ name, group, settings }: NamedGroup): string => {
 };
 
 /** Everything --help says. */
-export const helpText = (program: { readonly name: string; readonly summary: string }, schema: Schema, defaultFile: string): string =>
+export const helpText = (
+  program: { readonly name: string; readonly summary: string },
+  schema: Schema,
+  defaultFile: string,
+  commands: Readonly<Record<string, { readonly summary: string }>> = {},
+): string =>
   [
     program.summary,
     '',
     `Usage: ${program.name} [--config FILE] [--SETTING=VALUE]...`,
+    ...Object.keys(commands).map((command) => `       ${program.name} ${command} ...`),
     '',
+    ...Object.entries(commands).flatMap(([command, { summary }]) => [
+      `  ${command}`,
+      wrap(`${summary} ${program.name} ${command} --help tells more.`, '      '),
+      '',
+    ]),
     '  --config FILE      settings file, YAML',
     wrap(`(default ${defaultFile}; environment: HOLDFAST_CONFIG)`, ' '.repeat(21)),
     '  --SETTING=VALUE    one of the settings below, such as --log.level=debug',
