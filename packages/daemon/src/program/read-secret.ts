@@ -39,8 +39,9 @@ export const readSecret = async (
 ): Promise<string | undefined> => {
   const terminal = input.isTTY === true;
   if (terminal) {
-    output.write(`${prompt}: `);
+    // Before the question: what is typed at once must not be shown either.
     input.setRawMode(true);
+    output.write(`${prompt}: `);
   }
   input.setEncoding('utf8');
   const aborted = Promise.withResolvers<never>();

@@ -21,11 +21,14 @@ export interface StartedProgram {
 }
 
 export interface StartOptions {
+  /** File beside this one. Default: example-program.ts. */
+  readonly program?: string;
+  /** What comes by standard input; nothing by default. */
+  readonly input?: string;
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-const PROGRAM = path.join(__dirname, 'example-program.ts');
 const NODE_FLAGS = ['--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning'];
 
 const gather = (child: ChildProcess) => {
@@ -62,14 +65,20 @@ export const killPrograms = async (): Promise<void> => {
   );
 };
 
-export const startProgram = ({ flags = [], environment = {} }: StartOptions = {}): StartedProgram => {
+export const startProgram = ({
+  program = 'example-program.ts',
+  input,
+  flags = [],
+  environment = {},
+}: StartOptions = {}): StartedProgram => {
   const { HOLDFAST_TESTS: _ours, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...NODE_FLAGS, PROGRAM, ...flags], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, path.join(__dirname, program), ...flags], {
     env: { ...inherited, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     // A process group of its own, so that a spec can do to it what a terminal does.
     detached: true,
   });
+  child.stdin?.end(input);
   running.add(child);
   const { lines, text, changed, next } = gather(child);
   let over = false;
