@@ -17,6 +17,7 @@ const COMMANDS = {
   guest: { says: 'run a small Debian guest in QEMU', script: () => 'tools/guest/main.ts' },
   holdfast: { says: 'the command line: look after vaults, recover from them', script: () => 'packages/cli/src/main.ts' },
   build: { says: 'build all packages', script: () => programOf('nx'), args: ['run-many', '--targets=build'] },
+  bundle: { says: 'make what is installed on other machines', script: () => 'tools/bundle/main.ts' },
   generate: {
     says: 'generate packages/protocol from proto/',
     script: () => programOf('@bufbuild/buf'),

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Takes away what install.sh put here; run it as root. Settings, state and identity stay, so that it can be installed again and
+# goes on; with --purge they are removed as well.
+set -eu
+
+real=$(readlink -f "$0")
+here=${real%/*}
+. "$here/bundle.env"
+
+LIBRARY=/opt/holdfast
+LINKS=/usr/local/bin
+SETTINGS_DIRECTORY=/etc/holdfast
+STATE_DIRECTORY=/var/lib/holdfast
+UNITS=/etc/systemd/system
+
+fail() { # status, code, message
+  echo "[$2] $3" >&2
+  exit "$1"
+}
+
+purge=no
+for argument in "$@"; do
+  case "$argument" in
+    --purge) purge=yes ;;
+    *) fail 2 SETTING_UNKNOWN "uninstall.sh: there is no $argument; give nothing, or --purge" ;;
+  esac
+done
+[ "$(id -u)" = 0 ] || fail 3 NO_PERMISSION "uninstall.sh: only root may do this; run it with sudo"
+
+if [ -n "$UNIT" ]; then
+  if [ -d /run/systemd/system ] && [ -e "$UNITS/$UNIT" ]; then
+    systemctl --quiet disable --now "$UNIT"
+    rm -f "$UNITS/$UNIT"
+    systemctl daemon-reload
+  fi
+  rm -f "$UNITS/$UNIT"
+fi
+for program in $PROGRAMS; do
+  case "$(readlink "$LINKS/$program" 2>/dev/null || true)" in
+    "$LIBRARY/$NAME/"*) rm -f "$LINKS/$program" ;;
+  esac
+done
+if [ -z "$UNIT" ]; then
+  echo "$NAME is removed."
+elif [ "$purge" = yes ]; then
+  for service in $SERVICES; do
+    rm -f "$SETTINGS_DIRECTORY/$service.yaml"
+    rm -rf "${STATE_DIRECTORY:?}/$service"
+  done
+  rmdir "$SETTINGS_DIRECTORY" "$STATE_DIRECTORY" 2>/dev/null || true
+  echo "$NAME is removed, with its settings and its state."
+else
+  echo "$NAME is removed. Its settings and state are still in $SETTINGS_DIRECTORY and $STATE_DIRECTORY; --purge removes them."
+fi
+# Last, for this file is among them; the shell has read it by now.
+rm -rf "$LIBRARY/$NAME" "$LIBRARY/$NAME"-*
+rmdir "$LIBRARY" 2>/dev/null || true
