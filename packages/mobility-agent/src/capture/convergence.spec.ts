@@ -1,8 +1,9 @@
 import { BLOCK_SIZE, createBlockSet } from '@holdfast/block';
 import fc from 'fast-check';
 import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
-import { createConvergence, type RoundDisk } from './convergence.ts';
+import { createConvergence } from './convergence.ts';
 import type { DiskSource } from './disk-source.ts';
+import type { RoundDisk } from './rounds.ts';
 import { createStaging } from './staging.ts';
 import { createSimulatedMachine, type SimulationOptions, sectorIds } from './testing/simulated-machine.ts';
 

@@ -1,5 +1,5 @@
 import { GenerationReason, idBytes, idText, newId } from '@holdfast/protocol';
-import { advance, resumeLineage } from './lineage.ts';
+import { advance, grow, resumeLineage } from './lineage.ts';
 
 const diskId = newId();
 const generationId = newId();
@@ -54,6 +54,27 @@ describe('lineage', () => {
     expect(idText(lineage.generation!.parent!.generationId)).toBe(head.generationId);
     expect(lineage.generation?.parent?.number).toBe(7n);
     expect(lineage.generation?.detail).toMatch(detail);
+  });
+
+  test('a disk that grew is copied from its old end on, from the beginning of its last block', () => {
+    const lineage = resumeLineage(diskId, 12288, { ...head, diskSize: 8192 - 512 }, { kind: 'continuous' });
+    expect(lineage).toMatchObject({ open: true, covered: 4096, base: head.state });
+    expect(grow(resumeLineage(diskId, 8192, head, { kind: 'continuous' }), 8192, 12288)).toMatchObject({
+      next: 0,
+      open: true,
+      covered: 8192,
+      base: head.state,
+      generation: { detail: 'the disk grew from 8192 to 12288 bytes' },
+    });
+  });
+
+  test.each([
+    [4096, 4096],
+    [8192 - 512, 4096],
+  ])('a copy under way of a disk that grew goes on: %i bytes were covered', (coveredThrough, covered) => {
+    const open = { ...head, open: true, diskSize: 8192 - 512, coveredThrough };
+    const lineage = resumeLineage(diskId, 12288, open, { kind: 'continuous' });
+    expect(lineage).toMatchObject({ generationId, next: 8, open: true, covered, generation: undefined });
   });
 
   test('a generation that must not go on does not, continuous or not', () => {

@@ -15,8 +15,8 @@ import {
 } from '@holdfast/protocol';
 import { createFramePacker, type FramePacker } from '../frames/frame-packer.ts';
 import type { HrlCutWriter } from '../hrl/hrl.ts';
-import type { RoundDisk } from './convergence.ts';
 import type { Lineage } from './lineage.ts';
+import type { RoundDisk } from './rounds.ts';
 import { createStaging } from './staging.ts';
 
 /** One disk of a cut in the making: what was read of it, on its way into frames. */

@@ -6,9 +6,11 @@ import { type CutContent, type Instant, InstantSchema, idBytes, idText, type Man
 import type { Hrl, HrlCutWriter } from '../hrl/hrl.ts';
 import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
 import type { Capture, CaptureDisk, CopyProgress, Proposal } from './capture.ts';
-import { type Convergence, createConvergence } from './convergence.ts';
-import { advance, grow, type Lineage, refuseShrunk, resumeLineage } from './lineage.ts';
+import { type CaptureDisks, createCaptureDisks, type DiskState, hasHistory } from './capture-disks.ts';
+import { createConvergence } from './convergence.ts';
+import { advance, refuseShrunk, resumeLineage } from './lineage.ts';
 import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
+import type { Convergence } from './rounds.ts';
 
 /** Bytes of disk a piece of a copy covers unless told. */
 const PIECE_SIZE = 16 * 1024 * 1024;
@@ -43,15 +45,6 @@ export interface TraceCaptureOptions {
   readonly checkConflicts?: boolean;
 }
 
-interface DiskState {
-  disk: CaptureDisk;
-  lineage: Lineage;
-  /** While the generation is open: its copy covers the disk and has caught up with the writes meanwhile, so that a cut can close it. */
-  copied: boolean;
-  /** It grew after it had been copied. */
-  grew: boolean;
-}
-
 /** What a piece of a copy reads, and how far the copy has come with it. */
 interface Piece {
   read(member: MemberDisk): Promise<void>;
@@ -68,7 +61,7 @@ class TraceCapture implements Capture {
   readonly failure: Promise<never>;
   readonly #options: TraceCaptureOptions;
   readonly #convergence: Convergence;
-  readonly #disks = new Map<number, DiskState>();
+  readonly #disks: CaptureDisks;
   readonly #timers: NodeJS.Timeout[];
   #fail: (reason: unknown) => void = () => undefined;
   #failed: { readonly reason: unknown } | undefined;
@@ -83,6 +76,7 @@ class TraceCapture implements Capture {
   constructor(options: TraceCaptureOptions) {
     this.#options = options;
     this.#convergence = createConvergence({ trace: options.session.trace, checkConflicts: options.checkConflicts ?? true });
+    this.#disks = createCaptureDisks(options.session, this.#convergence);
     this.failure = new Promise((_, reject) => {
       this.#fail = reject;
     });
@@ -100,38 +94,36 @@ class TraceCapture implements Capture {
       refuseShrunk(disk.id, disk.source.size, head);
       const { index, continuity } = this.#options.session.attach(disk.device, this.#convergence.sink);
       const lineage = resumeLineage(disk.id, disk.source.size, head, continuity);
-      this.#disks.set(index, { disk, lineage, copied: !lineage.open, grew: false });
-      this.#convergence.add(index, disk.source);
+      this.#disks.add(index, disk, lineage);
       return continuity;
     });
   }
 
   get canCut(): boolean {
-    return [...this.#disks.values()].some(({ copied }) => copied);
+    return this.#disks.ready().length > 0;
   }
 
   get resynchronizing(): readonly string[] {
-    return [...this.#disks.values()].filter((state) => !state.copied && hasHistory(state)).map(({ disk }) => disk.id);
+    return this.#disks.resynchronizing().map(({ disk }) => disk.id);
   }
 
   detach(diskId: string): Promise<void> {
     return this.#inTurn(async () => {
-      const [index] = [...this.#disks].find(([, { disk }]) => disk.id === diskId) ?? [];
+      const index = this.#disks.indexOf(diskId);
       if (index === undefined) throw misuse(`disk ${diskId} is not attached`);
       if (this.#open?.members.some((member) => member.index === index)) throw misuse(`disk ${diskId} is part of an open proposal`);
       this.#options.session.detach(index);
-      this.#disks.delete(index);
-      this.#convergence.remove(index);
+      this.#disks.remove(index);
     });
   }
 
   async copy({ signal, onProgress }: { signal?: AbortSignal; onProgress?(progress: CopyProgress): void } = {}): Promise<void> {
     // Disks may be attached meanwhile; and what changes on one while the others are copied is best read at the end.
-    while (!this.#isOver(signal) && [...this.#disks.values()].some(({ copied }) => !copied)) {
-      for (const [index, state] of this.#disks) {
-        while (await this.#piece(index, state, () => this.#covering(state), signal)) onProgress?.(this.#copyProgress());
+    while (!this.#isOver(signal) && this.#disks.copying().length > 0) {
+      for (const [index, state] of this.#disks.copying()) {
+        while (await this.#piece(index, state, () => this.#covering(state), signal)) onProgress?.(this.#disks.progress());
       }
-      for (const [index, state] of this.#disks) {
+      for (const [index, state] of this.#disks.copying()) {
         for (let pieces = 0; await this.#piece(index, state, () => this.#catchingUp(index, state, pieces), signal); ) pieces += 1;
       }
     }
@@ -140,7 +132,7 @@ class TraceCapture implements Capture {
   propose(): Promise<Proposal> {
     return this.#inTurn(async () => {
       if (this.#open !== undefined) throw misuse('a proposal is open already');
-      if (this.#takeGrowth()) this.#copyBehind();
+      if (this.#disks.takeGrowth()) this.#copyBehind();
       if (!this.canCut) throw misuse('no disk has been copied yet');
       const writer = this.#options.hrl.begin();
       const members = this.#members(writer);
@@ -172,7 +164,7 @@ class TraceCapture implements Capture {
     return this.#inTurn(async () => {
       const { writer, members, cutId, time } = this.#take(proposal);
       const { hrl, machineId, excludedDisks = [] } = this.#options;
-      const absent = [...this.#disks].filter(([index]) => !members.some((member) => member.index === index)).map(([, state]) => state);
+      const absent = this.#disks.without(members);
       let manifest: Manifest | undefined;
       try {
         if (!absent.some(hasHistory)) manifest = await this.#options.manifest();
@@ -190,7 +182,7 @@ class TraceCapture implements Capture {
           cut.point = pointOf(cut, { kind, time, manifest, notYetCopied, excluded: excludedDisks });
           if (hrl.lastManifest?.id !== idText(manifest.id)) cut.manifest = manifest;
         }
-        this.#assure(members);
+        this.#assure();
         content = writer.commit(cut);
       } catch (reason) {
         this.#drop(writer, members);
@@ -242,10 +234,10 @@ class TraceCapture implements Capture {
   async #piece(index: number, state: DiskState, plan: () => Piece | undefined, signal: AbortSignal | undefined): Promise<boolean> {
     for (;;) {
       const made = await this.#inTurn(async () => {
-        if (this.#isOver(signal)) return false;
+        if (this.#isOver(signal) || this.#disks.get(index) !== state) return false;
         // Reading on would change what the proposal's own reads are judged by.
         if (this.#open !== undefined) return 'a proposal is open';
-        this.#takeGrowth();
+        this.#disks.takeGrowth();
         const piece = plan();
         if (piece === undefined) return false;
         await this.#commitPiece(index, state, piece);
@@ -273,23 +265,6 @@ class TraceCapture implements Capture {
     this.#committed([member], { open: true, covered });
   }
 
-  /** Enlarges what grew: its new area is to be copied, on top of its state. True while a disk that was complete has to be copied so. */
-  #takeGrowth(): boolean {
-    const { session } = this.#options;
-    for (const [index, state] of this.#disks) {
-      const { disk, lineage } = state;
-      const size = session.sizeOf(index);
-      if (size <= disk.source.size) continue;
-      session.grow(index, size);
-      state.disk = { ...disk, device: { ...disk.device, size }, source: disk.source.grown(size) };
-      state.lineage = grow(lineage, disk.source.size, size);
-      state.grew ||= !lineage.open;
-      state.copied = false;
-      this.#convergence.grow(index, state.disk.source);
-    }
-    return [...this.#disks.values()].some(({ grew, copied }) => grew && !copied);
-  }
-
   /** Nobody else would copy a disk that had been copied. */
   #copyBehind(): void {
     // A failure that is not this copy's alone ends the capture; what is left, a full log, is tried again with the next cut.
@@ -312,10 +287,11 @@ class TraceCapture implements Capture {
 
   #members(writer: HrlCutWriter): MemberDisk[] {
     const { codec = 'lz4' } = this.#options;
-    const ready = [...this.#disks].filter(([, { copied }]) => copied);
-    return ready.map(([index, { lineage, disk }], epochIndex) =>
-      createMember({ index, lineage, diskSize: disk.source.size, codec, writer, epochIndex }),
-    );
+    return this.#disks
+      .ready()
+      .map(([index, { lineage, disk }], epochIndex) =>
+        createMember({ index, lineage, diskSize: disk.source.size, codec, writer, epochIndex }),
+      );
   }
 
   #committed(members: readonly MemberDisk[], state: { readonly open: boolean; readonly covered: number }): void {
@@ -328,13 +304,13 @@ class TraceCapture implements Capture {
   }
 
   /** The last look before a point counts: nothing may be missing from the trace up to now. */
-  #assure(members: readonly MemberDisk[]): void {
+  #assure(): void {
     const { trace } = this.#options.session;
     trace.verify(this.#convergence.sink);
     this.#convergence.drain();
     this.#refuseFailed();
-    const grew = members.find(({ index }) => this.#options.session.sizeOf(index) > this.#disks.get(index)!.disk.source.size);
-    if (grew !== undefined) throw notConverged(1, `disk ${grew.lineage.diskId} had grown`);
+    const grown = this.#disks.grown();
+    if (grown !== undefined) throw notConverged(1, `disk ${grown} had grown`);
   }
 
   #refuseFailed(): void {
@@ -352,7 +328,7 @@ class TraceCapture implements Capture {
     if (this.#failed !== undefined) return;
     this.#failed = { reason };
     // A loss that only the capture saw must not be taken for continuity by whoever comes next: its disks are forgotten.
-    if (isHoldfastError(reason, 'CONTINUITY_LOST')) for (const index of this.#disks.keys()) this.#forget(index);
+    if (isHoldfastError(reason, 'CONTINUITY_LOST')) for (const index of this.#disks.indexes()) this.#forget(index);
     this.#ended?.resolve();
     this.#fail(reason);
   }
@@ -390,14 +366,6 @@ class TraceCapture implements Capture {
     });
   }
 
-  #copyProgress(): CopyProgress {
-    const open = [...this.#disks.values()].filter(({ lineage }) => lineage.open);
-    return {
-      total: open.reduce((sum, { disk }) => sum + disk.source.size, 0),
-      done: open.reduce((sum, { lineage }) => sum + lineage.covered, 0),
-    };
-  }
-
   /** Runs something of the trace outside a cut; its failure ends the capture. */
   #watch(look: () => void): void {
     if (this.#failed !== undefined) return;
@@ -417,9 +385,6 @@ class TraceCapture implements Capture {
     return result;
   }
 }
-
-/** True for a disk of which there are points: without it, or with an older state of it, another one would not be the machine. */
-const hasHistory = ({ lineage, disk }: DiskState): boolean => !lineage.open || lineage.base !== undefined || disk.wasCopied === true;
 
 const misuse = (why: string): HoldfastError => new HoldfastError('INTERNAL', { thing: 'capture', why, remedy: 'report this' });
 

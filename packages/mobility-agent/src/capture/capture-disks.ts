@@ -1,0 +1,121 @@
+import type { WriteTraceSession } from '../trace/trace.ts';
+import type { CaptureDisk, CopyProgress } from './capture.ts';
+import { grow, type Lineage } from './lineage.ts';
+import type { Convergence, RoundDisk } from './rounds.ts';
+
+/** A disk of the capture and how far it has come. */
+export interface DiskState {
+  disk: CaptureDisk;
+  lineage: Lineage;
+  /** While the generation is open: its copy covers the disk and has caught up with the writes meanwhile, so that a cut can close it. */
+  copied: boolean;
+  /** It grew after it had been copied. */
+  grew: boolean;
+}
+
+type Entry = readonly [index: number, state: DiskState];
+
+/** True for a disk of which there are points: without it, or with an older state of it, another one would not be the machine. */
+export const hasHistory = ({ lineage, disk }: DiskState): boolean => !lineage.open || lineage.base !== undefined || disk.wasCopied === true;
+
+/** The disks of one capture, by their index in the trace. */
+export interface CaptureDisks {
+  add(index: number, disk: CaptureDisk, lineage: Lineage): void;
+  remove(index: number): void;
+  get(index: number): DiskState | undefined;
+  indexes(): number[];
+  indexOf(diskId: string): number | undefined;
+  /** Those that can take part in a cut, and those that are to be copied first. */
+  ready(): Entry[];
+  copying(): Entry[];
+  /** Those being copied of which there are points. */
+  resynchronizing(): DiskState[];
+  /** Those that are not among the members of a cut. */
+  without(members: readonly RoundDisk[]): DiskState[];
+  /** Enlarges what grew; its new area is to be copied on top of its state. True while a disk that was complete has to be copied so. */
+  takeGrowth(): boolean;
+  /** Id of a disk of which the growth has not been taken in, if there is one. */
+  grown(): string | undefined;
+  progress(): CopyProgress;
+}
+
+class Disks implements CaptureDisks {
+  readonly #session: WriteTraceSession;
+  readonly #convergence: Convergence;
+  readonly #states = new Map<number, DiskState>();
+
+  constructor(session: WriteTraceSession, convergence: Convergence) {
+    this.#session = session;
+    this.#convergence = convergence;
+  }
+
+  add(index: number, disk: CaptureDisk, lineage: Lineage): void {
+    this.#states.set(index, { disk, lineage, copied: !lineage.open, grew: false });
+    this.#convergence.add(index, disk.source);
+  }
+
+  remove(index: number): void {
+    this.#states.delete(index);
+    this.#convergence.remove(index);
+  }
+
+  get(index: number): DiskState | undefined {
+    return this.#states.get(index);
+  }
+
+  indexes(): number[] {
+    return [...this.#states.keys()];
+  }
+
+  indexOf(diskId: string): number | undefined {
+    return this.indexes().find((index) => this.#states.get(index)!.disk.id === diskId);
+  }
+
+  ready(): Entry[] {
+    return [...this.#states].filter(([, { copied }]) => copied);
+  }
+
+  copying(): Entry[] {
+    return [...this.#states].filter(([, { copied }]) => !copied);
+  }
+
+  resynchronizing(): DiskState[] {
+    return this.copying()
+      .map(([, state]) => state)
+      .filter(hasHistory);
+  }
+
+  without(members: readonly RoundDisk[]): DiskState[] {
+    const present = new Set(members.map(({ index }) => index));
+    return [...this.#states].filter(([index]) => !present.has(index)).map(([, state]) => state);
+  }
+
+  takeGrowth(): boolean {
+    for (const [index, state] of this.#states) {
+      const { disk, lineage } = state;
+      const size = this.#session.sizeOf(index);
+      if (size <= disk.source.size) continue;
+      this.#session.grow(index, size);
+      state.disk = { ...disk, device: { ...disk.device, size }, source: disk.source.grown(size) };
+      state.lineage = grow(lineage, disk.source.size, size);
+      state.grew ||= !lineage.open;
+      state.copied = false;
+      this.#convergence.grow(index, state.disk.source);
+    }
+    return this.copying().some(([, { grew }]) => grew);
+  }
+
+  grown(): string | undefined {
+    return [...this.#states].find(([index, { disk }]) => this.#session.sizeOf(index) > disk.source.size)?.[1].disk.id;
+  }
+
+  progress(): CopyProgress {
+    const open = [...this.#states.values()].filter(({ lineage }) => lineage.open);
+    return {
+      total: open.reduce((sum, { disk }) => sum + disk.source.size, 0),
+      done: open.reduce((sum, { lineage }) => sum + lineage.covered, 0),
+    };
+  }
+}
+
+export const createCaptureDisks = (session: WriteTraceSession, convergence: Convergence): CaptureDisks => new Disks(session, convergence);

@@ -1,0 +1,52 @@
+import type { Extent } from '@holdfast/block';
+import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
+import type { DiskSource } from './disk-source.ts';
+import type { Staging } from './staging.ts';
+
+/** What a round came to: the cut is exact at its instant, or why it is not. */
+export type RoundResult =
+  | { readonly exact: true }
+  /** `read`: blocks it read; none means that only time will help. */
+  | { readonly exact: false; readonly reason: string; readonly read: number };
+
+export interface RoundDisk {
+  readonly index: number;
+  readonly staging: Staging;
+  /** Called when the staging holds more than `STAGING_LIMIT`: hands what it holds on. */
+  spill(): Promise<void>;
+}
+
+export interface Convergence {
+  /** For whoever else makes the trace drain: gets every event. */
+  readonly sink: WriteSink;
+  /** Empties the rings; to be called often enough that they never fill. */
+  drain(): void;
+  /** From now on the disk takes part. Everything in the trace's dirty set is still to be read. */
+  add(index: number, source: DiskSource): void;
+  /** Takes a disk out; between cuts only. */
+  remove(index: number): void;
+  /** The disk grew and is read through `source` from now on; between cuts only. */
+  grow(index: number, source: DiskSource): void;
+  /** The instant of the cut being made, on the trace's clock. */
+  readonly instant: number;
+  /** Blocks of the disk known to be changed and not yet read. */
+  pending(index: number): number;
+  /** Reads what completed writes changed, into the stagings, for a cut of all these disks at one new instant. */
+  round(disks: readonly RoundDisk[]): Promise<RoundResult>;
+  /** Reads a range of one disk as it is, for a piece of a copy that is not yet a state of the disk. */
+  readRange(disk: RoundDisk, range: Extent): Promise<void>;
+  /** Reads what completed writes changed on one disk as it is, for such a piece. */
+  readChanges(disk: RoundDisk): Promise<void>;
+  /** What the stagings hold is committed: forget it. With `exact` it was a cut, and the disks' next ones build on it. */
+  committed(disks: readonly RoundDisk[], exact: boolean): void;
+  /** What the stagings hold is dropped: it will be read again. */
+  abandoned(disks: readonly RoundDisk[]): void;
+}
+
+export interface ConvergenceOptions {
+  readonly trace: WriteTrace;
+  /** False publishes rounds in spite of conflicts. Only for showing that the oracles notice. */
+  readonly checkConflicts?: boolean;
+  /** Lets other work of the program go on during long reads. */
+  yield?(): Promise<void>;
+}
