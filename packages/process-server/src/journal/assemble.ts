@@ -2,6 +2,7 @@ import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, idText } from '@holdfast/protocol';
 import { RECORD_TYPE } from './record.ts';
 import type { FoundRecord } from './recover.ts';
+import type { Segment } from './segments.ts';
 
 /** The records of one cut, as far as they follow one another. */
 export interface AssembledCut {
@@ -39,8 +40,27 @@ const isWhole = ({ commit, chunks, broken }: AssembledCut): boolean =>
   commit.epochs.length === chunks.length &&
   commit.epochs.every(({ frameCount }, index) => Number(frameCount) === framesOf(chunks[index]!));
 
+/** A cut that is settled, of which there still are records. */
+export interface SettledCut {
+  readonly machineId: string;
+  readonly cutId: string;
+  readonly segments: Set<Segment>;
+  /** Where it is written that the cut is settled. */
+  at: Segment | undefined;
+}
+
+export interface Assembly {
+  readonly machines: ReadonlyMap<string, AssembledMachine>;
+  readonly settled: Iterable<SettledCut>;
+  readonly damage: readonly HoldfastError[];
+}
+
 /** Makes cuts of records in order. */
-export const assembleCuts = (records: readonly FoundRecord[]): { machines: Map<string, AssembledMachine>; damage: HoldfastError[] } => {
+export const assembleCuts = (records: readonly FoundRecord[]): Assembly => {
+  const settled = new Map<string, SettledCut>();
+  /** Where there are records of each cut. */
+  const touched = new Map<string, Set<Segment>>();
+  const unbegun = new Map<string, HoldfastError>();
   /** By machine, then by cut, in the order they were begun. */
   const begun = new Map<string, Map<string, AssembledCut>>();
   const damage: HoldfastError[] = [];
@@ -49,8 +69,17 @@ export const assembleCuts = (records: readonly FoundRecord[]): { machines: Map<s
     const cuts = begun.get(machineId) ?? new Map<string, AssembledCut>();
     begun.set(machineId, cuts);
     const cut = cuts.get(cutId);
-    if (type === RECORD_TYPE.settled) cuts.delete(cutId);
-    else if (record.message !== undefined && 'begin' in record.message) {
+    const key = machineId + cutId;
+    const segments = touched.get(key) ?? new Set();
+    touched.set(key, segments);
+    if (type === RECORD_TYPE.settled) {
+      cuts.delete(cutId);
+      unbegun.delete(key);
+      settled.set(key, { machineId, cutId, segments, at: record.segment });
+      continue;
+    }
+    segments.add(record.segment);
+    if (record.message !== undefined && 'begin' in record.message) {
       const { begin } = record.message;
       cuts.delete(cutId);
       cuts.set(cutId, { machineId, cutId, begin, records: [record], chunks: begin.epochs.map(() => []), broken: false });
@@ -58,8 +87,9 @@ export const assembleCuts = (records: readonly FoundRecord[]): { machines: Map<s
       cut.records.push(record);
       if (record.message !== undefined && 'commit' in record.message) cut.commit = record.message.commit;
       else takeFrames(cut, record);
-    } else if (type === RECORD_TYPE.commit) damage.push(incomplete(machineId, cutId, 'its beginning is missing'));
+    } else if (type === RECORD_TYPE.commit) unbegun.set(key, incomplete(machineId, cutId, 'its beginning is missing'));
   }
+  damage.push(...unbegun.values());
 
   const machines = new Map<string, AssembledMachine>();
   for (const [machineId, cuts] of begun) {
@@ -77,7 +107,7 @@ export const assembleCuts = (records: readonly FoundRecord[]): { machines: Map<s
     if (last !== undefined && last.commit === undefined) machine.partial = last;
     if (machine.cuts.length > 0 || machine.partial !== undefined) machines.set(machineId, machine);
   }
-  return { machines, damage };
+  return { machines, settled: settled.values(), damage };
 };
 
 const incomplete = (machineId: string, cutId: string, why: string): HoldfastError =>

@@ -1,6 +1,6 @@
 import type { HoldfastError } from '@holdfast/errors';
 import type { CutBegin } from '@holdfast/protocol';
-import { type AssembledCut, assembleCuts, cutIdOf } from './assemble.ts';
+import { type AssembledCut, assembleCuts, cutIdOf, type SettledCut } from './assemble.ts';
 import type { JournalDirectory } from './files.ts';
 import type { Journal, RecoveredMachine } from './journal.ts';
 import type { JournalKey } from './journal-key.ts';
@@ -17,15 +17,6 @@ export interface JournalOptions {
   readonly quota: number;
   /** Bytes of data kept in memory too, so that it need not be read back. */
   readonly memory: number;
-}
-
-/** Marks of a cut that is settled while segments still hold records of it. */
-interface Settled {
-  readonly machineId: string;
-  readonly cutId: string;
-  readonly segments: Set<Segment>;
-  /** Where it is written that the cut is settled. */
-  at: Segment | undefined;
 }
 
 /** Opens the journal, finds what is in it, and has its first files made. Rejects with what the file system says. */
@@ -55,11 +46,11 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory 
 
   /** The live cuts of each segment in use. */
   const live = new Map<Segment, Set<StoredCut>>();
-  const settledCuts = new Set<Settled>();
+  const settledCuts = new Set<SettledCut>(assembled.settled);
   const retiring = new Map<Segment, Promise<void>>();
   let kept = 0;
 
-  const writeSettled = (settled: Settled): void => {
+  const writeSettled = (settled: SettledCut): void => {
     const { machineId, cutId } = settled;
     try {
       const subject = { type: RECORD_TYPE.settled, machineId, cutId, epochIndex: 0, firstFrame: 0, frames: 0, sums: NO_SUMS };
@@ -84,6 +75,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory 
   };
 
   const sweep = (): void => {
+    for (const settled of settledCuts) if (settled.at === undefined) writeSettled(settled);
     for (const [segment, cuts] of live) {
       if (cuts.size > 0 || segment === log.current || retiring.has(segment)) continue;
       const work = retire(segment)
@@ -116,7 +108,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory 
     },
     settle(cut) {
       for (const segment of cut.segments) live.get(segment)?.delete(cut);
-      const settled: Settled = { machineId: cut.machineId, cutId: cut.cutId, segments: new Set(cut.segments), at: undefined };
+      const settled: SettledCut = { machineId: cut.machineId, cutId: cut.cutId, segments: new Set(cut.segments), at: undefined };
       settledCuts.add(settled);
       writeSettled(settled);
       sweep();
