@@ -101,47 +101,47 @@ describe('convergence', () => {
   });
 });
 
-describe('a write that the kernel tells of late', () => {
-  const SIZE = 4 * BLOCK_SIZE;
+const SIZE = 4 * BLOCK_SIZE;
 
-  /** A disk whose trace tells what the test has put into it. */
-  const createRig = () => {
-    const told: ((sink: WriteSink) => void)[] = [];
-    const dirty = createBlockSet(SIZE);
-    let clock = 0;
-    const trace: WriteTrace = {
-      start: 0n,
-      now: () => (clock += 1e9),
-      drain: (sink) => {
-        for (const tell of told.splice(0)) tell(sink);
-      },
-      settle: () => undefined,
-      dirty: () => dirty,
-      idle: () => true,
-      verify: () => undefined,
-      close: () => undefined,
-    };
-    const convergence = createConvergence({ trace, yield: async () => undefined });
-    const source: DiskSource = {
-      size: SIZE,
-      readLimit: SIZE,
-      excluded: () => [],
-      grown: () => source,
-      read: (_: number, length: number) => ({ data: new Uint8Array(length), unreadable: [] }),
-    };
-    convergence.add(0, source);
-    const member = (): RoundDisk => ({ index: 0, staging: createStaging(SIZE), spill: async () => undefined });
-    /** Tells of a write that completed at `time`. */
-    const write = (time: number): void => {
-      told.push((sink) => {
-        sink.issued(0, 0, BLOCK_SIZE, time - 1);
-        sink.completed(0, 0, BLOCK_SIZE, time);
-      });
-    };
-    return { convergence, member, write, now: () => clock };
+/** A disk whose trace tells what the test has put into it. */
+const createScriptedRig = () => {
+  const told: ((sink: WriteSink) => void)[] = [];
+  const dirty = createBlockSet(SIZE);
+  let clock = 0;
+  const trace: WriteTrace = {
+    start: 0n,
+    now: () => (clock += 1e9),
+    drain: (sink) => {
+      for (const tell of told.splice(0)) tell(sink);
+    },
+    settle: () => undefined,
+    dirty: () => dirty,
+    idle: () => true,
+    verify: () => undefined,
+    close: () => undefined,
   };
+  const convergence = createConvergence({ trace, yield: async () => undefined });
+  const source: DiskSource = {
+    size: SIZE,
+    readLimit: SIZE,
+    excluded: () => [],
+    grown: () => source,
+    read: (_: number, length: number) => ({ data: new Uint8Array(length), unreadable: [] }),
+  };
+  convergence.add(0, source);
+  const member = (): RoundDisk => ({ index: 0, staging: createStaging(2 * SIZE), spill: async () => undefined });
+  /** Tells of a write that completed at `time`. */
+  const write = (time: number, offset = 0): void => {
+    told.push((sink) => {
+      sink.issued(0, offset, BLOCK_SIZE, time - 1);
+      sink.completed(0, offset, BLOCK_SIZE, time);
+    });
+  };
+  return { convergence, source, member, write, now: () => clock };
+};
 
-  const exactCut = async ({ convergence, member }: ReturnType<typeof createRig>): Promise<RoundDisk> => {
+describe('a write that the kernel tells of late', () => {
+  const exactCut = async ({ convergence, member }: ReturnType<typeof createScriptedRig>): Promise<RoundDisk> => {
     for (;;) {
       const disk = member();
       if ((await convergence.round([disk])).exact) return disk;
@@ -149,7 +149,7 @@ describe('a write that the kernel tells of late', () => {
   };
 
   test('ends everything when it belongs to a published cut', async () => {
-    const rig = createRig();
+    const rig = createScriptedRig();
     const before = rig.now();
     rig.convergence.committed([await exactCut(rig)], true);
     rig.write(before + 1);
@@ -157,7 +157,7 @@ describe('a write that the kernel tells of late', () => {
   });
 
   test('is read with the next cut when that one was abandoned', async () => {
-    const rig = createRig();
+    const rig = createScriptedRig();
     const before = rig.now();
     rig.convergence.abandoned([await exactCut(rig)]);
     rig.write(before + 1);
@@ -166,7 +166,7 @@ describe('a write that the kernel tells of late', () => {
   });
 
   test('is read with the next piece of a copy when it belongs to one before', async () => {
-    const rig = createRig();
+    const rig = createScriptedRig();
     for (const read of [(disk: RoundDisk) => rig.convergence.readRange(disk, { offset: 0, length: SIZE }), rig.convergence.readChanges]) {
       const before = rig.now();
       const disk = rig.member();
@@ -177,4 +177,17 @@ describe('a write that the kernel tells of late', () => {
       expect(rig.convergence.pending(0)).toBe(1);
     }
   });
+});
+
+test('writes behind the old end of a disk that grew are taken in, whenever they are told', async () => {
+  const { convergence, source, member, write, now } = createScriptedRig();
+  write(now() + 1);
+  convergence.drain();
+  convergence.grow(0, { ...source, size: 2 * SIZE });
+  write(now() + 1, SIZE + BLOCK_SIZE);
+  convergence.drain();
+  expect(convergence.pending(0)).toBe(2);
+  const disk = member();
+  await convergence.readChanges(disk);
+  expect([...disk.staging.blocks.runs()].map(({ first }) => first)).toEqual([0, 5]);
 });
