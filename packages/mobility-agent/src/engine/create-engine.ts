@@ -29,7 +29,7 @@ const LONGEST_WAIT = 60_000;
 /** unless it went well for so long. */
 const STEADY = 60_000;
 /** Milliseconds between looks for disks that are missing. */
-const REDISCOVER = 10_000;
+const REDISCOVER = 3_000;
 /** Seconds from point to point where nobody says. */
 const DEFAULT_INTERVAL = 5;
 
@@ -76,7 +76,11 @@ class ProtectingEngine implements Engine {
   readonly #pointWanted = createNotice();
   readonly #freed = createNotice();
   readonly #policy = { codec: 'lz4' as CodecName, excludedDisks: [] as readonly string[] };
+  /** Disks that must be copied anew, and why. */
   readonly #restart = new Map<string, string>();
+  /** Why everything must be. */
+  #anew: string | undefined;
+  #begunAnew: number | undefined;
   readonly #sums = { points: 0, durablePoints: 0, conflicts: 0, changedBytes: 0, sentBytes: 0 };
   readonly #running: Promise<void>;
   #wanted: Wanted | undefined;
@@ -190,6 +194,7 @@ class ProtectingEngine implements Engine {
         remedy: 'report this as a bug; nothing is protected meanwhile',
       });
     }
+    if (this.#anew !== undefined) await this.#beginAnew();
     this.#machine ??= await this.#openMachine(protection);
     await this.#markCopied();
     await this.#options.registry.mark(diskIds, 'protected');
@@ -292,9 +297,14 @@ class ProtectingEngine implements Engine {
   }
 
   async #unprotect(): Promise<void> {
+    if (!hasMachineLog(this.#places)) return;
+    await this.#removeMachine();
+    this.#events.add('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
+  }
+
+  async #removeMachine(): Promise<void> {
     const { machineId, trace } = this.#options;
     await this.#closeMachine();
-    if (!hasMachineLog(this.#places)) return;
     try {
       forgetTrace(machineId, trace);
     } catch (reason) {
@@ -303,7 +313,6 @@ class ProtectingEngine implements Engine {
     }
     await removeMachineLog(this.#places);
     this.#counted = undefined;
-    this.#events.add('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
   }
 
   /** Ends the present round, so that the next one sees what is wanted now. */
@@ -421,11 +430,24 @@ class ProtectingEngine implements Engine {
   }
 
   #resyncNeeded(diskId: string, reason: string): void {
-    if (this.#restart.has(diskId) || this.#capture === undefined) return;
+    if (this.#restart.has(diskId) || this.#capture === undefined || this.#anew !== undefined) return;
     const why = `the process server asked for it: ${reason.slice(0, 300)}`;
-    this.#events.add('RESYNCHRONIZATION', `Disk ${this.#nameOf(diskId)} is copied anew: ${why}`);
-    this.#restart.set(diskId, why);
-    this.#reopen('a disk is copied anew');
+    const isHeld = this.#machine?.hrl.committed().some(({ cut }) => cut.epochs.some((epoch) => idText(epoch.diskId) === diskId)) === true;
+    // What cannot be taken can never be freed either, and what other disks have in those cuts is lost with it.
+    if (isHeld) this.#anew = why;
+    else this.#restart.set(diskId, why);
+    this.#events.add('RESYNCHRONIZATION', `${isHeld ? 'All disks are' : `Disk ${this.#nameOf(diskId)} is`} copied anew: ${why}`);
+    this.#reopen('disks are copied anew');
+  }
+
+  /** Forgets the log and what was traced; what is in the vault stays, and so does what was remembered of it. */
+  async #beginAnew(): Promise<void> {
+    await this.#removeMachine();
+    this.#anew = undefined;
+    this.#restart.clear();
+    const isOften = this.#begunAnew !== undefined && performance.now() - this.#begunAnew < STEADY;
+    this.#begunAnew = performance.now();
+    if (isOften) await this.#changed.wait(this.#stopping.signal, LONGEST_WAIT);
   }
 
   #senderChanged({ state, server, problem }: SenderStatus): void {

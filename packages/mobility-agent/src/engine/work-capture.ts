@@ -4,7 +4,7 @@ import { createNotice, type Notice } from '../sender/notice.ts';
 import type { MachineCapture } from './machine-capture.ts';
 
 /** Milliseconds between attempts at disks that cannot be captured. */
-const RETRY_MISSING = 10_000;
+const RETRY_MISSING = 3_000;
 /** Share of the log that must be free again before cuts go on after it was full: each attempt reads all changes. */
 const ROOM = 0.5;
 
