@@ -92,6 +92,7 @@ class ProtectingEngine implements Engine {
   #problem: Problem | undefined;
   #isFull = false;
   #isSkipping = false;
+  #toldOfSender: string | undefined;
   #counted: CutContent | undefined;
 
   constructor(options: EngineOptions) {
@@ -313,6 +314,8 @@ class ProtectingEngine implements Engine {
     }
     await removeMachineLog(this.#places);
     this.#counted = undefined;
+    this.#anew = undefined;
+    this.#restart.clear();
   }
 
   /** Ends the present round, so that the next one sees what is wanted now. */
@@ -443,8 +446,6 @@ class ProtectingEngine implements Engine {
   /** Forgets the log and what was traced; what is in the vault stays, and so does what was remembered of it. */
   async #beginAnew(): Promise<void> {
     await this.#removeMachine();
-    this.#anew = undefined;
-    this.#restart.clear();
     const isOften = this.#begunAnew !== undefined && performance.now() - this.#begunAnew < STEADY;
     this.#begunAnew = performance.now();
     if (isOften) await this.#changed.wait(this.#stopping.signal, LONGEST_WAIT);
@@ -452,14 +453,17 @@ class ProtectingEngine implements Engine {
 
   #senderChanged({ state, server, problem }: SenderStatus): void {
     if (state === 'connected') this.#events.add('SERVER_CONNECTED', `Sending to process server ${server}`);
-    else if (problem !== undefined && state !== 'connecting') this.#events.add(problem.code, problem.message);
+    if (state === 'connecting' || problem?.message === this.#toldOfSender) return;
+    if (problem !== undefined) this.#events.add(problem.code, problem.message);
+    this.#toldOfSender = problem?.message;
   }
 
   #failed(reason: unknown): void {
     const error = fromSystem(reason, 'the capture', 'INTERNAL');
     if (error.code === 'INTERRUPTED') return;
+    // The same again and again is said once.
+    if (this.#problem?.text !== error.message) this.#events.add(error.code, error.message);
     this.#problem = { code: error.code, text: error.message };
-    this.#events.add(error.code, error.message);
   }
 }
 

@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs';
 import { isHoldfastError } from '@holdfast/errors';
-import { type Epoch, idText } from '@holdfast/protocol';
+import { idText } from '@holdfast/protocol';
 import type { ControlState, LogPosition } from './control-slot.ts';
+import { describeFinding } from './describe-finding.ts';
 import { openDiskDirectory } from './disk-directory.ts';
 import type { HrlDirectory } from './files.ts';
+import type { HrlFinding } from './finding.ts';
 import type { HrlHead } from './hrl.ts';
 import { findControl, newestState } from './load-hrl.ts';
 import { type ReadCut, readCuts, verifyCut } from './log-reader.ts';
@@ -10,28 +13,48 @@ import { createSegmentPool, type SegmentPool } from './segment-pool.ts';
 
 export interface InspectOptions {
   readonly directory: string;
+  /** Where the log says that it is in memory, unless given. */
   readonly hotDirectory?: string;
 }
 
-/** A dump of the log for people, line by line; changes nothing, and goes on behind what it finds damaged as far as that is possible. */
-export function* inspectHrl({ directory, hotDirectory }: InspectOptions): Generator<string> {
-  const directories = [...(hotDirectory === undefined ? [] : [hotDirectory]), directory].map((path) => openDiskDirectory(path, 'read'));
+/** What is in a log, in order; changes nothing, and goes on behind what it finds damaged as far as that is possible. */
+export function* findInHrl({ directory, hotDirectory }: InspectOptions): Generator<HrlFinding> {
+  const cold = openDiskDirectory(directory, 'read');
+  const directories = [cold];
   try {
-    yield* inspectDirectories(directories);
+    const hot = hotDirectory ?? hotPathOf(cold);
+    if (hot !== undefined) directories.unshift(openDiskDirectory(hot, 'read'));
+    yield* findInDirectories(directories);
   } finally {
     for (const one of directories) one.close();
   }
 }
 
-/** The same of directories given in the order memory, disk. */
+/** The same in words for people, line by line. */
+export function* inspectHrl(options: InspectOptions): Generator<string> {
+  for (const finding of findInHrl(options)) yield* describeFinding(finding);
+}
+
+/** The words about directories given in the order memory, disk. */
 export function* inspectDirectories(directories: readonly HrlDirectory[]): Generator<string> {
+  for (const finding of findInDirectories(directories)) yield* describeFinding(finding);
+}
+
+const hotPathOf = (cold: HrlDirectory): string | undefined => {
+  const control = findControl(cold);
+  control?.file.close();
+  const hot = control?.newest?.hotPath;
+  return hot !== undefined && existsSync(hot) ? hot : undefined;
+};
+
+function* findInDirectories(directories: readonly HrlDirectory[]): Generator<HrlFinding> {
   const controls = directories.map(findControl);
   const state = newestState(controls.map((control) => control?.newest));
   if (state === undefined) {
-    yield 'there is no valid state of a log';
+    yield { kind: 'no log' };
     return;
   }
-  yield* describeState(state);
+  yield* findState(state);
   const tiers = directories.map((one, index) => ({
     name: index === directories.length - 1 ? ('cold' as const) : ('hot' as const),
     directory: one,
@@ -39,58 +62,76 @@ export function* inspectDirectories(directories: readonly HrlDirectory[]): Gener
   }));
   const pool = createSegmentPool(tiers, state.logId, 0);
   try {
-    for (const path of pool.unreadable) yield `no segment: ${path}`;
-    yield* describeCuts(pool, state);
+    for (const path of pool.unreadable) yield { kind: 'no segment', path };
+    yield* findCuts(pool, state);
   } finally {
     void pool.close();
     for (const control of controls) control?.file.close();
   }
 }
 
-function* describeState(state: ControlState): Generator<string> {
-  yield `agent log ${state.logId} of machine ${state.machineId}, state ${state.sequence}`;
-  yield `boot ${state.bootId ?? 'unknown'}, in memory ${state.hotPath ?? 'nothing'}`;
-  yield `tail ${describePosition(state.tail)}`;
-  yield `end ${describePosition(state.end)}`;
-  yield `point ${state.lastPointId ?? 'none'}, manifest ${state.lastManifest?.id ?? 'none'}`;
-  for (const head of state.heads.values()) yield `head ${describeHead(head)}`;
-  for (const head of state.freedHeads.values()) yield `freed ${describeHead(head)}`;
+function* findState({
+  logId,
+  machineId,
+  sequence,
+  bootId,
+  hotPath,
+  tail,
+  end,
+  lastPointId,
+  lastManifest,
+  ...state
+}: ControlState): Generator<HrlFinding> {
+  yield { kind: 'log', logId, machineId, sequence, bootId, hotPath, tail, end, pointId: lastPointId, manifestId: lastManifest?.id };
+  const headOf = ({ diskId, generationId, number, open, ended, diskSize }: HrlHead) => ({
+    diskId,
+    generationId,
+    number,
+    open,
+    ended,
+    diskSize,
+  });
+  for (const head of state.heads.values()) yield { kind: 'head', ...headOf(head) };
+  for (const head of state.freedHeads.values()) yield { kind: 'freed', ...headOf(head) };
 }
 
-function* describeCuts(pool: SegmentPool, { tail, end }: ControlState): Generator<string> {
+function* findCuts(pool: SegmentPool, { tail, end }: ControlState): Generator<HrlFinding> {
   if (tail === undefined || end === undefined) return;
-  let position = tail;
+  let position: LogPosition = tail;
   try {
     for (const cut of readCuts(pool, tail)) {
-      const committed = cut.end.sequence <= end.sequence;
-      yield* describeCut(cut, committed);
+      yield* findCut(cut, cut.end.sequence <= end.sequence);
       position = cut.end;
     }
   } catch (reason) {
     if (!isHoldfastError(reason, 'DAMAGED')) throw reason;
-    if (position.sequence < end.sequence) yield `DAMAGED ${reason.thing}: ${reason.why}`;
+    if (position.sequence < end.sequence) yield { kind: 'damage', thing: reason.thing, why: reason.why };
   }
 }
 
-function* describeCut(cut: ReadCut, committed: boolean): Generator<string> {
-  const { point, epochs } = cut.cut;
-  const what = point === undefined ? 'no point' : `point ${idText(point.id)}`;
-  yield `cut ${idText(cut.cut.id)}, ${committed ? 'committed' : 'being committed'}, ${cut.bytes} bytes, ${what}, from ${describePosition(cut.start)}`;
-  for (const epoch of epochs) yield `  ${describeEpoch(epoch)}`;
+function* findCut(read: ReadCut, committed: boolean): Generator<HrlFinding> {
+  const { id, point, epochs } = read.cut;
+  const cutId = idText(id);
+  const pointId = point === undefined ? undefined : idText(point.id);
+  yield { kind: 'cut', cutId, committed, bytes: read.bytes, pointId, start: read.start };
+  for (const { diskId, generationId, number, open, frameCount, dataBytes, zeroBytes, unreadableBytes } of epochs) {
+    yield {
+      kind: 'epoch',
+      cutId,
+      diskId: idText(diskId),
+      generationId: idText(generationId),
+      number: Number(number),
+      open,
+      frames: Number(frameCount),
+      dataBytes: Number(dataBytes),
+      zeroBytes: Number(zeroBytes),
+      unreadableBytes: Number(unreadableBytes),
+    };
+  }
   try {
-    verifyCut(cut);
+    verifyCut(read);
   } catch (reason) {
     if (!isHoldfastError(reason, 'DAMAGED')) throw reason;
-    yield `  DAMAGED ${reason.thing}: ${reason.why}`;
+    yield { kind: 'damage', cutId, thing: reason.thing, why: reason.why };
   }
 }
-
-const describePosition = (position: LogPosition | undefined): string =>
-  position === undefined ? 'none' : `segment ${position.number} (${position.salt}) byte ${position.offset} record ${position.sequence}`;
-
-const describeHead = ({ diskId, generationId, number, open, ended, diskSize }: HrlHead): string =>
-  `disk ${diskId} generation ${generationId} epoch ${number}${open ? ' open' : ''}${ended ? ' ended' : ''}, ${diskSize} bytes`;
-
-const describeEpoch = (epoch: Epoch): string =>
-  `disk ${idText(epoch.diskId)} generation ${idText(epoch.generationId)} epoch ${epoch.number}${epoch.open ? ' open' : ''}, ` +
-  `${epoch.frameCount} frames: ${epoch.dataBytes} data, ${epoch.zeroBytes} zero, ${epoch.unreadableBytes} unreadable bytes`;

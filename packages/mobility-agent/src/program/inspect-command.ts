@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { type Command, defineCommand, filePath, oneOf } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
-import { inspectHrl } from '../hrl/inspect.ts';
+import { describeFinding } from '../hrl/describe-finding.ts';
+import { findInHrl } from '../hrl/inspect.ts';
 import { machinesDirectory } from './places.ts';
 import type { AgentSchema } from './settings.ts';
 
@@ -33,11 +34,10 @@ export const inspectCommand: Command<AgentSchema> = defineCommand<AgentSchema, t
         remedy: 'name its directory by --directory',
       });
     }
-    for (const one of directories) {
-      const lines = inspectHrl({ directory: one, ...(memoryDirectory === undefined ? {} : { hotDirectory: memoryDirectory }) });
-      if (options.output === 'json') print(JSON.stringify({ directory: one, lines: [...lines] }));
-      else for (const line of lines) print(line);
-    }
+    const places = memoryDirectory === undefined ? {} : { hotDirectory: memoryDirectory };
+    const logs = directories.map((one) => ({ directory: one, findings: findInHrl({ directory: one, ...places }) }));
+    if (options.output === 'json') print(JSON.stringify(logs.map(({ findings, ...log }) => ({ ...log, findings: [...findings] }))));
+    else for (const { findings } of logs) for (const finding of findings) for (const line of describeFinding(finding)) print(line);
     return 0;
   },
 });
