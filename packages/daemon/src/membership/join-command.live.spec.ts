@@ -38,7 +38,7 @@ describe('a machine that joins', () => {
   it('says in words what it did; the program then runs, and works on over an absence of the server', async () => {
     const { status, text } = await join(`${site.createToken()}\n`);
     expect(text).toMatch(
-      /^Joined 127\.0\.0\.1:\d+ as process-server [0-9a-f]{32}, enrolment 1 of this machine\.\nIts certificate ends at 20.*Z; holdfast-example-member renews it by itself\.\nNow start holdfast-example-member; with systemd: systemctl enable --now holdfast-example-member\n$/,
+      /^Joined 127\.0\.0\.1:\d+ as process-server [0-9a-f]{32}, enrolment 1 of this machine\.\nIts certificate ends at 20.*Z; holdfast-example-member renews it by itself\.\nIf holdfast-example-member runs, .* with systemd: systemctl enable --now holdfast-example-member\n$/,
     );
     expect(status).toBe(0);
     const { id } = site.members[0]!;
@@ -90,11 +90,18 @@ describe('a machine that joins', () => {
     });
   });
 
-  it('does not join while the program runs with this state directory', async () => {
+  it('lets the running program begin anew when it joins again', async () => {
     await join(site.createToken());
     const program = start([]);
-    await program.line('The program does its work');
-    expect(await join(site.createToken())).toEqual({ status: 8, text: expect.stringContaining(`process ${program.pid}`) });
+    const first = await site.servers.stream();
+    expect((await join(site.createToken())).text).toContain('enrolment 2 of this machine');
+    expect(await program.ended).toBe(130);
+    expect(program.lines.find(({ level }) => level === 'error')).toMatchObject({
+      error: { message: expect.stringContaining('joined anew') },
+    });
+    start([]);
+    const second = await site.servers.stream((stream) => stream !== first);
+    expect(second).toMatchObject({ id: first.id, hello: { incarnation: 2n } });
   });
 
   it('does not run before it joined, and not from a copied state directory, of which nothing is sent', async () => {
@@ -151,6 +158,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
     await mkdir(state, { mode: 0o700 });
     await chown(state, 65534, 65534);
     await join(site.createToken());
-    for (const name of ['lock', 'identity', 'identity/identity.json']) expect((await stat(path.join(state, name))).uid).toBe(65534);
+    for (const name of ['identity.lock', 'identity', 'identity/identity.json'])
+      expect((await stat(path.join(state, name))).uid).toBe(65534);
   });
 });

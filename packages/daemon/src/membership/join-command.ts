@@ -7,6 +7,7 @@ import { address, filePath, formatAddress, text } from '../settings/kinds.ts';
 import type { Values } from '../settings/setting.ts';
 import { readHardwareIdentity } from './hardware-identity.ts';
 import { readIdentity } from './identity-file.ts';
+import { withIdentityLock } from './identity-lock.ts';
 import { joinSite } from './join-site.ts';
 import type { MemberRole } from './member.ts';
 import type { MemberSchema } from './member-settings.ts';
@@ -24,7 +25,8 @@ const OPTIONS = {
   tokenFile: filePath({ optional: true, help: 'File with the token, where it does not come by standard input' }),
 };
 
-type Context = Pick<CommandContext, 'readSecret'>;
+/** Milliseconds a renewal or another join may take. */
+const PATIENCE = 5000;
 
 /** Bytes of a token file that are looked at. */
 const LARGEST = 4096;
@@ -41,7 +43,7 @@ const readTokenFile = async (file: string): Promise<string> => {
   }
 };
 
-const readToken = async (file: string | undefined, { readSecret }: Context): Promise<string> => {
+const readToken = async (file: string | undefined, { readSecret }: Pick<CommandContext, 'readSecret'>): Promise<string> => {
   const given = file === undefined ? await readSecret('Token') : await readTokenFile(file);
   const token = given?.trim() ?? '';
   if (/^[\x21-\x7e]{8,512}$/.test(token)) return token;
@@ -72,33 +74,37 @@ const requireRole = (former: StoredIdentity | undefined, role: MemberRole, direc
  * `PROGRAM join --server HOST:PORT --fingerprint HEX [--token-file FILE]`: the token comes by standard input, never as an argument. For
  * `commands: { join: joinCommand({ role: 'agent' }) }` of a program whose settings hold `memberSettings`.
  */
-export const joinCommand = <S extends MemberSchema = MemberSchema>({ role, endpoints }: JoinCommandOptions<S>): Command<S> =>
-  defineCommand<S, typeof OPTIONS>({
+export const joinCommand = <S extends MemberSchema = MemberSchema>({ role, endpoints }: JoinCommandOptions<S>): Command<S> => {
+  const join = async (context: CommandContext<S, typeof OPTIONS>, directory: string): Promise<number> => {
+    const { name, version, options, settings, stopping, print } = context;
+    const former = await formerIdentity(directory);
+    requireRole(former, role, directory);
+    const hardware = await readHardwareIdentity({ file: (settings as Values<MemberSchema>).identity.hardwareFile });
+    const joined = await joinSite({
+      ...options,
+      token: await readToken(options.tokenFile, context),
+      role,
+      hardware,
+      hostname: hostname(),
+      version,
+      endpoints: endpoints?.(settings) ?? [],
+      directory,
+      signal: stopping,
+    });
+    print(`Joined ${formatAddress(options.server)} as ${role} ${joined.id}, enrolment ${joined.incarnation} of this machine.`);
+    if (former !== undefined && former.id !== joined.id) print(`Before, it was ${role} ${former.id}.`);
+    print(`Its certificate ends at ${new Date(joined.notAfter).toISOString()}; ${name} renews it by itself.`);
+    if (joined.problem !== undefined) print(`But: ${joined.problem.message}`);
+    print(`If ${name} runs, it takes this up within seconds. Otherwise start it; with systemd: systemctl enable --now ${name}`);
+    return 0;
+  };
+  return defineCommand<S, typeof OPTIONS>({
     summary: `Makes this machine a member of an installation, as ${role}, with a one-time token.`,
     options: OPTIONS,
     notes: 'The token is read from standard input, or asked for on a terminal: every user of a machine could read an argument.',
     async run(context) {
-      const { name, version, options, settings, stopping, print, lockState } = context;
-      const directory = await lockState();
-      const former = await formerIdentity(directory);
-      requireRole(former, role, directory);
-      const hardware = await readHardwareIdentity({ file: (settings as Values<MemberSchema>).identity.hardwareFile });
-      const joined = await joinSite({
-        ...options,
-        token: await readToken(options.tokenFile, context),
-        role,
-        hardware,
-        hostname: hostname(),
-        version,
-        endpoints: endpoints?.(settings) ?? [],
-        directory,
-        signal: stopping,
-      });
-      print(`Joined ${formatAddress(options.server)} as ${role} ${joined.id}, enrolment ${joined.incarnation} of this machine.`);
-      if (former !== undefined && former.id !== joined.id) print(`Before, it was ${role} ${former.id}.`);
-      print(`Its certificate ends at ${new Date(joined.notAfter).toISOString()}; ${name} renews it by itself.`);
-      if (joined.problem !== undefined) print(`But: ${joined.problem.message}`);
-      print(`Now start ${name}; with systemd: systemctl enable --now ${name}`);
-      return 0;
+      const directory = await context.stateDirectory();
+      return withIdentityLock(directory, PATIENCE, () => join(context, directory));
     },
   });
+};

@@ -23,7 +23,7 @@ export interface JoinOptions {
   readonly version: string;
   /** Where a process server is reached by agents, "host:port". */
   readonly endpoints?: readonly string[];
-  /** The state directory; the caller has it locked. */
+  /** The state directory. */
   readonly directory: string;
   readonly signal?: AbortSignal;
 }

@@ -21,7 +21,8 @@ export interface Membership {
   readonly notAfter: number;
   /**
    * Renews the certificate at half of its life with a new key, and tries again with growing waits while the configuration server is away.
-   * For `run` of ProgramContext; ends soon after `stopping` aborts.
+   * For `run` of ProgramContext; ends soon after `stopping` aborts. Rejects with INTERRUPTED when `join` gave the machine another identity
+   * meanwhile: the program then ends in order, and begins again with that one.
    */
   keepRenewed(stopping: AbortSignal): Promise<void>;
   /** Calls `listener` after each renewal; the returned function ends that. */

@@ -35,13 +35,14 @@ describe('openMembership', () => {
     const { log, lines, line } = recordingLog();
     const [health, metrics] = [createHealth(), createMetrics('test', '1')];
     const membership = await openMembership({ directory, role: 'agent', hardware, log, health, metrics, ...options });
-    const keep = (): void => {
+    const keep = (): Promise<void> => {
       const stopping = new AbortController();
       const kept = membership.keepRenewed(stopping.signal);
       ends.push(() => {
         stopping.abort();
-        return kept;
+        return kept.catch(() => undefined);
       });
+      return kept;
     };
     return { membership, log, lines, line, health, metrics, keep };
   };
@@ -85,7 +86,7 @@ describe('openMembership', () => {
         if (keys.size === 4) resolve();
       }),
     );
-    keep();
+    void keep();
     await three;
     expect(site.renewals).toBeGreaterThanOrEqual(3);
     expect((await readIdentity(directory)).key).toBe(membership.credentials.current().key);
@@ -96,7 +97,7 @@ describe('openMembership', () => {
     const begin = Date.now();
     const { membership, keep } = await open();
     const renewed = new Promise<number>((resolve) => membership.onRenewed(() => resolve(Date.now() - begin)));
-    keep();
+    void keep();
     const after = await renewed;
     // Times in certificates are whole seconds.
     expect(after).toBeGreaterThan(500);
@@ -118,7 +119,7 @@ describe('openMembership', () => {
       }),
     );
     const second = new Promise<number>((resolve) => membership.onRenewed(() => renewals === 2 && resolve(Date.now())));
-    keep();
+    void keep();
     expect((await second) - (await first)).toBeGreaterThan(400);
   });
 
@@ -126,7 +127,7 @@ describe('openMembership', () => {
     await join(8000);
     const { membership, keep, line, health } = await open();
     await site.stop();
-    keep();
+    void keep();
     expect(await line(({ message }) => message.includes('not be renewed yet'))).toMatchObject({ level: 'info' });
     expect((await health.report()).ready).toBe(true);
     expect(await line(({ level }) => level === 'warn')).toMatchObject({
@@ -145,7 +146,7 @@ describe('openMembership', () => {
     await join(1000);
     const { keep, line, health, metrics } = await open();
     await site.stop();
-    keep();
+    void keep();
     await line(({ problem }) => String(problem).includes('CERTIFICATE_EXPIRED'));
     expect((await health.report()).checks[0]!.problem).toMatch(/ended .* ago.*new token/);
     expect(await metrics.text()).toMatch(/holdfast_certificate_end_timestamp_seconds \d{10}/);
@@ -157,7 +158,7 @@ describe('openMembership', () => {
     const { id } = await join(2000);
     const { keep, line, health } = await open();
     site.revoke(id);
-    keep();
+    void keep();
     expect(await line(({ level }) => level === 'warn')).toMatchObject({ error: { code: 'CERTIFICATE_REVOKED' } });
     expect((await health.report()).ready).toBe(false);
   });
@@ -166,8 +167,31 @@ describe('openMembership', () => {
     await join(1000);
     await new Promise((resolve) => setTimeout(resolve, 1100));
     const { health, keep } = await open();
-    keep();
+    void keep();
     expect((await health.report()).checks[0]!.problem).toContain('CERTIFICATE_EXPIRED');
+  });
+
+  it('ends when the machine joined anew, and the next start finds the newer identity', async () => {
+    await join();
+    const { keep } = await open();
+    const kept = keep();
+    await join();
+    await expect(kept).rejects.toMatchObject({ code: 'INTERRUPTED', why: expect.stringMatching(/joined anew, .* enrolment 2/) });
+    expect((await open()).membership.incarnation).toBe(2);
+  });
+
+  it('does not put the older identity back when the machine joins during a renewal', async () => {
+    await join(1500);
+    const { keep } = await open();
+    const certify = site.authority.certify.bind(site.authority);
+    jest.spyOn(site.authority, 'certify').mockImplementationOnce(async (request, who, flaws) => {
+      const answer = await certify(request, who, flaws);
+      await join();
+      return answer;
+    });
+    await expect(keep()).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(site.renewals).toBe(1);
+    expect((await readIdentity(directory)).incarnation).toBe(2);
   });
 
   it('warns when others can read the key', async () => {

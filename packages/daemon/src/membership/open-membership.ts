@@ -1,11 +1,13 @@
 import { HoldfastError } from '@holdfast/errors';
 import { identityUri } from '@holdfast/protocol';
 import { readIdentity, storeIdentity } from './identity-file.ts';
+import { withIdentityLock } from './identity-lock.ts';
 import { keepCertificateRenewed } from './keep-renewed.ts';
 import type { Membership, MembershipOptions } from './membership.ts';
 import { readCertificates } from './pem.ts';
 import { renewCertificate } from './renew-certificate.ts';
 import { sameHardware } from './same-hardware.ts';
+import { joinedAnew, watchIdentity } from './watch-identity.ts';
 
 /**
  * Opens what `joinSite` wrote. Rejects with NOT_ENROLLED, AGENT_CLONED when the directory belongs to another machine, IDENTITY_MISMATCH when
@@ -52,21 +54,25 @@ export const openMembership = async ({
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    keepRenewed: (stopping) =>
-      keepCertificateRenewed({
-        log,
-        health,
-        metrics,
-        stopping,
-        current: () => certificate,
-        async renew() {
-          const next = await renewCertificate(identity, membership.server, hardware, stopping);
+    async keepRenewed(stopping) {
+      const ending = new AbortController();
+      const signal = AbortSignal.any([stopping, ending.signal]);
+      const renew = async (): Promise<void> => {
+        const next = await renewCertificate(identity, membership.server, hardware, signal);
+        await withIdentityLock(directory, 0, async () => {
+          const problem = await joinedAnew(directory, identity);
+          if (problem !== undefined) throw problem;
           await storeIdentity(directory, next);
-          identity = next;
-          certificate = leaf();
-          for (const listener of listeners) listener();
-        },
-      }),
+        });
+        identity = next;
+        certificate = leaf();
+        for (const listener of listeners) listener();
+      };
+      await Promise.all([
+        watchIdentity(directory, identity, signal).finally(() => ending.abort()),
+        keepCertificateRenewed({ log, health, metrics, stopping: signal, current: () => certificate, renew }),
+      ]);
+    },
   };
   return membership;
 };

@@ -21,8 +21,8 @@ export interface CommandContext<S extends Schema = Schema, O extends Fields = Fi
   print(line: string): void;
   /** One line of standard input, at most 4 KiB; on a terminal it is asked for by `prompt` and not shown. Undefined when nothing comes. */
   readSecret(prompt: string): Promise<string | undefined>;
-  /** Takes the program's state directory for this process until the command ends; rejects with ALREADY_RUNNING while the program runs. */
-  lockState(): Promise<string>;
+  /** Makes the program's state directory where there is none, and names it. The program itself may be running there. */
+  stateDirectory(): Promise<string>;
 }
 
 /** A thing a program can do beside its daily work: `holdfast-agent join …`. Made by `defineCommand`. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
@@ -126,24 +126,22 @@ describe('commands of a program', () => {
     await expect(run('join', {}, {})).rejects.toMatchObject({ message: expect.stringContaining('argument join: it is no flag') });
   });
 
-  it('hold the state directory until they end, and not while the program has it', async () => {
-    const locking: Command<typeof settings> = defineCommand({
-      summary: 'Locks.',
-      async run({ lockState }) {
-        seen.push(await lockState(), await lockState());
-        await expect(openStateDirectory(directory, 'other')).rejects.toMatchObject({ code: 'ALREADY_RUNNING' });
+  it('make the state directory for its owner alone, and may use it while the program runs there', async () => {
+    const place = path.join(directory, 'a', 'b');
+    const using: Command<typeof settings> = defineCommand({
+      summary: 'Uses it.',
+      async run({ stateDirectory }) {
+        seen.push(await stateDirectory());
         return 0;
       },
     });
-    await run('lock', {}, { lock: locking });
-    expect(seen).toEqual([directory, directory]);
-    const running = await openStateDirectory(directory, 'holdfast-x');
-    await expect(run('lock', {}, { lock: locking })).rejects.toMatchObject({
-      code: 'ALREADY_RUNNING',
-      why: expect.stringContaining('holdfast-x'),
-    });
+    const host = { environment: { HOLDFAST_STATE_DIRECTORY: place } };
+    await run('use', host, { use: using });
+    expect((await stat(place)).mode & 0o777).toBe(0o700);
+    const running = await openStateDirectory(place, 'holdfast-x');
+    await run('use', host, { use: using });
     await running.release();
-    await run('lock', {}, { lock: locking });
+    expect(seen).toEqual([place, place]);
   });
 
   it('hear of signals', async () => {

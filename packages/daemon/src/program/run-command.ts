@@ -3,7 +3,7 @@ import { createLog, logDestination } from '../log/create-log.ts';
 import type { LoadedSettings } from '../settings/load-settings.ts';
 import { nearestName } from '../settings/names.ts';
 import type { Schema, Values } from '../settings/setting.ts';
-import { openStateDirectory, type StateDirectory } from '../state/state-directory.ts';
+import { makeStateDirectory } from '../state/state-directory.ts';
 import type { Command } from './command.ts';
 import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { describeOptions, settleOptions, splitOptions } from './command-options.ts';
@@ -97,24 +97,20 @@ export const runCommand = async <S extends Schema>(
     stopping.abort(new HoldfastError('INTERRUPTED', { thing: `command ${name}`, why: String(reason), remedy: 'run it again' }));
   host.attach({ stopping: stopping.signal, stop }, (message, error) => log.error(message, { error }));
 
-  let state: StateDirectory | undefined;
-  try {
-    return await command.run({
-      name: program.name,
-      version: program.version,
-      settings: values,
-      options,
-      operands: commandLine.operands,
-      log,
-      stopping: stopping.signal,
-      print: (line) => host.print(`${line}\n`),
-      readSecret: (prompt) => host.readSecret(prompt, stopping.signal),
-      async lockState() {
-        state ??= await openStateDirectory((values as Values<CommonSchema>).state.directory, program.name);
-        return state.path;
-      },
-    });
-  } finally {
-    await state?.release();
-  }
+  return command.run({
+    name: program.name,
+    version: program.version,
+    settings: values,
+    options,
+    operands: commandLine.operands,
+    log,
+    stopping: stopping.signal,
+    print: (line) => host.print(`${line}\n`),
+    readSecret: (prompt) => host.readSecret(prompt, stopping.signal),
+    async stateDirectory() {
+      const { directory } = (values as Values<CommonSchema>).state;
+      await makeStateDirectory(directory);
+      return directory;
+    },
+  });
 };

@@ -19,6 +19,13 @@ const readHolder = async (file: FileHandle): Promise<string> => {
   return program === '' ? 'another process' : `${program} (process ${pid})`;
 };
 
+/** Makes a directory for state alone (mode 0700) where it does not exist. */
+export const makeStateDirectory = async (directory: string): Promise<void> => {
+  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((reason: unknown) => {
+    throw fromSystem(reason, directory);
+  });
+};
+
 /**
  * Makes the directory where it does not exist (mode 0700) and takes it for this process. Rejects with ALREADY_RUNNING, naming the process
  * that has it. The lock file stays: removing it would let two processes lock two files of one name.
@@ -26,7 +33,7 @@ const readHolder = async (file: FileHandle): Promise<string> => {
 export const openStateDirectory = async (directory: string, program: string): Promise<StateDirectory> => {
   let file: FileHandle | undefined;
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeStateDirectory(directory);
     file = await open(path.join(directory, LOCK_FILE), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
     await giveToOwner(file, await stat(directory));
     if (!lockFile(file)) {
