@@ -12,26 +12,31 @@ export interface DecodedFrame {
   readonly data: Uint8Array;
 }
 
-/** What frames are opened from: a segment of the log, or a part of a level. */
-export type FrameHolder = Pick<Segment, 'index' | 'openFrame'>;
-
-/** Opens one frame and checks everything that can be: authentication, checksum, extents against the index, digest of every block. */
-export const decodeFrame = async (holder: FrameHolder, number: number, sealed: Uint8Array): Promise<DecodedFrame> => {
-  const { serialized, frame } = unseal(holder, number, sealed);
+/** Opens one frame of a segment and checks everything that can be: authentication, checksum, extents against the index, digest of every block. */
+export const decodeFrame = async (segment: Segment, number: number, sealed: Uint8Array): Promise<DecodedFrame> => {
+  const serialized = segment.openFrame(number, sealed);
+  const frame = parseFrame(serialized);
+  checkExtents(segment, number, frame);
   return { serialized, extents: frame.extents, data: await openFrame(frame) };
 };
 
-/** The same, except that the digest of a block is looked at when the block is asked for. */
-export const decodeLazily = async (holder: FrameHolder, number: number, sealed: Uint8Array): Promise<VerifiedData> => {
-  const { frame } = unseal(holder, number, sealed);
+/**
+ * The same, except that the digest of a block is looked at when the block is asked for. `check` looks at what else can be known of the frame.
+ */
+export const decodeLazily = async (
+  open: Segment['openFrame'],
+  number: number,
+  sealed: Uint8Array,
+  check: (frame: Frame) => void = () => {},
+): Promise<VerifiedData> => {
+  const frame = parseFrame(open(number, sealed));
+  check(frame);
   return new VerifiedData(frame, await decode({ codec: frame.codec, bytes: frame.payload }, frame.dataLength));
 };
 
-const unseal = ({ index, openFrame }: FrameHolder, number: number, sealed: Uint8Array): { serialized: Buffer; frame: Frame } => {
-  const serialized = openFrame(number, sealed);
-  const frame = parseFrame(serialized);
-  if (!sameExtents(index, number, frame.extents)) throw damaged('frame', 'its extents and the index differ');
-  return { serialized, frame };
+/** Errors: DAMAGED when the frame's extents are not those that the index of its segment tells. */
+export const checkExtents = ({ index }: Pick<Segment, 'index'>, number: number, { extents }: Frame): void => {
+  if (!sameExtents(index, number, extents)) throw damaged('frame', 'its extents and the index differ');
 };
 
 /** The extents of a frame by the index. */

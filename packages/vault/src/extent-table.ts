@@ -39,9 +39,9 @@ export type ExtentMap = Pick<ExtentTable, 'count' | 'starts' | 'ends' | 'kinds' 
 
 /**
  * What a disk of `size` bytes holds after all extents of a table were written one after the other: a later one hides an earlier one. Pieces that read
- * as zeroes are left out.
+ * as zeroes are left out, unless something lies below that they hide.
  */
-export const flatten = (table: ExtentTable, size: number): ExtentMap => {
+export const flatten = (table: ExtentTable, size: number, keepZeroes = false): ExtentMap => {
   const { starts, ends, kinds, frames, positions } = table;
   const sorted = sortByStart(starts, table.count);
   const pieces = new ExtentTable();
@@ -56,7 +56,7 @@ export const flatten = (table: ExtentTable, size: number): ExtentMap => {
     if (active.size === 0) continue;
     const extent = active.newest;
     const until = Math.min(ends[extent]!, next < sorted.length ? starts[sorted[next]!]! : size, size);
-    if (kinds[extent] !== EXTENT_KIND.zero) {
+    if (keepZeroes || kinds[extent] !== EXTENT_KIND.zero) {
       const position = positions[extent]! + (at - starts[extent]!);
       const last = pieces.count - 1;
       const continues =
@@ -82,7 +82,7 @@ export const firstPieceBehind = ({ ends, count }: ExtentMap, offset: number): nu
 };
 
 /** The numbers of the extents by ascending start, those of equal start in their order: a radix sort, which needs no comparisons. */
-const sortByStart = (starts: Float64Array, count: number): Uint32Array => {
+export const sortByStart = (starts: Float64Array, count: number): Uint32Array => {
   let sorted = Uint32Array.from({ length: count }, (_, extent) => extent);
   let other = new Uint32Array(count);
   let largest = 0;

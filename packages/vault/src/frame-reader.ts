@@ -1,5 +1,5 @@
 import { isHoldfastError } from '@holdfast/errors';
-import { ByteCache } from './byte-cache.ts';
+import { ByteCache, type Sized } from './byte-cache.ts';
 import { damaged } from './damage.ts';
 import type { VerifiedData } from './verified-data.ts';
 
@@ -34,7 +34,8 @@ export interface FrameAddress {
 export interface OpenFrame {
   /** The bytes `from` to `to` of its data, which must belong at `offset` on the disk. Errors: DAMAGED, which names object and extents. */
   slice(from: number, to: number, offset: number): Uint8Array;
-  readonly data: VerifiedData;
+  /** The whole blocks that hold them, with their digests, and where in the data they begin. Errors: the same. */
+  blocks(from: number, to: number, offset: number): ReturnType<VerifiedData['blocks']>;
 }
 
 /** Gives frames out of a cache bounded in bytes or the store. */
@@ -58,8 +59,7 @@ export class FrameReader {
     return Promise.all(
       wanted.map((address) =>
         this.#cache.get(keyOf(address), async () => {
-          const value = await this.#open(address, await sealed.get(keyOf(address))!());
-          return { value, size: value.data.size };
+          return this.#open(address, await sealed.get(keyOf(address))!());
         }),
       ),
     );
@@ -69,7 +69,7 @@ export class FrameReader {
     this.#cache.clear();
   }
 
-  async #open({ handle, frame }: FrameAddress, sealed: Uint8Array): Promise<OpenFrame> {
+  async #open({ handle, frame }: FrameAddress, sealed: Uint8Array): Promise<Sized<OpenFrame>> {
     const store = await handle.open();
     const named = <T>(check: () => T): T => {
       try {
@@ -81,14 +81,22 @@ export class FrameReader {
     const data = await store.decode(frame, sealed).catch((reason: unknown) => {
       throw this.#naming(store, frame, reason);
     });
-    return {
-      data,
+    const checkPlace = (from: number, to: number, offset: number): void => {
+      if (to > data.length || data.offsetAt(from) !== offset) throw damaged('frame', 'its extents and the index differ');
+    };
+    const value: OpenFrame = {
       slice: (from, to, offset) =>
         named(() => {
-          if (to > data.length || data.offsetAt(from) !== offset) throw damaged('frame', 'its extents and the index differ');
+          checkPlace(from, to, offset);
           return data.slice(from, to);
         }),
+      blocks: (from, to, offset) =>
+        named(() => {
+          checkPlace(from, to, offset);
+          return data.blocks(from, to);
+        }),
     };
+    return { value, size: data.size };
   }
 
   #naming(store: FrameStore, frame: number, reason: unknown): unknown {

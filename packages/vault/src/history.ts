@@ -4,6 +4,7 @@ import type { AssembledCut, FrameRun } from './cut-assembler.ts';
 import { damaged } from './damage.ts';
 import type { Finding } from './finding.ts';
 import type { Anchor, DiskHead, FailedOver } from './head.ts';
+import type { LevelSource } from './level-source.ts';
 import { Lineage } from './lineage.ts';
 import type { MachineSummary } from './machine.ts';
 import type { SegmentSource } from './segment-source.ts';
@@ -21,7 +22,9 @@ export interface GenerationHistory {
   readonly id: string;
   readonly diskId: string;
   readonly generation: Generation;
-  /** By number, without gaps. */
+  /** Number of the cut of its epoch 0. */
+  readonly firstCut: number;
+  /** By number; those that were thinned are missing. */
   readonly epochs: readonly EpochEntry[];
 }
 
@@ -61,6 +64,8 @@ export interface MachineHistory {
   readonly tags: ReadonlyMap<number, string>;
   /** Reads what the slots hold. */
   readonly segments: SegmentSource;
+  /** Reads what lies below the tail of the log. */
+  readonly levels: LevelSource;
 }
 
 interface GenerationEntries extends GenerationHistory {
@@ -83,7 +88,7 @@ export class HistoryBuilder {
     admit(this.#lineage, cut, name);
     for (const generation of cut.generations) {
       const id = idText(generation.id);
-      this.generations.set(id, { id, diskId: idText(generation.diskId), generation, epochs: [] });
+      this.generations.set(id, { id, diskId: idText(generation.diskId), generation, firstCut: number, epochs: [] });
     }
     for (const [index, epoch] of cut.epochs.entries())
       this.generations.get(idText(epoch.generationId))!.epochs.push({ epoch, cut: number, runs: runs[index]! });

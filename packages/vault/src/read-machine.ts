@@ -4,6 +4,7 @@ import { CutAssembler } from './cut-assembler.ts';
 import { type Finding, findingOf } from './finding.ts';
 import type { Anchor } from './head.ts';
 import { HistoryBuilder, type MachineHistory } from './history.ts';
+import { LevelSource } from './level-source.ts';
 import { type LogBase, readBase } from './log-base.ts';
 import { findGap } from './log-gap.ts';
 import { LogState } from './log-state.ts';
@@ -107,6 +108,7 @@ class MachineReading {
       catalogue: newest,
       tags: this.#tags,
       segments: createLogSegments(this.#vault, this.#machine.id, this.#tags),
+      levels: new LevelSource(this.#vault, this.#machine.id),
     };
   }
 

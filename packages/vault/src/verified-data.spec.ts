@@ -17,8 +17,9 @@ describe('the data of a frame', () => {
     const verified = new VerifiedData(frame, data);
     expect(verified.slice(4000, 9500)).toEqual(new Uint8Array(data.subarray(4000, 9500)));
     expect([0, 5000, 8192, 9191, 9192].map((position) => verified.offsetAt(position))).toEqual([8192, 13_192, 40_960, 41_959, 0]);
-    expect(verified.digests(8192, 9192)).toEqual(digestBlocks(fill(1000, 3)));
-    expect(verified.digests(0, 8192)).toHaveLength(2 * DIGEST_SIZE);
+    expect(verified.blocks(8300, 8301)).toEqual({ start: 8192, data: new Uint8Array(fill(1000, 3)), digests: digestBlocks(fill(1000, 3)) });
+    expect(verified.blocks(4095, 4097)).toMatchObject({ start: 0, data: { length: 8192 }, digests: { length: 2 * DIGEST_SIZE } });
+    expect(verified.blocks(4096, 8192)).toEqual({ start: 4096, data: new Uint8Array(fill(4096, 2)), digests: digestBlocks(fill(4096, 2)) });
     expect(verified.length).toBe(data.length);
   });
 

@@ -51,11 +51,16 @@ export class VerifiedData {
     return this.#data.length;
   }
 
-  /** The digests of the blocks from `from`, where one begins, up to `to`. */
-  digests(from: number, to: number): Uint8Array {
+  /** The whole blocks that hold the bytes `from` to `to` of the data, all of one extent, found whole, with their digests. Errors: DAMAGED. */
+  blocks(from: number, to: number): { readonly start: number; readonly data: Uint8Array; readonly digests: Uint8Array } {
     const extent = this.#extentAt(from);
-    const first = this.#firsts[extent]! + Math.floor((from - this.#starts[extent]!) / BLOCK_SIZE);
-    return this.#digests.subarray(first * DIGEST_SIZE, (first + Math.ceil((to - from) / BLOCK_SIZE)) * DIGEST_SIZE);
+    const extentStart = this.#starts[extent]!;
+    const first = Math.floor((from - extentStart) / BLOCK_SIZE);
+    const end = Math.ceil((to - extentStart) / BLOCK_SIZE);
+    const start = extentStart + first * BLOCK_SIZE;
+    const data = this.slice(start, Math.min(extentStart + end * BLOCK_SIZE, this.#starts[extent + 1]!));
+    const digestAt = this.#firsts[extent]!;
+    return { start, data, digests: this.#digests.subarray((digestAt + first) * DIGEST_SIZE, (digestAt + end) * DIGEST_SIZE) };
   }
 
   /** Checks the block that holds the byte; says where the next one begins. */

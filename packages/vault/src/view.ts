@@ -1,7 +1,7 @@
 import { type BlockDevice, createDeviceGuard, type DeviceGuard } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type EpochRef, idText } from '@holdfast/protocol';
-import { type DiskMap, mapDisk, type Piece, pathTo } from './disk-map.ts';
+import { type DiskMap, mapDisk, type Piece } from './disk-map.ts';
 import { FrameReader, groupsOf, keyOf } from './frame-reader.ts';
 import type { MachineHistory, RecoveryPoint } from './history.ts';
 import { EXTENT_KIND } from './segment-index.ts';
@@ -141,14 +141,11 @@ export const openView = async (
 
 /** The same at any epoch of the history, also one in the middle of a copy. */
 export const openViewAt = async (
-  { generations, segments }: MachineHistory,
+  history: MachineHistory,
   diskId: string,
   epoch: EpochRef,
   { cacheBytes = DEFAULT_CACHE }: ViewOptions = {},
-): Promise<BlockDevice> => {
-  const map = await mapDisk(pathTo(generations, epoch), segments);
-  return new DiskView(diskId, map, cacheBytes);
-};
+): Promise<BlockDevice> => new DiskView(diskId, await mapDisk(history, diskId, epoch), cacheBytes);
 
 const pointNotFound = ({ machine, points, damage }: MachineHistory, pointId: string): HoldfastError => {
   const newest = points.at(-1);

@@ -1,0 +1,41 @@
+import { type EpochRef, idText } from '@holdfast/protocol';
+import type { EpochEntry, GenerationHistory } from './history.ts';
+
+/** Cuts `from` to `to`, both included. */
+export interface CutRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a disk's state is made of. */
+export interface DiskPath {
+  /** The cuts whose changes of the disk apply, ascending: for each generation on the way the cuts of its epochs. */
+  readonly cuts: readonly CutRange[];
+  /** The epochs that are told, oldest first. */
+  readonly entries: readonly EpochEntry[];
+}
+
+/** The path to a state: through parents, and open pieces like any other. */
+export const pathTo = (generations: ReadonlyMap<string, GenerationHistory>, ref: EpochRef): DiskPath => {
+  const cuts: CutRange[] = [];
+  const entries: EpochEntry[][] = [];
+  for (let at: EpochRef | undefined = ref; at !== undefined; ) {
+    const generation: GenerationHistory = generations.get(idText(at.generationId))!;
+    const last = entryOf(generation, Number(at.number))!;
+    cuts.push({ from: generation.firstCut, to: last.cut });
+    entries.push(generation.epochs.slice(0, generation.epochs.indexOf(last) + 1));
+    at = generation.generation.parent;
+  }
+  return { cuts: cuts.reverse(), entries: entries.reverse().flat() };
+};
+
+/** The entry of an epoch by its number; `undefined` when it is not told. */
+export const entryOf = ({ epochs }: Pick<GenerationHistory, 'epochs'>, number: number): EpochEntry | undefined => {
+  // Without thinning the number is the place.
+  const guess = epochs[number];
+  if (guess !== undefined && Number(guess.epoch.number) === number) return guess;
+  return epochs.find(({ epoch }) => Number(epoch.number) === number);
+};
+
+/** True when the cut is on the path. */
+export const isOnPath = (path: readonly CutRange[], cut: number): boolean => path.some(({ from, to }) => from <= cut && cut <= to);
