@@ -8,6 +8,7 @@ interface QueuedEvent {
   readonly offset: number;
   readonly length: number;
   readonly time: number;
+  readonly discarded: boolean;
 }
 
 /**
@@ -27,15 +28,15 @@ class Queue implements EventQueue {
   #events: QueuedEvent[] = [];
 
   issued(disk: number, offset: number, length: number, time: number): void {
-    this.#events.push({ kind: 'issued', disk, offset, length, time });
+    this.#events.push({ kind: 'issued', disk, offset, length, time, discarded: false });
   }
 
   requeued(disk: number, offset: number, length: number, time: number): void {
-    this.#events.push({ kind: 'requeued', disk, offset, length, time });
+    this.#events.push({ kind: 'requeued', disk, offset, length, time, discarded: false });
   }
 
-  completed(disk: number, offset: number, length: number, time: number): void {
-    this.#events.push({ kind: 'completed', disk, offset, length, time });
+  completed(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
+    this.#events.push({ kind: 'completed', disk, offset, length, time, discarded });
   }
 
   deliver(horizon: number, sink: WriteSink): void {
@@ -44,10 +45,10 @@ class Queue implements EventQueue {
     this.#events = [];
     let count = 0;
     try {
-      for (const { kind, disk, offset, length, time } of events) {
+      for (const { kind, disk, offset, length, time, discarded } of events) {
         if (time > horizon) break;
         count += 1;
-        sink[kind](disk, offset, length, time);
+        sink[kind](disk, offset, length, time, discarded);
       }
     } finally {
       this.#events = events.slice(count);

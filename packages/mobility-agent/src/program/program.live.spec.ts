@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { openTestSite, type TestSite } from '@holdfast/daemon/conformance';
+import { HoldfastError } from '@holdfast/errors';
 import { createReplicationServer, DiskPhase, idBytes, idText, newId, type ReplicationServer } from '@holdfast/protocol';
 import { forgetTrace } from '../engine/open-trace-capture.ts';
 import { createReceiver } from '../scan/testing/receiver.ts';
@@ -40,6 +41,8 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
     const site: TestSite = await openTestSite();
     undo.push(() => site.close());
     const model: ModelServer = createModelServer();
+    const serials = new Set<string>();
+    let refusal: HoldfastError | undefined;
     const own = await site.authority.issue({ role: 'process-server', id: newId() });
     const server: ReplicationServer = await createReplicationServer({
       host: '127.0.0.1',
@@ -47,7 +50,10 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
       credentials: { current: () => own },
       receiveWindow: MIB,
       roles: ['agent'],
-      admit: () => undefined,
+      admit({ serial }) {
+        serials.add(serial);
+        if (refusal !== undefined) throw refusal;
+      },
       serve: (call) => model.serve(call),
       onProblem: () => undefined,
     });
@@ -114,7 +120,11 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
       );
       expect((await newest()).equals(fs.readFileSync(disk.image))).toBe(true);
     };
-    return { directory, site, model, disk, flags, join, protect, points, expectInVault };
+    const refuse = (error: HoldfastError | undefined): void => {
+      refusal = error;
+      model.restart();
+    };
+    return { directory, site, model, disk, flags, join, protect, points, expectInVault, serials, refuse };
   };
 
   it('joins, protects, makes points, and goes on after a SIGKILL without copying again', async () => {
@@ -145,6 +155,90 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
     expect(generations.size).toBe(1);
     expect(model.violations).toEqual([]);
     expect(await agent.kill('SIGTERM')).toBe(0);
+  });
+
+  it('loses nothing however often it is killed while the disk is written', async () => {
+    const { directory, model, disk, flags, join, protect, points, expectInVault } = await openInstallation();
+    const settings = flags('state', hardwareFile(directory, 'one'));
+    const id = await join(settings);
+    let agent = startAgent(settings);
+    await agent.line('This machine is a member');
+    await protect(id);
+    await until(
+      'a point',
+      () => points() > 0,
+      () => [agent.text(), ...agent.lines.slice(-20)],
+    );
+    let isWriting = true;
+    const writer = (async () => {
+      for (let turn = 0; isWriting; turn += 1) {
+        write(disk, ((turn * 7919) % 8000) * 4096, 4096 * (1 + (turn % 4)), turn % 251);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    })();
+    for (let kills = 0; kills < 8; kills += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 700 + kills * 200));
+      await agent.kill('SIGKILL');
+      agent = startAgent(settings);
+    }
+    isWriting = false;
+    await writer;
+    await expectInVault(agent);
+    expect(new Set(model.vault.flatMap(({ cut }) => cut.epochs.map(({ generationId }) => idText(generationId)))).size).toBe(1);
+    expect(model.violations).toEqual([]);
+  });
+
+  it('goes on with renewed certificates, and says so when its certificate is revoked', async () => {
+    const { directory, site, model, flags, join, protect, expectInVault, serials, refuse } = await openInstallation();
+    site.lifetime = 6_000;
+    const settings = flags('state', hardwareFile(directory, 'one'));
+    const id = await join([...settings]);
+    const agent = startAgent([...settings, '--sender.retry-refused=200ms']);
+    await agent.line('This machine is a member');
+    await protect(id);
+    await expectInVault(agent);
+    await until(
+      'its certificate is renewed',
+      () => site.renewals > 0,
+      () => agent.lines.slice(-20),
+    );
+    model.restart();
+    await expectInVault(agent);
+    expect(serials.size).toBeGreaterThan(1);
+
+    site.revoke(id);
+    refuse(new HoldfastError('CERTIFICATE_REVOKED', { thing: 'the agent', why: 'it was removed', remedy: 'enrol it again' }));
+    await agent.line(/CERTIFICATE_REVOKED/);
+    const before = model.streams;
+    refuse(undefined);
+    await until(
+      'it asked again',
+      () => model.streams > before,
+      () => agent.lines.slice(-20),
+    );
+    expect(await agent.kill('SIGTERM')).toBe(0);
+  });
+
+  it('shows its disks and its log', async () => {
+    const { directory, disk, flags, join, protect, expectInVault } = await openInstallation();
+    const settings = flags('state', hardwareFile(directory, 'one'));
+    const show = async (...command: string[]): Promise<string> => {
+      const shown = startAgent([...command, ...settings]);
+      expect([await shown.ended, shown.text()]).toEqual([0, expect.any(String)]);
+      return shown.text();
+    };
+    expect(await show('disks')).toContain(`${disk.path}  32MiB  device  no id yet  can be protected`);
+    const id = await join(settings);
+    const agent = startAgent(settings);
+    await agent.line('This machine is a member');
+    await protect(id);
+    await expectInVault(agent);
+    const [found] = JSON.parse(await show('disks', '--output', 'json')) as { id: string; path: string; size: number }[];
+    expect(found).toMatchObject({ path: disk.path, size: 32 * MIB });
+    expect(await show('hrl', 'inspect')).toContain(`agent log`);
+    const [log] = JSON.parse(await show('hrl', 'inspect', '--output=json')) as { findings: { kind: string }[] }[];
+    expect(log!.findings).toContainEqual(expect.objectContaining({ kind: 'log', machineId: id }));
+    expect(log!.findings).toContainEqual(expect.objectContaining({ kind: 'freed', diskId: found!.id }));
   });
 
   it('waits and says how to join while it is no member', async () => {

@@ -8,6 +8,8 @@ export interface RequestEventFormat {
   /** Low word; the high word follows. */
   readonly sector: number;
   readonly sectors: number;
+  /** Of completions: the error, 0 for none, and the byte in the record of the first letter of what was done. */
+  readonly outcome?: { readonly error: number; readonly letter: number };
   /** Words a record has at least. */
   readonly words: number;
 }
@@ -41,7 +43,12 @@ export const parseRequestEvent = (text: string, name: string): RequestEventForma
   if (id === undefined || Number(id) > 0xffff || type?.offset !== 0 || type.size !== 2)
     throw unknown(name, 'its records carry no known number');
   const format = { id: Number(id), device: word('dev', 4), sector: word('sector', 8), sectors: word('nr_sector', 4) };
-  return { ...format, words: Math.max(format.device + 1, format.sector + 2, format.sectors + 1) };
+  const words = Math.max(format.device + 1, format.sector + 2, format.sectors + 1);
+  // Without these a discard is a write like any other.
+  const letters = fields.get('rwbs[8]') ?? fields.get('rwbs[10]');
+  if (letters === undefined || !fields.has('error')) return { ...format, words };
+  const outcome = { error: word('error', 4), letter: letters.offset };
+  return { ...format, outcome, words: Math.max(words, outcome.error + 1, Math.floor(outcome.letter / 4) + 1) };
 };
 
 /**

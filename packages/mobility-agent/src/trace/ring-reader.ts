@@ -10,6 +10,8 @@ import type { Readings } from './witness.ts';
 import type { WriteSink } from './write-trace.ts';
 
 const SECTOR = 512;
+/** How the kernel's events abbreviate a discard, secure ones too: the letter that is first of all. */
+const DISCARD = 'D'.charCodeAt(0);
 
 /** Reads the rings of all possible CPUs, each page through its slot of the tracking memory. */
 export interface RingReader {
@@ -73,7 +75,7 @@ class Visitor implements RecordVisitor {
       this.sectors[disk]! += sectors;
       const readings = this.readings[disk];
       if (readings !== undefined && time > readings.first) readings.late(time, sectors);
-      if (reported) this.sink.completed(disk, offset, length, time);
+      if (reported) this.sink.completed(disk, offset, length, time, this.#isDiscarded(words, first));
     } else if (!reported) return;
     else if (format === issue) this.sink.issued(disk, offset, length, time);
     else this.sink.requeued(disk, offset, length, time);
@@ -81,6 +83,12 @@ class Visitor implements RecordVisitor {
 
   forgetLast(): void {
     this.#lastDevice = -1;
+  }
+
+  #isDiscarded(words: Uint32Array, first: number): boolean {
+    const { outcome } = this.#formats.complete;
+    if (outcome === undefined || words[first + outcome.error] !== 0) return false;
+    return ((words[first + (outcome.letter >> 2)]! >>> ((outcome.letter & 3) * 8)) & 0xff) === DISCARD;
   }
 
   #indexOf(device: number): number {

@@ -10,8 +10,11 @@ export interface WriteSink {
   issued(disk: number, offset: number, length: number, time: number): void;
   /** Put back by the driver: still in flight until it completes. */
   requeued(disk: number, offset: number, length: number, time: number): void;
-  /** Finished, with or without an error: from now on the disk may hold its data. */
-  completed(disk: number, offset: number, length: number, time: number): void;
+  /**
+   * Finished, with or without an error: from now on the disk may hold its data. `discarded`: it was a discard and succeeded, so that nobody
+   * can expect anything of what it covers, to the sector.
+   */
+  completed(disk: number, offset: number, length: number, time: number, discarded: boolean): void;
 }
 
 /**
