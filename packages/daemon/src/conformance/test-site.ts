@@ -19,6 +19,7 @@ import {
   newId,
   type Peer,
   peerOfSocket,
+  readPeer,
   roleOfMessage,
   type ServerHello,
   type ServerReport,
@@ -84,7 +85,8 @@ async function* named<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
 }
 
 interface Member extends TestMember {
-  revoked: boolean;
+  /** Serial numbers of its certificates that count. */
+  readonly serials: Set<string>;
 }
 
 /** Opens one on a free port of 127.0.0.1. */
@@ -101,27 +103,33 @@ export const openTestSite = async (): Promise<TestSite> => {
   let server: Http2SecureServer | undefined;
   let port = 0;
 
-  const certify = async (request: Uint8Array, identity: Peer['identity']) => {
+  const certify = async (request: Uint8Array, identity: Peer['identity'], { serials }: Member) => {
     const notBefore = new Date();
     const leaf = await authority.certify(request, identity, { notBefore, notAfter: new Date(notBefore.getTime() + lifetime) });
+    serials.add(readPeer(leaf).serial);
     return { certificateChain: [leaf], trustedAuthorities: [new Uint8Array(new X509Certificate(authority.certificate).raw)] };
   };
 
-  const memberOf = ({ values }: HandlerContext, hardware?: HardwareMessage): Peer => {
+  const memberOf = ({ values }: HandlerContext, hardware?: HardwareMessage) => {
     const caller = values.get(CALLER);
     if (caller === undefined) throw refusal('CERTIFICATE_UNTRUSTED', 'no certificate was shown');
     if (isHoldfastError(caller)) throw caller;
     const member = members.get(caller.identity.id);
-    if (member === undefined || member.revoked) throw refusal('CERTIFICATE_REVOKED', 'it was removed');
+    if (member?.serials.has(caller.serial) !== true) throw refusal('CERTIFICATE_REVOKED', 'it was removed, or enrolled anew');
     const known = member.request.hardware;
     if (hardware !== undefined && known !== undefined && !sameHardware(known, hardware))
       throw refusal('AGENT_CLONED', 'the identity was given to a machine with other hardware');
-    return caller;
+    return { member, peer: caller };
   };
 
   const visitorOf = (context: HandlerContext): Visitor => {
-    const { identity, serial } = memberOf(context);
+    const { identity, serial } = memberOf(context).peer;
     return { id: identity.id, serial, signal: context.signal };
+  };
+
+  const endStreams = (id: string): void => {
+    for (const stream of [...agents.live, ...servers.live])
+      if (stream.id === id) stream.fail(refusal('CERTIFICATE_REVOKED', 'it was removed, or enrolled anew'));
   };
 
   const useToken = (token: string): void => {
@@ -137,13 +145,11 @@ export const openTestSite = async (): Promise<TestSite> => {
     const known = [...members.values()].find(
       (member) => member.request.role === request.role && sameHardware(member.request.hardware!, request.hardware!),
     );
-    const member = { id: known?.id ?? newId(), incarnation: (known?.incarnation ?? 0) + 1, request, revoked: false };
-    members.set(member.id, member);
-    return {
-      id: member.id,
-      incarnation: BigInt(member.incarnation),
-      ...(await certify(request.certificateRequest, { role, id: member.id })),
-    };
+    const id = known?.id ?? newId();
+    const member: Member = { id, incarnation: (known?.incarnation ?? 0) + 1, request, serials: new Set() };
+    members.set(id, member);
+    endStreams(id);
+    return { id, incarnation: BigInt(member.incarnation), ...(await certify(request.certificateRequest, { role, id }, member)) };
   };
 
   const handler = connectNodeAdapter({
@@ -159,8 +165,8 @@ export const openTestSite = async (): Promise<TestSite> => {
         .service(EnrolmentService, {
           enrol,
           async renew(request, context) {
-            const { identity } = memberOf(context, request.hardware);
-            const answer = await certify(request.certificateRequest, identity);
+            const { member, peer } = memberOf(context, request.hardware);
+            const answer = await certify(request.certificateRequest, peer.identity, member);
             renewals++;
             return answer;
           },
@@ -228,9 +234,8 @@ export const openTestSite = async (): Promise<TestSite> => {
       return renewals;
     },
     revoke(id) {
-      members.get(id)!.revoked = true;
-      for (const stream of [...agents.live, ...servers.live])
-        if (stream.id === id) stream.fail(refusal('CERTIFICATE_REVOKED', 'it was removed'));
+      members.get(id)!.serials.clear();
+      endStreams(id);
     },
   };
 };
