@@ -31,8 +31,8 @@ export const chooseResource = <R extends Named>(all: readonly R[], word: string,
   if (meant.length === 0)
     throw new HoldfastError(kind.missing ?? 'RESOURCE_NOT_FOUND', {
       thing,
-      why: `there is none of this name or id; ${suggestion(word, all.map(labelOf))}`,
-      remedy: 'name one there is',
+      why: all.length === 0 ? `there is no ${kind.one} yet` : `there is none of this name or id; ${suggestion(word, all.map(labelOf))}`,
+      remedy: all.length === 0 ? 'see --help of the command that makes one' : 'name one there is',
     });
   throw new HoldfastError('SETTING_INVALID', {
     thing,

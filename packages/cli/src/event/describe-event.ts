@@ -14,7 +14,7 @@ export interface EventDescription {
   readonly actor: string;
 }
 
-/** Names of machines and servers by their ids. */
+/** Names of machines, servers and policies by their ids. */
 export type Names = ReadonlyMap<string, string>;
 
 /** An event as programs get it. */

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { chooseResource } from '../choose/choose-resource.ts';
 import { parseCount } from '../parse-count.ts';
 import { readPages } from '../site/read-pages.ts';
-import { readMachines, readServers } from '../site/resources.ts';
+import { readMachines, readPolicies, readServers } from '../site/resources.ts';
 import type { Site } from '../site/site.ts';
 import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
@@ -28,7 +28,7 @@ Examples:
 export const listEventsCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('list').description('list what happened, newest first'))
     .addOption(severityOption())
-    .addOption(new Option('--subject <subject>', 'about one machine or server: name or id'))
+    .addOption(new Option('--subject <subject>', 'about one machine, server or policy: name or id'))
     .addOption(new Option('--limit <count>', 'events at most').argParser(parseCount).default(50))
     .addOption(watchOption())
     .addHelpText('after', HELP)
@@ -48,15 +48,15 @@ export const listEventsCommand = (surroundings: Surroundings): Command =>
 
 /** Names of all that events are about. */
 export const readSubjects = async (site: Site): Promise<Names> => {
-  const [machines, servers] = await Promise.all([readMachines(site), readServers(site)]);
-  return new Map([...machines, ...servers].map(({ id, name }) => [id, name]));
+  const [machines, servers, policies] = await Promise.all([readMachines(site), readServers(site), readPolicies(site)]);
+  return new Map([...machines, ...servers, ...policies].map(({ id, name }) => [id, name]));
 };
 
 /** The id of what is meant; a whole id may be of something that is gone. */
 const meantBy = (subjects: Names, word: string): string => {
   if (/^[0-9a-f]{32}$/i.test(word)) return word.toLowerCase();
   const all = [...subjects].map(([id, name]) => ({ id, name }));
-  return chooseResource(all, word, { one: 'machine or server', many: 'of them' }).id;
+  return chooseResource(all, word, { one: 'machine, server or policy', many: 'of them' }).id;
 };
 
 export const readEvents = (

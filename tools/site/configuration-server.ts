@@ -1,0 +1,65 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createStartedProgram, type StartedProgram } from './started-program.ts';
+
+/** A configuration server on 127.0.0.1, as a process of its own. */
+export interface ConfigurationServer {
+  readonly url: string;
+  readonly port: number;
+  readonly fingerprint: string;
+  readonly administratorToken: string;
+  readonly process: StartedProgram;
+}
+
+export interface ConfigurationServerOptions {
+  readonly directory: string;
+  /** Lines of its settings file beside those that are always there. */
+  readonly settings?: string;
+  readonly port?: number;
+  /** Where members reach it, when that is not 127.0.0.1: "10.0.2.2". */
+  readonly announcedHost?: string;
+}
+
+/** Starts one; it keeps its port over restarts. */
+export const startConfigurationServer = async ({
+  directory,
+  settings = '',
+  port = 0,
+  announcedHost = '127.0.0.1',
+}: ConfigurationServerOptions): Promise<ConfigurationServer> => {
+  const state = path.join(directory, 'state');
+  const config = path.join(directory, 'configuration-server.yaml');
+  await mkdir(directory, { recursive: true });
+  const write = (listen: number): Promise<void> =>
+    writeFile(
+      config,
+      [
+        `state: { directory: ${JSON.stringify(state)} }`,
+        `listen: { address: "127.0.0.1:${listen}", names: ["127.0.0.1", "${announcedHost}"] }`,
+        'http: { listen: "127.0.0.1:0" }',
+        settings,
+        '',
+      ].join('\n'),
+    );
+  await write(port);
+  let served: { readonly port: number; readonly fingerprint: string } | undefined;
+  const program = createStartedProgram({
+    main: 'packages/configuration-server/src/main.ts',
+    args: ['--config', config],
+    logFile: path.join(directory, 'log'),
+    onLine: (line) => {
+      const { message, port: at, fingerprint } = line as { message?: string; port?: number; fingerprint?: string };
+      if (message === 'Machines, servers and people are served' && at !== undefined && fingerprint !== undefined)
+        served = { port: at, fingerprint };
+    },
+  });
+  await program.start();
+  if (served === undefined) throw new Error('it did not say where it listens');
+  await write(served.port);
+  return {
+    url: `https://127.0.0.1:${served.port}`,
+    ...served,
+    administratorToken: await readFile(path.join(state, 'administrator.token'), 'utf8'),
+    process: program,
+  };
+};
