@@ -14,8 +14,8 @@ describe('the report of an agent', () => {
       disks: [
         { id: ID, path: '/dev/a', phase: DiskPhase.COPYING, size: 100, copiedBytes: 40, problem: { code: 'NO_SPACE', text: 'full' } },
       ],
-      changedBytes: 1000,
-      sentBytes: 500,
+      changedBytes: 0,
+      sentBytes: 0,
       pendingBytes: 300,
       durablePoints: 2,
       newestPoint: 1234,
@@ -24,7 +24,7 @@ describe('the report of an agent', () => {
     let now = 0;
     const report = createReporter({ status: status as unknown as EngineStatus, takeEvents: () => events.take() } as Engine, () => now);
     now = 2000;
-    Object.assign(status, { changedBytes: 5000, sentBytes: 500, rpoSeconds: 1.5 });
+    Object.assign(status, { changedBytes: 5000, sentBytes: 0, rpoSeconds: 1.5 });
     events.add('A', 'first');
     expect(report()).toEqual({
       revision: 7n,
@@ -32,7 +32,7 @@ describe('the report of an agent', () => {
       newestPointUnixMillis: 1234n,
       rpoSeconds: 1.5,
       pendingBytes: 300n,
-      changedBytesPerSecond: 2000n,
+      changedBytesPerSecond: 2500n,
       sentBytesPerSecond: 0n,
       points: 2n,
       events: [{ unixMillis: expect.any(BigInt), code: 'A', text: 'first' }],

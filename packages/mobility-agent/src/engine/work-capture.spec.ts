@@ -74,7 +74,8 @@ describe('the work of a capture', () => {
     await until('cuts', () => count(calls, 'cut') >= 3);
     stopping.abort();
     await done;
-    expect(calls.slice(0, 6)).toEqual(['copy', 'copied', 'cut', 'committed', 'cut', 'committed']);
+    expect(calls.filter((call) => call !== 'copied').slice(0, 5)).toEqual(['copy', 'cut', 'committed', 'cut', 'committed']);
+    expect(count(calls, 'copied')).toBe(1);
   });
 
   it('makes points while disks are copied, where that is possible', async () => {
