@@ -4,6 +4,7 @@ import { ControlService, EnrolmentService } from '@holdfast/protocol';
 import { createApi } from './api/create-api.ts';
 import { openAuthority } from './authority/authority.ts';
 import { createControlService } from './control/control-service.ts';
+import { createOpenStreams } from './control/open-streams.ts';
 import { type AgentPresence, createPresence, type ServerPresence } from './control/presence.ts';
 import { createAttempts } from './enrolment/attempts.ts';
 import { createEnrolmentService } from './enrolment/enrolment-service.ts';
@@ -62,7 +63,9 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   };
   const api = createApi({ ...parts, engine, plans, authority, install, announced, tokenLifetime: settings.tokens.lifetime });
   const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime: settings.certificates.lifetime });
-  const control = createControlService({ ...parts, revocations });
+  const streams = createOpenStreams();
+  onStop('control streams', streams.over);
+  const control = createControlService({ ...parts, revocations, streams });
   const rpc = createRpcHandler({
     store,
     attempts,

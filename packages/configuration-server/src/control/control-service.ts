@@ -4,6 +4,7 @@ import { memberOf } from '../listener/caller.ts';
 import type { Revocations } from '../listener/revocations.ts';
 import { admitAgent, type ControlParts } from './agent-stream.ts';
 import { holdStream } from './hold-stream.ts';
+import type { OpenStreams } from './open-streams.ts';
 import type { AgentPresence, ServerPresence } from './presence.ts';
 import { admitServer } from './server-stream.ts';
 
@@ -11,6 +12,7 @@ export interface ControlOptions extends ControlParts {
   readonly revocations: Revocations;
   readonly agents: AgentPresence;
   readonly servers: ServerPresence;
+  readonly streams: OpenStreams;
 }
 
 /** Streams of machines and servers: they say how they are and are told what is wanted of them. */
@@ -20,15 +22,16 @@ export const createControlService = ({
   revocations,
   agents,
   servers,
+  streams,
 }: ControlOptions): ServiceImpl<typeof ControlService> => ({
   connectAgent: (requests, { values, signal }) => {
     const peer = memberOf(values);
     const admit = admitAgent.bind(undefined, { store, notifier, presence: agents }, peer);
-    return holdStream({ peer, requests, signal, revocations, admit });
+    return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
   },
   connectServer: (requests, { values, signal }) => {
     const peer = memberOf(values);
     const admit = admitServer.bind(undefined, { store, notifier, presence: servers }, peer);
-    return holdStream({ peer, requests, signal, revocations, admit });
+    return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
   },
 });

@@ -79,9 +79,10 @@ export const createPresence = <H, R>(): Presence<H, R> => {
     },
     subscribe(id, listener) {
       const there = listeners.get(id) ?? new Set();
-      listeners.set(id, there.add(listener));
+      const own = (): void => listener();
+      listeners.set(id, there.add(own));
       return () => {
-        there.delete(listener);
+        there.delete(own);
         if (there.size === 0 && listeners.get(id) === there) listeners.delete(id);
       };
     },

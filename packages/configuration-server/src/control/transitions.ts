@@ -1,3 +1,4 @@
+import { ERROR_CODES } from '@holdfast/errors';
 import { type AgentReport, DiskPhase, type DiskReport, idText, type Manifest, ProtectionState } from '@holdfast/protocol';
 import type { NewEvent } from '../state/state-store.ts';
 
@@ -109,10 +110,10 @@ const MOST_EVENTS = 32;
 /** A code as told by a member; anything that is none becomes a word for that. */
 const eventCode = (code: string): string => (/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(code) ? code : 'unknown-code');
 
-/** What a member says went wrong since its last report; codes of errors, which are upper case, are warnings. */
+/** What a member says happened since its last report; the codes of our errors are warnings. */
 export const componentEvents = (name: string, events: AgentReport['events']): readonly Told[] =>
   events.slice(0, MOST_EVENTS).map(({ code, text }) => ({
-    severity: /^[A-Z]/.test(code) ? 'warning' : 'information',
+    severity: Object.hasOwn(ERROR_CODES, code) ? 'warning' : 'information',
     code: eventCode(code),
     text: bounded(`${name}: ${text}`),
   }));

@@ -32,11 +32,13 @@ export const createNotifier = (store: StateStore): Notifier => {
   return {
     subscribe(keys, listener) {
       const places = [...keys];
-      for (const place of places) listeners.set(place, (listeners.get(place) ?? new Set()).add(listener));
+      // One of its own for each subscription, so that the end of one never ends another with the same listener.
+      const own = (): void => listener();
+      for (const place of places) listeners.set(place, (listeners.get(place) ?? new Set()).add(own));
       return () => {
         for (const place of places) {
           const there = listeners.get(place);
-          there?.delete(listener);
+          there?.delete(own);
           if (there?.size === 0) listeners.delete(place);
         }
       };
