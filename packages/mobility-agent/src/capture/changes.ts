@@ -12,12 +12,15 @@ export interface Changes {
   readonly later: ChangedBlocks;
   /** A write completed; `late` if it is not part of the cut being made. */
   written(offset: number, length: number, late: boolean): void;
-  discarded(offset: number, length: number, late: boolean): void;
+  /** A discard completed. `inDoubt`: blocks that were read while it was in flight, so that what they were read for may be newer. */
+  discarded(offset: number, length: number, late: boolean, inDoubt: (block: number) => boolean): void;
   /** A new instant: all that happened until now belongs to it. */
   advance(): void;
   /** Takes out what belongs to the cut; `now` is empty then. */
   take(): ChangedBlocks;
-  /** Blocks whose content was settled otherwise: they are read, or known. */
+  /** Puts back what was taken. */
+  putBack(blocks: ChangedBlocks): void;
+  /** The block was read otherwise, for this cut. */
   settle(block: number): void;
   /** The disk has `size` bytes now. */
   grow(size: number): void;
@@ -47,18 +50,21 @@ class ChangesImpl implements Changes {
     if (zero.size > 0) for (const block of blocksOf(offset, length)) zero.delete(block);
   }
 
-  discarded(offset: number, length: number, late: boolean): void {
+  discarded(offset: number, length: number, late: boolean, inDoubt: (block: number) => boolean): void {
     const end = offset + length;
     const first = Math.ceil(offset / BLOCK_SIZE) * BLOCK_SIZE;
     const last = end >= this.#size ? end : Math.floor(end / BLOCK_SIZE) * BLOCK_SIZE;
-    if (first >= last) return this.written(offset, length, late);
+    if (first >= last) {
+      this.written(offset, length, late);
+      return;
+    }
     this.written(offset, first - offset, late);
     this.written(last, end - last, late);
     const { read, zero } = late ? this.later : this.now;
     for (const block of blocksOf(first, Math.min(last, this.#size) - first)) {
       if (read.has(block)) continue;
-      // What is still to be read for this cut may be read while it is discarded.
-      if (late && this.now.read.has(block)) read.add(block);
+      // What is still to be read for this cut may be read while it is discarded, as what was read may have been.
+      if ((late && this.now.read.has(block)) || inDoubt(block)) read.add(block);
       else zero.add(block);
     }
   }
@@ -83,6 +89,12 @@ class ChangesImpl implements Changes {
     const taken = this.now;
     this.now = empty(this.#size);
     return taken;
+  }
+
+  putBack({ read, zero }: ChangedBlocks): void {
+    addAll(this.now.read, read);
+    addAll(this.now.zero, zero);
+    if (this.now.zero.size > 0) remove(this.now.zero, this.now.read);
   }
 
   settle(block: number): void {

@@ -23,7 +23,15 @@ const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idByt
 /** A machine of three disks, its log, and a receiver that compares every closed epoch with the disk at the instant of its cut. */
 const createRig = async (seed: number) => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-concurrent-'));
-  const machine = createSimulatedMachine({ seed, disks: DISKS, blocks: 48, writers: 3, think: 100_000, latency: 20_000 });
+  const machine = createSimulatedMachine({
+    seed,
+    disks: DISKS,
+    blocks: 48,
+    writers: 3,
+    think: 100_000,
+    latency: 20_000,
+    discardShare: 0.2,
+  });
   const ids = machine.sources.map(() => newId());
   const images = machine.sources.map(({ size }) => new Uint8Array(size));
   const open = (): Promise<Hrl> => openHrl({ machineId, directory, quotaBytes: 16 << 20, segmentBytes: 1 << 20 });

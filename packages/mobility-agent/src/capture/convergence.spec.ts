@@ -31,7 +31,7 @@ const run = async (options: SimulationOptions, wantedPoints: number, checkConfli
       const put = async (offset: number, data: Uint8Array): Promise<void> => image.set(data, offset);
       await staging.flush({
         add: put,
-        addZero: async () => undefined,
+        addZero: async (offset, length) => void image.fill(0, offset, offset + length),
         addUnreadable: async () => undefined,
         finish: () => Promise.reject(),
       });
@@ -76,6 +76,7 @@ const options = fc.record({
   think: fc.constantFrom(20_000, 100_000, 400_000),
   latency: fc.constantFrom(3_000, 20_000, 100_000),
   lateShare: fc.constantFrom(0, 0.01, 0.1),
+  discardShare: fc.constantFrom(0, 0.1, 0.4),
 });
 
 describe('convergence', () => {
@@ -107,6 +108,7 @@ const SIZE = 4 * BLOCK_SIZE;
 const createScriptedRig = () => {
   const told: ((sink: WriteSink) => void)[] = [];
   const dirty = createBlockSet(SIZE);
+  const reads: number[] = [];
   let clock = 0;
   const trace: WriteTrace = {
     start: 0n,
@@ -126,28 +128,31 @@ const createScriptedRig = () => {
     readLimit: SIZE,
     excluded: () => [],
     grown: () => source,
-    read: (_: number, length: number) => ({ data: new Uint8Array(length), unreadable: [] }),
+    read: (offset: number, length: number) => {
+      reads.push(offset / BLOCK_SIZE);
+      return { data: new Uint8Array(length), unreadable: [] };
+    },
   };
   convergence.add(0, source);
   const member = (): RoundDisk => ({ index: 0, staging: createStaging(2 * SIZE), spill: async () => undefined });
-  /** Tells of a write that completed at `time`. */
-  const write = (time: number, offset = 0): void => {
+  /** Tells of a write that completed at `time`, or a discard. */
+  const write = (time: number, offset = 0, discarded = false): void => {
     told.push((sink) => {
       sink.issued(0, offset, BLOCK_SIZE, time - 1);
-      sink.completed(0, offset, BLOCK_SIZE, time);
+      sink.completed(0, offset, BLOCK_SIZE, time, discarded);
     });
   };
-  return { convergence, source, member, write, now: () => clock };
+  return { convergence, source, reads, member, write, now: () => clock };
+};
+
+const exactCut = async ({ convergence, member }: ReturnType<typeof createScriptedRig>): Promise<RoundDisk> => {
+  for (;;) {
+    const disk = member();
+    if ((await convergence.round([disk])).exact) return disk;
+  }
 };
 
 describe('a write that the kernel tells of late', () => {
-  const exactCut = async ({ convergence, member }: ReturnType<typeof createScriptedRig>): Promise<RoundDisk> => {
-    for (;;) {
-      const disk = member();
-      if ((await convergence.round([disk])).exact) return disk;
-    }
-  };
-
   test('ends everything when it belongs to a published cut', async () => {
     const rig = createScriptedRig();
     const before = rig.now();
@@ -190,4 +195,21 @@ test('writes behind the old end of a disk that grew are taken in, whenever they 
   const disk = member();
   await convergence.readChanges(disk);
   expect([...disk.staging.blocks.runs()].map(({ first }) => first)).toEqual([0, 5]);
+});
+
+test('discarded blocks are not read, also not after an abandoned cut', async () => {
+  const rig = createScriptedRig();
+  const { convergence, reads, write, now } = rig;
+  await exactCut(rig);
+  write(now() + 1, 0, true);
+  write(now() + 2, BLOCK_SIZE);
+  write(now() + 3, 2 * BLOCK_SIZE, true);
+  write(now() + 4, 2 * BLOCK_SIZE);
+  for (const last of [false, true]) {
+    const disk = await exactCut(rig);
+    expect([...disk.staging.blocks.runs()]).toEqual([{ first: 0, count: 3 }]);
+    expect(reads.splice(0)).toEqual([1]);
+    if (!last) convergence.abandoned([disk]);
+    else convergence.committed([disk], true);
+  }
 });

@@ -1,6 +1,7 @@
 import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd, runExtent } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
+import { type Changes, createChanges } from './changes.ts';
 import type { DiskSource } from './disk-source.ts';
 import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
@@ -31,10 +32,10 @@ const STAGING_LIMIT = 64 * 1024 * 1024;
 
 interface DiskState {
   source: DiskSource;
-  /** Blocks of writes completed by the instant of the round, not yet read by one. */
-  fresh: BlockSet;
-  /** Blocks of writes completed after it. */
-  after: BlockSet;
+  /** What completed by the instant of the round, and what after it, and is not yet staged. */
+  readonly changes: Changes;
+  /** Blocks staged as zeroes because they were discarded. */
+  discarded: BlockSet;
   /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
   unsettled: Map<number, number>;
   excluded: readonly Extent[];
@@ -76,8 +77,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
   add(index: number, source: DiskSource): void {
     const state: DiskState = {
       source,
-      fresh: createSparseBlockSet(source.size),
-      after: createSparseBlockSet(source.size),
+      changes: createChanges(source.size),
+      discarded: createSparseBlockSet(source.size),
       unsettled: new Map(),
       excluded: [],
       since: this.#trace.now(),
@@ -85,7 +86,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       sealed: Number.NEGATIVE_INFINITY,
       published: Number.NEGATIVE_INFINITY,
     };
-    addAll(state.after, this.#trace.dirty(index));
+    addAll(state.changes.later.read, this.#trace.dirty(index));
     this.#disks.set(index, state);
   }
 
@@ -97,19 +98,14 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   grow(index: number, source: DiskSource): void {
     const state = this.#state(index);
-    const enlarge = (set: BlockSet): BlockSet => {
-      const larger = createSparseBlockSet(source.size);
-      addAll(larger, set);
-      return larger;
-    };
-    state.fresh = enlarge(state.fresh);
-    state.after = enlarge(state.after);
+    state.changes.grow(source.size);
+    state.discarded = createSparseBlockSet(source.size);
     state.source = source;
   }
 
   pending(index: number): number {
-    const state = this.#state(index);
-    return state.fresh.size + state.after.size;
+    const { now, later } = this.#state(index).changes;
+    return now.read.size + later.read.size;
   }
 
   issued(disk: number, offset: number, length: number, time: number): void {
@@ -126,16 +122,15 @@ class ConvergenceImpl implements Convergence, WriteSink {
     this.#flights.requeued(disk, offset, length);
   }
 
-  completed(disk: number, offset: number, length: number, time: number): void {
+  completed(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
     this.#refuseSealed(disk, time);
     const issued = this.#flights.completed(disk, offset, length, time);
     const state = this.#disks.get(disk);
     if (state === undefined) return;
-    if (time <= this.#instant) state.fresh.addBytes(offset, length);
-    else {
-      state.after.addBytes(offset, length);
-      if (this.#inRound) this.#spanning.push({ disk, offset, length, issued });
-    }
+    const late = time > this.#instant;
+    if (discarded) state.changes.discarded(offset, length, late, (block) => state.unsettled.has(block));
+    else state.changes.written(offset, length, late);
+    if (late && this.#inRound) this.#spanning.push({ disk, offset, length, issued });
   }
 
   async round(disks: readonly RoundDisk[]): Promise<RoundResult> {
@@ -178,19 +173,21 @@ class ConvergenceImpl implements Convergence, WriteSink {
   }
 
   committed(disks: readonly RoundDisk[], exact: boolean): void {
-    for (const { disk, offset, length } of this.#events.completions()) this.#disks.get(disk)?.after.addBytes(offset, length);
     for (const { index, staging } of disks) {
       const state = this.#state(index);
+      const { changes, source, excluded } = state;
       const dirty = this.#trace.dirty(index);
+      const changedSince = [changes.later.read, changes.later.zero, this.#told(index, source.size), staging.unreadable];
       for (const { first, count } of staging.blocks.runs()) {
-        for (let block = first; block < first + count; block += 1) state.fresh.delete(block);
+        for (let block = first; block < first + count; block += 1) changes.settle(block);
         // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.
-        for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, state.excluded)) {
-          for (const block of blocksOf(offset, length)) if (!state.after.has(block) && !staging.unreadable.has(block)) dirty.delete(block);
+        for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, excluded)) {
+          for (const block of blocksOf(offset, length)) if (!changedSince.some((set) => set.has(block))) dirty.delete(block);
         }
       }
+      state.discarded.clear();
       // What could not be read is tried again with every cut, so that each says what is missing in it.
-      addAll(state.fresh, staging.unreadable);
+      addAll(changes.now.read, staging.unreadable);
       if (!exact) continue;
       state.unsettled.clear();
       state.published = state.sealed;
@@ -200,9 +197,14 @@ class ConvergenceImpl implements Convergence, WriteSink {
   abandoned(disks: readonly RoundDisk[]): void {
     for (const { index, staging } of disks) {
       const state = this.#state(index);
-      addAll(state.fresh, staging.blocks);
+      const { changes, discarded } = state;
+      for (const { first, count } of staging.blocks.runs()) {
+        for (let block = first; block < first + count; block += 1) if (!discarded.has(block)) changes.now.read.add(block);
+      }
+      changes.putBack({ read: createSparseBlockSet(state.source.size), zero: discarded });
+      discarded.clear();
       // Exclusions that were staged as zeroes are gone with the staging: the next cut stages them again, or reads what has left them.
-      for (const { offset, length } of state.excluded) state.fresh.addBytes(offset, length);
+      for (const { offset, length } of state.excluded) changes.written(offset, length, false);
       state.excluded = [];
       state.sealed = state.published;
     }
@@ -210,6 +212,13 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   drain(): void {
     this.#drain();
+  }
+
+  /** Blocks of completions that have been told but not yet taken in. */
+  #told(index: number, size: number): BlockSet {
+    const told = createSparseBlockSet(size);
+    for (const { disk, offset, length } of this.#events.completions()) if (disk === index) told.addBytes(offset, length);
+    return told;
   }
 
   /** Takes in everything that happened until the time it tells, but for late events. */
@@ -238,15 +247,20 @@ class ConvergenceImpl implements Convergence, WriteSink {
   async #readFresh(disk: RoundDisk, excluded: readonly Extent[]): Promise<number> {
     const state = this.#state(disk.index);
     this.#applyExclusions(disk, state, excluded);
-    const wanted = state.fresh;
-    state.fresh = createSparseBlockSet(state.source.size);
+    const taken = state.changes.take();
+    const { size, readLimit } = state.source;
     try {
-      for (const run of wanted.runs(state.source.readLimit / BLOCK_SIZE)) await this.#read(disk, state, runExtent(run, state.source.size));
+      for (const run of taken.zero.runs()) {
+        disk.staging.putZero(runExtent(run, size));
+        for (let block = run.first; block < run.first + run.count; block += 1) state.unsettled.delete(block);
+      }
+      addAll(state.discarded, taken.zero);
+      for (const run of taken.read.runs(readLimit / BLOCK_SIZE)) await this.#read(disk, state, runExtent(run, size));
     } catch (reason) {
-      addAll(state.fresh, wanted);
+      state.changes.putBack(taken);
       throw reason;
     }
-    return wanted.size;
+    return taken.read.size + taken.zero.size;
   }
 
   #state(index: number): DiskState {
@@ -258,13 +272,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   /** A new instant. All completions told so far are earlier than it. */
   #begin(): void {
-    for (const state of this.#disks.values()) {
-      if (state.fresh.size === 0) [state.fresh, state.after] = [state.after, state.fresh];
-      else {
-        addAll(state.fresh, state.after);
-        state.after.clear();
-      }
-    }
+    for (const { changes } of this.#disks.values()) changes.advance();
     this.#spanning = [];
     this.#inRound = true;
     this.#instant = this.#trace.now();
@@ -277,7 +285,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
       const end = this.#trace.now();
       staging.put(part.offset, data);
       for (const hole of unreadable) staging.putUnreadable(hole);
-      for (const block of blocksOf(part.offset, part.length)) state.unsettled.set(block, end);
+      for (const block of blocksOf(part.offset, part.length)) {
+        state.unsettled.set(block, end);
+        state.discarded.delete(block);
+      }
       if (staging.bytes > STAGING_LIMIT) await spill();
       if (end - this.#lastDrain < DRAIN_INTERVAL) continue;
       const judged = this.#drain();
@@ -291,7 +302,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const members = new Set(disks.map((disk) => disk.index));
     for (const disk of disks) {
       const state = this.#state(disk.index);
-      if (state.fresh.size > 0) return 'a completion was told late';
+      const { read, zero } = state.changes.now;
+      if (read.size > 0 || zero.size > 0) return 'a completion was told late';
       if (!this.#sawAll(disk.index, state)) return 'writes from before the trace began may be in flight';
       if (!sameExtents(state.excluded, state.source.excluded())) return 'a file of the agent moved';
     }
@@ -349,7 +361,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   /** The agent's own files read as zeroes; what is no longer theirs is read like everything else. */
   #applyExclusions({ index, staging }: RoundDisk, state: DiskState, excluded: readonly Extent[]): void {
     if (sameExtents(state.excluded, excluded)) return;
-    for (const left of state.excluded) for (const part of without(left, excluded)) state.fresh.addBytes(part.offset, part.length);
+    for (const left of state.excluded) for (const part of without(left, excluded)) state.changes.written(part.offset, part.length, false);
     for (const extent of excluded) {
       staging.putZero(extent);
       this.#trace.dirty(index).addBytes(extent.offset, extent.length);

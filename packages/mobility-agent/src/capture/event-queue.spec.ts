@@ -13,7 +13,7 @@ describe('event queue', () => {
           requeued: () => undefined,
           completed: (_disk: number, _offset: number, _length: number, time: number) => void seen.push(time),
         };
-        for (const drain of drains) for (const time of drain) queue.completed(0, time * 512, 512, time);
+        for (const drain of drains) for (const time of drain) queue.completed(0, time * 512, 512, time, false);
         queue.deliver(horizon, sink);
         const times = drains.flat().sort((a, b) => a - b);
         expect(seen).toEqual(times.filter((time) => time <= horizon));

@@ -66,7 +66,7 @@ type Step = 'piece' | 'cut' | 'abandon' | 'kill' | 'kill with a proposal open';
 /** Lives of an agent over one machine: every kill throws the capture away, as a SIGKILL does, and leaves trace and `.hrl`. */
 const run = async (seed: number, disks: number, steps: readonly Step[]): Promise<readonly boolean[]> => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
-  const machine = createSimulatedMachine({ seed, disks, blocks: 24, writers: 3, think: 100_000, latency: 20_000 });
+  const machine = createSimulatedMachine({ seed, disks, blocks: 24, writers: 3, think: 100_000, latency: 20_000, discardShare: 0.2 });
   const ids = machine.sources.map(() => newId());
   const receiver = createReceiver(machine, ids);
   const open = (): Promise<Hrl> => openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });

@@ -55,6 +55,20 @@ describe('write trace', () => {
     ]);
   });
 
+  it('tells discards from everything else', () => {
+    const loop = disk();
+    open();
+    attach(loop);
+    const told = new Map<number, boolean>();
+    const note = (_disk: number, offset: number, _length: number, _time: number, discarded: boolean): void =>
+      void told.set(offset / 4096, discarded);
+    writeDirect(loop.path, 1);
+    run('blkdiscard', '--offset', String(2 * MIB), '--length', String(MIB), loop.path);
+    run('blkdiscard', '--zeroout', '--offset', String(4 * MIB), '--length', '8192', loop.path);
+    live.session.trace.verify({ ...sink, completed: note });
+    expect(Object.fromEntries(told)).toEqual({ 1: false, 512: true, 1024: false });
+  });
+
   it('holds events at times of its own clock, visible once settled', () => {
     const loop = disk();
     const { trace } = open();

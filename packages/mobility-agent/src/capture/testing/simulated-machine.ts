@@ -11,7 +11,9 @@ const SECTOR = 512;
 const SECTORS_PER_BLOCK = BLOCK_SIZE / SECTOR;
 
 interface SimulatedWrite {
+  /** What its sectors hold afterwards; zero for a discard. */
   readonly id: number;
+  readonly kind: 'write' | 'discard' | 'failed discard';
   readonly disk: number;
   readonly sector: number;
   readonly sectors: number;
@@ -40,6 +42,8 @@ export interface SimulationOptions {
   readonly latency: number;
   /** Share of events that hide until the rings are settled. */
   readonly lateShare?: number;
+  /** Share of writes that are discards of several blocks; one in eight of them fails and changes nothing. */
+  readonly discardShare?: number;
 }
 
 export interface SimulatedMachine {
@@ -82,24 +86,41 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
   const late = (): boolean => random() < (options.lateShare ?? 0);
 
   const issue = (writer: number, time: number): void => {
+    const latency = between(options.latency) * (random() < 0.125 ? 20 : 1);
+    const place = placeOf(writer);
+    const failed = place.kind === 'failed discard';
+    const write: SimulatedWrite = {
+      ...place,
+      id: place.kind === 'write' ? writes.length + 1 : 0,
+      issued: time,
+      completes: time + latency,
+      lands: Array.from({ length: place.sectors }, () => (failed ? Number.POSITIVE_INFINITY : time + latency * random())),
+    };
+    // What an active write and a discard have in common would depend on a race: no file system does that.
+    const races = (other: SimulatedWrite): boolean =>
+      other.disk === write.disk && other.sector < write.sector + write.sectors && write.sector < other.sector + other.sectors;
+    if ([...active.values()].some(races)) {
+      nextIssue[writer] = time + between(options.think);
+      return;
+    }
+    writes.push(write);
+    active.set(writer, write);
+    ring().push({ kind: 'issued', write, time, late: late() });
+  };
+
+  const placeOf = (writer: number): Pick<SimulatedWrite, 'kind' | 'disk' | 'sector' | 'sectors'> => {
     // Each writer has sectors of its own, so that "the last write of a sector" never depends on a race; blocks are shared.
     const disk = Math.floor(random() * options.disks);
     const block = Math.floor(random() * options.blocks);
     const share = Math.max(1, Math.floor(SECTORS_PER_BLOCK / options.writers));
-    const latency = between(options.latency) * (random() < 0.125 ? 20 : 1);
     const sectors = 1 + Math.floor(random() * share);
-    const write: SimulatedWrite = {
-      id: writes.length + 1,
-      disk,
-      sector: block * SECTORS_PER_BLOCK + ((writer * share) % SECTORS_PER_BLOCK),
-      sectors,
-      issued: time,
-      completes: time + latency,
-      lands: Array.from({ length: sectors }, () => time + latency * random()),
-    };
-    writes.push(write);
-    active.set(writer, write);
-    ring().push({ kind: 'issued', write, time, late: late() });
+    if (options.discardShare === undefined || random() >= options.discardShare) {
+      return { kind: 'write', disk, sector: block * SECTORS_PER_BLOCK + ((writer * share) % SECTORS_PER_BLOCK), sectors };
+    }
+    // From the middle of a block to the middle of another.
+    const sector = block * SECTORS_PER_BLOCK + Math.floor(random() * 3);
+    const length = Math.min(Math.ceil(random() * 4 * SECTORS_PER_BLOCK), options.blocks * SECTORS_PER_BLOCK - sector);
+    return { kind: random() < 0.125 ? 'failed discard' : 'discard', disk, sector, sectors: length };
   };
 
   /** Lets the writers work until `time`, in the order in which things happen. */
@@ -143,7 +164,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
   const deliver = (event: RingEvent, sink: WriteSink): void => {
     const { disk, sector, sectors } = event.write;
     if (event.kind === 'completed') dirty[disk]!.addBytes(sector * SECTOR, sectors * SECTOR);
-    sink[event.kind](disk, sector * SECTOR, sectors * SECTOR, event.time);
+    sink[event.kind](disk, sector * SECTOR, sectors * SECTOR, event.time, event.write.kind === 'discard');
   };
 
   const trace: WriteTrace = {
@@ -192,8 +213,9 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     sources: Array.from({ length: options.disks }, (_, disk) => source(disk)),
     stateAt: (disk, time) => {
       const ids = new Uint32Array(options.blocks * SECTORS_PER_BLOCK);
-      for (const write of writes.filter((one) => one.disk === disk && one.completes <= time))
+      for (const write of writes.filter((one) => one.disk === disk && one.completes <= time && one.kind !== 'failed discard')) {
         ids.fill(write.id, write.sector, write.sector + write.sectors);
+      }
       return ids;
     },
     get completed() {
