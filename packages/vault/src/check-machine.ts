@@ -1,16 +1,21 @@
 import { createHash, type Hash } from 'node:crypto';
 import { isHoldfastError } from '@holdfast/errors';
-import { idText } from '@holdfast/protocol';
+import { idText, type ObjectRef } from '@holdfast/protocol';
 import type { FrameRun } from './cut-assembler.ts';
-import { decodeFrame, extentsOf } from './decode-frame.ts';
+import { damaged } from './damage.ts';
+import { decodeFrame, decodeLazily, extentsOf } from './decode-frame.ts';
 import { type Finding, findingOf } from './finding.ts';
 import type { EpochEntry, MachineHistory } from './history.ts';
+import { entriesOf } from './level-source.ts';
 import { findGap } from './log-gap.ts';
 import { LogState } from './log-state.ts';
 import { OBJECT_KIND, type ObjectKind } from './object-header.ts';
-import { historyName, logPrefix, slotName } from './object-names.ts';
+import { logPrefix, slotName } from './object-names.ts';
+import { decodePartIndex } from './part-index.ts';
 import { ifPresent, openObject } from './read-object.ts';
-import { checkReferenced } from './referenced-object.ts';
+import { checkReferenced, type ReferencedKind, referencedName } from './referenced-object.ts';
+import type { ObjectHead } from './sealed-object.ts';
+import { EXTENT_KIND } from './segment-index.ts';
 import { asSegment } from './segment-source.ts';
 import { parseSlot, type Slot } from './slot.ts';
 
@@ -73,6 +78,7 @@ class MachineCheck {
       onProgress?.(sequence + 1);
     }
     await this.#checkHistory();
+    await this.#checkRuns();
     await this.#checkNumbered('keys', OBJECT_KIND.dataKey);
     await this.#checkNumbered('terms', OBJECT_KIND.term);
     const strays = await this.#countStrays(sequence);
@@ -143,26 +149,66 @@ class MachineCheck {
 
   /** The objects that the catalogue tells the cuts by. */
   async #checkHistory(): Promise<void> {
-    const { vault, machine, catalogue } = this.#history;
-    for (const { object } of catalogue?.catalogue.history ?? []) {
-      const name = historyName(machine.id, idText(object!.id));
+    for (const { object } of this.#history.catalogue?.catalogue.history ?? [])
+      await this.#checkReferenced(OBJECT_KIND.history, object!, async () => {});
+  }
+
+  /** What lies below the tail: every frame of every part. */
+  async #checkRuns(): Promise<void> {
+    const { levels, catalogue } = this.#history;
+    for (const ref of catalogue?.catalogue.runs ?? []) {
+      const diskId = idText(ref.diskId);
+      await this.#checkReferenced(OBJECT_KIND.run, ref.object!, async () => {
+        const { parts } = await levels.run(ref);
+        for (const part of parts)
+          await this.#checkReferenced(OBJECT_KIND.part, part.object!, (head, bytes, name) => this.#checkPart(head, bytes, name, diskId));
+      });
+    }
+  }
+
+  async #checkPart(head: ObjectHead, bytes: Buffer, name: string, diskId: string): Promise<void> {
+    const index = decodePartIndex(head.index, head.header, head.framesAt, name);
+    const entries = [...entriesOf(index)].filter(({ kind }) => kind === EXTENT_KIND.data);
+    const byFrame = Map.groupBy(entries, ({ frame }) => frame);
+    for (let frame = 0; frame < head.header.frameCount; frame += 1) {
+      this.#frames += 1;
+      const extents = byFrame.get(frame) ?? [];
       try {
-        const bytes = Buffer.from(await vault.store.read(name));
-        checkReferenced(
-          await openObject(vault, name, { kind: OBJECT_KIND.history, machineId: machine.id, number: 0 }, bytes),
-          object,
-          name,
+        const data = await decodeLazily(head.openFrame, frame, bytes.subarray(index.positions[frame]!, index.positions[frame + 1]!));
+        data.slice(0, data.length);
+        const isThere = extents.every(
+          ({ offset, length, position }) => position + length <= data.length && data.offsetAt(position) === offset,
         );
-        this.#bytes += bytes.length;
-        if (BigInt(bytes.length) !== object!.size)
-          this.#find(name, 'DAMAGED', `it has ${bytes.length} bytes and should have ${object!.size}`);
+        if (!isThere) throw damaged(name, `frame ${frame} of it does not hold what its index says`);
       } catch (reason) {
-        const finding = isHoldfastError(reason, 'OBJECT_NOT_FOUND')
-          ? { code: 'DAMAGED' as const, object: name, why: 'it was there and is gone' }
-          : findingOf(reason, name);
+        const finding = findingOf(reason, name);
         if (finding === undefined) throw reason;
-        this.#findings.push(finding);
+        this.#findings.push({ ...finding, diskId, extents: extents.map(({ offset, length }) => ({ offset, length })) });
       }
+    }
+  }
+
+  /** Reads an object that something refers to in full. */
+  async #checkReferenced(
+    kind: ReferencedKind,
+    ref: ObjectRef,
+    check: (head: ObjectHead, bytes: Buffer, name: string) => Promise<void>,
+  ): Promise<void> {
+    const { vault, machine } = this.#history;
+    const name = referencedName(machine.id, kind, idText(ref.id))!;
+    try {
+      const bytes = Buffer.from(await vault.store.read(name));
+      this.#bytes += bytes.length;
+      const head = await openObject(vault, name, { kind, machineId: machine.id, number: 0 }, bytes);
+      checkReferenced(head, ref, name);
+      if (BigInt(bytes.length) !== ref.size) this.#find(name, 'DAMAGED', `it has ${bytes.length} bytes and should have ${ref.size}`);
+      await check(head, bytes, name);
+    } catch (reason) {
+      const finding = isHoldfastError(reason, 'OBJECT_NOT_FOUND')
+        ? { code: 'DAMAGED' as const, object: name, why: 'it was there and is gone' }
+        : findingOf(reason, name);
+      if (finding === undefined) throw reason;
+      this.#findings.push(finding);
     }
   }
 
@@ -197,10 +243,11 @@ class MachineCheck {
   }
 }
 
-const placedBySlot = ({ generations }: MachineHistory): Map<number, Placed[]> => {
+const placedBySlot = ({ generations, catalogue }: MachineHistory): Map<number, Placed[]> => {
   const bySlot = new Map<number, Placed[]>();
+  const compacted = Number(catalogue?.catalogue.compacted ?? 0n);
   for (const { epochs } of generations.values())
-    for (const entry of epochs)
+    for (const entry of epochs.filter(({ cut }) => cut >= compacted))
       for (const run of entry.runs) {
         const placed = bySlot.get(run.sequence);
         if (placed === undefined) bySlot.set(run.sequence, [{ entry, run }]);

@@ -13,6 +13,8 @@ import type { Vault } from './vault.ts';
 export interface CompactMachineOptions extends CompactionOptions {
   /** Cuts in the tail at which they are made into a run, 64 unless told. */
   readonly minCuts?: number;
+  /** Catalogue versions to publish at most. */
+  readonly steps?: number;
   readonly clock?: Clock;
 }
 
@@ -25,23 +27,20 @@ export interface CompactionReport {
   readonly outrun: boolean;
 }
 
-/** Steps of one call: each makes one run of some of the tail, or merges some. */
-const STEPS = 10_000;
-
 /**
  * Moves the data of old cuts out of the log into runs, and merges runs, as far as that is due. Touches nothing that others need: objects are added, and
  * a catalogue version that names them. Safe beside writers, readers and others who compact. Errors: DAMAGED when anything that is needed is (nothing is
  * published then), MACHINE_NOT_FOUND.
  */
 export const compactMachine = async (vault: Vault, machineId: string, options: CompactMachineOptions = {}): Promise<CompactionReport> => {
-  const { minCuts = 64, clock = systemClock } = options;
+  const { minCuts = 64, steps = Number.POSITIVE_INFINITY, clock = systemClock } = options;
   let published = 0;
-  for (let step = 0; step < STEPS; step += 1) {
+  for (;;) {
     const history = await readMachine(vault, machineId);
     refuseDamaged(history);
     const { catalogue } = history;
     const runBytes = (catalogue?.catalogue.runs ?? []).reduce((sum, { size }) => sum + Number(size), 0);
-    if (catalogue === undefined) return { published, runBytes, outrun: false };
+    if (catalogue === undefined || published >= steps) return { published, runBytes, outrun: false };
     const writer: MachineWriter = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
     const pending = Number(catalogue.catalogue.cuts - catalogue.catalogue.compacted);
     const levels =
@@ -50,11 +49,6 @@ export const compactMachine = async (vault: Vault, machineId: string, options: C
     if (!(await publishLevels(writer, history, levels, clock.now()))) return { published, runBytes, outrun: true };
     published += 1;
   }
-  throw new HoldfastError('INTERNAL', {
-    thing: `machine ${machineId}`,
-    why: `${STEPS} steps of compaction did not come to an end`,
-    remedy: 'report it',
-  });
 };
 
 /** Nobody rearranges a vault that is not whole: what seems dead may be all there is. */

@@ -1,9 +1,12 @@
 import { HoldfastError } from '@holdfast/errors';
-import { type FaultPlan, seededFaults } from '@holdfast/object-store';
+import { type FaultPlan, seededFaults, withFaults } from '@holdfast/object-store';
 import { idText } from '@holdfast/protocol';
 import fc from 'fast-check';
 import { checkMachine } from './check-machine.ts';
+import { compactMachine } from './compact-machine.ts';
 import { compareAll } from './testing/compare.ts';
+import { fastClock, settled } from './testing/fast-clock.ts';
+import { throughStore } from './testing/open-test-vault.ts';
 import { epochOf, type MadeCut, type SimulatedDisk } from './testing/simulated-source.ts';
 import { type TestWriter, WriterBench } from './testing/writer-bench.ts';
 
@@ -29,7 +32,8 @@ type Step =
     }
   | { readonly do: 'crash'; readonly after: number; readonly effect: boolean }
   | { readonly do: 'faults'; readonly seed: number }
-  | { readonly do: 'second writer' };
+  | { readonly do: 'second writer' }
+  | { readonly do: 'compact'; readonly unitFrames: number; readonly crash: number | undefined; readonly effect: boolean };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -66,6 +70,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), after: fc.nat(6), effect: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('faults' as const), seed: fc.nat() }) },
   { weight: 1, arbitrary: fc.constant({ do: 'second writer' as const }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('compact' as const),
+      unitFrames: fc.integer({ min: 1, max: 10 }),
+      crash: fc.option(fc.nat(60), { nil: undefined }),
+      effect: fc.boolean(),
+    }),
+  },
 );
 
 /** From the `after`-th request on the writer's process is gone; the last request takes effect or not. */
@@ -142,12 +155,28 @@ class Model {
       case 'faults':
         if (this.#writer !== undefined) this.#writer.plan = seededFaults(step.seed, { before: 0.2, after: 0.2 });
         return;
+      case 'compact':
+        await this.#quiet();
+        await settled();
+        return this.compact(step);
       case 'second writer': {
         // The first one goes on with what it was given, unaware.
         const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
         for (const { content, cut } of this.cuts) this.#track(writer.append(content), cut);
         return;
       }
+    }
+  }
+
+  /** By somebody else, who may die of it. */
+  async compact({ unitFrames, crash, effect }: Omit<Extract<Step, { do: 'compact' }>, 'do'>): Promise<void> {
+    const store = crash === undefined ? this.bench.store : withFaults(this.bench.store, crashPlan(crash, effect));
+    const limits = { size: 12_000, entries: 20 };
+    try {
+      const vault = await throughStore(store);
+      await compactMachine(vault, this.bench.source.machineId, { unitFrames, limits, minCuts: 1, clock: fastClock });
+    } catch (reason) {
+      if (!(reason instanceof HoldfastError) || reason.code !== 'INTERNAL') throw reason;
     }
   }
 
@@ -199,17 +228,22 @@ describe('a vault against a plain model of the disks', () => {
   it('holds every point byte for byte, through generations, resizes, pieces, faults, crashes and second writers', async () => {
     let points = 0;
     let catalogues = 0;
+    let runs = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 40 }),
         fc.constantFrom(2000, 10_000, 2 ** 23),
-        fc.constantFrom(1, 2, 5, 1000),
+        fc.constantFrom(1, 1, 2, 5, 1000),
         async (steps, segmentSize, checkpointSlots) => {
           const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), segmentSize, checkpointSlots);
           await model.play(steps);
           expect(await model.verify()).toBeUndefined();
           await model.finish();
           expect(await model.verify()).toBeUndefined();
+          await settled();
+          await model.compact({ unitFrames: 5, crash: undefined, effect: false });
+          expect(await model.verify()).toBeUndefined();
+          runs += (await model.bench.objects('runs/')).length;
           catalogues += (await model.bench.objects('catalogue/')).length;
           points += model.cuts.filter(({ pointId }) => pointId !== undefined).length;
           await model.bench.close();
@@ -219,6 +253,7 @@ describe('a vault against a plain model of the disks', () => {
     );
     expect(points).toBeGreaterThan(200);
     expect(catalogues).toBeGreaterThan(100);
+    expect(runs).toBeGreaterThan(100);
   }, 300_000);
 
   it('survives a kill before and after every single request', async () => {
@@ -251,6 +286,33 @@ describe('a vault against a plain model of the disks', () => {
         await model.bench.close();
       }
     expect(killed).toBe(90);
+  }, 300_000);
+
+  it('survives a kill of compaction before and after every single request', async () => {
+    const steps: Step[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      steps.push({ do: 'write', disk: round % 2, block: round, blocks: 3, fill: round + 1, kind: 'data' });
+      steps.push({ do: 'cut', extentsPerFrame: 1, codec: 'raw', wait: true, close: false });
+    }
+    let finished = false;
+    let killed = 0;
+    for (let crash = 0; !finished; crash += 1)
+      for (const effect of [false, true]) {
+        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000, 1);
+        await model.play(steps);
+        const before = (await model.bench.objects('')).length;
+        await model.compact({ unitFrames: 2, crash, effect });
+        killed += 1;
+        expect(await model.verify()).toBeUndefined();
+        const halfway = (await model.bench.objects('')).length;
+        await model.compact({ unitFrames: 2, crash: undefined, effect });
+        finished = halfway > before && (await model.bench.objects('')).length === halfway;
+        expect(await model.verify()).toBeUndefined();
+        const { catalogue } = (await model.bench.read()).catalogue!;
+        expect(catalogue.compacted).toBe(catalogue.cuts);
+        await model.bench.close();
+      }
+    expect(killed).toBeGreaterThan(60);
   }, 300_000);
 
   it('would be found out if it served one byte too old', async () => {

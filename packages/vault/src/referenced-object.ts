@@ -12,7 +12,7 @@ import type { VaultAccess } from './vault-access.ts';
  * Objects with a random name: whoever refers to one keeps its tag and size, and so knows it for what it is. Nobody else looks for them.
  */
 
-type ReferencedKind = typeof OBJECT_KIND.history | typeof OBJECT_KIND.run | typeof OBJECT_KIND.part;
+export type ReferencedKind = typeof OBJECT_KIND.history | typeof OBJECT_KIND.run | typeof OBJECT_KIND.part;
 
 /** The name of an object with a random id; `undefined` for kinds that have none. */
 export const referencedName = (machineId: string, kind: number, id: string): string | undefined => {

@@ -79,6 +79,8 @@ export class SimulatedSource {
   readonly disks: SimulatedDisk[];
   readonly #changes = new Map<string, Change[]>();
   readonly #starting = new Map<string, EpochRef | undefined>();
+  /** By disk, what it was resized to at least since the last cut. */
+  readonly #smallest = new Map<string, number>();
   #instant = 1_700_000_000_000_000_000n;
 
   constructor(sizes: readonly number[], machineId = newId()) {
@@ -129,6 +131,10 @@ export class SimulatedSource {
     disk.content = content;
     for (const block of disk.unreadable) if (block * BLOCK_SIZE >= size) disk.unreadable.delete(block);
     const touched = new Set<number>();
+    // What was lost since the last cut and is there again is not what it was at that cut: it has to be told.
+    const smallest = Math.min(this.#smallest.get(disk.id) ?? Number.POSITIVE_INFINITY, size);
+    this.#smallest.set(disk.id, smallest);
+    for (let at = smallest - (smallest % BLOCK_SIZE); smallest < size && at < size; at += BLOCK_SIZE) touched.add(at);
     for (const { offset, length } of this.#changes.get(disk.id) ?? [])
       for (let at = offset; at < Math.min(offset + length, size); at += BLOCK_SIZE) touched.add(at);
     this.#changes.set(
@@ -216,6 +222,7 @@ export class SimulatedSource {
     for (const disk of this.disks) disk.number += 1;
     this.#changes.clear();
     this.#starting.clear();
+    this.#smallest.clear();
     return { cut, pointId, expected, content: contentOf(cut, frames) };
   }
 }
