@@ -1,7 +1,7 @@
 /** What `tools/` and the live tests need on the machine beyond npm, and what each thing is for. */
 
 /** A set of tools wanted together; ask for the ones a command uses, not for all. */
-export type ToolGroup = 'filesystems' | 'nbd' | 'load' | 'guest' | 'reader';
+export type ToolGroup = 'filesystems' | 'nbd' | 'load' | 'guest' | 'reader' | 'services';
 
 export interface MachineTool {
   /** The Debian package. */
@@ -36,6 +36,7 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
     groups: ['reader'],
   },
   { apt: 'python3-lz4', proof: '/usr/lib/python3/dist-packages/lz4', purpose: 'lz4 for the second reader', groups: ['reader'] },
+  { apt: 'systemd', proof: 'systemd-analyze', purpose: 'checking the service units; it is not started', groups: ['services'] },
 ];
 
-export const TOOL_GROUPS: readonly ToolGroup[] = ['filesystems', 'nbd', 'load', 'guest', 'reader'];
+export const TOOL_GROUPS: readonly ToolGroup[] = ['filesystems', 'nbd', 'load', 'guest', 'reader', 'services'];
