@@ -49,12 +49,26 @@ const refusal = (work: () => unknown): boolean => {
 
 describe('parseRequestEvent', () => {
   it('reads where the fields lie', () => {
-    expect(parseRequestEvent(COMPLETE, 'x')).toEqual({ id: 2107, device: 2, sector: 4, sectors: 6, words: 7 });
+    expect(parseRequestEvent(COMPLETE, 'x')).toEqual({
+      id: 2107,
+      device: 2,
+      sector: 4,
+      sectors: 6,
+      outcome: { error: 7, letter: 34 },
+      words: 9,
+    });
   });
 
   it('follows a kernel that moved them', () => {
     const moved = COMPLETE.replace('offset:24;', 'offset:40;').replace('offset:16;', 'offset:20;').replace('2107', '77');
-    expect(parseRequestEvent(moved, 'x')).toEqual({ id: 77, device: 2, sector: 5, sectors: 10, words: 11 });
+    expect(parseRequestEvent(moved, 'x')).toMatchObject({ id: 77, device: 2, sector: 5, sectors: 10, words: 11 });
+    const letters = COMPLETE.replace('offset:34;', 'offset:47;').replace('rwbs[10]', 'rwbs[8]');
+    expect(parseRequestEvent(letters, 'x')).toMatchObject({ outcome: { error: 7, letter: 47 }, words: 12 });
+  });
+
+  it.each(['error', 'rwbs'])('goes without what a kernel does not tell: %s', (field) => {
+    const { outcome, words } = parseRequestEvent(COMPLETE.replace(field, 'other'), 'x');
+    expect([outcome, words]).toEqual([undefined, 7]);
   });
 
   it.each([

@@ -45,7 +45,7 @@ export const parseRequestEvent = (text: string, name: string): RequestEventForma
   const format = { id: Number(id), device: word('dev', 4), sector: word('sector', 8), sectors: word('nr_sector', 4) };
   const words = Math.max(format.device + 1, format.sector + 2, format.sectors + 1);
   // Without these a discard is a write like any other.
-  const letters = fields.get('rwbs[8]') ?? fields.get('rwbs[10]');
+  const letters = [...fields].find(([name]) => name.startsWith('rwbs['))?.[1];
   if (letters === undefined || !fields.has('error')) return { ...format, words };
   const outcome = { error: word('error', 4), letter: letters.offset };
   return { ...format, outcome, words: Math.max(words, outcome.error + 1, Math.floor(outcome.letter / 4) + 1) };
