@@ -13,6 +13,7 @@ const closed: HrlHead = {
   coveredThrough: 0,
   diskSize: 1000,
   ended: false,
+  state: undefined,
 };
 const open: HrlHead = { ...closed, open: true, coveredThrough: 400 };
 const gone = new HoldfastError('DEVICE_NOT_FOUND', { thing: '/dev/a', why: 'it is gone', remedy: 'attach it' });

@@ -5,7 +5,7 @@ import type { AgentSchema } from './settings.ts';
 
 const HOW_TO_JOIN =
   "To join an installation, make a token there (holdfast token create) and run here: echo 'TOKEN' | sudo holdfast-agent join --server HOST:PORT " +
-  '--fingerprint HEX; stop this program for that, and start it again';
+  '--fingerprint HEX';
 /** Milliseconds between looks for an identity. */
 const LOOK_EVERY = 2_000;
 

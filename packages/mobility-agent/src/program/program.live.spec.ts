@@ -242,10 +242,13 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
   });
 
   it('waits and says how to join while it is no member', async () => {
-    const { directory, flags } = await openInstallation();
-    const agent = startAgent(flags('state', hardwareFile(directory, 'one')));
+    const { directory, flags, join } = await openInstallation();
+    const settings = flags('state', hardwareFile(directory, 'one'));
+    const agent = startAgent(settings);
     expect(await agent.line(/cannot take part/)).toMatchObject({ error: { code: 'NOT_ENROLLED' } });
     await agent.line(/holdfast-agent join --server/);
+    await join(settings);
+    await agent.line('This machine is a member');
     expect(await agent.kill('SIGTERM')).toBe(0);
   });
 
