@@ -40,6 +40,8 @@ export interface JournalLog {
   /** Bytes of records that fit for sure without a new file. */
   readonly room: number;
   readonly failure: Promise<never>;
+  /** The disk under the journal failed: nothing is written any more. */
+  fail(reason: unknown): void;
   /** Waits for what is under way. */
   settled(): Promise<void>;
 }
@@ -160,6 +162,7 @@ export const createJournalLog = (segments: Segments, start: Position): JournalLo
       return Math.max(0, here - (here >> 2)) + segments.free * usableBytes(current?.file.size ?? 0);
     },
     failure: failure.promise,
+    fail,
     async settled() {
       await Promise.allSettled(writes);
     },

@@ -33,10 +33,11 @@ export interface OpenCut {
   readonly cutId: string;
   readonly begin: CutBegin;
   readonly progress: readonly EpochProgress[];
-  /** Resolves when the frames are in their file, though perhaps not on the disk yet. Rejects with JOURNAL_FULL. */
+  /**
+   * Resolves when the frames are in their file, though perhaps not on the disk yet. Frames from number 0 on begin their epoch anew. Rejects with
+   * JOURNAL_FULL.
+   */
   append(chunk: FrameChunk): Promise<void>;
-  /** Forgets the frames of an epoch: it is sent again. */
-  restart(epochIndex: number): void;
   /** Resolves when the cut survives a power loss. Rejects with JOURNAL_FULL. */
   commit(cut: Cut): Promise<JournaledCut>;
   /** Gives the cut up. */

@@ -62,11 +62,20 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory 
     }
   };
 
-  const retire = async (segment: Segment): Promise<void> => {
+  const writeMarks = (segment: Segment): boolean => {
     for (const settled of settledCuts) {
       settled.segments.delete(segment);
       if (settled.segments.size === 0) settledCuts.delete(settled);
-      else if (settled.at === segment) writeSettled(settled);
+      else if (settled.at === segment || settled.at === undefined) writeSettled(settled);
+    }
+    return [...settledCuts].every(({ at }) => at !== undefined && at !== segment);
+  };
+
+  const retire = async (segment: Segment): Promise<void> => {
+    // With no free file at all the marks come later: it is this segment that makes room.
+    if (!writeMarks(segment)) {
+      await segments.settled();
+      writeMarks(segment);
     }
     // The marks must be on the disk before the records they speak of can come back.
     await log.sync();
@@ -79,7 +88,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory 
     for (const [segment, cuts] of live) {
       if (cuts.size > 0 || segment === log.current || retiring.has(segment)) continue;
       const work = retire(segment)
-        .catch(() => undefined)
+        .catch(log.fail)
         .finally(() => retiring.delete(segment));
       retiring.set(segment, work);
     }

@@ -131,7 +131,9 @@ export const findRecords = async (files: readonly JournalFile[], key: JournalKey
     await endAt(torn);
     for (const segment of used) if (segment.number > torn.segment.number) await endAt({ segment, from: RECORDS_AT, to: 0 });
   }
-  for (const { file } of used) await file.sync();
+  for (const file of files) await file.sync();
   const last = used.at(-1);
-  return { records: kept, used, free, damage, end: last === undefined ? mark : { segment: last.number, offset: last.file.size } };
+  const behind: Position = last === undefined ? mark : { segment: last.number, offset: last.file.size };
+  // Marks may speak of segments that are gone since. Their numbers are not used again, or the marks would speak of others.
+  return { records: kept, used, free, damage, end: isBehind(mark, behind) ? { segment: mark.segment + 1, offset: 0 } : behind };
 };

@@ -104,6 +104,8 @@ export const createSegments = (options: SegmentsOptions): Segments => {
       if (!used.delete(segment)) return;
       const { file } = segment;
       await file.write(0, Buffer.alloc(SEGMENT_HEADER_SIZE));
+      // Else it could come back after a power failure, when nobody remembers that its cuts are settled.
+      await file.sync();
       if (file.size === segmentBytes && free.length < MOST_FREE && !closed) free.push(file);
       else {
         await file.close();

@@ -75,18 +75,17 @@ export class StoredCut implements OpenCut {
   async append({ epochIndex, firstFrame, frames, sums, payload }: FrameChunk): Promise<void> {
     const subject = { ...this.#subject(RECORD_TYPE.frames), epochIndex, firstFrame, frames, sums };
     const { place, written } = this.#write(subject, payload);
+    if (firstFrame === 0) {
+      this.#forget(this.#chunks[epochIndex]!);
+      this.#chunks[epochIndex] = [];
+      this.#progress[epochIndex] = progressOf([]);
+    }
     const memory = this.#host.keep(payload.length) ? payload : undefined;
     this.#chunks[epochIndex]!.push({ place, subject, memory });
     const before = this.#progress[epochIndex]!;
     this.#progress[epochIndex] = { ...plus(before, sums), frames: before.frames + frames };
     await written;
     if (this.#host.log.unsynced > UNSYNCED) await this.#host.log.sync();
-  }
-
-  restart(epochIndex: number): void {
-    this.#forget(this.#chunks[epochIndex]!);
-    this.#chunks[epochIndex] = [];
-    this.#progress[epochIndex] = progressOf([]);
   }
 
   async commit(cut: Cut): Promise<JournaledCut> {

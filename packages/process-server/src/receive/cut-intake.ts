@@ -83,8 +83,7 @@ export const createCutIntake = (options: CutIntakeOptions): CutIntake => {
       if (open === undefined) return;
       const progress = open.progress[chunk.epochIndex];
       if (progress === undefined) throw violation(name(), `frames came for its epoch ${chunk.epochIndex}, which it does not have`);
-      if (chunk.firstFrame === 0 && progress.frames > 0) open.restart(chunk.epochIndex);
-      else if (chunk.firstFrame !== progress.frames)
+      if (chunk.firstFrame !== 0 && chunk.firstFrame !== progress.frames)
         throw violation(name(), `frame ${chunk.firstFrame} of epoch ${chunk.epochIndex} came where ${progress.frames} was due`);
       await open.append(chunk);
     },
