@@ -26,7 +26,18 @@ describe('the identity file', () => {
     const id = newId();
     const { key, certificateChain, authorities } = await authority.issue({ role: 'agent', id });
     const server = { host: '::1', port: 443 };
-    return { role: 'agent', id, incarnation: 3, server, hardware, key, certificateChain, authorities, ...changes };
+    return {
+      role: 'agent',
+      id,
+      incarnation: 3,
+      server,
+      hardware,
+      obtained: 1_700_000_000_000,
+      key,
+      certificateChain,
+      authorities,
+      ...changes,
+    };
   };
 
   it('gives back what was stored', async () => {

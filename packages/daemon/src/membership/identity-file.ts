@@ -28,18 +28,20 @@ const textOf = (value: unknown, name: string): string => {
 const parse = (text: string): StoredIdentity => {
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null) throw new Error('it is not an object');
-  const { form, role, id, incarnation, server, hardware, key, certificateChain, authorities } = value as Record<string, unknown>;
+  const { form, role, id, incarnation, server, hardware, obtained, key, certificateChain, authorities } = value as Record<string, unknown>;
   if (form !== FORM) throw new Error(`it has form ${String(form).slice(0, 20)}, this version reads form ${FORM}`);
   const known = IDENTITY_ROLES.find((candidate) => candidate === role);
   if (known === undefined || known === 'configuration-server') throw new Error('its role is not known');
   if (typeof id !== 'string' || !isId(id)) throw new Error('its id is not 32 hexadecimal digits');
   if (!Number.isSafeInteger(incarnation) || (incarnation as number) < 0) throw new Error('its incarnation is no number');
+  if (!Number.isSafeInteger(obtained)) throw new Error('when its certificate came is no number');
   const identity: StoredIdentity = {
     role: known,
     id,
     incarnation: incarnation as number,
     server: parseAddress(textOf(server, 'server')),
     hardware: parseHardware(hardware),
+    obtained: obtained as number,
     key: textOf(key, 'key'),
     certificateChain: textOf(certificateChain, 'certificateChain'),
     authorities: textOf(authorities, 'authorities'),

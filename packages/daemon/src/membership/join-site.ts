@@ -95,6 +95,7 @@ export const joinSite = async ({ server, role, hardware, directory, signal, ...o
       incarnation: Number(answer.incarnation),
       server,
       hardware,
+      obtained: Date.now(),
       key,
       certificateChain: answer.certificateChain.map((der) => toPem(der, 'CERTIFICATE')).join(''),
       authorities: answer.trustedAuthorities.map((der) => toPem(der, 'CERTIFICATE')).join(''),

@@ -12,8 +12,8 @@ export interface RenewalOptions {
   readonly health?: Health | undefined;
   readonly metrics?: Metrics | undefined;
   readonly stopping: AbortSignal;
-  /** The certificate in use. */
-  current(): X509Certificate;
+  /** The certificate in use, and when it came, in milliseconds since 1970. */
+  current(): { readonly certificate: X509Certificate; readonly obtained: number };
   /** Replaces it. */
   renew(): Promise<void>;
 }
@@ -32,12 +32,12 @@ const waitOf = ({ part, most }: typeof FIRST_WAIT, life: number): number => Math
 /** Renews a certificate for as long as the program runs. Ends when `stopping` aborts and never rejects. */
 export const keepCertificateRenewed = async ({ log, health, metrics, stopping, current, renew }: RenewalOptions): Promise<void> => {
   let failure: HoldfastError | undefined;
-  /** When the certificate in use came, if it came since the start. */
-  let obtained = 0;
   const times = () => {
-    const certificate = current();
+    const { certificate, obtained } = current();
     // Authorities date certificates back, so that clocks may differ a little; that part of its life was never there to be used.
-    const [from, to] = [Math.max(obtained, certificate.validFromDate.getTime()), certificate.validToDate.getTime()];
+    const [begin, to] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
+    // A clock that was wrong when it came tells nothing.
+    const from = obtained > begin && obtained < to ? obtained : begin;
     return { certificate, from, to, life: to - from };
   };
   /** What people must know, in words. */
@@ -56,20 +56,20 @@ export const keepCertificateRenewed = async ({ log, health, metrics, stopping, c
     collect: (gauge) => gauge.set(times().to / 1000),
   });
 
+  /** Never at once after a renewal, even when what came is as old as what was there. */
+  let earliest = 0;
   while (!stopping.aborted) {
     const { from, to, life } = times();
     const waits = growingWaits(waitOf(FIRST_WAIT, life), waitOf(LONGEST_WAIT, life));
     const due = Math.min(from + life * (HALF + JITTER * (Math.random() - 0.5)), to);
-    // Never at once after a renewal, even when what came is as old as what was there.
-    await sleepUntil(Math.max(due, obtained + waits.next()), stopping);
-    waits.reset();
+    await sleepUntil(Math.max(due, earliest), stopping);
     for (let renewed = false; !renewed && !stopping.aborted; ) {
       try {
         await renew();
         renewed = true;
         failure = undefined;
-        obtained = Date.now();
-        log.info('The certificate was renewed', { until: current().validToDate.toISOString() });
+        earliest = Date.now() + waitOf(FIRST_WAIT, life);
+        log.info('The certificate was renewed', { until: current().certificate.validToDate.toISOString() });
       } catch (reason) {
         if (stopping.aborted) break;
         failure = fromSystem(reason, 'certificate', 'INTERNAL');

@@ -70,7 +70,14 @@ export const openMembership = async ({
       };
       await Promise.all([
         watchIdentity(directory, identity, signal).finally(() => ending.abort()),
-        keepCertificateRenewed({ log, health, metrics, stopping: signal, current: () => certificate, renew }),
+        keepCertificateRenewed({
+          log,
+          health,
+          metrics,
+          stopping: signal,
+          current: () => ({ certificate, obtained: identity.obtained }),
+          renew,
+        }),
       ]);
     },
   };

@@ -32,6 +32,7 @@ export const renewCertificate = async (
     });
     const next = {
       ...identity,
+      obtained: Date.now(),
       key,
       certificateChain: answer.certificateChain.map((der) => toPem(der, 'CERTIFICATE')).join(''),
       authorities: answer.trustedAuthorities.map((der) => toPem(der, 'CERTIFICATE')).join(''),

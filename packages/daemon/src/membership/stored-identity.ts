@@ -13,6 +13,8 @@ export interface StoredIdentity extends TlsCredentials {
   readonly server: Address;
   /** Of the machine that enrolled. */
   readonly hardware: HardwareIdentity;
+  /** When the certificate came, by the clock of this machine, in milliseconds since 1970. */
+  readonly obtained: number;
 }
 
 /** Looks whether key, certificate, authorities and names belong together. Throws an Error that says what does not; gives the certificate. */
