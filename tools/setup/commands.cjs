@@ -18,6 +18,7 @@ const COMMANDS = {
   holdfast: { says: 'the command line: look after vaults, recover from them', script: () => 'packages/cli/src/main.ts' },
   build: { says: 'build all packages', script: () => programOf('nx'), args: ['run-many', '--targets=build'] },
   bundle: { says: 'make what is installed on other machines', script: () => 'tools/bundle/main.ts' },
+  docs: { says: 'bring the tables of settings in docs/ up to date', script: () => 'tools/docs/main.ts' },
   generate: {
     says: 'generate packages/protocol from proto/',
     script: () => programOf('@bufbuild/buf'),

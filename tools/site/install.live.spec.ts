@@ -1,0 +1,143 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { Guest } from '../guest/index.ts';
+import { createPerson, type Person } from './cli-process.ts';
+import { type ConfigurationServer, startConfigurationServer } from './configuration-server.ts';
+import { startFreshDebian } from './fresh-debian.ts';
+
+const run = promisify(execFile);
+const ROOT = path.resolve(__dirname, '../..');
+/** Programs run ten times slower in the emulated processor, and other specs run beside this one. */
+const PATIENCE = 1_200_000;
+const SLOW = { timeoutSeconds: 600 };
+/** How the guest reaches this machine's loopback. */
+const HOST = '10.0.2.2';
+
+interface Machine {
+  readonly id: string;
+  readonly name: string;
+  readonly connected: boolean;
+}
+
+describe.unless(lacks('root', 'qemu-system-x86_64', 'mmdebstrap', 'mkfs.ext4'), 'a fresh Debian', () => {
+  let directory: string;
+  let server: ConfigurationServer;
+  let person: Person;
+  let guest: Guest;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'holdfast-install-'));
+    const bundles = path.join(directory, 'bundles');
+    const make = [path.join(ROOT, 'tools/bundle/main.ts'), '--out', bundles, 'holdfast-agent', 'holdfast-configuration-server'];
+    await run(process.execPath, ['--conditions=@holdfast/source', ...make]);
+    [guest, server] = await Promise.all([
+      startFreshDebian({ '/bundles': bundles }),
+      startConfigurationServer({
+        directory: path.join(directory, 'server'),
+        announcedHost: HOST,
+        settings: `install: { directory: ${JSON.stringify(bundles)} }`,
+      }),
+    ]);
+    person = createPerson(path.join(directory, 'person'));
+    const login = await person.run(['login', '--server', server.url, '--fingerprint', server.fingerprint], server.administratorToken);
+    if (login.status !== 0) throw new Error(login.stderr);
+  }, PATIENCE);
+  afterAll(async () => {
+    await guest?.stop();
+    await server?.process.stop();
+    await rm(directory, { recursive: true });
+  }, PATIENCE);
+
+  const machines = (): Promise<Machine[]> => person.json<Machine[]>(['machine', 'list']);
+
+  /** The machine, when its agent is connected. */
+  const connected = async (): Promise<Machine> => {
+    const watch = person.start(['machine', 'list', '--watch', '500ms', '--output', 'json']);
+    try {
+      await watch.written(/"connected":true/);
+    } finally {
+      watch.interrupt();
+    }
+    const [machine] = await machines();
+    return machine!;
+  };
+
+  /** What people paste. */
+  const pasteLines = async (): Promise<string> => {
+    const { stdout } = await person.run(['token', 'create', '--role', 'agent']);
+    return guest.output(`cd "$(mktemp -d)" && ${stdout}`, SLOW);
+  };
+
+  let id: string;
+
+  it(
+    'becomes a member by the lines of token create, and its agent runs under systemd',
+    async () => {
+      const said = await pasteLines();
+      expect(said).toContain('holdfast-agent-0.1.0-linux-x64.tar.gz: OK');
+      expect(said).toMatch(/holdfast-agent 0\.1\.0 is installed, and runs\./);
+      const machine = await connected();
+      id = machine.id;
+      expect(said).toContain(`as agent ${id}`);
+      expect(await guest.output('systemctl show --property=ActiveState,SubState,NRestarts,User holdfast-agent')).toBe(
+        'User=\nNRestarts=0\nActiveState=active\nSubState=running',
+      );
+      expect(machine.name).toBe(await guest.output('hostname'));
+    },
+    PATIENCE,
+  );
+
+  it(
+    'is upgraded by installing again: settings, identity and machine stay',
+    async () => {
+      await guest.output('echo "# mine" >> /etc/holdfast/agent.yaml; touch /opt/holdfast/holdfast-agent-0.0.9');
+      const pid = await guest.output('systemctl show --property=MainPID --value holdfast-agent');
+      await guest.output('/opt/holdfast/holdfast-agent/install.sh', SLOW);
+      expect(await guest.output('systemctl is-active holdfast-agent')).toBe('active');
+      expect(await guest.output('systemctl show --property=MainPID --value holdfast-agent')).not.toBe(pid);
+      expect(await guest.output('tail -1 /etc/holdfast/agent.yaml; ls /opt/holdfast')).toBe('# mine\nholdfast-agent\nholdfast-agent-0.1.0');
+      expect((await connected()).id).toBe(id);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'comes back as itself after uninstall and install, and is gone after --purge',
+    async () => {
+      expect(await guest.output('/opt/holdfast/holdfast-agent/uninstall.sh', SLOW)).toContain('Its settings and state are still');
+      const left =
+        'ls /opt/holdfast /usr/local/bin /etc/systemd/system/holdfast-agent.service 2>/dev/null; systemctl is-active holdfast-agent';
+      expect((await guest.run(left)).stdout).toBe('/usr/local/bin:\ninactive\n');
+      await pasteLines();
+      expect(await machines()).toHaveLength(1);
+      expect((await connected()).id).toBe(id);
+
+      expect(await guest.output('/opt/holdfast/holdfast-agent/uninstall.sh --purge', SLOW)).toContain('with its settings and its state');
+      expect((await guest.run('ls -d /opt/holdfast /etc/holdfast /var/lib/holdfast /run/holdfast* 2>/dev/null')).stdout).toBe('');
+    },
+    PATIENCE,
+  );
+
+  it(
+    'becomes a whole site by one bundle: configuration server, process server and command line',
+    async () => {
+      await guest.output('cd "$(mktemp -d)" && tar xzf /bundles/holdfast-configuration-server-*.tar.gz && */install.sh', SLOW);
+      const login = `
+        log() { journalctl --output=cat --unit holdfast-configuration-server; }
+        until log | grep -q '"fingerprint"'; do sleep 1; done
+        holdfast login --server https://127.0.0.1 --name here \\
+          --fingerprint "$(log | grep -o '"fingerprint":"[0-9a-f]*' | tail -1 | cut -d '"' -f 4)" \\
+          < /var/lib/holdfast/configuration-server/administrator.token`;
+      await guest.output(login, SLOW);
+      // The process server on the same machine joins by itself.
+      await guest.output(`until holdfast server list --output json | grep -q '"connected": true'; do sleep 2; done`, SLOW);
+      expect(await guest.output('ps -o user= -C node | sort -u', SLOW)).toBe('holdfast');
+      expect(await guest.output('stat -c "%U %a" /var/lib/holdfast/*')).toBe('holdfast 700\nholdfast 700');
+      expect(await guest.output('/opt/holdfast/holdfast-configuration-server/uninstall.sh --purge', SLOW)).toContain('is removed');
+    },
+    PATIENCE,
+  );
+});
