@@ -18,7 +18,7 @@ export const settings = {
   certificates: section('The built-in certificate authority.', {
     lifetime: duration({
       default: '24h',
-      min: '10s',
+      min: '1s',
       max: '90d',
       help: 'How long certificates of machines and servers are valid; they renew themselves at half of it',
     }),

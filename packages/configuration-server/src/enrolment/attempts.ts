@@ -1,11 +1,9 @@
 import { HoldfastError } from '@holdfast/errors';
 
-/** Slows down whoever guesses secrets. */
+/** Counts wrong secrets, so that somebody who tries many is noticed and told to stop. Right ones are never refused for the wrong ones of others. */
 export interface Attempts {
-  /** Throws TOO_MANY_ATTEMPTS when too many wrong ones came from there within the last minute. */
-  check(from: string): void;
-  /** One more was wrong. */
-  wrong(from: string): void;
+  /** One more was wrong: gives the error to answer with, which is `error` or, when there were too many within a minute, TOO_MANY_ATTEMPTS. */
+  wrong(from: string, error: HoldfastError): HoldfastError;
 }
 
 const MINUTE = 60_000;
@@ -16,30 +14,20 @@ const MOST_PLACES = 10_000;
 export const createAttempts = (perMinute: number, now: () => number = () => performance.now()): Attempts => {
   const places = new Map<string, { readonly since: number; count: number }>();
   return {
-    check(from) {
-      const place = places.get(from);
-      if (place === undefined || place.count < perMinute) return;
-      const left = place.since + MINUTE - now();
-      if (left <= 0) {
-        places.delete(from);
-        return;
-      }
-      throw new HoldfastError('TOO_MANY_ATTEMPTS', {
-        thing: `calls from ${from}`,
-        why: `${place.count} wrong tokens came from there within a minute`,
-        remedy: `try again in ${Math.ceil(left / 1000)} s with the right one`,
-      });
-    },
-    wrong(from) {
-      const place = places.get(from);
-      if (place !== undefined && now() - place.since < MINUTE) {
-        place.count += 1;
-        return;
-      }
+    wrong(from, error) {
+      const known = places.get(from);
+      const place = known !== undefined && now() - known.since < MINUTE ? known : { since: now(), count: 0 };
+      place.count += 1;
       places.delete(from);
-      places.set(from, { since: now(), count: 1 });
+      places.set(from, place);
       const oldest = places.keys().next();
       if (places.size > MOST_PLACES && oldest.done !== true) places.delete(oldest.value);
+      if (place.count <= perMinute) return error;
+      return new HoldfastError('TOO_MANY_ATTEMPTS', {
+        thing: `calls from ${from}`,
+        why: `${place.count} wrong tokens came from there within a minute`,
+        remedy: `try again in ${Math.ceil((place.since + MINUTE - now()) / 1000)} s with the right one`,
+      });
     },
   };
 };

@@ -121,13 +121,11 @@ export const createEnrolmentService = ({
 
   return {
     async enrol(request, context) {
-      const from = addressOf(context.values);
-      attempts.check(from);
       try {
         return await inTurn(() => enrol(request));
       } catch (reason) {
-        if (isHoldfastError(reason) && reason.code.startsWith('TOKEN_')) attempts.wrong(from);
-        throw reason;
+        if (!isHoldfastError(reason) || !reason.code.startsWith('TOKEN_')) throw reason;
+        throw attempts.wrong(addressOf(context.values), reason);
       }
     },
     async renew(request, context) {

@@ -32,14 +32,9 @@ export const identify = async (
   authorization: string | null,
 ): Promise<Caller> => {
   if (authorization !== null) {
-    const from = socket.remoteAddress ?? '';
-    attempts.check(from);
     const [, secret = ''] = /^Bearer +([^ ]+)$/i.exec(authorization) ?? [];
     const access = looksLikeSecret(secret) ? await find(store, accesses, secretId(secret)) : undefined;
-    if (access === undefined || !matches(secret, access.value.hash)) {
-      attempts.wrong(from);
-      throw unknownToken();
-    }
+    if (access === undefined || !matches(secret, access.value.hash)) throw attempts.wrong(socket.remoteAddress ?? '', unknownToken());
     return { kind: 'person', person: { id: access.id, name: access.value.name, role: access.value.role } };
   }
   const peer = peerOfSocket(socket);

@@ -1,0 +1,1 @@
+export { describeStateStore, type StateStoreKind } from './describe-state-store.ts';

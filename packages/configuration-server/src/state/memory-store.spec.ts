@@ -1,0 +1,4 @@
+import { describeStateStore } from '../conformance/index.ts';
+import { createMemoryStore } from './memory-store.ts';
+
+describeStateStore('memory', { open: async (limits) => createMemoryStore(limits) });
