@@ -55,8 +55,11 @@ export interface Assembly {
   readonly damage: readonly HoldfastError[];
 }
 
-/** Makes cuts of records in order. */
-export const assembleCuts = (records: readonly FoundRecord[]): Assembly => {
+/**
+ * Makes cuts of records in order. Where the files are `damaged`, a cut of which a part is missing is damage too. Else it is what is left of one that was
+ * settled, whose mark a power failure took: nothing to speak of.
+ */
+export const assembleCuts = (records: readonly FoundRecord[], damaged: boolean): Assembly => {
   const settled = new Map<string, SettledCut>();
   /** Where there are records of each cut. */
   const touched = new Map<string, Set<Segment>>();
@@ -89,7 +92,7 @@ export const assembleCuts = (records: readonly FoundRecord[]): Assembly => {
       else takeFrames(cut, record);
     } else if (type === RECORD_TYPE.commit) unbegun.set(key, incomplete(machineId, cutId, 'its beginning is missing'));
   }
-  damage.push(...unbegun.values());
+  if (damaged) damage.push(...unbegun.values());
 
   const machines = new Map<string, AssembledMachine>();
   for (const [machineId, cuts] of begun) {
@@ -97,6 +100,7 @@ export const assembleCuts = (records: readonly FoundRecord[]): Assembly => {
     const all = [...cuts.values()];
     const committed = all.filter(({ commit }) => commit !== undefined);
     for (const cut of committed) {
+      if (!isWhole(cut) && !damaged) continue;
       if (!isWhole(cut)) {
         damage.push(incomplete(machineId, cut.cutId, 'frames of it are missing; the cuts behind it are given up too'));
         break;

@@ -24,7 +24,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory 
   const names = (await directory.list()).filter((name) => /^segment-\d{8}$/.test(name)).sort();
   const files = await Promise.all(names.map((name) => directory.open(name)));
   const found = await findRecords(files, key);
-  const assembled = assembleCuts(found.records);
+  const assembled = assembleCuts(found.records, found.damage.length > 0);
 
   const listeners = new Set<() => void>();
   const changed = (): void => {
