@@ -30,7 +30,7 @@ export interface Presence<H, R> {
   open(id: string, hello: H, replace: () => void): Session<R>;
   /** Calls `listener` after each change of what is known of `id`. */
   subscribe(id: string, listener: () => void): () => void;
-  /** The member does not exist any more. */
+  /** The member does not exist any more; that its certificate was revoked ends its stream. */
   forget(id: string): void;
 }
 
@@ -87,7 +87,6 @@ export const createPresence = <H, R>(): Presence<H, R> => {
       };
     },
     forget(id) {
-      streams.get(id)?.replace();
       streams.delete(id);
       all.delete(id);
     },
