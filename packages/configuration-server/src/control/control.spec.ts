@@ -197,13 +197,15 @@ describe('control streams', () => {
     await protect(site);
     const { revision } = agent.states.at(-1)!;
     const broken = { diskId: DISK, phase: DiskPhase.FAILED, problemCode: 'UNREADABLE_EXTENT', problem: 'sector 7\nis gone' };
-    agent.report({ ...diskReport(revision), disks: [broken] });
+    agent.report(diskReport(revision, DiskPhase.FAILED, { disks: [broken] }));
     const failed = await eventually(
       async () => protectionOf(server),
       (protection) => protection?.state === ProtectionState.FAILED,
     );
     expect(failed!.stateDetail).toBe('sda: UNREADABLE_EXTENT sector 7 is gone');
-    agent.report({ ...diskReport(revision), events: [{ unixMillis: 1n, code: 'CONTINUITY_LOST', text: 'the ring ran over' }] });
+    agent.report(
+      diskReport(revision, DiskPhase.REPLICATING, { events: [{ unixMillis: 1n, code: 'CONTINUITY_LOST', text: 'the ring ran over' }] }),
+    );
     await eventually(
       async () => protectionOf(server),
       (protection) => protection?.state === ProtectionState.PROTECTED,

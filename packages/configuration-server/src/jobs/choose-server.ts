@@ -7,7 +7,7 @@ import type { StateStore } from '../state/state-store.ts';
 export const serversWith = (presence: ServerPresence, vault: string): readonly string[] =>
   presence.connected().filter((id) => {
     const hello = presence.get(id)?.hello;
-    return hello !== undefined && hello.vaults.includes(vault) && hello.endpoints.length > 0;
+    return hello?.vaults.includes(vault) === true && hello.endpoints.length > 0;
   });
 
 /** The one of `candidates` that receives the fewest machines; undefined when there is none. */

@@ -32,7 +32,7 @@ const LIMITS = {
   handshake: 10_000,
   headers: 10_000,
   request: 120_000,
-  farewell: 2000,
+  farewell: 500,
   headerBytes: 16 * 1024,
   headerPairs: 64,
   streams: 128,

@@ -1,0 +1,253 @@
+import { create } from '@bufbuild/protobuf';
+import type { Log } from '@holdfast/daemon';
+import {
+  AgentHelloSchema,
+  AgentReportSchema,
+  ProtectionSchema,
+  ProtectionState,
+  ServerHelloSchema,
+  ServerReportSchema,
+} from '@holdfast/protocol';
+import { type AgentPresence, createPresence, type ServerPresence } from '../control/presence.ts';
+import { find, type Kind } from '../records/kind.ts';
+import { assignments, machines, policyUses, protections, servers } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import { createMemoryStore } from '../state/memory-store.ts';
+import { createNotifier } from '../state/notifier.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { createJobEngine } from './job-engine.ts';
+import type { JobPlan } from './job-plan.ts';
+import { hasEnded, type JobKind, jobs, openJobs } from './job-record.ts';
+import { countUse, createProtectPlan } from './protect-plan.ts';
+import { startJob } from './start-job.ts';
+import { createUnprotectPlan } from './unprotect-plan.ts';
+import { until } from './until.ts';
+
+const LIMITS = { events: 1000, audit: 1000, changes: 10_000 };
+const [MACHINE, GATEWAY, PROTECTION, POLICY] = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(32)) as [string, string, string, string];
+const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
+
+/** A member that has always in force what is wanted. */
+const always = <H, R>(presence: ReturnType<typeof createPresence<H, R>>, id: string, hello: H, report: R): void => {
+  const session = presence.open(id, hello, () => undefined);
+  session.told(Number.MAX_SAFE_INTEGER, 0);
+  session.reported(report);
+};
+
+const presences = (): { readonly agents: AgentPresence; readonly servers: ServerPresence } => {
+  const agents: AgentPresence = createPresence();
+  const gateways: ServerPresence = createPresence();
+  always(agents, MACHINE, create(AgentHelloSchema), create(AgentReportSchema));
+  always(gateways, GATEWAY, create(ServerHelloSchema, { vaults: ['office'], endpoints: ['x:1'] }), create(ServerReportSchema));
+  return { agents, servers: gateways };
+};
+
+/** The store as a program sees it that dies at its commit number `last`: before it is made, or before its answer comes. */
+const dying = (store: StateStore, last: number, when: 'before' | 'after'): StateStore & { readonly died: () => boolean } => {
+  let made = 0;
+  let dead = false;
+  const die = (): never => {
+    dead = true;
+    throw new Error('killed');
+  };
+  return {
+    ...store,
+    died: () => dead,
+    get: async (key) => (dead ? die() : store.get(key)),
+    list: async (options) => (dead ? die() : store.list(options)),
+    async commit(commit) {
+      if (dead || (made === last && when === 'before')) die();
+      const revision = await store.commit(commit);
+      made += 1;
+      if (made > last) die();
+      return revision;
+    },
+  };
+};
+
+const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; notifier: ReturnType<typeof createNotifier> } => {
+  const notifier = createNotifier(store);
+  const parts = { store, notifier, ...presences() };
+  return { notifier, plans: { protect: createProtectPlan(parts), unprotect: createUnprotectPlan(parts) } };
+};
+
+/** Runs an engine over `store` until the job has ended, or until the program it stands for is dead. */
+const runProgram = async (store: StateStore, real: StateStore, id: string): Promise<void> => {
+  const stop = new AbortController();
+  const { plans, notifier } = planOf(store);
+  const engine = createJobEngine({ store, notifier, plans, log });
+  const changes = notifier.run(stop.signal);
+  const work = engine.run(stop.signal).catch(() => stop.abort());
+  const looking = createNotifier(real);
+  const watching = looking.run(stop.signal);
+  const ended = async (): Promise<true | undefined> => {
+    const job = await find(real, jobs, id);
+    return job !== undefined && hasEnded(job.value) ? true : undefined;
+  };
+  await until(ended, [(listener) => looking.subscribe([jobs.key(id)], listener)], stop.signal);
+  stop.abort();
+  await Promise.all([changes, work, watching]);
+};
+
+/** The machine reaches its first point as soon as a process server is chosen, whether the configuration server lives or not. */
+const replicate = async (store: StateStore, stop: AbortSignal): Promise<void> => {
+  for await (const _ of store.watch(0, stop)) {
+    const protection = await find(store, protections, PROTECTION);
+    if (protection?.value.state !== ProtectionState.PREPARING || protection.value.processServerId === '') continue;
+    await transact(store, async (transaction) => {
+      const now = await transaction.read(protections, PROTECTION);
+      if (now?.value.state === ProtectionState.PREPARING)
+        transaction.put(protections, PROTECTION, { ...now.value, state: ProtectionState.PROTECTED });
+    });
+  }
+};
+
+const prepare = async (kind: JobKind): Promise<{ store: StateStore; id: string }> => {
+  const store = createMemoryStore(LIMITS);
+  const { plans } = planOf(store);
+  const { result } = await transact(store, async (transaction) => {
+    transaction.put(machines, MACHINE, { name: 'web1', agentVersion: '1', lastSeen: 0, protectionId: PROTECTION });
+    transaction.put(servers, GATEWAY, {
+      name: 'gw',
+      role: 'process-server',
+      softwareVersion: '1',
+      lastSeen: 0,
+      endpoints: [],
+      vaults: ['office'],
+    });
+    const isEnding = kind === 'unprotect';
+    const protection = create(ProtectionSchema, {
+      machineId: MACHINE,
+      policyId: POLICY,
+      vault: 'office',
+      state: isEnding ? ProtectionState.STOPPING : ProtectionState.PREPARING,
+      processServerId: isEnding ? GATEWAY : '',
+    });
+    transaction.put(protections, PROTECTION, protection);
+    if (isEnding) transaction.put(assignments, `${GATEWAY}/${MACHINE}`, { vault: 'office', machineName: 'web1' });
+    await countUse(transaction, POLICY, 1);
+    return startJob(transaction, plans[kind], { kind, machineId: MACHINE, protectionId: PROTECTION, startedBy: 'me' });
+  });
+  return { store, id: result.id };
+};
+
+/** Everything a job leaves behind, without times and numbers that count commits. */
+const outcome = async (store: StateStore, id: string): Promise<unknown> => {
+  const valueOf = async <T>(kind: Kind<T>, key: string): Promise<T | undefined> => (await find(store, kind, key))?.value;
+  const job = await valueOf(jobs, id);
+  return {
+    state: job?.state,
+    problem: job?.problem,
+    steps: job?.steps.map(({ name, state, detail }) => [name, state, detail]),
+    open: await valueOf(openJobs, id),
+    protection: (await valueOf(protections, PROTECTION))?.state,
+    server: (await valueOf(protections, PROTECTION))?.processServerId,
+    machine: (await valueOf(machines, MACHINE))?.protectionId,
+    uses: await valueOf(policyUses, POLICY),
+    assignments: (await store.list({ prefix: assignments.prefix, limit: 10 })).map(({ key }) => key),
+    ends: (await store.events({ limit: 100 })).filter(({ code }) => code.startsWith('job-')).map(({ code }) => code),
+  };
+};
+
+/** Does `meanwhile` and the job, in a program that dies at each of its commits `deaths`, then in one that lives. */
+const carryOut = async (
+  kind: JobKind,
+  death: number | undefined,
+  when: 'before' | 'after',
+  cancelAt?: number,
+): Promise<{ outcome: unknown; died: boolean }> => {
+  const { store, id } = await prepare(kind);
+  const stop = new AbortController();
+  const replicating = replicate(store, stop.signal);
+  if (cancelAt !== undefined) {
+    // The state the job has after so many commits, then somebody cancels it.
+    await runProgram(dying(store, cancelAt, 'before'), store, id);
+    await transact(store, async (transaction) => {
+      const job = await transaction.read(jobs, id);
+      if (job !== undefined && !hasEnded(job.value)) transaction.put(jobs, id, { ...job.value, cancelling: true });
+    });
+  }
+  let died = false;
+  if (death !== undefined) {
+    const mortal = dying(store, death, when);
+    await runProgram(mortal, store, id);
+    died = mortal.died();
+  }
+  await runProgram(store, store, id);
+  stop.abort();
+  await replicating;
+  return { outcome: await outcome(store, id), died };
+};
+
+const PROTECTED = {
+  state: 'succeeded',
+  problem: '',
+  steps: [
+    ['choose process server', 'succeeded', 'gw receives it'],
+    ['tell process server', 'succeeded', 'it is ready'],
+    ['tell machine', 'succeeded', 'it has begun'],
+    ['first copy', 'succeeded', 'the first recovery point is in the vault'],
+  ],
+  open: undefined,
+  protection: ProtectionState.PROTECTED,
+  server: GATEWAY,
+  machine: PROTECTION,
+  uses: { protections: 1 },
+  assignments: [`assignment/${GATEWAY}/${MACHINE}`],
+  ends: ['job-succeeded'],
+};
+
+const GONE = { open: undefined, protection: undefined, server: undefined, machine: '', uses: { protections: 0 }, assignments: [] };
+
+describe('jobs', () => {
+  it('protect and unprotect, undisturbed', async () => {
+    expect((await carryOut('protect', undefined, 'before')).outcome).toEqual(PROTECTED);
+    expect((await carryOut('unprotect', undefined, 'before')).outcome).toMatchObject({
+      ...GONE,
+      state: 'succeeded',
+      ends: ['job-succeeded'],
+    });
+  });
+
+  it.each(['protect', 'unprotect'] as const)('%s ends the same when the program is killed at any commit', async (kind) => {
+    const { outcome: undisturbed } = await carryOut(kind, undefined, 'before');
+    for (const when of ['before', 'after'] as const) {
+      let death = 0;
+      for (; ; death += 1) {
+        const { outcome: disturbed, died } = await carryOut(kind, death, when);
+        expect(withoutDetail(disturbed)).toEqual(withoutDetail(undisturbed));
+        if (!died) break;
+      }
+      // Every step begins with a commit and ends with one.
+      expect(death).toBe(kind === 'protect' ? 8 : 4);
+    }
+  });
+
+  it('that are cancelled leave nothing, whenever that is and whenever the program is killed', async () => {
+    for (let at = 0; at < 7; at += 1)
+      for (const death of [undefined, 0])
+        for (const when of ['before', 'after'] as const) {
+          const { outcome: cancelled } = await carryOut('protect', death, when, at);
+          expect(cancelled).toMatchObject({ ...GONE, state: 'cancelled', ends: ['job-cancelled'] });
+        }
+  });
+
+  it('that fail say why, and the protection too', async () => {
+    const { store, id } = await prepare('protect');
+    await store.commit({ delete: [machines.key(MACHINE)] });
+    await runProgram(store, store, id);
+    expect(await outcome(store, id)).toMatchObject({
+      state: 'failed',
+      problem: expect.stringContaining('MACHINE_NOT_PROTECTED'),
+      open: undefined,
+      protection: ProtectionState.FAILED,
+      ends: ['job-failed'],
+    });
+  });
+});
+
+/** Words about a step may differ: a program that came later may have had nothing to wait for. */
+const withoutDetail = (seen: unknown): unknown => {
+  const { steps, ...rest } = seen as { readonly steps: readonly (readonly string[])[] };
+  return { ...rest, steps: steps.map(([name, state]) => [name, state]) };
+};
