@@ -82,7 +82,7 @@ const listening = () => {
       await wake.promise;
     }
   };
-  return { log, lines, line, refused: async () => (await line((message) => message.includes('refuses')))['error'] as HoldfastError };
+  return { log, lines, line, refused: async () => (await line((message) => message.includes('is refused')))['error'] as HoldfastError };
 };
 
 const run = (work: (stopping: AbortSignal) => Promise<void>): (() => Promise<void>) => {

@@ -144,7 +144,7 @@ describe('the control stream', () => {
     const stream = await site.agents.stream();
     site.revoke(membership.id);
     await stream.ended;
-    const told = await line(({ message }) => message.includes('refuses'));
+    const told = await line(({ message }) => message.includes('is refused'));
     expect(told).toMatchObject({ level: 'error', error: { code: 'CERTIFICATE_REVOKED', remedy: expect.stringContaining('token') } });
     expect(told['retryInSeconds']).toBeGreaterThanOrEqual(30);
     expect(control.state).toBe('refused');
@@ -165,7 +165,7 @@ describe('the control stream', () => {
   it('sends nothing to a server of another installation', async () => {
     const [membership, other] = [await enter('agent'), await openTestSite()];
     const { line } = await startAgent({}, { ...membership, server: other.address });
-    expect(await line(({ message }) => message.includes('refuses'))).toMatchObject({ error: { code: 'CERTIFICATE_UNTRUSTED' } });
+    expect(await line(({ message }) => message.includes('is refused'))).toMatchObject({ error: { code: 'CERTIFICATE_UNTRUSTED' } });
     expect(other.agents.live).toEqual([]);
     await other.close();
   });

@@ -114,7 +114,10 @@ const holdControl = <Request, Response, Report extends object>(
     problem = error;
     state = isRefusal(error) ? 'refused' : 'away';
     const wait = (state === 'refused' ? refused : away).next();
-    const words = state === 'refused' ? 'The configuration server refuses this member' : 'The configuration server is away; work goes on';
+    const words =
+      state === 'refused'
+        ? 'The connection to the configuration server is refused; somebody has to act'
+        : 'The configuration server is away; work goes on';
     // The same again and again is no news.
     log[again ? 'debug' : state === 'refused' ? 'error' : 'warn'](words, { error, retryInSeconds: wait / 1000 });
     return wait;
