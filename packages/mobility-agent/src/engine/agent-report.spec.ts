@@ -25,7 +25,8 @@ describe('the report of an agent', () => {
     const report = createReporter({ status: status as unknown as EngineStatus, takeEvents: () => events.take() } as Engine, () => now);
     now = 2000;
     Object.assign(status, { changedBytes: 5000, sentBytes: 0, rpoSeconds: 1.5 });
-    events.add('A', 'first');
+    events.warn('A', 'first');
+    events.inform('B', 'all is well');
     expect(report()).toEqual({
       revision: 7n,
       disks: [{ diskId: idBytes(ID), phase: DiskPhase.COPYING, size: 100n, copiedBytes: 40n, problemCode: 'NO_SPACE', problem: 'full' }],
@@ -38,12 +39,12 @@ describe('the report of an agent', () => {
       events: [{ unixMillis: expect.any(BigInt), code: 'A', text: 'first' }],
     });
     expect(report()).toMatchObject({ changedBytesPerSecond: 0n, events: [] });
-    expect(told).toEqual(['A']);
+    expect(told).toEqual(['A', 'B']);
   });
 
   it('keeps the newest events of a long time', () => {
     const events = createEventList(() => undefined);
-    for (let number = 0; number < 300; number += 1) events.add(String(number), '');
+    for (let number = 0; number < 300; number += 1) events.warn(String(number), '');
     expect(events.take().map(({ code }) => code)).toEqual(Array.from({ length: 256 }, (_, index) => String(index + 44)));
   });
 });

@@ -81,7 +81,7 @@ class ProtectingEngine implements Engine {
   /** Why everything must be. */
   #anew: string | undefined;
   #begunAnew: number | undefined;
-  readonly #sums = { points: 0, durablePoints: 0, conflicts: 0, changedBytes: 0, sentBytes: 0 };
+  readonly #sums = { points: 0, conflicts: 0, changedBytes: 0, sentBytes: 0 };
   readonly #running: Promise<void>;
   #wanted: Wanted | undefined;
   #disks: readonly RegisteredDisk[] = [];
@@ -118,6 +118,7 @@ class ProtectingEngine implements Engine {
       pendingCuts: hrl?.committed().length ?? 0,
       logQuotaBytes: hrl?.quotaBytes ?? 0,
       newestPoint,
+      durablePoints: memory?.current.points ?? 0,
       rpoSeconds: newestPoint === 0 ? undefined : Math.max(0, (Date.now() - this.#upToDate(newestPoint)) / 1000),
     };
   }
@@ -246,7 +247,7 @@ class ProtectingEngine implements Engine {
         onSkipped: (reason) => this.#skipped(reason),
         onFull: (full) => this.#full(full),
         onCopied: () => {
-          if (isCopying) this.#events.add('COPY_COMPLETE', 'Every disk is copied');
+          if (isCopying) this.#events.inform('COPY_COMPLETE', 'Every disk is copied');
           isCopying = false;
         },
       });
@@ -269,7 +270,7 @@ class ProtectingEngine implements Engine {
     const { machineId, version, waits, connect } = this.#options;
     const memory = await openSenderMemory(machineFiles(this.#places).senderMemory);
     const hrl = await openMachineLog(this.#places);
-    for (const loss of hrl.recovery.losses) this.#events.add('DAMAGED', loss);
+    for (const loss of hrl.recovery.losses) this.#events.warn('DAMAGED', loss);
     const sender = createSender({
       machineId,
       version,
@@ -278,10 +279,7 @@ class ProtectingEngine implements Engine {
       memory,
       connect,
       servers: protection.processServers,
-      onDurable: ({ cut }) => {
-        if (cut.point !== undefined) this.#sums.durablePoints += 1;
-        this.#freed.give();
-      },
+      onDurable: () => this.#freed.give(),
       onResyncNeeded: (diskId, reason) => this.#resyncNeeded(diskId, reason),
       onChange: (status) => this.#senderChanged(status),
     });
@@ -300,7 +298,7 @@ class ProtectingEngine implements Engine {
   async #unprotect(): Promise<void> {
     if (!hasMachineLog(this.#places)) return;
     await this.#removeMachine();
-    this.#events.add('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
+    this.#events.inform('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
   }
 
   async #removeMachine(): Promise<void> {
@@ -401,13 +399,13 @@ class ProtectingEngine implements Engine {
   #besides(work: Promise<void>): void {
     work.catch((reason: unknown) => {
       const { code, message } = fromSystem(reason, 'the state directory');
-      this.#events.add(code, message);
+      this.#events.warn(code, message);
     });
   }
 
   #announce({ resyncs, missing }: MachineCapture): void {
-    for (const [id, reason] of resyncs) this.#events.add('CONTINUITY_LOST', `Disk ${this.#nameOf(id)} is copied anew: ${reason}`);
-    for (const error of missing.values()) this.#events.add(error.code, error.message);
+    for (const [id, reason] of resyncs) this.#events.warn('CONTINUITY_LOST', `Disk ${this.#nameOf(id)} is copied anew: ${reason}`);
+    for (const error of missing.values()) this.#events.warn(error.code, error.message);
   }
 
   #nameOf(id: string): string {
@@ -417,15 +415,15 @@ class ProtectingEngine implements Engine {
   #skipped(reason: Error): void {
     this.#sums.conflicts += 1;
     // A machine that writes that much goes on doing so: once is enough until a point is made again.
-    if (!this.#isSkipping) this.#events.add('CAPTURE_NOT_CONVERGED', `No point: ${reason.message}`);
+    if (!this.#isSkipping) this.#events.warn('CAPTURE_NOT_CONVERGED', `No point: ${reason.message}`);
     this.#isSkipping = true;
   }
 
   #full(full: boolean): void {
     this.#isFull = full;
     if (full)
-      this.#events.add('NO_SPACE', "The agent's log is full: changes are remembered, no points are made until the vault takes more");
-    else this.#events.add('LOG_HAS_ROOM', "The agent's log has room again: points are made");
+      this.#events.warn('NO_SPACE', "The agent's log is full: changes are remembered, no points are made until the vault takes more");
+    else this.#events.inform('LOG_HAS_ROOM', "The agent's log has room again: points are made");
   }
 
   #restartAll(disks: readonly RegisteredDisk[], why: string): void {
@@ -439,7 +437,7 @@ class ProtectingEngine implements Engine {
     // What cannot be taken can never be freed either, and what other disks have in those cuts is lost with it.
     if (isHeld) this.#anew = why;
     else this.#restart.set(diskId, why);
-    this.#events.add('RESYNCHRONIZATION', `${isHeld ? 'All disks are' : `Disk ${this.#nameOf(diskId)} is`} copied anew: ${why}`);
+    this.#events.warn('RESYNCHRONIZATION', `${isHeld ? 'All disks are' : `Disk ${this.#nameOf(diskId)} is`} copied anew: ${why}`);
     this.#reopen('disks are copied anew');
   }
 
@@ -452,9 +450,9 @@ class ProtectingEngine implements Engine {
   }
 
   #senderChanged({ state, server, problem }: SenderStatus): void {
-    if (state === 'connected') this.#events.add('SERVER_CONNECTED', `Sending to process server ${server}`);
+    if (state === 'connected') this.#events.inform('SERVER_CONNECTED', `Sending to process server ${server}`);
     if (state === 'connecting' || problem?.message === this.#toldOfSender) return;
-    if (problem !== undefined) this.#events.add(problem.code, problem.message);
+    if (problem !== undefined) this.#events.warn(problem.code, problem.message);
     this.#toldOfSender = problem?.message;
   }
 
@@ -462,7 +460,7 @@ class ProtectingEngine implements Engine {
     const error = fromSystem(reason, 'the capture', 'INTERNAL');
     if (error.code === 'INTERRUPTED') return;
     // The same again and again is said once.
-    if (this.#problem?.text !== error.message) this.#events.add(error.code, error.message);
+    if (this.#problem?.text !== error.message) this.#events.warn(error.code, error.message);
     this.#problem = { code: error.code, text: error.message };
   }
 }

@@ -18,9 +18,10 @@ export interface Problem {
   readonly text: string;
 }
 
-/** Something people should know of. */
+/** Something people should know of: `warning`, that somebody should look at it. */
 export interface EngineEvent extends Problem {
   readonly unixMillis: number;
+  readonly severity: 'information' | 'warning';
 }
 
 export interface EngineStatus {
@@ -33,10 +34,11 @@ export interface EngineStatus {
   readonly problem: Problem | undefined;
   /** Undefined while nothing is protected. */
   readonly sender: SenderStatus | undefined;
-  /** Since the start: recovery points committed and durable, cuts that did not converge. */
+  /** Since the start: recovery points committed, and cuts that did not converge. */
   readonly points: number;
-  readonly durablePoints: number;
   readonly conflicts: number;
+  /** Recovery points that became durable, ever. */
+  readonly durablePoints: number;
   /** Bytes of disk in the cuts committed since the start, and bytes of frames that were sent. */
   readonly changedBytes: number;
   readonly sentBytes: number;
@@ -60,7 +62,7 @@ export interface Engine {
   apply(revision: bigint, protection: AgentProtection | undefined): void;
   /** A point now, whatever the time. */
   pointNow(): void;
-  /** What happened since the last call. */
+  /** The warnings since the last call. */
   takeEvents(): EngineEvent[];
   /** Resolves when the work has ended in order. Everything committed stays in the log and the kernel goes on tracing. */
   stop(): Promise<void>;

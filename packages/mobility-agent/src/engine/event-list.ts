@@ -3,10 +3,11 @@ import type { EngineEvent } from './engine.ts';
 /** More than these are not kept for a configuration server that is away. */
 const LIMIT = 256;
 
-/** What happened and was not reported yet. */
+/** What happened; what went wrong is kept until it is reported. */
 export interface EventList {
-  add(code: string, text: string): void;
-  /** All of them, once. */
+  warn(code: string, text: string): void;
+  inform(code: string, text: string): void;
+  /** All warnings, once. */
   take(): EngineEvent[];
 }
 
@@ -14,12 +15,13 @@ export interface EventList {
 export const createEventList = (tell: (event: EngineEvent) => void): EventList => {
   let events: EngineEvent[] = [];
   return {
-    add(code, text) {
-      const event = { unixMillis: Date.now(), code, text };
+    warn(code, text) {
+      const event = { unixMillis: Date.now(), severity: 'warning', code, text } as const;
       events.push(event);
       if (events.length > LIMIT) events.shift();
       tell(event);
     },
+    inform: (code, text) => tell({ unixMillis: Date.now(), severity: 'information', code, text }),
     take() {
       const taken = events;
       events = [];

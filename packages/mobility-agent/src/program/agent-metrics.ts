@@ -3,7 +3,6 @@ import type { Engine, EngineStatus } from '../engine/engine.ts';
 
 const TOTALS = [
   ['points_total', 'Recovery points committed', ({ points }) => points],
-  ['durable_points_total', 'Recovery points that became durable in the vault', ({ durablePoints }) => durablePoints],
   ['cut_conflicts_total', 'Cuts that did not converge', ({ conflicts }) => conflicts],
   ['changed_bytes_total', 'Bytes of disk in committed cuts', ({ changedBytes }) => changedBytes],
   ['sent_bytes_total', 'Bytes of payload sent to process servers', ({ sentBytes }) => sentBytes],
@@ -11,6 +10,7 @@ const TOTALS = [
 
 const FIGURES = [
   ['rpo_seconds', 'Age of the newest state that is durable; NaN before the first', ({ rpoSeconds }) => rpoSeconds ?? Number.NaN],
+  ['durable_points', 'Recovery points that became durable in the vault, ever', ({ durablePoints }) => durablePoints],
   ['pending_bytes', "Bytes in the agent's log that are not durable", ({ pendingBytes }) => pendingBytes],
   ['pending_cuts', 'Cuts that are not durable', ({ pendingCuts }) => pendingCuts],
   ['log_quota_bytes', "Most bytes the agent's log may take", ({ logQuotaBytes }) => logQuotaBytes],

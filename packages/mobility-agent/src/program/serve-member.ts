@@ -32,7 +32,7 @@ const openEngine = (context: ProgramContext<AgentSchema>, { membership, registry
     registry,
     findDisks,
     connect: (address) => connectReplication({ address, credentials: membership.credentials, expect: { role: 'process-server' } }),
-    onEvent: ({ code, text }) => log.info(text, { code }),
+    onEvent: ({ severity, code, text }) => (severity === 'warning' ? log.warn(text, { code }) : log.info(text, { code })),
   });
 };
 

@@ -72,6 +72,7 @@ export const createHeldCuts = ({ log, memory, onDurable }: HeldCutsOptions): Hel
       await memory.remember({
         anchor: laterOf(memory.current.anchor, anchor),
         newestPoint: Math.max(memory.current.newestPoint, ...cuts.map(pointMillis)),
+        points: memory.current.points + cuts.filter(({ cut }) => cut.point !== undefined).length,
       });
       for (const content of cuts) {
         const id = idText(content.cut.id);

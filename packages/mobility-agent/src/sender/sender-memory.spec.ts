@@ -13,10 +13,10 @@ describe("a sender's memory", () => {
 
   it('begins with nothing and keeps what it is told', async () => {
     const memory = await openSenderMemory(file);
-    expect(memory.current).toEqual({ seenTerm: 0n, anchor: undefined, newestPoint: 0 });
+    expect(memory.current).toEqual({ seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0 });
     await memory.remember({ seenTerm: 2n ** 64n - 1n });
-    await memory.remember({ anchor, newestPoint: 1_700_000_000_000 });
-    expect((await openSenderMemory(file)).current).toEqual({ seenTerm: 2n ** 64n - 1n, anchor, newestPoint: 1_700_000_000_000 });
+    await memory.remember({ anchor, newestPoint: 1_700_000_000_000, points: 7 });
+    expect((await openSenderMemory(file)).current).toEqual({ seenTerm: 2n ** 64n - 1n, anchor, newestPoint: 1_700_000_000_000, points: 7 });
   });
 
   it.each([
@@ -24,13 +24,13 @@ describe("a sender's memory", () => {
     '{}',
     '"text"',
     'null',
-    '{"seenTerm":"1","newestPoint":"0"}',
-    '{"seenTerm":1,"newestPoint":"0","anchor":null}',
-    '{"seenTerm":"-1","newestPoint":"0","anchor":null}',
-    '{"seenTerm":"18446744073709551616","newestPoint":"0","anchor":null}',
-    '{"seenTerm":"1","newestPoint":"0","anchor":{"sequence":"1","term":"1","tag":"0"}}',
-    '{"seenTerm":"1","newestPoint":"0","anchor":{"sequence":"1","tag":"00"}}',
-    '{"seenTerm":"1","newestPoint":"0","anchor":7}',
+    '{"seenTerm":"1","newestPoint":"0","points":"0"}',
+    '{"seenTerm":1,"newestPoint":"0","points":"0","anchor":null}',
+    '{"seenTerm":"-1","newestPoint":"0","points":"0","anchor":null}',
+    '{"seenTerm":"18446744073709551616","newestPoint":"0","points":"0","anchor":null}',
+    '{"seenTerm":"1","newestPoint":"0","points":"0","anchor":{"sequence":"1","term":"1","tag":"0"}}',
+    '{"seenTerm":"1","newestPoint":"0","points":"0","anchor":{"sequence":"1","tag":"00"}}',
+    '{"seenTerm":"1","newestPoint":"0","points":"0","anchor":7}',
   ])('is refused by name when it cannot be: %s', async (text) => {
     fs.writeFileSync(file, text);
     await expect(openSenderMemory(file)).rejects.toMatchObject({ code: 'DAMAGED', thing: file });

@@ -10,6 +10,8 @@ export interface Remembered {
   readonly anchor: LogAnchor | undefined;
   /** The newest durable point, milliseconds since 1970; 0 before the first. */
   readonly newestPoint: number;
+  /** Points that became durable, ever. */
+  readonly points: number;
 }
 
 /** Keeps it on disk. */
@@ -41,12 +43,18 @@ const parse = (value: unknown, file: string): Remembered => {
       tag: Uint8Array.from(Buffer.from(tag, 'hex')),
     });
   };
-  return { seenTerm: number(fields, 'seenTerm'), newestPoint: Number(number(fields, 'newestPoint')), anchor: anchorOf(fields['anchor']) };
+  return {
+    seenTerm: number(fields, 'seenTerm'),
+    newestPoint: Number(number(fields, 'newestPoint')),
+    points: Number(number(fields, 'points')),
+    anchor: anchorOf(fields['anchor']),
+  };
 };
 
-const show = ({ seenTerm, anchor, newestPoint }: Remembered): unknown => ({
+const show = ({ seenTerm, anchor, newestPoint, points }: Remembered): unknown => ({
   seenTerm: String(seenTerm),
   newestPoint: String(newestPoint),
+  points: String(points),
   anchor:
     anchor === undefined
       ? null
@@ -57,7 +65,7 @@ const show = ({ seenTerm, anchor, newestPoint }: Remembered): unknown => ({
 export const openSenderMemory = async (file: string): Promise<SenderMemory> => {
   const json = openJsonFile(file);
   const found = await json.read();
-  let current: Remembered = found === undefined ? { seenTerm: 0n, anchor: undefined, newestPoint: 0 } : parse(found, file);
+  let current: Remembered = found === undefined ? { seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0 } : parse(found, file);
   return {
     get current() {
       return current;
