@@ -4,6 +4,7 @@ import { HoldfastError } from '@holdfast/errors';
 import { idBytes, newId, type ReplicateResponse, type ReplicationStream } from '@holdfast/protocol';
 import fc from 'fast-check';
 import { type CutShape, commitCut, DISKS } from '../hrl/testing/scripted-cuts.ts';
+import { openSenderMemory, type SenderMemory } from './sender-memory.ts';
 import { idsOf, openSenderRig, type SenderRig } from './testing/sender-rig.ts';
 import { until } from './testing/until.ts';
 
@@ -35,6 +36,9 @@ const describeRig = (rig: SenderRig) => () => ({
 });
 
 const allFreed = (rig: SenderRig): Promise<void> => until('all is freed', () => rig.hrl.committed().length === 0, describeRig(rig));
+
+/** Time in which what must not happen would have. */
+const stillness = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60));
 
 /** Everything committed is in the vault once, in order and whole; nothing was freed before, and no rule was broken. */
 const expectCarried = (rig: SenderRig, ids: readonly string[]): void => {
@@ -156,6 +160,49 @@ describe('a sender', () => {
     await until('the first is there', () => rig.server.vault.length === 2);
     await rig.server.say({ case: 'pace', value: { bytesPerSecond: 0n } });
     await allFreed(rig);
+  });
+
+  it('keeps on disk what it is told before it relies on it', async () => {
+    const rig = await rigOf();
+    await until('it is connected', () => rig.sender.status.state === 'connected');
+    const memory = await openSenderMemory(path.join(rig.directory, 'other.json'));
+    const gates: (() => void)[] = [];
+    const slow: SenderMemory = {
+      get current() {
+        return memory.current;
+      },
+      async remember(change) {
+        await new Promise<void>((resolve) => gates.push(resolve));
+        await memory.remember(change);
+      },
+    };
+    await rig.restartAgent({ memory: slow });
+    const id = commit(rig, [[10]]);
+    await until('it is to be kept', () => gates.length === 1);
+    await stillness();
+    expect(rig.server.begun).toEqual([]);
+    gates.shift()!();
+    await until('it is durable and that is to be kept', () => rig.server.vault.length === 1 && gates.length === 1);
+    await stillness();
+    expect([rig.freed, memory.current.anchor]).toEqual([[], undefined]);
+    gates.shift()!();
+    await allFreed(rig);
+    expectCarried(rig, [id]);
+    expect(memory.current).toMatchObject({ seenTerm: 1n, anchor: { sequence: 1n } });
+  });
+
+  it('does not free a cut while it reads it', async () => {
+    const rig = await rigOf();
+    rig.server.behaviour.credit = 70_000;
+    const frames = Array.from({ length: 40 }, () => 60_000);
+    const id = commit(rig, [frames]);
+    await until('it began', () => rig.server.begun.length === 1);
+    await rig.server.say({ case: 'durable', value: { cutId: idBytes(id), anchor: { sequence: 1n, term: 1n } } });
+    await until('it is freed', () => rig.freed.length === 1);
+    await until('it came whole', () => rig.server.vault.length === 1);
+    expect(rig.server.violations).toEqual([]);
+    expect(rig.server.vault.map((received) => received.id)).toEqual([id]);
+    expect(rig.states.filter(({ problem }) => problem !== undefined)).toEqual([]);
   });
 
   it('tells of disks that the server wants anew', async () => {

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { AgentProtectionSchema, idBytes, newId } from '@holdfast/protocol';
+import { AgentProtectionSchema, type Cut, idBytes, idText, newId } from '@holdfast/protocol';
 import { openReplicationSite } from '@holdfast/protocol/conformance';
 import { discoverDisks } from '../../disks/discover.ts';
 import { openDiskRegistry, type RegisteredDisk } from '../../disks/disk-registry.ts';
@@ -34,6 +34,25 @@ export interface EngineRig {
   restart(change?: Partial<EngineOptions>): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Every point tells of every disk that came before, and none with a state is said to be not yet copied. */
+const checkPoints = (cuts: readonly Cut[]): void => {
+  const known = new Set<string>();
+  const withState = new Set<string>();
+  for (const { epochs, point } of cuts) {
+    for (const { diskId, open } of epochs) {
+      known.add(idText(diskId));
+      if (!open && point !== undefined) withState.add(idText(diskId));
+    }
+    if (point === undefined) continue;
+    const members = point.members.map(({ diskId }) => idText(diskId));
+    const copying = point.disksNotYetCopied.map(idText);
+    const told = new Set([...members, ...copying, ...point.disksExcluded.map(idText)]);
+    const silent = [...known].filter((id) => !told.has(id));
+    const wrong = copying.filter((id) => withState.has(id));
+    if (silent.length + wrong.length > 0) throw new Error(`a point says nothing of ${silent} and is wrong about ${wrong}`);
+  }
+};
 
 export const openEngineRig = async (paths: readonly string[], change: Partial<EngineOptions> = {}): Promise<EngineRig> => {
   const machineId = newId();
@@ -112,6 +131,7 @@ export const openEngineRig = async (paths: readonly string[], change: Partial<En
         () => engine.status.pendingCuts === 0,
         () => events,
       );
+      checkPoints(server.vault.map(({ cut }) => cut));
       const receiver = createReceiver();
       for (const received of server.vault) await receiver.receive(received);
       const point = server.vault.findLast(({ cut }) => cut.point !== undefined)!.cut.point!;
