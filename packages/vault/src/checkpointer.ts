@@ -66,6 +66,8 @@ export class Checkpointer {
   #since = 0;
   #lastAttempt: number;
   #publishing: Promise<void> | undefined;
+  /** The last attempt failed: others may have published since. */
+  #isStale = false;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -104,9 +106,14 @@ export class Checkpointer {
     const checkpoint = this.#checkpoint;
     if (checkpoint === undefined) return;
     try {
+      const { vault, machineId } = this.#options.writer;
+      if (this.#isStale) this.#base = await newestCatalogue(vault, machineId);
       for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) if (await this.#attempt(checkpoint)) break;
+      this.#isStale = false;
     } catch (reason) {
       if (!isHoldfastError(reason)) throw reason;
+      // What was to be put together may have been replaced and deleted meanwhile.
+      this.#isStale = true;
     }
   }
 
@@ -167,7 +174,9 @@ export const checkpointContent = async (
     {
       slots: [...parts.flatMap(({ records }) => records.slots), ...slots.map(({ sequence, tag }) => slotHead(sequence, tag))],
       cuts: [...parts.flatMap(({ records }) => records.cuts), ...cuts],
-      generations: parts.flatMap(({ records }) => records.generations),
+      // Only the first of all objects tells of thinning.
+      generations: parts[0]?.records.generations ?? [],
+      thinnedEnd: parts[0]?.records.thinnedEnd ?? 0n,
     },
     cuts.length === 0 ? firstCut : BigInt(nextCut),
     merged[0]?.firstCut ?? firstCut,

@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import type { Catalogue } from '@holdfast/protocol';
+import { type Catalogue, idText } from '@holdfast/protocol';
 import { newestCatalogue, publishCatalogue } from './catalogue.ts';
 import { tombstoneOf } from './checkpointer.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -70,7 +70,7 @@ const publishLevels = async (writer: MachineWriter, history: MachineHistory, lev
   let base: Parameters<typeof publishCatalogue>[1] = { newest: history.catalogue, highest: history.catalogue!.version };
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const newest = base.newest?.catalogue;
-    if (newest === undefined || !sameLevels(newest, before)) return false;
+    if (newest === undefined || !sameLevels(newest, before) || wasGivenUp(newest, levels)) return false;
     const firstSlot = Math.max(Number(newest.firstSlot), firstNeeded(history, levels.compacted));
     const version = BigInt(base.highest + 1);
     const released =
@@ -89,6 +89,12 @@ const publishLevels = async (writer: MachineWriter, history: MachineHistory, lev
     base = await newestCatalogue(writer.vault, writer.machineId);
   }
   return false;
+};
+
+/** True when somebody took one of the new objects for rubbish: this took too long. Who deletes says so in a catalogue version first. */
+const wasGivenUp = ({ tombstones }: Catalogue, { runs, created }: CompactedLevels): boolean => {
+  const ids = new Set([...runs.map(({ object }) => idText(object!.id)), ...created.map((id) => idText(id))]);
+  return tombstones.some(({ id }) => ids.has(idText(id)));
 };
 
 const sameLevels = (a: Catalogue, b: Catalogue): boolean =>

@@ -32,6 +32,8 @@ export interface CompactedLevels {
   readonly compacted: number;
   readonly runs: readonly RunRef[];
   readonly tombstones: readonly Tombstone[];
+  /** Ids of parts written for it. */
+  readonly created: readonly Uint8Array[];
 }
 
 /** Makes runs of the oldest cuts of the tail, one for each disk they changed; `undefined` when there are none. */
@@ -49,15 +51,18 @@ export const compactTail = async (
   if (tail.length === 0) return undefined;
   const end = unitEnd(tail, unitFrames);
   const runs: RunRef[] = [...catalogue.runs];
+  const created: Uint8Array[] = [];
   for (const diskId of new Set([...history.generations.values()].map((generation) => generation.diskId))) {
     const frames = new FrameReader(diskId, cacheBytes);
     const parts = new PartWriter(writer, idBytes(diskId), frames, limits);
     const versions = await tailVersions(history, diskId, compacted, end);
     for await (const group of sweep(versions, keptStates(history, diskId))) await parts.add(group);
-    const run = await createRun(writer, idBytes(diskId), await parts.finish(), compacted, end);
+    const written = await parts.finish();
+    created.push(...written.map(({ object }) => object!.id));
+    const run = await createRun(writer, idBytes(diskId), written, compacted, end);
     if (run !== undefined) runs.push(run);
   }
-  return { compacted: end, runs, tombstones: [] };
+  return { compacted: end, runs, tombstones: [], created };
 };
 
 /** The cut before which so many frames are, at least one cut. */
@@ -173,10 +178,12 @@ export const compactRuns = async (
       );
       for await (const group of sweep(mergeByStart(sources), states)) await parts.add(group);
     }
-    const merged = await createRun(writer, idBytes(diskId), await parts.finish(), Number(due[0]!.firstCut), Number(due.at(-1)!.endCut));
+    const written = await parts.finish();
+    const merged = await createRun(writer, idBytes(diskId), written, Number(due[0]!.firstCut), Number(due.at(-1)!.endCut));
     const replaced = opened.flatMap((run) => run.parts.filter((part) => !reused.has(part)));
     return {
       compacted: Number(catalogue.compacted),
+      created: written.filter((part) => !reused.has(part)).map(({ object }) => object!.id),
       runs: catalogue.runs.flatMap((run) => (run === due[0] ? (merged ?? []) : due.includes(run) ? [] : run)),
       tombstones: [
         ...due.map(({ object }) => tombstoneOf(OBJECT_KIND.run, object!.id, version + 1)),

@@ -22,7 +22,7 @@ import type { VaultAccess } from './vault-access.ts';
 const SIZE_LIMIT = 8 * 1024 * 1024;
 
 /** The cuts of one or more objects with the tags of the slots they refer to. */
-export type HistoryPart = Pick<HistoryRecords, 'slots' | 'cuts' | 'generations'>;
+export type HistoryPart = Pick<HistoryRecords, 'slots' | 'cuts' | 'generations' | 'thinnedEnd'>;
 
 export const placedCut = ({ number, sequence, cut, runs }: AssembledCut): PlacedCut =>
   create(PlacedCutSchema, {
@@ -42,10 +42,10 @@ export const assembledCut = ({ number, sequence, cut, epochs }: PlacedCut, name:
 export const slotHead = (sequence: number, tag: string): LogHead =>
   create(LogHeadSchema, { sequence: BigInt(sequence), tag: Buffer.from(tag, 'hex') });
 
-/** Writes cuts `firstCut` to `endCut` into as many objects as it takes; what tells of no cut is written with the last of them. */
+/** Writes cuts `firstCut` to `endCut` into as many objects as it takes; what is known of thinned generations goes into the first one. */
 export const createHistory = async (
   writer: MachineWriter,
-  { slots, cuts, generations }: HistoryPart,
+  { slots, cuts, generations, thinnedEnd }: HistoryPart,
   endCut: bigint,
   firstCut: bigint,
 ): Promise<HistoryRef[]> => {
@@ -65,7 +65,7 @@ export const createHistory = async (
     const records = create(HistoryRecordsSchema, {
       slots: [...needed].flatMap((sequence) => slotsBySequence.get(sequence) ?? []),
       cuts: chunk,
-      generations: begin === firstCut ? generations : [],
+      ...(begin === firstCut && { generations, thinnedEnd }),
     });
     const content = { records: toBinary(HistoryRecordsSchema, records), index: new Uint8Array(0), frames: [] };
     const prepared = await prepareReferenced(writer, OBJECT_KIND.history, content);

@@ -1,4 +1,4 @@
-import { type Cut, type Epoch, type Generation, idText, type Manifest, type Point } from '@holdfast/protocol';
+import { type Cut, type Epoch, type Generation, type GenerationSummary, idText, type Manifest, type Point } from '@holdfast/protocol';
 import type { CatalogueVersion } from './catalogue.ts';
 import type { AssembledCut, FrameRun } from './cut-assembler.ts';
 import { damaged } from './damage.ts';
@@ -90,14 +90,39 @@ export class HistoryBuilder {
       const id = idText(generation.id);
       this.generations.set(id, { id, diskId: idText(generation.diskId), generation, firstCut: number, epochs: [] });
     }
+    this.#take(number, cut, runs);
+  }
+
+  #take(number: number, cut: Cut, runs: AssembledCut['runs']): void {
     for (const [index, epoch] of cut.epochs.entries())
-      this.generations.get(idText(epoch.generationId))!.epochs.push({ epoch, cut: number, runs: runs[index]! });
+      this.generations.get(idText(epoch.generationId))?.epochs.push({ epoch, cut: number, runs: runs[index]! });
     if (cut.manifest !== undefined) this.manifests.set(idText(cut.manifest.id), cut.manifest);
     if (cut.point !== undefined) this.#points.push(cut.point);
   }
 
+  /** Begins with what is known of generations of which cuts were thinned. */
+  load(summaries: readonly GenerationSummary[]): void {
+    this.#lineage.load(summaries);
+    for (const { generation, firstCut } of summaries) {
+      const id = idText(generation!.id);
+      const diskId = idText(generation!.diskId);
+      this.generations.set(id, { id, diskId, generation: generation!, firstCut: Number(firstCut), epochs: [] });
+    }
+  }
+
+  /** Takes a cut in that is told among others that were thinned. */
+  tell({ number, cut, runs }: Pick<AssembledCut, 'number' | 'cut' | 'runs'>): void {
+    this.#lineage.tell(cut);
+    this.#take(number, cut, runs);
+  }
+
   heads(): Map<string, DiskHead> {
     return this.#lineage.heads();
+  }
+
+  /** What is known of a generation, for those who thin. */
+  summaryOf(generationId: string): ReturnType<Lineage['summaryOf']> {
+    return this.#lineage.summaryOf(generationId);
   }
 
   /** The points whose every member is there. */

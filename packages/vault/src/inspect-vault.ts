@@ -21,7 +21,7 @@ export interface MachineObjects {
   readonly slotBytes: number;
   /** Catalogue versions. */
   readonly catalogues: number;
-  /** Objects that catalogues refer to, or once did: history, runs and parts. */
+  /** Objects that catalogues refer to, or once did: history, runs and parts; and holds. */
   readonly referenced: number;
   readonly referencedBytes: number;
   /** Bytes of all of them. */
@@ -41,7 +41,7 @@ export interface VaultInspection {
 type Counts = { -readonly [Field in keyof MachineObjects]: MachineObjects[Field] };
 
 /** Objects of a machine: with a number, or with an id. */
-const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(?:(keys|terms|log|catalogue)\/\d{12}|(history|runs|parts)\/[0-9a-f]{32})$/;
+const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(?:(keys|terms|log|catalogue)\/\d{12}|(history|runs|parts|holds)\/[0-9a-f]{32})$/;
 
 /** Lists the whole store, reads the key slots and counts the rest by name. Errors: STORE_UNAVAILABLE, NO_PERMISSION. */
 export const inspectVault = async ({ id, store }: VaultAccess): Promise<VaultInspection> => {

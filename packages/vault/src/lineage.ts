@@ -1,7 +1,17 @@
 import { FRAME_EXTENT_LENGTH_LIMIT } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
-import { type Cut, type Epoch, type EpochRef, type Generation, ID_SIZE, idText, type Point, type PointMember } from '@holdfast/protocol';
-import { EpochList } from './epoch-list.ts';
+import {
+  type Cut,
+  type Epoch,
+  type EpochRef,
+  type Generation,
+  type GenerationSummary,
+  ID_SIZE,
+  idText,
+  type Point,
+  type PointMember,
+} from '@holdfast/protocol';
+import { EpochList, type ForgottenEpochs } from './epoch-list.ts';
 import type { DiskHead } from './head.ts';
 
 /*
@@ -11,6 +21,8 @@ import type { DiskHead } from './head.ts';
 interface GenerationState {
   readonly diskId: string;
   readonly epochs: EpochList;
+  /** Of the epochs that are not remembered one by one those that are still told, and can be gone back to. */
+  readonly told: Set<bigint>;
   /** Number of the first epoch that is not open. */
   closedAt: number | undefined;
 }
@@ -52,6 +64,7 @@ export class Lineage {
   hasState({ diskId, epoch }: { readonly diskId: Uint8Array; readonly epoch?: EpochRef | undefined }): boolean {
     const generation = epoch === undefined ? undefined : this.#generations.get(idText(epoch.generationId));
     if (epoch === undefined || generation === undefined || generation.diskId !== idText(diskId)) return false;
+    if (!isTold(generation, epoch.number)) return false;
     return epoch.number < generation.epochs.length && generation.closedAt !== undefined && epoch.number >= generation.closedAt;
   }
 
@@ -64,6 +77,8 @@ export class Lineage {
     const known = cut.epochs.filter((epoch) => this.#isKnown(epoch));
     const isKnownPoint = cut.point !== undefined && this.#points.has(keyOf(cut.point));
     if (known.length === cut.epochs.length) {
+      // Of what was thinned nothing but its being there is known.
+      if (cut.epochs.some((epoch) => !isTold(this.#generations.get(idText(epoch.generationId))!, epoch.number))) return 'known';
       if (cut.point !== undefined && !isKnownPoint) throw conflict(known[0]!, 'its cut came without this point before');
       return 'known';
     }
@@ -75,14 +90,28 @@ export class Lineage {
     return 'new';
   }
 
+  /** Begins with what is known of generations of which cuts were thinned. */
+  load(summaries: readonly GenerationSummary[]): void {
+    for (const { generation, epochs, closedAt, diskSize, coveredThrough } of summaries) {
+      const { id, diskId } = generation!;
+      this.#begin(idText(id), idText(diskId), {
+        length: Number(epochs),
+        diskSize: Number(diskSize),
+        coveredThrough: Number(coveredThrough),
+      }).closedAt = closedAt === undefined ? undefined : Number(closedAt);
+    }
+  }
+
+  /** Takes a cut in of which all epochs are among those loaded. */
+  tell(cut: Cut): void {
+    for (const { generationId, number } of cut.epochs) this.#generations.get(idText(generationId))?.told.add(number);
+    if (cut.manifest !== undefined) this.#manifests.add(idText(cut.manifest.id));
+    if (cut.point !== undefined) this.#points.add(keyOf(cut.point));
+  }
+
   /** Takes a cut in that was judged new. */
   add(cut: Cut): void {
-    for (const { id, diskId } of cut.generations) {
-      this.#generations.set(idText(id), { diskId: idText(diskId), epochs: new EpochList(), closedAt: undefined });
-      const disk = this.#disks.get(idText(diskId));
-      if (disk === undefined) this.#disks.set(idText(diskId), [idText(id)]);
-      else disk.push(idText(id));
-    }
+    for (const { id, diskId } of cut.generations) this.#begin(idText(id), idText(diskId));
     for (const epoch of cut.epochs) {
       const generation = this.#generations.get(idText(epoch.generationId))!;
       generation.epochs.push(epoch);
@@ -90,6 +119,28 @@ export class Lineage {
     }
     if (cut.manifest !== undefined) this.#manifests.add(idText(cut.manifest.id));
     if (cut.point !== undefined) this.#points.add(keyOf(cut.point));
+  }
+
+  #begin(id: string, diskId: string, forgotten?: ForgottenEpochs): GenerationState {
+    const generation: GenerationState = { diskId, epochs: new EpochList(forgotten), told: new Set(), closedAt: undefined };
+    this.#generations.set(id, generation);
+    const disk = this.#disks.get(diskId);
+    if (disk === undefined) this.#disks.set(diskId, [id]);
+    else disk.push(id);
+    return generation;
+  }
+
+  /** What is known of a generation, for those who thin. */
+  summaryOf(generationId: string): Pick<GenerationSummary, 'epochs' | 'closedAt' | 'diskSize' | 'coveredThrough'> | undefined {
+    const generation = this.#generations.get(generationId);
+    if (generation === undefined) return undefined;
+    const { diskSize, coveredThrough } = generation.epochs.last();
+    return {
+      epochs: BigInt(generation.epochs.length),
+      ...(generation.closedAt !== undefined && { closedAt: BigInt(generation.closedAt) }),
+      diskSize: BigInt(diskSize),
+      coveredThrough: BigInt(coveredThrough),
+    };
   }
 
   /** Takes the newest cut back out. */
@@ -173,6 +224,7 @@ export class Lineage {
     if (parent === undefined) return;
     const base = this.#generations.get(idText(parent.generationId));
     if (base === undefined || parent.number >= base.epochs.length) throw violation(thing, 'its parent is not in the log');
+    if (!isTold(base, parent.number)) throw violation(thing, 'its parent was thinned');
     if (base.diskId !== idText(diskId)) throw violation(thing, 'its parent is of another disk');
   }
 
@@ -191,6 +243,9 @@ export class Lineage {
     if (epoch.open && generation.closedAt !== undefined) throw violation(nameOf(epoch), 'it is a piece, and its generation is past those');
   }
 }
+
+/** True for an epoch whose state the vault still has. */
+const isTold = ({ epochs, told }: GenerationState, number: bigint): boolean => !epochs.isForgotten(number) || told.has(number);
 
 const checkEpochShape = (cut: Cut, epoch: Epoch): void => {
   if (!isId(epoch.diskId) || !isId(epoch.generationId)) throw violation(nameOf(epoch), 'an id of it is no id');

@@ -1,6 +1,7 @@
-import type { Catalogue } from '@holdfast/protocol';
+import type { Catalogue, GenerationSummary } from '@holdfast/protocol';
 import { type NewestCatalogue, newestCatalogue, stateOf } from './catalogue.ts';
 import { type AssembledCut, CutAssembler } from './cut-assembler.ts';
+import { damaged } from './damage.ts';
 import { assembledCut, readHistory } from './history-object.ts';
 import { LogState } from './log-state.ts';
 import type { VaultAccess } from './vault-access.ts';
@@ -19,8 +20,10 @@ export interface LogBase extends NewestCatalogue {
 }
 
 export interface BaseVisitor {
-  /** Called with every cut that is told, in order. `name` is the object that tells it. */
-  onCut(cut: AssembledCut, name: string): void;
+  /** Called first, where cuts were thinned. */
+  onGenerations(summaries: readonly GenerationSummary[]): void;
+  /** Called with every cut that is told, in order. `name` is the object that tells it; `isLoaded`: the generations already knew its epochs. */
+  onCut(cut: AssembledCut, name: string, isLoaded: boolean): void;
   /** Called with every slot that cuts refer to. */
   onSlot?(sequence: number, tag: string): void;
 }
@@ -44,9 +47,10 @@ export const readCuts = async (
   vault: VaultAccess,
   machineId: string,
   { history }: Pick<Catalogue, 'history'>,
-  { onCut, onSlot }: BaseVisitor,
+  { onGenerations, onCut, onSlot }: BaseVisitor,
 ): Promise<void> => {
   const ahead: ReturnType<typeof readHistory>[] = [];
+  let thinnedEnd = 0n;
   for (let fetched = 0, done = 0; done < history.length; done += 1) {
     for (; fetched < history.length && ahead.length < AHEAD; fetched += 1) {
       const object = readHistory(vault, machineId, history[fetched]!);
@@ -55,6 +59,12 @@ export const readCuts = async (
     }
     const { name, records } = await ahead.shift()!;
     for (const { sequence, tag } of records.slots) onSlot?.(Number(sequence), Buffer.from(tag).toString('hex'));
-    for (const cut of records.cuts) onCut(assembledCut(cut, name), name);
+    if (records.thinnedEnd > thinnedEnd) {
+      if (done > 0) throw damaged(name, 'it tells of thinning, and is not the first to tell of cuts');
+      if (records.generations.some(({ generation }) => generation === undefined)) throw damaged(name, 'a generation in it has no name');
+      thinnedEnd = records.thinnedEnd;
+      onGenerations(records.generations);
+    }
+    for (const cut of records.cuts) onCut(assembledCut(cut, name), name, cut.number < thinnedEnd);
   }
 };

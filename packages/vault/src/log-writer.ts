@@ -30,7 +30,7 @@ export interface LogWriterOptions {
   /** How often the log is summed up in a catalogue version: every 256 slots or 10 minutes unless told. */
   readonly checkpoint?: CheckpointInterval;
   readonly clock?: Clock;
-  /** Told of every cut that is in the log already, oldest first. */
+  /** Told of every cut that is in the log already and was not thinned, oldest first. */
   onCut?(cut: Cut): void;
 }
 
@@ -232,8 +232,10 @@ export const openLogWriter = async (
     seenTerm,
     clock,
     records: [],
-    onCut: ({ cut }, name) => {
-      admit(lineage, cut, name);
+    onGenerations: (summaries) => lineage.load(summaries),
+    onCut: ({ cut }, name, isLoaded) => {
+      if (isLoaded) lineage.tell(cut);
+      else admit(lineage, cut, name);
       onCut?.(cut);
     },
     onSlot: (sequence, tag) => {

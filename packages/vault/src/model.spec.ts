@@ -1,9 +1,10 @@
 import { HoldfastError } from '@holdfast/errors';
-import { type FaultPlan, seededFaults, withFaults } from '@holdfast/object-store';
+import { type FaultPlan, type ObjectStore, seededFaults, withFaults } from '@holdfast/object-store';
 import { idText } from '@holdfast/protocol';
 import fc from 'fast-check';
 import { checkMachine } from './check-machine.ts';
 import { compactMachine } from './compact-machine.ts';
+import { keepMachine } from './keep-machine.ts';
 import { compareAll } from './testing/compare.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
 import { throughStore } from './testing/open-test-vault.ts';
@@ -33,6 +34,7 @@ type Step =
   | { readonly do: 'crash'; readonly after: number; readonly effect: boolean }
   | { readonly do: 'faults'; readonly seed: number }
   | { readonly do: 'second writer' }
+  | { readonly do: 'keep'; readonly atLeast: number; readonly crash: number | undefined; readonly effect: boolean; readonly twice: boolean }
   | { readonly do: 'compact'; readonly unitFrames: number; readonly crash: number | undefined; readonly effect: boolean };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -71,6 +73,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('faults' as const), seed: fc.nat() }) },
   { weight: 1, arbitrary: fc.constant({ do: 'second writer' as const }) },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('keep' as const),
+      atLeast: fc.integer({ min: 1, max: 4 }),
+      crash: fc.option(fc.nat(60), { nil: undefined }),
+      effect: fc.boolean(),
+      twice: fc.boolean(),
+    }),
+  },
+  {
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('compact' as const),
@@ -99,6 +111,10 @@ class Model {
   readonly durable = new Set<string>();
   #writer: TestWriter | undefined;
   #appends: Promise<void>[] = [];
+  /** Before this cut points may be missing: they were thinned. What is sent again begins here. */
+  #thinnedTo = 0;
+  /** Points of the last thinning that had to stay. */
+  #kept: readonly string[] = [];
   readonly #open = new Set<SimulatedDisk>();
 
   readonly #segmentSize: number;
@@ -118,7 +134,7 @@ class Model {
   /** A fresh writer is given everything once more, as an agent would that never heard of anything durable. */
   async finish(): Promise<void> {
     const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
-    for (const { content } of this.cuts) await writer.append(content);
+    for (const { content } of this.cuts.slice(this.#thinnedTo)) await writer.append(content);
   }
 
   /** What must hold at any time: the log is a prefix of what was made, with all that was called durable in it. */
@@ -126,10 +142,18 @@ class Model {
     const history = await this.bench.read();
     if (history.damage.length > 0) return `damage: ${history.damage[0]!.why}`;
     const inLog = new Set([...history.generations.values()].flatMap(({ epochs }) => epochs.map(({ epoch }) => idText(epoch.cutId))));
-    for (const id of this.durable) if (!inLog.has(id)) return `cut ${id} was durable and is not in the log`;
-    for (const { cut } of this.cuts.slice(0, inLog.size)) if (!inLog.has(idText(cut.id))) return 'the log has a gap';
-    const points = this.cuts.slice(0, inLog.size).flatMap(({ pointId }) => pointId ?? []);
-    if (points.join() !== history.points.map(({ id }) => id).join()) return 'the points are others';
+    const cuts = this.cuts.slice(this.#thinnedTo);
+    const end = cuts.findLastIndex(({ cut }) => inLog.has(idText(cut.id))) + 1;
+    for (const { cut } of cuts)
+      if (this.durable.has(idText(cut.id)) && !inLog.has(idText(cut.id))) return 'a durable cut is not in the log';
+    for (const { cut } of cuts.slice(0, end)) if (!inLog.has(idText(cut.id))) return 'the log has a gap';
+    const points = cuts.slice(0, end).flatMap(({ pointId }) => pointId ?? []);
+    const found = history.points.map(({ id }) => id);
+    const older = found.slice(0, found.length - points.length);
+    if (points.join() !== found.slice(older.length).join()) return 'the points are others';
+    const before = this.cuts.slice(0, this.#thinnedTo).flatMap(({ pointId }) => pointId ?? []);
+    if (before.filter((id) => older.includes(id)).join() !== older.join()) return 'older points are others';
+    if (this.#kept.some((id) => !found.includes(id))) return 'a point is missing that had to stay';
     const report = await checkMachine(history);
     if (report.findings.length > 0) return `check: ${report.findings[0]!.why}`;
     return compareAll(history, this.cuts);
@@ -159,10 +183,15 @@ class Model {
         await this.#quiet();
         await settled();
         return this.compact(step);
+      case 'keep':
+        await this.#quiet();
+        await settled();
+        await this.keep(step);
+        return;
       case 'second writer': {
         // The first one goes on with what it was given, unaware.
         const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
-        for (const { content, cut } of this.cuts) this.#track(writer.append(content), cut);
+        for (const { content, cut } of this.cuts.slice(this.#thinnedTo)) this.#track(writer.append(content), cut);
         return;
       }
     }
@@ -180,6 +209,42 @@ class Model {
     }
   }
 
+  /** By one or two keepers who forget and delete what they can at once, and may die of it; true when none did. */
+  async keep({ atLeast, crash, effect, twice }: Omit<Extract<Step, { do: 'keep' }>, 'do'>): Promise<boolean> {
+    const { points, catalogue, generations } = await this.bench.read();
+    if (catalogue === undefined) return true;
+    let survived = true;
+    const newest = points.slice(-atLeast).map(({ id }) => id);
+    const pinned = points.length > 0 ? [points[Math.floor(points.length / 2)]!.id] : [];
+    // What the log has now goes on from its newest cut; that, and all behind it, is sent again if at all.
+    const inLog = new Set([...generations.values()].flatMap(({ epochs }) => epochs.map(({ epoch }) => idText(epoch.cutId))));
+    this.#thinnedTo = Math.max(
+      this.#thinnedTo,
+      this.cuts.findLastIndex(({ cut }) => inLog.has(idText(cut.id))),
+    );
+    this.#kept = [...newest, ...pinned];
+    const keeper = async (store: ObjectStore): Promise<void> => {
+      const options = { policy: { rules: [], atLeast }, keep: pinned, thinAtOnce: 1, grace: 0 };
+      const limits = { size: 12_000, entries: 20 };
+      try {
+        await keepMachine(await throughStore(store), this.bench.source.machineId, {
+          ...options,
+          limits,
+          minCuts: 1,
+          unitFrames: 4,
+          clock: fastClock,
+        });
+      } catch (reason) {
+        survived = false;
+        // Of two keepers without any grace one may find gone what the other one deleted.
+        if (!(reason instanceof HoldfastError) || !['INTERNAL', ...(twice ? ['DAMAGED'] : [])].includes(reason.code)) throw reason;
+      }
+    };
+    const { store } = this.bench;
+    await Promise.all([keeper(crash === undefined ? store : withFaults(store, crashPlan(crash, effect))), twice && keeper(store)]);
+    return survived;
+  }
+
   #change(disk: SimulatedDisk, { block, blocks, fill, kind }: Extract<Step, { do: 'write' }>): void {
     const offset = (block * BLOCK) % disk.content.length;
     const start = offset - (offset % BLOCK);
@@ -188,7 +253,8 @@ class Model {
   }
 
   #resync(disk: SimulatedDisk, { parent, open }: Extract<Step, { do: 'resync' }>): void {
-    const base = parent === undefined ? undefined : this.cuts[parent % (this.cuts.length || 1)];
+    const candidates = this.cuts.slice(this.#thinnedTo);
+    const base = parent === undefined ? undefined : candidates[parent % (candidates.length || 1)];
     if (base === undefined) this.bench.source.startGeneration(disk);
     else this.bench.source.startGeneration(disk, epochOf(base, disk), base.expected.get(disk.id)!);
     if (open) this.#open.add(disk);
@@ -199,7 +265,7 @@ class Model {
     try {
       this.#writer ??= await this.bench.open({ inFlight: 3, segmentSize: this.#segmentSize, checkpoint: this.#checkpoint });
       const { writer } = this.#writer;
-      for (const { content, cut } of this.cuts) this.#track(writer.append(content), cut);
+      for (const { content, cut } of this.cuts.slice(this.#thinnedTo)) this.#track(writer.append(content), cut);
     } catch (reason) {
       if (!(reason instanceof HoldfastError)) throw reason;
     }
@@ -229,6 +295,7 @@ describe('a vault against a plain model of the disks', () => {
     let points = 0;
     let catalogues = 0;
     let runs = 0;
+    let thinned = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 40 }),
@@ -243,6 +310,9 @@ describe('a vault against a plain model of the disks', () => {
           await settled();
           await model.compact({ unitFrames: 5, crash: undefined, effect: false });
           expect(await model.verify()).toBeUndefined();
+          await model.keep({ atLeast: 2, crash: undefined, effect: false, twice: false });
+          expect(await model.verify()).toBeUndefined();
+          thinned += model.cuts.filter(({ pointId }) => pointId !== undefined).length - (await model.bench.read()).points.length;
           runs += (await model.bench.objects('runs/')).length;
           catalogues += (await model.bench.objects('catalogue/')).length;
           points += model.cuts.filter(({ pointId }) => pointId !== undefined).length;
@@ -254,6 +324,7 @@ describe('a vault against a plain model of the disks', () => {
     expect(points).toBeGreaterThan(200);
     expect(catalogues).toBeGreaterThan(100);
     expect(runs).toBeGreaterThan(100);
+    expect(thinned).toBeGreaterThan(20);
   }, 300_000);
 
   it('survives a kill before and after every single request', async () => {
@@ -313,6 +384,32 @@ describe('a vault against a plain model of the disks', () => {
         await model.bench.close();
       }
     expect(killed).toBeGreaterThan(60);
+  }, 300_000);
+
+  it('survives a kill of a keeper before and after every single request', async () => {
+    const steps: Step[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      steps.push({ do: 'write', disk: round % 2, block: round, blocks: 3, fill: round + 1, kind: 'data' });
+      steps.push({ do: 'cut', extentsPerFrame: 1, codec: 'raw', wait: true, close: false });
+    }
+    let finished = false;
+    let killed = 0;
+    for (let crash = 0; !finished; crash += 1)
+      for (const effect of [false, true]) {
+        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000, 1);
+        await model.play(steps);
+        await settled();
+        finished = await model.keep({ atLeast: 2, crash, effect, twice: false });
+        killed += 1;
+        expect(await model.verify()).toBeUndefined();
+        for (let again = 0; again < 3; again += 1) await model.keep({ atLeast: 2, crash: undefined, effect, twice: false });
+        expect(await model.verify()).toBeUndefined();
+        const history = await model.bench.read();
+        expect([2, 3]).toContain(history.points.length);
+        expect(history.catalogue!.catalogue.tombstones).toEqual([]);
+        await model.bench.close();
+      }
+    expect(killed).toBeGreaterThan(100);
   }, 300_000);
 
   it('would be found out if it served one byte too old', async () => {

@@ -42,6 +42,7 @@ export const OBJECT_KIND = {
   history: 8,
   run: 9,
   part: 10,
+  hold: 11,
 } as const;
 export type ObjectKind = (typeof OBJECT_KIND)[keyof typeof OBJECT_KIND];
 

@@ -31,6 +31,12 @@ export const catalogueVersionOf = (name: string): number | undefined => {
   return digits === undefined ? undefined : LAST - Number(digits);
 };
 
-export const historyName = (machineId: string, id: string): string => `m/${machineId}/history/${id}`;
-export const runName = (machineId: string, id: string): string => `m/${machineId}/runs/${id}`;
-export const partName = (machineId: string, id: string): string => `m/${machineId}/parts/${id}`;
+export const historyPrefix = (machineId: string): string => `m/${machineId}/history/`;
+export const historyName = (machineId: string, id: string): string => `${historyPrefix(machineId)}${id}`;
+export const runPrefix = (machineId: string): string => `m/${machineId}/runs/`;
+export const runName = (machineId: string, id: string): string => `${runPrefix(machineId)}${id}`;
+export const partPrefix = (machineId: string): string => `m/${machineId}/parts/`;
+export const partName = (machineId: string, id: string): string => `${partPrefix(machineId)}${id}`;
+
+export const holdPrefix = (machineId: string): string => `m/${machineId}/holds/`;
+export const holdName = (machineId: string, id: string): string => `${holdPrefix(machineId)}${id}`;

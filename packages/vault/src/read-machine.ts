@@ -117,7 +117,8 @@ class MachineReading {
     const { id } = this.#machine;
     try {
       this.#base = await readBase(this.#vault, id, {
-        onCut: (cut, name) => this.#builder.add(cut, name),
+        onGenerations: (summaries) => this.#builder.load(summaries),
+        onCut: (cut, name, isLoaded) => (isLoaded ? this.#builder.tell(cut) : this.#builder.add(cut, name)),
         onSlot: (sequence, tag) => this.#tags.set(sequence, tag),
       });
       const { head } = this.#base.state;

@@ -89,7 +89,10 @@ class LogRepair {
     const { newest } = this.#found;
     if (newest === undefined) return;
     try {
-      await readCuts(this.#vault, this.#machineId, newest.catalogue, { onCut: (cut, name) => this.#builder.add(cut, name) });
+      await readCuts(this.#vault, this.#machineId, newest.catalogue, {
+        onGenerations: (summaries) => this.#builder.load(summaries),
+        onCut: (cut, name, isLoaded) => (isLoaded ? this.#builder.tell(cut) : this.#builder.add(cut, name)),
+      });
       this.#state = stateOf(newest.catalogue);
       this.#assembler = new CutAssembler(Number(newest.catalogue.cuts));
       this.#next = Number(newest.catalogue.covered);

@@ -8,7 +8,7 @@ import type { AssembledCut } from './cut-assembler.ts';
 import { damaged } from './damage.ts';
 import type { Anchor, FailedOver } from './head.ts';
 import { HistoryBuilder } from './history.ts';
-import { type LogBase, readBase } from './log-base.ts';
+import { type BaseVisitor, type LogBase, readBase } from './log-base.ts';
 import { findGap } from './log-gap.ts';
 import type { LogState } from './log-state.ts';
 import { findMachine } from './machine.ts';
@@ -34,7 +34,8 @@ export interface TakeoverOptions {
   readonly seenTerm: number;
   readonly clock: Clock;
   /** Called with every cut that counts, in order; `name` is the object that tells it. */
-  readonly onCut: (cut: AssembledCut, name: string) => void;
+  readonly onCut: BaseVisitor['onCut'];
+  readonly onGenerations: BaseVisitor['onGenerations'];
   /** Called with every slot that counts, or that cuts of the catalogue refer to. */
   readonly onSlot?: (sequence: number, tag: string) => void;
   /** Called with every slot that counts behind those that the catalogue covers, the writer's own fence too. */
@@ -52,12 +53,12 @@ export interface TakeoverOptions {
 export const takeOver = async (
   vault: VaultAccess,
   machineId: string,
-  { seenTerm, clock, onCut, onSlot, onTail, onHead, records }: TakeoverOptions,
+  { seenTerm, clock, onCut, onGenerations, onSlot, onTail, onHead, records }: TakeoverOptions,
 ): Promise<Takeover> => {
   await findMachine(vault, machineId);
   const keyEpoch = await vault.keys.newestEpoch(machineId);
   if (keyEpoch === 0) throw damaged(`machine ${machineId}`, 'it is registered and has no data key');
-  const base = await readBase(vault, machineId, { onCut, ...(onSlot !== undefined && { onSlot }) });
+  const base = await readBase(vault, machineId, { onCut, onGenerations, ...(onSlot !== undefined && { onSlot }) });
   if (base.damage[0] !== undefined) throw damaged(base.damage[0].object, base.damage[0].why);
   const { state, assembler } = base;
   if (state.head.sequence >= 0) onSlot?.(state.head.sequence, state.head.tag);
@@ -71,7 +72,7 @@ export const takeOver = async (
   };
   const advance = (slot: Slot): void => {
     const cuts = assembler.take(slot);
-    for (const cut of cuts) onCut(cut, slot.name);
+    for (const cut of cuts) onCut(cut, slot.name, false);
     onSlot?.(slot.sequence, slot.tag);
     state.advance(slot);
     onTail?.(slot, cuts, assembler.next, assembler.isWhole);
@@ -185,7 +186,8 @@ export const recordFailover = async (
   const value = { operationId: idOf(operationId), pointId: idOf(pointId) };
   const builder = new HistoryBuilder(machineId);
   return record(vault, machineId, operationId, { record: { case: 'failover', value } }, options, {
-    onCut: (cut, name) => builder.add(cut, name),
+    onGenerations: (summaries) => builder.load(summaries),
+    onCut: (cut, name, isLoaded) => (isLoaded ? builder.tell(cut) : builder.add(cut, name)),
     onHead: () => {
       if (!builder.points().some(({ id }) => id === pointId))
         throw new HoldfastError('POINT_NOT_FOUND', {
@@ -210,12 +212,17 @@ const record = async (
   operationId: string,
   content: MessageInitShape<typeof SegmentRecordSchema>,
   { seenTerm = 0, clock = systemClock }: Omit<FailoverOptions, 'operationId'>,
-  { onCut, onHead }: Pick<TakeoverOptions, 'onCut'> & { onHead: () => void } = { onCut: () => {}, onHead: () => {} },
+  { onCut, onGenerations, onHead }: Pick<TakeoverOptions, 'onCut' | 'onGenerations'> & { onHead: () => void } = {
+    onCut: () => {},
+    onGenerations: () => {},
+    onHead: () => {},
+  },
 ): Promise<Anchor> => {
   const { state } = await takeOver(vault, machineId, {
     seenTerm,
     clock,
     onCut,
+    onGenerations,
     onHead: ({ failedOver }) => {
       if (failedOver !== undefined && failedOver.operationId !== operationId) throw refuseFailedOver(machineId, failedOver);
       onHead();

@@ -1,0 +1,51 @@
+import { type Clock, systemClock } from './clock.ts';
+import { type CompactMachineOptions, compactMachine, refuseDamaged } from './compact-machine.ts';
+import { readMachine } from './read-machine.ts';
+import { type ReleaseOptions, type ReleaseReport, releaseObjects } from './release.ts';
+import { RETENTION_PRESETS, type RetentionPolicy } from './retention.ts';
+import { thinMachine, thinningSuspended } from './thinning.ts';
+import type { Vault } from './vault.ts';
+
+export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, ReleaseOptions {
+  /** Which points stay: a grid of one's own, or a preset; 72h unless told. */
+  readonly policy?: RetentionPolicy | keyof typeof RETENTION_PRESETS;
+  /** Points that stay whatever the policy says, such as the newest proven one. */
+  readonly keep?: readonly string[];
+  /** Points that have to go before any does; 16 unless told: each time writes what is left once more. */
+  readonly thinAtOnce?: number;
+  /** Forgets nothing, for example because the newest points are suspected. */
+  readonly suspended?: boolean;
+  readonly clock?: Clock;
+}
+
+export interface KeepReport extends ReleaseReport {
+  /** Catalogue versions that compaction published. */
+  readonly compactions: number;
+  readonly runBytes: number;
+  /** Points forgotten. */
+  readonly thinned: number;
+  /** Why nothing was thinned, where something speaks against it. */
+  readonly suspended: string | undefined;
+}
+
+const THIN_AT_ONCE = 16;
+
+/**
+ * Does for one machine, once, what a keeper does again and again: compacts, forgets points by policy, deletes what nobody needs any more. Several may do so
+ * at the same time, beside writers and readers. Errors: DAMAGED: nothing is rearranged or deleted where something is missing. MACHINE_NOT_FOUND.
+ */
+export const keepMachine = async (vault: Vault, machineId: string, options: KeepOptions = {}): Promise<KeepReport> => {
+  const { policy = '72h', keep = [], thinAtOnce = THIN_AT_ONCE, clock = systemClock } = options;
+  const { published, runBytes } = await compactMachine(vault, machineId, options);
+  const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
+  const history = await readMachine(vault, machineId);
+  refuseDamaged(history);
+  const suspended = options.suspended === true ? 'somebody suspended it' : thinningSuspended(history);
+  const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
+  const thinned =
+    suspended === undefined ? await thinMachine(writer, history, { policy: rules, keep, atOnce: thinAtOnce }, clock.now()) : 0;
+  const after = thinned === 0 ? history : await readMachine(vault, machineId);
+  refuseDamaged(after);
+  const released = await releaseObjects(writer, after, options, clock.now());
+  return { compactions: published, runBytes, thinned, suspended, ...released };
+};

@@ -1,0 +1,154 @@
+import { create } from '@bufbuild/protobuf';
+import { type Catalogue, type EpochRef, type GenerationSummary, GenerationSummarySchema, idText, type LogHead } from '@holdfast/protocol';
+import { publishCatalogue } from './catalogue.ts';
+import { tombstoneOf } from './checkpointer.ts';
+import type { AssembledCut } from './cut-assembler.ts';
+import { HistoryBuilder, type MachineHistory, type RecoveryPoint } from './history.ts';
+import { createHistory, placedCut, slotHead } from './history-object.ts';
+import { listHolds } from './hold.ts';
+import { readCuts } from './log-base.ts';
+import { OBJECT_KIND } from './object-header.ts';
+import type { MachineWriter } from './referenced-object.ts';
+import { keptPoints, type RetentionPolicy } from './retention.ts';
+
+/*
+ * Thinning forgets points: a catalogue version tells of fewer cuts than the one before. Nothing is moved or deleted by that; what only the forgotten ones
+ * needed goes with the next merging of runs.
+ */
+
+export interface ThinningOptions {
+  readonly policy: RetentionPolicy;
+  /** Points that stay: proven by a test, for example. */
+  readonly keep?: readonly string[];
+  /** Points that have to go for it to be worth while; 1 unless told. */
+  readonly atOnce?: number;
+}
+
+/** Why nothing is thinned at present; `undefined` when nothing speaks against it. */
+export const thinningSuspended = ({ failedOver, heads }: MachineHistory): string | undefined => {
+  if (failedOver !== undefined) return `the machine is failed over to point ${failedOver.pointId}`;
+  const [copying] = [...heads].find(([, { open }]) => open) ?? [];
+  return copying === undefined ? undefined : `disk ${copying} is being copied or resynchronized`;
+};
+
+/** Forgets points by policy. Resolves to how many; 0 too when somebody else published at the same time. `history` is undamaged. */
+export const thinMachine = async (
+  writer: MachineWriter,
+  history: MachineHistory,
+  { policy, keep = [], atOnce = 1 }: ThinningOptions,
+  now: number,
+): Promise<number> => {
+  const { vault, machineId } = writer;
+  const before = history.catalogue;
+  if (before === undefined || thinningSuspended(history) !== undefined) return 0;
+  const { catalogue } = before;
+  const held = (await listHolds(vault, machineId)).flatMap(({ points }) => points);
+  const kept = keptPoints(history.points, policy);
+  for (const id of [...keep, ...held]) kept.add(id);
+  const told = await readTold(writer, catalogue);
+  const { needed, generations } = neededCuts(told, history.points, kept, Number(catalogue.compacted));
+  const forgotten = told.cuts.filter(({ number, cut }) => cut.point !== undefined && !needed.has(number)).length;
+  if (forgotten === 0 || forgotten < atOnce) return 0;
+
+  const refs = await createHistory(
+    writer,
+    {
+      slots: told.slots,
+      cuts: told.cuts.filter(({ number }) => needed.has(number)).map(placedCut),
+      generations,
+      thinnedEnd: catalogue.cuts,
+    },
+    catalogue.cuts,
+    0n,
+  );
+  const version = before.version + 1;
+  const replaced = catalogue.history.map(({ object }) => tombstoneOf(OBJECT_KIND.history, object!.id, version));
+  const thinned: Catalogue = {
+    ...catalogue,
+    publishedUnixMillis: BigInt(now),
+    history: refs,
+    tombstones: [...catalogue.tombstones, ...replaced],
+  };
+  const published = await publishCatalogue(writer, { newest: before, highest: before.version }, thinned);
+  return published === undefined ? 0 : forgotten;
+};
+
+interface Told {
+  readonly cuts: readonly AssembledCut[];
+  readonly slots: LogHead[];
+  readonly generations: GenerationSummary[];
+}
+
+/** All that a catalogue tells, as of the last cut it tells. */
+const readTold = async ({ vault, machineId }: MachineWriter, catalogue: Catalogue): Promise<Told> => {
+  const builder = new HistoryBuilder(machineId);
+  const cuts: AssembledCut[] = [];
+  const slots: LogHead[] = [];
+  await readCuts(vault, machineId, catalogue, {
+    onGenerations: (summaries) => builder.load(summaries),
+    onCut: (cut, name, isLoaded) => {
+      if (isLoaded) builder.tell(cut);
+      else builder.add(cut, name);
+      cuts.push(cut);
+    },
+    onSlot: (sequence, tag) => slots.push(slotHead(sequence, tag)),
+  });
+  const generations = [...builder.generations.values()].map(({ id, generation, firstCut }) =>
+    create(GenerationSummarySchema, { generation, firstCut: BigInt(firstCut), ...builder.summaryOf(id) }),
+  );
+  return { cuts, slots, generations };
+};
+
+/**
+ * The cuts that have to be told: those of kept points and of all that is not in runs yet; of every disk the newest one in them; those that generations
+ * begin on which are themselves needed; those with a manifest that a kept point refers to. And the generations that they are of.
+ */
+const neededCuts = (
+  told: Told,
+  points: readonly RecoveryPoint[],
+  kept: ReadonlySet<string>,
+  compacted: number,
+): { readonly needed: Set<number>; readonly generations: GenerationSummary[] } => {
+  const epochs = new Map<string, number>();
+  const newestCuts = new Map<string, number>();
+  const needed = new Set<number>();
+  for (const { number, cut } of told.cuts) {
+    if (number >= compacted) needed.add(number);
+    for (const { diskId, generationId, number: epoch } of cut.epochs) {
+      epochs.set(`${idText(generationId)} ${epoch}`, number);
+      if (number < compacted) newestCuts.set(idText(diskId), number);
+    }
+  }
+  for (const number of newestCuts.values()) needed.add(number);
+  const keepEpoch = (ref: EpochRef | undefined): void => {
+    const number = ref && epochs.get(`${idText(ref.generationId)} ${ref.number}`);
+    if (number !== undefined) needed.add(number);
+  };
+  const manifests = new Set<string>();
+  for (const { id, point } of points) {
+    if (!kept.has(id)) continue;
+    manifests.add(idText(point.manifestId));
+    for (const { epoch } of point.members) keepEpoch(epoch);
+  }
+  for (const { number, cut } of told.cuts) {
+    const isOfKept = cut.point !== undefined && kept.has(idText(cut.point.id));
+    if (isOfKept || (cut.manifest !== undefined && manifests.has(idText(cut.manifest.id)))) needed.add(number);
+  }
+  return { needed, generations: neededGenerations(told, needed, keepEpoch) };
+};
+
+/** The newest generation of each disk, those of needed cuts, and those that one of these begins on, in a state that is needed then. */
+const neededGenerations = (
+  { cuts, generations }: Told,
+  needed: ReadonlySet<number>,
+  keepEpoch: (ref: EpochRef | undefined) => void,
+): GenerationSummary[] => {
+  const newest = new Map(generations.map(({ generation }) => [idText(generation!.diskId), idText(generation!.id)]));
+  const ids = new Set(newest.values());
+  for (let before = -1; before !== needed.size; ) {
+    before = needed.size;
+    for (const { number, cut } of cuts) if (needed.has(number)) for (const { generationId } of cut.epochs) ids.add(idText(generationId));
+    for (const { generation } of generations) if (ids.has(idText(generation!.id))) keepEpoch(generation!.parent);
+  }
+  return generations.filter(({ generation }) => ids.has(idText(generation!.id)));
+};
