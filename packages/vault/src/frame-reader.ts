@@ -53,7 +53,12 @@ export class FrameReader {
     const sealed = new Map<string, () => Promise<Uint8Array>>();
     for (const group of groupsOf(wanted.filter((address) => !this.#cache.has(keyOf(address))))) {
       const { handle, frame: first } = group[0]!;
-      const fetched = once(async () => (await handle.open()).readSealed(first, group.length));
+      const fetched = once(async () => {
+        const store = await handle.open();
+        return store.readSealed(first, group.length).catch((reason: unknown) => {
+          throw isHoldfastError(reason, 'OBJECT_NOT_FOUND') ? damaged(store.name, 'it was there and is gone', reason) : reason;
+        });
+      });
       for (const [i, address] of group.entries()) sealed.set(keyOf(address), async () => (await fetched())[i]!);
     }
     return Promise.all(

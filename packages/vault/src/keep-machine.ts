@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from './clock.ts';
 import { type CompactMachineOptions, compactMachine, refuseDamaged } from './compact-machine.ts';
+import { checkContinuity } from './continuity.ts';
 import { readMachine } from './read-machine.ts';
 import { type ReleaseOptions, type ReleaseReport, releaseObjects } from './release.ts';
 import { RETENTION_PRESETS, type RetentionPolicy } from './retention.ts';
@@ -40,6 +41,7 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
   const history = await readMachine(vault, machineId);
   refuseDamaged(history);
+  await checkContinuity(history);
   const suspended = options.suspended === true ? 'somebody suspended it' : thinningSuspended(history);
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
   const thinned =

@@ -2,12 +2,12 @@ import type { ObjectInfo } from '@holdfast/object-store';
 import { type Catalogue, idText, type Tombstone } from '@holdfast/protocol';
 import { publishCatalogue } from './catalogue.ts';
 import { tombstoneOf } from './checkpointer.ts';
-import { damaged } from './damage.ts';
+import { type Continuity, checkContinuity, type ListedObject } from './continuity.ts';
 import type { MachineHistory } from './history.ts';
 import { listHolds } from './hold.ts';
 import { OBJECT_KIND } from './object-header.ts';
-import { cataloguePrefix, catalogueVersionOf, historyPrefix, logPrefix, partPrefix, runPrefix, slotName } from './object-names.ts';
-import type { MachineWriter } from './referenced-object.ts';
+import { cataloguePrefix, catalogueVersionOf, logPrefix, slotName } from './object-names.ts';
+import { type MachineWriter, referencedName } from './referenced-object.ts';
 
 /*
  * Deleting, in two steps: a catalogue version does without an object and says so; the object goes when that was long enough ago by the clock of the store
@@ -30,14 +30,6 @@ const DAY = 24 * 3_600_000;
 
 /** Catalogue versions that stay besides the newest one, whatever their age. */
 const VERSIONS_KEPT = 8;
-
-const FOLDERS = [
-  { kind: OBJECT_KIND.history, prefix: historyPrefix },
-  { kind: OBJECT_KIND.run, prefix: runPrefix },
-  { kind: OBJECT_KIND.part, prefix: partPrefix },
-] as const;
-
-type Listed = ObjectInfo & { readonly kind: number; readonly id: string };
 
 class Release {
   readonly #writer: MachineWriter;
@@ -63,15 +55,14 @@ class Release {
     const { catalogue, version } = this.#history.catalogue!;
     for await (const info of vault.store.list(cataloguePrefix(machineId))) this.#versions.set(catalogueVersionOf(info.name) ?? 0, info);
     this.#now = Math.max(...[...this.#versions.values()].map(({ created }) => created));
-    const listed = await this.#listReferenced();
-    const parts = await this.#checkContinuity(catalogue, listed);
+    const continuity = await checkContinuity(this.#history);
     // Last, so that holds count that were created until now.
     for (const { ends, catalogue: held } of await listHolds(vault, machineId))
       if (ends > this.#now) this.#held = Math.min(this.#held, held);
 
     const due = catalogue.tombstones.filter((tombstone) => this.#isDue(Number(tombstone.version)));
-    for (const tombstone of due) await this.#delete(tombstone, listed);
-    const strays = this.#strays(catalogue, parts, listed);
+    for (const tombstone of due) await this.#delete(tombstone, continuity);
+    const strays = this.#strays(catalogue, continuity);
     const left = catalogue.tombstones.filter((tombstone) => !due.includes(tombstone));
     if (due.length > 0 || strays.length > 0) {
       const next = version + 1;
@@ -92,41 +83,11 @@ class Release {
     return version <= this.#held && this.#isOld(this.#versions.get(version)?.created);
   }
 
-  async #listReferenced(): Promise<Map<string, Listed>> {
-    const { vault, machineId } = this.#writer;
-    const listed = new Map<string, Listed>();
-    for (const { kind, prefix } of FOLDERS)
-      for await (const info of vault.store.list(prefix(machineId))) {
-        const id = info.name.slice(prefix(machineId).length);
-        listed.set(`${kind} ${id}`, { ...info, kind, id });
-      }
-    return listed;
-  }
-
-  /** Nothing is deleted while anything that is needed is missing. Resolves to the parts that are needed. Errors: DAMAGED. */
-  async #checkContinuity(catalogue: Catalogue, listed: ReadonlyMap<string, Listed>): Promise<Set<string>> {
-    const needed = new Map<string, bigint>();
-    for (const { object } of catalogue.history) needed.set(`${OBJECT_KIND.history} ${idText(object!.id)}`, object!.size);
-    for (const ref of catalogue.runs) {
-      needed.set(`${OBJECT_KIND.run} ${idText(ref.object!.id)}`, ref.object!.size);
-      for (const { object } of (await this.#history.levels.run(ref)).parts)
-        needed.set(`${OBJECT_KIND.part} ${idText(object!.id)}`, object!.size);
-    }
-    for (const [key, size] of needed)
-      if (listed.get(key)?.size !== Number(size))
-        throw damaged(
-          `${key.replace(/^\d+ /, `m/${this.#writer.machineId}/…/`)}`,
-          'it is needed and missing, or cut short; nothing is deleted',
-        );
-    for (const { kind, id } of catalogue.tombstones)
-      if (needed.has(`${kind} ${idText(id)}`)) throw damaged(`catalogue of machine ${this.#writer.machineId}`, 'it gives up what it needs');
-    return new Set(needed.keys());
-  }
-
-  async #delete({ kind, id, below }: Tombstone, listed: ReadonlyMap<string, Listed>): Promise<void> {
+  async #delete({ kind, id, below }: Tombstone, { listed }: Continuity): Promise<void> {
     const { vault, machineId } = this.#writer;
     if (kind !== OBJECT_KIND.segment) {
-      const info = listed.get(`${kind} ${idText(id)}`);
+      const name = referencedName(machineId, kind, idText(id));
+      const info = listed.find((object) => object.name === name);
       if (info !== undefined) await this.#remove(info);
       return;
     }
@@ -137,12 +98,9 @@ class Release {
   }
 
   /** What nothing refers to, and nobody can be about to refer to any more. */
-  #strays({ tombstones }: Catalogue, needed: ReadonlySet<string>, listed: ReadonlyMap<string, Listed>): Listed[] {
-    const known = new Set(tombstones.map(({ kind, id }) => `${kind} ${idText(id)}`));
-    return [...listed.values()].filter(({ kind, id, created }) => {
-      const key = `${kind} ${id}`;
-      return !needed.has(key) && !known.has(key) && this.#isOld(created);
-    });
+  #strays({ tombstones }: Catalogue, { listed, needed }: Continuity): ListedObject[] {
+    const known = new Set(tombstones.map(({ kind, id }) => referencedName(this.#writer.machineId, kind, idText(id))));
+    return listed.filter(({ name, created }) => !needed.has(name) && !known.has(name) && this.#isOld(created));
   }
 
   /** Versions that nobody can be reading any more. The time of those that tombstones name is still needed. */

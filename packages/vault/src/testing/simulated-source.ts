@@ -170,9 +170,9 @@ export class SimulatedSource {
   }
 
   /** Cuts all disks; those that are `open` give a piece. There is a point when none is open, unless told otherwise. */
-  async cut({ open = [], point = true, packing = DEFAULT_PACKING, manifest }: CutOptions = {}): Promise<MadeCut> {
+  async cut({ open = [], point = true, packing = DEFAULT_PACKING, manifest, time }: CutOptions = {}): Promise<MadeCut> {
     const cutId = newId();
-    this.#instant += 5_000_000_000n;
+    this.#instant = time === undefined ? this.#instant + 5_000_000_000n : BigInt(time) * 1_000_000n;
     const instant = { unixNanos: this.#instant };
     const starting = this.disks.filter(({ id }) => this.#starting.has(id));
     const frames = await Promise.all(this.disks.map(({ id }) => packFrames(this.#changes.get(id) ?? [], packing)));
@@ -232,6 +232,8 @@ export interface CutOptions {
   readonly point?: boolean;
   readonly packing?: Packing;
   readonly manifest?: Manifest;
+  /** Milliseconds since 1970; five seconds after the last cut unless told. */
+  readonly time?: number;
 }
 
 export const contentOf = (cut: Cut, frames: readonly (readonly Uint8Array[])[]): CutContent => ({
