@@ -1,27 +1,51 @@
 import path from 'node:path';
-import { startGuest } from './index.ts';
+import { type Guest, startGuest } from './index.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');
+const PROGRAMS = '/share/packages/mobility-agent/src/capture/testing';
 const DISK_BYTES = 16 << 20;
 const PATIENCE_MS = 600_000;
 
+let guest: Guest;
+
+beforeAll(async () => {
+  guest = await startGuest({
+    disks: [
+      { bus: 'virtio', sizeBytes: DISK_BYTES },
+      { bus: 'scsi', sizeBytes: DISK_BYTES },
+      { bus: 'nvme', sizeBytes: DISK_BYTES },
+    ],
+    share: { '/share': WORKSPACE },
+  });
+}, PATIENCE_MS);
+
+afterAll(async () => guest?.stop(), PATIENCE_MS);
+
+/** What a program printed last. */
+const outcomeOf = async (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> => {
+  const command = `node --conditions=@holdfast/source ${PROGRAMS}/${program} ${args.join(' ')}`;
+  const printed = await guest.output(command, { timeoutSeconds: 300 });
+  return JSON.parse(printed.split('\n').at(-1)!);
+};
+
 describe('capture in a guest', () => {
   test(
-    'cuts of a virtio and a SCSI disk under two writers are exact prefixes across both',
+    'cuts of a virtio, a SCSI and an NVMe disk under two writers are exact prefixes across all three',
     async () => {
-      await using guest = await startGuest({
-        disks: [
-          { bus: 'virtio', sizeBytes: DISK_BYTES },
-          { bus: 'scsi', sizeBytes: DISK_BYTES },
-        ],
-        share: { '/share': WORKSPACE },
-      });
-      const program = '/share/packages/mobility-agent/src/capture/testing/exact-prefix-main.ts';
-      const disks = guest.disks.map((disk) => disk.device).join(' ');
-      const printed = await guest.output(`node --conditions=@holdfast/source ${program} 15000 5000 ${disks}`, { timeoutSeconds: 300 });
-      const outcome = JSON.parse(printed.split('\n').at(-1)!);
-      expect(outcome.wrong).toEqual([]);
-      expect(outcome.points).toBeGreaterThan(3);
+      const outcome = await outcomeOf('exact-prefix-main.ts', 15_000, 5000, ...guest.disks.map(({ device }) => device));
+      expect(outcome['wrong']).toEqual([]);
+      expect(outcome['points']).toBeGreaterThan(3);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    'discards of several ranges are all taken in',
+    async () => {
+      const outcome = await outcomeOf('discard-main.ts', guest.disks[2]!.device);
+      expect(outcome['differing']).toBe(0);
+      // A request that holds more ranges than the one it names.
+      expect(outcome['ranges']).toBeGreaterThan(outcome['requests'] as number);
     },
     PATIENCE_MS,
   );

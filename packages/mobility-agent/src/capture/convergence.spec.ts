@@ -142,7 +142,7 @@ const createScriptedRig = () => {
       sink.completed(0, offset, BLOCK_SIZE, time, discarded);
     });
   };
-  return { convergence, source, reads, member, write, now: () => clock };
+  return { convergence, source, reads, member, tell: (one: (sink: WriteSink) => void) => void told.push(one), write, now: () => clock };
 };
 
 const exactCut = async ({ convergence, member }: ReturnType<typeof createScriptedRig>): Promise<RoundDisk> => {
@@ -212,4 +212,25 @@ test('discarded blocks are not read, also not after an abandoned cut', async () 
     if (!last) convergence.abandoned([disk]);
     else convergence.committed([disk], true);
   }
+});
+
+test('ranges discarded together are zeroes once they are over, but for what was written since', async () => {
+  const rig = createScriptedRig();
+  const { convergence, reads, tell, write, now } = rig;
+  convergence.committed([await exactCut(rig)], true);
+  const end = (length: number, time: number): void => tell((sink) => sink.discardEnded!(0, length, time, true));
+  const start = now();
+  for (const block of [0, 1, 2]) tell((sink) => sink.discardQueued!(0, block * BLOCK_SIZE, BLOCK_SIZE, start + 1));
+  end(2 * BLOCK_SIZE, start + 2);
+  write(now() + 3, BLOCK_SIZE);
+  reads.splice(0);
+  const first = await exactCut(rig);
+  // The second is not over for sure, nor are the others.
+  expect([...first.staging.blocks.runs()]).toEqual([{ first: 1, count: 1 }]);
+  convergence.committed([first], true);
+  end(BLOCK_SIZE, now() + 1);
+  reads.splice(0);
+  const second = await exactCut(rig);
+  expect([...second.staging.blocks.runs()]).toEqual([{ first: 0, count: 3 }]);
+  expect(reads).toEqual([1]);
 });

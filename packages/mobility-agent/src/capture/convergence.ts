@@ -5,6 +5,7 @@ import { type Changes, createChanges } from './changes.ts';
 import type { DiskSource } from './disk-source.ts';
 import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
+import { createQueuedDiscards, type EndedDiscards, type QueuedDiscards } from './queued-discards.ts';
 import { addAll, blocksOf, sameExtents, without } from './ranges.ts';
 import type { Convergence, ConvergenceOptions, RoundDisk, RoundResult } from './rounds.ts';
 
@@ -34,6 +35,7 @@ interface DiskState {
   source: DiskSource;
   /** What completed by the instant of the round, and what after it, and is not yet staged. */
   readonly changes: Changes;
+  readonly discards: QueuedDiscards;
   /** Blocks staged as zeroes because they were discarded. */
   discarded: BlockSet;
   /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
@@ -78,6 +80,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const state: DiskState = {
       source,
       changes: createChanges(source.size),
+      discards: createQueuedDiscards(() => state.source.size),
       discarded: createSparseBlockSet(source.size),
       unsettled: new Map(),
       excluded: [],
@@ -129,8 +132,33 @@ class ConvergenceImpl implements Convergence, WriteSink {
     if (state === undefined) return;
     const late = time > this.#instant;
     if (discarded) state.changes.discarded(offset, length, late, (block) => state.unsettled.has(block));
-    else state.changes.written(offset, length, late);
+    else {
+      state.changes.written(offset, length, late);
+      state.discards.written(offset, length);
+    }
     if (late && this.#inRound) this.#spanning.push({ disk, offset, length, issued });
+  }
+
+  discardQueued(disk: number, offset: number, length: number, time: number): void {
+    const state = this.#disks.get(disk);
+    if (state === undefined) return;
+    this.#discardsEnded(state, state.discards.giveUp(time), time);
+    state.discards.queued({ offset, length }, time);
+  }
+
+  discardEnded(disk: number, length: number, time: number, success: boolean): void {
+    const state = this.#disks.get(disk);
+    if (state !== undefined) this.#discardsEnded(state, state.discards.ended(length, success), time);
+  }
+
+  #discardsEnded({ changes, unsettled }: DiskState, ended: EndedDiscards | undefined, time: number): void {
+    if (ended === undefined) return;
+    const late = time > this.#instant;
+    const inDoubt = (block: number): boolean => unsettled.has(block) || ended.isWritten(block);
+    for (const { offset, length } of ended.extents) {
+      if (ended.success) changes.discarded(offset, length, late, inDoubt);
+      else changes.written(offset, length, late);
+    }
   }
 
   async round(disks: readonly RoundDisk[]): Promise<RoundResult> {

@@ -1,6 +1,6 @@
 import type { WriteSink } from '../trace/write-trace.ts';
 
-type Kind = 'issued' | 'requeued' | 'completed';
+type Kind = 'issued' | 'requeued' | 'completed' | 'discard queued' | 'discard ended';
 
 interface QueuedEvent {
   readonly kind: Kind;
@@ -8,6 +8,7 @@ interface QueuedEvent {
   readonly offset: number;
   readonly length: number;
   readonly time: number;
+  /** Of a completion that it was a discard, of the end of discards that they succeeded. */
   readonly discarded: boolean;
 }
 
@@ -39,6 +40,14 @@ class Queue implements EventQueue {
     this.#events.push({ kind: 'completed', disk, offset, length, time, discarded });
   }
 
+  discardQueued(disk: number, offset: number, length: number, time: number): void {
+    this.#events.push({ kind: 'discard queued', disk, offset, length, time, discarded: false });
+  }
+
+  discardEnded(disk: number, length: number, time: number, success: boolean): void {
+    this.#events.push({ kind: 'discard ended', disk, offset: 0, length, time, discarded: success });
+  }
+
   deliver(horizon: number, sink: WriteSink): void {
     // The events of a CPU are in order already: sorting a few such runs costs little more than one comparison an event.
     const events = this.#events.sort((a, b) => a.time - b.time);
@@ -48,7 +57,9 @@ class Queue implements EventQueue {
       for (const { kind, disk, offset, length, time, discarded } of events) {
         if (time > horizon) break;
         count += 1;
-        sink[kind](disk, offset, length, time, discarded);
+        if (kind === 'discard queued') sink.discardQueued?.(disk, offset, length, time);
+        else if (kind === 'discard ended') sink.discardEnded?.(disk, length, time, discarded);
+        else sink[kind](disk, offset, length, time, discarded);
       }
     } finally {
       this.#events = events.slice(count);

@@ -35,6 +35,7 @@ describe('identifyDevice', () => {
       logicalBlockSize: 512,
       diskSequence: expect.any(Number),
       serial: '',
+      gathersDiscards: false,
     });
     expect(found.diskSequence).toBeGreaterThan(0);
   });

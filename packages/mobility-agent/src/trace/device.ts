@@ -2,6 +2,7 @@ import { realpathSync, type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { attribute } from './attribute.ts';
+import type { FollowedDevice } from './trace-instance.ts';
 import { type Refusal, refusalOf, sharingOf } from './traceable.ts';
 
 /** A whole disk that can be traced, as found at one moment. */
@@ -20,6 +21,8 @@ export interface TracedDevice {
   readonly diskSequence: number;
   /** What the device says of itself, empty when it says nothing. */
   readonly serial: string;
+  /** It takes several ranges in one discard (NVMe). */
+  readonly gathersDiscards?: boolean;
 }
 
 /** A `dev_t` as C libraries pack it, which is what Node reports. */
@@ -33,6 +36,12 @@ export const unpackDevice = (device: number): { major: number; minor: number } =
 
 /** A `dev_t` as the kernel packs it, which is what its events carry. */
 export const kernelDevice = ({ major, minor }: { major: number; minor: number }): number => major * 2 ** 20 + minor;
+
+/** A device as a trace follows it. */
+export const followedDevice = (disk: Pick<TracedDevice, 'major' | 'minor' | 'gathersDiscards'>): FollowedDevice => ({
+  device: kernelDevice(disk),
+  gathersDiscards: disk.gathersDiscards === true,
+});
 
 /** Where the kernel describes a block device, with all links followed; `undefined` if there is none of this number. */
 export const deviceFolder = ({ major, minor }: { major: number; minor: number }): string | undefined => {
@@ -78,5 +87,6 @@ export const identifyDevice = (path: string): TracedDevice => {
     logicalBlockSize: Number(attribute(folder, 'queue/logical_block_size')),
     diskSequence: Number(attribute(folder, 'diskseq')),
     serial: attribute(folder, 'serial') || attribute(folder, 'device/serial') || attribute(folder, 'device/wwid'),
+    gathersDiscards: Number(attribute(folder, 'queue/max_discard_segments')) > 1,
   };
 };

@@ -4,7 +4,7 @@ import { DISK, DISK_LIMIT, DISK_STAGE, diskOffset, TEXT_BYTES } from './memory-l
 export type DiskStage = keyof typeof DISK_STAGE;
 
 /** What the table keeps of a disk to know it again. */
-export type KnownDisk = Pick<TracedDevice, 'major' | 'minor' | 'size' | 'diskSequence' | 'serial'>;
+export type KnownDisk = Pick<TracedDevice, 'major' | 'minor' | 'size' | 'diskSequence' | 'serial' | 'gathersDiscards'>;
 
 /** The traced disks, in the tracking memory. An index belongs to one disk until it is freed. */
 export interface DiskTable {
@@ -43,6 +43,7 @@ class Table implements DiskTable {
     const at = diskOffset(index);
     this.#view.setUint32(at + DISK.major, disk.major, true);
     this.#view.setUint32(at + DISK.minor, disk.minor, true);
+    this.#view.setUint32(at + DISK.gathers, disk.gathersDiscards === true ? 1 : 0, true);
     this.#view.setFloat64(at + DISK.size, disk.size, true);
     this.#view.setFloat64(at + DISK.sequence, disk.diskSequence, true);
     this.#view.setFloat64(at + DISK.baseline, 0, true);
@@ -58,6 +59,7 @@ class Table implements DiskTable {
       size: this.#view.getFloat64(at + DISK.size, true),
       diskSequence: this.#view.getFloat64(at + DISK.sequence, true),
       serial: readText(this.#bytes, at + DISK.serial),
+      gathersDiscards: this.#view.getUint32(at + DISK.gathers, true) === 1,
     };
   }
 

@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/errors';
 
-/** Where the fields of a block request event lie, in 32-bit words from the start of its record. */
+/** Where the fields of an event of a block request, or of what becomes one, lie, in 32-bit words from the start of its record. */
 export interface RequestEventFormat {
   /** Value of the first 16 bits of a record of this event. */
   readonly id: number;
@@ -8,8 +8,10 @@ export interface RequestEventFormat {
   /** Low word; the high word follows. */
   readonly sector: number;
   readonly sectors: number;
-  /** Of completions: the error, 0 for none, and the byte in the record of the first letter of what was done. */
-  readonly outcome?: { readonly error: number; readonly letter: number };
+  /** The error of a completion, 0 for none. */
+  readonly error?: number;
+  /** Byte in the record of the first of the letters that say what is done. */
+  readonly letter?: number;
   /** Words a record has at least. */
   readonly words: number;
 }
@@ -29,7 +31,7 @@ const parseFields = (text: string): Map<string, { offset: number; size: number }
   return fields;
 };
 
-/** Reads the `format` file of `block_rq_issue`, `block_rq_complete` or `block_rq_requeue`. Throws TRACEFS_UNAVAILABLE if it is not as expected. */
+/** Reads the `format` file of `block_rq_issue`, `block_rq_complete`, `block_rq_requeue` or `block_bio_queue`. Throws TRACEFS_UNAVAILABLE if it is not as expected. */
 export const parseRequestEvent = (text: string, name: string): RequestEventFormat => {
   const fields = parseFields(text);
   const word = (field: string, bytes: number): number => {
@@ -43,12 +45,10 @@ export const parseRequestEvent = (text: string, name: string): RequestEventForma
   if (id === undefined || Number(id) > 0xffff || type?.offset !== 0 || type.size !== 2)
     throw unknown(name, 'its records carry no known number');
   const format = { id: Number(id), device: word('dev', 4), sector: word('sector', 8), sectors: word('nr_sector', 4) };
-  const words = Math.max(format.device + 1, format.sector + 2, format.sectors + 1);
-  // Without these a discard is a write like any other.
-  const letters = [...fields].find(([name]) => name.startsWith('rwbs['))?.[1];
-  if (letters === undefined || !fields.has('error')) return { ...format, words };
-  const outcome = { error: word('error', 4), letter: letters.offset };
-  return { ...format, outcome, words: Math.max(words, outcome.error + 1, Math.floor(outcome.letter / 4) + 1) };
+  const letter = [...fields].find(([field]) => field.startsWith('rwbs['))?.[1].offset;
+  const error = fields.has('error') ? word('error', 4) : undefined;
+  const last = Math.max(format.device, format.sector + 1, format.sectors, error ?? 0, (letter ?? 0) >> 2);
+  return { ...format, ...(error === undefined ? {} : { error }), ...(letter === undefined ? {} : { letter }), words: last + 1 };
 };
 
 /**

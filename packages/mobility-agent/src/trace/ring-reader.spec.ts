@@ -53,7 +53,8 @@ const firstProcess = (): { memory: TrackingMemory; reader: RingReader } => {
 
 const follow = (memory: TrackingMemory, fresh: boolean): RingReader => {
   const reader = createRingReader(rings.instance, memory, timeBase(0n));
-  for (const [index, device] of DEVICES.entries()) reader.follow(index, device, memory.dirty(index, fresh), true);
+  for (const [index, device] of DEVICES.entries())
+    reader.follow(index, { device, gathersDiscards: false }, memory.dirty(index, fresh), true);
   return reader;
 };
 
@@ -133,6 +134,57 @@ describe('ring reader', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('tells discards from writes, and those of several ranges as they are queued, for what ends of them has no place', () => {
+    start();
+    try {
+      const { memory, reader } = firstProcess();
+      const [many, plain] = DEVICES as [number, number];
+      reader.follow(0, { device: many, gathersDiscards: true }, memory.dirty(0, true), true);
+      const one = (about: Omit<FakeEvent, 'delta'>): FakeEvent => ({ ...about, delta: 1 });
+      rings.fill(0, [
+        [
+          one({ event: 'queue', device: many, sector: 8, sectors: 16, letter: 'D' }),
+          one({ event: 'queue', device: many, sector: 80, sectors: 8, letter: 'D' }),
+          one({ event: 'issue', device: many, sector: 8, sectors: 24, letter: 'D' }),
+          one({ event: 'requeue', device: many, sector: 8, sectors: 24, letter: 'D' }),
+          one({ event: 'complete', device: many, sector: 8, sectors: 24, letter: 'D' }),
+          one({ event: 'complete', device: many, sector: 8, sectors: 8, letter: 'D', error: 5 }),
+          one({ event: 'complete', device: many, sector: 160, sectors: 8 }),
+          one({ event: 'complete', device: plain, sector: 0, sectors: 8, letter: 'D' }),
+          one({ event: 'complete', device: plain, sector: 8, sectors: 8, letter: 'D', error: 5 }),
+          one({ event: 'complete', device: plain, sector: 16, sectors: 8 }),
+        ],
+      ]);
+      const seen: unknown[] = [];
+      reader.drain({
+        issued: () => seen.push('issued'),
+        requeued: () => seen.push('requeued'),
+        completed: (disk, offset, length, _time, discarded) => seen.push([disk, offset / 512, length / 512, discarded]),
+        discardQueued: (disk, offset, length) => seen.push(['queued', disk, offset / 512, length / 512]),
+        discardEnded: (disk, length, _time, success) => seen.push(['ended', disk, length / 512, success]),
+      });
+      expect(seen).toEqual([
+        ['queued', 0, 8, 16],
+        ['queued', 0, 80, 8],
+        ['ended', 0, 24, true],
+        ['ended', 0, 8, false],
+        [0, 160, 8, false],
+        [1, 0, 8, true],
+        [1, 8, 8, false],
+        [1, 16, 8, false],
+      ]);
+      expect(held(memory, reader)).toEqual({
+        dirty: [
+          [1, 2, 10, 20],
+          [0, 1, 2],
+        ],
+        sectors: [40, 24],
+      });
+    } finally {
+      stop();
+    }
   });
 
   it('loses nothing and counts nothing twice when killed at any event', () => {

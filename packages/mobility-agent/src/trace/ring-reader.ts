@@ -2,9 +2,10 @@ import { closeSync } from 'node:fs';
 import type { BlockSet } from '@holdfast/block';
 import { readInto } from '../platform/file.ts';
 import { traceLost } from './continuity-lost.ts';
+import type { RequestEventFormat } from './event-format.ts';
 import { DISK_LIMIT } from './memory-layout.ts';
 import { type PageSummary, parseRingPage, type RecordVisitor, type TimeBase } from './ring-page.ts';
-import type { TraceInstance } from './trace-instance.ts';
+import type { FollowedDevice, TraceInstance } from './trace-instance.ts';
 import type { TrackingMemory } from './tracking-memory.ts';
 import type { Readings } from './witness.ts';
 import type { WriteSink } from './write-trace.ts';
@@ -15,8 +16,8 @@ const DISCARD = 'D'.charCodeAt(0);
 
 /** Reads the rings of all possible CPUs, each page through its slot of the tracking memory. */
 export interface RingReader {
-  /** Takes the events of device `device` (kernel number) as those of disk `index` from now on. `reported`: the sink is told. */
-  follow(index: number, device: number, dirty: BlockSet, reported: boolean): void;
+  /** Takes the events of `device` as those of disk `index` from now on. `reported`: the sink is told. */
+  follow(index: number, device: FollowedDevice, dirty: BlockSet, reported: boolean): void;
   unfollow(index: number): void;
   dirty(index: number): BlockSet;
   /**
@@ -29,11 +30,13 @@ export interface RingReader {
   close(): void;
 }
 
-interface Followed {
-  readonly device: number;
+interface Followed extends FollowedDevice {
   readonly dirty: BlockSet;
   readonly reported: boolean;
 }
+
+const isDiscard = ({ letter }: RequestEventFormat, words: Uint32Array, first: number): boolean =>
+  letter !== undefined && ((words[first + (letter >> 2)]! >>> ((letter & 3) * 8)) & 0xff) === DISCARD;
 
 const NOBODY: WriteSink = { issued: () => {}, requeued: () => {}, completed: () => {} };
 const NO_READINGS: readonly undefined[] = [];
@@ -55,9 +58,10 @@ class Visitor implements RecordVisitor {
   }
 
   record(words: Uint32Array, first: number, count: number, time: number): void {
-    const { complete, issue, requeue } = this.#formats;
+    const { complete, issue, requeue, queue } = this.#formats;
     const id = words[first]! & 0xffff;
-    const format = id === complete.id ? complete : id === issue.id ? issue : id === requeue.id ? requeue : undefined;
+    const format =
+      id === complete.id ? complete : id === issue.id ? issue : id === requeue.id ? requeue : id === queue.id ? queue : undefined;
     if (format === undefined) return;
     if (count < format.words) {
       this.cutOff = true;
@@ -67,28 +71,30 @@ class Visitor implements RecordVisitor {
     if (sectors === 0) return;
     const disk = this.#indexOf(words[first + format.device]!);
     if (disk < 0) return;
-    const { dirty, reported } = this.followed[disk]!;
+    const { dirty, reported, gathersDiscards } = this.followed[disk]!;
     const offset = (words[first + format.sector + 1]! * 2 ** 32 + words[first + format.sector]!) * SECTOR;
     const length = sectors * SECTOR;
+    // Of such a discard the kernel's requests name the first range and the length of all.
+    const gathered = gathersDiscards && isDiscard(format, words, first);
     if (format === complete) {
-      dirty.addBytes(offset, length);
+      if (!gathered) dirty.addBytes(offset, length);
       this.sectors[disk]! += sectors;
       const readings = this.readings[disk];
       if (readings !== undefined && time > readings.first) readings.late(time, sectors);
-      if (reported) this.sink.completed(disk, offset, length, time, this.#isDiscarded(words, first));
-    } else if (!reported) return;
+      if (!reported) return;
+      const success = complete.error !== undefined && words[first + complete.error] === 0;
+      if (gathered) this.sink.discardEnded?.(disk, length, time, success);
+      else this.sink.completed(disk, offset, length, time, success && isDiscard(format, words, first));
+    } else if (format === queue) {
+      dirty.addBytes(offset, length);
+      if (reported) this.sink.discardQueued?.(disk, offset, length, time);
+    } else if (!reported || gathered) return;
     else if (format === issue) this.sink.issued(disk, offset, length, time);
     else this.sink.requeued(disk, offset, length, time);
   }
 
   forgetLast(): void {
     this.#lastDevice = -1;
-  }
-
-  #isDiscarded(words: Uint32Array, first: number): boolean {
-    const { outcome } = this.#formats.complete;
-    if (outcome === undefined || words[first + outcome.error] !== 0) return false;
-    return ((words[first + (outcome.letter >> 2)]! >>> ((outcome.letter & 3) * 8)) & 0xff) === DISCARD;
   }
 
   #indexOf(device: number): number {
@@ -119,8 +125,8 @@ class Reader implements RingReader {
     this.#readsAtMost = Math.ceil((Number.parseInt(instance.kilobytes(), 10) * 1024) / (instance.subBufferBytes - 16)) + 3;
   }
 
-  follow(index: number, device: number, dirty: BlockSet, reported: boolean): void {
-    this.#visitor.followed[index] = { device, dirty, reported };
+  follow(index: number, device: FollowedDevice, dirty: BlockSet, reported: boolean): void {
+    this.#visitor.followed[index] = { ...device, dirty, reported };
     this.#visitor.forgetLast();
   }
 

@@ -7,6 +7,16 @@ import { parseRequestEvent, type RequestEventFormat, subBufferBytes } from './ev
 const EVENTS = ['complete', 'requeue', 'issue'] as const;
 export type RequestEvent = (typeof EVENTS)[number];
 
+/** Where the fields of each event lie; `queue` tells of what has not become a request yet. */
+export type EventFormats = Readonly<Record<RequestEvent | 'queue', RequestEventFormat>>;
+
+/** A device to be followed, by its kernel number. */
+export interface FollowedDevice {
+  readonly device: number;
+  /** Its discards are told of as they are queued, range by range, too. */
+  readonly gathersDiscards: boolean;
+}
+
 /** Written in this order. The clock comes first: writing it, even the same value, empties the rings, so it is written only once. */
 const SETTINGS: readonly (readonly [file: string, value: string])[] = [
   ['trace_clock', 'mono'],
@@ -27,11 +37,11 @@ export interface TraceInstance {
   /** Names of the possible CPUs' folders, in numeric order. */
   readonly cpus: readonly string[];
   readonly subBufferBytes: number;
-  readonly formats: Readonly<Record<RequestEvent, RequestEventFormat>>;
-  /** Records the writes of exactly these devices (kernel numbers) from now on; each event changes over without a gap. */
-  follow(devices: readonly number[]): void;
+  readonly formats: EventFormats;
+  /** Records the writes of exactly these devices from now on; each event changes over without a gap. */
+  follow(devices: readonly FollowedDevice[]): void;
   /** What is not as `createTraceInstance` and `follow` of one of these lists left it; `undefined` if all is. */
-  difference(kilobytes: string, ...follows: (readonly number[])[]): string | undefined;
+  difference(kilobytes: string, ...follows: (readonly FollowedDevice[])[]): string | undefined;
   /** Kilobytes of each ring, as the kernel words them. */
   kilobytes(): string;
   counters(cpu: number): RingCounters;
@@ -40,16 +50,22 @@ export interface TraceInstance {
 }
 
 /** "Not a read" rather than "a write": write-zeroes, discards and flushes with data have letters of their own. Device -1 does not exist. */
-const filterOf = (devices: readonly number[]): string => {
-  const ours = devices.length === 0 ? ['dev == 4294967295'] : devices.map((device) => `dev == ${device}`);
-  return `(${ours.join(' || ')}) && !(rwbs ~ "R*")`;
-};
+const filterOf = (devices: readonly FollowedDevice[]): string => `${oneOf(devices)} && !(rwbs ~ "R*")`;
+
+const queueFilterOf = (devices: readonly FollowedDevice[]): string => `${oneOf(devices.filter(gathers))} && rwbs ~ "D*"`;
+
+const oneOf = (devices: readonly FollowedDevice[]): string =>
+  `(${devices.length === 0 ? 'dev == 4294967295' : devices.map(({ device }) => `dev == ${device}`).join(' || ')})`;
+
+const gathers = ({ gathersDiscards }: FollowedDevice): boolean => gathersDiscards;
+
+const isQueueTraced = (devices: readonly FollowedDevice[]): string => (devices.some(gathers) ? '1' : '0');
 
 class Instance implements TraceInstance {
   readonly path: string;
   readonly cpus: readonly string[];
   readonly subBufferBytes: number;
-  readonly formats: Readonly<Record<RequestEvent, RequestEventFormat>>;
+  readonly formats: EventFormats;
 
   constructor(path: string) {
     this.path = path;
@@ -57,14 +73,18 @@ class Instance implements TraceInstance {
     this.subBufferBytes = subBufferBytes(this.#read('events/header_page'), this.#read('events/header_event'));
     const format = (event: RequestEvent): RequestEventFormat =>
       parseRequestEvent(this.#read(`${folderOf(event)}/format`), `block_rq_${event}`);
-    this.formats = { issue: format('issue'), complete: format('complete'), requeue: format('requeue') };
+    const queue = parseRequestEvent(this.#read(`${QUEUE}/format`), 'block_bio_queue');
+    this.formats = { issue: format('issue'), complete: format('complete'), requeue: format('requeue'), queue };
   }
 
-  follow(devices: readonly number[]): void {
+  follow(devices: readonly FollowedDevice[]): void {
     for (const event of EVENTS) this.write(`${folderOf(event)}/filter`, filterOf(devices));
+    this.write(`${QUEUE}/filter`, queueFilterOf(devices));
+    // Off where nobody needs it: every bit of I/O of every disk would be looked at once more.
+    this.write(`${QUEUE}/enable`, isQueueTraced(devices));
   }
 
-  difference(kilobytes: string, ...follows: (readonly number[])[]): string | undefined {
+  difference(kilobytes: string, ...follows: (readonly FollowedDevice[])[]): string | undefined {
     const expected = [...SETTINGS, ['tracing_on', '1'] as const];
     for (const [file, value] of expected) {
       const found = this.#read(file);
@@ -83,6 +103,10 @@ class Instance implements TraceInstance {
       const filter = this.#read(`${folderOf(event)}/filter`);
       if (!follows.some((devices) => filter === filterOf(devices))) return `the filter of the event block_rq_${event} is ${filter}`;
     }
+    const queue = { filter: this.#read(`${QUEUE}/filter`), enable: this.#read(`${QUEUE}/enable`) };
+    if (!follows.some((devices) => queue.filter === queueFilterOf(devices)))
+      return `the filter of the event block_bio_queue is ${queue.filter}`;
+    if (!follows.some((devices) => queue.enable === isQueueTraced(devices))) return `the event block_bio_queue is set to ${queue.enable}`;
     return undefined;
   }
 
@@ -118,6 +142,8 @@ class Instance implements TraceInstance {
 }
 
 const folderOf = (event: RequestEvent): string => `events/block/block_rq_${event}`;
+
+const QUEUE = 'events/block/block_bio_queue';
 
 const pathOf = (tracefs: string, name: string): string => join(tracefs, 'instances', name);
 

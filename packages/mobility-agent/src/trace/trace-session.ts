@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import { kernelDevice, type TracedDevice } from './device.ts';
+import { followedDevice, kernelDevice, type TracedDevice } from './device.ts';
 import { cutText, type KnownDisk } from './disk-table.ts';
 import { DISK_LIMIT } from './memory-layout.ts';
 import { createOpenTrace, type OpenTrace, type TraceParts } from './open-trace.ts';
@@ -84,7 +84,7 @@ class Session implements WriteTraceSession {
     if (reason === undefined) {
       if (this.trace.disk(index) === undefined) {
         this.trace.include(index, openTracedDisk(device));
-        reader.follow(index, kernelDevice(device), reader.dirty(index), true);
+        reader.follow(index, followedDevice(device), reader.dirty(index), true);
       }
       if (device.size > memory.disks.disk(index).size) this.grow(index, device.size);
       return { index, continuity: { kind: 'continuous' } };
@@ -109,7 +109,7 @@ class Session implements WriteTraceSession {
     memory.disks.setSize(index, size);
     this.trace.exclude(index);
     this.trace.include(index, openTracedDisk(device));
-    reader.follow(index, kernelDevice(device), dirty, true);
+    reader.follow(index, followedDevice(device), dirty, true);
   }
 
   detach(index: number): void {
@@ -156,7 +156,7 @@ class Session implements WriteTraceSession {
     try {
       const dirty = memory.dirty(index, true);
       this.trace.include(index, openTracedDisk(device));
-      reader.follow(index, kernelDevice(device), dirty, true);
+      reader.follow(index, followedDevice(device), dirty, true);
       this.#followTable();
       disks.setBaseline(index, this.trace.baseline(index, sink));
       return index;
@@ -170,7 +170,7 @@ class Session implements WriteTraceSession {
   #followTable(except?: number): void {
     const { disks } = this.#parts.memory;
     const indexes = disks.indexes('traced', 'lost', 'changing').filter((index) => index !== except);
-    this.#parts.instance.follow(indexes.map((index) => kernelDevice(disks.disk(index))));
+    this.#parts.instance.follow(indexes.map((index) => followedDevice(disks.disk(index))));
   }
 
   /** What happened before to a disk that has no entry. A loss is said once. */

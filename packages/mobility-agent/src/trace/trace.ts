@@ -1,14 +1,14 @@
 import { endianness } from 'node:os';
 import { HoldfastError } from '@holdfast/errors';
 import { awaitGracePeriod } from '../platform/grace-period.ts';
-import { kernelDevice } from './device.ts';
+import { followedDevice } from './device.ts';
 import type { DiskStage } from './disk-table.ts';
 import { findMemoryDirectory, type MemoryFolder, openMemoryFolder } from './memory-file.ts';
 import type { TraceParts } from './open-trace.ts';
 import { timeBase } from './ring-page.ts';
 import { createRingReader } from './ring-reader.ts';
 import { secondsAsleep } from './sleep.ts';
-import { createTraceInstance, openTraceInstance, removeTraceInstance, type TraceInstance } from './trace-instance.ts';
+import { createTraceInstance, type FollowedDevice, openTraceInstance, removeTraceInstance, type TraceInstance } from './trace-instance.ts';
 import { createSession, type Lost, type WriteTraceSession } from './trace-session.ts';
 import { findTracefs } from './tracefs.ts';
 import { createTrackingMemory, openTrackingMemory, type TrackingMemory } from './tracking-memory.ts';
@@ -83,7 +83,7 @@ const goOn = (tracefs: string, name: string, folder: MemoryFolder, machineId: st
   const start = process.hrtime.bigint();
   const reader = createRingReader(instance, memory, timeBase(start));
   for (const index of memory.disks.indexes('traced', 'lost')) {
-    if (memory.hasDirty(index)) reader.follow(index, kernelDevice(memory.disks.disk(index)), memory.dirty(index, false), false);
+    if (memory.hasDirty(index)) reader.follow(index, followedDevice(memory.disks.disk(index)), memory.dirty(index, false), false);
     else memory.disks.setStage(index, 'lost');
   }
   const gap = reader.recover();
@@ -96,10 +96,10 @@ const goOn = (tracefs: string, name: string, folder: MemoryFolder, machineId: st
 const differenceBetween = (instance: TraceInstance, memory: TrackingMemory): string | undefined => {
   const { cpus, subBufferBytes, kilobytes } = memory.shape;
   if (instance.cpus.length !== cpus || instance.subBufferBytes !== subBufferBytes) return "the kernel's trace has another shape";
-  const numbers = (...stages: DiskStage[]): number[] =>
-    memory.disks.indexes(...stages).map((index) => kernelDevice(memory.disks.disk(index)));
-  const sure = numbers('traced', 'lost');
-  const difference = instance.difference(kilobytes, sure, numbers('traced', 'lost', 'changing'));
+  const followed = (...stages: DiskStage[]): FollowedDevice[] =>
+    memory.disks.indexes(...stages).map((index) => followedDevice(memory.disks.disk(index)));
+  const sure = followed('traced', 'lost');
+  const difference = instance.difference(kilobytes, sure, followed('traced', 'lost', 'changing'));
   if (difference !== undefined) return `the settings of the kernel's trace were changed: ${difference}`;
   instance.follow(sure);
   for (const index of memory.disks.indexes('changing')) {

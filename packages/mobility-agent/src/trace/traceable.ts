@@ -47,12 +47,6 @@ export const refusalOf = (folder: string): Refusal | undefined => {
   if (attribute(queue, 'iostats') === '0') {
     return { why: 'its writes are not counted', remedy: `switch its statistics on: echo 1 > /sys/block/${name}/queue/iostats` };
   }
-  if (Number(attribute(queue, 'max_discard_segments')) > 1 && attribute(queue, 'discard_max_bytes') !== '0') {
-    return {
-      why: 'it takes several ranges in one discard, of which the kernel reports only the first',
-      remedy: `switch discards off (echo 0 > /sys/block/${name}/queue/discard_max_bytes) or use capture scan`,
-    };
-  }
   return undefined;
 };
 

@@ -44,7 +44,7 @@ const codeOf = (work: () => unknown): string | undefined => {
 describe('tracking memory', () => {
   it('lies in the file as documented', () => {
     const memory = createTrackingMemory(folder, SHAPE);
-    memory.disks.fill(3, { major: 254, minor: 17, size: 2 ** 41, diskSequence: 9, serial: 'Größe' });
+    memory.disks.fill(3, { major: 254, minor: 17, size: 2 ** 41, diskSequence: 9, serial: 'Größe', gathersDiscards: true });
     memory.disks.setBaseline(3, 12345);
     memory.disks.setStage(3, 'traced');
     memory.markUsed();
@@ -59,7 +59,7 @@ describe('tracking memory', () => {
     expect(bytes.toString('latin1', 64, 67)).toBe('64\0');
     expect(bytes.readDoubleLE(128)).toBe(SHAPE.asleep);
     const disk = 4096 + 3 * 128;
-    expect([0, 4, 8].map((at) => bytes.readUInt32LE(disk + at))).toEqual([2, 254, 17]);
+    expect([0, 4, 8, 12].map((at) => bytes.readUInt32LE(disk + at))).toEqual([2, 254, 17, 1]);
     expect([16, 24, 32].map((at) => bytes.readDoubleLE(disk + at))).toEqual([2 ** 41, 9, 12345]);
     expect(bytes.toString('utf8', disk + 64, disk + 72)).toBe('Größe\0');
     expect(bytes.readUInt32LE(12288)).toBe(1);
@@ -82,7 +82,7 @@ describe('tracking memory', () => {
 
   it('is found again by its machine, with everything in it', () => {
     const memory = createTrackingMemory(folder, SHAPE);
-    const disk = { major: 7, minor: 3, size: 10 * 4096, diskSequence: 9, serial: 's'.repeat(64) };
+    const disk = { major: 7, minor: 3, size: 10 * 4096, diskSequence: 9, serial: 's'.repeat(64), gathersDiscards: false };
     memory.disks.fill(0, disk);
     memory.dirty(0, true).add(5);
     memory.disks.setStage(0, 'traced');

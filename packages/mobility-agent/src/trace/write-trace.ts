@@ -15,6 +15,13 @@ export interface WriteSink {
    * can expect anything of what it covers, to the sector.
    */
   completed(disk: number, offset: number, length: number, time: number, discarded: boolean): void;
+  /**
+   * Of disks that take several ranges in one discard: a range on its way to the device. Such discards are not told of otherwise, for the
+   * kernel's requests name only their first range.
+   */
+  discardQueued?(disk: number, offset: number, length: number, time: number): void;
+  /** `length` bytes of queued ranges, whichever, were discarded, or it was tried. */
+  discardEnded?(disk: number, length: number, time: number, success: boolean): void;
 }
 
 /**

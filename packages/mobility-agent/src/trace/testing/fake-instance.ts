@@ -2,29 +2,33 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RequestEventFormat } from '../event-format.ts';
-import type { RequestEvent, TraceInstance } from '../trace-instance.ts';
+import type { EventFormats, TraceInstance } from '../trace-instance.ts';
 import { type WrittenRecord, writePage } from './page-writer.ts';
 
 export const PAGE = 4096;
 
-const format = (id: number): RequestEventFormat => ({ id, device: 2, sector: 4, sectors: 6, words: 7 });
+const format = (id: number): RequestEventFormat => ({ id, letter: 4, device: 2, error: 3, sector: 4, sectors: 6, words: 7 });
 
-export const FORMATS: Readonly<Record<RequestEvent, RequestEventFormat>> = { issue: format(11), complete: format(12), requeue: format(13) };
+export const FORMATS: EventFormats = { issue: format(11), complete: format(12), requeue: format(13), queue: format(14) };
 
 export interface FakeEvent {
-  readonly event: RequestEvent | 'foreign';
+  readonly event: keyof EventFormats | 'foreign';
   readonly device: number;
   readonly sector: number;
   readonly sectors: number;
   /** Nanoseconds since the event before. */
   readonly delta: number;
+  /** What is done, a write unless told. */
+  readonly letter?: 'W' | 'D';
+  /** 0 unless told. */
+  readonly error?: number;
   /** Leaves out the last field. */
   readonly short?: boolean;
 }
 
-const recordOf = ({ event, device, sector, sectors, delta, short }: FakeEvent): WrittenRecord => {
+const recordOf = ({ event, device, sector, sectors, delta, letter = 'W', error = 0, short }: FakeEvent): WrittenRecord => {
   const id = event === 'foreign' ? 99 : FORMATS[event].id;
-  const words = [id, 0, device, 0, sector % 2 ** 32, Math.floor(sector / 2 ** 32), sectors];
+  const words = [id, letter.charCodeAt(0), device, error, sector % 2 ** 32, Math.floor(sector / 2 ** 32), sectors];
   return { delta: BigInt(delta), words: short ? words.slice(0, -1) : words };
 };
 
