@@ -133,17 +133,17 @@ const prepare = async (kind: JobKind): Promise<{ store: StateStore; id: string }
 
 /** Everything a job leaves behind, without times and numbers that count commits. */
 const outcome = async (store: StateStore, id: string): Promise<unknown> => {
-  const valueOf = async <T>(kind: Kind<T>, key: string): Promise<T | undefined> => (await find(store, kind, key))?.value;
-  const job = await valueOf(jobs, id);
+  const recordOf = async <T>(kind: Kind<T>, key: string): Promise<T | undefined> => (await find(store, kind, key))?.value;
+  const job = await recordOf(jobs, id);
   return {
     state: job?.state,
     problem: job?.problem,
     steps: job?.steps.map(({ name, state, detail }) => [name, state, detail]),
-    open: await valueOf(openJobs, id),
-    protection: (await valueOf(protections, PROTECTION))?.state,
-    server: (await valueOf(protections, PROTECTION))?.processServerId,
-    machine: (await valueOf(machines, MACHINE))?.protectionId,
-    uses: await valueOf(policyUses, POLICY),
+    open: await recordOf(openJobs, id),
+    protection: (await recordOf(protections, PROTECTION))?.state,
+    server: (await recordOf(protections, PROTECTION))?.processServerId,
+    machine: (await recordOf(machines, MACHINE))?.protectionId,
+    uses: await recordOf(policyUses, POLICY),
     assignments: (await store.list({ prefix: assignments.prefix, limit: 10 })).map(({ key }) => key),
     ends: (await store.events({ limit: 100 })).filter(({ code }) => code.startsWith('job-')).map(({ code }) => code),
   };
