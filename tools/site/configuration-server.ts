@@ -30,12 +30,14 @@ export const startConfigurationServer = async ({
   const state = path.join(directory, 'state');
   const config = path.join(directory, 'configuration-server.yaml');
   await mkdir(directory, { recursive: true });
+  // The first one stands in join commands.
+  const names = [...new Set([announcedHost, '127.0.0.1'])].map((name) => JSON.stringify(name)).join(', ');
   const write = (listen: number): Promise<void> =>
     writeFile(
       config,
       [
         `state: { directory: ${JSON.stringify(state)} }`,
-        `listen: { address: "127.0.0.1:${listen}", names: ["127.0.0.1", "${announcedHost}"] }`,
+        `listen: { address: "127.0.0.1:${listen}", names: [${names}] }`,
         'http: { listen: "127.0.0.1:0" }',
         settings,
         '',

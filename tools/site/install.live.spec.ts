@@ -13,6 +13,8 @@ const ROOT = path.resolve(__dirname, '../..');
 /** Programs run ten times slower in the emulated processor, and other specs run beside this one. */
 const PATIENCE = 1_200_000;
 const SLOW = { timeoutSeconds: 600 };
+/** The disk that is protected in the end. */
+const DISK = '/dev/disk/by-serial/data';
 /** How the guest reaches this machine's loopback. */
 const HOST = '10.0.2.2';
 
@@ -34,7 +36,7 @@ describe.unless(lacks('root', 'qemu-system-x86_64', 'mmdebstrap', 'mkfs.ext4'), 
     const make = [path.join(ROOT, 'tools/bundle/main.ts'), '--out', bundles, 'holdfast-agent', 'holdfast-configuration-server'];
     await run(process.execPath, ['--conditions=@holdfast/source', ...make]);
     [guest, server] = await Promise.all([
-      startFreshDebian({ '/bundles': bundles }),
+      startFreshDebian({ share: { '/bundles': bundles }, disks: [{ bus: 'virtio', sizeBytes: 32 << 20, serial: 'data' }] }),
       startConfigurationServer({
         directory: path.join(directory, 'server'),
         announcedHost: HOST,
@@ -83,7 +85,7 @@ describe.unless(lacks('root', 'qemu-system-x86_64', 'mmdebstrap', 'mkfs.ext4'), 
       id = machine.id;
       expect(said).toContain(`as agent ${id}`);
       expect(await guest.output('systemctl show --property=ActiveState,SubState,NRestarts,User holdfast-agent')).toBe(
-        'User=\nNRestarts=0\nActiveState=active\nSubState=running',
+        'NRestarts=0\nUser=\nActiveState=active\nSubState=running',
       );
       expect(machine.name).toBe(await guest.output('hostname'));
     },
@@ -109,8 +111,8 @@ describe.unless(lacks('root', 'qemu-system-x86_64', 'mmdebstrap', 'mkfs.ext4'), 
     async () => {
       expect(await guest.output('/opt/holdfast/holdfast-agent/uninstall.sh', SLOW)).toContain('Its settings and state are still');
       const left =
-        'ls /opt/holdfast /usr/local/bin /etc/systemd/system/holdfast-agent.service 2>/dev/null; systemctl is-active holdfast-agent';
-      expect((await guest.run(left)).stdout).toBe('/usr/local/bin:\ninactive\n');
+        'ls -d /opt/holdfast /usr/local/bin/* /etc/systemd/system/holdfast-agent* 2>/dev/null; systemctl is-active holdfast-agent';
+      expect((await guest.run(left)).stdout).toBe('inactive\n');
       await pasteLines();
       expect(await machines()).toHaveLength(1);
       expect((await connected()).id).toBe(id);
@@ -122,21 +124,56 @@ describe.unless(lacks('root', 'qemu-system-x86_64', 'mmdebstrap', 'mkfs.ext4'), 
   );
 
   it(
-    'becomes a whole site by one bundle: configuration server, process server and command line',
+    'becomes a whole site by one bundle, and protects and recovers itself, as the tour of docs/operations.md goes',
     async () => {
+      // The name of a server has to lead to it: people have DNS.
+      await guest.output('echo "127.0.0.1 $(hostname)" >> /etc/hosts');
       await guest.output('cd "$(mktemp -d)" && tar xzf /bundles/holdfast-configuration-server-*.tar.gz && */install.sh', SLOW);
-      const login = `
-        log() { journalctl --output=cat --unit holdfast-configuration-server; }
+      await guest.output('mkdir -p /var/lib/holdfast/bundles && cp /bundles/* /var/lib/holdfast/bundles');
+      await guest.output(
+        `log() { journalctl --output=cat --unit holdfast-configuration-server; }
         until log | grep -q '"fingerprint"'; do sleep 1; done
-        holdfast login --server https://127.0.0.1 --name here \\
-          --fingerprint "$(log | grep -o '"fingerprint":"[0-9a-f]*' | tail -1 | cut -d '"' -f 4)" \\
-          < /var/lib/holdfast/configuration-server/administrator.token`;
-      await guest.output(login, SLOW);
-      // The process server on the same machine joins by itself.
-      await guest.output(`until holdfast server list --output json | grep -q '"connected": true'; do sleep 2; done`, SLOW);
-      expect(await guest.output('ps -o user= -C node | sort -u', SLOW)).toBe('holdfast');
-      expect(await guest.output('stat -c "%U %a" /var/lib/holdfast/*')).toBe('holdfast 700\nholdfast 700');
-      expect(await guest.output('/opt/holdfast/holdfast-configuration-server/uninstall.sh --purge', SLOW)).toContain('is removed');
+        holdfast login --server https://127.0.0.1 --name here \
+          --fingerprint "$(log | grep -o '"fingerprint":"[0-9a-f]*' | tail -1 | cut -d '"' -f 4)" \
+          < /var/lib/holdfast/configuration-server/administrator.token`,
+        SLOW,
+      );
+      const processes = '/sys/fs/cgroup/system.slice/holdfast-configuration-server.service/cgroup.procs';
+      const state = '/var/lib/holdfast/process-server';
+
+      await guest.output(
+        `install -d -o holdfast -m 700 /srv/vault
+        sudo -u holdfast holdfast vault create --store file:/srv/vault --name office \
+          --new-key-file ${state}/office.key --recovery-kit ${state}/office.recovery-kit.txt
+        printf 'vaults:\n  office:\n    url: file:/srv/vault\n    key-file: ${state}/office.key\n' >> /etc/holdfast/process-server.yaml
+        systemctl restart holdfast-configuration-server
+        until holdfast server list --output json | grep -q '"office"'; do sleep 2; done`,
+        SLOW,
+      );
+      expect(await guest.output(`ps -o user= -p "$(paste -sd, ${processes})"`)).toBe('holdfast\nholdfast');
+
+      await guest.output(
+        `mkfs.ext4 -q ${DISK} && mount ${DISK} /mnt && head -c 3M /dev/urandom > /mnt/file && sync
+        (cd "$(mktemp -d)" && holdfast token create --role agent > lines && bash lines)
+        printf 'disks:\n  include: ["%s"]\n' "$(readlink -f ${DISK})" >> /etc/holdfast/agent.yaml
+        systemctl restart holdfast-agent
+        until holdfast disk list --output json | grep -q '"id"'; do sleep 2; done`,
+        SLOW,
+      );
+      const protect = await guest.run('holdfast protect "$(hostname)" --vault office --wait', SLOW);
+      expect(protect).toMatchObject({ status: 0, stdout: expect.stringContaining('succeeded') });
+
+      // The way back, without any server.
+      await guest.output(
+        `umount /mnt
+        now=$(date --utc +%FT%TZ)
+        newest() { holdfast machine list --output json | grep -o '"newestPoint": "[^"]*' | cut -d '"' -f 4; }
+        until [[ "$(newest)" > "$now" ]]; do sleep 2; done
+        systemctl stop holdfast-agent holdfast-configuration-server
+        holdfast recover --vault file:/srv/vault --key-file ${state}/office.recovery-kit.txt --export /tmp/restored
+        cmp ${DISK} /tmp/restored/*.raw`,
+        SLOW,
+      );
     },
     PATIENCE,
   );
