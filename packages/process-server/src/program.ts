@@ -1,5 +1,6 @@
 import { joinCommand, type Program, VERSION } from '@holdfast/daemon';
 import { awaitMembership } from './await-membership.ts';
+import { endpointsOf } from './endpoints.ts';
 import { serveMember } from './serve.ts';
 import { type ProcessServerSchema, settings } from './settings.ts';
 
@@ -13,8 +14,7 @@ export const program: Program<ProcessServerSchema> = {
   commands: {
     join: joinCommand<ProcessServerSchema>({
       role: 'process-server',
-      endpoints: ({ replication }) =>
-        replication.advertise.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)),
+      endpoints: ({ replication }) => endpointsOf(replication, replication.listen.port),
     }),
   },
   async main(context) {

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import path from 'node:path';
 import { holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
@@ -7,6 +6,7 @@ import { assignmentsOf, openAssignmentFile } from './control/assignment-file.ts'
 import type { Assignments } from './control/assignments.ts';
 import { createEvents } from './control/events.ts';
 import { createCpuShare, makeReport } from './control/server-report.ts';
+import { endpointsOf } from './endpoints.ts';
 import { openJournalKey } from './journal/journal-key.ts';
 import { openNodeDirectory } from './journal/node-directory.ts';
 import { openJournal } from './journal/open-journal.ts';
@@ -129,7 +129,6 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     await machines.assign(wanted);
   };
 
-  const endpoints = replication.advertise.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
   const control = holdServerControl({
     membership,
     version,
@@ -137,7 +136,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     health,
     metrics,
     onState: (state) => apply(assignmentsOf(state)),
-    hello: () => ({ endpoints: endpoints.length > 0 ? endpoints : [`${hostname()}:${server.port}`], vaults: vaults.names }),
+    hello: () => ({ endpoints: endpointsOf(replication, server.port), vaults: vaults.names }),
   });
 
   health.check('journal', () => brake.refusal()?.message);
