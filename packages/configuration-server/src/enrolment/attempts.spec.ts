@@ -1,0 +1,27 @@
+import { HoldfastError } from '@holdfast/errors';
+import { createAttempts } from './attempts.ts';
+
+const wrong = new HoldfastError('TOKEN_UNKNOWN', { thing: 'a', why: 'b', remedy: 'c' });
+
+describe('wrong tokens', () => {
+  it('are counted by place, within a minute', () => {
+    let now = 0;
+    const attempts = createAttempts(2, () => now);
+    const code = (from: string): string => attempts.wrong(from, wrong).code;
+    expect([code('a'), code('a'), code('a'), code('b')]).toEqual(['TOKEN_UNKNOWN', 'TOKEN_UNKNOWN', 'TOO_MANY_ATTEMPTS', 'TOKEN_UNKNOWN']);
+    now = 59_999;
+    expect(code('a')).toBe('TOO_MANY_ATTEMPTS');
+    now = 60_000;
+    expect([code('a'), code('a'), code('a')]).toEqual(['TOKEN_UNKNOWN', 'TOKEN_UNKNOWN', 'TOO_MANY_ATTEMPTS']);
+  });
+
+  it('from many places do not fill the memory, and the busiest is not forgotten', () => {
+    const attempts = createAttempts(1, () => 0);
+    attempts.wrong('busy', wrong);
+    for (let index = 0; index < 30_000; index += 1) {
+      attempts.wrong(`place ${index}`, wrong);
+      if (index % 5000 === 0) expect(attempts.wrong('busy', wrong).code).toBe('TOO_MANY_ATTEMPTS');
+    }
+    expect(attempts.wrong('place 0', wrong).code).toBe('TOKEN_UNKNOWN');
+  });
+});

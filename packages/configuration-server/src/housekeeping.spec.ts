@@ -1,0 +1,39 @@
+import { cleanUp } from './housekeeping.ts';
+import { type JobRecord, jobs, jobsOf } from './jobs/job-record.ts';
+import { startJob } from './jobs/start-job.ts';
+import { revocations, tokens } from './records/kinds.ts';
+import { transact } from './records/transaction.ts';
+import { createMemoryStore } from './state/memory-store.ts';
+
+const DAY = 24 * 3_600_000;
+
+describe('housekeeping', () => {
+  it('removes what has no meaning any more, and nothing else', async () => {
+    const store = createMemoryStore({ events: 10, audit: 10, changes: 1000 });
+    const now = Date.now();
+    const ids: string[] = [];
+    await transact(store, async (transaction) => {
+      transaction.put(revocations, 'aa', { member: 'm', notAfter: now - 1 });
+      transaction.put(revocations, 'bb', { member: 'm', notAfter: now + 1 });
+      const token = { hash: '', role: 'agent', created: 0, note: '' } as const;
+      transaction.put(tokens, 'old', { ...token, expires: now - 31 * DAY });
+      transaction.put(tokens, 'late', { ...token, expires: now - DAY });
+      for (let index = 0; index < 6; index += 1) {
+        const { id, value } = startJob(transaction, { steps: [] }, { kind: 'protect', machineId: 'm', protectionId: '', startedBy: '' });
+        const ended: JobRecord = { ...value, state: index === 0 ? 'running' : 'succeeded' };
+        transaction.put(jobs, id, ended);
+        ids.push(id);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    });
+    expect(await cleanUp(store, 2, now)).toBe(2 + 3 * 2);
+    const left = (await store.list({ prefix: '', limit: 100 })).map(({ key }) => key);
+    expect(left).toEqual(expect.arrayContaining([revocations.key('bb'), tokens.key('late')]));
+    expect(left).not.toEqual(expect.arrayContaining([revocations.key('aa')]));
+    expect(left).not.toEqual(expect.arrayContaining([tokens.key('old')]));
+    // The one that runs, and of the ended ones the newest two.
+    expect(left.filter((key) => key.startsWith(jobs.prefix))).toEqual([ids[5], ids[4], ids[0]].map((id) => jobs.key(id!)));
+    expect(left.filter((key) => key.startsWith(jobsOf.prefix))).toHaveLength(3);
+    expect(await cleanUp(store, 2, now)).toBe(0);
+  });
+});
