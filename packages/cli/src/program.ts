@@ -1,5 +1,5 @@
 import { VERSION } from '@holdfast/daemon';
-import { Command } from 'commander';
+import { Command, Help, type Option } from 'commander';
 import { listContextsCommand, showContextCommand, useContextCommand } from './access/context.ts';
 import { loginCommand } from './access/login.ts';
 import { logoutCommand } from './access/logout.ts';
@@ -95,8 +95,16 @@ const group = (parent: Command, children: readonly Command[]): Command => {
   return parent;
 };
 
+/** Options that many commands have stand below their own. */
+const COMMON = ['--context', '--output', '--help', '--version'];
+const commonLast = (options: readonly Option[]): Option[] => [
+  ...options.filter(({ long }) => !COMMON.includes(long ?? '')),
+  ...options.filter(({ long }) => COMMON.includes(long ?? '')),
+];
+
 /** Commander shall end no process and write no error of its own. */
 const settle = (command: Command, { stdout, stderr }: Surroundings): void => {
+  command.configureHelp({ visibleOptions: (of) => commonLast(new Help().visibleOptions(of)) });
   command.exitOverride().configureOutput({
     writeOut: (text) => stdout.write(text),
     // Errors are thrown and told by whoever runs the program; help that nobody asked for is all that comes here.

@@ -41,7 +41,7 @@ const contextsAnswer = ({ contexts }: Contexts, used: string | undefined): Answe
               { heading: '' },
               { heading: 'CONTEXT', shrink: true },
               { heading: 'SERVER', shrink: true },
-              { heading: 'FINGERPRINT', shrink: true },
+              { heading: 'FINGERPRINT', shrink: true, optional: true },
             ],
             rows: contexts.map(({ name, server, fingerprint }) => [name === used ? '*' : '', name, server, fingerprint]),
           },

@@ -15,10 +15,10 @@ export const disksPart = (disks: readonly PlacedDisk[]): Part => {
     columns: [
       ...(placed ? [{ heading: 'MACHINE', shrink: true }] : []),
       { heading: 'DISK', shrink: true },
-      { heading: 'ID' },
+      { heading: 'ID', optional: true },
       { heading: 'SIZE', right: true },
       { heading: 'PHASE' },
-      { heading: 'COPIED', right: true },
+      { heading: 'COPIED', right: true, optional: true },
       { heading: 'PROBLEM', shrink: true },
     ],
     rows: disks.map((disk): Cell[] => [

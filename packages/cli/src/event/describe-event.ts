@@ -31,8 +31,8 @@ export const describeEvent = (event: Event, names: Names): EventDescription => (
 export const EVENT_COLUMNS: readonly Column[] = [
   { heading: 'TIME' },
   { heading: 'SEVERITY' },
-  { heading: 'ABOUT', shrink: true },
-  { heading: 'CODE', shrink: true },
+  { heading: 'ABOUT', shrink: true, optional: true },
+  { heading: 'CODE', shrink: true, optional: true },
   { heading: 'WHAT', shrink: true },
 ];
 

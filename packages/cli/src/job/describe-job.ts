@@ -72,9 +72,9 @@ export const jobsAnswer = (jobs: readonly JobDescription[], now: number): Answer
               { heading: 'KIND' },
               { heading: 'MACHINE', shrink: true },
               { heading: 'STATE' },
-              { heading: 'DONE', right: true },
-              { heading: 'BEGAN', right: true },
-              { heading: 'BY', shrink: true },
+              { heading: 'DONE', right: true, optional: true },
+              { heading: 'BEGAN', right: true, optional: true },
+              { heading: 'BY', shrink: true, optional: true },
               { heading: 'PROBLEM', shrink: true },
             ],
             rows: jobs.map((job) => [

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { parse } from 'yaml';
 import { type LoggedIn, logIn } from '../testing/logged-in.ts';
 import { SAMPLE, sampleScript } from '../testing/sample-site.ts';
@@ -80,6 +81,16 @@ describe('machine list', () => {
   it('does not let names of machines steer the terminal', async () => {
     Object.assign(person.site.script.machines[0]!, { name: 'db\u001b[2J1' });
     expect((await person.run(['machine', 'list'])).stdout).toContain('db?[2J1');
+  });
+
+  it.each([60, 80, 100, 120])('fits a terminal of %s columns, like all lists', async (columns) => {
+    for (const noun of ['machine', 'disk', 'policy', 'server', 'token', 'job', 'event', 'context']) {
+      const lines: string[] = [];
+      const stdout = { isTTY: true, columns, write: (text: string) => lines.push(...stripVTControlCharacters(text).split('\n')) };
+      await person.run([noun, 'list'], { stdout });
+      expect({ noun, fits: Math.max(...lines.map(({ length }) => length)) <= columns }).toEqual({ noun, fits: true });
+      expect(lines.length).toBeGreaterThan(1);
+    }
   });
 
   it('has colours on terminals only, and not when nobody wants them', async () => {

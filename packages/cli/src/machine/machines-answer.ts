@@ -36,14 +36,14 @@ export const machinesAnswer = (machines: readonly MachineDescription[], now: num
           {
             columns: [
               { heading: 'MACHINE', shrink: true },
-              { heading: 'ID' },
+              { heading: 'ID', optional: true },
               { heading: 'AGENT' },
               { heading: 'STATE' },
               { heading: 'RPO', right: true },
-              { heading: 'POINTS', right: true },
-              { heading: 'DISKS', right: true },
-              { heading: 'VAULT', shrink: true },
-              { heading: 'POLICY', shrink: true },
+              { heading: 'POINTS', right: true, optional: true },
+              { heading: 'DISKS', right: true, optional: true },
+              { heading: 'VAULT', shrink: true, optional: true },
+              { heading: 'POLICY', shrink: true, optional: true },
             ],
             rows: machines.map((machine) => {
               const { id, name, protection, rpoSeconds, points, disks } = machine;

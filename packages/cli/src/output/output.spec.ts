@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { formatBytes, formatRate, formatSeconds, formatTime, printable } from './format.ts';
 import { createProgress } from './progress.ts';
 import { layOutTable } from './table.ts';
@@ -52,6 +53,30 @@ describe('a table', () => {
       'a-rather-long-…     12',
     ]);
     expect(layOutTable(columns, rows, { width: 1 })[1]).toBe('db1         3  becau…');
+  });
+});
+
+describe('a table with columns that may be left out', () => {
+  const columns = [
+    { heading: 'NAME', shrink: true },
+    { heading: 'STATE' },
+    { heading: 'WHY', shrink: true, optional: true },
+    { heading: 'ID', optional: true },
+  ];
+  const rows = [['a-long-name', { text: 'failed', tone: 'bad' as const }, 'no space', '0123456789ab']];
+
+  it('cuts first, and leaves out only then, the last one first', () => {
+    expect(layOutTable(columns, rows)[0]).toBe('NAME         STATE   WHY       ID');
+    expect(layOutTable(columns, rows, { width: 36 })).toEqual(['NAME    STATE   WHY     ID', 'a-lon…  failed  no sp…  0123456789ab']);
+    expect(layOutTable(columns, rows, { width: 35 })).toEqual(['NAME         STATE   WHY', 'a-long-name  failed  no space']);
+    expect(layOutTable(columns, rows, { width: 20 })).toEqual(['NAME         STATE', 'a-long-name  failed']);
+    expect(layOutTable(columns, rows, { width: 5 })[1]).toBe('a-lon…  failed');
+  });
+
+  it('is as wide with colours as without', () => {
+    const coloured = layOutTable(columns, rows, { width: 30, colours: true });
+    expect(coloured.map((line) => stripVTControlCharacters(line).trimEnd())).toEqual(layOutTable(columns, rows, { width: 30 }));
+    expect(coloured[1]).toContain('\u001b[31mfailed\u001b[0m');
   });
 });
 

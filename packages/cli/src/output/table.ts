@@ -10,6 +10,8 @@ export interface Column {
   readonly right?: boolean;
   /** May be cut when the terminal is narrow: the longest such column first. */
   readonly shrink?: boolean;
+  /** Left out, the last such column first, when not even cut cells make room. */
+  readonly optional?: boolean;
 }
 
 const GAP = 2;
@@ -30,23 +32,32 @@ export const layOutTable = (
   { width = Number.POSITIVE_INFINITY, colours = false, narrowest = [] }: TableOptions = {},
 ): string[] => {
   const cells = rows.map((row) => row.map(settle));
-  const widths = columns.map(({ heading }, at) =>
-    cells.reduce((widest, row) => Math.max(widest, row[at]?.text.length ?? 0), Math.max(heading.length, narrowest[at] ?? 0)),
-  );
-  shrink(columns, widths, width);
+  const all = columns.map((column, at) => ({
+    ...column,
+    at,
+    width: cells.reduce((widest, row) => Math.max(widest, row[at]?.text.length ?? 0), Math.max(column.heading.length, narrowest[at] ?? 0)),
+  }));
+  const shown = leaveOut(all, width);
+  shrink(shown, width);
   const layOut = (row: readonly SettledCell[]): string =>
-    columns
-      .map(({ right }, at) => {
-        const { text, tone } = row[at] ?? EMPTY;
-        const shown = cut(text, widths[at]!);
-        const space = ' '.repeat(widths[at]! - shown.length);
-        const painted = colours && tone !== undefined ? paint(shown, tone) : shown;
-        return right ? space + painted : painted + space;
+    shown
+      .map((column) => {
+        const { text, tone } = row[column.at] ?? EMPTY;
+        const words = cut(text, column.width);
+        const space = ' '.repeat(column.width - words.length);
+        const painted = colours && tone !== undefined ? paint(words, tone) : words;
+        return column.right ? space + painted : painted + space;
       })
       .join(' '.repeat(GAP))
       .trimEnd();
   return [layOut(columns.map(({ heading }) => ({ text: heading, tone: 'quiet' }))), ...cells.map(layOut)];
 };
+
+/** A column at its place, with the width it has for now. */
+interface SizedColumn extends Column {
+  readonly at: number;
+  width: number;
+}
 
 interface SettledCell {
   readonly text: string;
@@ -60,15 +71,26 @@ const settle = (cell: Cell): SettledCell =>
 
 const cut = (cell: string, width: number): string => (cell.length <= width ? cell : `${cell.slice(0, width - 1)}…`);
 
-const shrink = (columns: readonly Column[], widths: number[], width: number): void => {
-  let excess = widths.reduce((sum, one) => sum + one + GAP, -GAP) - width;
-  while (excess > 0) {
-    const widest = columns.reduce<number>(
-      (best, column, at) => (column.shrink && widths[at]! > (widths[best] ?? NARROWEST) ? at : best),
-      -1,
+const widthOf = (widths: readonly number[]): number => widths.reduce((sum, one) => sum + one + GAP, -GAP);
+
+/** The columns that there is room for. */
+const leaveOut = (columns: readonly SizedColumn[], width: number): SizedColumn[] => {
+  const kept = [...columns];
+  while (widthOf(kept.map((column) => (column.shrink ? Math.min(column.width, NARROWEST) : column.width))) > width) {
+    const last = kept.findLastIndex(({ optional }) => optional);
+    if (last === -1) break;
+    kept.splice(last, 1);
+  }
+  return kept;
+};
+
+const shrink = (columns: readonly SizedColumn[], width: number): void => {
+  for (let excess = widthOf(columns.map((column) => column.width)) - width; excess > 0; excess -= 1) {
+    const widest = columns.reduce<SizedColumn | undefined>(
+      (best, column) => (column.shrink && column.width > (best?.width ?? NARROWEST) ? column : best),
+      undefined,
     );
-    if (widest === -1) return;
-    widths[widest]! -= 1;
-    excess -= 1;
+    if (widest === undefined) return;
+    widest.width -= 1;
   }
 };

@@ -39,13 +39,13 @@ export const policiesAnswer = (policies: readonly PolicyDescription[]): Answer =
           {
             columns: [
               { heading: 'POLICY', shrink: true },
-              { heading: 'ID' },
+              { heading: 'ID', optional: true },
               { heading: 'POINT EVERY', right: true },
               { heading: 'RPO ALERT', right: true },
               { heading: 'KEPT FOR', right: true },
-              { heading: 'COMPRESSION' },
-              { heading: 'MACHINES', right: true },
-              { heading: 'VERSION', right: true },
+              { heading: 'COMPRESSION', optional: true },
+              { heading: 'MACHINES', right: true, optional: true },
+              { heading: 'VERSION', right: true, optional: true },
             ],
             rows: policies.map((one) => [
               one.name,

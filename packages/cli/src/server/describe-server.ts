@@ -56,12 +56,12 @@ export const serversAnswer = (servers: readonly ServerDescription[], now: number
             columns: [
               { heading: 'SERVER', shrink: true },
               { heading: 'ID' },
-              { heading: 'ROLE' },
+              { heading: 'ROLE', optional: true },
               { heading: 'CONNECTION' },
               { heading: 'MACHINES', right: true },
-              { heading: 'JOURNAL', right: true },
-              { heading: 'VAULTS', shrink: true },
-              { heading: 'ENDPOINTS', shrink: true },
+              { heading: 'JOURNAL', right: true, optional: true },
+              { heading: 'VAULTS', shrink: true, optional: true },
+              { heading: 'ENDPOINTS', shrink: true, optional: true },
             ],
             rows: servers.map((server) => [
               server.name,

@@ -102,9 +102,9 @@ const tokensAnswer = (tokens: readonly Token[], now: number): Answer => ({
           {
             columns: [
               { heading: 'TOKEN' },
-              { heading: 'ROLE' },
+              { heading: 'ROLE', optional: true },
               { heading: 'STATE' },
-              { heading: 'MADE', right: true },
+              { heading: 'MADE', right: true, optional: true },
               { heading: 'NOTE', shrink: true },
             ],
             rows: tokens.map((token) => [
