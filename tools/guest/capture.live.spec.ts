@@ -14,7 +14,10 @@ beforeAll(async () => {
       { bus: 'virtio', sizeBytes: DISK_BYTES },
       { bus: 'scsi', sizeBytes: DISK_BYTES },
       { bus: 'nvme', sizeBytes: DISK_BYTES },
+      // XFS wants it so large; it is also what discards several ranges at once.
+      { bus: 'nvme', sizeBytes: 320 << 20 },
     ],
+    memoryMiB: 2048,
     share: { '/share': WORKSPACE },
   });
 }, PATIENCE_MS);
@@ -32,7 +35,7 @@ describe('capture in a guest', () => {
   test(
     'cuts of a virtio, a SCSI and an NVMe disk under two writers are exact prefixes across all three',
     async () => {
-      const outcome = await outcomeOf('exact-prefix-main.ts', 15_000, 5000, ...guest.disks.map(({ device }) => device));
+      const outcome = await outcomeOf('exact-prefix-main.ts', 15_000, 5000, ...guest.disks.slice(0, 3).map(({ device }) => device));
       expect(outcome['wrong']).toEqual([]);
       expect(outcome['points']).toBeGreaterThan(3);
     },
@@ -42,7 +45,7 @@ describe('capture in a guest', () => {
   test(
     'discards of several ranges are all taken in',
     async () => {
-      const outcome = await outcomeOf('discard-main.ts', guest.disks[2]!.device);
+      const outcome = await outcomeOf('discard-main.ts', guest.disks[3]!.device);
       expect(outcome['differing']).toBe(0);
       // A request that holds more ranges than the one it names.
       expect(outcome['ranges']).toBeGreaterThan(outcome['requests'] as number);
