@@ -14,10 +14,7 @@ await runProgram({
   summary: 'Is run by specs.',
   version: VERSION,
   httpPort: 0,
-  settings: {
-    ...memberSettings,
-    test: section('Of specs.', { endpoint: text({ default: '127.0.0.1:9443', help: 'Where it is reached' }) }),
-  },
+  settings: memberSettings,
   commands: { join: joinCommand({ role: 'process-server', endpoints: () => ['127.0.0.1:9443'] }) },
   async main({ settings, log, run, stateDirectory, version }) {
     const hardware = await readHardwareIdentity({ file: settings.identity.hardwareFile });
