@@ -45,7 +45,7 @@ for program in $PROGRAMS; do
   ln -sfn "$LIBRARY/$NAME/bin/$program" "$LINKS/.$program.new"
   mv -T "$LINKS/.$program.new" "$LINKS/$program"
 done
-for old in "$LIBRARY/$NAME"-*; do
+for old in "$LIBRARY/$NAME"-[0-9]*; do
   [ "$old" = "$target" ] || rm -rf "$old"
 done
 

@@ -38,12 +38,21 @@ fi
 for program in $PROGRAMS; do
   case "$(readlink "$LINKS/$program" 2>/dev/null || true)" in
     "$LIBRARY/$NAME/"*) rm -f "$LINKS/$program" ;;
+    *) continue ;;
   esac
+  # Another bundle may have brought it too.
+  for other in holdfast holdfast-process-server holdfast-configuration-server; do
+    if [ "$other" != "$NAME" ] && [ -x "$LIBRARY/$other/bin/$program" ]; then
+      ln -sfn "$LIBRARY/$other/bin/$program" "$LINKS/$program"
+    fi
+  done
 done
 if [ -z "$UNIT" ]; then
   echo "$NAME is removed."
 elif [ "$purge" = yes ]; then
   for service in $SERVICES; do
+    # What another bundle runs is not ours to remove.
+    [ "holdfast-$service" = "$NAME" ] || [ ! -e "$LIBRARY/holdfast-$service" ] || continue
     rm -f "$SETTINGS_DIRECTORY/$service.yaml"
     rm -rf "${STATE_DIRECTORY:?}/$service"
   done
@@ -53,5 +62,5 @@ else
   echo "$NAME is removed. Its settings and state are still in $SETTINGS_DIRECTORY and $STATE_DIRECTORY; --purge removes them."
 fi
 # Last, for this file is among them; the shell has read it by now.
-rm -rf "$LIBRARY/$NAME" "$LIBRARY/$NAME"-*
+rm -rf "$LIBRARY/$NAME" "$LIBRARY/$NAME"-[0-9]*
 rmdir "$LIBRARY" 2>/dev/null || true

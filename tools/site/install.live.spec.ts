@@ -33,7 +33,7 @@ describe.unless(lacks('root', 'qemu-system-x86_64', 'mmdebstrap', 'mkfs.ext4'), 
   beforeAll(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'holdfast-install-'));
     const bundles = path.join(directory, 'bundles');
-    const make = [path.join(ROOT, 'tools/bundle/main.ts'), '--out', bundles, 'holdfast-agent', 'holdfast-configuration-server'];
+    const make = [path.join(ROOT, 'tools/bundle/main.ts'), '--out', bundles, 'holdfast-agent', 'holdfast-configuration-server', 'holdfast'];
     await run(process.execPath, ['--conditions=@holdfast/source', ...make]);
     [guest, server] = await Promise.all([
       startFreshDebian({ share: { '/bundles': bundles }, disks: [{ bus: 'virtio', sizeBytes: 32 << 20, serial: 'data' }] }),
@@ -102,6 +102,22 @@ describe.unless(lacks('root', 'qemu-system-x86_64', 'mmdebstrap', 'mkfs.ext4'), 
       expect(await guest.output('systemctl show --property=MainPID --value holdfast-agent')).not.toBe(pid);
       expect(await guest.output('tail -1 /etc/holdfast/agent.yaml; ls /opt/holdfast')).toBe('# mine\nholdfast-agent\nholdfast-agent-0.1.0');
       expect((await connected()).id).toBe(id);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'has room for another bundle, whose coming and going leaves the first alone',
+    async () => {
+      await guest.output('cd "$(mktemp -d)" && tar xzf /bundles/holdfast-0*.tar.gz && */install.sh', SLOW);
+      expect(await guest.output('holdfast version && ls /opt/holdfast', SLOW)).toMatch(
+        /^holdfast 0\.1\.0 .*\nholdfast\nholdfast-0\.1\.0\nholdfast-agent\nholdfast-agent-0\.1\.0$/,
+      );
+      await guest.output('/opt/holdfast/holdfast/uninstall.sh');
+      expect(await guest.output('ls /opt/holdfast /usr/local/bin')).toBe(
+        '/opt/holdfast:\nholdfast-agent\nholdfast-agent-0.1.0\n\n/usr/local/bin:\nholdfast-agent',
+      );
+      expect(await guest.output('systemctl is-active holdfast-agent')).toBe('active');
     },
     PATIENCE,
   );
