@@ -205,6 +205,32 @@ describe('a sender', () => {
     expect(rig.states.filter(({ problem }) => problem !== undefined)).toEqual([]);
   });
 
+  it('frees in order, in whatever order cuts become durable', async () => {
+    const rig = await rigOf();
+    rig.server.behaviour.lag = 10;
+    const ids = [commit(rig, [[10]]), commit(rig, [[20]])] as const;
+    await until('both are journaled', () => rig.server.journal.length === 2);
+    await rig.server.say({ case: 'durable', value: { cutId: idBytes(ids[1]), anchor: { sequence: 2n, term: 1n } } });
+    await stillness();
+    expect(rig.freed).toEqual([]);
+    await rig.server.flush();
+    await allFreed(rig);
+    expectCarried(rig, ids);
+  });
+
+  it('begins a cut anew when another has to go before it', async () => {
+    const rig = await rigOf();
+    rig.server.behaviour.lag = 10;
+    const ids = [commit(rig, [[10, 11]]), commit(rig, [[20, 21]])] as const;
+    await until('both are journaled', () => rig.server.journal.length === 2);
+    rig.server.behaviour.partial = { cutId: idBytes(ids[1]), frames: [1n] };
+    rig.server.loseDisk();
+    await until('both are journaled again', () => rig.server.journal.length === 2);
+    await rig.server.flush();
+    await allFreed(rig);
+    expectCarried(rig, ids);
+  });
+
   it('tells of disks that the server wants anew', async () => {
     const rig = await rigOf();
     await until('it is connected', () => rig.sender.status.state === 'connected');
