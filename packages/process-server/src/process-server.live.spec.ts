@@ -1,8 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ScriptedAgent, startScriptedAgent } from './conformance/scripted-agent.ts';
+import { newId } from '@holdfast/protocol';
+import { recordFailover, recordRelease } from '@holdfast/vault';
+import { type ScriptedAgent, type ScriptedAgentOptions, startScriptedAgent } from './conformance/scripted-agent.ts';
 import { type ScriptedCut, ScriptedSource } from './conformance/scripted-source.ts';
 import { createServerSite, type ServerSite } from './conformance/server-site.ts';
 import { verifyCuts } from './conformance/verify-cuts.ts';
@@ -13,21 +15,40 @@ let directory: string;
 let site: ServerSite;
 const agents: ScriptedAgent[] = [];
 
-const openSite = async (settings: Record<string, string> = {}): Promise<ServerSite> => {
-  site = await createServerSite({ directory, settings });
-  return site;
+const startSite = async (sources: readonly ScriptedSource[], settings: Record<string, string> = {}): Promise<void> => {
+  site = await createServerSite({ directory, settings: { 'upload.seal-interval': '20ms', ...settings } });
+  site.assign(sources.map(({ machineId }) => machineId));
+  await site.start();
 };
 
-const startAgent = async ({ machineId }: ScriptedSource): Promise<ScriptedAgent> => {
+const startAgent = async ({ machineId }: ScriptedSource, options: Partial<ScriptedAgentOptions> = {}): Promise<ScriptedAgent> => {
   const certified = await site.certificate(machineId);
-  const agent = startScriptedAgent({ machineId, connect: () => site.connect(certified) });
+  const agent = startScriptedAgent({ machineId, connect: () => site.connect(certified), ...options });
   agents.push(agent);
   return agent;
+};
+
+const addCuts = async (source: ScriptedSource, agent: ScriptedAgent, count: number, blocks = 100): Promise<ScriptedCut[]> => {
+  const cuts: ScriptedCut[] = [];
+  for (let round = 0; round < count; round += 1) {
+    source.scribble(blocks);
+    const cut = await source.cut();
+    cuts.push(cut);
+    agent.add(cut.content);
+  }
+  return cuts;
 };
 
 const verify = async (source: ScriptedSource, cuts: readonly ScriptedCut[]): Promise<string | undefined> => {
   const vault = await site.openVault();
   return verifyCuts(vault, source.machineId, source.diskId, cuts).finally(() => vault.close());
+};
+
+const health = async (): Promise<string> => (await fetch(`http://127.0.0.1:${site.httpPort}/healthz`)).text();
+
+/** Looks until it is so; jest's own limit ends the wait. */
+const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await holds())) await sleep(50);
 };
 
 /** Numbers in [0, 1), the same for the same seed. */
@@ -51,45 +72,30 @@ afterEach(async () => {
 
 describe('a process server', () => {
   it('makes cuts durable that the vault alone gives back, bit by bit', async () => {
-    const source = new ScriptedSource({ size: 16 * MIB });
-    await openSite();
-    await site.assign([source.machineId]);
-    await site.start();
+    const source = new ScriptedSource({ size: 4 * MIB });
+    await startSite([source]);
     const agent = await startAgent(source);
-    const cuts: ScriptedCut[] = [];
-    for (let round = 0; round < 8; round += 1) {
-      source.scribble(200);
-      const cut = await source.cut();
-      cuts.push(cut);
-      agent.add(cut.content);
-    }
+    const cuts = await addCuts(source, agent, 8);
     await agent.until(() => agent.durable.size === cuts.length);
     expect(await verify(source, cuts)).toBeUndefined();
-    expect(agent.errors).toEqual([]);
     expect(await site.kill('SIGTERM')).toBe(0);
 
     // Negative control of the check: a disk that held something else is noticed.
-    const wrong = { ...cuts[3]!, digest: cuts[2]!.digest };
-    expect(await verify(source, [wrong])).toMatch('differs');
+    expect(await verify(source, [{ ...cuts[3]!, digest: cuts[2]!.digest }])).toMatch('differs');
     expect(await verify(source, [{ ...cuts[3]!, pointId: '0'.repeat(32) }])).toMatch('not in the vault');
     expect(await verify(source, [cuts[3]!, cuts[2]!])).toMatch('out of order');
   });
 
   it('loses nothing it called durable when it is killed at any moment, and goes on', async () => {
     const random = seeded(20_261_122);
-    const sources = [new ScriptedSource({ size: 16 * MIB, random }), new ScriptedSource({ size: 4 * MIB, random })];
-    await openSite({ 'upload.seal-interval': '50ms', 'journal.quota': '64MiB', 'journal.segment': '8MiB' });
-    await site.assign(sources.map(({ machineId }) => machineId));
-    await site.start();
-    const running = await Promise.all(sources.map(startAgent));
+    const sources = [new ScriptedSource({ size: 2 * MIB, random }), new ScriptedSource({ size: MIB, random })];
+    await startSite(sources, { 'journal.quota': '64MiB', 'journal.segment': '8MiB' });
+    const running = await Promise.all(sources.map((source) => startAgent(source)));
     const cuts: ScriptedCut[][] = sources.map(() => []);
     let making = true;
     const work = sources.map(async (source, index) => {
       while (making) {
-        source.scribble(1 + Math.floor(random() * 600));
-        const cut = await source.cut();
-        cuts[index]!.push(cut);
-        running[index]!.add(cut.content);
+        cuts[index]!.push(...(await addCuts(source, running[index]!, 1, 1 + Math.floor(random() * 400))));
         await running[index]!.until(() => !making || running[index]!.held.size < 6);
       }
     });
@@ -101,22 +107,198 @@ describe('a process server', () => {
       await site.start();
     }
     making = false;
-    for (const agent of running) await agent.until(() => agent.held.size === 0);
     await Promise.all(work);
+    for (const agent of running) await agent.until(() => agent.held.size === 0);
     for (const [index, source] of sources.entries()) {
-      expect(cuts[index]!.length).toBeGreaterThan(4);
+      expect(cuts[index]!.length).toBeGreaterThan(8);
       expect(running[index]!.resyncs).toEqual([]);
       expect(await verify(source, cuts[index]!)).toBeUndefined();
     }
-    if (process.env['SHOW'])
-      process.stderr.write(
-        JSON.stringify(
-          running.map((a) => a.errors.map((e) => `${e.message.slice(0, 200)}`)),
-          null,
-          1,
-        ),
-      );
-    if (process.env['SHOW'] === '2') for (const l of site.lines) process.stderr.write(`${JSON.stringify(l).slice(0, 260)}\n`);
     expect(site.lines.filter(({ message }) => message.includes('damaged') || message.includes('given up'))).toEqual([]);
+  });
+
+  it('starts and works while the configuration server is away, with the assignments it had', async () => {
+    const source = new ScriptedSource({ size: MIB });
+    await startSite([source]);
+    const agent = await startAgent(source);
+    const cuts = await addCuts(source, agent, 1);
+    await agent.until(() => agent.durable.size === 1);
+    await site.configuration.stop();
+    await site.kill('SIGKILL');
+    await site.start();
+    cuts.push(...(await addCuts(source, agent, 2)));
+    await agent.until(() => agent.durable.size === 3);
+    expect(await verify(source, cuts)).toBeUndefined();
+  });
+
+  it('refuses machines that are not assigned, and lets go of those that are not any more', async () => {
+    const [source, other] = [new ScriptedSource({ size: MIB }), new ScriptedSource({ size: MIB })];
+    await startSite([source]);
+    const stranger = await startAgent(other);
+    await stranger.until(() => stranger.errors.length > 0);
+    expect(stranger.errors[0]).toMatchObject({ code: 'MACHINE_NOT_ASSIGNED' });
+    const agent = await startAgent(source);
+    await addCuts(source, agent, 1);
+    await agent.until(() => agent.durable.size === 1);
+    site.assign([other.machineId]);
+    await agent.until(() => agent.errors.some(({ code }) => code === 'MACHINE_NOT_ASSIGNED' || code === 'CONNECTION_LOST'));
+    await addCuts(other, stranger, 1);
+    await stranger.until(() => stranger.durable.size === 1);
+  });
+
+  it('closes the live stream of a revoked certificate within five seconds', async () => {
+    const source = new ScriptedSource({ size: MIB });
+    await startSite([source]);
+    const certified = await site.certificate(source.machineId);
+    const agent = await startAgent(source, { connect: () => site.connect(certified) });
+    await addCuts(source, agent, 1);
+    await agent.until(() => agent.durable.size === 1);
+    const begun = performance.now();
+    site.assign([source.machineId], [certified.serial]);
+    await agent.until(() => agent.errors.some(({ code }) => code === 'CERTIFICATE_REVOKED'));
+    expect(performance.now() - begun).toBeLessThan(5000);
+    // Another certificate of the same machine is welcome.
+    const renewed = await startAgent(source);
+    await renewed.until(() => renewed.opened !== undefined);
+  });
+
+  it('serves the newer of two streams of one machine', async () => {
+    const source = new ScriptedSource({ size: MIB });
+    await startSite([source]);
+    const older = await startAgent(source, { pause: 3_600_000 });
+    await older.until(() => older.opened !== undefined);
+    const newer = await startAgent(source);
+    await older.until(() => older.errors.length > 0);
+    expect(older.errors[0]!.message).toMatch('the machine opened a newer one');
+    const cuts = await addCuts(source, newer, 2);
+    await newer.until(() => newer.durable.size === 2);
+    expect(await verify(source, cuts)).toBeUndefined();
+  }, 60_000);
+
+  it('tells a failed-over machine that it is fenced, and takes it again after the release', async () => {
+    const source = new ScriptedSource({ size: MIB });
+    await startSite([source]);
+    const agent = await startAgent(source);
+    const cuts = await addCuts(source, agent, 1);
+    await agent.until(() => agent.durable.size === 1);
+    const operationId = newId();
+    const vault = await site.openVault();
+    await recordFailover(vault, source.machineId, { operationId, pointId: cuts[0]!.pointId });
+    cuts.push(...(await addCuts(source, agent, 1)));
+    await agent.until(() => agent.said.includes('fenced'));
+    expect(agent.durable.size).toBe(1);
+    await recordRelease(vault, source.machineId, { operationId });
+    await vault.close();
+    await agent.until(() => agent.durable.size === 2);
+    expect(await verify(source, cuts)).toBeUndefined();
+  });
+
+  it('notices that the vault is older than what the agent was told, and writes nothing', async () => {
+    const source = new ScriptedSource({ size: MIB });
+    await startSite([source]);
+    const agent = await startAgent(source);
+    await addCuts(source, agent, 3);
+    await agent.until(() => agent.durable.size === 3);
+    const anchor = [...agent.durable.values()].at(-1)!;
+    await agent.stop();
+    await site.kill('SIGKILL');
+    await rm(path.join(site.stateDirectory, 'anchors.json'), { force: true });
+    const log = path.join(directory, 'vault', 'm', source.machineId, 'log');
+    const newest = String(anchor.sequence).padStart(12, '0');
+    await rename(path.join(log, newest), path.join(directory, newest));
+    await site.start();
+    const again = await startAgent(source, { anchor, seenTerm: anchor.term });
+    await again.until(() => again.errors.length > 0);
+    expect(again.errors[0]).toMatchObject({ code: 'VAULT_ROLLED_BACK' });
+    expect(again.opened).toBeUndefined();
+  });
+
+  it('asks for a resynchronization of a disk whose epochs do not follow, and goes on with a new generation', async () => {
+    const source = new ScriptedSource({ size: MIB });
+    await startSite([source]);
+    const agent = await startAgent(source);
+    const cuts = await addCuts(source, agent, 1);
+    await agent.until(() => agent.durable.size === 1);
+    source.scribble(5);
+    await source.cut();
+    const [lost] = await addCuts(source, agent, 1);
+    await agent.until(() => agent.resyncs.length > 0);
+    expect(agent.resyncs[0]).toMatch(/epoch 2 of generation .* came, and the vault has epoch 0/);
+    agent.drop(lost!.cutId);
+    source.startGeneration();
+    cuts.push(...(await addCuts(source, agent, 1)));
+    await agent.until(() => agent.durable.size === 2);
+    expect(await verify(source, cuts)).toBeUndefined();
+  });
+
+  it('goes on behind the frames of a cut that it has, over a broken connection and a kill', async () => {
+    const source = new ScriptedSource({ size: 16 * MIB });
+    await startSite([source], { 'replication.memory': '16MiB' });
+    const agent = await startAgent(source);
+    const cuts = await addCuts(source, agent, 1, 3500);
+    let pieces = 0;
+    while (agent.durable.size === 0 && pieces < 6) {
+      await sleep(40);
+      if (pieces % 2 === 0) agent.cut();
+      else {
+        await site.kill('SIGKILL');
+        await site.start();
+      }
+      pieces += 1;
+    }
+    await agent.until(() => agent.durable.size === 1);
+    expect(await verify(source, cuts)).toBeUndefined();
+  });
+
+  it('waits for a vault that is away, tells what the store says, and recovers by itself', async () => {
+    const source = new ScriptedSource({ size: MIB });
+    await startSite([source]);
+    const agent = await startAgent(source);
+    const cuts = await addCuts(source, agent, 1);
+    await agent.until(() => agent.durable.size === 1);
+    const folder = path.join(directory, 'vault');
+    await rename(folder, `${folder}-away`);
+    cuts.push(...(await addCuts(source, agent, 2)));
+    await agent.until(() => agent.journaled.size === 2);
+    await until(async () => (await health()).includes('folder') || (await health()).includes(folder));
+    expect(agent.durable.size).toBe(1);
+    await rename(`${folder}-away`, folder);
+    await agent.until(() => agent.durable.size === 3);
+    expect(await verify(source, cuts)).toBeUndefined();
+    await until(async () => (JSON.parse(await health()) as { ready: boolean }).ready);
+  });
+
+  it('slows agents down and stops them when the journal is full, and goes on by itself', async () => {
+    const source = new ScriptedSource({ size: 16 * MIB });
+    await startSite([source], { 'journal.quota': '64MiB', 'journal.segment': '8MiB', 'replication.memory': '16MiB' });
+    const agent = await startAgent(source, { pause: 1000 });
+    const cuts = await addCuts(source, agent, 1);
+    await agent.until(() => agent.durable.size === 1);
+    const folder = path.join(directory, 'vault');
+    await rename(folder, `${folder}-away`);
+    for (let round = 0; round < 12; round += 1) cuts.push(...(await addCuts(source, agent, 1, 4000)));
+    await agent.until(() => agent.pace > 0);
+    await agent.until(() => agent.errors.some(({ code }) => code === 'JOURNAL_FULL'));
+    expect(agent.held.size).toBe(12);
+    await rename(`${folder}-away`, folder);
+    await agent.until(() => agent.durable.size === 13);
+    expect(await verify(source, cuts)).toBeUndefined();
+  });
+
+  it('reports to the configuration server, and says how to join when it is no member', async () => {
+    const source = new ScriptedSource({ size: MIB });
+    await startSite([source]);
+    const agent = await startAgent(source);
+    await addCuts(source, agent, 2);
+    await agent.until(() => agent.durable.size === 2);
+    const stream = await site.configuration.servers.stream();
+    expect(stream.hello.vaults).toEqual(['main']);
+    const newest = [...agent.durable.values()].at(-1)!;
+    const report = await stream.report(({ machines }) => machines[0]?.durableSequence === newest.sequence);
+    expect(report.machines[0]).toMatchObject({ term: newest.term, pendingBytes: 0n });
+    expect(report.machines[0]!.newestPointUnixMillis).toBeGreaterThan(0n);
+    expect(report.journalQuotaBytes).toBeGreaterThan(0n);
+    const metrics = await (await fetch(`http://127.0.0.1:${site.httpPort}/metrics`)).text();
+    expect(metrics).toMatch(/holdfast_durable_cuts_total 2/);
   });
 });

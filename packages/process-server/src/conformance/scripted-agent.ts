@@ -30,6 +30,8 @@ export interface ScriptedAgent {
   add(content: CutContent): void;
   /** Resolves when `condition` holds; looks whenever something happens. */
   until(condition: () => boolean): Promise<void>;
+  /** Does not hold a cut any more, durable or not. */
+  drop(cutId: string): void;
   /** Ends the stream at once, as a broken network does; the agent connects again. */
   cut(): void;
   stop(): Promise<void>;
@@ -227,6 +229,7 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
     async until(condition) {
       while (!condition()) await notice.promise;
     },
+    drop: (cutId) => void held.delete(cutId),
     cut() {
       stream?.abort(fromSystem(new Error('the network broke'), 'the stream', 'CONNECTION_LOST'));
     },

@@ -3,16 +3,18 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { joinSite } from '@holdfast/daemon';
+import { openTestSite, type TestSite } from '@holdfast/daemon/conformance';
 import { openStore } from '@holdfast/object-store';
-import { connectReplication, newId, type ReplicationStream } from '@holdfast/protocol';
-import { type Certified, createTestAuthority, type TestAuthority } from '@holdfast/protocol/conformance';
+import { connectReplication, idBytes, type ReplicationStream } from '@holdfast/protocol';
+import type { Certified } from '@holdfast/protocol/conformance';
 import { createVault, openVault, readKeyFile, type Vault, writeKeyFile } from '@holdfast/vault';
 
 type Line = Readonly<Record<string, unknown>> & { readonly message: string };
 
-/** A process server as a process of its own, with everything around it but a configuration server. */
+/** A process server as a process of its own, that joined a small configuration server in the process of the test. */
 export interface ServerSite {
-  readonly authority: TestAuthority;
+  readonly configuration: TestSite;
   readonly serverId: string;
   readonly stateDirectory: string;
   /** Lines of the log of all starts so far. */
@@ -20,8 +22,8 @@ export interface ServerSite {
   readonly port: number;
   readonly httpPort: number;
   readonly pid: number;
-  /** Assigns these machines from the next start on. */
-  assign(machineIds: readonly string[], revoked?: readonly string[]): Promise<void>;
+  /** What the configuration server wants from now on: these machines, and that these certificates count no more. */
+  assign(machineIds: readonly string[], revoked?: readonly string[]): void;
   /** Starts it and waits until it listens. */
   start(): Promise<void>;
   kill(signal: NodeJS.Signals): Promise<number | string>;
@@ -56,20 +58,23 @@ export const createServerSite = async ({
   environment = {},
   main = path.join(__dirname, '../main.ts'),
 }: ServerSiteOptions): Promise<ServerSite> => {
-  const authority = await createTestAuthority();
-  const serverId = newId();
+  const configuration = await openTestSite();
   const stateDirectory = path.join(directory, 'state');
   const keyFile = path.join(directory, 'vault.key');
   const hardwareFile = path.join(directory, 'hardware.json');
-  await mkdir(path.join(stateDirectory, 'identity'), { recursive: true, mode: 0o700 });
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   await mkdir(path.join(directory, 'vault'), { recursive: true });
   await writeFile(hardwareFile, JSON.stringify(HARDWARE));
-  const { key, certificateChain, authorities } = await authority.issue({ role: 'process-server', id: serverId });
-  const identity = {
-    ...{ form: 1, role: 'process-server', id: serverId, incarnation: 1, server: '127.0.0.1:9' },
-    ...{ hardware: HARDWARE, key, certificateChain, authorities },
-  };
-  await writeFile(path.join(stateDirectory, 'identity', 'identity.json'), JSON.stringify(identity), { mode: 0o600 });
+  const { id: serverId } = await joinSite({
+    server: configuration.address,
+    token: configuration.createToken(),
+    fingerprint: configuration.fingerprint,
+    role: 'process-server',
+    hardware: HARDWARE,
+    hostname: 'process-server.test',
+    version: '0.0.0-test',
+    directory: stateDirectory,
+  });
   const created = await createVault(await openStore(vaultUrl, { environment: { ...process.env, ...environment } }), {
     name: 'test',
     keys: [await writeKeyFile(keyFile)],
@@ -91,6 +96,7 @@ export const createServerSite = async ({
   let child: ChildProcess | undefined;
   let port = 0;
   let httpPort = 0;
+  let revision = 0;
   const take = (text: string): void => {
     if (text.startsWith('{')) lines.push(JSON.parse(text) as Line);
     else lines.push({ message: text });
@@ -118,7 +124,7 @@ export const createServerSite = async ({
   };
 
   return {
-    authority,
+    configuration,
     serverId,
     stateDirectory,
     lines,
@@ -131,14 +137,20 @@ export const createServerSite = async ({
     get pid() {
       return child?.pid ?? 0;
     },
-    async assign(machineIds, revoked = []) {
-      const machines = machineIds.map((machineId) => ({
-        machineId,
-        machineName: `m-${machineId.slice(0, 4)}`,
-        vault: 'main',
-        seenTerm: 0,
-      }));
-      await writeFile(path.join(stateDirectory, 'assignments.json'), JSON.stringify({ form: 1, revision: 1, machines, revoked }));
+    assign(machineIds, revoked = []) {
+      revision += 1;
+      configuration.servers.setState(serverId, {
+        revision: BigInt(revision),
+        assignments: machineIds.map((machineId) => ({
+          machineId: idBytes(machineId),
+          machineName: `m-${machineId.slice(0, 4)}`,
+          vault: 'main',
+          seenTerm: 0n,
+        })),
+        revokedSerials: revoked.map((serial) =>
+          Uint8Array.from(Buffer.from(serial.padStart(2 * Math.ceil(serial.length / 2), '0'), 'hex')),
+        ),
+      });
     },
     async start() {
       const from = lines.length;
@@ -158,7 +170,7 @@ export const createServerSite = async ({
     },
     kill,
     line: (message, past = false) => line(message, past ? 0 : lines.length),
-    certificate: (machineId) => authority.issue({ role: 'agent', id: machineId }),
+    certificate: (machineId) => configuration.authority.issue({ role: 'agent', id: machineId }),
     connect: (certified) =>
       connectReplication({
         address: `127.0.0.1:${port}`,
@@ -169,6 +181,7 @@ export const createServerSite = async ({
       openVault(await openStore(vaultUrl, { environment: { ...process.env, ...environment } }), await readKeyFile(keyFile)),
     async close() {
       await kill('SIGKILL');
+      await configuration.close();
     },
   };
 };
