@@ -31,7 +31,7 @@ export const settings = {
       min: 1,
       max: 10_000,
       unit: 'a minute',
-      help: 'Wrong tokens from one address before it has to wait',
+      help: 'Wrong tokens from one address that are told why; whoever sends more is told to stop',
     }),
   }),
   history: section('What is kept of the past.', {
