@@ -1,15 +1,16 @@
 import { BLOCK_SIZE } from '@holdfast/block';
-import { withMetrics } from '@holdfast/object-store';
+import { createMemoryStore, withFaults, withMetrics } from '@holdfast/object-store';
 import { idText, type RunRef } from '@holdfast/protocol';
 import { checkMachine } from './check-machine.ts';
 import { compactMachine } from './compact-machine.ts';
 import { runsToMerge } from './compaction.ts';
+import { keepMachine } from './keep-machine.ts';
 import { slotName } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
 import { compareAll } from './testing/compare.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
-import { throughStore } from './testing/open-test-vault.ts';
-import { epochOf, type MadeCut } from './testing/simulated-source.ts';
+import { createTestVault, throughStore } from './testing/open-test-vault.ts';
+import { epochOf, type MadeCut, SimulatedSource } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
 const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 8, minCuts: 1, clock: fastClock };
@@ -142,6 +143,51 @@ describe('compaction', () => {
       thing: `${name}, frame 1`,
     });
     expect(await bench.objects('catalogue/')).toEqual(before);
+  });
+
+  it('releases no slot that a cut still needs which is not compacted', async () => {
+    const cuts = await bench.cuts(8);
+    await append(cuts);
+    for (let step = 1; step < 8; step += 1) {
+      await compactMachine(bench.vault, machineId, { ...SMALL, unitFrames: 1, steps: 1 });
+      const { catalogue } = (await bench.read()).catalogue!;
+      expect(Number(catalogue.firstSlot)).toBeLessThanOrEqual(Number(catalogue.compacted) + 1);
+      for (let slot = 0; slot < Number(catalogue.firstSlot); slot += 1) await bench.store.delete(slotName(machineId, slot));
+      await bench.expectWhole(cuts);
+    }
+    expect(Number((await bench.read()).catalogue!.catalogue.firstSlot)).toBeGreaterThan(3);
+  });
+
+  it('of somebody who slept until his work was taken for rubbish is not published', async () => {
+    let now = 0;
+    const source = new SimulatedSource([64 * 1024]);
+    const store = createMemoryStore({ now: () => now });
+    const site = new WriterBench(source, store, await createTestVault(source, store));
+    const { writer } = await site.open({ checkpoint: { slots: 1 } });
+    const cuts = await site.cuts(4);
+    for (const { content } of cuts.slice(0, 3)) {
+      await writer.append(content);
+      await settled();
+    }
+    const asleep = Promise.withResolvers<void>();
+    const stalled = withFaults(store, ({ request, name }) =>
+      request === 'create' && name.includes('/catalogue/') ? { stall: asleep.promise } : undefined,
+    );
+    const sleeper = compactMachine(await throughStore(stalled), source.machineId, SMALL);
+    await settled();
+    expect(await site.objects('parts/')).toHaveLength(1);
+    // Two days later somebody clears away what nothing refers to.
+    now += 2 * 86_400_000;
+    await writer.append(cuts[3]!.content);
+    await settled();
+    expect(await keepMachine(site.vault, source.machineId, { minCuts: 1000, clock: fastClock })).toMatchObject({
+      strays: 2,
+      compactions: 0,
+    });
+    asleep.resolve();
+    expect(await sleeper).toMatchObject({ outrun: true, published: 0 });
+    await site.expectWhole(cuts);
+    await site.close();
   });
 
   it('by two at the same time, beside a writer, ends in one truth', async () => {
