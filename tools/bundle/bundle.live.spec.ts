@@ -50,7 +50,7 @@ const BUNDLES: readonly (readonly [bundle: string, programs: readonly string[]])
   ['holdfast', ['holdfast']],
 ];
 
-describe.unless(lacks('root', 'chroot', 'tar'), 'bundles', () => {
+describe.unless(lacks('root', 'chroot', 'unshare', 'tar'), 'bundles', () => {
   let directory: string;
   let out: string;
   let jail: string;
@@ -156,6 +156,38 @@ describe.unless(lacks('root', 'chroot', 'tar'), 'bundles', () => {
     } finally {
       await server.process.stop();
     }
+  });
+
+  it('are installed, upgraded and removed without touching each other', async () => {
+    // Everything they write to is a file system of this one test. Without /run there is no systemd: nothing is started.
+    const script = `set -e
+      mkdir -p /etc/holdfast
+      for place in /run /opt /usr/local/bin /etc/holdfast /var/lib; do mount -t tmpfs none $place; done
+      agent=${jail}/holdfast-agent
+      $agent/install.sh
+      echo '# mine' >> /etc/holdfast/agent.yaml
+      mkdir /opt/holdfast/holdfast-agent-0.0.9
+      ${jail}/holdfast/install.sh
+      $agent/install.sh
+      holdfast version
+      holdfast-agent --version
+      echo installed: $(ls /opt/holdfast /usr/local/bin) $(tail -1 /etc/holdfast/agent.yaml)
+      /opt/holdfast/holdfast/uninstall.sh
+      echo left: $(ls /opt/holdfast /usr/local/bin /etc/holdfast /var/lib/holdfast)
+      /opt/holdfast/holdfast-agent/uninstall.sh
+      echo kept: $(ls /opt /usr/local/bin /etc/holdfast /var/lib/holdfast)
+      $agent/install.sh
+      /opt/holdfast/holdfast-agent/uninstall.sh --purge
+      echo purged: $(ls -A /opt /usr/local/bin /etc/holdfast /var/lib)`;
+    const { stdout } = await run('unshare', ['--mount', 'sh', '-c', script]);
+    const told = (what: string): string | undefined => stdout.split('\n').find((line) => line.startsWith(`${what}:`));
+    const both = 'holdfast holdfast-0.1.0 holdfast-agent holdfast-agent-0.1.0';
+    expect(told('installed')).toBe(`installed: /opt/holdfast: ${both} /usr/local/bin: holdfast holdfast-agent # mine`);
+    expect(told('left')).toBe(
+      'left: /etc/holdfast: agent.yaml /opt/holdfast: holdfast-agent holdfast-agent-0.1.0 /usr/local/bin: holdfast-agent /var/lib/holdfast: agent',
+    );
+    expect(told('kept')).toBe('kept: /etc/holdfast: agent.yaml /opt: /usr/local/bin: /var/lib/holdfast: agent');
+    expect(told('purged')).toBe('purged: /etc/holdfast: /opt: /usr/local/bin: /var/lib:');
   });
 
   it('that were damaged on their way are not installed', async () => {
