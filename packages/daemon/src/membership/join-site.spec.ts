@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { newId } from '@holdfast/protocol';
 import { type Certified, createTestAuthority, type Flaws, USAGES } from '@holdfast/protocol/conformance';
 import { openTestSite, type TestSite } from '../conformance/test-site.ts';
@@ -116,14 +116,23 @@ describe('joinSite', () => {
     /** A TLS server that only listens; gives the bytes that came over TLS. */
     const impostor = async (shown: Certified, chain = `${shown.certificateChain}\n${site.authority.certificate}`) => {
       const received: Buffer[] = [];
+      const sockets: TLSSocket[] = [];
       const server = createTlsServer({ key: shown.key, cert: chain, ALPNProtocols: ['h2'], minVersion: 'TLSv1.3' }, (socket) => {
+        sockets.push(socket);
         socket.on('data', (bytes: Buffer) => void received.push(bytes));
         socket.on('error', () => undefined);
       });
       server.on('tlsClientError', () => undefined);
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
       const address: Address = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
-      return { address, received, close: () => new Promise((resolve) => server.close(resolve)) };
+      return {
+        address,
+        received,
+        close() {
+          for (const socket of sockets) socket.destroy();
+          return new Promise((resolve) => server.close(resolve));
+        },
+      };
     };
     const identity = { role: 'configuration-server', id: newId() } as const;
     const hour = 3_600_000;
