@@ -297,6 +297,10 @@ class ProtectingEngine implements Engine {
 
   async #unprotect(): Promise<void> {
     if (!hasMachineLog(this.#places)) return;
+    await this.#closeMachine();
+    // Protected again, it may be in another vault. Terms only grow.
+    const memory = await openSenderMemory(machineFiles(this.#places).senderMemory);
+    await memory.remember({ anchor: undefined, newestPoint: 0, points: 0 });
     await this.#removeMachine();
     this.#events.inform('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
   }

@@ -16,7 +16,12 @@ export const openScanCapture = async ({ machineId, hrl, disks, policy, stateDire
     stateDirectory,
     manifest: createManifestSource(machineId, disks, hrl),
     bootId: readBootId(),
-    codec: policy.codec,
+    get codec() {
+      return policy.codec;
+    },
+    get excludedDisks() {
+      return policy.excludedDisks;
+    },
   });
   let copied = false;
   return {

@@ -50,6 +50,8 @@ export interface ScanCaptureOptions {
   /** 32 hexadecimal digits, where the system has one. */
   readonly bootId?: string;
   readonly codec?: CodecName;
+  /** Disks of the machine that a policy leaves out, by id. */
+  readonly excludedDisks?: readonly string[];
   /** Bytes of frames after which a piece of a copy ends; the log should hold several. */
   readonly pieceSize?: number;
 }
@@ -178,7 +180,7 @@ class DigestScanCapture implements ScanCapture {
       }
       const unreadable = members.reduce((sum, { disk }) => sum + disk.unreadable, 0);
       const manifest = await this.#options.manifest();
-      const point = unreadable === 0 ? pointOf(cutId, instant, epochs, manifest) : undefined;
+      const point = unreadable === 0 ? pointOf(cutId, instant, epochs, manifest, this.#options.excludedDisks ?? []) : undefined;
       for (const member of members) stateOf(member).writeHeader(headerOf(member.disk, { covered: member.disk.device.size, open: false }));
       const content = writer.commit(
         create(CutSchema, {
@@ -250,13 +252,14 @@ const headerOf = ({ lineage, device, copyBase }: DiskScan, state: { readonly cov
   ...state,
 });
 
-const pointOf = (cutId: string, instant: Instant, epochs: readonly Epoch[], manifest: Manifest): Point =>
+const pointOf = (cutId: string, instant: Instant, epochs: readonly Epoch[], manifest: Manifest, excluded: readonly string[]): Point =>
   create(PointSchema, {
     id: idBytes(newId()),
     cutId: idBytes(cutId),
     kind: PointKind.CRASH,
     instant,
     members: epochs.map(({ diskId, generationId, number }) => ({ diskId, epoch: { generationId, number } })),
+    disksExcluded: excluded.map(idBytes),
     manifestId: manifest.id,
   });
 
