@@ -35,8 +35,12 @@ export const cleanUp = async (store: StateStore, jobsKept: number, now = Date.no
 /** Cleans up now and then until `stopping` aborts. */
 export const keepHouse = async (store: StateStore, jobsKept: number, log: Log, stopping: AbortSignal): Promise<void> => {
   while (!stopping.aborted) {
-    const removed = await cleanUp(store, jobsKept);
-    if (removed > 0) log.debug('Records without meaning were removed', { removed });
+    try {
+      const removed = await cleanUp(store, jobsKept);
+      if (removed > 0) log.debug('Records without meaning were removed', { removed });
+    } catch (error) {
+      log.warn('Records without meaning could not be removed; it is tried again', { error });
+    }
     await sleep(ROUND, undefined, { signal: stopping }).catch(() => undefined);
   }
 };

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
-import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { type ProgramContext, type SupervisedProgram, supervise } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { readIfPresent } from './authority/authority-files.ts';
 import { hashOf, newSecret, secretId } from './enrolment/tokens.ts';
-import { tokens } from './records/kinds.ts';
+import { find } from './records/kind.ts';
+import { members, tokens } from './records/kinds.ts';
 import { transact } from './records/transaction.ts';
 import type { Settings } from './settings.ts';
 import type { StateStore } from './state/state-store.ts';
@@ -22,11 +23,12 @@ const TOKEN_LIFETIME = 5 * 60_000;
 /** Characters of what a program says that are kept for an error. */
 const LONGEST = 2000;
 
-const exists = (file: string): Promise<boolean> =>
-  access(file).then(
-    () => true,
-    () => false,
-  );
+/** True when the process server below this directory belongs to this installation, not to none or to one that was here before. */
+const hasJoined = async (store: StateStore, stateDirectory: string): Promise<boolean> => {
+  const identity = await readIfPresent(path.join(stateDirectory, 'identity', 'identity.json'));
+  const [, id] = /"id": *"([0-9a-f]{32})"/.exec(identity ?? '') ?? [];
+  return id !== undefined && (await find(store, members, id)) !== undefined;
+};
 
 /** Runs a program to its end with something on its standard input; rejects with what it said when it fails. */
 const runWith = (command: string, words: readonly string[], input: string, signal: AbortSignal): Promise<void> =>
@@ -73,7 +75,7 @@ export const runLocalProcessServer = async ({ context, store, port, fingerprint 
   const { command, config, stateDirectory } = context.settings.localProcessServer;
   const [program = 'holdfast-process-server', ...words] = command;
   const common = [`--state.directory=${stateDirectory}`, ...(config === undefined ? [] : [`--config=${config}`])];
-  if (!(await exists(path.join(stateDirectory, 'identity', 'identity.json')))) {
+  if (!(await hasJoined(store, stateDirectory))) {
     const join = [...words, 'join', '--server', `127.0.0.1:${port}`, '--fingerprint', fingerprint, ...common];
     await runWith(program, join, await makeToken(store), context.stopping);
     context.log.info('The process server on this machine joined');

@@ -24,6 +24,8 @@ import { ownNames, renewOwn } from './own-certificate.ts';
 import type { Settings } from './settings.ts';
 import { openLevelStore } from './state/level-store.ts';
 import { createNotifier } from './state/notifier.ts';
+import { observedStore } from './state/observed-store.ts';
+import { watchHealth } from './watch-health.ts';
 
 /** What a started server tells those who started it in one process. */
 export interface StartedServer {
@@ -34,9 +36,26 @@ export interface StartedServer {
 /** Starts everything; ends with the context. */
 export const startServer = async (context: ProgramContext<Settings>): Promise<StartedServer> => {
   const { settings, log, onStop, run, stopping, stateDirectory, health } = context;
-  const store = await openLevelStore(path.join(stateDirectory, 'state'), settings.history);
-  onStop('state store', store.close);
+  const seconds = context.metrics.histogram({
+    name: 'state_commit_seconds',
+    help: 'Time of commits until they are on the disk',
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2],
+  });
+  const storeHealth: { problem: Error | undefined } = { problem: undefined };
+  const level = await openLevelStore(path.join(stateDirectory, 'state'), settings.history);
+  onStop('state store', level.close);
+  const store = observedStore(level, {
+    committed(took) {
+      storeHealth.problem = undefined;
+      seconds.observe(took);
+    },
+    failed(error) {
+      storeHealth.problem = error;
+      log.error('A change could not be written', { error });
+    },
+  });
   const authority = await openAuthority(path.join(stateDirectory, 'authority'));
+  watchHealth(health, storeHealth, authority);
   const id = await ensureInstallation(store, stateDirectory, log);
 
   const notifier = createNotifier(store);

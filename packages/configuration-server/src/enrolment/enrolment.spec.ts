@@ -94,6 +94,8 @@ describe('enrolment', () => {
           .renew({ certificateRequest: (await newRequest()).der, hardware: hardwareOf('same'), incarnation: counted }),
       );
     expect(await renew(first)).toBe('CERTIFICATE_REVOKED');
+    // Not even when it says what the newer one would.
+    expect(await renew(first, 2n)).toBe('CERTIFICATE_REVOKED');
     expect(await renew(second, 1n)).toBe('CERTIFICATE_REVOKED');
     expect(await renew(second)).toBe('no error');
     const other = await enrolMember(server, 'agent', 'other');

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
-import { fromSystem, type HoldfastError } from '@holdfast/errors';
+import { fromSystem, type HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { find, listAll, type Stored } from '../records/kind.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { Notifier } from '../state/notifier.ts';
@@ -141,9 +141,22 @@ export const createJobEngine = ({ store, notifier, plans, log }: JobEngineOption
     }
   };
 
+  /** Goes on with a job whose state could not be written for a while: the disk is full, say. Defects end the program. */
+  const persist = async (id: string, stopping: AbortSignal): Promise<void> => {
+    for (let pause = FIRST_PAUSE; !stopping.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      try {
+        return await carryOut(id, stopping);
+      } catch (reason) {
+        if (!isHoldfastError(reason) || !reason.retryable) throw reason;
+        log.error('A job cannot go on for now', { job: id, waitMillis: pause, error: reason });
+        await sleep(pause, undefined, { signal: stopping }).catch(() => undefined);
+      }
+    }
+  };
+
   const take = (id: string, stopping: AbortSignal, failed: (reason: Error) => void): void => {
     if (working.has(id)) return;
-    const work = carryOut(id, stopping)
+    const work = persist(id, stopping)
       .catch((reason: Error) => failed(reason))
       .finally(() => {
         working.delete(id);

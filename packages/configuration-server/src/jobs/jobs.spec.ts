@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import type { Log } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
 import {
   AgentHelloSchema,
   AgentReportSchema,
@@ -230,6 +231,18 @@ describe('jobs', () => {
           const { outcome: cancelled } = await carryOut('protect', death, when, at);
           expect(cancelled).toMatchObject({ ...GONE, state: 'cancelled', ends: ['job-cancelled'] });
         }
+  });
+
+  it('go on when their state could not be written for a while', async () => {
+    const { store, id } = await prepare('unprotect');
+    let failures = 2;
+    const full = new HoldfastError('NO_SPACE', { thing: 'database', why: 'the disk is full', remedy: 'free space' });
+    const flaky: StateStore = {
+      ...store,
+      commit: (commit) => (failures-- > 0 ? Promise.reject(full) : store.commit(commit)),
+    };
+    await runProgram(flaky, store, id);
+    expect(await outcome(store, id)).toMatchObject({ ...GONE, state: 'succeeded' });
   });
 
   it('that fail say why, and the protection too', async () => {
