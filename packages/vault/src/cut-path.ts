@@ -1,4 +1,5 @@
 import { type EpochRef, idText } from '@holdfast/protocol';
+import { damaged } from './damage.ts';
 import type { EpochEntry, GenerationHistory } from './history.ts';
 
 /** Cuts `from` to `to`, both included. */
@@ -21,7 +22,9 @@ export const pathTo = (generations: ReadonlyMap<string, GenerationHistory>, ref:
   const entries: EpochEntry[][] = [];
   for (let at: EpochRef | undefined = ref; at !== undefined; ) {
     const generation: GenerationHistory = generations.get(idText(at.generationId))!;
-    const last = entryOf(generation, Number(at.number))!;
+    const last = entryOf(generation, Number(at.number));
+    if (last === undefined)
+      throw damaged(`epoch ${at.number} of generation ${generation.id}`, 'it was thinned, and what goes on from it cannot be read');
     cuts.push({ from: generation.firstCut, to: last.cut });
     entries.push(generation.epochs.slice(0, generation.epochs.indexOf(last) + 1));
     at = generation.generation.parent;

@@ -15,6 +15,7 @@ export class CutReader {
   readonly #content: CutContent;
   readonly #size: number;
   #part = 0;
+  #isBegun = false;
   #epoch = 0;
   #frame = 0;
   #hash: Hash = createHash('sha256');
@@ -25,11 +26,17 @@ export class CutReader {
     this.#size = toBinary(CutSchema, content.cut).length;
   }
 
+  /** True before the first part. */
+  get isUntouched(): boolean {
+    return this.#part === 0 && !this.#isBegun;
+  }
+
   /**
    * Adds a part of the cut to the batch: until the batch is full or the cut is done; true when it is done. Errors: DAMAGED, PROTOCOL_VIOLATION and
    * whatever the source of the frames throws; the part is in the batch then and has to be withdrawn.
    */
   async fill(batch: SegmentBatch): Promise<boolean> {
+    this.#isBegun = true;
     const { cut } = this.#content;
     const first = this.#part === 0;
     const part: OpenPart = { cutId: Uint8Array.from(cut.id), part: this.#part, last: false, epochs: [], ...(first && { cut }) };

@@ -103,6 +103,30 @@ describe('keeping a machine', () => {
     expect(await compareAll(await bench.read(), [...cuts, forked])).toBeUndefined();
   });
 
+  it('forgets no state that a generation in the tail begins on, and a writer at work begins on none that is forgotten', async () => {
+    const cuts = await bench.cuts(10);
+    await append(cuts.slice(0, 9));
+    const { writer } = await bench.open();
+    await writer.append(cuts[9]!.content);
+    const fork = cuts[2]!;
+    for (const disk of bench.source.disks) bench.source.startGeneration(disk, epochOf(fork, disk), fork.expected.get(disk.id)!);
+    const forked = await bench.source.cut();
+    await writer.append(forked.content);
+    // The catalogue knows nothing of the new generations yet.
+    expect((await bench.read()).catalogue!.catalogue.cuts).toBe(9n);
+    expect((await keep()).thinned).toBeGreaterThan(3);
+    expect(await compareAll(await bench.read(), [...cuts, forked])).toBeUndefined();
+    expect(await pointIds()).toContain(fork.pointId);
+
+    for (const disk of bench.source.disks) bench.source.startGeneration(disk, epochOf(cuts[4]!, disk), cuts[4]!.expected.get(disk.id)!);
+    const late = await bench.source.cut();
+    await expect(writer.append(late.content)).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION', why: 'its parent was thinned' });
+    for (const disk of bench.source.disks) bench.source.startGeneration(disk, epochOf(forked, disk), forked.expected.get(disk.id)!);
+    const good = await bench.source.cut();
+    await writer.append(good.content);
+    expect(await compareAll(await bench.read(), [...cuts, forked, good])).toBeUndefined();
+  });
+
   it('leaves what a hold needs, until it is released or ends by the clock of the store', async () => {
     const cuts = await bench.cuts(6);
     await append(cuts);

@@ -102,6 +102,12 @@ export class Lineage {
     }
   }
 
+  /** True for an epoch that is there and was thinned: its state cannot be had any more. */
+  isForgotten({ generationId, number }: EpochRef): boolean {
+    const generation = this.#generations.get(idText(generationId));
+    return generation !== undefined && !isTold(generation, number);
+  }
+
   /** Takes a cut in of which all epochs are among those loaded. */
   tell(cut: Cut): void {
     for (const { generationId, number } of cut.epochs) this.#generations.get(idText(generationId))?.told.add(number);
@@ -224,7 +230,6 @@ export class Lineage {
     if (parent === undefined) return;
     const base = this.#generations.get(idText(parent.generationId));
     if (base === undefined || parent.number >= base.epochs.length) throw violation(thing, 'its parent is not in the log');
-    if (!isTold(base, parent.number)) throw violation(thing, 'its parent was thinned');
     if (base.diskId !== idText(diskId)) throw violation(thing, 'its parent is of another disk');
   }
 

@@ -1,11 +1,13 @@
 import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutContent, idText } from '@holdfast/protocol';
+import { newestCatalogue } from './catalogue.ts';
 import { Checkpointer, type CheckpointInterval, type CheckpointSlot, DEFAULT_INTERVAL } from './checkpointer.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { CutReader } from './cut-reader.ts';
 import type { Anchor, DiskHead } from './head.ts';
 import { admit } from './history.ts';
-import { Lineage } from './lineage.ts';
+import { Lineage, violation } from './lineage.ts';
+import { readCuts } from './log-base.ts';
 import { IN_FLIGHT_LIMIT } from './log-gap.ts';
 import { checkAnchor } from './read-machine.ts';
 import { SegmentBatch } from './segment-batch.ts';
@@ -62,6 +64,13 @@ interface Pending {
   readonly durable: PromiseWithResolvers<Durable>;
 }
 
+interface WriterParts {
+  readonly term: number;
+  readonly lineage: Lineage;
+  readonly pipeline: SlotPipeline;
+  readonly segmentSize: number;
+}
+
 class MachineLogWriter implements LogWriter {
   readonly term: number;
   readonly heads: Map<string, DiskHead>;
@@ -75,15 +84,21 @@ class MachineLogWriter implements LogWriter {
   #arrival = Promise.withResolvers<void>();
   readonly #segmentSize: number;
   readonly #onDurable: (slot: CheckpointSlot) => void;
+  readonly #checkParents: (cut: Cut) => Promise<void>;
   #failure: unknown;
 
-  constructor(term: number, lineage: Lineage, pipeline: SlotPipeline, segmentSize: number, onDurable: (slot: CheckpointSlot) => void) {
+  constructor(
+    { term, lineage, pipeline, segmentSize }: WriterParts,
+    onDurable: (slot: CheckpointSlot) => void,
+    checkParents: (cut: Cut) => Promise<void>,
+  ) {
     this.term = term;
     this.#segmentSize = segmentSize;
     this.heads = lineage.heads();
     this.#lineage = lineage;
     this.#pipeline = pipeline;
     this.#onDurable = onDurable;
+    this.#checkParents = checkParents;
     this.#run().catch((reason: unknown) => this.#fail(reason));
   }
 
@@ -153,10 +168,11 @@ class MachineLogWriter implements LogWriter {
       }
       const { pending, reader } = this.#current;
       try {
+        if (reader.isUntouched) await this.#checkParents(pending.content.cut);
         if (!(await reader.fill(batch))) break;
         cuts.push(pending.content.cut);
       } catch (reason) {
-        batch.withdraw();
+        if (!reader.isUntouched) batch.withdraw();
         await reader.close().catch(() => {});
         this.#refuse(pending, reason);
       }
@@ -254,8 +270,26 @@ export const openLogWriter = async (
   for (const slot of tail) checkpointer.take(...slot);
   checkpointer.publishWhenDue();
   const { assembler } = base;
-  return new MachineLogWriter(term, lineage, pipeline, segmentSize, (slot) => {
+  const onDurable = (slot: CheckpointSlot): void => {
     checkpointer.take(slot, assembler.take(slot), assembler.next, assembler.isWhole);
     checkpointer.publishWhenDue();
+  };
+  return new MachineLogWriter({ term, lineage, pipeline, segmentSize }, onDurable, (cut) => refuseForgotten(vault, machineId, cut));
+};
+
+/**
+ * A keeper may have thinned the state that a generation begins on, while this writer was at work. Errors: PROTOCOL_VIOLATION, those of the store. The
+ * newest states are never thinned; who begins on an older one holds it.
+ */
+const refuseForgotten = async (vault: Vault, machineId: string, { generations }: Cut): Promise<void> => {
+  if (generations.every(({ parent }) => parent === undefined)) return;
+  const { newest } = await newestCatalogue(vault, machineId);
+  if (newest === undefined) return;
+  const told = new Lineage(machineId);
+  await readCuts(vault, machineId, newest.catalogue, {
+    onGenerations: (summaries) => told.load(summaries),
+    onCut: ({ cut }, _, isLoaded) => (isLoaded ? told.tell(cut) : told.add(cut)),
   });
+  for (const { id, parent } of generations)
+    if (parent !== undefined && told.isForgotten(parent)) throw violation(`generation ${idText(id)}`, 'its parent was thinned');
 };

@@ -3,7 +3,7 @@ import { type Catalogue, type EpochRef, type GenerationSummary, GenerationSummar
 import { publishCatalogue } from './catalogue.ts';
 import { tombstoneOf } from './checkpointer.ts';
 import type { AssembledCut } from './cut-assembler.ts';
-import { HistoryBuilder, type MachineHistory, type RecoveryPoint } from './history.ts';
+import { HistoryBuilder, type MachineHistory } from './history.ts';
 import { createHistory, placedCut, slotHead } from './history-object.ts';
 import { listHolds } from './hold.ts';
 import { readCuts } from './log-base.ts';
@@ -46,7 +46,7 @@ export const thinMachine = async (
   const kept = keptPoints(history.points, policy);
   for (const id of [...keep, ...held]) kept.add(id);
   const told = await readTold(writer, catalogue);
-  const { needed, generations } = neededCuts(told, history.points, kept, Number(catalogue.compacted));
+  const { needed, generations } = neededCuts(told, history, kept, Number(catalogue.compacted));
   const forgotten = told.cuts.filter(({ number, cut }) => cut.point !== undefined && !needed.has(number)).length;
   if (forgotten === 0 || forgotten < atOnce) return 0;
 
@@ -105,7 +105,7 @@ const readTold = async ({ vault, machineId }: MachineWriter, catalogue: Catalogu
  */
 const neededCuts = (
   told: Told,
-  points: readonly RecoveryPoint[],
+  history: MachineHistory,
   kept: ReadonlySet<string>,
   compacted: number,
 ): { readonly needed: Set<number>; readonly generations: GenerationSummary[] } => {
@@ -125,7 +125,7 @@ const neededCuts = (
     if (number !== undefined) needed.add(number);
   };
   const manifests = new Set<string>();
-  for (const { id, point } of points) {
+  for (const { id, point } of history.points) {
     if (!kept.has(id)) continue;
     manifests.add(idText(point.manifestId));
     for (const { epoch } of point.members) keepEpoch(epoch);
@@ -134,6 +134,9 @@ const neededCuts = (
     const isOfKept = cut.point !== undefined && kept.has(idText(cut.point.id));
     if (isOfKept || (cut.manifest !== undefined && manifests.has(idText(cut.manifest.id)))) needed.add(number);
   }
+  // Generations of the tail, which the catalogue does not tell of yet.
+  const known = new Set(told.generations.map(({ generation }) => idText(generation!.id)));
+  for (const { id, generation } of history.generations.values()) if (!known.has(id)) keepEpoch(generation.parent);
   return { needed, generations: neededGenerations(told, needed, keepEpoch) };
 };
 
