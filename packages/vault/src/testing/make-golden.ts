@@ -6,6 +6,8 @@ import { resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { createFolderStore, withFaults } from '@holdfast/object-store';
 import { idBytes, idText, ManifestSchema, newId } from '@holdfast/protocol';
+import { holdMachine } from '../hold.ts';
+import { keepMachine } from '../keep-machine.ts';
 import { openLogWriter } from '../log-writer.ts';
 import { registerMachine } from '../machine.ts';
 import { readMachine } from '../read-machine.ts';
@@ -97,12 +99,66 @@ source.resize(first, 30_000);
 source.write(second, 7, 1, 0x55);
 await last.append((await cut()).content);
 
+// A machine that was kept: part of its history is in runs, part was thinned, slots were deleted; a few cuts are in the log above.
+const kept = new SimulatedSource([50_000, 20_480]);
+const [large, small] = kept.disks as [SimulatedDisk, SimulatedDisk];
+await registerMachine(vault, { id: kept.machineId, name: 'golden-kept' });
+const keptCuts: MadeCut[] = [];
+const append = async (...options: Parameters<SimulatedSource['cut']>): Promise<MadeCut> => {
+  const made = await kept.cut(...options);
+  const writer = await openLogWriter(vault, kept.machineId, { segmentSize: 12_000, checkpoint: { slots: 1 } });
+  await writer.append(made.content);
+  for (let turn = 0; turn < 50; turn += 1) await settled();
+  await writer.close();
+  keptCuts.push(made);
+  return made;
+};
+kept.write(large, 0, 12, 0x61);
+kept.write(small, 0, 5, 0x62);
+const fork = await append({ packing: raw });
+for (let round = 0; round < 6; round += 1) {
+  kept.write(large, round, 3, 0x63 + round);
+  if (round === 2) kept.change(large, { offset: 32_768, length: 4096, kind: 'unreadable' });
+  if (round === 3) kept.change(small, { offset: 4096, length: 8192, kind: 'zero' });
+  if (round === 4) kept.resize(small, 9000);
+  if (round === 5) kept.resize(small, 18_000);
+  await append();
+}
+kept.write(large, 8, 1, 0x70);
+kept.startGeneration(large, epochOf(fork, large), fork.expected.get(large.id)!);
+await append();
+const keeping = {
+  policy: { rules: [], atLeast: 4 },
+  thinAtOnce: 1,
+  minCuts: 1,
+  unitFrames: 8,
+  limits: { size: 15_000, entries: 12 },
+  grace: 0,
+};
+for (let pass = 0; pass < 3; pass += 1) await keepMachine(vault, kept.machineId, keeping);
+await holdMachine(vault, kept.machineId, { points: [keptCuts.at(-1)!.pointId!], reason: 'golden' });
+kept.write(large, 2, 2, 0x71);
+await append();
+kept.write(small, 1, 1, 0x72);
+await append({ packing: raw });
+
 const history = await readMachine(vault, source.machineId);
+const keptHistory = await readMachine(vault, kept.machineId);
+const told = new Set(keptHistory.points.map(({ id }) => id));
 const describe = ({ content, unreadable }: { content: Buffer; unreadable: ReadonlySet<number> }) => ({
   size: content.length,
   sha256: createHash('sha256').update(content).digest('hex'),
   unreadableBlocks: [...unreadable].sort((a, b) => a - b),
 });
+const pointsOf = (made: readonly MadeCut[]) =>
+  made
+    .filter(({ pointId }) => pointId !== undefined)
+    .map(({ pointId, cut, expected }) => ({
+      id: pointId,
+      time: Number(cut.point!.instant!.unixNanos / 1_000_000n),
+      manifestId: idText(cut.point!.manifestId),
+      disks: Object.fromEntries([...expected].map(([id, disk]) => [id, describe(disk)])),
+    }));
 const expected = {
   note: 'Made by src/testing/make-golden.ts. sha256 is that of the whole disk with unreadable blocks as zeroes.',
   keyFile: keyFile.secret.toString('hex'),
@@ -113,14 +169,13 @@ const expected = {
       id: source.machineId,
       name: 'golden-db',
       head: history.head,
-      points: cuts
-        .filter(({ pointId }) => pointId !== undefined)
-        .map(({ pointId, cut, expected }) => ({
-          id: pointId,
-          time: Number(cut.point!.instant!.unixNanos / 1_000_000n),
-          manifestId: idText(cut.point!.manifestId),
-          disks: Object.fromEntries([...expected].map(([id, disk]) => [id, describe(disk)])),
-        })),
+      points: pointsOf(cuts),
+    },
+    {
+      id: kept.machineId,
+      name: 'golden-kept',
+      head: keptHistory.head,
+      points: pointsOf(keptCuts.filter(({ pointId }) => told.has(pointId!))),
     },
     { id: idle.id, name: idle.name, head: { sequence: -1, tag: '0'.repeat(64), term: 0 }, points: [] },
   ].sort((a, b) => (a.id < b.id ? -1 : 1)),
