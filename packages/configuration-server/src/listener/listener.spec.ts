@@ -178,8 +178,13 @@ describe('roles of people', () => {
       const record = accesses.document({ hash: hashOf(secret), name: role, role, created: 1 });
       await store.commit({ put: { [accesses.key(secretId(secret))]: record } });
     }
+    // The beginning of a hash finds a record; the whole of it decides.
+    const unlike = newSecret();
+    const record = accesses.document({ hash: hashOf(newSecret()), name: 'unlike', role: 'administrator', created: 1 });
+    await store.commit({ put: { [accesses.key(secretId(unlike))]: record } });
     await store.close();
     const server = await startTestServer({}, first.directory);
+    expect(await codeOf(server.client(PolicyService, { token: unlike }).listPolicies({}))).toBe('SIGN_IN_NEEDED');
     const outcomes = async (token: string): Promise<string[]> => {
       const [policies, tokens] = [server.client(PolicyService, { token }), server.client(TokenService, { token })];
       return [

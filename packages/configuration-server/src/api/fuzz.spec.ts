@@ -1,0 +1,78 @@
+import { Agent, request as httpsRequest } from 'node:https';
+import type { DescMessage, DescService } from '@bufbuild/protobuf';
+import * as protocol from '@holdfast/protocol';
+import fc from 'fast-check';
+import { endTestServers, enrolMember, startTestServer, type TestServer } from '../testing/test-server.ts';
+
+const ELSEWHERE = new Set(['ReplicationService', 'ControlService']);
+const methods = (Object.values(protocol) as readonly unknown[])
+  .filter((one): one is DescService => typeof one === 'object' && (one as { readonly kind?: unknown }).kind === 'service')
+  .filter(({ name }) => !ELSEWHERE.has(name))
+  .flatMap((service) => service.methods)
+  .filter(({ methodKind }) => methodKind === 'unary');
+
+const words = fc.oneof(fc.string(), fc.constantFrom('default', 'web1', '', '0'.repeat(32), '../x', 'x'.repeat(300), '\u0000', '__proto__'));
+const numbers = fc.oneof(fc.nat(), fc.integer(), fc.constantFrom(0, 1, 501, 2 ** 31, 2 ** 32 - 1));
+
+/** JSON that has the fields of a message, with values of the right kind, the wrong kind, or none. */
+const jsonOf = (message: DescMessage, depth = 0): fc.Arbitrary<unknown> =>
+  fc.record(
+    Object.fromEntries(
+      message.fields.map((field) => {
+        const one: fc.Arbitrary<unknown> =
+          field.fieldKind === 'message' && depth < 3 ? jsonOf(field.message, depth + 1) : fc.oneof(words, numbers, numbers.map(String));
+        const value = field.fieldKind === 'list' ? fc.array(words, { maxLength: 4 }) : one;
+        return [field.jsonName, fc.oneof({ weight: 9, arbitrary: value }, { weight: 1, arbitrary: fc.jsonValue() })];
+      }),
+    ),
+    { requiredKeys: [] },
+  );
+
+describe('the API, asked anything', () => {
+  let server: TestServer;
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, rejectUnauthorized: false });
+  beforeAll(async () => {
+    server = await startTestServer({ 'tokens.wrong-attempts': '10000' });
+    await enrolMember(server, 'agent', 'web1');
+  });
+  afterAll(async () => {
+    agent.destroy();
+    await endTestServers();
+  });
+
+  const post = (path: string, type: string, body: string | Uint8Array): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const headers = { 'content-type': type, 'connect-protocol-version': '1', authorization: `Bearer ${server.administrator}` };
+      const request = httpsRequest({ agent, host: '127.0.0.1', port: server.port, method: 'POST', path, headers }, async (answer) => {
+        const text = Buffer.concat(await answer.toArray()).toString('latin1');
+        resolve(answer.statusCode === 200 ? 'ok' : text);
+      });
+      request.once('error', reject);
+      request.end(body);
+    });
+
+  it.each(methods.map((method) => [`${method.parent.name}.${method.name}`, method] as const))('%s answers by name', async (_, method) => {
+    const path = `/${method.parent.typeName}/${method.name}`;
+    const outcomes = new Set<boolean>();
+    const ask = async (type: string, body: string | Uint8Array): Promise<void> => {
+      const answer = await post(path, type, body);
+      // What the library itself answers to bytes that are no message.
+      if (!answer.includes('parse binary:')) expect(answer).not.toMatch(/INTERNAL|"internal"|"unknown"|stack/);
+      outcomes.add(answer === 'ok');
+    };
+    await fc.assert(
+      fc.asyncProperty(jsonOf(method.input), (json) => ask('application/json', JSON.stringify(json))),
+      { numRuns: 40 },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), (bytes) => ask('application/proto', bytes)),
+      { numRuns: 25 },
+    );
+    expect(outcomes).toContain(false);
+  });
+
+  it('and goes on working', async () => {
+    expect(server.lines.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(await post('/holdfast.v1.PolicyService/ListPolicies', 'application/json', '{}')).toBe('ok');
+  });
+});
