@@ -290,6 +290,7 @@ class ProtectingEngine implements Engine {
     const machine = this.#machine;
     if (machine === undefined) return;
     await machine.sender.stop();
+    await machine.memory.flush();
     this.#sums.sentBytes += machine.sender.status.sentBytes;
     this.#machine = undefined;
     await machine.hrl.close();
@@ -300,7 +301,7 @@ class ProtectingEngine implements Engine {
     await this.#closeMachine();
     // Protected again, it may be in another vault. Terms only grow.
     const memory = await openSenderMemory(machineFiles(this.#places).senderMemory);
-    await memory.remember({ anchor: undefined, newestPoint: 0, points: 0 });
+    await memory.forgetVault();
     await this.#removeMachine();
     this.#events.inform('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
   }

@@ -277,6 +277,27 @@ describe.unless(lacks('root', 'losetup'), 'the engine over loop devices', () => 
     expect([generations(rig, disk), points]).toEqual([1, 0]);
   });
 
+  it('does not follow its own writes when its state is on the disk', async () => {
+    const [disk] = disks(256 * MIB) as [LoopDisk];
+    run('mkfs.ext4', '-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0', disk.path);
+    const mountPoint = fs.mkdtempSync(path.join(os.tmpdir(), 'own-'));
+    run('mount', disk.path, mountPoint);
+    undo.push(() => {
+      run('umount', mountPoint);
+      fs.rmdirSync(mountPoint);
+    });
+    const directory = path.join(mountPoint, 'agent');
+    const log = { directory: undefined, quota: 64 * MIB, segment: 4 * MIB, memory: 0 };
+    const rig = await rigOf([disk.path], { directory, log });
+    rig.protect([disk.path], { pointIntervalSeconds: 1 });
+    const points = () => rig.server.vault.flatMap(({ cut }) => (cut.point === undefined ? [] : cut.epochs));
+    await until('many points', () => points().length > 14, detailsOf(rig), 60_000);
+    const bytes = points().map(({ dataBytes, zeroBytes }) => Number(dataBytes + zeroBytes));
+    expect(bytes.slice(-6)).toEqual([0, 0, 0, 0, 0, 0]);
+    rig.unprotect();
+    await until('it says so', () => codes(rig).includes('PROTECTION_ENDED'), detailsOf(rig));
+  });
+
   it('protects image files by reading them', async () => {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'images-'));
     undo.push(() => fs.rmSync(directory, { recursive: true }));

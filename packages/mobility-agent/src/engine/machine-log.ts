@@ -4,6 +4,7 @@ import path from 'node:path';
 import { isHoldfastError } from '@holdfast/errors';
 import type { Hrl } from '../hrl/hrl.ts';
 import { openHrl } from '../hrl/open-hrl.ts';
+import type { SenderMemoryFiles } from '../sender/sender-memory.ts';
 import { findMemoryDirectory } from '../trace/memory-file.ts';
 
 export interface MachineLogSettings {
@@ -31,22 +32,22 @@ export interface MachineFiles {
   readonly hotLog: string | undefined;
   /** What a capture without a tracker knows of the disks. */
   readonly digests: string;
-  readonly senderMemory: string;
+  readonly senderMemory: SenderMemoryFiles;
 }
 
 export const machineFiles = ({ directory, machineId, log, memoryDirectory }: MachinePlaces): MachineFiles => {
   const own = path.join(directory, 'machines', machineId);
   return {
     log: log.directory === undefined ? path.join(own, 'log') : path.join(log.directory, machineId),
-    hotLog: log.memory === 0 ? undefined : hotPlace(machineId, memoryDirectory),
+    hotLog: log.memory === 0 ? undefined : hotPlace(`holdfast-${machineId}-log`, memoryDirectory),
     digests: path.join(own, 'digests'),
-    senderMemory: path.join(own, 'sender.json'),
+    senderMemory: { file: path.join(own, 'sender.json'), hotFile: hotPlace(`holdfast-${machineId}-sender.json`, memoryDirectory) },
   };
 };
 
-const hotPlace = (machineId: string, memoryDirectory: string | undefined): string | undefined => {
+const hotPlace = (name: string, memoryDirectory: string | undefined): string | undefined => {
   try {
-    return path.join(findMemoryDirectory(memoryDirectory), `holdfast-${machineId}-log`);
+    return path.join(findMemoryDirectory(memoryDirectory), name);
   } catch (reason) {
     if (memoryDirectory === undefined && isHoldfastError(reason, 'SETTING_INVALID')) return undefined;
     throw reason;

@@ -83,7 +83,7 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
       expect([await joining.ended, joining.text()]).toEqual([0, expect.anything()]);
       const { id } = site.members[before]!;
       undo.push(() => {
-        fs.rmSync(`/dev/shm/holdfast-${id}-log`, { recursive: true, force: true });
+        for (const left of ['log', 'sender.json']) fs.rmSync(`/dev/shm/holdfast-${id}-${left}`, { recursive: true, force: true });
         forgetTrace(id, { bufferBytes: 1 << 20, memoryDirectory: '/dev/shm' });
       });
       return id;

@@ -12,11 +12,43 @@ describe("a sender's memory", () => {
   const anchor = create(LogAnchorSchema, { sequence: 2n ** 63n, term: 3n, tag: Uint8Array.from([1, 2, 255]) });
 
   it('begins with nothing and keeps what it is told', async () => {
-    const memory = await openSenderMemory(file);
+    const memory = await openSenderMemory({ file });
     expect(memory.current).toEqual({ seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0 });
     await memory.remember({ seenTerm: 2n ** 64n - 1n });
     await memory.remember({ anchor, newestPoint: 1_700_000_000_000, points: 7 });
-    expect((await openSenderMemory(file)).current).toEqual({ seenTerm: 2n ** 64n - 1n, anchor, newestPoint: 1_700_000_000_000, points: 7 });
+    expect((await openSenderMemory({ file })).current).toEqual({
+      seenTerm: 2n ** 64n - 1n,
+      anchor,
+      newestPoint: 1_700_000_000_000,
+      points: 7,
+    });
+  });
+
+  it('takes what changes with every point to memory, and to the disk once a minute, with a new term, and at the end', async () => {
+    const files = { file: path.join(directory, 'cold.json'), hotFile: path.join(directory, 'hot.json') };
+    let now = 1e9;
+    const onDisk = async () => (await openSenderMemory({ file: files.file })).current.newestPoint;
+    const memory = await openSenderMemory(files, () => now);
+    await memory.remember({ newestPoint: 1 });
+    expect(await onDisk()).toBe(1);
+    now += 59_999;
+    await memory.remember({ newestPoint: 2 });
+    expect([await onDisk(), (await openSenderMemory(files)).current.newestPoint]).toEqual([1, 2]);
+    now += 1;
+    await memory.remember({ newestPoint: 3, anchor });
+    expect(await onDisk()).toBe(3);
+    await memory.remember({ newestPoint: 4 });
+    expect(await onDisk()).toBe(3);
+    await memory.remember({ newestPoint: 5, seenTerm: 9n });
+    expect(await onDisk()).toBe(5);
+    await memory.remember({ newestPoint: 6, points: 8 });
+    await memory.flush();
+    expect(await onDisk()).toBe(6);
+    // What is in memory may be gone, or of before: the newest of both counts.
+    fs.rmSync(files.hotFile);
+    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor, newestPoint: 6, points: 8 });
+    await memory.forgetVault();
+    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor: undefined, newestPoint: 0, points: 0 });
   });
 
   it.each([
@@ -33,6 +65,6 @@ describe("a sender's memory", () => {
     '{"seenTerm":"1","newestPoint":"0","points":"0","anchor":7}',
   ])('is refused by name when it cannot be: %s', async (text) => {
     fs.writeFileSync(file, text);
-    await expect(openSenderMemory(file)).rejects.toMatchObject({ code: 'DAMAGED', thing: file });
+    await expect(openSenderMemory({ file })).rejects.toMatchObject({ code: 'DAMAGED', thing: file });
   });
 });

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { type LogAnchor, LogAnchorSchema } from '@holdfast/protocol';
-import { damagedFile, openJsonFile } from '../state/json-file.ts';
+import { damagedFile, type JsonFile, openJsonFile } from '../state/json-file.ts';
 
 /** What the agent must never forget of the vault, whoever speaks for it. */
 export interface Remembered {
@@ -17,8 +17,12 @@ export interface Remembered {
 /** Keeps it on disk. */
 export interface SenderMemory {
   readonly current: Remembered;
-  /** Resolves when it survives a power loss. Nothing that relies on it may be said or freed before. */
+  /** Resolves when it is kept: a term so that it survives a power loss. Nothing that relies on it may be said or freed before. */
   remember(change: Partial<Remembered>): Promise<void>;
+  /** The machine may go to another vault: only the term counts on. */
+  forgetVault(): Promise<void>;
+  /** Has everything on disk. */
+  flush(): Promise<void>;
 }
 
 const LARGEST_NUMBER = 2n ** 64n - 1n;
@@ -61,18 +65,62 @@ const show = ({ seenTerm, anchor, newestPoint, points }: Remembered): unknown =>
       : { sequence: String(anchor.sequence), term: String(anchor.term), tag: Buffer.from(anchor.tag).toString('hex') },
 });
 
-/** Opens the memory in a file, or begins it. DAMAGED when the file says nothing that can be. */
-export const openSenderMemory = async (file: string): Promise<SenderMemory> => {
-  const json = openJsonFile(file);
-  const found = await json.read();
-  let current: Remembered = found === undefined ? { seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0 } : parse(found, file);
+/** What both know: each figure only grows. */
+const newest = (a: Remembered, b: Remembered): Remembered => {
+  const higher = b.seenTerm > a.seenTerm ? b : a;
+  const later = (b.anchor?.sequence ?? 0n) > (a.anchor?.sequence ?? 0n) ? b : a;
+  return {
+    seenTerm: higher.seenTerm,
+    anchor: later.anchor,
+    newestPoint: Math.max(a.newestPoint, b.newestPoint),
+    points: Math.max(a.points, b.points),
+  };
+};
+
+const NOTHING: Remembered = { seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0 };
+
+export interface SenderMemoryFiles {
+  /** On disk. */
+  readonly file: string;
+  /**
+   * In a tmpfs: takes what changes with every point, so that an idle machine whose own disk this is does not write for ever. After a restart of the
+   * machine at most a minute of it is missing, and that is no more than a rollback of the vault by as much that only the server notices.
+   */
+  readonly hotFile?: string | undefined;
+}
+
+/** Milliseconds after which the disk hears of what only memory knows. */
+const BEHIND = 60_000;
+
+/** Opens the memory, or begins it. DAMAGED when a file says nothing that can be. */
+export const openSenderMemory = async ({ file, hotFile }: SenderMemoryFiles, now: () => number = Date.now): Promise<SenderMemory> => {
+  const cold = openJsonFile(file);
+  const hot = hotFile === undefined ? undefined : openJsonFile(hotFile, { inMemory: true });
+  const read = async (json: JsonFile | undefined): Promise<Remembered> => {
+    const found = await json?.read();
+    return found === undefined ? NOTHING : parse(found, json!.path);
+  };
+  let current = newest(await read(cold), await read(hot));
+  /** The disk is behind since then. */
+  let behindSince = Number.NEGATIVE_INFINITY;
   return {
     get current() {
       return current;
     },
     async remember(change) {
+      const before = current;
       current = { ...current, ...change };
-      await json.write(show(current));
+      const isDue = hot === undefined || current.seenTerm !== before.seenTerm || now() - behindSince >= BEHIND;
+      if (isDue) behindSince = now();
+      await Promise.all([hot?.write(show(current)), isDue ? cold.write(show(current)) : undefined]);
+    },
+    async forgetVault() {
+      current = { ...NOTHING, seenTerm: current.seenTerm };
+      await cold.write(show(current));
+      await hot?.write(show(current));
+    },
+    async flush() {
+      await cold.write(show(current));
     },
   };
 };

@@ -165,9 +165,10 @@ describe('a sender', () => {
   it('keeps on disk what it is told before it relies on it', async () => {
     const rig = await rigOf();
     await until('it is connected', () => rig.sender.status.state === 'connected');
-    const memory = await openSenderMemory(path.join(rig.directory, 'other.json'));
+    const memory = await openSenderMemory({ file: path.join(rig.directory, 'other.json') });
     const gates: (() => void)[] = [];
     const slow: SenderMemory = {
+      ...memory,
       get current() {
         return memory.current;
       },

@@ -23,29 +23,34 @@ export const damagedFile = (file: string, why: string): HoldfastError =>
     remedy: 'restore it from a backup; removing it makes the agent forget what it says',
   });
 
-const synced = async (name: string, flags: number, text?: string): Promise<void> => {
+export interface JsonFileOptions {
+  /** True for a file in memory: it survives the process, and need not survive the machine. */
+  readonly inMemory?: boolean;
+}
+
+const put = async (name: string, flags: number, inMemory: boolean, text?: string): Promise<void> => {
   const file = await open(name, flags, 0o600);
   try {
     if (text !== undefined) await file.writeFile(text);
-    await file.sync();
+    if (!inMemory) await file.sync();
   } finally {
     await file.close();
   }
 };
 
-const replace = async (name: string, text: string): Promise<void> => {
+const replace = async (name: string, text: string, inMemory: boolean): Promise<void> => {
   const folder = path.dirname(name);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await synced(`${name}.new`, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, text);
+    await put(`${name}.new`, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, inMemory, text);
     await rename(`${name}.new`, name);
-    await synced(folder, constants.O_RDONLY);
+    if (!inMemory) await put(folder, constants.O_RDONLY, false);
   } catch (reason) {
     throw fromSystem(reason, name);
   }
 };
 
-export const openJsonFile = (name: string): JsonFile => {
+export const openJsonFile = (name: string, { inMemory = false }: JsonFileOptions = {}): JsonFile => {
   let last: Promise<void> = Promise.resolve();
   return {
     path: name,
@@ -65,7 +70,7 @@ export const openJsonFile = (name: string): JsonFile => {
       }
     },
     write(value) {
-      const written = last.catch(() => undefined).then(() => replace(name, `${JSON.stringify(value, undefined, 1)}\n`));
+      const written = last.catch(() => undefined).then(() => replace(name, `${JSON.stringify(value, undefined, 1)}\n`, inMemory));
       last = written;
       return written;
     },

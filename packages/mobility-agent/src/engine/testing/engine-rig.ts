@@ -155,7 +155,7 @@ export const openEngineRig = async (paths: readonly string[], change: Partial<En
       } catch {
         // Nothing was traced.
       }
-      fs.rmSync(`/dev/shm/holdfast-${machineId}-log`, { recursive: true, force: true });
+      for (const left of ['log', 'sender.json']) fs.rmSync(`/dev/shm/holdfast-${machineId}-${left}`, { recursive: true, force: true });
       fs.rmSync(directory, { recursive: true });
     },
   };

@@ -58,7 +58,7 @@ export const openSenderRig = async (options: Partial<SenderOptions> = {}): Promi
           log.free(id);
         },
       },
-      memory: await openSenderMemory(path.join(directory, 'sender.json')),
+      memory: await openSenderMemory({ file: path.join(directory, 'sender.json') }),
       servers: [address],
       connect,
       onDurable: () => undefined,
