@@ -13,10 +13,10 @@ import {
   RenewRequestSchema,
   RenewResponseSchema,
 } from '@holdfast/protocol';
+import { endTestServers, pem, startTestServer, type TestServer } from './conformance/test-server.ts';
 import { hashOf, secretId } from './enrolment/tokens.ts';
 import { type TokenRecord, tokens } from './records/kinds.ts';
 import { openLevelStore } from './state/level-store.ts';
-import { endTestServers, pem, startTestServer, type TestServer } from './testing/test-server.ts';
 
 interface RecordedCall {
   readonly name: string;

@@ -13,9 +13,9 @@ import {
   Severity,
   TokenService,
 } from '@holdfast/protocol';
+import { connectAgent } from '../conformance/test-member.ts';
+import { codeOf, endTestServers, enrolMember, startTestServer, type TestServer } from '../conformance/test-server.ts';
 import { openLevelStore } from '../state/level-store.ts';
-import { connectAgent } from '../testing/test-member.ts';
-import { codeOf, endTestServers, enrolMember, startTestServer, type TestServer } from '../testing/test-server.ts';
 
 afterAll(endTestServers);
 

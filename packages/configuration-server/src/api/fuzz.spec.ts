@@ -2,7 +2,7 @@ import { Agent, request as httpsRequest } from 'node:https';
 import type { DescMessage, DescService } from '@bufbuild/protobuf';
 import * as protocol from '@holdfast/protocol';
 import fc from 'fast-check';
-import { endTestServers, enrolMember, startTestServer, type TestServer } from '../testing/test-server.ts';
+import { endTestServers, enrolMember, startTestServer, type TestServer } from '../conformance/test-server.ts';
 
 const ELSEWHERE = new Set(['ReplicationService', 'ControlService']);
 const methods = (Object.values(protocol) as readonly unknown[])

@@ -21,7 +21,7 @@ const missing = (id: string): HoldfastError =>
 export const createJobService = ({ store, notifier, engine }: ApiParts): ServiceImpl<typeof JobService> => {
   const message = ({ id, version, value }: Stored<JobRecord>): Job => jobMessage(id, version, value, engine.progress(id));
 
-  const require = async (id: string): Promise<Stored<JobRecord>> => {
+  const jobOf = async (id: string): Promise<Stored<JobRecord>> => {
     const job = isId(id) ? await find(store, jobs, id) : undefined;
     if (job === undefined) throw missing(id);
     return job;
@@ -41,7 +41,7 @@ export const createJobService = ({ store, notifier, engine }: ApiParts): Service
       return { jobs: page.rows.map(message), nextPageToken: pageToken(page.next) };
     },
     async getJob({ id }) {
-      return { job: message(await require(id)) };
+      return { job: message(await jobOf(id)) };
     },
     async *watchJob({ id }, { signal }) {
       let news = Promise.withResolvers<void>();
@@ -49,10 +49,10 @@ export const createJobService = ({ store, notifier, engine }: ApiParts): Service
       const forget = [notifier.subscribe([jobs.key(id)], wake), engine.onProgress(id, wake)];
       signal.addEventListener('abort', wake, { once: true });
       try {
-        let job = await require(id);
+        let job = await jobOf(id);
         while (!signal.aborted) {
           news = Promise.withResolvers<void>();
-          job = await require(id);
+          job = await jobOf(id);
           yield { job: message(job) };
           if (hasEnded(job.value)) return;
           await news.promise;
@@ -63,7 +63,7 @@ export const createJobService = ({ store, notifier, engine }: ApiParts): Service
     },
     async cancelJob({ id }, { values }) {
       const { name: actor } = personOf(values);
-      await require(id);
+      await jobOf(id);
       await transact(store, async (transaction) => {
         const job = await transaction.read(jobs, id);
         if (job === undefined) throw missing(id);
@@ -77,7 +77,7 @@ export const createJobService = ({ store, notifier, engine }: ApiParts): Service
         transaction.put(jobs, id, { ...job.value, cancelling: true });
         transaction.audit({ actor, action: 'CancelJob', subject: job.value.machineId, detail: `${job.value.kind} ${id}` });
       });
-      return { job: message(await require(id)) };
+      return { job: message(await jobOf(id)) };
     },
   };
 };

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { newId, readPeer } from '@holdfast/protocol';
-import { newRequest } from '../testing/test-server.ts';
+import { newRequest } from '../conformance/test-server.ts';
 import { openAuthority } from './authority.ts';
 
 let directory: string;

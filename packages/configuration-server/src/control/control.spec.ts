@@ -12,8 +12,8 @@ import {
   ProtectionState,
   ServerService,
 } from '@holdfast/protocol';
-import { type AgentStream, connectAgent, connectServer, DISK, diskReport, type ServerStream } from '../testing/test-member.ts';
-import { codeOf, endTestServers, enrolMember, startTestServer, type TestMember, type TestServer } from '../testing/test-server.ts';
+import { type AgentStream, connectAgent, connectServer, DISK, diskReport, type ServerStream } from '../conformance/test-member.ts';
+import { codeOf, endTestServers, enrolMember, startTestServer, type TestMember, type TestServer } from '../conformance/test-server.ts';
 
 afterEach(endTestServers);
 
@@ -111,12 +111,17 @@ describe('control streams', () => {
     expect(await protectionOf(server)).toMatchObject({ state: ProtectionState.PROTECTED, processServerId: gateway.id });
     expect((await server.api(ServerService).listServers({})).servers[0]).toMatchObject({ machines: 1, connected: true });
 
+    const used = (await server.api(PolicyService).listPolicies({})).policies[0]!;
+    expect(used.protections).toBe(1);
+    expect(await codeOf(server.api(PolicyService).deletePolicy({ policy: 'default', version: used.version }))).toBe('POLICY_IN_USE');
+
     const ending = await server.api(ProtectionService).unprotect({ machine: 'web1' });
     const { revision } = await agent.until((state) => state.revision > agent.states[1]!.revision && state.protection === undefined);
     agent.report(diskReport(revision, DiskPhase.UNPROTECTED));
     await untilJob(server, ending.job!.id, ({ state }) => state === JobState.SUCCEEDED);
     await receiver.until((state) => state.revision > revision && state.assignments.length === 0);
     expect(await protectionOf(server)).toBeUndefined();
+    expect(await codeOf(server.api(PolicyService).deletePolicy({ policy: 'default', version: used.version }))).toBe('no error');
     expect(await codesOf(server, machine.id)).toEqual(
       expect.arrayContaining(['first-copy-started', 'first-point', 'job-succeeded', 'protection-ended']),
     );
@@ -126,7 +131,9 @@ describe('control streams', () => {
     const site = await openSite();
     const { server, agent } = site;
     await protect(site);
+    // Nothing first, then the protection; that its state moved on since then is nothing new to the machine.
     const before = agent.states.length;
+    expect(before).toBe(2);
     const { policies } = await server.api(PolicyService).listPolicies({});
     await server.api(PolicyService).createPolicy({ policy: { name: 'unrelated' } });
     await server.api(PolicyService).updatePolicy({ policy: { ...policies[0]!, pointIntervalSeconds: 30, rpoThresholdSeconds: 120 } });

@@ -1,7 +1,15 @@
 import { X509Certificate } from 'node:crypto';
 import { EnrolmentService, type EnrolResponse, EventService, MachineService, Role, ServerService, TokenService } from '@holdfast/protocol';
-import { connectAgent } from '../testing/test-member.ts';
-import { codeOf, endTestServers, enrolMember, hardwareOf, newRequest, startTestServer, type TestServer } from '../testing/test-server.ts';
+import { connectAgent } from '../conformance/test-member.ts';
+import {
+  codeOf,
+  endTestServers,
+  enrolMember,
+  hardwareOf,
+  newRequest,
+  startTestServer,
+  type TestServer,
+} from '../conformance/test-server.ts';
 
 afterAll(endTestServers);
 

@@ -73,9 +73,10 @@ const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; notifier:
 };
 
 /** Runs an engine over `store` until the job has ended, or until the program it stands for is dead. */
-const runProgram = async (store: StateStore, real: StateStore, id: string): Promise<void> => {
+const runProgram = async (store: StateStore, real: StateStore, id: string, own?: JobPlan): Promise<void> => {
   const stop = new AbortController();
-  const { plans, notifier } = planOf(store);
+  const { plans: usual, notifier } = planOf(store);
+  const plans = own === undefined ? usual : { protect: own, unprotect: own };
   const engine = createJobEngine({ store, notifier, plans, log });
   const changes = notifier.run(stop.signal);
   const work = engine.run(stop.signal).catch(() => stop.abort());
@@ -231,6 +232,25 @@ describe('jobs', () => {
           const { outcome: cancelled } = await carryOut('protect', death, when, at);
           expect(cancelled).toMatchObject({ ...GONE, state: 'cancelled', ends: ['job-cancelled'] });
         }
+  });
+
+  it('that are cancelled in their last moment do not succeed', async () => {
+    const { store, id } = await prepare('unprotect');
+    const done: string[] = [];
+    const cancel = async (): Promise<void> => {
+      await transact(store, async (transaction) => {
+        const job = await transaction.read(jobs, id);
+        transaction.put(jobs, id, { ...job!.value, cancelling: true });
+      });
+    };
+    const apply = async (): Promise<string> => {
+      done.push('applied');
+      return '';
+    };
+    const steps = [{ name: 'one' }, { name: 'two', wait: cancel, apply }];
+    await runProgram(store, store, id, { steps, cancelled: async () => void done.push('undone'), failed: async () => undefined });
+    expect((await find(store, jobs, id))?.value.state).toBe('cancelled');
+    expect(done).toEqual(['undone']);
   });
 
   it('go on when their state could not be written for a while', async () => {

@@ -5,10 +5,6 @@ import path from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { EnrolmentService, newId, PolicyService, publicKeyFingerprint, Role, ServerService, TokenService } from '@holdfast/protocol';
 import { createTestAuthority } from '@holdfast/protocol/conformance';
-import { hashOf, newSecret, secretId } from '../enrolment/tokens.ts';
-import type { PersonRole } from '../records/kinds.ts';
-import { accesses } from '../records/kinds.ts';
-import { openLevelStore } from '../state/level-store.ts';
 import {
   type Approach,
   codeOf,
@@ -19,7 +15,11 @@ import {
   newRequest,
   startTestServer,
   type TestServer,
-} from '../testing/test-server.ts';
+} from '../conformance/test-server.ts';
+import { hashOf, newSecret, secretId } from '../enrolment/tokens.ts';
+import type { PersonRole } from '../records/kinds.ts';
+import { accesses } from '../records/kinds.ts';
+import { openLevelStore } from '../state/level-store.ts';
 
 afterAll(endTestServers);
 
