@@ -308,6 +308,14 @@ describe('protecting', () => {
     await server.api(ProtectionService).protect({ machine: 'web2' });
     const { assignments } = await free.until((state) => state.assignments.length > 0);
     expect(assignments).toMatchObject([{ machineName: 'web2' }]);
+
+    // What a server tells of a machine that another one receives counts for nothing.
+    const { receiver, machine } = site;
+    const told = (id: string, term: bigint) => ({ machineId: idBytes(id), term, durableSequence: 1n, durableTag: new Uint8Array(16) });
+    receiver.report({ revision: 1n, machines: [told(other.id, 9n), told(machine.id, 4n)] });
+    await receiver.until((state) => state.assignments[0]?.seenTerm === 4n);
+    const again = await connectServer(server, second, { endpoints: ['127.0.0.1:9444'] }).until(() => true);
+    expect(again.assignments).toMatchObject([{ machineName: 'web2', seenTerm: 0n }]);
   });
 
   it('says which version will have what this one has not', async () => {
