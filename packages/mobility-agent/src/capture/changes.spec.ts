@@ -41,7 +41,7 @@ describe('changes', () => {
             }));
             later = histories();
           } else if (one.kind === 'take') {
-            const taken = changes.take();
+            const taken = changes.take(BLOCKS);
             expect([changes.now.read.size, changes.now.zero.size]).toEqual([0, 0]);
             now.forEach(({ written, discarded }, block) => {
               expect(taken.read.has(block)).toBe(written);
@@ -75,9 +75,18 @@ describe('changes', () => {
   it('read what was read while it was discarded', () => {
     const changes = createChanges(SIZE);
     changes.discarded(0, 3 * BLOCK_SIZE, false, (block) => block === 1);
-    const { read, zero } = changes.take();
+    const { read, zero } = changes.take(BLOCKS);
     expect([...read.runs()]).toEqual([{ first: 1, count: 1 }]);
     expect([...zero.runs()]).toEqual([0, 2].map((first) => ({ first, count: 1 })));
+  });
+
+  it('give so many zeroes at a time as are wanted, and all of what is to be read', () => {
+    const changes = createChanges(SIZE);
+    changes.discarded(0, 9 * BLOCK_SIZE, false, never);
+    changes.written(4 * BLOCK_SIZE, BLOCK_SIZE, false);
+    const given: number[][] = [];
+    for (let cut = 0; cut < 4; cut += 1) given.push([...changes.take(3).zero.runs()].map(({ first }) => first));
+    expect(given).toEqual([[0], [3, 5], [7], []]);
   });
 
   it('keep what they hold when the disk grows', () => {
@@ -89,7 +98,7 @@ describe('changes', () => {
     changes.grow(2 * SIZE);
     changes.written(SIZE + BLOCK_SIZE, 512, true);
     changes.advance();
-    const { read, zero } = changes.take();
+    const { read, zero } = changes.take(BLOCKS);
     expect([...read.runs()].map(({ first }) => first)).toEqual([0, 2, 12]);
     expect([...zero.runs()].map(({ first }) => first)).toEqual([1, 3]);
   });

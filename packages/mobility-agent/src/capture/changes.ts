@@ -16,8 +16,8 @@ export interface Changes {
   discarded(offset: number, length: number, late: boolean, inDoubt: (block: number) => boolean): void;
   /** A new instant: all that happened until now belongs to it. */
   advance(): void;
-  /** Takes out what belongs to the cut; `now` is empty then. */
-  take(): ChangedBlocks;
+  /** Takes out what belongs to the cut, of the zeroes `zeroLimit` blocks at most: the others may as well belong to a later one. */
+  take(zeroLimit: number): ChangedBlocks;
   /** Puts back what was taken. */
   putBack(blocks: ChangedBlocks): void;
   /** The block was read otherwise, for this cut. */
@@ -85,10 +85,18 @@ class ChangesImpl implements Changes {
     later.zero.clear();
   }
 
-  take(): ChangedBlocks {
-    const taken = this.now;
+  take(zeroLimit: number): ChangedBlocks {
+    const { read, zero } = this.now;
     this.now = empty(this.#size);
-    return taken;
+    if (zero.size <= zeroLimit) return { read, zero };
+    const taken = createSparseBlockSet(this.#size);
+    for (const { first, count } of zero.runs()) {
+      for (let block = first; block < first + count && taken.size < zeroLimit; block += 1) taken.add(block);
+      if (taken.size === zeroLimit) break;
+    }
+    remove(zero, taken);
+    this.now = { read: this.now.read, zero };
+    return { read, zero: taken };
   }
 
   putBack({ read, zero }: ChangedBlocks): void {

@@ -1,11 +1,11 @@
 import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd, runExtent } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
-import { type Changes, createChanges } from './changes.ts';
 import type { DiskSource } from './disk-source.ts';
+import { abandonStaging, commitStaging, createDiskState, type DiskState } from './disk-state.ts';
 import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
-import { createQueuedDiscards, type EndedDiscards, type QueuedDiscards } from './queued-discards.ts';
+import type { EndedDiscards } from './queued-discards.ts';
 import { addAll, blocksOf, sameExtents, without } from './ranges.ts';
 import type { Convergence, ConvergenceOptions, RoundDisk, RoundResult } from './rounds.ts';
 
@@ -28,27 +28,12 @@ const STALE_WRITE_AGE = 2e9;
 const DRAIN_INTERVAL = 10e6;
 /** Blocks in doubt kept in mind before those that no write touches are let go. */
 const UNSETTLED_LIMIT = 1_000_000;
+/** Discarded blocks one cut takes in: some hundred milliseconds of work. A whole disk may be discarded in a moment. */
+const DISCARD_LIMIT = 1024 * 1024;
+/** Discarded blocks taken in without a look at the ring. */
+const DISCARD_STEP = 32 * 1024;
 /** Bytes of staged data kept in memory for one disk. */
 const STAGING_LIMIT = 64 * 1024 * 1024;
-
-interface DiskState {
-  source: DiskSource;
-  /** What completed by the instant of the round, and what after it, and is not yet staged. */
-  readonly changes: Changes;
-  readonly discards: QueuedDiscards;
-  /** Blocks staged as zeroes because they were discarded. */
-  discarded: BlockSet;
-  /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
-  unsettled: Map<number, number>;
-  excluded: readonly Extent[];
-  readonly since: number;
-  /** When the disk was first seen without a write in flight: those issued before the trace began are over. */
-  idleSince: number;
-  /** Everything up to this time was seen when the newest cut was found to be exact, */
-  sealed: number;
-  /** and when the last one was published. */
-  published: number;
-}
 
 class ConvergenceImpl implements Convergence, WriteSink {
   readonly #events = createEventQueue();
@@ -77,18 +62,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   }
 
   add(index: number, source: DiskSource): void {
-    const state: DiskState = {
-      source,
-      changes: createChanges(source.size),
-      discards: createQueuedDiscards(() => state.source.size),
-      discarded: createSparseBlockSet(source.size),
-      unsettled: new Map(),
-      excluded: [],
-      since: this.#trace.now(),
-      idleSince: Number.POSITIVE_INFINITY,
-      sealed: Number.NEGATIVE_INFINITY,
-      published: Number.NEGATIVE_INFINITY,
-    };
+    const state = createDiskState(source, this.#trace.now());
     addAll(state.changes.later.read, this.#trace.dirty(index));
     this.#disks.set(index, state);
   }
@@ -203,19 +177,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   committed(disks: readonly RoundDisk[], exact: boolean): void {
     for (const { index, staging } of disks) {
       const state = this.#state(index);
-      const { changes, source, excluded } = state;
-      const dirty = this.#trace.dirty(index);
-      const changedSince = [changes.later.read, changes.later.zero, this.#told(index, source.size), staging.unreadable];
-      for (const { first, count } of staging.blocks.runs()) {
-        for (let block = first; block < first + count; block += 1) changes.settle(block);
-        // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.
-        for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, excluded)) {
-          for (const block of blocksOf(offset, length)) if (!changedSince.some((set) => set.has(block))) dirty.delete(block);
-        }
-      }
-      state.discarded.clear();
-      // What could not be read is tried again with every cut, so that each says what is missing in it.
-      addAll(changes.now.read, staging.unreadable);
+      commitStaging(state, staging, this.#trace.dirty(index), this.#told(index, state.source.size));
       if (!exact) continue;
       state.unsettled.clear();
       state.published = state.sealed;
@@ -223,19 +185,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   }
 
   abandoned(disks: readonly RoundDisk[]): void {
-    for (const { index, staging } of disks) {
-      const state = this.#state(index);
-      const { changes, discarded } = state;
-      for (const { first, count } of staging.blocks.runs()) {
-        for (let block = first; block < first + count; block += 1) if (!discarded.has(block)) changes.now.read.add(block);
-      }
-      changes.putBack({ read: createSparseBlockSet(state.source.size), zero: discarded });
-      discarded.clear();
-      // Exclusions that were staged as zeroes are gone with the staging: the next cut stages them again, or reads what has left them.
-      for (const { offset, length } of state.excluded) changes.written(offset, length, false);
-      state.excluded = [];
-      state.sealed = state.published;
-    }
+    for (const { index, staging } of disks) abandonStaging(this.#state(index), staging);
   }
 
   drain(): void {
@@ -275,12 +225,13 @@ class ConvergenceImpl implements Convergence, WriteSink {
   async #readFresh(disk: RoundDisk, excluded: readonly Extent[]): Promise<number> {
     const state = this.#state(disk.index);
     this.#applyExclusions(disk, state, excluded);
-    const taken = state.changes.take();
+    const taken = state.changes.take(DISCARD_LIMIT);
     const { size, readLimit } = state.source;
     try {
-      for (const run of taken.zero.runs()) {
+      for (const run of taken.zero.runs(DISCARD_STEP)) {
         disk.staging.putZero(runExtent(run, size));
         for (let block = run.first; block < run.first + run.count; block += 1) state.unsettled.delete(block);
+        await this.#lookUp(state);
       }
       addAll(state.discarded, taken.zero);
       for (const run of taken.read.runs(readLimit / BLOCK_SIZE)) await this.#read(disk, state, runExtent(run, size));
@@ -288,7 +239,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       state.changes.putBack(taken);
       throw reason;
     }
-    return taken.read.size + taken.zero.size;
+    return taken.read.size;
   }
 
   #state(index: number): DiskState {
@@ -318,11 +269,16 @@ class ConvergenceImpl implements Convergence, WriteSink {
         state.discarded.delete(block);
       }
       if (staging.bytes > STAGING_LIMIT) await spill();
-      if (end - this.#lastDrain < DRAIN_INTERVAL) continue;
-      const judged = this.#drain();
-      if (state.unsettled.size > UNSETTLED_LIMIT) this.#settle(judged);
-      await this.#yield();
+      await this.#lookUp(state);
     }
+  }
+
+  /** Empties the rings and lets others work when that is due. */
+  async #lookUp({ unsettled }: DiskState): Promise<void> {
+    if (this.#trace.now() - this.#lastDrain < DRAIN_INTERVAL) return;
+    const judged = this.#drain();
+    if (unsettled.size > UNSETTLED_LIMIT) this.#settle(judged);
+    await this.#yield();
   }
 
   /** Why the staged data of these disks might not be the disks at the instant; undefined when it is. */
@@ -330,8 +286,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const members = new Set(disks.map((disk) => disk.index));
     for (const disk of disks) {
       const state = this.#state(disk.index);
-      const { read, zero } = state.changes.now;
-      if (read.size > 0 || zero.size > 0) return 'a completion was told late';
+      if (state.changes.now.read.size > 0) return 'a completion was told late';
       if (!this.#sawAll(disk.index, state)) return 'writes from before the trace began may be in flight';
       if (!sameExtents(state.excluded, state.source.excluded())) return 'a file of the agent moved';
     }

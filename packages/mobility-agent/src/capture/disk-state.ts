@@ -1,0 +1,73 @@
+import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent } from '@holdfast/block';
+import { type Changes, createChanges } from './changes.ts';
+import type { DiskSource } from './disk-source.ts';
+import { createQueuedDiscards, type QueuedDiscards } from './queued-discards.ts';
+import { addAll, blocksOf, without } from './ranges.ts';
+import type { Staging } from './staging.ts';
+
+/** What convergence knows of one disk. */
+export interface DiskState {
+  source: DiskSource;
+  /** What completed by the instant of the round, and what after it, and is not yet staged. */
+  readonly changes: Changes;
+  readonly discards: QueuedDiscards;
+  /** Blocks staged as zeroes because they were discarded. */
+  discarded: BlockSet;
+  /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
+  unsettled: Map<number, number>;
+  excluded: readonly Extent[];
+  readonly since: number;
+  /** When the disk was first seen without a write in flight: those issued before the trace began are over. */
+  idleSince: number;
+  /** Everything up to this time was seen when the newest cut was found to be exact, */
+  sealed: number;
+  /** and when the last one was published. */
+  published: number;
+}
+
+/** A disk of which nothing is known; `since` is now. */
+export const createDiskState = (source: DiskSource, since: number): DiskState => {
+  const state: DiskState = {
+    source,
+    changes: createChanges(source.size),
+    discards: createQueuedDiscards(() => state.source.size),
+    discarded: createSparseBlockSet(source.size),
+    unsettled: new Map(),
+    excluded: [],
+    since,
+    idleSince: Number.POSITIVE_INFINITY,
+    sealed: Number.NEGATIVE_INFINITY,
+    published: Number.NEGATIVE_INFINITY,
+  };
+  return state;
+};
+
+/** What is staged is committed. Clears it in `dirty`, but for what changed since; `told`: blocks of completions not yet taken in. */
+export const commitStaging = (state: DiskState, staging: Staging, dirty: BlockSet, told: BlockSet): void => {
+  const { changes, excluded } = state;
+  const changedSince = [changes.later.read, changes.later.zero, told, staging.unreadable];
+  for (const { first, count } of staging.blocks.runs()) {
+    for (let block = first; block < first + count; block += 1) changes.settle(block);
+    // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.
+    for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, excluded)) {
+      for (const block of blocksOf(offset, length)) if (!changedSince.some((set) => set.has(block))) dirty.delete(block);
+    }
+  }
+  state.discarded.clear();
+  // What could not be read is tried again with every cut, so that each says what is missing in it.
+  addAll(changes.now.read, staging.unreadable);
+};
+
+/** What is staged is dropped: it has to be staged anew. */
+export const abandonStaging = (state: DiskState, staging: Staging): void => {
+  const { changes, discarded } = state;
+  for (const { first, count } of staging.blocks.runs()) {
+    for (let block = first; block < first + count; block += 1) if (!discarded.has(block)) changes.now.read.add(block);
+  }
+  changes.putBack({ read: createSparseBlockSet(state.source.size), zero: discarded });
+  discarded.clear();
+  // Exclusions that were staged as zeroes are gone with the staging: the next cut stages them again, or reads what has left them.
+  for (const { offset, length } of state.excluded) changes.written(offset, length, false);
+  state.excluded = [];
+  state.sealed = state.published;
+};
