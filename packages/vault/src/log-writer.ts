@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/errors';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type Cut, type CutContent, idText } from '@holdfast/protocol';
 import { newestCatalogue } from './catalogue.ts';
 import { Checkpointer, type CheckpointInterval, type CheckpointSlot, DEFAULT_INTERVAL } from './checkpointer.ts';
@@ -11,7 +11,7 @@ import { readCuts } from './log-base.ts';
 import { IN_FLIGHT_LIMIT } from './log-gap.ts';
 import { checkAnchor } from './read-machine.ts';
 import { SegmentBatch } from './segment-batch.ts';
-import { SlotPipeline } from './slot-pipeline.ts';
+import { FIRST_PAUSE, LONGEST_PAUSE, SlotPipeline } from './slot-pipeline.ts';
 import { refuseFailedOver, takeOver } from './takeover.ts';
 import type { Vault } from './vault.ts';
 
@@ -84,13 +84,14 @@ class MachineLogWriter implements LogWriter {
   #arrival = Promise.withResolvers<void>();
   readonly #segmentSize: number;
   readonly #onDurable: (slot: CheckpointSlot) => void;
-  readonly #checkParents: (cut: Cut) => Promise<void>;
+  readonly #checkParents: (cut: Cut, signal: AbortSignal) => Promise<void>;
+  readonly #stop = new AbortController();
   #failure: unknown;
 
   constructor(
     { term, lineage, pipeline, segmentSize }: WriterParts,
     onDurable: (slot: CheckpointSlot) => void,
-    checkParents: (cut: Cut) => Promise<void>,
+    checkParents: (cut: Cut, signal: AbortSignal) => Promise<void>,
   ) {
     this.term = term;
     this.#segmentSize = segmentSize;
@@ -168,7 +169,7 @@ class MachineLogWriter implements LogWriter {
       }
       const { pending, reader } = this.#current;
       try {
-        if (reader.isUntouched) await this.#checkParents(pending.content.cut);
+        if (reader.isUntouched) await this.#checkParents(pending.content.cut, this.#stop.signal);
         if (!(await reader.fill(batch))) break;
         cuts.push(pending.content.cut);
       } catch (reason) {
@@ -209,6 +210,7 @@ class MachineLogWriter implements LogWriter {
 
   #fail(reason: unknown): void {
     this.#failure ??= reason;
+    this.#stop.abort();
     this.#queue.length = 0;
     for (const { durable } of this.#pending.values()) durable.reject(this.#failure);
     this.#pending.clear();
@@ -274,7 +276,16 @@ export const openLogWriter = async (
     checkpointer.take(slot, assembler.take(slot), assembler.next, assembler.isWhole);
     checkpointer.publishWhenDue();
   };
-  return new MachineLogWriter({ term, lineage, pipeline, segmentSize }, onDurable, (cut) => refuseForgotten(vault, machineId, cut));
+  return new MachineLogWriter({ term, lineage, pipeline, segmentSize }, onDurable, async (cut, signal) => {
+    for (let pause = FIRST_PAUSE; !signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      try {
+        return await refuseForgotten(vault, machineId, cut);
+      } catch (reason) {
+        if (!isHoldfastError(reason) || !reason.retryable) throw reason;
+      }
+      await clock.sleep(pause, signal);
+    }
+  });
 };
 
 /**

@@ -13,8 +13,8 @@ import { isOvertaken } from './terms.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 /** Milliseconds between attempts: from the first, doubling, to the second. */
-const FIRST_PAUSE = 50;
-const LONGEST_PAUSE = 5000;
+export const FIRST_PAUSE = 50;
+export const LONGEST_PAUSE = 5000;
 
 /** A batch on its way into the log. */
 export interface Shipment {
