@@ -22,7 +22,7 @@ export const settings = {
       max: '90d',
       help: 'How long certificates of machines and servers are valid; they renew themselves at half of it',
     }),
-    ownLifetime: duration({ default: '30d', min: '10s', max: '365d', help: "How long this server's own certificate is valid" }),
+    ownLifetime: duration({ default: '30d', min: '1s', max: '365d', help: "How long this server's own certificate is valid" }),
   }),
   tokens: section('One-time tokens that let machines and servers join.', {
     lifetime: duration({ default: '1h', min: '1min', max: '30d', help: 'How long a token is good when its maker does not say' }),

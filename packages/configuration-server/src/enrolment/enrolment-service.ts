@@ -14,7 +14,7 @@ import { readHardware, surelySame } from './hardware.ts';
 import { plainName, takeName } from './member-name.ts';
 import { requireMember } from './require-member.ts';
 import { revokeCertificates, revokeSerials } from './revoke.ts';
-import { requireToken } from './tokens.ts';
+import { requireToken, tellMisuse } from './tokens.ts';
 
 export interface EnrolmentOptions {
   readonly store: StateStore;
@@ -125,6 +125,7 @@ export const createEnrolmentService = ({
         return await inTurn(() => enrol(request));
       } catch (reason) {
         if (!isHoldfastError(reason) || !reason.code.startsWith('TOKEN_')) throw reason;
+        if (reason.code === 'TOKEN_USED') await tellMisuse(store, request.token, addressOf(context.values));
         throw attempts.wrong(addressOf(context.values), reason);
       }
     },

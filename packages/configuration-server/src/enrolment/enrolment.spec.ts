@@ -51,8 +51,11 @@ describe('enrolment', () => {
 
   it('takes a token once', async () => {
     const secret = await token();
-    await enrol(secret, 'once');
+    const { id } = await enrol(secret, 'once');
     expect(await codeOf(enrol(secret, 'twice'))).toBe('TOKEN_USED');
+    expect(await codeOf(enrol(secret, 'thrice'))).toBe('TOKEN_USED');
+    const { events } = await server.api(EventService).listEvents({ subject: id });
+    expect(events.map(({ code }) => code)).toEqual(['TOKEN_USED', 'agent-enrolled']);
     expect(await codeOf(server.api(MachineService).getMachine({ machine: 'twice' }))).toBe('MACHINE_NOT_FOUND');
   });
 

@@ -3,7 +3,8 @@ import type { MemberRole } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import type { Stored } from '../records/kind.ts';
 import { type TokenRecord, tokens } from '../records/kinds.ts';
-import type { Transaction } from '../records/transaction.ts';
+import { type Transaction, transact } from '../records/transaction.ts';
+import type { StateStore } from '../state/state-store.ts';
 
 /** A new secret of 256 bits; as it is random, a plain hash of it keeps it. */
 export const newSecret = (): string => randomBytes(32).toString('base64url');
@@ -39,4 +40,20 @@ export const requireToken = async (
   if (usedBy !== undefined) throw refused('TOKEN_USED', thing, `${usedBy} joined with it`);
   if (Date.now() >= expires) throw refused('TOKEN_EXPIRED', thing, `it was good until ${new Date(expires).toISOString()}`);
   return token;
+};
+
+/** Writes down, once for each token, that somebody tried to join with one that was used before: the first use may not have been meant. */
+export const tellMisuse = async (store: StateStore, secret: string, from: string): Promise<void> => {
+  await transact(store, async (transaction) => {
+    const token = await transaction.read(tokens, secretId(secret));
+    if (token?.value.usedBy === undefined || token.value.misused === true) return;
+    transaction.put(tokens, token.id, { ...token.value, misused: true });
+    transaction.event({
+      severity: 'warning',
+      code: 'TOKEN_USED',
+      text: `Somebody at ${from} tried to join with token ${token.id.slice(0, 8)}, which was used before`,
+      subject: token.value.usedBy,
+      actor: `token ${token.id.slice(0, 8)}`,
+    });
+  });
 };

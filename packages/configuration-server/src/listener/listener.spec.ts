@@ -64,7 +64,7 @@ describe('the one listener', () => {
       );
   });
 
-  it('shows its authority in the chain, speaks TLS 1.3 only, and resumes nothing', async () => {
+  it('shows its authority in the chain, and speaks TLS 1.3 only', async () => {
     const socket = connectTls({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
     await once(socket, 'secureConnect');
     expect(socket.getProtocol()).toBe('TLSv1.3');
@@ -197,6 +197,30 @@ describe('roles of people', () => {
     expect(await outcomes(secrets.get('reader')!)).toEqual([yes, no, no]);
     expect(await outcomes(secrets.get('operator')!)).toEqual([yes, yes, no]);
     expect(await outcomes(server.administrator)).toEqual([yes, yes, yes]);
+  });
+});
+
+describe('its own certificate', () => {
+  it('is renewed by itself, without a new authority and without cutting anybody off', async () => {
+    const server = await startTestServer({ 'certificates.own-lifetime': '2s' });
+    const shown = async (): Promise<{ serial: string; authority: string }> => {
+      const socket = connectTls({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+      await once(socket, 'secureConnect');
+      const { serialNumber, issuerCertificate } = socket.getPeerCertificate(true);
+      socket.destroy();
+      return { serial: serialNumber, authority: publicKeyFingerprint(issuerCertificate.raw) };
+    };
+    const client = server.api(PolicyService);
+    const first = await shown();
+    expect(await codeOf(client.listPolicies({}))).toBe('no error');
+    let now = first;
+    for (let tries = 0; now.serial === first.serial && tries < 200; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      now = await shown();
+    }
+    expect(now.serial).not.toBe(first.serial);
+    expect(now.authority).toBe(server.fingerprint);
+    expect(await codeOf(client.listPolicies({}))).toBe('no error');
   });
 });
 

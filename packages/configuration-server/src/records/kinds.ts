@@ -47,6 +47,8 @@ export interface TokenRecord {
   readonly note: string;
   /** Id of who used it. */
   readonly usedBy?: string;
+  /** Somebody tried to use it again; told once. */
+  readonly misused?: true;
 }
 
 export type PersonRole = 'reader' | 'operator' | 'administrator';
