@@ -27,13 +27,16 @@ const everySecond = (listener: () => void): (() => void) => {
   return () => clearInterval(timer);
 };
 
+/** All is copied, but there is no point yet. */
+const NEARLY = 0.99;
+
 /** How far the first copy is. */
 const copied = (report: AgentReport | undefined): StepProgress => {
   const disks = report?.disks.filter(({ phase }) => phase !== DiskPhase.UNPROTECTED) ?? [];
   const size = disks.reduce((sum, disk) => sum + Number(disk.size), 0);
   if (size === 0) return { detail: 'the machine has not said yet how far it is', fraction: -1 };
   const done = disks.reduce((sum, disk) => sum + Number(disk.copiedBytes), 0);
-  return { detail: `${done} of ${size} bytes copied`, fraction: Math.min(done / size, 1) };
+  return { detail: `${done} of ${size} bytes copied`, fraction: Math.min(done / size, NEARLY) };
 };
 
 /** Counts the protections of a policy, so that one in use is not deleted. */
