@@ -11,7 +11,7 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** A `holdfast` that runs. */
+/** A program that runs, mostly `holdfast`. */
 export interface CliProcess {
   /** Resolves when it has written this to standard output; rejects when it ends before. */
   written(pattern: RegExp): Promise<RegExpExecArray>;
@@ -27,40 +27,53 @@ export interface Person {
   json<T>(args: readonly string[]): Promise<T>;
 }
 
-export const createPerson = (directory: string): Person => {
-  const start: Person['start'] = (args, input = '') => {
-    const child = spawn(process.execPath, ['--conditions=@holdfast/source', MAIN, ...args], {
-      env: { ...process.env, HOLDFAST_CLI_DIRECTORY: directory },
-      timeout: PATIENCE_MS,
-      killSignal: 'SIGKILL',
+/** What a process gets besides its arguments. */
+interface Given {
+  readonly input?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const startProcess = (main: string, args: readonly string[], { input = '', environment = {} }: Given): CliProcess => {
+  const child = spawn(process.execPath, ['--conditions=@holdfast/source', main, ...args], {
+    env: { ...process.env, ...environment },
+    timeout: PATIENCE_MS,
+    killSignal: 'SIGKILL',
+  });
+  const told = { stdout: '', stderr: '' };
+  for (const from of ['stdout', 'stderr'] as const)
+    child[from].setEncoding('utf8').on('data', (text: string) => {
+      told[from] += text;
+      child.emit('told');
     });
-    const told = { stdout: '', stderr: '' };
-    for (const from of ['stdout', 'stderr'] as const)
-      child[from].setEncoding('utf8').on('data', (text: string) => {
-        told[from] += text;
-        child.emit('told');
-      });
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
-    const ended = new Promise<CliResult>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (status) => resolve({ ...told, status }));
-    });
-    return {
-      ended,
-      interrupt: () => void child.kill('SIGINT'),
-      written: (pattern) =>
-        new Promise((resolve, reject) => {
-          const look = (): void => {
-            const found = pattern.exec(told.stdout);
-            if (found !== null) resolve(found);
-          };
-          child.on('told', look);
-          look();
-          void ended.then(({ status, stderr }) => reject(new Error(`it ended with ${status} and never said ${pattern}: ${stderr}`)));
-        }),
-    };
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const ended = new Promise<CliResult>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ ...told, status }));
+  });
+  return {
+    ended,
+    interrupt: () => void child.kill('SIGINT'),
+    written: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          const found = pattern.exec(told.stdout);
+          if (found !== null) resolve(found);
+        };
+        child.on('told', look);
+        look();
+        void ended.then(({ status, stderr }) => reject(new Error(`it ended with ${status} and never said ${pattern}: ${stderr}`)));
+      }),
   };
+};
+
+/** Runs a program of the tree, by its main file, to its end. */
+export const runProcess = (main: string, args: readonly string[], given: Given = {}): Promise<CliResult> =>
+  startProcess(main, args, given).ended;
+
+export const createPerson = (directory: string): Person => {
+  const start: Person['start'] = (args, input = '') =>
+    startProcess(MAIN, args, { input, environment: { HOLDFAST_CLI_DIRECTORY: directory } });
   const run: Person['run'] = (args, input) => start(args, input).ended;
   return {
     start,

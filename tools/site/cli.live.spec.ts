@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parse } from 'yaml';
-import { createPerson, type Person } from './cli-process.ts';
+import { createPerson, type Person, runProcess } from './cli-process.ts';
 import { type ConfigurationServer, startConfigurationServer } from './configuration-server.ts';
 
 let directory: string;
@@ -110,11 +110,31 @@ describe('tokens', () => {
       expect((await person.run(['token', 'list', '--output', output])).stdout).not.toContain(secret);
   });
 
-  it('that were revoked are gone, or told as such', async () => {
-    const { id } = await person.json<{ id: string }>(['token', 'create', '--role', 'process-server', '--lifetime', '15min']);
-    await person.json(['token', 'revoke', id]);
-    const left = await person.json<{ id: string }[]>(['token', 'list']);
-    expect(left.map((token) => token.id)).not.toContain(id);
+  it('join one member, once; revoked, nobody', async () => {
+    const create = () => person.json<{ id: string; secret: string }>(['token', 'create', '--role', 'agent', '--lifetime', '15min']);
+    const hardware = path.join(directory, 'hardware.json');
+    await writeFile(hardware, JSON.stringify({ productUuid: 'spec', productSerial: '', macAddresses: [], machineId: '' }));
+    const join = (secret: string) =>
+      runProcess(
+        path.resolve(__dirname, '../../packages/mobility-agent/src/main.ts'),
+        [
+          ...['join', '--server', server.url.replace('https://', ''), '--fingerprint', server.fingerprint],
+          ...['--state.directory', path.join(directory, 'agent'), '--identity.hardware-file', hardware],
+        ],
+        { input: `${secret}\n` },
+      );
+
+    const revoked = await create();
+    await person.json(['token', 'revoke', revoked.id.slice(0, 8)]);
+    expect(await join(revoked.secret)).toMatchObject({ status: 3, stderr: expect.stringContaining('[TOKEN_UNKNOWN]') });
+    expect((await person.json<{ id: string }[]>(['token', 'list'])).map(({ id }) => id)).not.toContain(revoked.id);
+
+    const good = await create();
+    expect(await join(good.secret)).toMatchObject({ status: 0, stderr: '' });
+    expect(await join(good.secret)).toMatchObject({ status: 3, stderr: expect.stringContaining('[TOKEN_USED]') });
+    const [machine, ...others] = await person.json<{ id: string; connected: boolean }[]>(['machine', 'list']);
+    expect({ connected: machine?.connected, others }).toEqual({ connected: false, others: [] });
+    expect(await person.json(['machine', 'remove', machine!.id.slice(0, 6)])).toMatchObject({ id: machine!.id, removed: true });
   });
 });
 
