@@ -230,7 +230,6 @@ class ProtectingEngine implements Engine {
     this.#restart.clear();
     this.#announce(capture);
     let isCopying = disks.some(({ id }) => hrl.heads().get(id)?.open !== false) || capture.resyncs.size > 0;
-    let how: 'keep' | 'forget' = 'keep';
     const rediscover = setInterval(() => this.#besides(this.#lookForMissing(capture)), REDISCOVER);
     try {
       await workCapture({
@@ -252,17 +251,13 @@ class ProtectingEngine implements Engine {
         },
       });
     } catch (reason) {
-      if (reason instanceof TooMuchForLog) this.#restartAll(disks, 'more had changed than the log of the agent holds at once');
-      else {
-        // What is named is a disk, or the trace as a whole, which then has to be made anew.
-        if (isHoldfastError(reason, 'CONTINUITY_LOST') && !disks.some(({ path }) => path === reason.thing)) how = 'forget';
-        throw reason;
-      }
+      if (!(reason instanceof TooMuchForLog)) throw reason;
+      this.#restartAll(disks, 'more had changed than the log of the agent holds at once');
     } finally {
       clearInterval(rediscover);
       this.#capture = undefined;
       this.#isFull = false;
-      await capture.close(how);
+      await capture.close();
     }
   }
 

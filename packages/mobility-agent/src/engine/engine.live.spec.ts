@@ -245,8 +245,12 @@ describe.unless(lacks('root', 'losetup'), 'the engine over loop devices', () => 
     // The server forgets what it could not take.
     rig.server.loseDisk();
     rig.server.behaviour.lag = 0;
+    // Whoever asks for points all the time gets none before both are copied.
+    const asking = setInterval(() => rig.engine.pointNow(), 2);
+    undo.push(() => clearInterval(asking));
     await until('both are copied anew', () => generations(rig, disk) + generations(rig, other) === 4, detailsOf(rig));
     await inPhase(rig, other, DiskPhase.REPLICATING);
+    clearInterval(asking);
     write(disk, MIB, 4096, 3);
     const state = await rig.point();
     expect([equals(state, disk), equals(state, other)]).toEqual([true, true]);
@@ -267,9 +271,11 @@ describe.unless(lacks('root', 'losetup'), 'the engine over loop devices', () => 
     rig.protect([disk.path, lost.path]);
     await inPhase(rig, lost, DiskPhase.FAILED);
     await inPhase(rig, disk, DiskPhase.TRACKING);
-    const { points } = rig.engine.status;
-    rig.engine.pointNow();
     write(disk, MIB, 4096, 3);
+    rig.engine.pointNow();
+    // Shorter than the time until it is looked for again.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const { points } = rig.engine.status;
     run('losetup', lost.path, lost.image);
     await inPhase(rig, lost, DiskPhase.REPLICATING);
     const state = await rig.point();

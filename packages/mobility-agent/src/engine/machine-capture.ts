@@ -53,6 +53,6 @@ export interface MachineCapture {
   cut(signal: AbortSignal): Promise<CutContent>;
   /** Rejects when going on is impossible; never resolves. */
   readonly failure: Promise<never>;
-  /** Stops looking. `keep`: a later capture goes on where this one was; `forget`: tracing ends and continuity with it. */
-  close(how: 'keep' | 'forget'): Promise<void>;
+  /** Stops looking; a later capture goes on where this one was. */
+  close(): Promise<void>;
 }

@@ -71,11 +71,10 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
     }
   };
 
-  const close = async (how: 'keep' | 'forget'): Promise<void> => {
+  const close = async (): Promise<void> => {
     await capture.close();
     for (const source of sources) source.close();
-    if (how === 'forget') session.destroy();
-    else session.trace.close();
+    session.trace.close();
   };
 
   try {
@@ -83,7 +82,7 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
     for (const disk of disks) await attach(disk);
     session.detachOthers();
   } catch (reason) {
-    await close('keep');
+    await close();
     throw reason;
   }
 
