@@ -1,5 +1,5 @@
 import { toBinary } from '@bufbuild/protobuf';
-import { isHoldfastError } from '@holdfast/errors';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type Catalogue, CatalogueSchema, idText } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { type Finding, findingOf } from './finding.ts';
@@ -71,8 +71,8 @@ export const newestCatalogue = async (vault: VaultAccess, machineId: string): Pr
     }
   };
   let newest: CatalogueVersion | undefined;
-  let highest = Math.max(0, (await listedVersion(vault, machineId)) - 1);
-  const listed = highest;
+  const listed = (await listedVersion(vault, machineId)) - 1;
+  let highest = Math.max(0, listed);
   for (;;) {
     const next = await read(highest + 1);
     if (next === undefined) break;
@@ -85,6 +85,13 @@ export const newestCatalogue = async (vault: VaultAccess, machineId: string): Pr
     const older = await read(version);
     if (older !== 'damaged') newest = older;
   }
+  // A version that was listed, and is gone, was deleted long after newer ones were there: the list shows what once was.
+  if (newest === undefined && damage.length === 0 && listed >= 0)
+    throw new HoldfastError('STORE_UNAVAILABLE', {
+      thing: cataloguePrefix(machineId),
+      why: `the store lists version ${listed + 1} of the catalogue, which is not there any more`,
+      remedy: 'try again when its lists are up to date',
+    });
   return { newest, highest, damage };
 };
 

@@ -17,6 +17,19 @@ const copyWithout = async (store: ObjectStore, gone: (name: string) => boolean):
   return copy;
 };
 
+/** A store whose list shows the first catalogue version whatever it holds. */
+const throughList = (store: ObjectStore): ObjectStore => ({
+  url: store.url,
+  create: (name, content) => store.create(name, content),
+  read: (name, range) => store.read(name, range),
+  stat: (name) => store.stat(name),
+  async *list(prefix) {
+    yield { name: `${prefix}${'9'.repeat(11)}8`, size: 1, created: 0 };
+  },
+  delete: (name) => store.delete(name),
+  close: async () => {},
+});
+
 describe('checkpoints', () => {
   let bench: WriterBench;
   let machineId: string;
@@ -169,6 +182,21 @@ describe('checkpoints', () => {
       }));
       expect((await newestCatalogue({ ...bench.vault, store: lagging }, machineId)).newest).toEqual(newest);
     }
+  });
+
+  it('are not taken for missing when the list shows only one that was deleted', async () => {
+    await appendEach(await bench.cuts(6), 1);
+    const before = await copyWithout(bench.store, (name) => name.includes('/catalogue/') && name !== catalogueName(machineId, 1));
+    await bench.store.delete(catalogueName(machineId, 1));
+    // Its list is of long ago.
+    const lagging = { ...bench.vault, store: throughList(before) };
+    expect((await newestCatalogue(bench.vault, machineId)).highest).toBeGreaterThan(3);
+    expect((await newestCatalogue({ ...bench.vault, store: before }, machineId)).highest).toBe(1);
+    await before.delete(catalogueName(machineId, 1));
+    await expect(newestCatalogue(lagging, machineId)).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      why: expect.stringContaining('version 1'),
+    });
   });
 
   it('stop a writer that slept until its place in the log was released', async () => {

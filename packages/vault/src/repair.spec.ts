@@ -2,6 +2,7 @@ import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
 import { idText } from '@holdfast/protocol';
 import fc from 'fast-check';
 import { checkMachine } from './check-machine.ts';
+import { compactMachine } from './compact-machine.ts';
 import type { MachineHistory } from './history.ts';
 import { catalogueName, slotName } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
@@ -141,6 +142,27 @@ describe('repairing a log', () => {
     expect(await repairMachine(gone.vault, gone.source.machineId)).toMatchObject({ lost: [{ first: 2, last: 3 }], voidCuts: 9 });
     expect(pointIds(await gone.read())).toEqual([more[0]!.pointId]);
     await gone.close();
+  });
+
+  it('is refused when only a catalogue that cannot be read knew what was in slots that are gone', async () => {
+    const cuts = await bench.cuts(6);
+    const { writer } = await bench.open({ checkpoint: { slots: 1 } });
+    for (const { content } of cuts) {
+      await writer.append(content);
+      await settled();
+    }
+    await compactMachine(bench.vault, machineId, { minCuts: 1, clock: fastClock });
+    const catalogues = (await bench.objects('catalogue/')).map(({ name }) => name);
+    const store = await damagedCopy(bench, catalogues);
+    // As long as the log is there nothing is lost.
+    expect(await repairMachine(await throughStore(store), machineId, { clock: fastClock })).toMatchObject({ lost: [], voidCuts: 0 });
+    expect(pointIds(await readMachine(await throughStore(store), machineId))).toEqual(cuts.map(({ pointId }) => pointId));
+    const released = await damagedCopy(bench, catalogues);
+    for (let slot = 0; slot < 5; slot += 1) await released.delete(slotName(machineId, slot));
+    await expect(repairMachine(await throughStore(released), machineId)).rejects.toMatchObject({
+      code: 'DAMAGED',
+      why: expect.stringContaining('nowhere else'),
+    });
   });
 
   it('finds the same whether or not the slot can be read again later', async () => {

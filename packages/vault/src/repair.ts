@@ -5,6 +5,8 @@ import { type NewestCatalogue, newestCatalogue, publishCatalogue, stateOf } from
 import { checkpointContent } from './checkpointer.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type AssembledCut, CutAssembler } from './cut-assembler.ts';
+import { damaged } from './damage.ts';
+import type { Finding } from './finding.ts';
 import type { Anchor } from './head.ts';
 import { HistoryBuilder } from './history.ts';
 import { placedCut } from './history-object.ts';
@@ -86,8 +88,8 @@ class LogRepair {
 
   async #readCatalogue(): Promise<void> {
     this.#found = await newestCatalogue(this.#vault, this.#machineId);
-    const { newest } = this.#found;
-    if (newest === undefined) return;
+    const { newest, damage } = this.#found;
+    if (newest === undefined) return this.#requireLog(damage[0]);
     try {
       await readCuts(this.#vault, this.#machineId, newest.catalogue, {
         onGenerations: (summaries) => this.#builder.load(summaries),
@@ -98,10 +100,16 @@ class LogRepair {
       this.#next = Number(newest.catalogue.covered);
     } catch (reason) {
       // Only the log can tell the cuts then; of those it does not have any more nobody can.
-      if (!isHoldfastError(reason, 'DAMAGED') || newest.catalogue.compacted > 0n) throw reason;
+      if (!isHoldfastError(reason, 'DAMAGED') || newest.catalogue.compacted > 0n || newest.catalogue.firstSlot > 0n) throw reason;
       this.#builder = new HistoryBuilder(this.#machineId);
       this.#found = { ...this.#found, newest: undefined };
     }
+  }
+
+  /** When no version of the catalogue can be read, the log has to be there from its beginning. */
+  async #requireLog(damage: Finding | undefined): Promise<void> {
+    if (damage === undefined || (await this.#read(0)) !== undefined) return;
+    throw damaged(damage.object, `${damage.why}, and what it told of the log is nowhere else`);
   }
 
   async #read(sequence: number): Promise<Slot | 'lost' | undefined> {
