@@ -234,7 +234,7 @@ describe.unless(lacks('root', 'losetup'), 'the engine over loop devices', () => 
   });
 
   it('begins anew when the server cannot take what the log holds', async () => {
-    const [disk, other] = disks(16 * MIB, 8 * MIB) as [LoopDisk, LoopDisk];
+    const [disk, other] = disks(8 * MIB, 80 * MIB) as [LoopDisk, LoopDisk];
     const rig = await rigOf([disk.path, other.path]);
     rig.protect([disk.path, other.path]);
     await rig.point();
