@@ -3,7 +3,16 @@ import { once } from 'node:events';
 import { request as httpsRequest } from 'node:https';
 import path from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { EnrolmentService, newId, PolicyService, publicKeyFingerprint, Role, ServerService, TokenService } from '@holdfast/protocol';
+import {
+  EnrolmentService,
+  EventService,
+  newId,
+  PolicyService,
+  publicKeyFingerprint,
+  Role,
+  ServerService,
+  TokenService,
+} from '@holdfast/protocol';
 import { createTestAuthority } from '@holdfast/protocol/conformance';
 import {
   type Approach,
@@ -62,6 +71,14 @@ describe('the one listener', () => {
       expect(await codeOf(server.client(PolicyService, { ...approach, token }).listPolicies({}))).toMatch(
         /SIGN_IN_NEEDED|TOO_MANY_ATTEMPTS/,
       );
+  });
+
+  it.each(approaches)('streams to people: %j', async (approach) => {
+    const events = server.client(EventService, { ...approach, token: server.administrator });
+    for await (const { event } of events.watchEvents({})) {
+      expect(event!.code).toBe('installation-created');
+      break;
+    }
   });
 
   it('shows its authority in the chain, and speaks TLS 1.3 only', async () => {
@@ -197,6 +214,21 @@ describe('roles of people', () => {
     expect(await outcomes(secrets.get('reader')!)).toEqual([yes, no, no]);
     expect(await outcomes(secrets.get('operator')!)).toEqual([yes, yes, no]);
     expect(await outcomes(server.administrator)).toEqual([yes, yes, yes]);
+  });
+});
+
+describe('the stop', () => {
+  it('ends streams that are open, and is soon over', async () => {
+    const server = await startTestServer();
+    const seen: string[] = [];
+    const watching = (async () => {
+      for await (const { event } of server.api(EventService).watchEvents({})) seen.push(event!.code);
+    })();
+    const ended = codeOf(watching);
+    while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await server.stop()).toBe(0);
+    expect(await ended).toMatch(/no error|CONNECTION_LOST/);
+    expect(await codeOf(server.api(PolicyService).listPolicies({}))).toBe('CONNECTION_LOST');
   });
 });
 
