@@ -98,7 +98,7 @@ class Disks implements CaptureDisks {
       this.#session.grow(index, size);
       state.disk = { ...disk, device: { ...disk.device, size }, source: disk.source.grown(size) };
       state.lineage = grow(lineage, disk.source.size, size);
-      state.grew ||= !lineage.open;
+      state.grew ||= state.copied;
       state.copied = false;
       this.#convergence.grow(index, state.disk.source);
     }

@@ -47,7 +47,7 @@ export interface Capture {
   copy(options?: { readonly signal?: AbortSignal; onProgress?(progress: CopyProgress): void }): Promise<void>;
   /**
    * Rounds until every disk but those being copied is exact at one instant. Throws CAPTURE_NOT_CONVERGED when the machine writes too fast
-   * for it, INTERNAL when `canCut` is false.
+   * for it or all its disks grew just now, INTERNAL when `canCut` is false.
    */
   propose(): Promise<Proposal>;
   /** True when there is a disk that can take part in a cut. */

@@ -149,6 +149,26 @@ describe('disks that change while they are captured', () => {
     }
   });
 
+  it('make no point when they grow between its instant and its commit', async () => {
+    const rig = await createRig();
+    try {
+      const growing = rig.disk();
+      await rig.attach(growing);
+      await rig.capture.copy();
+      const proposal = await rig.capture.propose();
+      grow(growing.loop, 2 * SIZE);
+      await expect(rig.capture.publish(proposal)).rejects.toThrow(/CAPTURE_NOT_CONVERGED.*had grown/);
+      writeDirect(growing.loop.path, 3000);
+      // There is nothing to be cut but the disk that is copied: the first attempt begins that.
+      await expect(rig.capture.propose()).rejects.toThrow(/CAPTURE_NOT_CONVERGED.*is being copied/);
+      while (!rig.capture.canCut) await new Promise(setImmediate);
+      expect(await rig.cutPoint()).toBe(0);
+      expect(rig.isSame(growing)).toBe(true);
+    } finally {
+      await rig.remove();
+    }
+  });
+
   it('come and go without disturbing the others', async () => {
     const rig = await createRig();
     try {

@@ -132,8 +132,9 @@ class TraceCapture implements Capture {
   propose(): Promise<Proposal> {
     return this.#inTurn(async () => {
       if (this.#open !== undefined) throw misuse('a proposal is open already');
-      if (this.#disks.takeGrowth()) this.#copyBehind();
-      if (!this.canCut) throw misuse('no disk has been copied yet');
+      const grew = this.#disks.takeGrowth();
+      if (grew) this.#copyBehind();
+      if (!this.canCut) throw grew ? notConverged(0, 'what its disks grew by is being copied') : misuse('no disk has been copied yet');
       const writer = this.#options.hrl.begin();
       const members = this.#members(writer);
       const pause = this.#options.pause ?? (() => sleep(1));
