@@ -1,12 +1,7 @@
 import { type EpochRef, idText } from '@holdfast/protocol';
+import type { CutRange } from './cut-range.ts';
 import { damaged } from './damage.ts';
 import type { EpochEntry, GenerationHistory } from './history.ts';
-
-/** Cuts `from` to `to`, both included. */
-export interface CutRange {
-  readonly from: number;
-  readonly to: number;
-}
 
 /** What a disk's state is made of. */
 export interface DiskPath {
@@ -39,6 +34,3 @@ export const entryOf = ({ epochs }: Pick<GenerationHistory, 'epochs'>, number: n
   if (guess !== undefined && Number(guess.epoch.number) === number) return guess;
   return epochs.find(({ epoch }) => Number(epoch.number) === number);
 };
-
-/** True when the cut is on the path. */
-export const isOnPath = (path: readonly CutRange[], cut: number): boolean => path.some(({ from, to }) => from <= cut && cut <= to);

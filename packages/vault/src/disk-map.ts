@@ -1,6 +1,7 @@
 import type { EpochRef, RunRef } from '@holdfast/protocol';
 import { idText } from '@holdfast/protocol';
-import { type CutRange, type DiskPath, pathTo } from './cut-path.ts';
+import { type DiskPath, pathTo } from './cut-path.ts';
+import type { CutRange } from './cut-range.ts';
 import { checkExtents, decodeLazily, describeExtents, extentsOf } from './decode-frame.ts';
 import { type ExtentMap, ExtentTable, firstPieceBehind, flatten } from './extent-table.ts';
 import type { FrameHandle } from './frame-reader.ts';

@@ -1,6 +1,6 @@
 import { idText, type PartRef, RunRecordsSchema, type RunRef } from '@holdfast/protocol';
 import { ByteCache } from './byte-cache.ts';
-import { type CutRange, isOnPath } from './cut-path.ts';
+import { type CutRange, isOnPath } from './cut-range.ts';
 import { damaged } from './damage.ts';
 import { decodeLazily, describeExtents } from './decode-frame.ts';
 import type { FrameHandle, FrameStore } from './frame-reader.ts';
