@@ -59,8 +59,8 @@ const readRooms = async (root: string): Promise<Room[]> => {
   return rooms.sort((a, b) => a.name.localeCompare(b.name));
 };
 
-/** Specs and conformance suites: they may use what is only there for development, and nothing that is shipped may use them. */
-const isTestCode = (file: string): boolean => /(\.spec\.ts|\/conformance(\.ts|\/.*)?)$/.test(file);
+/** Specs, what they share (`testing/`), and conformance suites: they may use what is only there for development, and nothing that is shipped may use them. */
+const isTestCode = (file: string): boolean => /(\.spec\.ts|\/(conformance|testing)(\.ts|\/.*)?)$/.test(file);
 
 const checkRoom = async (root: string, room: Room): Promise<Violation[]> => {
   const violations: Violation[] = [];
