@@ -1,7 +1,7 @@
 // Longer than others: the states of one machine and what leads from one to the next are easier to judge side by side.
 import { CODEC, type CodecName } from '@holdfast/block';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { type AgentProtection, type CutContent, idText, type ReplicationStream } from '@holdfast/protocol';
+import { type AgentProtection, idText, type ReplicationStream } from '@holdfast/protocol';
 import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 import { createNotice } from '../sender/notice.ts';
@@ -10,6 +10,7 @@ import { openSenderMemory, type SenderMemory } from '../sender/sender-memory.ts'
 import { diskStatus } from './disk-status.ts';
 import type { Engine, EngineEvent, EngineStatus, Problem } from './engine.ts';
 import { createEventList } from './event-list.ts';
+import { createFigures, durableUpTo } from './figures.ts';
 import type { MachineCapture, TraceSettings } from './machine-capture.ts';
 import {
   hasMachineLog,
@@ -81,8 +82,10 @@ class ProtectingEngine implements Engine {
   /** Why everything must be. */
   #anew: string | undefined;
   #begunAnew: number | undefined;
-  readonly #sums = { points: 0, conflicts: 0, changedBytes: 0, sentBytes: 0 };
+  readonly #figures = createFigures();
   readonly #running: Promise<void>;
+  /** Bytes sent by senders before the present one. */
+  #sentBefore = 0;
   #wanted: Wanted | undefined;
   #disks: readonly RegisteredDisk[] = [];
   #machine: OpenMachine | undefined;
@@ -93,7 +96,6 @@ class ProtectingEngine implements Engine {
   #isFull = false;
   #isSkipping = false;
   #toldOfSender: string | undefined;
-  #counted: CutContent | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -107,19 +109,21 @@ class ProtectingEngine implements Engine {
     const { hrl, sender, memory } = this.#machine ?? {};
     const newestPoint = memory?.current.newestPoint ?? 0;
     return {
-      ...this.#sums,
+      points: this.#figures.points,
+      conflicts: this.#figures.conflicts,
+      changedBytes: this.#figures.changedBytes,
       revision: this.#wanted?.revision ?? 0n,
       protecting: this.#wanted?.protection !== undefined,
       disks: this.#knownDisks().map((disk) => diskStatus(disk, this.#view(disk.id))),
       problem: this.#problem,
       sender: sender?.status,
-      sentBytes: this.#sums.sentBytes + (sender?.status.sentBytes ?? 0),
+      sentBytes: this.#sentBefore + (sender?.status.sentBytes ?? 0),
       pendingBytes: hrl?.usedBytes ?? 0,
       pendingCuts: hrl?.committed().length ?? 0,
       logQuotaBytes: hrl?.quotaBytes ?? 0,
       newestPoint,
       durablePoints: memory?.current.points ?? 0,
-      rpoSeconds: newestPoint === 0 ? undefined : Math.max(0, (Date.now() - this.#upToDate(newestPoint)) / 1000),
+      rpoSeconds: this.#rpoSeconds(newestPoint),
     };
   }
 
@@ -212,7 +216,8 @@ class ProtectingEngine implements Engine {
     );
   }
 
-  async #captureDisks({ hrl, sender }: OpenMachine, disks: readonly RegisteredDisk[]): Promise<void> {
+  async #captureDisks(machine: OpenMachine, disks: readonly RegisteredDisk[]): Promise<void> {
+    const { hrl } = machine;
     const { machineId, trace, registry } = this.#options;
     const { signal } = this.#round;
     const capture = await openCapture({
@@ -239,10 +244,7 @@ class ProtectingEngine implements Engine {
         interval: () => this.#interval(),
         pointWanted: this.#pointWanted,
         freed: this.#freed,
-        onCommitted: () => {
-          this.#count(hrl);
-          sender.wake();
-        },
+        onCommitted: () => this.#committed(machine),
         onSkipped: (reason) => this.#skipped(reason),
         onFull: (full) => this.#full(full),
         onCopied: () => {
@@ -286,7 +288,7 @@ class ProtectingEngine implements Engine {
     if (machine === undefined) return;
     await machine.sender.stop();
     await machine.memory.flush();
-    this.#sums.sentBytes += machine.sender.status.sentBytes;
+    this.#sentBefore += machine.sender.status.sentBytes;
     this.#machine = undefined;
     await machine.hrl.close();
   }
@@ -311,7 +313,6 @@ class ProtectingEngine implements Engine {
       if (!isHoldfastError(reason, 'TRACEFS_UNAVAILABLE') && !isHoldfastError(reason, 'NO_PERMISSION')) throw reason;
     }
     await removeMachineLog(this.#places);
-    this.#counted = undefined;
     this.#anew = undefined;
     this.#restart.clear();
   }
@@ -328,6 +329,12 @@ class ProtectingEngine implements Engine {
     const known = [...this.#options.registry.marked('protected'), ...(this.#machine?.hrl.heads().keys() ?? [])];
     const members = new Set(this.#wanted?.diskIds);
     this.#policy.excludedDisks = [...new Set([...excludedDiskIds.map(idText), ...known])].filter((id) => !members.has(id));
+  }
+
+  #rpoSeconds(newestPoint: number): number | undefined {
+    if (newestPoint === 0 || this.#machine === undefined) return undefined;
+    const { hrl, sender } = this.#machine;
+    return Math.max(0, (Date.now() - durableUpTo(newestPoint, hrl.committed(), (id) => sender.isJournaled(id))) / 1000);
   }
 
   #interval(): number {
@@ -372,27 +379,11 @@ class ProtectingEngine implements Engine {
     };
   }
 
-  /** Milliseconds since 1970 up to which all is durable: a later cut on the server's disk without any change adds nothing. */
-  #upToDate(newestPoint: number): number {
-    let upTo = newestPoint;
-    for (const { cut } of this.#machine?.hrl.committed() ?? []) {
-      const isEmpty = cut.epochs.every(({ dataBytes, zeroBytes, unreadableBytes }) => dataBytes + zeroBytes + unreadableBytes === 0n);
-      if (!isEmpty || cut.point === undefined || !this.#machine!.sender.isJournaled(idText(cut.id))) break;
-      upTo = Number((cut.point.instant?.unixNanos ?? 0n) / 1_000_000n);
-    }
-    return upTo;
-  }
-
-  #count(hrl: Hrl): void {
-    const committed = hrl.committed();
-    for (const content of committed.slice(this.#counted === undefined ? 0 : committed.lastIndexOf(this.#counted) + 1)) {
-      this.#counted = content;
-      for (const { dataBytes, zeroBytes } of content.cut.epochs) this.#sums.changedBytes += Number(dataBytes + zeroBytes);
-      if (content.cut.point === undefined) continue;
-      this.#sums.points += 1;
-      this.#isSkipping = false;
-      this.#besides(this.#markCopied());
-    }
+  #committed({ hrl, sender }: OpenMachine): void {
+    sender.wake();
+    if (!this.#figures.count(hrl.committed())) return;
+    this.#isSkipping = false;
+    this.#besides(this.#markCopied());
   }
 
   /** Work beside the capture: when it fails, what is wrong is told, and nothing else depends on it. */
@@ -413,7 +404,7 @@ class ProtectingEngine implements Engine {
   }
 
   #skipped(reason: Error): void {
-    this.#sums.conflicts += 1;
+    this.#figures.countConflict();
     // A machine that writes that much goes on doing so: once is enough until a point is made again.
     if (!this.#isSkipping) this.#events.warn('CAPTURE_NOT_CONVERGED', `No point: ${reason.message}`);
     this.#isSkipping = true;

@@ -5,10 +5,11 @@ import { type CutContent, idText, type ReplicationStream } from '@holdfast/proto
 import { openReplicationSite } from '@holdfast/protocol/conformance';
 import type { Hrl } from '../../hrl/hrl.ts';
 import { openHrl } from '../../hrl/open-hrl.ts';
-import { MACHINE } from '../../hrl/testing/scripted-cuts.ts';
+import { type CutShape, commitCut, MACHINE } from '../../hrl/testing/scripted-cuts.ts';
 import { createSender, type Sender, type SenderOptions, type SenderStatus } from '../sender.ts';
 import { openSenderMemory } from '../sender-memory.ts';
 import { createModelServer, type ModelServer } from './model-server.ts';
+import { until } from './until.ts';
 
 /** An agent's log and sender, and a server to talk to over real connections. */
 export interface SenderRig {
@@ -103,3 +104,30 @@ export const openSenderRig = async (options: Partial<SenderOptions> = {}): Promi
 };
 
 export const idsOf = (cuts: readonly CutContent[]): string[] => cuts.map(({ cut }) => idText(cut.id));
+
+/** Commits a cut, and tells the sender. */
+export const commit = (rig: SenderRig, shape: CutShape): string => {
+  const { id } = commitCut(rig.hrl, shape);
+  rig.sender.wake();
+  return id;
+};
+
+/** How things stand, for a test that waits in vain. */
+export const describeRig = (rig: SenderRig) => () => ({
+  status: rig.sender.status,
+  freed: rig.freed.length,
+  held: idsOf(rig.hrl.committed()).length,
+  vault: rig.server.vault.length,
+  journal: rig.server.journal.length,
+  violations: rig.server.violations,
+});
+
+export const allFreed = (rig: SenderRig): Promise<void> => until('all is freed', () => rig.hrl.committed().length === 0, describeRig(rig));
+
+/** Everything committed is in the vault once, in order and whole; nothing was freed before, and no rule was broken. */
+export const expectCarried = (rig: SenderRig, ids: readonly string[]): void => {
+  expect(rig.server.violations).toEqual([]);
+  expect(rig.freedEarly).toEqual([]);
+  expect(rig.server.vault.map(({ id }) => id)).toEqual(ids);
+  expect(rig.freed).toEqual(ids);
+};

@@ -1,0 +1,56 @@
+import { type CutContent, idText } from '@holdfast/protocol';
+
+/** What was committed since the start. */
+export interface Figures {
+  readonly points: number;
+  /** Cuts that did not converge. */
+  readonly conflicts: number;
+  /** Bytes of disk. */
+  readonly changedBytes: number;
+  /** Counts the cuts in the log that were not counted; true when a point is among them. */
+  count(committed: readonly CutContent[]): boolean;
+  countConflict(): void;
+}
+
+export const createFigures = (): Figures => {
+  const sums = { points: 0, conflicts: 0, changedBytes: 0 };
+  let counted: CutContent | undefined;
+  return {
+    get points() {
+      return sums.points;
+    },
+    get conflicts() {
+      return sums.conflicts;
+    },
+    get changedBytes() {
+      return sums.changedBytes;
+    },
+    count(committed) {
+      const before = sums.points;
+      // When the last one was freed, all that is left is newer.
+      for (const content of committed.slice(counted === undefined ? 0 : committed.lastIndexOf(counted) + 1)) {
+        counted = content;
+        for (const { dataBytes, zeroBytes } of content.cut.epochs) sums.changedBytes += Number(dataBytes + zeroBytes);
+        if (content.cut.point !== undefined) sums.points += 1;
+      }
+      return sums.points > before;
+    },
+    countConflict() {
+      sums.conflicts += 1;
+    },
+  };
+};
+
+/**
+ * Milliseconds since 1970 up to which all is durable: later cuts on the server's disk, as long as nothing changed in them, add to the newest durable
+ * point. `committed`: what is not durable, oldest first.
+ */
+export const durableUpTo = (newestPoint: number, committed: readonly CutContent[], isJournaled: (cutId: string) => boolean): number => {
+  let upTo = newestPoint;
+  for (const { cut } of committed) {
+    const isEmpty = cut.epochs.every(({ dataBytes, zeroBytes, unreadableBytes }) => dataBytes + zeroBytes + unreadableBytes === 0n);
+    if (!isEmpty || cut.point === undefined || !isJournaled(idText(cut.id))) break;
+    upTo = Number((cut.point.instant?.unixNanos ?? 0n) / 1_000_000n);
+  }
+  return upTo;
+};
