@@ -77,6 +77,10 @@ describe('sharingOf', () => {
     expect(sharingOf(disk(512, OCFS2), describeDisk({}))).toBeUndefined();
   });
 
+  it('says what it could not open', () => {
+    expect(() => sharingOf(join(root, 'none'), describeDisk({}))).toThrow(expect.objectContaining({ code: 'OBJECT_NOT_FOUND' }));
+  });
+
   it('does not mind a disk too short for any', () => {
     const path = join(root, 'short');
     writeFileSync(path, Buffer.alloc(512));

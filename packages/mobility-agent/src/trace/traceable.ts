@@ -1,5 +1,6 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { fromSystem } from '@holdfast/errors';
 import { attribute } from './attribute.ts';
 
 /** Why a block device cannot be traced, in words for people, and what to do about it. */
@@ -59,12 +60,12 @@ const MARKS: readonly { readonly name: string; readonly at: readonly number[]; r
 
 /**
  * Why a disk is likely to be written by other machines too, whose writes this kernel does not see: a cluster file system on it or on one
- * of its partitions. `undefined` if nothing says so. `path` is opened, `folder` is its place in sysfs.
+ * of its partitions. `undefined` if nothing says so. `path` is opened, `folder` is its place in sysfs. Throws NO_PERMISSION.
  */
 export const sharingOf = (path: string, folder: string): Refusal | undefined => {
   const partitions = entries(folder).filter((entry) => attribute(join(folder, entry), 'partition') !== '');
   const starts = [0, ...partitions.map((entry) => Number(attribute(join(folder, entry), 'start')) * SECTOR)];
-  const fd = openSync(path, 'r');
+  const fd = openToRead(path);
   try {
     for (const start of starts) {
       const found = MARKS.find(({ at, mark }) => at.some((offset) => bytesAt(fd, start + offset, mark.length).equals(mark)));
@@ -75,6 +76,14 @@ export const sharingOf = (path: string, folder: string): Refusal | undefined => 
     return undefined;
   } finally {
     closeSync(fd);
+  }
+};
+
+const openToRead = (path: string): number => {
+  try {
+    return openSync(path, 'r');
+  } catch (reason) {
+    throw fromSystem(reason, path);
   }
 };
 
