@@ -46,6 +46,8 @@ interface CheckpointerOptions {
   readonly base: Pick<NewestCatalogue, 'newest' | 'highest'>;
   readonly clock: Clock;
   readonly interval: Required<CheckpointInterval>;
+  /** Told of what should never happen; whatever the store says is none of that. */
+  onDefect(reason: unknown): void;
 }
 
 /** How often another one is let go first, who publishes at the same time. */
@@ -68,6 +70,7 @@ export class Checkpointer {
   #publishing: Promise<void> | undefined;
   /** The last attempt failed: others may have published since. */
   #isStale = false;
+  #isStopped = false;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -89,7 +92,13 @@ export class Checkpointer {
   /** Publishes in the background when it is time for it. */
   publishWhenDue(): void {
     const { interval, clock } = this.#options;
-    if (this.#since >= interval.slots || clock.now() - this.#lastAttempt >= interval.milliseconds) void this.publish();
+    if (this.#since >= interval.slots || clock.now() - this.#lastAttempt >= interval.milliseconds)
+      this.publish().catch((reason: unknown) => this.#options.onDefect(reason));
+  }
+
+  /** Nothing is published any more; what is under way is left to itself. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** Publishes what there is; resolves when that is done or failed. */
@@ -104,14 +113,14 @@ export class Checkpointer {
     this.#since = 0;
     this.#lastAttempt = this.#options.clock.now();
     const checkpoint = this.#checkpoint;
-    if (checkpoint === undefined) return;
+    if (checkpoint === undefined || this.#isStopped) return;
     try {
       const { vault, machineId } = this.#options.writer;
       if (this.#isStale) this.#base = await newestCatalogue(vault, machineId);
       for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) if (await this.#attempt(checkpoint)) break;
       this.#isStale = false;
     } catch (reason) {
-      if (!isHoldfastError(reason)) throw reason;
+      if (!isHoldfastError(reason) && !this.#isStopped) throw reason;
       // What was to be put together may have been replaced and deleted meanwhile.
       this.#isStale = true;
     }

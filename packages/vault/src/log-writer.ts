@@ -107,6 +107,16 @@ class MachineLogWriter implements LogWriter {
     return this.#pipeline.head;
   }
 
+  /** Raised when the writer is done. */
+  get stopping(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Ends the writer because of a defect beside it. */
+  fail(reason: unknown): void {
+    this.#fail(reason);
+  }
+
   async append(content: CutContent): Promise<Durable> {
     if (this.#failure !== undefined) throw this.#failure;
     const { cut } = content;
@@ -268,15 +278,20 @@ export const openLogWriter = async (
   const key = await vault.keys.keyOf(machineId, keyEpoch);
   const pipeline = new SlotPipeline({ vault, machineId, term, keyEpoch, key, head: state.head, clock, inFlight });
   const interval = { ...DEFAULT_INTERVAL, ...checkpoint };
-  const checkpointer = new Checkpointer({ writer: { vault, machineId, keyEpoch }, base, clock, interval });
+  const checkpointer: Checkpointer = new Checkpointer({
+    writer: { vault, machineId, keyEpoch },
+    base,
+    clock,
+    interval,
+    onDefect: (reason) => writer.fail(reason),
+  });
   for (const slot of tail) checkpointer.take(...slot);
-  checkpointer.publishWhenDue();
   const { assembler } = base;
   const onDurable = (slot: CheckpointSlot): void => {
     checkpointer.take(slot, assembler.take(slot), assembler.next, assembler.isWhole);
     checkpointer.publishWhenDue();
   };
-  return new MachineLogWriter({ term, lineage, pipeline, segmentSize }, onDurable, async (cut, signal) => {
+  const writer = new MachineLogWriter({ term, lineage, pipeline, segmentSize }, onDurable, async (cut, signal) => {
     for (let pause = FIRST_PAUSE; !signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
         return await refuseForgotten(vault, machineId, cut);
@@ -286,6 +301,9 @@ export const openLogWriter = async (
       await clock.sleep(pause, signal);
     }
   });
+  writer.stopping.addEventListener('abort', () => checkpointer.stop());
+  checkpointer.publishWhenDue();
+  return writer;
 };
 
 /**
