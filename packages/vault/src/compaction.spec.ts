@@ -170,11 +170,14 @@ describe('compaction', () => {
       await settled();
     }
     const asleep = Promise.withResolvers<void>();
-    const stalled = withFaults(store, ({ request, name }) =>
-      request === 'create' && name.includes('/catalogue/') ? { stall: asleep.promise } : undefined,
-    );
+    const fellAsleep = Promise.withResolvers<void>();
+    const stalled = withFaults(store, ({ request, name }) => {
+      if (request !== 'create' || !name.includes('/catalogue/')) return undefined;
+      fellAsleep.resolve();
+      return { stall: asleep.promise };
+    });
     const sleeper = compactMachine(await throughStore(stalled), source.machineId, SMALL);
-    await settled();
+    await fellAsleep.promise;
     expect(await site.objects('parts/')).toHaveLength(1);
     // Two days later somebody clears away what nothing refers to.
     now += 2 * 86_400_000;
