@@ -54,17 +54,18 @@ class Release {
     const { vault, machineId } = this.#writer;
     const { catalogue, version } = this.#history.catalogue!;
     for await (const info of vault.store.list(cataloguePrefix(machineId))) this.#versions.set(catalogueVersionOf(info.name) ?? 0, info);
-    this.#now = Math.max(...[...this.#versions.values()].map(({ created }) => created));
+    for (const { created } of this.#versions.values()) this.#now = Math.max(this.#now, created);
     const continuity = await checkContinuity(this.#history);
     // Last, so that holds count that were created until now.
     for (const { ends, catalogue: held } of await listHolds(vault, machineId))
       if (ends > this.#now) this.#held = Math.min(this.#held, held);
 
-    const due = catalogue.tombstones.filter((tombstone) => this.#isDue(Number(tombstone.version)));
-    for (const tombstone of due) await this.#delete(tombstone, continuity);
+    const due = new Set(catalogue.tombstones.filter(({ version: since }) => this.#isDue(Number(since))));
+    const byName = new Map(continuity.listed.map((object) => [object.name, object]));
+    for (const tombstone of due) await this.#delete(tombstone, byName);
     const strays = this.#strays(catalogue, continuity);
-    const left = catalogue.tombstones.filter((tombstone) => !due.includes(tombstone));
-    if (due.length > 0 || strays.length > 0) {
+    const left = catalogue.tombstones.filter((tombstone) => !due.has(tombstone));
+    if (due.size > 0 || strays.length > 0) {
       const next = version + 1;
       const tombstones = [...left, ...strays.map(({ kind, id }) => tombstoneOf(kind, Buffer.from(id, 'hex'), next))];
       const published: Catalogue = { ...catalogue, publishedUnixMillis: BigInt(now), tombstones };
@@ -83,11 +84,11 @@ class Release {
     return version <= this.#held && this.#isOld(this.#versions.get(version)?.created);
   }
 
-  async #delete({ kind, id, below }: Tombstone, { listed }: Continuity): Promise<void> {
+  async #delete({ kind, id, below }: Tombstone, listed: ReadonlyMap<string, ListedObject>): Promise<void> {
     const { vault, machineId } = this.#writer;
     if (kind !== OBJECT_KIND.segment) {
       const name = referencedName(machineId, kind, idText(id));
-      const info = listed.find((object) => object.name === name);
+      const info = name === undefined ? undefined : listed.get(name);
       if (info !== undefined) await this.#remove(info);
       return;
     }
@@ -105,7 +106,10 @@ class Release {
 
   /** Versions that nobody can be reading any more. The time of those that tombstones name is still needed. */
   async #deleteVersions(newest: number, tombstones: readonly Tombstone[]): Promise<void> {
-    const first = Math.min(newest - VERSIONS_KEPT, this.#held, ...tombstones.map(({ version }) => Number(version)));
+    const first = tombstones.reduce(
+      (lowest, { version }) => Math.min(lowest, Number(version)),
+      Math.min(newest - VERSIONS_KEPT, this.#held),
+    );
     for (const [version, info] of this.#versions) if (version < first && this.#isOld(info.created)) await this.#remove(info);
   }
 
