@@ -19,6 +19,7 @@ const startSite = async (sources: readonly ScriptedSource[], settings: Record<st
   site = await createServerSite({ directory, settings: { 'upload.seal-interval': '20ms', ...settings } });
   site.assign(sources.map(({ machineId }) => machineId));
   await site.start();
+  await until(() => site.lines.filter(({ message }) => message === 'A machine is assigned').length === sources.length);
 };
 
 const startAgent = async ({ machineId }: ScriptedSource, options: Partial<ScriptedAgentOptions> = {}): Promise<ScriptedAgent> => {
@@ -99,7 +100,7 @@ describe('a process server', () => {
         await running[index]!.until(() => !making || running[index]!.held.size < 6);
       }
     });
-    for (let kill = 0; kill < 8; kill += 1) {
+    for (let kill = 0; kill < 5; kill += 1) {
       const before = running[0]!.durable.size;
       await running[0]!.until(() => running[0]!.durable.size >= before + 2);
       await sleep(Math.floor(random() * 200));
@@ -173,7 +174,7 @@ describe('a process server', () => {
     const cuts = await addCuts(source, newer, 2);
     await newer.until(() => newer.durable.size === 2);
     expect(await verify(source, cuts)).toBeUndefined();
-  }, 60_000);
+  });
 
   it('tells a failed-over machine that it is fenced, and takes it again after the release', async () => {
     const source = new ScriptedSource({ size: MIB });
@@ -285,7 +286,7 @@ describe('a process server', () => {
     expect(await verify(source, cuts)).toBeUndefined();
   });
 
-  it('reports to the configuration server, and says how to join when it is no member', async () => {
+  it('reports to the configuration server', async () => {
     const source = new ScriptedSource({ size: MIB });
     await startSite([source]);
     const agent = await startAgent(source);

@@ -67,6 +67,7 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
   let pace = 0;
   let stream: ReplicationStream | undefined;
   let stopped = false;
+  const stopping = new AbortController();
   let notice = Promise.withResolvers<void>();
   const happened = (): void => {
     notice.resolve();
@@ -205,7 +206,7 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
         said.push(error.code);
       }
       happened();
-      if (!stopped) await sleep(options.pause ?? 100);
+      await sleep(options.pause ?? 100, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   })();
 
@@ -235,6 +236,7 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
     },
     async stop() {
       stopped = true;
+      stopping.abort();
       happened();
       stream?.abort(fromSystem(new Error('the agent stops'), 'the stream', 'CONNECTION_LOST'));
       await running;

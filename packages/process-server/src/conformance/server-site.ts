@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -59,6 +60,8 @@ export const createServerSite = async ({
   main = path.join(__dirname, '../main.ts'),
 }: ServerSiteOptions): Promise<ServerSite> => {
   const configuration = await openTestSite();
+  // The same over all starts, and none the kernel gives to clients: those could connect to themselves while nobody listens.
+  const listenPort = randomInt(20_000, 30_000);
   const stateDirectory = path.join(directory, 'state');
   const keyFile = path.join(directory, 'vault.key');
   const hardwareFile = path.join(directory, 'hardware.json');
@@ -85,7 +88,7 @@ export const createServerSite = async ({
     'state.directory': stateDirectory,
     'identity.hardware-file': hardwareFile,
     'http.listen': '127.0.0.1:0',
-    'replication.listen': '127.0.0.1:0',
+    'replication.listen': `127.0.0.1:${listenPort}`,
     'vaults.main.url': vaultUrl,
     'vaults.main.key-file': keyFile,
     ...settings,
