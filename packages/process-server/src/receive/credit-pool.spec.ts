@@ -33,7 +33,10 @@ const openPool = (room = () => Number.POSITIVE_INFINITY) => {
     stream.sent = 0;
     stream.share.done(bytes);
   };
-  return { pool, join, send, finish, pass: (milliseconds: number) => void (time += milliseconds) };
+  const pass = (milliseconds: number): void => {
+    time += milliseconds;
+  };
+  return { pool, join, send, finish, pass };
 };
 
 describe('the credit pool', () => {
