@@ -8,13 +8,15 @@ type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
 
 /**
  * Mutual TLS for the library's client by TLS options of ours, asked for at each connection. The library's own credentials reduce every
- * reason of a failed handshake to words; `onFailure` gets it as a named error.
+ * reason of a failed handshake to words; `onFailure` gets it as a named error. `onClosed` is told when a connection that was established is gone:
+ * a call that has much on its way when its server dies is not always told so by the library.
  */
 export const createTlsChannelCredentials = (
   grpc: Grpc,
   thing: string,
   options: () => ConnectionOptions,
   onFailure: (error: HoldfastError) => void,
+  onClosed: () => void,
 ): ChannelCredentials => {
   const connector: SecureConnector = {
     connect: (socket) =>
@@ -27,6 +29,7 @@ export const createTlsChannelCredentials = (
         try {
           const secured = connect({ ...options(), socket, ALPNProtocols: ['h2'] }, () => {
             secured.off('close', onClose);
+            socket.once('close', onClosed);
             resolve({ socket: secured, secure: true });
           });
           const onClose = (): void => fail(new Error('the connection was closed during the TLS handshake'));

@@ -10,6 +10,8 @@ import { commonOptions, REPLICATE } from './method.ts';
 import type { ReplicationClientOptions, ReplicationStream } from './replication.ts';
 
 const TIMEOUT = 10_000;
+/** Milliseconds the library has, once the connection is gone, to tell how the call ended. */
+const LAST_WORDS = 2000;
 
 const OPTIONS = {
   // A call is never repeated behind our back; the library would keep what was sent for that.
@@ -26,6 +28,9 @@ const late = (thing: string, timeout: number): HoldfastError =>
     why: `no stream could be opened in ${timeout} ms`,
     remedy: 'check that the server is well, and the network between',
   });
+
+const dropped = (thing: string): HoldfastError =>
+  new HoldfastError('CONNECTION_LOST', { thing, why: 'the connection is gone', remedy: 'connect again' });
 
 /** The call is accepted when the server's first headers are here, before any message. */
 const accepted = (call: ClientDuplexStream<Buffer, Buffer>): Promise<void> =>
@@ -51,6 +56,7 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
     (error) => {
       handshake ??= error;
     },
+    () => void setTimeout(() => stream.abort(dropped(thing)), LAST_WORDS).unref(),
   );
   const client = new grpc.Client(address, channel, { ...commonOptions(keepalive), ...OPTIONS });
   const call = client.makeBidiStreamRequest(REPLICATE.path, REPLICATE.requestSerialize, REPLICATE.responseDeserialize);
