@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
@@ -99,7 +98,8 @@ export const listenSecurely = async ({ host, port, credentials, accept }: Secure
       const timer = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
       }, patience);
-      await Promise.all(sockets.map((socket) => socket.destroyed || once(socket, 'close')));
+      // Not `once` of node:events: that rejects when the connection ends with an error, which is an end like any other here.
+      await Promise.all(sockets.map((socket) => socket.destroyed || new Promise((gone) => socket.once('close', gone))));
       clearTimeout(timer);
     },
     refreshCredentials: () => server.setSecureContext(serverTlsOptions(credentials.current())),
