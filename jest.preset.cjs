@@ -1,5 +1,6 @@
 // One jest set-up for all packages: TypeScript through swc as CommonJS, workspace packages from source.
 // `*.spec.ts` are hermetic; `*.live.spec.ts` need root, the kernel or outside programs and run with HOLDFAST_TESTS=live.
+// `*.long.spec.ts` need that too and take too long for `npm test`: HOLDFAST_TESTS=long.
 const path = require('node:path');
 
 // Packages that exist as ES modules only, which jest's CommonJS cannot load as they are.
@@ -10,16 +11,17 @@ const swc = (syntax) => [
 ];
 
 module.exports = (root) => {
-  const live = process.env.HOLDFAST_TESTS === 'live';
+  const kind = ['live', 'long'].find((one) => one === process.env.HOLDFAST_TESTS);
+  const live = kind !== undefined;
   return {
     rootDir: root,
-    displayName: path.basename(root) + (live ? ' (live)' : ''),
+    displayName: path.basename(root) + (live ? ` (${kind})` : ''),
     passWithNoTests: true,
     setupFilesAfterEnv: [path.join(__dirname, 'tools/test/jest/unless.ts')],
     testEnvironment: 'node',
     testEnvironmentOptions: { customExportConditions: ['@holdfast/source', 'node', 'node-addons'] },
-    testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(live ? [] : ['\\.live\\.spec\\.ts$'])],
-    testRegex: live ? '\\.live\\.spec\\.ts$' : '\\.spec\\.ts$',
+    testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(live ? [] : ['\\.(live|long)\\.spec\\.ts$'])],
+    testRegex: live ? `\\.${kind}\\.spec\\.ts$` : '\\.spec\\.ts$',
     testTimeout: live ? 300_000 : 60_000,
     modulePathIgnorePatterns: ['<rootDir>/dist/'],
     transform: { '^.+\\.ts$': swc('typescript'), [`/node_modules/${MODULES_ONLY}.+\\.js$`]: swc('ecmascript') },
