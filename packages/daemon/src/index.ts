@@ -12,6 +12,7 @@ export { holdAgentControl, holdServerControl } from './control/hold-control.ts';
 export type { Check, CheckOptions, CheckResult, Health, HealthReport } from './health/health.ts';
 export type { Log, LogFields } from './log/log.ts';
 export { redactText } from './log/redact.ts';
+export { awaitMembership } from './membership/await-membership.ts';
 export { type HardwareSources, readHardwareIdentity } from './membership/hardware-identity.ts';
 export { type JoinCommandOptions, joinCommand } from './membership/join-command.ts';
 export { type Joined, type JoinOptions, joinSite } from './membership/join-site.ts';

@@ -1,8 +1,7 @@
-import { joinCommand, type Program, type ProgramContext, VERSION } from '@holdfast/daemon';
+import { awaitMembership, joinCommand, type Program, type ProgramContext, VERSION } from '@holdfast/daemon';
 import { discoverDisks } from './disks/discover.ts';
 import { openDiskRegistry } from './disks/disk-registry.ts';
 import { localSystem } from './manifest/system-view.ts';
-import { awaitMembership } from './program/await-membership.ts';
 import { disksCommand } from './program/disks-command.ts';
 import { inspectCommand } from './program/inspect-command.ts';
 import { disksFile } from './program/places.ts';
@@ -14,7 +13,7 @@ const main = async (context: ProgramContext<AgentSchema>): Promise<void> => {
   const registry = await openDiskRegistry(disksFile(stateDirectory));
   const findDisks = () => registry.identify(discoverDisks(localSystem, settings.disks.include));
   run('agent', async (stopping) => {
-    const membership = await awaitMembership(context, stopping);
+    const membership = await awaitMembership(context, 'agent', stopping);
     if (membership !== undefined) await serveMember(context, { membership, registry, findDisks });
   });
 };

@@ -1,5 +1,4 @@
-import { joinCommand, type Program, VERSION } from '@holdfast/daemon';
-import { awaitMembership } from './await-membership.ts';
+import { awaitMembership, joinCommand, type Program, VERSION } from '@holdfast/daemon';
 import { endpointsOf } from './endpoints.ts';
 import { serveMember } from './serve.ts';
 import { type ProcessServerSchema, settings } from './settings.ts';
@@ -20,7 +19,7 @@ export const program: Program<ProcessServerSchema> = {
   async main(context) {
     // Ready before it is a member: health says that it is not, and how to join.
     context.run('work', async (stopping) => {
-      const membership = await awaitMembership(context, stopping);
+      const membership = await awaitMembership(context, 'process-server', stopping);
       if (membership !== undefined) await serveMember(context, membership);
     });
   },
