@@ -13,7 +13,7 @@ export { type HrlOptions, openHrl } from './hrl/open-hrl.ts';
 export { type CollectOptions, collectManifest } from './manifest/collect.ts';
 export type { ManifestDisk } from './manifest/disks.ts';
 export { manifestIdentity } from './manifest/identity.ts';
-export { program } from './program.ts';
+export { createProgram, type ProgramOptions, program } from './program.ts';
 export {
   createScanCapture,
   type ScanCapture,

@@ -8,23 +8,30 @@ import { disksFile } from './program/places.ts';
 import { serveMember } from './program/serve-member.ts';
 import { type AgentSchema, agentSettings } from './program/settings.ts';
 
-const main = async (context: ProgramContext<AgentSchema>): Promise<void> => {
+export interface ProgramOptions {
+  /** False makes wrong points: for showing that oracles notice them. No setting of the program's. */
+  readonly checkConflicts?: boolean;
+}
+
+const work = async (context: ProgramContext<AgentSchema>, { checkConflicts = true }: ProgramOptions): Promise<void> => {
   const { settings, stateDirectory, run } = context;
   const registry = await openDiskRegistry(disksFile(stateDirectory));
   const findDisks = () => registry.identify(discoverDisks(localSystem, settings.disks.include));
   run('agent', async (stopping) => {
     const membership = await awaitMembership(context, 'agent', stopping);
-    if (membership !== undefined) await serveMember(context, { membership, registry, findDisks });
+    if (membership !== undefined) await serveMember(context, { membership, registry, findDisks, checkConflicts });
   });
 };
 
 /** `holdfast-agent`: protects the machine it runs on. */
-export const program: Program<AgentSchema> = {
+export const createProgram = (options: ProgramOptions = {}): Program<AgentSchema> => ({
   name: 'holdfast-agent',
   summary: 'Follows the writes of this machine and sends its recovery points to a process server.',
   version: VERSION,
   httpPort: 9464,
   settings: agentSettings,
   commands: { join: joinCommand({ role: 'agent' }), 'hrl inspect': inspectCommand, disks: disksCommand },
-  main,
-};
+  main: (context) => work(context, options),
+});
+
+export const program = createProgram();

@@ -32,6 +32,8 @@ export interface TraceSettings {
   readonly bufferBytes: number;
   /** A directory in a tmpfs; found by itself unless given. */
   readonly memoryDirectory: string | undefined;
+  /** False makes wrong points: for showing that oracles notice them. */
+  readonly checkConflicts?: boolean;
 }
 
 /** A capture of all disks of a machine as the engine drives it, whatever it is made of. What it cuts goes into the machine's log. */

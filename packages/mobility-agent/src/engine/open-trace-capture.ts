@@ -40,6 +40,7 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
     hrl,
     bootId: readBootId(),
     manifest,
+    checkConflicts: trace.checkConflicts ?? true,
     pieceSize: Math.min(PIECE_SIZE, Math.floor(hrl.quotaBytes / PIECES_IN_LOG / BLOCK) * BLOCK),
     get codec() {
       return policy.codec;

@@ -16,9 +16,10 @@ export interface MemberParts {
   readonly membership: Membership;
   readonly registry: DiskRegistry;
   findDisks(): Promise<RegisteredDisk[]>;
+  readonly checkConflicts: boolean;
 }
 
-const openEngine = (context: ProgramContext<AgentSchema>, { membership, registry, findDisks }: MemberParts): Engine => {
+const openEngine = (context: ProgramContext<AgentSchema>, { membership, registry, findDisks, checkConflicts }: MemberParts): Engine => {
   const { settings, stateDirectory, version, log } = context;
   const { hrl, trace, points, sender } = settings;
   return createEngine({
@@ -26,7 +27,7 @@ const openEngine = (context: ProgramContext<AgentSchema>, { membership, registry
     version,
     directory: stateDirectory,
     log: hrl,
-    trace: { bufferBytes: trace.buffer, memoryDirectory: trace.memoryDirectory },
+    trace: { bufferBytes: trace.buffer, memoryDirectory: trace.memoryDirectory, checkConflicts },
     interval: points.interval,
     waits: { first: sender.retryFirst, longest: sender.retryLongest, refused: sender.retryRefused },
     registry,
