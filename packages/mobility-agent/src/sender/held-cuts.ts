@@ -31,6 +31,9 @@ export const rolledBack = (thing: string, why: string): HoldfastError =>
 const laterOf = (a: LogAnchor | undefined, b: LogAnchor | undefined): LogAnchor | undefined =>
   a === undefined || (b !== undefined && b.sequence > a.sequence) ? b : a;
 
+const changedBytes = ({ cut }: CutContent): number =>
+  cut.epochs.reduce((sum, { dataBytes, zeroBytes }) => sum + Number(dataBytes + zeroBytes), 0);
+
 const pointMillis = ({ cut }: CutContent): number => Number((cut.point?.instant?.unixNanos ?? 0n) / 1_000_000n);
 
 export const createHeldCuts = ({ log, memory, onDurable }: HeldCutsOptions): HeldCuts => {
@@ -69,11 +72,14 @@ export const createHeldCuts = ({ log, memory, onDurable }: HeldCutsOptions): Hel
       refresh();
       const cuts = cutIds.flatMap((id) => held.get(id) ?? []);
       if (cuts.length === 0) return;
-      await memory.remember({
-        anchor: laterOf(memory.current.anchor, anchor),
-        newestPoint: Math.max(memory.current.newestPoint, ...cuts.map(pointMillis)),
-        points: memory.current.points + cuts.filter(({ cut }) => cut.point !== undefined).length,
-      });
+      await memory.remember(
+        {
+          anchor: laterOf(memory.current.anchor, anchor),
+          newestPoint: Math.max(memory.current.newestPoint, ...cuts.map(pointMillis)),
+          points: memory.current.points + cuts.filter(({ cut }) => cut.point !== undefined).length,
+        },
+        cuts.reduce((sum, content) => sum + changedBytes(content), 0),
+      );
       for (const content of cuts) {
         const id = idText(content.cut.id);
         held.delete(id);

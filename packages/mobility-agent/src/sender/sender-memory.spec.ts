@@ -24,21 +24,27 @@ describe("a sender's memory", () => {
     });
   });
 
-  it('takes what changes with every point to memory, and to the disk once a minute, with a new term, and at the end', async () => {
+  it('takes what changes with every point to memory, and to the disk when that is little of what changed, with a new term, and at the end', async () => {
     const files = { file: path.join(directory, 'cold.json'), hotFile: path.join(directory, 'hot.json') };
     let now = 1e9;
     const onDisk = async () => (await openSenderMemory({ file: files.file })).current.newestPoint;
     const memory = await openSenderMemory(files, () => now);
-    await memory.remember({ newestPoint: 1 });
+    await memory.remember({ newestPoint: 1 }, 1 << 20);
     expect(await onDisk()).toBe(1);
     now += 59_999;
-    await memory.remember({ newestPoint: 2 });
+    await memory.remember({ newestPoint: 2 }, 1 << 20);
     expect([await onDisk(), (await openSenderMemory(files)).current.newestPoint]).toEqual([1, 2]);
     now += 1;
     await memory.remember({ newestPoint: 3, anchor });
     expect(await onDisk()).toBe(3);
+    // An idle machine stays idle, but for once an hour.
+    now += 3_599_999;
+    await memory.remember({ newestPoint: 3 }, (1 << 20) - 1);
     await memory.remember({ newestPoint: 4 });
     expect(await onDisk()).toBe(3);
+    now += 1;
+    await memory.remember({});
+    expect(await onDisk()).toBe(4);
     await memory.remember({ newestPoint: 5, seenTerm: 9n });
     expect(await onDisk()).toBe(5);
     await memory.remember({ newestPoint: 6, points: 8 });

@@ -17,8 +17,11 @@ export interface Remembered {
 /** Keeps it on disk. */
 export interface SenderMemory {
   readonly current: Remembered;
-  /** Resolves when it is kept: a term so that it survives a power loss. Nothing that relies on it may be said or freed before. */
-  remember(change: Partial<Remembered>): Promise<void>;
+  /**
+   * Resolves when it is kept: a term so that it survives a power loss. Nothing that relies on it may be said or freed before. `changedBytes`:
+   * what of the machine's disks became durable with it.
+   */
+  remember(change: Partial<Remembered>, changedBytes?: number): Promise<void>;
   /** The machine may go to another vault: only the term counts on. */
   forgetVault(): Promise<void>;
   /** Has everything on disk. */
@@ -83,14 +86,18 @@ export interface SenderMemoryFiles {
   /** On disk. */
   readonly file: string;
   /**
-   * In a tmpfs: takes what changes with every point, so that an idle machine whose own disk this is does not write for ever. After a restart of the
-   * machine at most a minute of it is missing, and that is no more than a rollback of the vault by as much that only the server notices.
+   * In a tmpfs: takes what changes with every point, so that an idle machine whose own disk this is does not write for ever: each write is
+   * a change of the disk, with a point to follow. What is missing of it after a restart of the machine is no more than a rollback of the vault by
+   * as much that only the server notices.
    */
   readonly hotFile?: string | undefined;
 }
 
-/** Milliseconds after which the disk hears of what only memory knows. */
+/** Milliseconds after which the disk hears of what only memory knows, if so many bytes have changed that one more write among them is nothing, */
 const BEHIND = 60_000;
+const WORTH_WRITING = 1024 * 1024;
+/** and after which it does in any case. */
+const LONG_BEHIND = 3_600_000;
 
 /** Opens the memory, or begins it. DAMAGED when a file says nothing that can be. */
 export const openSenderMemory = async ({ file, hotFile }: SenderMemoryFiles, now: () => number = Date.now): Promise<SenderMemory> => {
@@ -103,15 +110,22 @@ export const openSenderMemory = async ({ file, hotFile }: SenderMemoryFiles, now
   let current = newest(await read(cold), await read(hot));
   /** The disk is behind since then. */
   let behindSince = Number.NEGATIVE_INFINITY;
+  let behindBytes = 0;
   return {
     get current() {
       return current;
     },
-    async remember(change) {
+    async remember(change, changedBytes = 0) {
       const before = current;
       current = { ...current, ...change };
-      const isDue = hot === undefined || current.seenTerm !== before.seenTerm || now() - behindSince >= BEHIND;
-      if (isDue) behindSince = now();
+      behindBytes += changedBytes;
+      const behind = now() - behindSince;
+      const isWorthIt = (behindBytes >= WORTH_WRITING && behind >= BEHIND) || behind >= LONG_BEHIND;
+      const isDue = hot === undefined || current.seenTerm !== before.seenTerm || isWorthIt;
+      if (isDue) {
+        behindSince = now();
+        behindBytes = 0;
+      }
       await Promise.all([hot?.write(show(current)), isDue ? cold.write(show(current)) : undefined]);
     },
     async forgetVault() {
