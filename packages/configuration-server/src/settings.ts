@@ -22,6 +22,12 @@ export const settings = {
       max: '90d',
       help: 'How long certificates of machines and servers are valid; they renew themselves at half of it',
     }),
+    grace: duration({
+      default: '30d',
+      min: '0s',
+      max: '365d',
+      help: 'How long after its end a certificate still lets its owner renew it, and do nothing else: machines come back by themselves when this server was away',
+    }),
     ownLifetime: duration({ default: '30d', min: '1s', max: '365d', help: "How long this server's own certificate is valid" }),
   }),
   tokens: section('One-time tokens that let machines and servers join.', {

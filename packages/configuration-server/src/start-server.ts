@@ -81,7 +81,8 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     return host.includes(':') ? `[${host}]:${reached}` : `${host}:${reached}`;
   };
   const api = createApi({ ...parts, engine, plans, authority, install, announced, tokenLifetime: settings.tokens.lifetime });
-  const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime: settings.certificates.lifetime });
+  const { lifetime: certificateLifetime, grace } = settings.certificates;
+  const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace });
   const streams = createOpenStreams();
   onStop('control streams', streams.over);
   const control = createControlService({ ...parts, revocations, streams });
@@ -89,6 +90,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     store,
     attempts,
     revocations,
+    grace: { lasts: grace, authorities: authority.trusted },
     log,
     stopping,
     onCall: metrics.call,

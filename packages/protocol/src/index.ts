@@ -35,5 +35,5 @@ export {
   roleOfMessage,
   sameIdentity,
 } from './identity/identity.ts';
-export { certificateError, type ExpectedPeer, type Peer, peerOfSocket, readPeer, requirePeer } from './identity/peer.ts';
+export { certificateError, type ExpectedPeer, type Grace, type Peer, peerOfSocket, readPeer, requirePeer } from './identity/peer.ts';
 export { clientTlsOptions, publicKeyFingerprint, serverTlsOptions } from './identity/tls-options.ts';

@@ -2,7 +2,7 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import type { HardwareIdentity, MemberRole } from '@holdfast/daemon';
 import { isHoldfastError } from '@holdfast/errors';
 import { type EnrolmentService, type EnrolRequest, newId, roleOfMessage } from '@holdfast/protocol';
-import type { Authority, IssuedCertificate } from '../authority/authority.ts';
+import type { Authority } from '../authority/authority.ts';
 import { addressOf, memberOf } from '../listener/caller.ts';
 import { listAll, type Stored } from '../records/kind.ts';
 import { type MemberRecord, machines, members, servers, tokens } from '../records/kinds.ts';
@@ -13,6 +13,7 @@ import type { Attempts } from './attempts.ts';
 import { readHardware, surelySame } from './hardware.ts';
 import { plainName, takeName } from './member-name.ts';
 import { requireMember } from './require-member.ts';
+import { requireRenewable } from './require-renewable.ts';
 import { revokeCertificates, revokeSerials } from './revoke.ts';
 import { requireToken, tellMisuse } from './tokens.ts';
 
@@ -22,6 +23,8 @@ export interface EnrolmentOptions {
   readonly attempts: Attempts;
   /** Milliseconds. */
   readonly certificateLifetime: number;
+  /** Milliseconds after its end in which a certificate can be renewed. */
+  readonly grace: number;
 }
 
 const MOST_ENDPOINTS = 8;
@@ -53,11 +56,6 @@ const findMember = async (store: StateStore, candidate: Candidate): Promise<stri
   return undefined;
 };
 
-const valid = (certificates: MemberRecord['certificates'], issued: IssuedCertificate): MemberRecord['certificates'] => [
-  ...certificates.filter(({ notAfter }) => notAfter > Date.now()),
-  { serial: issued.serial, notAfter: issued.notAfter },
-];
-
 const introduce = async (transaction: Transaction, id: string, { role, endpoints }: Candidate, request: EnrolRequest): Promise<string> => {
   const hostname = checkLine(request.hostname, 'host name', 253);
   const version = checkLine(request.version, 'version', 64);
@@ -76,6 +74,7 @@ export const createEnrolmentService = ({
   authority,
   attempts,
   certificateLifetime,
+  grace,
 }: EnrolmentOptions): ServiceImpl<typeof EnrolmentService> => {
   let last: Promise<unknown> = Promise.resolve();
   /** One after the other, so that two tokens never make two members of one machine. */
@@ -101,7 +100,13 @@ export const createEnrolmentService = ({
       if (known !== undefined) revokeCertificates(transaction, known);
       const name = await introduce(transaction, id, candidate, request);
       transaction.put(tokens, token.id, { ...token.value, usedBy: id });
-      transaction.put(members, id, { role, hardware, endpoints, incarnation, certificates: valid([], issued) });
+      transaction.put(members, id, {
+        role,
+        hardware,
+        endpoints,
+        incarnation,
+        certificates: [{ serial: issued.serial, notAfter: issued.notAfter }],
+      });
       transaction.event({
         severity: 'information',
         code: incarnation === 1 ? `${role}-enrolled` : `${role}-enrolled-again`,
@@ -130,13 +135,16 @@ export const createEnrolmentService = ({
       }
     },
     async renew(request, context) {
-      const { identity } = memberOf(context.values);
+      const peer = memberOf(context.values);
+      const { identity } = peer;
       const hardware = readHardware(request.hardware);
       const { result } = await transact(store, async (transaction) => {
         const member = await requireMember(transaction, identity.id, hardware, request.incarnation);
         if ('clone' in member) return member;
+        const ended = requireRenewable(member, peer);
         const issued = await authority.issue(identity, request.certificateRequest, certificateLifetime);
-        const all = valid(member.value.certificates, issued);
+        const next = { serial: issued.serial, notAfter: issued.notAfter, ...(ended ? { lateFrom: peer.serial } : {}) };
+        const all = [...member.value.certificates.filter(({ notAfter }) => notAfter + grace > Date.now()), next];
         revokeSerials(transaction, member.id, all.slice(0, -MOST_CERTIFICATES));
         transaction.put(members, member.id, { ...member.value, hardware, certificates: all.slice(-MOST_CERTIFICATES) });
         return { issued };

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EnrolmentService, type EnrolResponse, EventService, MachineService, Role, ServerService, TokenService } from '@holdfast/protocol';
 import { connectAgent } from '../conformance/test-member.ts';
 import {
@@ -7,7 +8,9 @@ import {
   enrolMember,
   hardwareOf,
   newRequest,
+  pem,
   startTestServer,
+  type TestMember,
   type TestServer,
 } from '../conformance/test-server.ts';
 
@@ -194,5 +197,50 @@ describe('wrong tokens', () => {
       'TOO_MANY_ATTEMPTS',
     ]);
     expect(await enrolMember(server, 'agent', 'right')).toMatchObject({ incarnation: 1n });
+  });
+});
+
+describe('certificates that ended while the server was away', () => {
+  const ended = ({ certificateChain }: TestMember['credentials']): Promise<unknown> =>
+    sleep(new X509Certificate(certificateChain).validToDate.getTime() - Date.now() + 1);
+
+  const renewalOf = (server: TestServer, name: string) => async (credentials: TestMember['credentials']) => {
+    const { key, der } = await newRequest();
+    const answer = await server
+      .client(EnrolmentService, { credentials })
+      .renew({ certificateRequest: der, hardware: hardwareOf(name), incarnation: 1n });
+    return { key, certificateChain: pem('CERTIFICATE', answer.certificateChain[0]!) };
+  };
+
+  it('are renewed, and good for nothing else', async () => {
+    const before = await startTestServer({ 'certificates.lifetime': '1s' });
+    const late = await enrolMember(before, 'agent', 'late');
+    await before.stop();
+    await ended(late.credentials);
+    const server = await startTestServer({}, before.directory);
+    const renew = renewalOf(server, 'late');
+    expect(await connectAgent(server, late, 'late').ended).toMatchObject({ code: 'CERTIFICATE_EXPIRED' });
+    await renew(late.credentials);
+    // The answer may have been lost.
+    const fresh = await renew(late.credentials);
+    const stream = connectAgent(server, { ...late, credentials: fresh }, 'late');
+    expect(await stream.until(() => true)).toBeDefined();
+    await stream.close();
+    expect(await codeOf(renew(fresh))).toBe('no error');
+    expect(await codeOf(renew(late.credentials))).toBe('CERTIFICATE_EXPIRED');
+  });
+
+  it('are refused once their member was enrolled anew or removed, and when there is no grace', async () => {
+    const server = await startTestServer({ 'certificates.lifetime': '1s' });
+    const [again, gone] = await Promise.all(['again', 'gone'].map((name) => enrolMember(server, 'agent', name)));
+    await ended(gone!.credentials);
+    await enrolMember(server, 'agent', 'again');
+    expect(await codeOf(renewalOf(server, 'again')(again!.credentials))).toBe('CERTIFICATE_REVOKED');
+    await server.api(ServerService).revokeServer({ subject: gone!.id });
+    expect(await codeOf(renewalOf(server, 'gone')(gone!.credentials))).toBe('CERTIFICATE_EXPIRED');
+    const strict = await startTestServer({ 'certificates.lifetime': '1s', 'certificates.grace': '0s' });
+    const late = await enrolMember(strict, 'agent', 'late');
+    await ended(late.credentials);
+    expect(await codeOf(renewalOf(strict, 'late')(late.credentials))).toBe('CERTIFICATE_EXPIRED');
   });
 });

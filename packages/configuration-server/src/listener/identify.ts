@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import { HoldfastError } from '@holdfast/errors';
-import { peerOfSocket } from '@holdfast/protocol';
+import { type Grace, peerOfSocket } from '@holdfast/protocol';
 import type { Attempts } from '../enrolment/attempts.ts';
 import { looksLikeSecret, matches, secretId } from '../enrolment/tokens.ts';
 import { find } from '../records/kind.ts';
@@ -24,12 +24,14 @@ const unknownToken = (): HoldfastError =>
 
 /**
  * Who makes a call, by the client certificate of its connection or by its bearer token; a token counts where both are there. Throws
- * CERTIFICATE_EXPIRED, CERTIFICATE_UNTRUSTED, CERTIFICATE_REVOKED, IDENTITY_MISMATCH, SIGN_IN_NEEDED or TOO_MANY_ATTEMPTS.
+ * CERTIFICATE_EXPIRED, unless `grace` lasts, CERTIFICATE_UNTRUSTED, CERTIFICATE_REVOKED, IDENTITY_MISMATCH, SIGN_IN_NEEDED or
+ * TOO_MANY_ATTEMPTS.
  */
 export const identify = async (
   { store, attempts, revocations }: IdentifyOptions,
   socket: TLSSocket,
   authorization: string | null,
+  grace?: Grace,
 ): Promise<Caller> => {
   if (authorization !== null) {
     const [, secret = ''] = /^Bearer +([^ ]+)$/i.exec(authorization) ?? [];
@@ -37,8 +39,8 @@ export const identify = async (
     if (access === undefined || !matches(secret, access.value.hash)) throw attempts.wrong(socket.remoteAddress ?? '', unknownToken());
     return { kind: 'person', person: { id: access.id, name: access.value.name, role: access.value.role } };
   }
-  const peer = peerOfSocket(socket);
+  const peer = peerOfSocket(socket, grace);
   if (peer === undefined) return { kind: 'anonymous' };
-  revocations.require(peer);
+  revocations.require(peer, grace?.lasts);
   return { kind: 'member', peer };
 };

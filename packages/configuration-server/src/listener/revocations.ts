@@ -7,8 +7,8 @@ import type { StateStore } from '../state/state-store.ts';
 
 /** The certificates that count no more, in memory; and what has to end when one is added. */
 export interface Revocations {
-  /** Throws CERTIFICATE_REVOKED, or CERTIFICATE_EXPIRED when it ended while its connection was open. */
-  require(peer: Peer): void;
+  /** Throws CERTIFICATE_REVOKED, or CERTIFICATE_EXPIRED when it ended, more than `grace` milliseconds ago, while its connection was open. */
+  require(peer: Peer, grace?: number): void;
   /** Calls `end` once when this certificate is revoked; the returned function forgets that. */
   onRevoked(peer: Peer, end: (error: HoldfastError) => void): () => void;
   close(): void;
@@ -44,9 +44,9 @@ export const openRevocations = async (store: StateStore, notifier: Notifier): Pr
   await read();
 
   return {
-    require(peer) {
+    require(peer, grace = 0) {
       if (serials.has(peer.serial)) throw revoked(peer);
-      if (Date.now() > peer.notAfter)
+      if (Date.now() > peer.notAfter + grace)
         throw new HoldfastError('CERTIFICATE_EXPIRED', {
           thing: `certificate ${peer.serial} of ${peer.identity.role} ${peer.identity.id}`,
           why: 'it ended while this connection was open',

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextKey, createContextValues } from '@connectrpc/connect';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { Log } from '@holdfast/daemon';
-import { connectError } from '@holdfast/protocol';
+import { connectError, EnrolmentService, type Grace } from '@holdfast/protocol';
 import { accessTo, requireAccess } from './access.ts';
 import { ADDRESS, CALLER } from './caller.ts';
 import { type IdentifyOptions, identify } from './identify.ts';
@@ -11,6 +11,8 @@ import { nameErrors } from './name-errors.ts';
 
 export interface RpcOptions extends IdentifyOptions {
   readonly routes: (router: ConnectRouter) => void;
+  /** For calls that renew a certificate: it may have ended while this server was away. */
+  readonly grace: Grace;
   readonly log: Log;
   /** Aborted when the program stops: calls that are open end then. */
   readonly stopping: AbortSignal;
@@ -33,7 +35,7 @@ const socketOf = (request: Http2ServerRequest): TLSSocket =>
 export type RpcHandler = (request: Http2ServerRequest, response: Http2ServerResponse) => boolean;
 
 /** Calls by Connect, gRPC and gRPC-web. Who calls, and whether they may, is decided before anything of the call is read. */
-export const createRpcHandler = ({ routes, log, stopping, onCall, ...identifying }: RpcOptions): RpcHandler => {
+export const createRpcHandler = ({ routes, grace, log, stopping, onCall, ...identifying }: RpcOptions): RpcHandler => {
   const ended = new AbortController();
   stopping.addEventListener('abort', () => ended.abort(new ConnectError('the server stops', Code.Unavailable)), { once: true });
   const router = createConnectRouter({
@@ -48,7 +50,8 @@ export const createRpcHandler = ({ routes, log, stopping, onCall, ...identifying
         values.set(ADDRESS, socket.remoteAddress ?? '');
         // A machine that wants to join again may well show a certificate that counts no more.
         if (accessTo(method) === 'anybody') return;
-        values.set(CALLER, await identify(identifying, socket, requestHeader.get('authorization')));
+        const late = method === EnrolmentService.method.renew ? grace : undefined;
+        values.set(CALLER, await identify(identifying, socket, requestHeader.get('authorization'), late));
         requireAccess(method, values.get(CALLER));
       } catch (reason) {
         const error = connectError(reason);

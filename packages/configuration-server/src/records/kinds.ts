@@ -2,14 +2,23 @@ import type { HardwareIdentity, MemberRole } from '@holdfast/daemon';
 import { type Manifest, ManifestSchema, PolicySchema, ProtectionSchema } from '@holdfast/protocol';
 import { type Kind, messageKind, plainKind } from './kind.ts';
 
+/** A certificate that was given out. */
+export interface CertificateRecord {
+  readonly serial: string;
+  /** Milliseconds since 1970. */
+  readonly notAfter: number;
+  /** Serial of the one it replaced, where that had ended. */
+  readonly lateFrom?: string;
+}
+
 /** Who belongs to the installation: what decides whether a certificate counts. */
 export interface MemberRecord {
   readonly role: MemberRole;
   readonly hardware: HardwareIdentity;
   /** Number of the newest enrolment. */
   readonly incarnation: number;
-  /** Certificates given out that have not ended yet. */
-  readonly certificates: readonly { readonly serial: string; readonly notAfter: number }[];
+  /** Certificates given out that have not ended yet, or so lately that they can still be renewed; the newest last. */
+  readonly certificates: readonly CertificateRecord[];
   readonly endpoints: readonly string[];
 }
 

@@ -26,7 +26,8 @@ export const outsideItsTime = (certificate: X509Certificate, now: number, thing:
     return new HoldfastError('CERTIFICATE_EXPIRED', {
       thing,
       why: `its certificate ended ${aboutTime(late)} ago by the clock of this machine`,
-      remedy: 'compare the clocks of both machines; if they are right, enrol with a new token: holdfast token create prints the command',
+      remedy:
+        'it is renewed as soon as the configuration server is reached, if that is soon enough; else compare the clocks of both machines, and enrol with a new token: holdfast token create prints the command',
     });
   return undefined;
 };

@@ -79,14 +79,37 @@ export const certificateError = (reason: unknown, thing: string): HoldfastError 
     : new HoldfastError('CERTIFICATE_UNTRUSTED', { thing, why, remedy: 'check that both belong to the same installation', cause: reason });
 };
 
+/** Lets certificates count for a while after they ended. */
+export interface Grace {
+  /** Milliseconds after the end. */
+  readonly lasts: number;
+  /** The authorities that may have signed them, DER. */
+  readonly authorities: readonly Uint8Array[];
+}
+
+/** OpenSSL tells one flaw of a certificate only, the last it found: that one has ended does not say that the signature is good. */
+const isSignedBy = (certificate: X509Certificate, authority: X509Certificate): boolean =>
+  certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
+
+const hasGrace = (socket: TLSSocket, certificate: Buffer, { lasts, authorities }: Grace): boolean => {
+  if (String(socket.authorizationError) !== 'CERT_HAS_EXPIRED' || certificate.length > LARGEST_CERTIFICATE) return false;
+  const read = new X509Certificate(certificate);
+  return (
+    read.validFromDate.getTime() <= Date.now() &&
+    Date.now() <= read.validToDate.getTime() + lasts &&
+    authorities.some((authority) => isSignedBy(read, new X509Certificate(authority)))
+  );
+};
+
 /**
  * Who is at the other end of a TLS connection that asked for a certificate and let everybody in; undefined when none was shown. Throws
- * CERTIFICATE_EXPIRED, CERTIFICATE_UNTRUSTED or IDENTITY_MISMATCH.
+ * CERTIFICATE_EXPIRED, unless `grace` lasts, CERTIFICATE_UNTRUSTED or IDENTITY_MISMATCH.
  */
-export const peerOfSocket = (socket: TLSSocket): Peer | undefined => {
+export const peerOfSocket = (socket: TLSSocket, grace?: Grace): Peer | undefined => {
   const certificate = socket.getPeerCertificate().raw as Buffer | undefined;
   if (certificate === undefined) return undefined;
-  if (!socket.authorized) throw certificateError(socket.authorizationError, `client ${socket.remoteAddress ?? 'that is gone'}`);
+  if (!socket.authorized && !(grace !== undefined && hasGrace(socket, certificate, grace)))
+    throw certificateError(socket.authorizationError, `client ${socket.remoteAddress ?? 'that is gone'}`);
   return readPeer(certificate);
 };
 

@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect, createServer, type Server, type TLSSoc
 import { type Certified, createTestAuthority, type TestAuthority, USAGES } from '../conformance/test-authority.ts';
 import { newId } from '../id.ts';
 import type { TlsCredentials } from './credentials.ts';
-import { type Peer, peerOfSocket } from './peer.ts';
+import { type Grace, type Peer, peerOfSocket } from './peer.ts';
 import { clientTlsOptions, publicKeyFingerprint, serverTlsOptions } from './tls-options.ts';
 
 const agent = { role: 'agent', id: newId() } as const;
@@ -27,7 +27,7 @@ const listen = async (serving: TlsOptions): Promise<Server> => {
 };
 
 /** Lets one client connect and gives what the server and the client saw of it. */
-const meetAt = async (listener: Server, connecting: ConnectionOptions) => {
+const meetAt = async (listener: Server, connecting: ConnectionOptions, grace?: Grace) => {
   const seen = Promise.withResolvers<Peer | undefined>();
   // A rejection is looked at further down.
   seen.promise.catch(() => undefined);
@@ -35,7 +35,7 @@ const meetAt = async (listener: Server, connecting: ConnectionOptions) => {
   listener.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
     try {
-      seen.resolve(peerOfSocket(socket));
+      seen.resolve(peerOfSocket(socket, grace));
     } catch (error) {
       seen.reject(error);
     }
@@ -55,9 +55,9 @@ const meetAt = async (listener: Server, connecting: ConnectionOptions) => {
   }
 };
 
-const meet = async (serving: TlsOptions, connecting: ConnectionOptions) => {
+const meet = async (serving: TlsOptions, connecting: ConnectionOptions, grace?: Grace) => {
   const listener = await listen(serving);
-  return meetAt(listener, connecting).finally(() => listener.close());
+  return meetAt(listener, connecting, grace).finally(() => listener.close());
 };
 
 const asClient = (credentials: TlsCredentials) => clientTlsOptions(credentials, server);
@@ -94,6 +94,30 @@ describe('mutual TLS', () => {
     ['names nobody', 'IDENTITY_MISMATCH', () => authority.issue(agent, { names: [{ type: 'dns', value: 'a.example' }] })],
   ])('refuses a client whose certificate %s', async (_what, code, issue) => {
     await expect(meet(serverTlsOptions(ours.server), asClient(await issue()))).rejects.toMatchObject({ code });
+  });
+
+  describe('with grace', () => {
+    const ended = { notBefore: new Date(Date.now() - 3 * HOUR), notAfter: new Date(Date.now() - HOUR) };
+    const der = (pem: string): Uint8Array => Buffer.from(pem.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
+    const meetLate = async (certified: Certified, lasts: number) =>
+      meet(serverTlsOptions(ours.server), asClient({ ...certified, authorities: authority.certificate }), {
+        lasts,
+        authorities: [der(authority.certificate)],
+      });
+
+    it('lets in a client whose certificate ended, for as long as it lasts', async () => {
+      const late = await authority.issue(agent, ended);
+      expect((await meetLate(late, 2 * HOUR)).answer).toMatchObject({ identity: agent, serial: late.serial });
+      await expect(meetLate(late, HOUR / 2)).rejects.toMatchObject({ code: 'CERTIFICATE_EXPIRED' });
+    });
+
+    it('refuses one that ended and was never good', async () => {
+      // Of one name with ours: TLS finds the issuer by it, finds the signature wrong, and then tells of the end alone.
+      const forged = await foreign.issue(agent, ended);
+      await expect(meetLate(forged, 2 * HOUR)).rejects.toMatchObject({ code: expect.stringMatching(/CERTIFICATE_(EXPIRED|UNTRUSTED)/) });
+      const early = await authority.issue(agent, { notBefore: new Date(Date.now() + HOUR), notAfter: new Date(Date.now() + 2 * HOUR) });
+      await expect(meetLate(early, 2 * HOUR)).rejects.toMatchObject({ code: 'CERTIFICATE_EXPIRED' });
+    });
   });
 
   it.each<[string, RegExp, () => Promise<Certified>]>([
