@@ -107,7 +107,7 @@ describe('control streams', () => {
     const wanted = agent.states.at(-1)!.protection!;
     expect(wanted).toMatchObject({ processServers: ['127.0.0.1:9443'], pointIntervalSeconds: 5, compression: 'lz4' });
     expect(wanted.diskIds).toEqual([DISK]);
-    expect(receiver.states.at(-1)!.assignments).toMatchObject([{ machineName: 'web1', vault: 'office', seenTerm: 0n }]);
+    expect(receiver.states.at(-1)!.assignments).toMatchObject([{ machineName: 'web1', vault: 'office', seenTerm: 0n, retention: '24h' }]);
     expect(await protectionOf(server)).toMatchObject({ state: ProtectionState.PROTECTED, processServerId: gateway.id });
     expect((await server.api(ServerService).listServers({})).servers[0]).toMatchObject({ machines: 1, connected: true });
 

@@ -57,11 +57,16 @@ export const serverState = async (read: TrackedReader, serverId: string): Promis
       assigned.map(async ({ id, value: { vault, machineName } }) => {
         const machineId = id.slice(serverId.length + 1);
         const anchor = await read.get(anchors, machineId);
+        const machine = await read.get(machines, machineId);
+        const protectionId = machine?.value.protectionId ?? '';
+        const protection = protectionId === '' ? undefined : await read.get(protections, protectionId);
+        const policy = protection && (await read.get(policies, protection.value.policyId));
         return create(ServerAssignmentSchema, {
           machineId: idBytes(machineId),
           machineName,
           vault,
           seenTerm: BigInt(anchor?.value.term ?? 0),
+          retention: policy?.value.retention ?? '',
         });
       }),
     ),

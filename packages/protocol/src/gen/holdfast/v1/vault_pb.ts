@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/vault.proto.
  */
 export const file_holdfast_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIj0KDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgEIjkKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKAQiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiMgoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMIh8KB1JlbGVhc2USFAoMb3BlcmF0aW9uX2lkGAEgASgMIoQBCgdDdXRQYXJ0Eg4KBmN1dF9pZBgBIAEoDBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSHQoDY3V0GAQgASgLMhAuaG9sZGZhc3QudjEuQ3V0EigKBmVwb2NocxgFIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoRnJhbWVzSgQIBhAHIjoKC0Vwb2NoRnJhbWVzEg0KBWVwb2NoGAEgASgNEg0KBWZpcnN0GAIgASgEEg0KBWNvdW50GAMgASgNIvMCCglDYXRhbG9ndWUSHQoVcHVibGlzaGVkX3VuaXhfbWlsbGlzGAEgASgEEg8KB2NvdmVyZWQYAiABKAQSIgoEaGVhZBgDIAEoCzIULmhvbGRmYXN0LnYxLkxvZ0hlYWQSEgoKZmVuY2VfdGVybRgEIAEoBBIqCgtmYWlsZWRfb3ZlchgFIAEoCzIVLmhvbGRmYXN0LnYxLkZhaWxvdmVyEigKB2hpc3RvcnkYBiADKAsyFy5ob2xkZmFzdC52MS5IaXN0b3J5UmVmEgwKBGN1dHMYByABKAQSJAoEbG9zdBgIIAMoCzIWLmhvbGRmYXN0LnYxLkxvc3RTbG90cxIRCgljb21wYWN0ZWQYCSABKAQSIQoEcnVucxgKIAMoCzITLmhvbGRmYXN0LnYxLlJ1blJlZhISCgpmaXJzdF9zbG90GAsgASgEEioKCnRvbWJzdG9uZXMYDCADKAsyFi5ob2xkZmFzdC52MS5Ub21ic3RvbmUiNgoHTG9nSGVhZBIQCghzZXF1ZW5jZRgBIAEoBBILCgN0YWcYAiABKAwSDAoEdGVybRgDIAEoBCIyCglPYmplY3RSZWYSCgoCaWQYASABKAwSCwoDdGFnGAIgASgMEgwKBHNpemUYAyABKAQiWAoKSGlzdG9yeVJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSEQoJZmlyc3RfY3V0GAIgASgEEg8KB2VuZF9jdXQYAyABKAQiKAoJTG9zdFNsb3RzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQiRQoJVG9tYnN0b25lEgwKBGtpbmQYASABKA0SCgoCaWQYAiABKAwSDwoHdmVyc2lvbhgDIAEoBBINCgViZWxvdxgEIAEoBCKlAQoOSGlzdG9yeVJlY29yZHMSIwoFc2xvdHMYASADKAsyFC5ob2xkZmFzdC52MS5Mb2dIZWFkEiQKBGN1dHMYAiADKAsyFi5ob2xkZmFzdC52MS5QbGFjZWRDdXQSMwoLZ2VuZXJhdGlvbnMYAyADKAsyHi5ob2xkZmFzdC52MS5HZW5lcmF0aW9uU3VtbWFyeRITCgt0aGlubmVkX2VuZBgEIAEoBCJ1CglQbGFjZWRDdXQSDgoGbnVtYmVyGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEh0KA2N1dBgDIAEoCzIQLmhvbGRmYXN0LnYxLkN1dBInCgZlcG9jaHMYBCADKAsyFy5ob2xkZmFzdC52MS5FcG9jaFBsYWNlIjEKCkVwb2NoUGxhY2USIwoEcnVucxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZyYW1lUnVuIjoKCEZyYW1lUnVuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWZpcnN0GAIgASgNEg0KBWNvdW50GAMgASgNIrUBChFHZW5lcmF0aW9uU3VtbWFyeRIrCgpnZW5lcmF0aW9uGAEgASgLMhcuaG9sZGZhc3QudjEuR2VuZXJhdGlvbhIOCgZlcG9jaHMYAiABKAQSFgoJY2xvc2VkX2F0GAMgASgESACIAQESEQoJZmlyc3RfY3V0GAQgASgEEhEKCWRpc2tfc2l6ZRgFIAEoBBIXCg9jb3ZlcmVkX3Rocm91Z2gYBiABKARCDAoKX2Nsb3NlZF9hdCJzCgZSdW5SZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg8KB2Rpc2tfaWQYAiABKAwSEQoJZmlyc3RfY3V0GAMgASgEEg8KB2VuZF9jdXQYBCABKAQSDAoEc2l6ZRgFIAEoBCJCCgpSdW5SZWNvcmRzEg8KB2Rpc2tfaWQYASABKAwSIwoFcGFydHMYAiADKAsyFC5ob2xkZmFzdC52MS5QYXJ0UmVmIk0KB1BhcnRSZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg0KBXN0YXJ0GAIgASgEEgsKA2VuZBgDIAEoBCIeCgtQYXJ0UmVjb3JkcxIPCgdkaXNrX2lkGAEgASgMIoIBCgtIb2xkUmVjb3JkcxIKCgJpZBgBIAEoDBIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEEhQKDGxhc3RzX21pbGxpcxgDIAEoBBIRCgljYXRhbG9ndWUYBCABKAQSEQoJcG9pbnRfaWRzGAUgAygMEg4KBnJlYXNvbhgGIAEoCWIGcHJvdG8z", [file_holdfast_v1_lineage]);
+  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIj0KDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgEIjkKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKAQiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiMgoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMIh8KB1JlbGVhc2USFAoMb3BlcmF0aW9uX2lkGAEgASgMIoQBCgdDdXRQYXJ0Eg4KBmN1dF9pZBgBIAEoDBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSHQoDY3V0GAQgASgLMhAuaG9sZGZhc3QudjEuQ3V0EigKBmVwb2NocxgFIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoRnJhbWVzSgQIBhAHIjoKC0Vwb2NoRnJhbWVzEg0KBWVwb2NoGAEgASgNEg0KBWZpcnN0GAIgASgEEg0KBWNvdW50GAMgASgNIvMCCglDYXRhbG9ndWUSHQoVcHVibGlzaGVkX3VuaXhfbWlsbGlzGAEgASgEEg8KB2NvdmVyZWQYAiABKAQSIgoEaGVhZBgDIAEoCzIULmhvbGRmYXN0LnYxLkxvZ0hlYWQSEgoKZmVuY2VfdGVybRgEIAEoBBIqCgtmYWlsZWRfb3ZlchgFIAEoCzIVLmhvbGRmYXN0LnYxLkZhaWxvdmVyEigKB2hpc3RvcnkYBiADKAsyFy5ob2xkZmFzdC52MS5IaXN0b3J5UmVmEgwKBGN1dHMYByABKAQSJAoEbG9zdBgIIAMoCzIWLmhvbGRmYXN0LnYxLkxvc3RTbG90cxIRCgljb21wYWN0ZWQYCSABKAQSIQoEcnVucxgKIAMoCzITLmhvbGRmYXN0LnYxLlJ1blJlZhISCgpmaXJzdF9zbG90GAsgASgEEioKCnRvbWJzdG9uZXMYDCADKAsyFi5ob2xkZmFzdC52MS5Ub21ic3RvbmUiNgoHTG9nSGVhZBIQCghzZXF1ZW5jZRgBIAEoBBILCgN0YWcYAiABKAwSDAoEdGVybRgDIAEoBCIyCglPYmplY3RSZWYSCgoCaWQYASABKAwSCwoDdGFnGAIgASgMEgwKBHNpemUYAyABKAQiWAoKSGlzdG9yeVJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSEQoJZmlyc3RfY3V0GAIgASgEEg8KB2VuZF9jdXQYAyABKAQiKAoJTG9zdFNsb3RzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQiRQoJVG9tYnN0b25lEgwKBGtpbmQYASABKA0SCgoCaWQYAiABKAwSDwoHdmVyc2lvbhgDIAEoBBINCgViZWxvdxgEIAEoBCKlAQoOSGlzdG9yeVJlY29yZHMSIwoFc2xvdHMYASADKAsyFC5ob2xkZmFzdC52MS5Mb2dIZWFkEiQKBGN1dHMYAiADKAsyFi5ob2xkZmFzdC52MS5QbGFjZWRDdXQSMwoLZ2VuZXJhdGlvbnMYAyADKAsyHi5ob2xkZmFzdC52MS5HZW5lcmF0aW9uU3VtbWFyeRITCgt0aGlubmVkX2VuZBgEIAEoBCJ1CglQbGFjZWRDdXQSDgoGbnVtYmVyGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEh0KA2N1dBgDIAEoCzIQLmhvbGRmYXN0LnYxLkN1dBInCgZlcG9jaHMYBCADKAsyFy5ob2xkZmFzdC52MS5FcG9jaFBsYWNlIjEKCkVwb2NoUGxhY2USIwoEcnVucxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZyYW1lUnVuIjoKCEZyYW1lUnVuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWZpcnN0GAIgASgNEg0KBWNvdW50GAMgASgNIrUBChFHZW5lcmF0aW9uU3VtbWFyeRIrCgpnZW5lcmF0aW9uGAEgASgLMhcuaG9sZGZhc3QudjEuR2VuZXJhdGlvbhIOCgZlcG9jaHMYAiABKAQSFgoJY2xvc2VkX2F0GAMgASgESACIAQESEQoJZmlyc3RfY3V0GAQgASgEEhEKCWRpc2tfc2l6ZRgFIAEoBBIXCg9jb3ZlcmVkX3Rocm91Z2gYBiABKARCDAoKX2Nsb3NlZF9hdCJzCgZSdW5SZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg8KB2Rpc2tfaWQYAiABKAwSEQoJZmlyc3RfY3V0GAMgASgEEg8KB2VuZF9jdXQYBCABKAQSDAoEc2l6ZRgFIAEoBCJCCgpSdW5SZWNvcmRzEg8KB2Rpc2tfaWQYASABKAwSIwoFcGFydHMYAiADKAsyFC5ob2xkZmFzdC52MS5QYXJ0UmVmIk0KB1BhcnRSZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg0KBXN0YXJ0GAIgASgEEgsKA2VuZBgDIAEoBCIeCgtQYXJ0UmVjb3JkcxIPCgdkaXNrX2lkGAEgASgMIoIBCgtIb2xkUmVjb3JkcxIKCgJpZBgBIAEoDBIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEEhQKDGxhc3RzX21pbGxpcxgDIAEoBBIRCgljYXRhbG9ndWUYBCABKAQSEQoJcG9pbnRfaWRzGAUgAygMEg4KBnJlYXNvbhgGIAEoCSLuAQoMU2NydWJSZWNvcmRzEhwKFHJlY29yZGVkX3VuaXhfbWlsbGlzGAEgASgEEg0KBXJvdW5kGAIgASgEEiEKGXJvdW5kX3N0YXJ0ZWRfdW5peF9taWxsaXMYAyABKAQSDAoEZG9uZRgEIAEoCRIQCghjb21wbGV0ZRgFIAEoCBIPCgdvYmplY3RzGAYgASgEEg0KBWJ5dGVzGAcgASgEEisKCGZpbmRpbmdzGAggAygLMhkuaG9sZGZhc3QudjEuU2NydWJGaW5kaW5nEiEKGWxhc3RfY29tcGxldGVfdW5peF9taWxsaXMYCSABKAQidQoMU2NydWJGaW5kaW5nEg4KBm9iamVjdBgBIAEoCRIMCgRjb2RlGAIgASgJEgsKA3doeRgDIAEoCRIPCgdkaXNrX2lkGAQgASgMEikKB2V4dGVudHMYBSADKAsyGC5ob2xkZmFzdC52MS5TY3J1YkV4dGVudCItCgtTY3J1YkV4dGVudBIOCgZvZmZzZXQYASABKAQSDgoGbGVuZ3RoGAIgASgEYgZwcm90bzM", [file_holdfast_v1_lineage]);
 
 /**
  * Object `vault`.
@@ -928,4 +928,138 @@ export type HoldRecords = Message<"holdfast.v1.HoldRecords"> & {
  */
 export const HoldRecordsSchema: GenMessage<HoldRecords> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_vault, 26);
+
+/**
+ * Object `m/<machine>/scrubs/<999999999999 - number>`: how far scrubbing is. The newest counts; older ones are deleted without any notice.
+ *
+ * @generated from message holdfast.v1.ScrubRecords
+ */
+export type ScrubRecords = Message<"holdfast.v1.ScrubRecords"> & {
+  /**
+   * @generated from field: uint64 recorded_unix_millis = 1;
+   */
+  recordedUnixMillis: bigint;
+
+  /**
+   * Rounds are counted 1, 2, 3 ...; each reads everything there is.
+   *
+   * @generated from field: uint64 round = 2;
+   */
+  round: bigint;
+
+  /**
+   * @generated from field: uint64 round_started_unix_millis = 3;
+   */
+  roundStartedUnixMillis: bigint;
+
+  /**
+   * Objects are read in the order of their names; the last one read, without `m/<machine>/`. Empty: none yet.
+   *
+   * @generated from field: string done = 4;
+   */
+  done: string;
+
+  /**
+   * The round is at its end.
+   *
+   * @generated from field: bool complete = 5;
+   */
+  complete: boolean;
+
+  /**
+   * Of this round.
+   *
+   * @generated from field: uint64 objects = 6;
+   */
+  objects: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 7;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: repeated holdfast.v1.ScrubFinding findings = 8;
+   */
+  findings: ScrubFinding[];
+
+  /**
+   * When the last round that was complete ended; 0 before the first.
+   *
+   * @generated from field: uint64 last_complete_unix_millis = 9;
+   */
+  lastCompleteUnixMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.ScrubRecords.
+ * Use `create(ScrubRecordsSchema)` to create a new message.
+ */
+export const ScrubRecordsSchema: GenMessage<ScrubRecords> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 27);
+
+/**
+ * Something that is not as it was written.
+ *
+ * @generated from message holdfast.v1.ScrubFinding
+ */
+export type ScrubFinding = Message<"holdfast.v1.ScrubFinding"> & {
+  /**
+   * Name of the object, without `m/<machine>/`.
+   *
+   * @generated from field: string object = 1;
+   */
+  object: string;
+
+  /**
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * @generated from field: string why = 3;
+   */
+  why: string;
+
+  /**
+   * The bytes of a disk concerned, where they can be told.
+   *
+   * @generated from field: bytes disk_id = 4;
+   */
+  diskId: Uint8Array;
+
+  /**
+   * @generated from field: repeated holdfast.v1.ScrubExtent extents = 5;
+   */
+  extents: ScrubExtent[];
+};
+
+/**
+ * Describes the message holdfast.v1.ScrubFinding.
+ * Use `create(ScrubFindingSchema)` to create a new message.
+ */
+export const ScrubFindingSchema: GenMessage<ScrubFinding> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 28);
+
+/**
+ * @generated from message holdfast.v1.ScrubExtent
+ */
+export type ScrubExtent = Message<"holdfast.v1.ScrubExtent"> & {
+  /**
+   * @generated from field: uint64 offset = 1;
+   */
+  offset: bigint;
+
+  /**
+   * @generated from field: uint64 length = 2;
+   */
+  length: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.ScrubExtent.
+ * Use `create(ScrubExtentSchema)` to create a new message.
+ */
+export const ScrubExtentSchema: GenMessage<ScrubExtent> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 29);
 
