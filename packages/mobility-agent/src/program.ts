@@ -11,15 +11,17 @@ import { type AgentSchema, agentSettings } from './program/settings.ts';
 export interface ProgramOptions {
   /** False makes wrong points: for showing that oracles notice them. No setting of the program's. */
   readonly checkConflicts?: boolean;
+  /** False lets the agent follow its own writes, for the same purpose. */
+  readonly excludeOwnFiles?: boolean;
 }
 
-const work = async (context: ProgramContext<AgentSchema>, { checkConflicts = true }: ProgramOptions): Promise<void> => {
+const work = async (context: ProgramContext<AgentSchema>, { checkConflicts = true, excludeOwnFiles = true }: ProgramOptions): Promise<void> => {
   const { settings, stateDirectory, run } = context;
   const registry = await openDiskRegistry(disksFile(stateDirectory));
   const findDisks = () => registry.identify(discoverDisks(localSystem, settings.disks.include));
   run('agent', async (stopping) => {
     const membership = await awaitMembership(context, 'agent', stopping);
-    if (membership !== undefined) await serveMember(context, { membership, registry, findDisks, checkConflicts });
+    if (membership !== undefined) await serveMember(context, { membership, registry, findDisks, checkConflicts, excludeOwnFiles });
   });
 };
 

@@ -34,6 +34,8 @@ export interface TraceSettings {
   readonly memoryDirectory: string | undefined;
   /** False makes wrong points: for showing that oracles notice them. */
   readonly checkConflicts?: boolean;
+  /** False takes the agent's own files on a disk for the machine's, so that it follows its own writes: for showing that tests notice it. */
+  readonly excludeOwnFiles?: boolean;
 }
 
 /** A capture of all disks of a machine as the engine drives it, whatever it is made of. What it cuts goes into the machine's log. */

@@ -58,7 +58,7 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
     let source: OpenDiskSource | undefined;
     try {
       const device = identifyDevice(path);
-      source = openDiskSource(device, () => hrl.files());
+      source = openDiskSource(device, () => (trace.excludeOwnFiles === false ? [] : hrl.files()));
       const continuity = await capture.attach({ id, device, source, wasCopied: wasCopied(id) });
       sources.push(source);
       missing.delete(id);

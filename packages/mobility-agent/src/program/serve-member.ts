@@ -17,9 +17,11 @@ export interface MemberParts {
   readonly registry: DiskRegistry;
   findDisks(): Promise<RegisteredDisk[]>;
   readonly checkConflicts: boolean;
+  readonly excludeOwnFiles: boolean;
 }
 
-const openEngine = (context: ProgramContext<AgentSchema>, { membership, registry, findDisks, checkConflicts }: MemberParts): Engine => {
+const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): Engine => {
+  const { membership, registry, findDisks, checkConflicts, excludeOwnFiles } = parts;
   const { settings, stateDirectory, version, log } = context;
   const { hrl, trace, points, sender } = settings;
   return createEngine({
@@ -27,7 +29,7 @@ const openEngine = (context: ProgramContext<AgentSchema>, { membership, registry
     version,
     directory: stateDirectory,
     log: hrl,
-    trace: { bufferBytes: trace.buffer, memoryDirectory: trace.memoryDirectory, checkConflicts },
+    trace: { bufferBytes: trace.buffer, memoryDirectory: trace.memoryDirectory, checkConflicts, excludeOwnFiles },
     interval: points.interval,
     waits: { first: sender.retryFirst, longest: sender.retryLongest, refused: sender.retryRefused },
     registry,
