@@ -15,7 +15,10 @@ export interface ProgramOptions {
   readonly excludeOwnFiles?: boolean;
 }
 
-const work = async (context: ProgramContext<AgentSchema>, { checkConflicts = true, excludeOwnFiles = true }: ProgramOptions): Promise<void> => {
+const work = async (
+  context: ProgramContext<AgentSchema>,
+  { checkConflicts = true, excludeOwnFiles = true }: ProgramOptions,
+): Promise<void> => {
   const { settings, stateDirectory, run } = context;
   const registry = await openDiskRegistry(disksFile(stateDirectory));
   const findDisks = () => registry.identify(discoverDisks(localSystem, settings.disks.include));
