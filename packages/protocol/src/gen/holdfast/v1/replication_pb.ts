@@ -4,17 +4,17 @@
 // @generated from file holdfast/v1/replication.proto (package holdfast.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Cut, EpochRef } from "./lineage_pb.ts";
 import { file_holdfast_v1_lineage } from "./lineage_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file holdfast/v1/replication.proto.
  */
 export const file_holdfast_v1_replication: GenFile = /*@__PURE__*/
-  fileDesc("Ch1ob2xkZmFzdC92MS9yZXBsaWNhdGlvbi5wcm90bxILaG9sZGZhc3QudjEiuwEKEFJlcGxpY2F0ZVJlcXVlc3QSIQoEb3BlbhgBIAEoCzIRLmhvbGRmYXN0LnYxLk9wZW5IABIqCgljdXRfYmVnaW4YAiABKAsyFS5ob2xkZmFzdC52MS5DdXRCZWdpbkgAEiUKBmZyYW1lcxgDIAEoCzITLmhvbGRmYXN0LnYxLkZyYW1lc0gAEiYKB2N1dF9lbmQYBCABKAsyEy5ob2xkZmFzdC52MS5DdXRFbmRIAEIJCgdtZXNzYWdlIsACChFSZXBsaWNhdGVSZXNwb25zZRIlCgZvcGVuZWQYASABKAsyEy5ob2xkZmFzdC52MS5PcGVuZWRIABIrCglqb3VybmFsZWQYAiABKAsyFi5ob2xkZmFzdC52MS5Kb3VybmFsZWRIABInCgdkdXJhYmxlGAMgASgLMhQuaG9sZGZhc3QudjEuRHVyYWJsZUgAEiUKBmNyZWRpdBgEIAEoCzITLmhvbGRmYXN0LnYxLkNyZWRpdEgAEiEKBHBhY2UYBSABKAsyES5ob2xkZmFzdC52MS5QYWNlSAASMgoNcmVzeW5jX25lZWRlZBgGIAEoCzIZLmhvbGRmYXN0LnYxLlJlc3luY05lZWRlZEgAEiUKBmZlbmNlZBgHIAEoCzITLmhvbGRmYXN0LnYxLkZlbmNlZEgAQgkKB21lc3NhZ2UinAEKBE9wZW4SEgoKbWFjaGluZV9pZBgBIAEoDBIVCg1hZ2VudF92ZXJzaW9uGAIgASgJEhgKEHByb3RvY29sX3ZlcnNpb24YAyABKA0SEQoJc2Vlbl90ZXJtGAQgASgEEiYKBmFuY2hvchgFIAEoCzIWLmhvbGRmYXN0LnYxLkxvZ0FuY2hvchIUCgxoZWxkX2N1dF9pZHMYBiADKAwiOAoJTG9nQW5jaG9yEhAKCHNlcXVlbmNlGAEgASgEEgsKA3RhZxgCIAEoDBIMCgR0ZXJtGAMgASgEIuABCgZPcGVuZWQSDAoEdGVybRgBIAEoBBIYChBwcm90b2NvbF92ZXJzaW9uGAIgASgNEhYKDnNlcnZlcl92ZXJzaW9uGAMgASgJEigKBWRpc2tzGAQgAygLMhkuaG9sZGZhc3QudjEuRGlza1Byb2dyZXNzEg4KBmNyZWRpdBgFIAEoBBIXCg9kdXJhYmxlX2N1dF9pZHMYBiADKAwSGQoRam91cm5hbGVkX2N1dF9pZHMYByADKAwSKAoHcGFydGlhbBgIIAEoCzIXLmhvbGRmYXN0LnYxLlBhcnRpYWxDdXQigQEKDERpc2tQcm9ncmVzcxIPCgdkaXNrX2lkGAEgASgMEi4KD2R1cmFibGVfdGhyb3VnaBgCIAEoCzIVLmhvbGRmYXN0LnYxLkVwb2NoUmVmEjAKEWpvdXJuYWxlZF90aHJvdWdoGAMgASgLMhUuaG9sZGZhc3QudjEuRXBvY2hSZWYiLAoKUGFydGlhbEN1dBIOCgZjdXRfaWQYASABKAwSDgoGZnJhbWVzGAIgAygEIkYKCEN1dEJlZ2luEg4KBmN1dF9pZBgBIAEoDBIqCgZlcG9jaHMYAiADKAsyGi5ob2xkZmFzdC52MS5DdXRCZWdpbkVwb2NoIkcKDUN1dEJlZ2luRXBvY2gSDwoHZGlza19pZBgBIAEoDBIVCg1nZW5lcmF0aW9uX2lkGAIgASgMEg4KBm51bWJlchgDIAEoBCJDCgZGcmFtZXMSEwoLZXBvY2hfaW5kZXgYASABKA0SEwoLZmlyc3RfZnJhbWUYAiABKAQSDwoHcGF5bG9hZBgDIAEoDCInCgZDdXRFbmQSHQoDY3V0GAEgASgLMhAuaG9sZGZhc3QudjEuQ3V0IhsKCUpvdXJuYWxlZBIOCgZjdXRfaWQYASABKAwiQQoHRHVyYWJsZRIOCgZjdXRfaWQYASABKAwSJgoGYW5jaG9yGAIgASgLMhYuaG9sZGZhc3QudjEuTG9nQW5jaG9yIhcKBkNyZWRpdBINCgVieXRlcxgBIAEoBCIwCgRQYWNlEhgKEGJ5dGVzX3Blcl9zZWNvbmQYASABKAQSDgoGcmVhc29uGAIgASgJIi8KDFJlc3luY05lZWRlZBIPCgdkaXNrX2lkGAEgASgMEg4KBnJlYXNvbhgCIAEoCSJICgZGZW5jZWQSDAoEdGVybRgBIAEoBBIOCgZyZWFzb24YAiABKAkSIAoYZmFpbGVkX292ZXJfb3BlcmF0aW9uX2lkGAMgASgMMmQKElJlcGxpY2F0aW9uU2VydmljZRJOCglSZXBsaWNhdGUSHS5ob2xkZmFzdC52MS5SZXBsaWNhdGVSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuUmVwbGljYXRlUmVzcG9uc2UoATABYgZwcm90bzM", [file_holdfast_v1_lineage]);
+  fileDesc("Ch1ob2xkZmFzdC92MS9yZXBsaWNhdGlvbi5wcm90bxILaG9sZGZhc3QudjEi7QEKEFJlcGxpY2F0ZVJlcXVlc3QSIQoEb3BlbhgBIAEoCzIRLmhvbGRmYXN0LnYxLk9wZW5IABIqCgljdXRfYmVnaW4YAiABKAsyFS5ob2xkZmFzdC52MS5DdXRCZWdpbkgAEiUKBmZyYW1lcxgDIAEoCzITLmhvbGRmYXN0LnYxLkZyYW1lc0gAEiYKB2N1dF9lbmQYBCABKAsyEy5ob2xkZmFzdC52MS5DdXRFbmRIABIwCgxkaWdlc3RfcXVlcnkYBSABKAsyGC5ob2xkZmFzdC52MS5EaWdlc3RRdWVyeUgAQgkKB21lc3NhZ2Ui6QIKEVJlcGxpY2F0ZVJlc3BvbnNlEiUKBm9wZW5lZBgBIAEoCzITLmhvbGRmYXN0LnYxLk9wZW5lZEgAEisKCWpvdXJuYWxlZBgCIAEoCzIWLmhvbGRmYXN0LnYxLkpvdXJuYWxlZEgAEicKB2R1cmFibGUYAyABKAsyFC5ob2xkZmFzdC52MS5EdXJhYmxlSAASJQoGY3JlZGl0GAQgASgLMhMuaG9sZGZhc3QudjEuQ3JlZGl0SAASIQoEcGFjZRgFIAEoCzIRLmhvbGRmYXN0LnYxLlBhY2VIABIyCg1yZXN5bmNfbmVlZGVkGAYgASgLMhkuaG9sZGZhc3QudjEuUmVzeW5jTmVlZGVkSAASJQoGZmVuY2VkGAcgASgLMhMuaG9sZGZhc3QudjEuRmVuY2VkSAASJwoHZGlnZXN0cxgIIAEoCzIULmhvbGRmYXN0LnYxLkRpZ2VzdHNIAEIJCgdtZXNzYWdlIpwBCgRPcGVuEhIKCm1hY2hpbmVfaWQYASABKAwSFQoNYWdlbnRfdmVyc2lvbhgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgNEhEKCXNlZW5fdGVybRgEIAEoBBImCgZhbmNob3IYBSABKAsyFi5ob2xkZmFzdC52MS5Mb2dBbmNob3ISFAoMaGVsZF9jdXRfaWRzGAYgAygMIjgKCUxvZ0FuY2hvchIQCghzZXF1ZW5jZRgBIAEoBBILCgN0YWcYAiABKAwSDAoEdGVybRgDIAEoBCLgAQoGT3BlbmVkEgwKBHRlcm0YASABKAQSGAoQcHJvdG9jb2xfdmVyc2lvbhgCIAEoDRIWCg5zZXJ2ZXJfdmVyc2lvbhgDIAEoCRIoCgVkaXNrcxgEIAMoCzIZLmhvbGRmYXN0LnYxLkRpc2tQcm9ncmVzcxIOCgZjcmVkaXQYBSABKAQSFwoPZHVyYWJsZV9jdXRfaWRzGAYgAygMEhkKEWpvdXJuYWxlZF9jdXRfaWRzGAcgAygMEigKB3BhcnRpYWwYCCABKAsyFy5ob2xkZmFzdC52MS5QYXJ0aWFsQ3V0IoEBCgxEaXNrUHJvZ3Jlc3MSDwoHZGlza19pZBgBIAEoDBIuCg9kdXJhYmxlX3Rocm91Z2gYAiABKAsyFS5ob2xkZmFzdC52MS5FcG9jaFJlZhIwChFqb3VybmFsZWRfdGhyb3VnaBgDIAEoCzIVLmhvbGRmYXN0LnYxLkVwb2NoUmVmIiwKClBhcnRpYWxDdXQSDgoGY3V0X2lkGAEgASgMEg4KBmZyYW1lcxgCIAMoBCJGCghDdXRCZWdpbhIOCgZjdXRfaWQYASABKAwSKgoGZXBvY2hzGAIgAygLMhouaG9sZGZhc3QudjEuQ3V0QmVnaW5FcG9jaCJHCg1DdXRCZWdpbkVwb2NoEg8KB2Rpc2tfaWQYASABKAwSFQoNZ2VuZXJhdGlvbl9pZBgCIAEoDBIOCgZudW1iZXIYAyABKAQiQwoGRnJhbWVzEhMKC2Vwb2NoX2luZGV4GAEgASgNEhMKC2ZpcnN0X2ZyYW1lGAIgASgEEg8KB3BheWxvYWQYAyABKAwiJwoGQ3V0RW5kEh0KA2N1dBgBIAEoCzIQLmhvbGRmYXN0LnYxLkN1dCIbCglKb3VybmFsZWQSDgoGY3V0X2lkGAEgASgMIkEKB0R1cmFibGUSDgoGY3V0X2lkGAEgASgMEiYKBmFuY2hvchgCIAEoCzIWLmhvbGRmYXN0LnYxLkxvZ0FuY2hvciIXCgZDcmVkaXQSDQoFYnl0ZXMYASABKAQiMAoEUGFjZRIYChBieXRlc19wZXJfc2Vjb25kGAEgASgEEg4KBnJlYXNvbhgCIAEoCSIvCgxSZXN5bmNOZWVkZWQSDwoHZGlza19pZBgBIAEoDBIOCgZyZWFzb24YAiABKAkiSAoGRmVuY2VkEgwKBHRlcm0YASABKAQSDgoGcmVhc29uGAIgASgJEiAKGGZhaWxlZF9vdmVyX29wZXJhdGlvbl9pZBgDIAEoDCKSAQoLRGlnZXN0UXVlcnkSCgoCaWQYASABKA0SDwoHZGlza19pZBgCIAEoDBIkCgVzdGF0ZRgDIAEoCzIVLmhvbGRmYXN0LnYxLkVwb2NoUmVmEhAKCG9yX25ld2VyGAQgASgIEg4KBm9mZnNldBgFIAEoBBIOCgZsZW5ndGgYBiABKAQSDgoGY29hcnNlGAcgASgIIokBCgdEaWdlc3RzEgoKAmlkGAEgASgNEiQKBXN0YXRlGAIgASgLMhUuaG9sZGZhc3QudjEuRXBvY2hSZWYSDwoHZGlnZXN0cxgDIAEoDBIrCgdyZWZ1c2FsGAQgASgOMhouaG9sZGZhc3QudjEuRGlnZXN0UmVmdXNhbBIOCgZyZWFzb24YBSABKAkqbwoNRGlnZXN0UmVmdXNhbBIeChpESUdFU1RfUkVGVVNBTF9VTlNQRUNJRklFRBAAEh4KGkRJR0VTVF9SRUZVU0FMX05PVF9EVVJBQkxFEAESHgoaRElHRVNUX1JFRlVTQUxfVU5BVkFJTEFCTEUQAjJkChJSZXBsaWNhdGlvblNlcnZpY2USTgoJUmVwbGljYXRlEh0uaG9sZGZhc3QudjEuUmVwbGljYXRlUmVxdWVzdBoeLmhvbGRmYXN0LnYxLlJlcGxpY2F0ZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_holdfast_v1_lineage]);
 
 /**
  * @generated from message holdfast.v1.ReplicateRequest
@@ -47,6 +47,14 @@ export type ReplicateRequest = Message<"holdfast.v1.ReplicateRequest"> & {
      */
     value: CutEnd;
     case: "cutEnd";
+  } | {
+    /**
+     * From version 2 of the protocol on.
+     *
+     * @generated from field: holdfast.v1.DigestQuery digest_query = 5;
+     */
+    value: DigestQuery;
+    case: "digestQuery";
   } | { case: undefined; value?: undefined };
 };
 
@@ -106,6 +114,14 @@ export type ReplicateResponse = Message<"holdfast.v1.ReplicateResponse"> & {
      */
     value: Fenced;
     case: "fenced";
+  } | {
+    /**
+     * From version 2 of the protocol on.
+     *
+     * @generated from field: holdfast.v1.Digests digests = 8;
+     */
+    value: Digests;
+    case: "digests";
   } | { case: undefined; value?: undefined };
 };
 
@@ -133,7 +149,7 @@ export type Open = Message<"holdfast.v1.Open"> & {
   agentVersion: string;
 
   /**
-   * Highest version of this protocol the agent speaks; this file is version 1.
+   * Highest version of this protocol the agent speaks; this file is version 2.
    *
    * @generated from field: uint32 protocol_version = 3;
    */
@@ -549,6 +565,145 @@ export type Fenced = Message<"holdfast.v1.Fenced"> & {
  */
 export const FencedSchema: GenMessage<Fenced> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_replication, 16);
+
+/**
+ * Asks what the vault holds of a disk, without its data. Answered by Digests, in any order; at most 16 may be open at a time.
+ *
+ * @generated from message holdfast.v1.DigestQuery
+ */
+export type DigestQuery = Message<"holdfast.v1.DigestQuery"> & {
+  /**
+   * Chosen by the agent; the answer has it too.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from field: bytes disk_id = 2;
+   */
+  diskId: Uint8Array;
+
+  /**
+   * A state of the disk: an epoch that is not open.
+   *
+   * @generated from field: holdfast.v1.EpochRef state = 3;
+   */
+  state?: EpochRef | undefined;
+
+  /**
+   * A later durable state of the same generation will do as well; the answer names it.
+   *
+   * @generated from field: bool or_newer = 4;
+   */
+  orNewer: boolean;
+
+  /**
+   * Bytes of the disk: a multiple of 1 MiB for coarse digests, else of 4 KiB.
+   *
+   * @generated from field: uint64 offset = 5;
+   */
+  offset: bigint;
+
+  /**
+   * Bytes; at most 64 MiB for fine and 16 GiB for coarse digests.
+   *
+   * @generated from field: uint64 length = 6;
+   */
+  length: bigint;
+
+  /**
+   * One digest for each MiB instead of one for each block of 4 KiB.
+   *
+   * @generated from field: bool coarse = 7;
+   */
+  coarse: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.DigestQuery.
+ * Use `create(DigestQuerySchema)` to create a new message.
+ */
+export const DigestQuerySchema: GenMessage<DigestQuery> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_replication, 17);
+
+/**
+ * Of 16 bytes each, as docs/protocol.md tells under "Digests".
+ *
+ * @generated from message holdfast.v1.Digests
+ */
+export type Digests = Message<"holdfast.v1.Digests"> & {
+  /**
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * What they are of; absent where there are none.
+   *
+   * @generated from field: holdfast.v1.EpochRef state = 2;
+   */
+  state?: EpochRef | undefined;
+
+  /**
+   * @generated from field: bytes digests = 3;
+   */
+  digests: Uint8Array;
+
+  /**
+   * @generated from field: holdfast.v1.DigestRefusal refusal = 4;
+   */
+  refusal: DigestRefusal;
+
+  /**
+   * For people.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message holdfast.v1.Digests.
+ * Use `create(DigestsSchema)` to create a new message.
+ */
+export const DigestsSchema: GenMessage<Digests> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_replication, 18);
+
+/**
+ * @generated from enum holdfast.v1.DigestRefusal
+ */
+export const DigestRefusal = {
+  /**
+   * @generated from enum value: DIGEST_REFUSAL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The state is not in the vault yet: ask again.
+   *
+   * @generated from enum value: DIGEST_REFUSAL_NOT_DURABLE = 1;
+   */
+  NOT_DURABLE: 1,
+
+  /**
+   * They cannot be had: the state is not known, or the vault cannot be read.
+   *
+   * @generated from enum value: DIGEST_REFUSAL_UNAVAILABLE = 2;
+   */
+  UNAVAILABLE: 2,
+} as const;
+
+/**
+ * @generated from enum holdfast.v1.DigestRefusal
+ */
+export type DigestRefusal = (typeof DigestRefusal)[keyof typeof DigestRefusal] | UnknownEnum;
+
+/**
+ * Describes the enum holdfast.v1.DigestRefusal.
+ */
+export const DigestRefusalSchema: GenEnum<DigestRefusal> = /*@__PURE__*/
+  enumDesc(file_holdfast_v1_replication, 0);
 
 /**
  * @generated from service holdfast.v1.ReplicationService
