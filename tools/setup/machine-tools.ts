@@ -36,6 +36,12 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
     groups: ['reader'],
   },
   { apt: 'python3-lz4', proof: '/usr/lib/python3/dist-packages/lz4', purpose: 'lz4 for the second reader', groups: ['reader'] },
+  {
+    apt: 'python3-zstandard',
+    proof: '/usr/lib/python3/dist-packages/zstandard',
+    purpose: 'Zstandard for the second reader',
+    groups: ['reader'],
+  },
   { apt: 'systemd', proof: 'systemd-analyze', purpose: 'checking the service units; it is not started', groups: ['services'] },
 ];
 
