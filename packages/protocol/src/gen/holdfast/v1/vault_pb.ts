@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/vault.proto.
  */
 export const file_holdfast_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIj0KDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgEIjkKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKAQiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiMgoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMIh8KB1JlbGVhc2USFAoMb3BlcmF0aW9uX2lkGAEgASgMIoQBCgdDdXRQYXJ0Eg4KBmN1dF9pZBgBIAEoDBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSHQoDY3V0GAQgASgLMhAuaG9sZGZhc3QudjEuQ3V0EigKBmVwb2NocxgFIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoRnJhbWVzSgQIBhAHIjoKC0Vwb2NoRnJhbWVzEg0KBWVwb2NoGAEgASgNEg0KBWZpcnN0GAIgASgEEg0KBWNvdW50GAMgASgNIvMCCglDYXRhbG9ndWUSHQoVcHVibGlzaGVkX3VuaXhfbWlsbGlzGAEgASgEEg8KB2NvdmVyZWQYAiABKAQSIgoEaGVhZBgDIAEoCzIULmhvbGRmYXN0LnYxLkxvZ0hlYWQSEgoKZmVuY2VfdGVybRgEIAEoBBIqCgtmYWlsZWRfb3ZlchgFIAEoCzIVLmhvbGRmYXN0LnYxLkZhaWxvdmVyEigKB2hpc3RvcnkYBiADKAsyFy5ob2xkZmFzdC52MS5IaXN0b3J5UmVmEgwKBGN1dHMYByABKAQSJAoEbG9zdBgIIAMoCzIWLmhvbGRmYXN0LnYxLkxvc3RTbG90cxIRCgljb21wYWN0ZWQYCSABKAQSIQoEcnVucxgKIAMoCzITLmhvbGRmYXN0LnYxLlJ1blJlZhISCgpmaXJzdF9zbG90GAsgASgEEioKCnRvbWJzdG9uZXMYDCADKAsyFi5ob2xkZmFzdC52MS5Ub21ic3RvbmUiNgoHTG9nSGVhZBIQCghzZXF1ZW5jZRgBIAEoBBILCgN0YWcYAiABKAwSDAoEdGVybRgDIAEoBCIyCglPYmplY3RSZWYSCgoCaWQYASABKAwSCwoDdGFnGAIgASgMEgwKBHNpemUYAyABKAQiWAoKSGlzdG9yeVJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSEQoJZmlyc3RfY3V0GAIgASgEEg8KB2VuZF9jdXQYAyABKAQiKAoJTG9zdFNsb3RzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQiRQoJVG9tYnN0b25lEgwKBGtpbmQYASABKA0SCgoCaWQYAiABKAwSDwoHdmVyc2lvbhgDIAEoBBINCgViZWxvdxgEIAEoBCKlAQoOSGlzdG9yeVJlY29yZHMSIwoFc2xvdHMYASADKAsyFC5ob2xkZmFzdC52MS5Mb2dIZWFkEiQKBGN1dHMYAiADKAsyFi5ob2xkZmFzdC52MS5QbGFjZWRDdXQSMwoLZ2VuZXJhdGlvbnMYAyADKAsyHi5ob2xkZmFzdC52MS5HZW5lcmF0aW9uU3VtbWFyeRITCgt0aGlubmVkX2VuZBgEIAEoBCJ1CglQbGFjZWRDdXQSDgoGbnVtYmVyGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEh0KA2N1dBgDIAEoCzIQLmhvbGRmYXN0LnYxLkN1dBInCgZlcG9jaHMYBCADKAsyFy5ob2xkZmFzdC52MS5FcG9jaFBsYWNlIjEKCkVwb2NoUGxhY2USIwoEcnVucxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZyYW1lUnVuIjoKCEZyYW1lUnVuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWZpcnN0GAIgASgNEg0KBWNvdW50GAMgASgNIrUBChFHZW5lcmF0aW9uU3VtbWFyeRIrCgpnZW5lcmF0aW9uGAEgASgLMhcuaG9sZGZhc3QudjEuR2VuZXJhdGlvbhIOCgZlcG9jaHMYAiABKAQSFgoJY2xvc2VkX2F0GAMgASgESACIAQESEQoJZmlyc3RfY3V0GAQgASgEEhEKCWRpc2tfc2l6ZRgFIAEoBBIXCg9jb3ZlcmVkX3Rocm91Z2gYBiABKARCDAoKX2Nsb3NlZF9hdCJzCgZSdW5SZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg8KB2Rpc2tfaWQYAiABKAwSEQoJZmlyc3RfY3V0GAMgASgEEg8KB2VuZF9jdXQYBCABKAQSDAoEc2l6ZRgFIAEoBCJCCgpSdW5SZWNvcmRzEg8KB2Rpc2tfaWQYASABKAwSIwoFcGFydHMYAiADKAsyFC5ob2xkZmFzdC52MS5QYXJ0UmVmIk0KB1BhcnRSZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg0KBXN0YXJ0GAIgASgEEgsKA2VuZBgDIAEoBCIeCgtQYXJ0UmVjb3JkcxIPCgdkaXNrX2lkGAEgASgMIoIBCgtIb2xkUmVjb3JkcxIKCgJpZBgBIAEoDBIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEEhQKDGxhc3RzX21pbGxpcxgDIAEoBBIRCgljYXRhbG9ndWUYBCABKAQSEQoJcG9pbnRfaWRzGAUgAygMEg4KBnJlYXNvbhgGIAEoCSLuAQoMU2NydWJSZWNvcmRzEhwKFHJlY29yZGVkX3VuaXhfbWlsbGlzGAEgASgEEg0KBXJvdW5kGAIgASgEEiEKGXJvdW5kX3N0YXJ0ZWRfdW5peF9taWxsaXMYAyABKAQSDAoEZG9uZRgEIAEoCRIQCghjb21wbGV0ZRgFIAEoCBIPCgdvYmplY3RzGAYgASgEEg0KBWJ5dGVzGAcgASgEEisKCGZpbmRpbmdzGAggAygLMhkuaG9sZGZhc3QudjEuU2NydWJGaW5kaW5nEiEKGWxhc3RfY29tcGxldGVfdW5peF9taWxsaXMYCSABKAQidQoMU2NydWJGaW5kaW5nEg4KBm9iamVjdBgBIAEoCRIMCgRjb2RlGAIgASgJEgsKA3doeRgDIAEoCRIPCgdkaXNrX2lkGAQgASgMEikKB2V4dGVudHMYBSADKAsyGC5ob2xkZmFzdC52MS5TY3J1YkV4dGVudCItCgtTY3J1YkV4dGVudBIOCgZvZmZzZXQYASABKAQSDgoGbGVuZ3RoGAIgASgEYgZwcm90bzM", [file_holdfast_v1_lineage]);
+  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIkkKDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgESgQIAxAESgQIBBAFIksKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKARKBAgDEARKBAgEEAVKBAgFEAYikwEKDUhvbGRlcnNSZWNvcmQSGwoTY2hhbmdlZF91bml4X21pbGxpcxgBIAEoBBIkCgdob2xkZXJzGAIgAygLMhMuaG9sZGZhc3QudjEuSG9sZGVyEhgKEHJlbW92ZWRfc2xvdF9pZHMYAyADKAwSGQoRZWFybGllcl9yb290X2tleXMYBCADKAxKBAgFEAZKBAgGEAciTwoGSG9sZGVyEg8KB3Nsb3RfaWQYASABKAwSDQoFbGFiZWwYAiABKAkSGQoRYWRkZWRfdW5peF9taWxsaXMYAyABKARKBAgEEAVKBAgFEAYiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiMgoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMIh8KB1JlbGVhc2USFAoMb3BlcmF0aW9uX2lkGAEgASgMIoQBCgdDdXRQYXJ0Eg4KBmN1dF9pZBgBIAEoDBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSHQoDY3V0GAQgASgLMhAuaG9sZGZhc3QudjEuQ3V0EigKBmVwb2NocxgFIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoRnJhbWVzSgQIBhAHIjoKC0Vwb2NoRnJhbWVzEg0KBWVwb2NoGAEgASgNEg0KBWZpcnN0GAIgASgEEg0KBWNvdW50GAMgASgNIvMCCglDYXRhbG9ndWUSHQoVcHVibGlzaGVkX3VuaXhfbWlsbGlzGAEgASgEEg8KB2NvdmVyZWQYAiABKAQSIgoEaGVhZBgDIAEoCzIULmhvbGRmYXN0LnYxLkxvZ0hlYWQSEgoKZmVuY2VfdGVybRgEIAEoBBIqCgtmYWlsZWRfb3ZlchgFIAEoCzIVLmhvbGRmYXN0LnYxLkZhaWxvdmVyEigKB2hpc3RvcnkYBiADKAsyFy5ob2xkZmFzdC52MS5IaXN0b3J5UmVmEgwKBGN1dHMYByABKAQSJAoEbG9zdBgIIAMoCzIWLmhvbGRmYXN0LnYxLkxvc3RTbG90cxIRCgljb21wYWN0ZWQYCSABKAQSIQoEcnVucxgKIAMoCzITLmhvbGRmYXN0LnYxLlJ1blJlZhISCgpmaXJzdF9zbG90GAsgASgEEioKCnRvbWJzdG9uZXMYDCADKAsyFi5ob2xkZmFzdC52MS5Ub21ic3RvbmUiNgoHTG9nSGVhZBIQCghzZXF1ZW5jZRgBIAEoBBILCgN0YWcYAiABKAwSDAoEdGVybRgDIAEoBCIyCglPYmplY3RSZWYSCgoCaWQYASABKAwSCwoDdGFnGAIgASgMEgwKBHNpemUYAyABKAQiWAoKSGlzdG9yeVJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSEQoJZmlyc3RfY3V0GAIgASgEEg8KB2VuZF9jdXQYAyABKAQiKAoJTG9zdFNsb3RzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQiRQoJVG9tYnN0b25lEgwKBGtpbmQYASABKA0SCgoCaWQYAiABKAwSDwoHdmVyc2lvbhgDIAEoBBINCgViZWxvdxgEIAEoBCKlAQoOSGlzdG9yeVJlY29yZHMSIwoFc2xvdHMYASADKAsyFC5ob2xkZmFzdC52MS5Mb2dIZWFkEiQKBGN1dHMYAiADKAsyFi5ob2xkZmFzdC52MS5QbGFjZWRDdXQSMwoLZ2VuZXJhdGlvbnMYAyADKAsyHi5ob2xkZmFzdC52MS5HZW5lcmF0aW9uU3VtbWFyeRITCgt0aGlubmVkX2VuZBgEIAEoBCJ1CglQbGFjZWRDdXQSDgoGbnVtYmVyGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEh0KA2N1dBgDIAEoCzIQLmhvbGRmYXN0LnYxLkN1dBInCgZlcG9jaHMYBCADKAsyFy5ob2xkZmFzdC52MS5FcG9jaFBsYWNlIjEKCkVwb2NoUGxhY2USIwoEcnVucxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZyYW1lUnVuIjoKCEZyYW1lUnVuEhAKCHNlcXVlbmNlGAEgASgEEg0KBWZpcnN0GAIgASgNEg0KBWNvdW50GAMgASgNIrUBChFHZW5lcmF0aW9uU3VtbWFyeRIrCgpnZW5lcmF0aW9uGAEgASgLMhcuaG9sZGZhc3QudjEuR2VuZXJhdGlvbhIOCgZlcG9jaHMYAiABKAQSFgoJY2xvc2VkX2F0GAMgASgESACIAQESEQoJZmlyc3RfY3V0GAQgASgEEhEKCWRpc2tfc2l6ZRgFIAEoBBIXCg9jb3ZlcmVkX3Rocm91Z2gYBiABKARCDAoKX2Nsb3NlZF9hdCJzCgZSdW5SZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg8KB2Rpc2tfaWQYAiABKAwSEQoJZmlyc3RfY3V0GAMgASgEEg8KB2VuZF9jdXQYBCABKAQSDAoEc2l6ZRgFIAEoBCJCCgpSdW5SZWNvcmRzEg8KB2Rpc2tfaWQYASABKAwSIwoFcGFydHMYAiADKAsyFC5ob2xkZmFzdC52MS5QYXJ0UmVmIk0KB1BhcnRSZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEg0KBXN0YXJ0GAIgASgEEgsKA2VuZBgDIAEoBCIeCgtQYXJ0UmVjb3JkcxIPCgdkaXNrX2lkGAEgASgMIoIBCgtIb2xkUmVjb3JkcxIKCgJpZBgBIAEoDBIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEEhQKDGxhc3RzX21pbGxpcxgDIAEoBBIRCgljYXRhbG9ndWUYBCABKAQSEQoJcG9pbnRfaWRzGAUgAygMEg4KBnJlYXNvbhgGIAEoCSLuAQoMU2NydWJSZWNvcmRzEhwKFHJlY29yZGVkX3VuaXhfbWlsbGlzGAEgASgEEg0KBXJvdW5kGAIgASgEEiEKGXJvdW5kX3N0YXJ0ZWRfdW5peF9taWxsaXMYAyABKAQSDAoEZG9uZRgEIAEoCRIQCghjb21wbGV0ZRgFIAEoCBIPCgdvYmplY3RzGAYgASgEEg0KBWJ5dGVzGAcgASgEEisKCGZpbmRpbmdzGAggAygLMhkuaG9sZGZhc3QudjEuU2NydWJGaW5kaW5nEiEKGWxhc3RfY29tcGxldGVfdW5peF9taWxsaXMYCSABKAQidQoMU2NydWJGaW5kaW5nEg4KBm9iamVjdBgBIAEoCRIMCgRjb2RlGAIgASgJEgsKA3doeRgDIAEoCRIPCgdkaXNrX2lkGAQgASgMEikKB2V4dGVudHMYBSADKAsyGC5ob2xkZmFzdC52MS5TY3J1YkV4dGVudCItCgtTY3J1YkV4dGVudBIOCgZvZmZzZXQYASABKAQSDgoGbGVuZ3RoGAIgASgEYgZwcm90bzM", [file_holdfast_v1_lineage]);
 
 /**
  * Object `vault`.
@@ -94,6 +94,73 @@ export const DataKeyRecordSchema: GenMessage<DataKeyRecord> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_vault, 2);
 
 /**
+ * Object `holders/<version>`: who can open the vault. The newest counts; each is complete.
+ *
+ * @generated from message holdfast.v1.HoldersRecord
+ */
+export type HoldersRecord = Message<"holdfast.v1.HoldersRecord"> & {
+  /**
+   * @generated from field: uint64 changed_unix_millis = 1;
+   */
+  changedUnixMillis: bigint;
+
+  /**
+   * @generated from field: repeated holdfast.v1.Holder holders = 2;
+   */
+  holders: Holder[];
+
+  /**
+   * Slots that were taken back: nobody opens the vault by them, wherever they come from.
+   *
+   * @generated from field: repeated bytes removed_slot_ids = 3;
+   */
+  removedSlotIds: Uint8Array[];
+
+  /**
+   * The root keys before the one that this object is sealed under, from the first on, 32 bytes each.
+   *
+   * @generated from field: repeated bytes earlier_root_keys = 4;
+   */
+  earlierRootKeys: Uint8Array[];
+};
+
+/**
+ * Describes the message holdfast.v1.HoldersRecord.
+ * Use `create(HoldersRecordSchema)` to create a new message.
+ */
+export const HoldersRecordSchema: GenMessage<HoldersRecord> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 3);
+
+/**
+ * @generated from message holdfast.v1.Holder
+ */
+export type Holder = Message<"holdfast.v1.Holder"> & {
+  /**
+   * @generated from field: bytes slot_id = 1;
+   */
+  slotId: Uint8Array;
+
+  /**
+   * For people: whose it is.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * @generated from field: uint64 added_unix_millis = 3;
+   */
+  addedUnixMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.Holder.
+ * Use `create(HolderSchema)` to create a new message.
+ */
+export const HolderSchema: GenMessage<Holder> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 4);
+
+/**
  * Object `m/<machine>/terms/<term>`.
  *
  * @generated from message holdfast.v1.TermRecord
@@ -117,7 +184,7 @@ export type TermRecord = Message<"holdfast.v1.TermRecord"> & {
  * Use `create(TermRecordSchema)` to create a new message.
  */
 export const TermRecordSchema: GenMessage<TermRecord> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 3);
+  messageDesc(file_holdfast_v1_vault, 5);
 
 /**
  * Object `m/<machine>/log/<sequence>`: a segment.
@@ -150,7 +217,7 @@ export type SegmentRecords = Message<"holdfast.v1.SegmentRecords"> & {
  * Use `create(SegmentRecordsSchema)` to create a new message.
  */
 export const SegmentRecordsSchema: GenMessage<SegmentRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 4);
+  messageDesc(file_holdfast_v1_vault, 6);
 
 /**
  * @generated from message holdfast.v1.SegmentRecord
@@ -193,7 +260,7 @@ export type SegmentRecord = Message<"holdfast.v1.SegmentRecord"> & {
  * Use `create(SegmentRecordSchema)` to create a new message.
  */
 export const SegmentRecordSchema: GenMessage<SegmentRecord> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 5);
+  messageDesc(file_holdfast_v1_vault, 7);
 
 /**
  * The first record of every writer. From here on slots of lower terms are void, and so is a cut whose last part is still missing.
@@ -217,7 +284,7 @@ export type Fence = Message<"holdfast.v1.Fence"> & {
  * Use `create(FenceSchema)` to create a new message.
  */
 export const FenceSchema: GenMessage<Fence> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 6);
+  messageDesc(file_holdfast_v1_vault, 8);
 
 /**
  * The machine was failed over: no cut may follow until a release. Stands behind a fence in the same segment.
@@ -241,7 +308,7 @@ export type Failover = Message<"holdfast.v1.Failover"> & {
  * Use `create(FailoverSchema)` to create a new message.
  */
 export const FailoverSchema: GenMessage<Failover> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 7);
+  messageDesc(file_holdfast_v1_vault, 9);
 
 /**
  * Ends what the last failover record said. Stands behind a fence in the same segment.
@@ -260,7 +327,7 @@ export type Release = Message<"holdfast.v1.Release"> & {
  * Use `create(ReleaseSchema)` to create a new message.
  */
 export const ReleaseSchema: GenMessage<Release> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 8);
+  messageDesc(file_holdfast_v1_vault, 10);
 
 /**
  * A cut, or a part of one that is too large for one segment. A cut counts once its last part is in a valid slot. The parts of a cut follow each
@@ -306,7 +373,7 @@ export type CutPart = Message<"holdfast.v1.CutPart"> & {
  * Use `create(CutPartSchema)` to create a new message.
  */
 export const CutPartSchema: GenMessage<CutPart> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 9);
+  messageDesc(file_holdfast_v1_vault, 11);
 
 /**
  * A run of frames of one epoch.
@@ -339,7 +406,7 @@ export type EpochFrames = Message<"holdfast.v1.EpochFrames"> & {
  * Use `create(EpochFramesSchema)` to create a new message.
  */
 export const EpochFramesSchema: GenMessage<EpochFrames> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 10);
+  messageDesc(file_holdfast_v1_vault, 12);
 
 /**
  * Object `m/<machine>/catalogue/<number>`: what slots 0 … covered - 1 of the log say, so that nobody has to read them to know it.
@@ -433,7 +500,7 @@ export type Catalogue = Message<"holdfast.v1.Catalogue"> & {
  * Use `create(CatalogueSchema)` to create a new message.
  */
 export const CatalogueSchema: GenMessage<Catalogue> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 11);
+  messageDesc(file_holdfast_v1_vault, 13);
 
 /**
  * @generated from message holdfast.v1.LogHead
@@ -460,7 +527,7 @@ export type LogHead = Message<"holdfast.v1.LogHead"> & {
  * Use `create(LogHeadSchema)` to create a new message.
  */
 export const LogHeadSchema: GenMessage<LogHead> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 12);
+  messageDesc(file_holdfast_v1_vault, 14);
 
 /**
  * An object with a random name, found and known for what it is only by whoever refers to it.
@@ -491,7 +558,7 @@ export type ObjectRef = Message<"holdfast.v1.ObjectRef"> & {
  * Use `create(ObjectRefSchema)` to create a new message.
  */
 export const ObjectRefSchema: GenMessage<ObjectRef> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 13);
+  messageDesc(file_holdfast_v1_vault, 15);
 
 /**
  * Object `m/<machine>/history/<id>`.
@@ -522,7 +589,7 @@ export type HistoryRef = Message<"holdfast.v1.HistoryRef"> & {
  * Use `create(HistoryRefSchema)` to create a new message.
  */
 export const HistoryRefSchema: GenMessage<HistoryRef> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 14);
+  messageDesc(file_holdfast_v1_vault, 16);
 
 /**
  * A run of slots, both ends included.
@@ -546,7 +613,7 @@ export type LostSlots = Message<"holdfast.v1.LostSlots"> & {
  * Use `create(LostSlotsSchema)` to create a new message.
  */
 export const LostSlotsSchema: GenMessage<LostSlots> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 15);
+  messageDesc(file_holdfast_v1_vault, 17);
 
 /**
  * An object named by its kind, as in the object header, and its id.
@@ -584,7 +651,7 @@ export type Tombstone = Message<"holdfast.v1.Tombstone"> & {
  * Use `create(TombstoneSchema)` to create a new message.
  */
 export const TombstoneSchema: GenMessage<Tombstone> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 16);
+  messageDesc(file_holdfast_v1_vault, 18);
 
 /**
  * Object `m/<machine>/history/<id>`.
@@ -626,7 +693,7 @@ export type HistoryRecords = Message<"holdfast.v1.HistoryRecords"> & {
  * Use `create(HistoryRecordsSchema)` to create a new message.
  */
 export const HistoryRecordsSchema: GenMessage<HistoryRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 17);
+  messageDesc(file_holdfast_v1_vault, 19);
 
 /**
  * @generated from message holdfast.v1.PlacedCut
@@ -662,7 +729,7 @@ export type PlacedCut = Message<"holdfast.v1.PlacedCut"> & {
  * Use `create(PlacedCutSchema)` to create a new message.
  */
 export const PlacedCutSchema: GenMessage<PlacedCut> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 18);
+  messageDesc(file_holdfast_v1_vault, 20);
 
 /**
  * @generated from message holdfast.v1.EpochPlace
@@ -679,7 +746,7 @@ export type EpochPlace = Message<"holdfast.v1.EpochPlace"> & {
  * Use `create(EpochPlaceSchema)` to create a new message.
  */
 export const EpochPlaceSchema: GenMessage<EpochPlace> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 19);
+  messageDesc(file_holdfast_v1_vault, 21);
 
 /**
  * `count` frames of a slot from `first` on.
@@ -708,7 +775,7 @@ export type FrameRun = Message<"holdfast.v1.FrameRun"> & {
  * Use `create(FrameRunSchema)` to create a new message.
  */
 export const FrameRunSchema: GenMessage<FrameRun> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 20);
+  messageDesc(file_holdfast_v1_vault, 22);
 
 /**
  * A generation of which not every epoch is told.
@@ -758,7 +825,7 @@ export type GenerationSummary = Message<"holdfast.v1.GenerationSummary"> & {
  * Use `create(GenerationSummarySchema)` to create a new message.
  */
 export const GenerationSummarySchema: GenMessage<GenerationSummary> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 21);
+  messageDesc(file_holdfast_v1_vault, 23);
 
 /**
  * Object `m/<machine>/runs/<id>`: the data of one disk from some cuts, sorted by offset.
@@ -801,7 +868,7 @@ export type RunRef = Message<"holdfast.v1.RunRef"> & {
  * Use `create(RunRefSchema)` to create a new message.
  */
 export const RunRefSchema: GenMessage<RunRef> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 22);
+  messageDesc(file_holdfast_v1_vault, 24);
 
 /**
  * @generated from message holdfast.v1.RunRecords
@@ -825,7 +892,7 @@ export type RunRecords = Message<"holdfast.v1.RunRecords"> & {
  * Use `create(RunRecordsSchema)` to create a new message.
  */
 export const RunRecordsSchema: GenMessage<RunRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 23);
+  messageDesc(file_holdfast_v1_vault, 25);
 
 /**
  * Object `m/<machine>/parts/<id>`.
@@ -856,7 +923,7 @@ export type PartRef = Message<"holdfast.v1.PartRef"> & {
  * Use `create(PartRefSchema)` to create a new message.
  */
 export const PartRefSchema: GenMessage<PartRef> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 24);
+  messageDesc(file_holdfast_v1_vault, 26);
 
 /**
  * The records of a part; its entries are in its index.
@@ -875,7 +942,7 @@ export type PartRecords = Message<"holdfast.v1.PartRecords"> & {
  * Use `create(PartRecordsSchema)` to create a new message.
  */
 export const PartRecordsSchema: GenMessage<PartRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 25);
+  messageDesc(file_holdfast_v1_vault, 27);
 
 /**
  * Object `m/<machine>/holds/<id>`: what somebody needs while the hold is there. Deleted by whoever created it.
@@ -927,7 +994,7 @@ export type HoldRecords = Message<"holdfast.v1.HoldRecords"> & {
  * Use `create(HoldRecordsSchema)` to create a new message.
  */
 export const HoldRecordsSchema: GenMessage<HoldRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 26);
+  messageDesc(file_holdfast_v1_vault, 28);
 
 /**
  * Object `m/<machine>/scrubs/<999999999999 - number>`: how far scrubbing is. The newest counts; older ones are deleted without any notice.
@@ -996,7 +1063,7 @@ export type ScrubRecords = Message<"holdfast.v1.ScrubRecords"> & {
  * Use `create(ScrubRecordsSchema)` to create a new message.
  */
 export const ScrubRecordsSchema: GenMessage<ScrubRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 27);
+  messageDesc(file_holdfast_v1_vault, 29);
 
 /**
  * Something that is not as it was written.
@@ -1039,7 +1106,7 @@ export type ScrubFinding = Message<"holdfast.v1.ScrubFinding"> & {
  * Use `create(ScrubFindingSchema)` to create a new message.
  */
 export const ScrubFindingSchema: GenMessage<ScrubFinding> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 28);
+  messageDesc(file_holdfast_v1_vault, 30);
 
 /**
  * @generated from message holdfast.v1.ScrubExtent
@@ -1061,5 +1128,5 @@ export type ScrubExtent = Message<"holdfast.v1.ScrubExtent"> & {
  * Use `create(ScrubExtentSchema)` to create a new message.
  */
 export const ScrubExtentSchema: GenMessage<ScrubExtent> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 29);
+  messageDesc(file_holdfast_v1_vault, 31);
 
