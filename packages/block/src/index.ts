@@ -20,6 +20,16 @@ export {
   serializeFrame,
 } from './frame.ts';
 export { BLOCK_SIZE, blockCount, blockLength } from './geometry.ts';
+export {
+  COARSE_SPAN,
+  coarsen,
+  isUnknown,
+  knownDigests,
+  markZeroes,
+  sameKnown,
+  UNKNOWN_MARK,
+  ZERO_MARK,
+} from './known-digests.ts';
 export { createMemoryDevice } from './memory-device.ts';
 export { createOverlay, type OverlayOptions } from './overlay.ts';
 export type { Overlay } from './overlay-device.ts';
