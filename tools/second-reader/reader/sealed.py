@@ -52,7 +52,7 @@ def parse_header(name: str, data: bytes) -> Header:
     check(mode == 0, name, f"has key mode {mode}, this reader knows 0")
     check(zero == 0, name, "has something at 132")
     check(16 <= records <= 16 << 20 and index <= 64 << 20 and frames <= 65536, name, "is larger than objects are")
-    check((index == 0) == (frames == 0), name, "has an index without frames, or frames without an index")
+    check(index > 0 or frames == 0, name, "has frames and no index")
     check(len(data) == HEADER + records + index + frame_bytes, name, f"has {len(data)} bytes, its header says otherwise")
     return header
 
