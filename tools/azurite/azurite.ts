@@ -36,6 +36,8 @@ export interface AzuriteOptions {
   readonly key?: string;
   /** PEM files: https, and tokens of an identity are accepted, of which only the claims are looked at. */
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** In a process group of its own, so that Ctrl-C at the terminal does not end it. */
+  readonly detached?: boolean;
 }
 
 const PROGRAM = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js');
@@ -49,6 +51,7 @@ export const startAzurite = async ({
   account = 'devstoreaccount1',
   key = randomBytes(64).toString('base64'),
   tls,
+  detached = false,
 }: AzuriteOptions): Promise<Azurite> => {
   // Without --disableTelemetry it calls home; its set of versions lags behind that of the SDK.
   const arguments_ = [PROGRAM, '--silent', '--disableTelemetry', '--skipApiVersionCheck', '-l', folder];
@@ -56,6 +59,7 @@ export const startAzurite = async ({
   if (tls !== undefined) arguments_.push('--cert', tls.certificate, '--key', tls.key, '--oauth', 'basic');
   const child = spawn(process.execPath, arguments_, {
     env: { ...process.env, AZURITE_ACCOUNTS: `${account}:${key}` },
+    detached,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const stop = stopper(child);

@@ -6,7 +6,6 @@ describe('the announcement', () => {
     kind,
     options: parseOptions(args),
     directory: '/tmp/holdfast-lab-1',
-    stateName: 'holdfast-lab-1',
     memoryDirectory: '/dev/shm',
     diskSize: 768 * 2 ** 20,
     imageSize: 192 * 2 ** 20,
@@ -21,14 +20,16 @@ describe('the announcement', () => {
       'loop devices',
       '768 MiB',
       'ext4 and XFS',
-      'tracefs instance holdfast-lab-1',
+      'tracefs instance holdfast-',
+      'a process server',
       '/dev/shm',
       '/srv/v',
-      '2 min 30 s',
+      '2 min 45 s',
     ])
       expect(words).toContain(thing);
     expect(text('ledger')).toMatch(/installs +nothing/);
-    expect(text('ledger')).toContain('/tmp/holdfast-lab-1/vault');
+    expect(text('ledger')).toContain('Azurite');
+    expect(text('ledger', [], '--keep')).toContain('/tmp/holdfast-lab-1/vault');
   });
 
   it('says what it does to the disks of the user, and what it leaves out without root', () => {

@@ -1,5 +1,6 @@
 import { MACHINE_TOOLS, type ToolGroup } from '../setup/machine-tools.ts';
 import { isPresent } from '../setup/presence.ts';
+import { vaultFolder } from './lab-vault.ts';
 import type { LabOptions } from './options.ts';
 import { formatBytes, formatSeconds } from './output/format.ts';
 
@@ -17,7 +18,6 @@ export interface Plan {
   readonly kind: LabKind;
   readonly options: LabOptions;
   readonly directory: string;
-  readonly stateName: string;
   readonly memoryDirectory: string;
   readonly diskSize: number;
   readonly imageSize: number;
@@ -26,7 +26,7 @@ export interface Plan {
 }
 
 /** Set-up, first copy and verification, beside the minutes under load. */
-const AROUND_SECONDS: Readonly<Record<LabKind, number>> = { ledger: 60, disks: 30, image: 15 };
+const AROUND_SECONDS: Readonly<Record<LabKind, number>> = { ledger: 75, disks: 40, image: 25 };
 
 /** Why there is only an image file, and what is left out therefore. */
 const leftOut = (): string[] => {
@@ -39,16 +39,22 @@ const leftOut = (): string[] => {
   ];
 };
 
-const createdBy = ({ kind, options, directory, stateName, memoryDirectory, diskSize, imageSize }: Plan): string[] => {
-  const vault = `an encrypted vault in ${options.vault ?? `${directory}/vault`}`;
-  if (kind === 'image') return [`an image file of ${formatBytes(imageSize)} in ${directory}, and what writes to it`, vault];
-  const trace = `a tracefs instance ${stateName} (the kernel tells it of every write) and its memory in ${memoryDirectory}`;
-  if (kind === 'disks') return [trace, vault];
+const PROGRAMS = 'a configuration server, a process server and an agent, on ports of 127.0.0.1';
+
+const createdBy = ({ kind, options, directory, memoryDirectory, diskSize, imageSize }: Plan): string[] => {
+  const folder = vaultFolder(options, directory);
+  const vault = [
+    `an encrypted vault in ${folder ?? 'Azure Blob storage: Azurite, a process of its own too'}`,
+    `processes of Holdfast's programs: ${PROGRAMS}; what they keep in ${directory}`,
+  ];
+  if (kind === 'image') return [`an image file of ${formatBytes(imageSize)} in ${directory}, and what writes to it`, ...vault];
+  const trace = `a tracefs instance holdfast-<id of the machine> (the kernel tells it of every write) and its memory in ${memoryDirectory}`;
+  if (kind === 'disks') return [trace, ...vault];
   return [
     `two loop devices over sparse files of ${formatBytes(diskSize)}, with ext4 and XFS, mounted below ${directory}`,
     'processes that write to them',
     trace,
-    vault,
+    ...vault,
   ];
 };
 

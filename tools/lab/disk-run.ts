@@ -14,7 +14,8 @@ import { judge, type Verdict } from './verify/verdict.ts';
 
 /** A point cut while nothing wrote to the disks, and what the disks held then. */
 interface FrozenPoint {
-  readonly id: string;
+  /** Its instant, milliseconds since 1970. */
+  readonly time: number;
   /** By disk, in order. */
   readonly digests: readonly Uint8Array[];
 }
@@ -47,9 +48,9 @@ const cutFrozen = async (context: RunContext, machine: LabMachine, disks: readon
   for (let tries = 0; tries < TRIES; tries += 1) {
     const found = await whileFrozen(context, mountPoints, async () => {
       const before = written();
-      const id = await pointAfter(context, { agent: machine.agent, failures: [] }, process.hrtime.bigint());
-      const digests = await readAll(context, disks);
-      return written() === before ? { id, digests } : undefined;
+      const began = Date.now();
+      const [time, digests] = await Promise.all([pointAfter(context, { machine, failures: [] }, began), readAll(context, disks)]);
+      return written() === before ? { time, digests } : undefined;
     });
     if (found !== undefined) return found;
   }
@@ -63,11 +64,10 @@ const cutFrozen = async (context: RunContext, machine: LabMachine, disks: readon
 /** Protects disks of the user's and compares what is recovered with the disks themselves. */
 export const runDiskLab = async (context: RunContext, disks: readonly UserDisk[]): Promise<Outcome> => {
   const { options, signal } = context;
-  const machine = await createMachine(context, { disks: disks.map(({ device }) => device), capture: 'trace' });
-  const { agent } = machine;
-  let frozen: FrozenPoint = { id: '', digests: [] };
+  const machine = await createMachine(context, { disks: disks.map(({ device }) => device) });
+  let frozen: FrozenPoint = { time: 0, digests: [] };
   const protection = await protect(context, {
-    agent,
+    machine,
     disks: disks.map(({ name }) => name),
     seconds: options.minutes * 60,
     failures: [],
@@ -79,7 +79,8 @@ export const runDiskLab = async (context: RunContext, disks: readonly UserDisk[]
   const vault = await openLabVault(machine.vault, machine.id);
   try {
     const { history } = vault;
-    const { id, digests } = frozen;
+    const { time, digests } = frozen;
+    const id = history.points.find((point) => point.time === time)?.id ?? '';
     const verdicts: Verdict[] = [];
     for (const [index, { device }] of disks.entries()) {
       const verdict = await judge(device, async () => {
@@ -93,9 +94,8 @@ export const runDiskLab = async (context: RunContext, disks: readonly UserDisk[]
       verdicts.push(verdict);
     }
     signal.throwIfAborted();
-    const time = history.points.find((point) => point.id === id)?.time ?? 0;
     const checked = [{ id, time, chosen: 'frozen', good: verdicts.every(({ good }) => good), verdicts }];
-    return await createOutcome({ protection, agent, vault, checked });
+    return await createOutcome({ protection, machine, vault, checked });
   } finally {
     await vault.close();
   }

@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openView } from '@holdfast/vault';
 import { isPresent } from '../setup/presence.ts';
 import type { RunContext } from './context.ts';
@@ -10,7 +9,7 @@ import { type OpenedLabVault, openLabVault } from './lab-vault.ts';
 import { createMachine, type LabMachine } from './machine.ts';
 import { createOutcome, type Outcome } from './outcome.ts';
 import { liveLine } from './output/progress.ts';
-import { copyUntilFirstPoint, killAndRestart, pointAfter, rpoOf } from './protect.ts';
+import { copyUntilFirstPoint, killAndRestart, pointAfter, rpoOf, VICTIMS } from './protect.ts';
 import type { CheckedPoint } from './verify/checked-point.ts';
 import { choosePoints } from './verify/choose-points.ts';
 
@@ -19,37 +18,31 @@ export const IMAGE_SIZE = 192 * 1024 * 1024;
 const RANDOM_POINTS = 3;
 const FEWEST_POINTS = 6;
 const SAMPLE_EVERY_MS = 1000;
-/** Seconds; points are asked for, between the bursts. */
-const ONLY_WHEN_ASKED = 86_400;
 
-/** What the image held at the points whose content is known, by point. */
-type KnownPoints = Map<string, Uint8Array>;
+/** What the image held at the points whose content is known, by their instants. */
+type KnownPoints = Map<number, Uint8Array>;
 
-/** Bursts of writes with a point after each, a SIGKILL in the middle. */
-const writeAndCut = async (
-  context: RunContext,
-  { agent }: LabMachine,
-  image: ImageFile,
-): Promise<{ known: KnownPoints; rpo: number[] }> => {
-  const { options, screen, signal } = context;
-  const atWork = { agent, failures: [] };
+/** Bursts of writes with a point after each, a SIGKILL for each victim in the middle. */
+const writeAndCut = async (context: RunContext, machine: LabMachine, image: ImageFile): Promise<{ known: KnownPoints; rpo: number[] }> => {
+  const { options, screen } = context;
+  const atWork = { machine, failures: [] };
   const count = Math.max(FEWEST_POINTS, Math.round((options.minutes * 60) / options.pointEvery));
   const known: KnownPoints = new Map();
   const rpo: number[] = [];
   const timer = setInterval(() => {
-    agent.sample();
-    const rpoSeconds = rpoOf(agent);
+    machine.sample();
+    const rpoSeconds = rpoOf(machine);
     if (rpoSeconds !== undefined) rpo.push(rpoSeconds);
-    const { sent, changed, points } = agent.figures;
+    const { sent, changed, points } = machine.figures;
     const secondsLeft = (count - known.size) * options.pointEvery;
     screen.status('live', liveLine({ secondsLeft, rpoSeconds, sent, changed, points: points.length }));
   }, SAMPLE_EVERY_MS);
   try {
     for (let round = 0; round < count; round += 1) {
       image.burst();
-      if (round === count >> 1) await killAndRestart(context, atWork);
-      known.set(await pointAfter(context, atWork, process.hrtime.bigint()), image.digests());
-      await unlessAborted(signal, sleep(options.pointEvery * 1000), agent.failure);
+      const written = Date.now();
+      if (round === count >> 1) await Promise.all(VICTIMS.map((victim) => killAndRestart(context, atWork, victim)));
+      known.set(await pointAfter(context, atWork, written), image.digests());
     }
   } finally {
     clearInterval(timer);
@@ -65,14 +58,14 @@ const verify = async (
   known: KnownPoints,
 ): Promise<CheckedPoint[]> => {
   const { options, screen, signal, recorder } = context;
-  const points = history.points.filter(({ id }) => known.has(id));
+  const points = history.points.filter(({ time }) => known.has(time));
   const chosen = choosePoints(points, RANDOM_POINTS, options.seed);
   screen.line(`recovering ${chosen.length} of ${history.points.length} points`);
   const checked: CheckedPoint[] = [];
   for (const { point, chosen: how } of chosen) {
     const verdicts = await verifyImagePoint({
       open: () => openView(history, point.id, disks[0]!.id),
-      digests: known.get(point.id)!,
+      digests: known.get(point.time)!,
       directory: path.join(recorder.record.directory, `recovered-${checked.length}`),
       qemu: isPresent('qemu-img'),
       signal,
@@ -89,16 +82,15 @@ export const runImageLab = async (context: RunContext): Promise<Outcome> => {
   const file = path.join(recorder.record.directory, 'disk.img');
   const image = createImageFile(file, IMAGE_SIZE, options.seed);
   try {
-    const machine = await createMachine(context, { disks: [file], capture: 'scan', pointEvery: ONLY_WHEN_ASKED });
-    const { agent } = machine;
-    const copy = await copyUntilFirstPoint(context, { agent, failures: [] });
+    const machine = await createMachine(context, { disks: [file] });
+    const copy = await copyUntilFirstPoint(context, { machine, failures: [] });
     screen.line('first copy and first point done; the image is written to in bursts, with a point after each');
     const { known, rpo } = await writeAndCut(context, machine, image);
-    await unlessAborted(context.signal, agent.stop());
+    await unlessAborted(context.signal, machine.stop());
     const vault = await openLabVault(machine.vault, machine.id);
     try {
       const checked = await verify(context, vault, machine, known);
-      return await createOutcome({ protection: { rpo, ...copy }, agent, vault, checked });
+      return await createOutcome({ protection: { rpo, ...copy }, machine, vault, checked });
     } finally {
       await vault.close();
     }

@@ -78,10 +78,9 @@ const verify = async (
 export const runLedgerLab = async (context: RunContext): Promise<Outcome> => {
   const { options, screen, signal } = context;
   const { site, workload, ledgers } = await startSite(context);
-  const machine = await createMachine(context, { disks: site.map(({ device }) => device), capture: 'trace' });
-  const { agent } = machine;
+  const machine = await createMachine(context, { disks: site.map(({ device }) => device) });
   const protection = await protect(context, {
-    agent,
+    machine,
     disks: site.map(({ device }) => path.basename(device)),
     seconds: options.minutes * 60,
     failures: [workload.failure],
@@ -96,7 +95,7 @@ export const runLedgerLab = async (context: RunContext): Promise<Outcome> => {
   const vault = await openLabVault(machine.vault, machine.id);
   try {
     const checked = await verify(context, vault, machine, site, ledgers);
-    return await createOutcome({ protection, agent, vault, checked, cpuSeconds: { workload: workload.cpuSeconds } });
+    return await createOutcome({ protection, machine, vault, checked, cpuSeconds: { workload: workload.cpuSeconds } });
   } finally {
     await vault.close();
   }

@@ -10,7 +10,7 @@ export interface LabOptions {
   readonly keep: boolean;
   /** How long the machine is protected while it is written to. */
   readonly minutes: number;
-  /** Folder of the vault; the run's own directory unless told. */
+  /** Folder of the vault; a store of the run's own unless told. */
   readonly vault: string | undefined;
   /** Disks of the user's to protect instead of the lab's own. */
   readonly disks: readonly string[];
@@ -25,14 +25,15 @@ export interface LabOptions {
 export const HELP = `npm start -- [OPTIONS]
 
 Shows that Holdfast is real, in about three minutes: makes a machine of two disks (loop devices; ext4 and XFS), runs databases and
-file churn on them, protects it into an encrypted vault, cuts a recovery point every few seconds, kills its own agent in the middle,
-then recovers points and has every byte of them checked. Needs root on Linux; elsewhere it shows the part that needs neither.
+file churn on them, and sets up a whole installation as people do: Azure Blob storage (Azurite), configuration server, process server and
+agent, each a process of its own, joined by one-time tokens. Protects the machine into an encrypted vault, cuts a recovery point every few
+seconds, kills agent and process server in the middle, then recovers points and has every byte of them checked. Needs root on Linux; elsewhere it shows the part that needs neither.
 
   --minutes N        how long the machine is protected under load (1.5)
   --point-every S    seconds from point to point (5)
   --json FILE        also write what was measured, as JSON
-  --keep             leave the vault, its key, the disk images and the ledgers, and say where they are
-  --vault file:DIR   put the vault into this folder, which must be new or empty
+  --keep             leave the vault (in a folder then), its key, the disk images and the ledgers, and say where they are
+  --vault file:DIR   put the vault into this folder, which must be new or empty, instead of Azurite
   --disk /dev/X      protect this disk of yours instead; may be given several times. It is only read. What is recovered is compared
                      with the disk itself, frozen for as long as it takes to read it where it is mounted
   --seed N           repeat the workload and the choice of points of an earlier run
@@ -44,8 +45,9 @@ Examples:
   npm start -- --keep --vault file:/srv/demo            keep the vault and look into it
   npm start -- --disk /dev/sdb --vault file:/srv/demo   try it on a disk of your own
 
-The JSON: {points: {made, verified, bad}, resyncs, kills, rpoSeconds: {p50, p95, max}, initial: {megabytesPerSecond},
-bytes: {changed, sent, stored}, cpuSeconds: {agent, workload, supervisor}}.
+The JSON: {points: {made, verified, bad}, resyncs, kills: {agent, processServer}, rpoSeconds: {p50, p95, max},
+initial: {megabytesPerSecond}, bytes: {changed, sent, stored},
+cpuSeconds: {agent, processServer, configurationServer, store, workload, supervisor}}.
 Ends with 0 when every checked point is good, 1 when one is not; other statuses and all errors are in docs/errors.md.
 Ctrl-C at any time takes away everything it made; so does the next run after a kill -9.`;
 
@@ -109,7 +111,7 @@ export const parseOptions = (args: readonly string[]): LabOptions => {
     vault: values.vault === undefined ? undefined : folderOf(values.vault),
     disks,
     seed: Math.trunc(numberOf('seed', values.seed, 0, 2 ** 31)),
-    pointEvery: numberOf('point-every', values['point-every'], 0.5, 3600),
+    pointEvery: numberOf('point-every', values['point-every'], 1, 3600),
     conflictCheck: !values['no-conflict-check'],
   };
 };

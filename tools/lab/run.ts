@@ -5,10 +5,10 @@ import { announce, LAB_TOOLS, type LabKind, missingPackages } from './announceme
 import type { RunContext } from './context.ts';
 import { runDiskLab } from './disk-run.ts';
 import { IMAGE_SIZE, runImageLab } from './image-run.ts';
+import { MEMORY_DIRECTORY } from './installation/installation.ts';
 import { createInterruption } from './interruption.ts';
 import { refuseUsedFolder } from './lab-vault.ts';
 import { DISK_SIZE, runLedgerLab } from './ledger-run.ts';
-import { MEMORY_DIRECTORY, stateNameOf } from './machine.ts';
 import { HELP, type LabOptions, parseOptions } from './options.ts';
 import { isSuccess, type Outcome } from './outcome.ts';
 import { writeReport } from './output/report.ts';
@@ -85,8 +85,8 @@ export const run = async (args: readonly string[], stream: ScreenStream): Promis
   checkLength(directory);
   checkRoom(path.dirname(directory), kind);
   const missing = kind === 'image' ? [] : missingPackages();
-  const names = { directory, stateName: stateNameOf(id), memoryDirectory: MEMORY_DIRECTORY };
-  for (const line of announce({ kind, options, ...names, diskSize: DISK_SIZE, imageSize: IMAGE_SIZE, missing })) screen.line(line);
+  const plan = { kind, options, directory, memoryDirectory: MEMORY_DIRECTORY, diskSize: DISK_SIZE, imageSize: IMAGE_SIZE, missing };
+  for (const line of announce(plan)) screen.line(line);
 
   const interruption = createInterruption(() => screen.line('still taking away what was made …'));
   try {

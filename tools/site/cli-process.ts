@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
-import path from 'node:path';
+import { runHoldfast } from '@holdfast/cli';
+import { HoldfastError } from '@holdfast/errors';
+import { openStore } from '@holdfast/object-store';
+import { FROM_SOURCE, mainOf } from './from-source.ts';
 
-const MAIN = path.resolve(__dirname, '../../packages/cli/src/main.ts');
 /** Ten times what the slowest command takes on a busy machine. */
 const PATIENCE_MS = 120_000;
 
@@ -19,26 +21,34 @@ export interface CliProcess {
   readonly ended: Promise<CliResult>;
 }
 
-/** Somebody with a directory of contexts, who runs `holdfast` as a process of its own. */
+/** Somebody with a directory of contexts, who runs `holdfast`. */
 export interface Person {
+  /** As a process of its own, like the next two. */
   start(args: readonly string[], input?: string): CliProcess;
   run(args: readonly string[], input?: string): Promise<CliResult>;
-  /** What a command that ends well says as JSON. */
-  json<T>(args: readonly string[]): Promise<T>;
+  /** What a command that ends well says as JSON; IO_FAILED with its words when it does not. */
+  json<T>(args: readonly string[], given?: Given): Promise<T>;
+  /** The same in this process, for looking again and again. */
+  look<T>(args: readonly string[], stop: AbortSignal): Promise<T>;
 }
 
 /** What a process gets besides its arguments. */
-interface Given {
+export interface Given {
   readonly input?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Gets the process number at once, to be recorded. */
+  onStart?(pid: number): void;
 }
 
-const startProcess = (main: string, args: readonly string[], { input = '', environment = {} }: Given): CliProcess => {
-  const child = spawn(process.execPath, ['--conditions=@holdfast/source', main, ...args], {
+const startProcess = (main: string, args: readonly string[], { input = '', environment = {}, onStart }: Given): CliProcess => {
+  const child = spawn(process.execPath, [...FROM_SOURCE, main, ...args], {
     env: { ...process.env, ...environment },
+    // Ctrl-C at the terminal is for whoever began it, to pass on.
+    detached: true,
     timeout: PATIENCE_MS,
     killSignal: 'SIGKILL',
   });
+  if (child.pid !== undefined) onStart?.(child.pid);
   const told = { stdout: '', stderr: '' };
   for (const from of ['stdout', 'stderr'] as const)
     child[from].setEncoding('utf8').on('data', (text: string) => {
@@ -71,17 +81,39 @@ const startProcess = (main: string, args: readonly string[], { input = '', envir
 export const runProcess = (main: string, args: readonly string[], given: Given = {}): Promise<CliResult> =>
   startProcess(main, args, given).ended;
 
-export const createPerson = (directory: string): Person => {
-  const start: Person['start'] = (args, input = '') =>
-    startProcess(MAIN, args, { input, environment: { HOLDFAST_CLI_DIRECTORY: directory } });
-  const run: Person['run'] = (args, input) => start(args, input).ended;
+/** What a program wrote to standard output; IO_FAILED with its words when it did not end well. */
+export const outputOf = (what: string, { status, stdout, stderr }: CliResult): string => {
+  if (status === 0) return stdout;
+  throw new HoldfastError('IO_FAILED', {
+    thing: what,
+    why: `it ended with status ${status}: ${stderr.trim()}`,
+    remedy: 'look at its words; report them if they tell you nothing',
+  });
+};
+
+const runHere = async (args: readonly string[], environment: Readonly<Record<string, string>>, stop: AbortSignal): Promise<CliResult> => {
+  const told = { stdout: '', stderr: '' };
+  const status = await runHoldfast(args, {
+    stdout: { write: (text) => (told.stdout += text) },
+    stderr: { write: (text) => (told.stderr += text) },
+    environment: { ...process.env, ...environment },
+    stop,
+    now: Date.now,
+    openStore,
+  });
+  return { ...told, status };
+};
+
+/** A person whose logins are kept in this directory; `onStart` gets the number of every process. */
+export const createPerson = (directory: string, onStart: (pid: number) => void = () => undefined): Person => {
+  const own = { HOLDFAST_CLI_DIRECTORY: directory };
+  const startWith = (args: readonly string[], { input = '', environment }: Given): CliProcess =>
+    startProcess(mainOf('cli'), args, { input, environment: { ...own, ...environment }, onStart });
+  const asJson = (args: readonly string[], result: CliResult) => JSON.parse(outputOf(`holdfast ${args.join(' ')}`, result));
   return {
-    start,
-    run,
-    json: async (args) => {
-      const { status, stdout, stderr } = await run([...args, '--output', 'json']);
-      if (status !== 0) throw new Error(`holdfast ${args.join(' ')} ended with ${status}: ${stderr}`);
-      return JSON.parse(stdout);
-    },
+    start: (args, input = '') => startWith(args, { input }),
+    run: (args, input = '') => startWith(args, { input }).ended,
+    json: async (args, given = {}) => asJson(args, await startWith([...args, '--output', 'json'], given).ended),
+    look: async (args, stop) => asJson(args, await runHere([...args, '--output', 'json'], own, stop)),
   };
 };

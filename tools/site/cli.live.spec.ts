@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import { createPerson, type Person, runProcess } from './cli-process.ts';
 import { type ConfigurationServer, startConfigurationServer } from './configuration-server.ts';
+import { mainOf } from './from-source.ts';
 
 let directory: string;
 let server: ConfigurationServer;
@@ -116,7 +117,7 @@ describe('tokens', () => {
     await writeFile(hardware, JSON.stringify({ productUuid: 'spec', productSerial: '', macAddresses: [], machineId: '' }));
     const join = (secret: string) =>
       runProcess(
-        path.resolve(__dirname, '../../packages/mobility-agent/src/main.ts'),
+        mainOf('mobility-agent'),
         [
           ...['join', '--server', server.url.replace('https://', ''), '--fingerprint', server.fingerprint],
           ...['--state.directory', path.join(directory, 'agent'), '--identity.hardware-file', hardware],

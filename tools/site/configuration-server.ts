@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createStartedProgram, type StartedProgram } from './started-program.ts';
+import { mainOf } from './from-source.ts';
+import { createProgramProcess, type ProgramProcess } from './program-process.ts';
 
 /** A configuration server on 127.0.0.1, as a process of its own. */
 export interface ConfigurationServer {
@@ -8,7 +9,7 @@ export interface ConfigurationServer {
   readonly port: number;
   readonly fingerprint: string;
   readonly administratorToken: string;
-  readonly process: StartedProgram;
+  readonly process: ProgramProcess;
 }
 
 export interface ConfigurationServerOptions {
@@ -18,6 +19,8 @@ export interface ConfigurationServerOptions {
   readonly port?: number;
   /** Where members reach it, when that is not 127.0.0.1: "10.0.2.2". */
   readonly announcedHost?: string;
+  /** Gets the process number at once, to be recorded. */
+  onStart?(pid: number): void;
 }
 
 /** Starts one; it keeps its port over restarts. */
@@ -26,6 +29,7 @@ export const startConfigurationServer = async ({
   settings = '',
   port = 0,
   announcedHost = '127.0.0.1',
+  onStart,
 }: ConfigurationServerOptions): Promise<ConfigurationServer> => {
   const state = path.join(directory, 'state');
   const config = path.join(directory, 'configuration-server.yaml');
@@ -45,10 +49,12 @@ export const startConfigurationServer = async ({
     );
   await write(port);
   let served: { readonly port: number; readonly fingerprint: string } | undefined;
-  const program = createStartedProgram({
-    main: 'packages/configuration-server/src/main.ts',
-    args: ['--config', config],
+  const program = createProgramProcess({
+    name: 'holdfast-configuration-server',
+    main: mainOf('configuration-server'),
+    config,
     logFile: path.join(directory, 'log'),
+    ...(onStart === undefined ? {} : { onStart }),
     onLine: (line) => {
       const { message, port: at, fingerprint } = line as { message?: string; port?: number; fingerprint?: string };
       if (message === 'Machines, servers and people are served' && at !== undefined && fingerprint !== undefined)

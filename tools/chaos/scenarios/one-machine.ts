@@ -5,6 +5,7 @@ import { openLabVault } from '../../lab/lab-vault.ts';
 import { startSite, toVerify } from '../../lab/ledger-run.ts';
 import { createMachine } from '../../lab/machine.ts';
 import { parseOptions } from '../../lab/options.ts';
+import { lostOf, resyncsOf } from '../../lab/outcome.ts';
 import { createScreen } from '../../lab/output/screen.ts';
 import { copyUntilFirstPoint, killAndRestart, pointAfter } from '../../lab/protect.ts';
 import { randomBelow } from '../../lab/random.ts';
@@ -17,10 +18,11 @@ import type { Scenario, Verdict } from '../scenario.ts';
 /** Points verified each time: the newest and one at random. */
 const RANDOM_POINTS = 1;
 
-/** The machine of the demonstration, for as long as one likes, with its agent killed again and again. */
+/** The machine of the demonstration and its installation, for as long as one likes, with agent and process server killed again and again. */
 export const scenario: Scenario = {
   name: 'one-machine',
-  about: 'two live disks under the ledger workload, captured into a folder vault; the agent is killed at any moment',
+  about:
+    'two live disks under the ledger workload, protected by a whole installation of processes; agent and process server are killed at any moment',
   tools: ['filesystems', 'nbd'],
   setup: async ({ directory, random, note }) => {
     const seed = randomBelow(random, 1_000_000);
@@ -37,15 +39,14 @@ export const scenario: Scenario = {
     };
     try {
       const { site, workload, ledgers } = await startSite(context);
-      const machine = await createMachine(context, { disks: site.map(({ device }) => device), capture: 'trace' });
-      const { agent } = machine;
-      const atWork = { agent, failures: [workload.failure] };
+      const machine = await createMachine(context, { disks: site.map(({ device }) => device) });
+      const atWork = { machine, failures: [workload.failure] };
       await copyUntilFirstPoint(context, atWork);
       let resyncsSeen = 0;
       let verifications = 0;
 
       const verify = async (): Promise<Verdict> => {
-        await pointAfter(context, atWork, process.hrtime.bigint());
+        await pointAfter(context, atWork, Date.now());
         const vault = await openLabVault(machine.vault, machine.id);
         try {
           verifications += 1;
@@ -61,9 +62,12 @@ export const scenario: Scenario = {
             const { id, verdicts } = await verifyPoint(toVerify(vault, machine, site, one), options);
             for (const { check, faults } of verdicts) for (const fault of faults) wrong.push(`point ${id}, ${check}: ${fault}`);
           }
-          const resyncs = agent.figures.resyncs.slice(resyncsSeen).map((reason) => ({ reason, explainedBy: undefined }));
+          const resyncs = resyncsOf(vault.history)
+            .slice(resyncsSeen)
+            .map((reason) => ({ reason, explainedBy: undefined }));
           resyncsSeen += resyncs.length;
-          return { points: chosen.length, wrong, lost: [], resyncs };
+          const lost = lostOf(machine.figures, vault.history).map((time) => `the point of ${new Date(time).toISOString()}`);
+          return { points: chosen.length, wrong, lost, resyncs };
         } finally {
           await vault.close();
         }
@@ -71,11 +75,15 @@ export const scenario: Scenario = {
 
       return {
         steps: { live: { weight: 1, run: async (chance) => sleep(500 + randomBelow(chance, 4_000)) } },
-        faults: { 'kill the agent': { weight: 1, run: () => killAndRestart(context, atWork) } },
+        faults: {
+          'kill the agent': { weight: 1, run: () => killAndRestart(context, atWork, 'agent') },
+          'kill the process server': { weight: 1, run: () => killAndRestart(context, atWork, 'processServer') },
+        },
         verify,
         dispose: async () => {
           await workload.stop();
-          await agent.stop();
+          await machine.stop();
+          await machine.installation.stop();
           await remove();
         },
       };

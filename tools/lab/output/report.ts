@@ -1,12 +1,13 @@
 import { writeFileSync } from 'node:fs';
+import type { Victim } from '../protect.ts';
 
 /** What a run measured; the content of `--json`. */
 export interface LabReport {
   readonly points: { readonly made: number; readonly verified: number; readonly bad: number };
   /** Generations begun because continuity could not be proven. */
   readonly resyncs: number;
-  /** SIGKILLs of the agent. */
-  readonly kills: number;
+  /** SIGKILLs. */
+  readonly kills: Readonly<Record<Victim, number>>;
   /** Sampled every second from the first point on; null where no sample was taken. */
   readonly rpoSeconds: { readonly p50: number | null; readonly p95: number | null; readonly max: number | null };
   readonly initial: { readonly megabytesPerSecond: number };

@@ -2,9 +2,16 @@ import { isSuccess, type Outcome } from '../outcome.ts';
 import { summarize } from './report.ts';
 import { reportOf, summary } from './summary.ts';
 
-const outcome = (good: boolean, { resyncs = [], lost = [], damage = [] }: Record<string, readonly string[]> = {}): Outcome => ({
+interface Faults {
+  readonly resyncs: readonly string[];
+  readonly lost: readonly number[];
+  readonly damage: readonly string[];
+}
+
+const outcome = (good: boolean, { resyncs = [], lost = [], damage = [] }: Partial<Faults> = {}): Outcome => ({
   protection: { rpo: [1, 2, 3], copiedBytes: 1e9, copySeconds: 2 },
-  figures: { changed: 100, sent: 50, points: [], skipped: [], kills: 1, resyncs, copying: undefined, cpuSeconds: 0 },
+  figures: { changed: 100, sent: 50, points: [], skipped: 0, copying: undefined },
+  kills: { agent: 1, processServer: 2 },
   checked: [
     {
       id: 'p',
@@ -21,7 +28,7 @@ const outcome = (good: boolean, { resyncs = [], lost = [], damage = [] }: Record
   lost,
   resyncs,
   vault: { storedBytes: 70, frames: 1234, damage },
-  cpuSeconds: { agent: 1.23456 },
+  cpuSeconds: { agent: 1.23456, processServer: 2 },
 });
 
 describe('the last page', () => {
@@ -30,15 +37,17 @@ describe('the last page', () => {
     expect(report).toEqual({
       points: { made: 9, verified: 1, bad: 0 },
       resyncs: 0,
-      kills: 1,
+      kills: { agent: 1, processServer: 2 },
       rpoSeconds: { p50: 2, p95: 3, max: 3 },
       initial: { megabytesPerSecond: 500 },
       bytes: { changed: 100, sent: 50, stored: 70 },
-      cpuSeconds: { agent: 1.23456, supervisor: 3 },
+      cpuSeconds: { agent: 1.23456, processServer: 2, supervisor: 3 },
     });
     const page = summary(outcome(true), report).join('\n');
     expect(page).toContain('The recovered point is exactly the machine');
     expect(page).not.toContain('BAD');
+    expect(page).toMatch(/SIGKILL +agent once, process server 2 times; no disk was resynchronized/);
+    expect(page).toMatch(/CPU +agent 1.2 s, process server 2.0 s, supervisor 3.0 s/);
   });
 
   it('names every fault and calls the run a failure', () => {
@@ -56,8 +65,8 @@ describe('the last page', () => {
 });
 
 describe('a run', () => {
-  it.each<[string, Record<string, string[]>, RegExp]>([
-    ['a promised point is missing', { lost: ['abc'] }, /BAD: point abc was promised/],
+  it.each<[string, Partial<Faults>, RegExp]>([
+    ['a promised point is missing', { lost: [1_000_000] }, /BAD: point \d\d:16:40.000 was promised/],
     ['the vault is damaged', { damage: ['m/1/log/3: its tag is wrong'] }, /BAD: vault: .* its tag is wrong/],
     ['a disk was resynchronized', { resyncs: ['disk 1: the trace was gone'] }, /RESYNCHRONIZED: disk 1/],
   ])('fails when %s', (_, faults, words) => {

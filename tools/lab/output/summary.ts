@@ -5,11 +5,11 @@ import { table } from './table.ts';
 
 /** The report of a run; `supervisor` is this process's own CPU time in seconds. */
 export const reportOf = (outcome: Outcome, supervisor: number): LabReport => {
-  const { protection, figures, checked, made, lost, resyncs, vault, cpuSeconds } = outcome;
+  const { protection, figures, kills, checked, made, lost, resyncs, vault, cpuSeconds } = outcome;
   return {
     points: { made, verified: checked.length, bad: checked.filter(({ good }) => !good).length + lost.length },
     resyncs: resyncs.length,
-    kills: figures.kills,
+    kills,
     rpoSeconds: summarize(protection.rpo),
     initial: { megabytesPerSecond: protection.copySeconds > 0 ? protection.copiedBytes / 1e6 / protection.copySeconds : 0 },
     bytes: { changed: figures.changed, sent: figures.sent, stored: vault.storedBytes },
@@ -21,8 +21,11 @@ const times = (count: number): string => (count === 1 ? 'once' : `${count} times
 
 const orNone = (seconds: number | null): string => (seconds === null ? 'none' : formatSeconds(seconds));
 
-const skippedWords = (reasons: readonly string[]): string =>
-  reasons.length === 0 ? '' : `, ${reasons.length} skipped, the first because ${reasons[0]}`;
+const skippedWords = (skipped: number): string =>
+  skipped === 0 ? '' : `, ${formatCount(skipped)} skipped because the disks were too busy`;
+
+/** `processServer` as people write it. */
+const wordsOf = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 const pointsTable = ({ checked }: Outcome): string[] => {
   const checks = [...new Set(checked.flatMap(({ verdicts }) => verdicts.map(({ check }) => check)))];
@@ -43,7 +46,7 @@ const faultLines = ({ checked, lost, resyncs, vault }: Outcome): string[] => [
   ...checked.flatMap(({ time, id, verdicts }) =>
     verdicts.flatMap(({ check, faults }) => faults.map((fault) => `BAD: point ${formatClock(time)} (${id}), ${check}: ${fault}`)),
   ),
-  ...lost.map((id) => `BAD: point ${id} was promised to be durable and is not in the vault`),
+  ...lost.map((time) => `BAD: point ${formatClock(time)} was promised to be durable and is not in the vault`),
   ...vault.damage.map((fault) => `BAD: vault: ${fault}`),
   ...resyncs.map((reason) => `RESYNCHRONIZED: ${reason}`),
 ];
@@ -70,13 +73,16 @@ export const summary = (outcome: Outcome, report: LabReport): string[] => {
           'RPO',
           `half of the time below ${orNone(rpoSeconds.p50)}, 95 % below ${orNone(rpoSeconds.p95)}, at most ${orNone(rpoSeconds.max)}`,
         ],
-        ['agent', `killed ${times(kills)}, ${resyncs === 0 ? 'went on without resynchronization' : `resynchronized ${times(resyncs)}`}`],
+        [
+          'SIGKILL',
+          `agent ${times(kills.agent)}, process server ${times(kills.processServer)}; ${resyncs === 0 ? 'no disk was resynchronized' : `resynchronized ${times(resyncs)}`}`,
+        ],
         ['after the first copy', `${formatBytes(bytes.changed)} changed, ${formatBytes(bytes.sent)} sent`],
         ['vault', `${formatBytes(bytes.stored)}, encrypted; all of its ${formatCount(outcome.vault.frames)} frames read and checked`],
         [
           'CPU',
           Object.entries(report.cpuSeconds)
-            .map(([name, seconds]) => `${name} ${formatSeconds(seconds)}`)
+            .map(([name, seconds]) => `${wordsOf(name)} ${formatSeconds(seconds)}`)
             .join(', '),
         ],
       ],
