@@ -14,11 +14,12 @@ export const COARSE_SPAN = 1024 * 1024;
 
 const FINE_PER_COARSE = COARSE_SPAN / BLOCK_SIZE;
 const ZEROES = new Uint8Array(BLOCK_SIZE);
-const ZERO_DIGEST = (() => {
+const digestOf = (block: Uint8Array): Uint8Array => {
   const digest = new Uint8Array(DIGEST_SIZE);
-  digestBlock(ZEROES, digest);
+  digestBlock(block, digest);
   return digest;
-})();
+};
+const ZERO_DIGEST = digestOf(ZEROES);
 
 const isMarked = (digests: Uint8Array, at: number, mark: number): boolean => {
   for (let byte = at; byte < at + DIGEST_SIZE; byte += 1) if (digests[byte] !== mark) return false;
@@ -39,12 +40,14 @@ export const knownDigests = (data: Uint8Array): Uint8Array => {
   return digests;
 };
 
-/** Puts the mark in the place of every digest that is that of a block of zeroes. */
-export const markZeroes = (digests: Uint8Array): Uint8Array => {
-  for (let at = 0; at < digests.length; at += DIGEST_SIZE) {
-    if (digests[at] !== ZERO_DIGEST[0] || Buffer.compare(digests.subarray(at, at + DIGEST_SIZE), ZERO_DIGEST) !== 0) continue;
+/** Puts the mark in the place of every digest that is that of a block of zeroes; the last of these blocks has `last` bytes. */
+export const markZeroes = (digests: Uint8Array, last = BLOCK_SIZE): Uint8Array => {
+  const mark = (at: number, zero: Uint8Array): void => {
+    if (digests[at] !== zero[0] || Buffer.compare(digests.subarray(at, at + DIGEST_SIZE), zero) !== 0) return;
     digests.fill(ZERO_MARK, at, at + DIGEST_SIZE);
-  }
+  };
+  for (let at = 0; at < digests.length; at += DIGEST_SIZE) mark(at, ZERO_DIGEST);
+  if (last < BLOCK_SIZE && digests.length > 0) mark(digests.length - DIGEST_SIZE, digestOf(ZEROES.subarray(0, last)));
   return digests;
 };
 

@@ -1,3 +1,4 @@
+import { parseFrame } from '@holdfast/block';
 import type { EpochRef, RunRef } from '@holdfast/protocol';
 import { idText } from '@holdfast/protocol';
 import { type DiskPath, pathTo } from './cut-path.ts';
@@ -104,6 +105,11 @@ export class SlotHandles {
           name: segment.name,
           readSealed: segment.readSealed,
           decode: (frame, sealed) => decodeLazily(segment.openFrame, frame, sealed, (parsed) => checkExtents(segment, frame, parsed)),
+          parse: (frame, sealed) => {
+            const parsed = parseFrame(segment.openFrame(frame, sealed));
+            checkExtents(segment, frame, parsed);
+            return parsed;
+          },
           describe: (frame) => describeExtents(extentsOf(segment.index, frame)),
         };
       },

@@ -1,3 +1,4 @@
+import type { Frame } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
 import { ByteCache, type Sized } from './byte-cache.ts';
 import { damaged } from './damage.ts';
@@ -13,6 +14,8 @@ export interface FrameStore {
   readSealed(first: number, count: number): Promise<Uint8Array[]>;
   /** Opens one of them and checks all but the digests of its blocks. Errors: DAMAGED. */
   decode(frame: number, sealed: Uint8Array): Promise<VerifiedData>;
+  /** Opens one of them and decodes nothing. Errors: DAMAGED. */
+  parse(frame: number, sealed: Uint8Array): Frame;
   /** In words, which bytes of the disk the frame holds. */
   describe(frame: number): string;
 }

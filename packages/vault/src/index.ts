@@ -3,6 +3,7 @@ export type { CheckpointInterval } from './checkpointer.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type CompactionReport, type CompactMachineOptions, compactMachine } from './compact-machine.ts';
 export { type DiskDifference, diskDifference } from './difference.ts';
+export { diskSizeAt, type KnownBlocks, readDigests } from './disk-digests.ts';
 export type { Finding } from './finding.ts';
 export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
 export type { EpochEntry, GenerationHistory, MachineHistory, RecoveryPoint } from './history.ts';

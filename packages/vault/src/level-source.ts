@@ -1,3 +1,4 @@
+import { parseFrame } from '@holdfast/block';
 import { idText, type PartRef, RunRecordsSchema, type RunRef } from '@holdfast/protocol';
 import { ByteCache } from './byte-cache.ts';
 import { type CutRange, isOnPath } from './cut-range.ts';
@@ -69,6 +70,7 @@ export class LevelSource {
           );
         },
         decode: (frame, sealed) => decodeLazily(openFrame, frame, sealed),
+        parse: (frame, sealed) => parseFrame(openFrame(frame, sealed)),
         describe: (frame) => describeExtents([...entriesOf(index)].filter((entry) => entry.kind === 0 && entry.frame === frame)),
       };
       return { value, size: partIndexSize(index) };
