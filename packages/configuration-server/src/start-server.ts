@@ -11,6 +11,7 @@ import { createEnrolmentService } from './enrolment/enrolment-service.ts';
 import { ensureInstallation } from './first-start.ts';
 import { keepHouse } from './housekeeping.ts';
 import { createJobEngine } from './jobs/job-engine.ts';
+import { createPointPlan } from './jobs/point-plan.ts';
 import { createProtectPlan } from './jobs/protect-plan.ts';
 import { createUnprotectPlan } from './jobs/unprotect-plan.ts';
 import { createHealthPage } from './listener/health-page.ts';
@@ -68,7 +69,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const metrics = createServerMetrics(context.metrics, { store, agents, servers });
 
   const parts = { store, notifier, agents, servers };
-  const plans = { protect: createProtectPlan(parts), unprotect: createUnprotectPlan(parts) };
+  const plans = { protect: createProtectPlan(parts), unprotect: createUnprotectPlan(parts), point: createPointPlan(parts) };
   const engine = createJobEngine({ store, notifier, plans, log });
   run('jobs', engine.run);
   run('housekeeping', (signal) => keepHouse(store, settings.history.jobs, log, signal));

@@ -75,6 +75,10 @@ describe('the API', () => {
     [{ name: 'x', pointIntervalSeconds: 10, rpoThresholdSeconds: 5 }, 'rpo_threshold_seconds'],
     [{ name: 'x', retention: '1y' }, 'retention'],
     [{ name: 'x', compression: 'rar' }, 'compression'],
+    [{ name: 'x', applicationIntervalSeconds: 299 }, 'application_interval_seconds'],
+    [{ name: 'x', applicationIntervalSeconds: 12 * 3600 + 1 }, 'application_interval_seconds'],
+    [{ name: 'x', hold: 'suspend' }, 'hold'],
+    [{ name: 'x', holdLimitMilliseconds: 60_001 }, 'hold_limit_milliseconds'],
   ])('names the field of a policy that cannot be: %j', async (policy, field) => {
     const refusal = await server
       .api(PolicyService)

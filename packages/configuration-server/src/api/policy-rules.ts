@@ -4,6 +4,7 @@ import { checkName } from './resolve.ts';
 
 const RETENTIONS = ['24h', '72h', '15d'];
 const COMPRESSIONS = ['lz4', 'zstd', 'raw'];
+const HOLDS = ['never', 'throttle', 'freeze'];
 
 const within = (field: string, value: number, least: number, most: number): void => {
   if (value < least || value > most)
@@ -15,7 +16,14 @@ const oneOf = (field: string, value: string, words: readonly string[]): void => 
 };
 
 /** What a policy has that its maker said nothing of. */
-export const POLICY_DEFAULTS = { pointIntervalSeconds: 5, rpoThresholdSeconds: 60, retention: '24h', compression: 'lz4' } as const;
+export const POLICY_DEFAULTS = {
+  pointIntervalSeconds: 5,
+  rpoThresholdSeconds: 60,
+  retention: '24h',
+  compression: 'lz4',
+  hold: 'never',
+  holdLimitMilliseconds: 5000,
+} as const;
 
 /** Fills in defaults. */
 export const completePolicy = (policy: Policy): Policy => ({
@@ -24,13 +32,18 @@ export const completePolicy = (policy: Policy): Policy => ({
   rpoThresholdSeconds: policy.rpoThresholdSeconds || Math.max(POLICY_DEFAULTS.rpoThresholdSeconds, 2 * policy.pointIntervalSeconds),
   retention: policy.retention || POLICY_DEFAULTS.retention,
   compression: policy.compression || POLICY_DEFAULTS.compression,
+  hold: policy.hold || POLICY_DEFAULTS.hold,
+  holdLimitMilliseconds: policy.holdLimitMilliseconds || POLICY_DEFAULTS.holdLimitMilliseconds,
 });
 
 /** Throws REQUEST_INVALID, naming the field. */
-export const checkPolicy = ({ name, pointIntervalSeconds, rpoThresholdSeconds, retention, compression }: Policy): void => {
-  checkName(name, 'policy');
-  within('point_interval_seconds', pointIntervalSeconds, 1, 3600);
-  within('rpo_threshold_seconds', rpoThresholdSeconds, pointIntervalSeconds, 7 * 24 * 3600);
-  oneOf('retention', retention, RETENTIONS);
-  oneOf('compression', compression, COMPRESSIONS);
+export const checkPolicy = (policy: Policy): void => {
+  checkName(policy.name, 'policy');
+  within('point_interval_seconds', policy.pointIntervalSeconds, 1, 3600);
+  within('rpo_threshold_seconds', policy.rpoThresholdSeconds, policy.pointIntervalSeconds, 7 * 24 * 3600);
+  oneOf('retention', policy.retention, RETENTIONS);
+  oneOf('compression', policy.compression, COMPRESSIONS);
+  if (policy.applicationIntervalSeconds !== 0) within('application_interval_seconds', policy.applicationIntervalSeconds, 5 * 60, 12 * 3600);
+  oneOf('hold', policy.hold, HOLDS);
+  within('hold_limit_milliseconds', policy.holdLimitMilliseconds, 100, 60_000);
 };

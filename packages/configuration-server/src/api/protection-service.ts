@@ -1,7 +1,15 @@
 import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
-import { Direction, newId, type Protection, ProtectionSchema, type ProtectionService, ProtectionState } from '@holdfast/protocol';
+import {
+  Direction,
+  newId,
+  PointKind,
+  type Protection,
+  ProtectionSchema,
+  type ProtectionService,
+  ProtectionState,
+} from '@holdfast/protocol';
 import { jobMessage } from '../jobs/job-record.ts';
 import { openJobOf } from '../jobs/open-job-of.ts';
 import { countUse } from '../jobs/protect-plan.ts';
@@ -9,8 +17,10 @@ import { startJob } from '../jobs/start-job.ts';
 import { personOf } from '../listener/caller.ts';
 import { listPage, type Stored } from '../records/kind.ts';
 import { machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
+import { pointRequests } from '../records/point-requests.ts';
 import { transact } from '../records/transaction.ts';
 import { requestInvalid } from '../request-invalid.ts';
+import type { StateStore } from '../state/state-store.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { chooseVault, completeTarget, excludedDisks, refuseUnbuilt, requirePrerequisites } from './prerequisites.ts';
@@ -32,6 +42,20 @@ const message = ({ id, version, value }: Omit<Stored<Protection>, 'key'>): Prote
 
 const gone = (id: string): HoldfastError =>
   new HoldfastError('MACHINE_NOT_FOUND', { thing: `machine ${id}`, why: 'it was removed a moment ago', remedy: 'list machines' });
+
+/** Throws JOB_RUNNING while a job is at work on the machine. */
+const refuseBusy = async (store: StateStore, machineId: string, name: string): Promise<void> => {
+  const running = await openJobOf(store, machineId);
+  if (running === undefined) return;
+  throw new HoldfastError('JOB_RUNNING', {
+    thing: `machine ${name}`,
+    why: `job ${running.id} (${running.value.kind}) is at work on it`,
+    remedy: `wait for it, or cancel it with \`holdfast job cancel ${running.id}\``,
+  });
+};
+
+const notProtected = (name: string): HoldfastError =>
+  new HoldfastError('MACHINE_NOT_PROTECTED', { thing: `machine ${name}`, why: 'it is not protected', remedy: 'check the name' });
 
 /** Protects machines. */
 export const createProtectionService = ({ store, agents, servers, plans }: ApiParts): ServiceImpl<typeof ProtectionService> => ({
@@ -107,21 +131,10 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       if (current === undefined) throw gone(machine.id);
       const { name, protectionId } = current.value;
       const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
-      if (protection === undefined)
-        throw new HoldfastError('MACHINE_NOT_PROTECTED', {
-          thing: `machine ${name}`,
-          why: 'it is not protected',
-          remedy: 'check the name',
-        });
+      if (protection === undefined) throw notProtected(name);
       // States come and go by themselves while a machine replicates: whoever names no version means the protection as it is.
       if (version !== 0n) requireVersion(`protection of ${name}`, protection.version, version);
-      const running = await openJobOf(store, machine.id);
-      if (running !== undefined)
-        throw new HoldfastError('JOB_RUNNING', {
-          thing: `machine ${name}`,
-          why: `job ${running.id} (${running.value.kind}) is at work on it`,
-          remedy: `wait for it, or cancel it with \`holdfast job cancel ${running.id}\``,
-        });
+      await refuseBusy(store, machine.id, name);
       transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.STOPPING, stateDetail: '' });
       const started = startJob(transaction, plans.unprotect, { kind: 'unprotect', machineId: machine.id, protectionId, startedBy: actor });
       transaction.event({
@@ -132,6 +145,25 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
         actor,
       });
       transaction.audit({ actor, action: 'Unprotect', subject: machine.id, detail: name });
+      return started;
+    });
+    return { job: jobMessage(job.id, revision, job.value) };
+  },
+
+  async makePoint({ machine: wanted, kind }, { values }) {
+    const { name: actor } = personOf(values);
+    const asked = kind === PointKind.UNSPECIFIED ? PointKind.CRASH : kind;
+    if (asked > PointKind.APPLICATION) throw requestInvalid('kind', `${kind} is no kind of point`, 'name crash, filesystem or application');
+    const machine = await resolve(store, machines, 'machine', wanted);
+    const { revision, result: job } = await transact(store, async (transaction) => {
+      const current = await transaction.read(machines, machine.id);
+      if (current === undefined) throw gone(machine.id);
+      const { name, protectionId } = current.value;
+      if (protectionId === '' || (await transaction.read(protections, protectionId)) === undefined) throw notProtected(name);
+      await refuseBusy(store, machine.id, name);
+      const started = startJob(transaction, plans.point, { kind: 'point', machineId: machine.id, protectionId, startedBy: actor });
+      transaction.put(pointRequests, machine.id, { requestId: newId(), kind: asked });
+      transaction.audit({ actor, action: 'MakePoint', subject: machine.id, detail: name });
       return started;
     });
     return { job: jobMessage(job.id, revision, job.value) };

@@ -1,4 +1,6 @@
+import { create } from '@bufbuild/protobuf';
 import {
+  type ConnectAgentResponse,
   DiskPhase,
   EventService,
   idBytes,
@@ -6,6 +8,9 @@ import {
   JobService,
   JobState,
   MachineService,
+  newId,
+  PointAnswerSchema,
+  PointKind,
   PolicyService,
   type Protection,
   ProtectionService,
@@ -125,6 +130,48 @@ describe('control streams', () => {
     expect(await codesOf(server, machine.id)).toEqual(
       expect.arrayContaining(['first-copy-started', 'first-point', 'job-succeeded', 'protection-ended']),
     );
+  });
+
+  it('ask a machine for a point, and tell what became of it', async () => {
+    const site = await openSite();
+    const { server, agent, machine } = site;
+    const { makePoint } = server.api(ProtectionService);
+    expect(await codeOf(makePoint({ machine: 'web1' }))).toBe('MACHINE_NOT_PROTECTED');
+    await protect(site);
+    let { revision } = agent.states.at(-1)!;
+    const isAsked = async (wanted: boolean): Promise<ConnectAgentResponse> => {
+      const state = await agent.until((one) => one.revision > revision && (one.protection?.pointRequest !== undefined) === wanted);
+      ({ revision } = state);
+      return state;
+    };
+    const asked = async (kind: PointKind): Promise<{ job: string; id: Uint8Array }> => {
+      const { job } = await makePoint({ machine: 'web1', kind });
+      const wanted = await isAsked(true);
+      expect(wanted.protection!.pointRequest!.kind).toBe(kind);
+      return { job: job!.id, id: wanted.protection!.pointRequest!.id };
+    };
+    const answer = (requestId: Uint8Array, kind: PointKind, rest: object = {}): void =>
+      agent.report({ ...diskReport(revision), pointAnswer: create(PointAnswerSchema, { requestId, kind, durable: true, ...rest }) });
+
+    const good = await asked(PointKind.APPLICATION);
+    expect(await codeOf(makePoint({ machine: 'web1' }))).toBe('JOB_RUNNING');
+    answer(idBytes(newId()), PointKind.APPLICATION);
+    answer(good.id, PointKind.APPLICATION, { durable: false });
+    answer(good.id, PointKind.APPLICATION);
+    expect((await untilJob(server, good.job, ({ state }) => state !== JobState.RUNNING)).state).toBe(JobState.SUCCEEDED);
+    await isAsked(false);
+
+    const lesser = await asked(PointKind.APPLICATION);
+    answer(lesser.id, PointKind.CRASH, { problemCode: 'SCRIPT_FAILED', problem: '10-db said no' });
+    expect(await untilJob(server, lesser.job, ({ state }) => state === JobState.FAILED)).toMatchObject({
+      problemCode: 'POINT_NOT_CONSISTENT',
+      problem: expect.stringContaining('10-db said no'),
+    });
+    await isAsked(false);
+    const cancelled = await asked(PointKind.CRASH);
+    await server.api(JobService).cancelJob({ id: cancelled.job });
+    await isAsked(false);
+    expect(await codesOf(server, machine.id)).toEqual(expect.arrayContaining(['job-failed', 'job-cancelled']));
   });
 
   it('push every change that concerns a member, and no other', async () => {

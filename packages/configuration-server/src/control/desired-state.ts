@@ -9,6 +9,7 @@ import {
   ServerAssignmentSchema,
 } from '@holdfast/protocol';
 import { anchors, assignments, machines, manifests, policies, protections, revocations, servers } from '../records/kinds.ts';
+import { pointRequests } from '../records/point-requests.ts';
 import { serialBytes } from '../serial.ts';
 import type { TrackedReader } from './follow.ts';
 
@@ -32,6 +33,7 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
   const server = await read.get(servers, processServerId);
   const manifest = await read.get(manifests, machineId);
   if (policy === undefined || server === undefined || manifest === undefined) return undefined;
+  const request = await read.get(pointRequests, machineId);
   const wanted = manifest.value.disks.filter(({ id }) => !excludedDiskIds.includes(idText(id)));
   return create(AgentProtectionSchema, {
     machineId: idBytes(machineId),
@@ -40,6 +42,10 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
     processServers: [...server.value.endpoints],
     pointIntervalSeconds: policy.value.pointIntervalSeconds,
     compression: policy.value.compression,
+    applicationIntervalSeconds: policy.value.applicationIntervalSeconds,
+    hold: policy.value.hold,
+    holdLimitMilliseconds: policy.value.holdLimitMilliseconds,
+    ...(request === undefined ? {} : { pointRequest: { id: idBytes(request.value.requestId), kind: request.value.kind } }),
   });
 };
 

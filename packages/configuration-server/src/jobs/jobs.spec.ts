@@ -19,6 +19,7 @@ import type { StateStore } from '../state/state-store.ts';
 import { createJobEngine } from './job-engine.ts';
 import type { JobPlan } from './job-plan.ts';
 import { hasEnded, type JobKind, jobs, openJobs } from './job-record.ts';
+import { createPointPlan } from './point-plan.ts';
 import { countUse, createProtectPlan } from './protect-plan.ts';
 import { startJob } from './start-job.ts';
 import { createUnprotectPlan } from './unprotect-plan.ts';
@@ -69,14 +70,14 @@ const dying = (store: StateStore, last: number, when: 'before' | 'after'): State
 const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; notifier: ReturnType<typeof createNotifier> } => {
   const notifier = createNotifier(store);
   const parts = { store, notifier, ...presences() };
-  return { notifier, plans: { protect: createProtectPlan(parts), unprotect: createUnprotectPlan(parts) } };
+  return { notifier, plans: { protect: createProtectPlan(parts), unprotect: createUnprotectPlan(parts), point: createPointPlan(parts) } };
 };
 
 /** Runs an engine over `store` until the job has ended, or until the program it stands for is dead. */
 const runProgram = async (store: StateStore, real: StateStore, id: string, own?: JobPlan): Promise<void> => {
   const stop = new AbortController();
   const { plans: usual, notifier } = planOf(store);
-  const plans = own === undefined ? usual : { protect: own, unprotect: own };
+  const plans = own === undefined ? usual : { protect: own, unprotect: own, point: own };
   const engine = createJobEngine({ store, notifier, plans, log });
   const changes = notifier.run(stop.signal);
   const work = engine.run(stop.signal).catch(() => stop.abort());

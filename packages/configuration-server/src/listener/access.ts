@@ -37,6 +37,7 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [ProtectionService.method.operate, 'operator'],
   [PolicyService.method.listPolicies, 'reader'],
   [PolicyService.method.createPolicy, 'operator'],
+  [ProtectionService.method.makePoint, 'operator'],
   [PolicyService.method.updatePolicy, 'operator'],
   [PolicyService.method.deletePolicy, 'operator'],
   [ServerService.method.listServers, 'reader'],

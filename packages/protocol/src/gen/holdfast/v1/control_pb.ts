@@ -8,6 +8,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { HardwareIdentity } from "./enrolment_pb.ts";
 import { file_holdfast_v1_enrolment } from "./enrolment_pb.ts";
+import type { PointKind } from "./lineage_pb.ts";
+import { file_holdfast_v1_lineage } from "./lineage_pb.ts";
 import type { Manifest } from "./manifest_pb.ts";
 import { file_holdfast_v1_manifest } from "./manifest_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/control.proto.
  */
 export const file_holdfast_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSJ2ChNDb25uZWN0QWdlbnRSZXF1ZXN0EigKBWhlbGxvGAEgASgLMhcuaG9sZGZhc3QudjEuQWdlbnRIZWxsb0gAEioKBnJlcG9ydBgCIAEoCzIYLmhvbGRmYXN0LnYxLkFnZW50UmVwb3J0SABCCQoHbWVzc2FnZSKeAQoKQWdlbnRIZWxsbxIPCgd2ZXJzaW9uGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEEi8KCGhhcmR3YXJlGAMgASgLMh0uaG9sZGZhc3QudjEuSGFyZHdhcmVJZGVudGl0eRIQCghob3N0bmFtZRgEIAEoCRInCghtYW5pZmVzdBgFIAEoCzIVLmhvbGRmYXN0LnYxLk1hbmlmZXN0IpMCCgtBZ2VudFJlcG9ydBIQCghyZXZpc2lvbhgBIAEoBBImCgVkaXNrcxgCIAMoCzIXLmhvbGRmYXN0LnYxLkRpc2tSZXBvcnQSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAMgASgEEhMKC3Jwb19zZWNvbmRzGAQgASgBEhUKDXBlbmRpbmdfYnl0ZXMYBSABKAQSIAoYY2hhbmdlZF9ieXRlc19wZXJfc2Vjb25kGAYgASgEEh0KFXNlbnRfYnl0ZXNfcGVyX3NlY29uZBgHIAEoBBIOCgZwb2ludHMYCCABKAQSKwoGZXZlbnRzGAkgAygLMhsuaG9sZGZhc3QudjEuQ29tcG9uZW50RXZlbnQijwEKCkRpc2tSZXBvcnQSDwoHZGlza19pZBgBIAEoDBIlCgVwaGFzZRgCIAEoDjIWLmhvbGRmYXN0LnYxLkRpc2tQaGFzZRIMCgRzaXplGAMgASgEEhQKDGNvcGllZF9ieXRlcxgEIAEoBBIUCgxwcm9ibGVtX2NvZGUYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJBCg5Db21wb25lbnRFdmVudBITCgt1bml4X21pbGxpcxgBIAEoBBIMCgRjb2RlGAIgASgJEgwKBHRleHQYAyABKAkiWgoUQ29ubmVjdEFnZW50UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSMAoKcHJvdGVjdGlvbhgCIAEoCzIcLmhvbGRmYXN0LnYxLkFnZW50UHJvdGVjdGlvbiKgAQoPQWdlbnRQcm90ZWN0aW9uEhIKCm1hY2hpbmVfaWQYASABKAwSEAoIZGlza19pZHMYAiADKAwSGQoRZXhjbHVkZWRfZGlza19pZHMYAyADKAwSFwoPcHJvY2Vzc19zZXJ2ZXJzGAQgAygJEh4KFnBvaW50X2ludGVydmFsX3NlY29uZHMYBSABKA0SEwoLY29tcHJlc3Npb24YBiABKAkieQoUQ29ubmVjdFNlcnZlclJlcXVlc3QSKQoFaGVsbG8YASABKAsyGC5ob2xkZmFzdC52MS5TZXJ2ZXJIZWxsb0gAEisKBnJlcG9ydBgCIAEoCzIZLmhvbGRmYXN0LnYxLlNlcnZlclJlcG9ydEgAQgkKB21lc3NhZ2UiVgoLU2VydmVySGVsbG8SDwoHdmVyc2lvbhgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoBBIRCgllbmRwb2ludHMYAyADKAkSDgoGdmF1bHRzGAQgAygJIuUBCgxTZXJ2ZXJSZXBvcnQSEAoIcmV2aXNpb24YASABKAQSMgoIbWFjaGluZXMYAiADKAsyIC5ob2xkZmFzdC52MS5TZXJ2ZXJNYWNoaW5lUmVwb3J0EhoKEmpvdXJuYWxfdXNlZF9ieXRlcxgDIAEoBBIbChNqb3VybmFsX3F1b3RhX2J5dGVzGAQgASgEEhEKCWNwdV9zaGFyZRgFIAEoARIWCg5yZXNpZGVudF9ieXRlcxgGIAEoBBIrCgZldmVudHMYByADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudCKfAQoTU2VydmVyTWFjaGluZVJlcG9ydBISCgptYWNoaW5lX2lkGAEgASgMEgwKBHRlcm0YAiABKAQSGAoQZHVyYWJsZV9zZXF1ZW5jZRgDIAEoBBITCgtkdXJhYmxlX3RhZxgEIAEoDBIVCg1wZW5kaW5nX2J5dGVzGAUgASgEEiAKGG5ld2VzdF9wb2ludF91bml4X21pbGxpcxgGIAEoBCJ2ChVDb25uZWN0U2VydmVyUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSMgoLYXNzaWdubWVudHMYAiADKAsyHS5ob2xkZmFzdC52MS5TZXJ2ZXJBc3NpZ25tZW50EhcKD3Jldm9rZWRfc2VyaWFscxgDIAMoDCJxChBTZXJ2ZXJBc3NpZ25tZW50EhIKCm1hY2hpbmVfaWQYASABKAwSFAoMbWFjaGluZV9uYW1lGAIgASgJEg0KBXZhdWx0GAMgASgJEhEKCXNlZW5fdGVybRgEIAEoBBIRCglyZXRlbnRpb24YBSABKAkqxwEKCURpc2tQaGFzZRIaChZESVNLX1BIQVNFX1VOU1BFQ0lGSUVEEAASGgoWRElTS19QSEFTRV9VTlBST1RFQ1RFRBABEhYKEkRJU0tfUEhBU0VfQ09QWUlORxACEh4KGkRJU0tfUEhBU0VfUkVTWU5DSFJPTklaSU5HEAMSGgoWRElTS19QSEFTRV9SRVBMSUNBVElORxAEEhcKE0RJU0tfUEhBU0VfVFJBQ0tJTkcQBRIVChFESVNLX1BIQVNFX0ZBSUxFRBAGMsUBCg5Db250cm9sU2VydmljZRJXCgxDb25uZWN0QWdlbnQSIC5ob2xkZmFzdC52MS5Db25uZWN0QWdlbnRSZXF1ZXN0GiEuaG9sZGZhc3QudjEuQ29ubmVjdEFnZW50UmVzcG9uc2UoATABEloKDUNvbm5lY3RTZXJ2ZXISIS5ob2xkZmFzdC52MS5Db25uZWN0U2VydmVyUmVxdWVzdBoiLmhvbGRmYXN0LnYxLkNvbm5lY3RTZXJ2ZXJSZXNwb25zZSgBMAFiBnByb3RvMw", [file_holdfast_v1_enrolment, file_holdfast_v1_manifest]);
+  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSJ2ChNDb25uZWN0QWdlbnRSZXF1ZXN0EigKBWhlbGxvGAEgASgLMhcuaG9sZGZhc3QudjEuQWdlbnRIZWxsb0gAEioKBnJlcG9ydBgCIAEoCzIYLmhvbGRmYXN0LnYxLkFnZW50UmVwb3J0SABCCQoHbWVzc2FnZSKeAQoKQWdlbnRIZWxsbxIPCgd2ZXJzaW9uGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEEi8KCGhhcmR3YXJlGAMgASgLMh0uaG9sZGZhc3QudjEuSGFyZHdhcmVJZGVudGl0eRIQCghob3N0bmFtZRgEIAEoCRInCghtYW5pZmVzdBgFIAEoCzIVLmhvbGRmYXN0LnYxLk1hbmlmZXN0IsMCCgtBZ2VudFJlcG9ydBIQCghyZXZpc2lvbhgBIAEoBBImCgVkaXNrcxgCIAMoCzIXLmhvbGRmYXN0LnYxLkRpc2tSZXBvcnQSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAMgASgEEhMKC3Jwb19zZWNvbmRzGAQgASgBEhUKDXBlbmRpbmdfYnl0ZXMYBSABKAQSIAoYY2hhbmdlZF9ieXRlc19wZXJfc2Vjb25kGAYgASgEEh0KFXNlbnRfYnl0ZXNfcGVyX3NlY29uZBgHIAEoBBIOCgZwb2ludHMYCCABKAQSKwoGZXZlbnRzGAkgAygLMhsuaG9sZGZhc3QudjEuQ29tcG9uZW50RXZlbnQSLgoMcG9pbnRfYW5zd2VyGAogASgLMhguaG9sZGZhc3QudjEuUG9pbnRBbnN3ZXIilAEKC1BvaW50QW5zd2VyEhIKCnJlcXVlc3RfaWQYASABKAwSJAoEa2luZBgCIAEoDjIWLmhvbGRmYXN0LnYxLlBvaW50S2luZBITCgt1bml4X21pbGxpcxgDIAEoBBIPCgdkdXJhYmxlGAQgASgIEhQKDHByb2JsZW1fY29kZRgFIAEoCRIPCgdwcm9ibGVtGAYgASgJIo8BCgpEaXNrUmVwb3J0Eg8KB2Rpc2tfaWQYASABKAwSJQoFcGhhc2UYAiABKA4yFi5ob2xkZmFzdC52MS5EaXNrUGhhc2USDAoEc2l6ZRgDIAEoBBIUCgxjb3BpZWRfYnl0ZXMYBCABKAQSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkiQQoOQ29tcG9uZW50RXZlbnQSEwoLdW5peF9taWxsaXMYASABKAQSDAoEY29kZRgCIAEoCRIMCgR0ZXh0GAMgASgJIloKFENvbm5lY3RBZ2VudFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjAKCnByb3RlY3Rpb24YAiABKAsyHC5ob2xkZmFzdC52MS5BZ2VudFByb3RlY3Rpb24ipwIKD0FnZW50UHJvdGVjdGlvbhISCgptYWNoaW5lX2lkGAEgASgMEhAKCGRpc2tfaWRzGAIgAygMEhkKEWV4Y2x1ZGVkX2Rpc2tfaWRzGAMgAygMEhcKD3Byb2Nlc3Nfc2VydmVycxgEIAMoCRIeChZwb2ludF9pbnRlcnZhbF9zZWNvbmRzGAUgASgNEhMKC2NvbXByZXNzaW9uGAYgASgJEiQKHGFwcGxpY2F0aW9uX2ludGVydmFsX3NlY29uZHMYByABKA0SDAoEaG9sZBgIIAEoCRIfChdob2xkX2xpbWl0X21pbGxpc2Vjb25kcxgJIAEoDRIwCg1wb2ludF9yZXF1ZXN0GAogASgLMhkuaG9sZGZhc3QudjEuUG9pbnRSZXF1ZXN0IkAKDFBvaW50UmVxdWVzdBIKCgJpZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kInkKFENvbm5lY3RTZXJ2ZXJSZXF1ZXN0EikKBWhlbGxvGAEgASgLMhguaG9sZGZhc3QudjEuU2VydmVySGVsbG9IABIrCgZyZXBvcnQYAiABKAsyGS5ob2xkZmFzdC52MS5TZXJ2ZXJSZXBvcnRIAEIJCgdtZXNzYWdlIlYKC1NlcnZlckhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSEQoJZW5kcG9pbnRzGAMgAygJEg4KBnZhdWx0cxgEIAMoCSLlAQoMU2VydmVyUmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEjIKCG1hY2hpbmVzGAIgAygLMiAuaG9sZGZhc3QudjEuU2VydmVyTWFjaGluZVJlcG9ydBIaChJqb3VybmFsX3VzZWRfYnl0ZXMYAyABKAQSGwoTam91cm5hbF9xdW90YV9ieXRlcxgEIAEoBBIRCgljcHVfc2hhcmUYBSABKAESFgoOcmVzaWRlbnRfYnl0ZXMYBiABKAQSKwoGZXZlbnRzGAcgAygLMhsuaG9sZGZhc3QudjEuQ29tcG9uZW50RXZlbnQinwEKE1NlcnZlck1hY2hpbmVSZXBvcnQSEgoKbWFjaGluZV9pZBgBIAEoDBIMCgR0ZXJtGAIgASgEEhgKEGR1cmFibGVfc2VxdWVuY2UYAyABKAQSEwoLZHVyYWJsZV90YWcYBCABKAwSFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYBiABKAQidgoVQ29ubmVjdFNlcnZlclJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjIKC2Fzc2lnbm1lbnRzGAIgAygLMh0uaG9sZGZhc3QudjEuU2VydmVyQXNzaWdubWVudBIXCg9yZXZva2VkX3NlcmlhbHMYAyADKAwicQoQU2VydmVyQXNzaWdubWVudBISCgptYWNoaW5lX2lkGAEgASgMEhQKDG1hY2hpbmVfbmFtZRgCIAEoCRINCgV2YXVsdBgDIAEoCRIRCglzZWVuX3Rlcm0YBCABKAQSEQoJcmV0ZW50aW9uGAUgASgJKscBCglEaXNrUGhhc2USGgoWRElTS19QSEFTRV9VTlNQRUNJRklFRBAAEhoKFkRJU0tfUEhBU0VfVU5QUk9URUNURUQQARIWChJESVNLX1BIQVNFX0NPUFlJTkcQAhIeChpESVNLX1BIQVNFX1JFU1lOQ0hST05JWklORxADEhoKFkRJU0tfUEhBU0VfUkVQTElDQVRJTkcQBBIXChNESVNLX1BIQVNFX1RSQUNLSU5HEAUSFQoRRElTS19QSEFTRV9GQUlMRUQQBjLFAQoOQ29udHJvbFNlcnZpY2USVwoMQ29ubmVjdEFnZW50EiAuaG9sZGZhc3QudjEuQ29ubmVjdEFnZW50UmVxdWVzdBohLmhvbGRmYXN0LnYxLkNvbm5lY3RBZ2VudFJlc3BvbnNlKAEwARJaCg1Db25uZWN0U2VydmVyEiEuaG9sZGZhc3QudjEuQ29ubmVjdFNlcnZlclJlcXVlc3QaIi5ob2xkZmFzdC52MS5Db25uZWN0U2VydmVyUmVzcG9uc2UoATABYgZwcm90bzM", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest]);
 
 /**
  * @generated from message holdfast.v1.ConnectAgentRequest
@@ -144,6 +146,13 @@ export type AgentReport = Message<"holdfast.v1.AgentReport"> & {
    * @generated from field: repeated holdfast.v1.ComponentEvent events = 9;
    */
   events: ComponentEvent[];
+
+  /**
+   * What became of the point that was asked for, as long as it is asked for.
+   *
+   * @generated from field: holdfast.v1.PointAnswer point_answer = 10;
+   */
+  pointAnswer?: PointAnswer | undefined;
 };
 
 /**
@@ -152,6 +161,56 @@ export type AgentReport = Message<"holdfast.v1.AgentReport"> & {
  */
 export const AgentReportSchema: GenMessage<AgentReport> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_control, 2);
+
+/**
+ * @generated from message holdfast.v1.PointAnswer
+ */
+export type PointAnswer = Message<"holdfast.v1.PointAnswer"> & {
+  /**
+   * @generated from field: bytes request_id = 1;
+   */
+  requestId: Uint8Array;
+
+  /**
+   * Of the point that was made; unspecified when none was.
+   *
+   * @generated from field: holdfast.v1.PointKind kind = 2;
+   */
+  kind: PointKind;
+
+  /**
+   * Milliseconds since 1970 of the point's instant.
+   *
+   * @generated from field: uint64 unix_millis = 3;
+   */
+  unixMillis: bigint;
+
+  /**
+   * True once the vault has it.
+   *
+   * @generated from field: bool durable = 4;
+   */
+  durable: boolean;
+
+  /**
+   * Why there is no point, or one of a lesser kind than asked for; empty when all is well.
+   *
+   * @generated from field: string problem_code = 5;
+   */
+  problemCode: string;
+
+  /**
+   * @generated from field: string problem = 6;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message holdfast.v1.PointAnswer.
+ * Use `create(PointAnswerSchema)` to create a new message.
+ */
+export const PointAnswerSchema: GenMessage<PointAnswer> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 3);
 
 /**
  * @generated from message holdfast.v1.DiskReport
@@ -195,7 +254,7 @@ export type DiskReport = Message<"holdfast.v1.DiskReport"> & {
  * Use `create(DiskReportSchema)` to create a new message.
  */
 export const DiskReportSchema: GenMessage<DiskReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 3);
+  messageDesc(file_holdfast_v1_control, 4);
 
 /**
  * @generated from message holdfast.v1.ComponentEvent
@@ -222,7 +281,7 @@ export type ComponentEvent = Message<"holdfast.v1.ComponentEvent"> & {
  * Use `create(ComponentEventSchema)` to create a new message.
  */
 export const ComponentEventSchema: GenMessage<ComponentEvent> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 4);
+  messageDesc(file_holdfast_v1_control, 5);
 
 /**
  * @generated from message holdfast.v1.ConnectAgentResponse
@@ -246,7 +305,7 @@ export type ConnectAgentResponse = Message<"holdfast.v1.ConnectAgentResponse"> &
  * Use `create(ConnectAgentResponseSchema)` to create a new message.
  */
 export const ConnectAgentResponseSchema: GenMessage<ConnectAgentResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 5);
+  messageDesc(file_holdfast_v1_control, 6);
 
 /**
  * @generated from message holdfast.v1.AgentProtection
@@ -287,6 +346,34 @@ export type AgentProtection = Message<"holdfast.v1.AgentProtection"> & {
    * @generated from field: string compression = 6;
    */
   compression: string;
+
+  /**
+   * Seconds between points for which applications are asked to hold still; 0: none by themselves.
+   *
+   * @generated from field: uint32 application_interval_seconds = 7;
+   */
+  applicationIntervalSeconds: number;
+
+  /**
+   * What may be done to writers that let no cut converge: "never" (also when empty), "throttle", "freeze" (throttled first).
+   *
+   * @generated from field: string hold = 8;
+   */
+  hold: string;
+
+  /**
+   * Longest time in milliseconds that file systems stay frozen, or writers throttled, at once; 0: the agent's own.
+   *
+   * @generated from field: uint32 hold_limit_milliseconds = 9;
+   */
+  holdLimitMilliseconds: number;
+
+  /**
+   * One point to be made now; absent when none is asked for.
+   *
+   * @generated from field: holdfast.v1.PointRequest point_request = 10;
+   */
+  pointRequest?: PointRequest | undefined;
 };
 
 /**
@@ -294,7 +381,33 @@ export type AgentProtection = Message<"holdfast.v1.AgentProtection"> & {
  * Use `create(AgentProtectionSchema)` to create a new message.
  */
 export const AgentProtectionSchema: GenMessage<AgentProtection> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 6);
+  messageDesc(file_holdfast_v1_control, 7);
+
+/**
+ * @generated from message holdfast.v1.PointRequest
+ */
+export type PointRequest = Message<"holdfast.v1.PointRequest"> & {
+  /**
+   * The same request is met once.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * The kind to try for.
+   *
+   * @generated from field: holdfast.v1.PointKind kind = 2;
+   */
+  kind: PointKind;
+};
+
+/**
+ * Describes the message holdfast.v1.PointRequest.
+ * Use `create(PointRequestSchema)` to create a new message.
+ */
+export const PointRequestSchema: GenMessage<PointRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 8);
 
 /**
  * @generated from message holdfast.v1.ConnectServerRequest
@@ -323,7 +436,7 @@ export type ConnectServerRequest = Message<"holdfast.v1.ConnectServerRequest"> &
  * Use `create(ConnectServerRequestSchema)` to create a new message.
  */
 export const ConnectServerRequestSchema: GenMessage<ConnectServerRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 7);
+  messageDesc(file_holdfast_v1_control, 9);
 
 /**
  * @generated from message holdfast.v1.ServerHello
@@ -357,7 +470,7 @@ export type ServerHello = Message<"holdfast.v1.ServerHello"> & {
  * Use `create(ServerHelloSchema)` to create a new message.
  */
 export const ServerHelloSchema: GenMessage<ServerHello> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 8);
+  messageDesc(file_holdfast_v1_control, 10);
 
 /**
  * @generated from message holdfast.v1.ServerReport
@@ -404,7 +517,7 @@ export type ServerReport = Message<"holdfast.v1.ServerReport"> & {
  * Use `create(ServerReportSchema)` to create a new message.
  */
 export const ServerReportSchema: GenMessage<ServerReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 9);
+  messageDesc(file_holdfast_v1_control, 11);
 
 /**
  * @generated from message holdfast.v1.ServerMachineReport
@@ -446,7 +559,7 @@ export type ServerMachineReport = Message<"holdfast.v1.ServerMachineReport"> & {
  * Use `create(ServerMachineReportSchema)` to create a new message.
  */
 export const ServerMachineReportSchema: GenMessage<ServerMachineReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 10);
+  messageDesc(file_holdfast_v1_control, 12);
 
 /**
  * @generated from message holdfast.v1.ConnectServerResponse
@@ -475,7 +588,7 @@ export type ConnectServerResponse = Message<"holdfast.v1.ConnectServerResponse">
  * Use `create(ConnectServerResponseSchema)` to create a new message.
  */
 export const ConnectServerResponseSchema: GenMessage<ConnectServerResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 11);
+  messageDesc(file_holdfast_v1_control, 13);
 
 /**
  * A machine whose data this process server receives.
@@ -518,7 +631,7 @@ export type ServerAssignment = Message<"holdfast.v1.ServerAssignment"> & {
  * Use `create(ServerAssignmentSchema)` to create a new message.
  */
 export const ServerAssignmentSchema: GenMessage<ServerAssignment> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 12);
+  messageDesc(file_holdfast_v1_control, 14);
 
 /**
  * @generated from enum holdfast.v1.DiskPhase
