@@ -5,6 +5,7 @@ export * from './gen/holdfast/v1/control_pb.ts';
 export * from './gen/holdfast/v1/enrolment_pb.ts';
 export * from './gen/holdfast/v1/lineage_pb.ts';
 export * from './gen/holdfast/v1/manifest_pb.ts';
+export * from './gen/holdfast/v1/people_pb.ts';
 export * from './gen/holdfast/v1/replication_pb.ts';
 export * from './gen/holdfast/v1/resources_pb.ts';
 export * from './gen/holdfast/v1/vault_pb.ts';
