@@ -37,7 +37,16 @@ export const settings = {
       min: 1,
       max: 10_000,
       unit: 'a minute',
-      help: 'Wrong tokens from one address that are told why; whoever sends more is told to stop',
+      help: 'Wrong tokens and passwords from one address that are told why; whoever sends more is told to stop',
+    }),
+  }),
+  people: section('People who sign in with a password.', {
+    sessionLifetime: duration({ default: '12h', min: '1min', max: '90d', help: 'How long until they have to sign in again' }),
+    passwordCost: integer({
+      default: '16',
+      min: 14,
+      max: 20,
+      help: 'Cost of comparing a password, as the power of two that scrypt calls N; one more takes twice the time and memory (16: 64 MiB). Counts for passwords set from then on',
     }),
   }),
   history: section('What is kept of the past.', {

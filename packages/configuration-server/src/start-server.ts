@@ -22,6 +22,7 @@ import { createRpcHandler } from './listener/rpc-handler.ts';
 import { runLocalProcessServer } from './local-process-server.ts';
 import { createServerMetrics } from './metrics.ts';
 import { ownNames, renewOwn } from './own-certificate.ts';
+import { createPasswords } from './people/password.ts';
 import type { Settings } from './settings.ts';
 import { openLevelStore } from './state/level-store.ts';
 import { createNotifier } from './state/notifier.ts';
@@ -81,7 +82,18 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     const { host, port: reached } = settings.listen.announced ?? { host: names[0]!, port };
     return host.includes(':') ? `[${host}]:${reached}` : `${host}:${reached}`;
   };
-  const api = createApi({ ...parts, engine, plans, authority, install, announced, tokenLifetime: settings.tokens.lifetime });
+  const api = createApi({
+    ...parts,
+    engine,
+    plans,
+    authority,
+    install,
+    announced,
+    attempts,
+    passwords: createPasswords(2 ** settings.people.passwordCost),
+    tokenLifetime: settings.tokens.lifetime,
+    sessionLifetime: settings.people.sessionLifetime,
+  });
   const { lifetime: certificateLifetime, grace } = settings.certificates;
   const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace });
   const streams = createOpenStreams();

@@ -1,9 +1,11 @@
 import type { Authority } from '../authority/authority.ts';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
+import type { Attempts } from '../enrolment/attempts.ts';
 import type { JobEngine } from '../jobs/job-engine.ts';
 import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobKind } from '../jobs/job-record.ts';
 import type { InstallFiles } from '../listener/install-files.ts';
+import type { Passwords } from '../people/password.ts';
 import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
 
@@ -21,4 +23,8 @@ export interface ApiParts {
   readonly announced: () => string;
   /** Milliseconds a join token is good unless told. */
   readonly tokenLifetime: number;
+  readonly passwords: Passwords;
+  readonly attempts: Attempts;
+  /** Milliseconds until a person has to sign in again. */
+  readonly sessionLifetime: number;
 }

@@ -1,13 +1,21 @@
 import type { ConnectRouter } from '@connectrpc/connect';
 import {
+  AccessTokenService,
+  AuditService,
   EventService,
   JobService,
   MachineService,
   PolicyService,
   ProtectionService,
   ServerService,
+  SessionService,
   TokenService,
+  UserService,
 } from '@holdfast/protocol';
+import { createAccessTokenService } from '../people/access-token-service.ts';
+import { createAuditService } from '../people/audit-service.ts';
+import { createSessionService } from '../people/session-service.ts';
+import { createUserService } from '../people/user-service.ts';
 import type { ApiParts } from './api-parts.ts';
 import { createEventService } from './event-service.ts';
 import { createJobService } from './job-service.ts';
@@ -28,4 +36,8 @@ export const createApi =
     router.service(TokenService, createTokenService(parts));
     router.service(JobService, createJobService(parts));
     router.service(EventService, createEventService(parts));
+    router.service(SessionService, createSessionService(parts));
+    router.service(UserService, createUserService(parts));
+    router.service(AccessTokenService, createAccessTokenService(parts));
+    router.service(AuditService, createAuditService(parts));
   };

@@ -87,7 +87,7 @@ export const startTestServer = async (given: Readonly<Record<string, string>> = 
   const test = await openTestContext({
     settings,
     stateDirectory: place,
-    given: { 'listen.address': '127.0.0.1:0', 'listen.names': '127.0.0.1,localhost', ...given },
+    given: { 'listen.address': '127.0.0.1:0', 'listen.names': '127.0.0.1,localhost', 'people.password-cost': '14', ...given },
   });
   const { port, fingerprint } = await startServer(test.context);
   const administrator = (await readFile(path.join(place, 'administrator.token'), 'utf8')).trim();

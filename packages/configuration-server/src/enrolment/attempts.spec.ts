@@ -15,6 +15,18 @@ describe('wrong tokens', () => {
     expect([code('a'), code('a'), code('a')]).toEqual(['TOKEN_UNKNOWN', 'TOKEN_UNKNOWN', 'TOO_MANY_ATTEMPTS']);
   });
 
+  it('of a kind that can be guessed are refused before they are looked at', () => {
+    let now = 0;
+    const attempts = createAttempts(2, () => now);
+    attempts.wrong('a', wrong);
+    attempts.require('a');
+    attempts.wrong('a', wrong);
+    expect(() => attempts.require('a')).toThrow('2 wrong secrets');
+    attempts.require('b');
+    now = 60_000;
+    attempts.require('a');
+  });
+
   it('from many places do not fill the memory, and the busiest is not forgotten', () => {
     const attempts = createAttempts(1, () => 0);
     attempts.wrong('busy', wrong);

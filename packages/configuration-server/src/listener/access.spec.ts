@@ -20,7 +20,7 @@ const outcome = (method: DescService['methods'][number], caller: Caller): string
   }
 };
 
-const person = (role: 'reader' | 'operator' | 'administrator'): Caller => ({ kind: 'person', person: { id: 'x', name: 'x', role } });
+const person = (role: 'reader' | 'operator' | 'administrator'): Caller => ({ kind: 'person', person: { access: 'x', name: 'x', role } });
 const member = (role: protocol.IdentityRole): Caller => ({
   kind: 'member',
   peer: { identity: { role, id: 'a'.repeat(32) }, serial: '1', notAfter: 0, certificate: new Uint8Array() },
@@ -42,22 +42,24 @@ describe('who may call what', () => {
 
   it('lets nobody without a name do anything but join', () => {
     const open = methods.filter((method) => outcome(method, { kind: 'anonymous' }) === 'allowed');
-    expect(open.map(({ name }) => name)).toEqual(['Enrol']);
+    expect(open.map(({ name }) => name)).toEqual(['Enrol', 'SignIn']);
   });
 
   it('lets members only speak of themselves', () => {
     for (const role of ['agent', 'process-server', 'master-target', 'configuration-server'] as const) {
       const allowed = methods.filter((method) => outcome(method, member(role)) === 'allowed').map(({ name }) => name);
       const own = { agent: ['ConnectAgent'], 'process-server': ['ConnectServer'], 'master-target': ['ConnectServer'] };
-      expect(allowed.toSorted()).toEqual(role === 'configuration-server' ? ['Enrol'] : [...own[role], 'Enrol', 'Renew'].toSorted());
+      expect(allowed.toSorted()).toEqual(
+        role === 'configuration-server' ? ['Enrol', 'SignIn'] : [...own[role], 'Enrol', 'Renew', 'SignIn'].toSorted(),
+      );
     }
   });
 
   it('lets readers change nothing, and everybody what is theirs', () => {
     const allowed = (caller: Caller): string[] => methods.filter((method) => outcome(method, caller) === 'allowed').map(({ name }) => name);
-    for (const name of allowed(person('reader'))) expect(name).toMatch(/^(List|Get|Watch|Enrol)/);
+    for (const name of allowed(person('reader'))) expect(name).toMatch(/^(List|Get|Watch|Enrol|SignIn$|SignOut$|ChangePassword$)/);
     expect(allowed(person('operator'))).toEqual(expect.arrayContaining(['Protect', 'CancelJob', 'UpdatePolicy']));
-    for (const name of ['CreateToken', 'RevokeServer', 'RemoveMachine', 'ListTokens'])
+    for (const name of ['CreateToken', 'RevokeServer', 'RemoveMachine', 'ListTokens', 'CreateUser', 'CreateAccessToken', 'ListAudit'])
       expect(allowed(person('operator'))).not.toContain(name);
     expect(allowed(person('administrator')).length).toBe(methods.length - 3);
   });

@@ -1,6 +1,8 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import {
+  AccessTokenService,
+  AuditService,
   ControlService,
   EnrolmentService,
   EventService,
@@ -10,7 +12,9 @@ import {
   PolicyService,
   ProtectionService,
   ServerService,
+  SessionService,
   TokenService,
+  UserService,
 } from '@holdfast/protocol';
 import type { PersonRole } from '../records/kinds.ts';
 import type { Caller } from './caller.ts';
@@ -33,11 +37,11 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [MachineService.method.removeMachine, 'administrator'],
   [ProtectionService.method.protect, 'operator'],
   [ProtectionService.method.unprotect, 'operator'],
+  [ProtectionService.method.makePoint, 'operator'],
   [ProtectionService.method.listProtections, 'reader'],
   [ProtectionService.method.operate, 'operator'],
   [PolicyService.method.listPolicies, 'reader'],
   [PolicyService.method.createPolicy, 'operator'],
-  [ProtectionService.method.makePoint, 'operator'],
   [PolicyService.method.updatePolicy, 'operator'],
   [PolicyService.method.deletePolicy, 'operator'],
   [ServerService.method.listServers, 'reader'],
@@ -51,6 +55,18 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [JobService.method.cancelJob, 'operator'],
   [EventService.method.listEvents, 'reader'],
   [EventService.method.watchEvents, 'reader'],
+  [SessionService.method.signIn, 'anybody'],
+  [SessionService.method.signOut, 'reader'],
+  [SessionService.method.getSession, 'reader'],
+  [SessionService.method.changePassword, 'reader'],
+  [UserService.method.listUsers, 'administrator'],
+  [UserService.method.createUser, 'administrator'],
+  [UserService.method.updateUser, 'administrator'],
+  [UserService.method.deleteUser, 'administrator'],
+  [AccessTokenService.method.listAccessTokens, 'administrator'],
+  [AccessTokenService.method.createAccessToken, 'administrator'],
+  [AccessTokenService.method.revokeAccessToken, 'administrator'],
+  [AuditService.method.listAudit, 'administrator'],
 ]);
 
 /** Who may call `method`; undefined for a method nobody thought of, which nobody may call. */

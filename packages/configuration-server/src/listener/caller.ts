@@ -5,9 +5,14 @@ import type { PersonRole } from '../records/kinds.ts';
 
 /** A person or tool that showed a token. */
 export interface Person {
-  readonly id: string;
   readonly name: string;
   readonly role: PersonRole;
+  /** Id of the token. */
+  readonly access: string;
+  /** Absent for a tool. */
+  readonly userId?: string;
+  /** Milliseconds since 1970 when the token ends; absent where it does not. */
+  readonly expires?: number;
 }
 
 /** Who makes a call. */

@@ -258,7 +258,7 @@ describe('its own certificate', () => {
 
 describe('expired certificates', () => {
   it('are refused by name, also when they end while their connection is open', async () => {
-    const server = await startTestServer({ 'certificates.lifetime': '2s' });
+    const server = await startTestServer({ 'certificates.lifetime': '2s', 'certificates.grace': '0s' });
     const { credentials } = await enrolMember(server, 'agent', 'short');
     const call = async (client = server.client(EnrolmentService, { credentials })) =>
       codeOf(client.renew({ certificateRequest: (await newRequest()).der, hardware: hardwareOf('short'), incarnation: 1n }));

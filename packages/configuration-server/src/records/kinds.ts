@@ -1,5 +1,6 @@
 import type { HardwareIdentity, MemberRole } from '@holdfast/daemon';
 import { type Manifest, ManifestSchema, PolicySchema, ProtectionSchema } from '@holdfast/protocol';
+import type { PasswordRecord } from '../people/password.ts';
 import { type Kind, messageKind, plainKind } from './kind.ts';
 
 /** A certificate that was given out. */
@@ -62,12 +63,28 @@ export interface TokenRecord {
 
 export type PersonRole = 'reader' | 'operator' | 'administrator';
 
-/** A token of a person or tool. Its id is the beginning of its hash. */
+/** A token of a tool, or what a person signed in to. Its id is the beginning of its hash. */
 export interface AccessRecord {
   readonly hash: string;
   readonly name: string;
   readonly role: PersonRole;
   readonly created: number;
+  /** Milliseconds since 1970; absent where it does not end. */
+  readonly expires?: number;
+  /** The person it stands for, whose name and role count then. */
+  readonly userId?: string;
+  readonly createdBy?: string;
+}
+
+/** A person who may sign in. */
+export interface UserRecord {
+  readonly name: string;
+  readonly role: PersonRole;
+  readonly disabled: boolean;
+  readonly created: number;
+  /** Milliseconds since 1970; 0 = never. */
+  readonly signedIn: number;
+  readonly password: PasswordRecord;
 }
 
 /** A certificate that counts no more; its id is the serial number. */
@@ -108,6 +125,7 @@ export const servers: Kind<ServerRecord> = plainKind('server', 1);
 export const names: Kind<NameRecord> = plainKind('name', 1);
 export const tokens: Kind<TokenRecord> = plainKind('token', 1);
 export const accesses: Kind<AccessRecord> = plainKind('access', 1);
+export const users: Kind<UserRecord> = plainKind('user', 1);
 export const revocations: Kind<RevocationRecord> = plainKind('revocation', 1);
 export const assignments: Kind<AssignmentRecord> = plainKind('assignment', 1);
 export const anchors: Kind<AnchorRecord> = plainKind('anchor', 1);
