@@ -58,9 +58,16 @@ describe.unless(lacks(PYTHON, ...MODULES), 'the second reader', () => {
   };
   it.each(readdirSync(GOLDEN))('restores every point of golden vault %s', (release) => itReadsAll(path.join(GOLDEN, release)));
 
+  const make = async (maker: string, ...options: string[]): Promise<void> => {
+    const program = path.join(ROOT, 'packages/vault/src/testing', maker);
+    await run(process.execPath, ['--conditions=@holdfast/source', program, work, ...options], { cwd: ROOT });
+  };
   it('restores every point of such a vault written by the writer of today', async () => {
-    const maker = path.join(ROOT, 'packages/vault/src/testing/make-golden.ts');
-    await run(process.execPath, ['--conditions=@holdfast/source', maker, work], { cwd: ROOT });
+    await make('make-golden.ts');
+    await itReadsAll(work);
+  });
+  it.each(['1', '2'])('restores every point of a random history (%s)', async (seed) => {
+    await make('make-random.ts', seed);
     await itReadsAll(work);
   });
 

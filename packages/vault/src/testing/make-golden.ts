@@ -5,7 +5,8 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { createFolderStore, withFaults } from '@holdfast/object-store';
-import { idBytes, idText, ManifestSchema, newId } from '@holdfast/protocol';
+import { idBytes, ManifestSchema, newId } from '@holdfast/protocol';
+import { EMPTY_LOG } from '../head.ts';
 import { holdMachine } from '../hold.ts';
 import { keepMachine } from '../keep-machine.ts';
 import { openLogWriter } from '../log-writer.ts';
@@ -13,6 +14,7 @@ import { registerMachine } from '../machine.ts';
 import { readMachine } from '../read-machine.ts';
 import { recordFailover, recordRelease } from '../takeover.ts';
 import { createVault, openVault } from '../vault.ts';
+import { describeVault } from './expected-vault.ts';
 import { settled } from './fast-clock.ts';
 import { epochOf, type MadeCut, type SimulatedDisk, SimulatedSource } from './simulated-source.ts';
 
@@ -145,40 +147,19 @@ await append({ packing: raw });
 const history = await readMachine(vault, source.machineId);
 const keptHistory = await readMachine(vault, kept.machineId);
 const told = new Set(keptHistory.points.map(({ id }) => id));
-const describe = ({ content, unreadable }: { content: Buffer; unreadable: ReadonlySet<number> }) => ({
-  size: content.length,
-  sha256: createHash('sha256').update(content).digest('hex'),
-  unreadableBlocks: [...unreadable].sort((a, b) => a - b),
-});
-const pointsOf = (made: readonly MadeCut[]) =>
-  made
-    .filter(({ pointId }) => pointId !== undefined)
-    .map(({ pointId, cut, expected }) => ({
-      id: pointId,
-      time: Number(cut.point!.instant!.unixNanos / 1_000_000n),
-      manifestId: idText(cut.point!.manifestId),
-      disks: Object.fromEntries([...expected].map(([id, disk]) => [id, describe(disk)])),
-    }));
-const expected = {
-  note: 'Made by src/testing/make-golden.ts. sha256 is that of the whole disk with unreadable blocks as zeroes.',
-  keyFile: keyFile.secret.toString('hex'),
-  passphrase: passphrase.passphrase,
-  vault: { id: vault.id, name: vault.name, created: vault.created },
-  machines: [
-    {
-      id: source.machineId,
-      name: 'golden-db',
-      head: history.head,
-      points: pointsOf(cuts),
-    },
-    {
-      id: kept.machineId,
-      name: 'golden-kept',
-      head: keptHistory.head,
-      points: pointsOf(keptCuts.filter(({ pointId }) => told.has(pointId!))),
-    },
-    { id: idle.id, name: idle.name, head: { sequence: -1, tag: '0'.repeat(64), term: 0 }, points: [] },
-  ].sort((a, b) => (a.id < b.id ? -1 : 1)),
-};
-await writeFile(resolve(folder, 'expected.json'), `${JSON.stringify(expected, undefined, 2)}\n`);
+const note = 'Made by src/testing/make-golden.ts. sha256 is that of the whole disk with unreadable blocks as zeroes.';
+const machines = [
+  { id: source.machineId, name: 'golden-db', head: history.head, cuts },
+  {
+    id: kept.machineId,
+    name: 'golden-kept',
+    head: keptHistory.head,
+    cuts: keptCuts.filter(({ pointId }) => told.has(pointId!)),
+  },
+  { id: idle.id, name: idle.name, head: EMPTY_LOG, cuts: [] },
+];
+await writeFile(
+  resolve(folder, 'expected.json'),
+  describeVault({ note, keyFile: keyFile.secret, passphrase: passphrase.passphrase, vault, machines }),
+);
 process.exit(0);
