@@ -53,7 +53,11 @@ const cut = async (): Promise<void> => {
 const resynchronize = (disk: SimulatedDisk): void => {
   // What is older may be thinned.
   const parent = cuts.at(-1 - random(3));
-  if (parent !== undefined) source.startGeneration(disk, epochOf(parent, disk), parent.expected.get(disk.id)!);
+  if (parent === undefined) return;
+  const base = parent.expected.get(disk.id)!;
+  // As after a failover: the disk is what it was, and what was written since shows nowhere.
+  if (random(2) === 0) Object.assign(disk, { content: Buffer.from(base.content), unreadable: new Set(base.unreadable) });
+  source.startGeneration(disk, epochOf(parent, disk), base);
 };
 
 const keep = async (): Promise<void> => {
