@@ -1,7 +1,7 @@
 /** A bound on what a row is judged by: its ratio where it is compared with something, else its value. */
 export type Bound = { readonly atLeast: number } | { readonly atMost: number };
 
-/** One measured number, in the shape of `npm run bench -- NAME --json`. */
+/** One measured number, in the shape of `npm run bench -- NAME --output json`. */
 export interface Row {
   readonly measure: string;
   /** Median of our side. */

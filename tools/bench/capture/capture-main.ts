@@ -1,0 +1,79 @@
+// A capture alone, as a process that the bench drives: capture-main.ts DIRECTORY DEVICE. It copies the disk, tells how long that took, then cuts
+// whenever it is told to. What it cuts is freed at once, as if the vault had it.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { isHoldfastError } from '@holdfast/errors';
+import { createTraceCapture, createWriteTrace, type DiskSource, identifyDevice, openDiskSource, openHrl } from '@holdfast/mobility-agent';
+import { idBytes, idText, ManifestSchema, newId } from '@holdfast/protocol';
+import type { CaptureAnswer, CaptureOrder } from './capture-process.ts';
+
+const MIB = 1024 * 1024;
+const [directory = '', device = ''] = process.argv.slice(2);
+const machineId = newId();
+const hrl = await openHrl({
+  machineId,
+  directory: path.join(directory, 'log'),
+  quotaBytes: 1024 * MIB,
+  hot: { directory: path.join(directory, 'hot'), bytes: 1024 * MIB },
+});
+const session = createWriteTrace({ machineId, bufferBytes: 32 * MIB });
+const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idBytes(machineId) });
+const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
+const capture = createTraceCapture({ machineId, session, hrl, bootId, manifest: async () => manifest });
+
+const answer = (message: CaptureAnswer): void => void process.send?.(message);
+
+const freeAll = (): number => {
+  let bytes = 0;
+  for (const { cut } of [...hrl.committed()]) {
+    for (const { dataBytes, zeroBytes } of cut.epochs) bytes += Number(dataBytes + zeroBytes);
+    hrl.free(idText(cut.id));
+  }
+  return bytes;
+};
+
+let readBytes = 0;
+const counted = (source: DiskSource): DiskSource => ({
+  ...source,
+  read: (offset, length) => {
+    readBytes += length;
+    return source.read(offset, length);
+  },
+});
+
+const cut = async (): Promise<CaptureAnswer> => {
+  const began = performance.now();
+  readBytes = 0;
+  try {
+    const proposal = await capture.propose();
+    await capture.publish(proposal);
+    const milliseconds = performance.now() - began;
+    return { type: 'cut', milliseconds, rounds: proposal.rounds, readBytes, changedBytes: freeAll() };
+  } catch (reason) {
+    if (!isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED')) throw reason;
+    return { type: 'skipped', milliseconds: performance.now() - began, readBytes };
+  }
+};
+
+const end = async (): Promise<void> => {
+  await capture.close();
+  session.destroy();
+  await hrl.close();
+  process.disconnect();
+};
+
+const traced = identifyDevice(device);
+const source = openDiskSource(traced);
+await capture.attach({ id: newId(), device: traced, source: counted(source) });
+const began = performance.now();
+await capture.copy({ onProgress: () => void freeAll() });
+freeAll();
+const copyMilliseconds = performance.now() - began;
+await cut();
+process.on('message', async (order: CaptureOrder) => {
+  if (order === 'cut') answer(await cut());
+  else await end();
+});
+process.once('disconnect', () => process.exit());
+answer({ type: 'ready', copyMilliseconds });

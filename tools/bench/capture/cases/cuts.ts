@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRow, median, type Row } from '../../row.ts';
+import type { CaptureCase } from '../capture-case.ts';
+import { type MeasuredCut, startCapture } from '../capture-process.ts';
+import { type FioLoad, runFio } from '../fio.ts';
+import { createLoadDisk } from '../load-disk.ts';
+
+const MIB = 1024 * 1024;
+const DISK_SIZE = 4096 * MIB;
+const RATES = [1000, 5000, 20_000];
+const INTERVAL_MS = 2000;
+const CUTS = 20;
+/** What the load needs to start, and to be over. */
+const LOAD_MARGIN_SECONDS = 30;
+
+/** Cuts a disk under load every two seconds. */
+const cutUnder = async (load: Omit<FioLoad, 'seconds' | 'device'>): Promise<(MeasuredCut | undefined)[]> => {
+  const disk = await createLoadDisk(DISK_SIZE);
+  const over = new AbortController();
+  try {
+    const capture = await startCapture(disk.device);
+    const seconds = (CUTS * INTERVAL_MS) / 1000 + LOAD_MARGIN_SECONDS;
+    const writing = runFio({ ...load, device: disk.device, seconds, signal: over.signal });
+    const failed = writing.then(() => undefined).catch(() => undefined);
+    const cuts: (MeasuredCut | undefined)[] = [];
+    await sleep(INTERVAL_MS);
+    // What was written while the load began does not count.
+    await capture.cut();
+    while (cuts.length < CUTS) {
+      const next = performance.now() + INTERVAL_MS;
+      await sleep(INTERVAL_MS);
+      cuts.push(await capture.cut());
+      await sleep(Math.max(0, next - performance.now()));
+    }
+    over.abort();
+    await failed;
+    await capture.end();
+    return cuts;
+  } finally {
+    over.abort();
+    await disk.remove();
+  }
+};
+
+const made = (cuts: readonly (MeasuredCut | undefined)[]): MeasuredCut[] => cuts.filter((cut) => cut !== undefined);
+
+const percentile = (values: readonly number[], share: number): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+};
+
+/** How long a cut takes, and how many were not to be had. */
+export const cutTime: CaptureCase = {
+  name: 'cut-time',
+  run: async ({ note }) => {
+    const rows: Row[] = [];
+    for (const rate of RATES) {
+      const cuts = await cutUnder({ depth: 16, iops: rate });
+      const times = made(cuts).map(({ milliseconds }) => milliseconds);
+      const about = `cut every ${INTERVAL_MS / 1000} s at ${rate} IOPS`;
+      note(`${about}: rounds ${made(cuts).map(({ rounds }) => rounds)}; ${CUTS - times.length} of ${CUTS} skipped`);
+      if (times.length === 0) continue;
+      rows.push(createRow({ measure: `${about}: p50`, unit: 'ms' }, times, undefined));
+      rows.push(createRow({ measure: `${about}: p95`, unit: 'ms' }, [percentile(times, 0.95)], undefined));
+    }
+    return rows;
+  },
+};
+
+/** How much of the disk is read for what changed: more than once is what convergence costs. */
+export const readsPerBlock: CaptureCase = {
+  name: 'reads-per-block',
+  run: async ({ note }) => {
+    const rows: Row[] = [];
+    for (const [where, load] of [
+      ['each block once', { distinct: true }],
+      ['at random in 128 MiB', { size: 128 * MIB }],
+    ] as const) {
+      const cuts = made(await cutUnder({ depth: 16, iops: 4000, ...load }));
+      const ratios = cuts.map(({ readBytes, changedBytes }) => readBytes / changedBytes);
+      note(`reads per changed block, ${where}: median ${median(ratios).toFixed(3)}`);
+      rows.push(
+        createRow({ measure: `bytes read per changed byte, 4000 IOPS, ${where}`, unit: 'bytes' }, ratios, undefined, {
+          goal: { atMost: 1.2 },
+        }),
+      );
+    }
+    return rows;
+  },
+};

@@ -1,0 +1,50 @@
+import { cpuSecondsOf } from '../../cpu.ts';
+import { createRow } from '../../row.ts';
+import type { CaptureCase } from '../capture-case.ts';
+import { startCapture } from '../capture-process.ts';
+import { runFio } from '../fio.ts';
+import { createLoadDisk } from '../load-disk.ts';
+
+const DISK_SIZE = 256 * 1024 * 1024;
+const SECONDS = 3;
+/** Each write is told twice: when it is issued and when it completes. */
+const EVENTS_A_WRITE = 2;
+
+/** What it costs to follow all writes, at a speed no disk of a server has: the disk is memory, and fio writes as fast as it can. */
+export const tracing: CaptureCase = {
+  name: 'tracing',
+  run: async ({ pairs, note }) => {
+    const disk = await createLoadDisk(DISK_SIZE);
+    const on: number[] = [];
+    const off: number[] = [];
+    const cpu: number[] = [];
+    const load = () => runFio({ device: disk.device, seconds: SECONDS, depth: 32 });
+    const traced = async (): Promise<void> => {
+      const capture = await startCapture(disk.device);
+      const before = cpuSecondsOf(capture.pid);
+      const { iops, writes } = await load();
+      cpu.push((cpuSecondsOf(capture.pid) - before) / ((writes * EVENTS_A_WRITE) / 1e6));
+      on.push(iops);
+      await capture.end();
+    };
+    const untraced = async (): Promise<void> => void off.push((await load()).iops);
+    try {
+      await load();
+      for (let pair = 0; pair < pairs; pair += 1) {
+        for (const side of pair % 2 === 0 ? [traced, untraced] : [untraced, traced]) await side();
+        note(`tracing, pair ${pair + 1}: ${Math.round(on.at(-1)!)} IOPS traced, ${Math.round(off.at(-1)!)} without`);
+      }
+    } finally {
+      await disk.remove();
+    }
+    return [
+      createRow(
+        { measure: 'tracing only, fio at full speed', unit: 'IOPS' },
+        on,
+        { name: 'no tracing', samples: off },
+        { goal: { atLeast: 0.93 }, stretch: { atLeast: 0.97 } },
+      ),
+      createRow({ measure: 'tracing only: CPU', unit: 's per million events' }, cpu, undefined),
+    ];
+  },
+};

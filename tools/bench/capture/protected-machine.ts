@@ -1,0 +1,167 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { joinSite } from '@holdfast/daemon';
+import { createServerSite, type ServerSite } from '@holdfast/process-server/conformance';
+import { idBytes, newId } from '@holdfast/protocol';
+import { until } from '../../lab/host/until.ts';
+import { mainOf } from '../../site/from-source.ts';
+import { createProgramProcess, type ProgramProcess } from '../../site/program-process.ts';
+import { writeSettings } from '../../site/settings-files.ts';
+
+/** What the agent says of itself over HTTP. */
+export interface AgentFigures {
+  readonly points: number;
+  /** Bytes of disk in committed cuts. */
+  readonly changedBytes: number;
+  /** Bytes of payload sent. */
+  readonly sentBytes: number;
+  readonly pendingCuts: number;
+  readonly pendingBytes: number;
+  readonly conflicts: number;
+}
+
+/** `holdfast-agent` and `holdfast-process-server` as processes, with a vault in a folder; a machine of which some disks are protected. */
+export interface ProtectedMachine {
+  readonly server: ServerSite;
+  readonly agent: ProgramProcess;
+  /** Process of the agent. */
+  readonly agentPid: number;
+  figures(): Promise<AgentFigures>;
+  /** Resolves when everything committed is in the vault. */
+  drained(): Promise<void>;
+  /** Resolves after so many more points; tells the figures. */
+  points(count: number): Promise<AgentFigures>;
+  close(): Promise<void>;
+}
+
+export interface ProtectedMachineOptions {
+  /** An empty directory, on none of the disks. */
+  readonly directory: string;
+  readonly disks: readonly string[];
+  /** Of the agent; below `directory` unless told. Its settings, state and what it writes lie here. */
+  readonly agentDirectory?: string;
+  /** The agent's main file. */
+  readonly main?: string;
+  readonly pointIntervalSeconds: number;
+  /** Further settings of the agent: { hrl: { memory: '16MiB' } }. */
+  readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Ten times what a copy of the largest disk of the specs takes; a bench brings its own patience. */
+const PATIENCE_SECONDS = 600;
+
+const figureOf = (page: string, name: string): number => {
+  const found = new RegExp(`^holdfast_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(page);
+  if (found === null) throw new Error(`the agent's metrics have no ${name}`);
+  return Number(found[1]);
+};
+
+/** Starts both and waits for the first point: from here on the disks are copied. */
+export const startProtectedMachine = async (options: ProtectedMachineOptions): Promise<ProtectedMachine> => {
+  const { directory, disks, main = mainOf('mobility-agent'), pointIntervalSeconds, settings = {} } = options;
+  const agentDirectory = options.agentDirectory ?? path.join(directory, 'agent');
+  const serverDirectory = path.join(directory, 'server');
+  await mkdir(serverDirectory, { recursive: true });
+  const server = await createServerSite({ directory: serverDirectory, main: mainOf('process-server') });
+  let agentPid = 0;
+  let http = '';
+  let agent: ProgramProcess | undefined;
+  const close = async (): Promise<void> => {
+    await agent?.stop();
+    await server.close();
+  };
+  try {
+    const hardware = { productUuid: crypto.randomUUID(), productSerial: '', macAddresses: [], machineId: newId() };
+    const hardwareFile = path.join(directory, 'machine.json');
+    writeFileSync(hardwareFile, JSON.stringify(hardware));
+    const files = writeSettings(agentDirectory, 'holdfast-agent', {
+      identity: { 'hardware-file': hardwareFile },
+      disks: { include: disks },
+      http: { listen: '127.0.0.1:0' },
+      report: { interval: '200ms' },
+      sender: { 'retry-first': '50ms', 'retry-longest': '500ms' },
+      ...settings,
+    });
+    const state = path.join(files.directory, 'state');
+    await mkdir(state, { mode: 0o700 });
+    const { id } = await joinSite({
+      server: server.configuration.address,
+      token: server.configuration.createToken(),
+      fingerprint: server.configuration.fingerprint,
+      role: 'agent',
+      hardware,
+      hostname: 'machine.test',
+      version: '0.0.0-test',
+      directory: state,
+    });
+    server.assign([id]);
+    await server.start();
+    agent = createProgramProcess({
+      name: 'holdfast-agent',
+      main,
+      ...files,
+      onStart: (pid) => {
+        agentPid = pid;
+      },
+      onLine: (line) => {
+        if (line.message === 'Health and metrics are served') http = `http://127.0.0.1:${line['port']}/metrics`;
+      },
+    });
+    await agent.start();
+    const started = agent;
+    const { hello } = await server.configuration.agents.stream((stream) => stream.id === id);
+    const diskIds = hello.manifest?.disks.map((disk) => disk.id) ?? [];
+    if (diskIds.length !== disks.length) throw new Error(`the agent sees ${diskIds.length} of ${disks.length} disks`);
+    server.configuration.agents.setState(id, {
+      revision: 1n,
+      protection: {
+        machineId: idBytes(id),
+        diskIds,
+        processServers: [`127.0.0.1:${server.port}`],
+        pointIntervalSeconds,
+        compression: 'lz4',
+      },
+    });
+    const figures = async (): Promise<AgentFigures> => {
+      const page = await (await fetch(http)).text();
+      return {
+        points: figureOf(page, 'agent_points_total'),
+        changedBytes: figureOf(page, 'agent_changed_bytes_total'),
+        sentBytes: figureOf(page, 'agent_sent_bytes_total'),
+        pendingCuts: figureOf(page, 'agent_pending_cuts'),
+        pendingBytes: figureOf(page, 'agent_pending_bytes'),
+        conflicts: figureOf(page, 'agent_cut_conflicts_total'),
+      };
+    };
+    const points = async (count: number): Promise<AgentFigures> => {
+      const before = (await figures()).points;
+      let now = await figures();
+      const enough = async (): Promise<boolean> => {
+        now = await figures();
+        return now.points >= before + count;
+      };
+      const waiting = until(`${count} points`, enough, { seconds: PATIENCE_SECONDS, everyMilliseconds: 100 });
+      await Promise.race([waiting, started.failure]).catch((reason: unknown) => {
+        throw new Error(`${reason}; the agent's log ends with: ${readFileSync(files.logFile, 'utf8').slice(-2000)}`);
+      });
+      return now;
+    };
+    const drained = (): Promise<void> =>
+      until('an empty log', async () => (await figures()).pendingCuts === 0, { seconds: PATIENCE_SECONDS, everyMilliseconds: 50 });
+    return {
+      server,
+      agent,
+      get agentPid() {
+        return agentPid;
+      },
+      figures,
+      drained,
+      points,
+      close,
+    };
+  } catch (reason) {
+    await close();
+    throw reason;
+  }
+};
