@@ -11,12 +11,13 @@ export { type Hold, type HoldOptions, type HoldSummary, holdMachine, listHolds }
 export { inspectVault, type KeySlotInspection, type MachineObjects, type VaultInspection } from './inspect-vault.ts';
 export { type KeepOptions, type KeepReport, keepMachine } from './keep-machine.ts';
 export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
-export type { ScryptCost, VaultKey } from './key-slot.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
 export { type MachineSummary, registerMachine } from './machine.ts';
 export { type ReadMachineOptions, readMachine } from './read-machine.ts';
 export { type RepairOptions, type RepairReport, repairMachine } from './repair.ts';
 export { keptPoints, RETENTION_PRESETS, type RetentionPolicy, type RetentionRule } from './retention.ts';
+export type { ScryptCost } from './scrypt-cost.ts';
 export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
 export { type CreateVaultOptions, createVault, openVault, type Vault } from './vault.ts';
+export type { RemoteKey, VaultKey } from './vault-key.ts';
 export { openView, type ViewOptions } from './view.ts';

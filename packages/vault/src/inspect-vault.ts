@@ -1,6 +1,6 @@
 import { isId } from '@holdfast/protocol';
 import { type Finding, findingOf } from './finding.ts';
-import { describeKeySlot, type KeySlotSummary } from './key-slot.ts';
+import { describeKeySlot, KEY_SLOT_LIMIT, type KeySlotSummary } from './key-slot.ts';
 import { KEY_SLOTS, MACHINES, VAULT_NAME } from './object-names.ts';
 import type { VaultAccess } from './vault-access.ts';
 
@@ -43,6 +43,8 @@ type Counts = { -readonly [Field in keyof MachineObjects]: MachineObjects[Field]
 /** Objects of a machine: with a number, or with an id. */
 const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(?:(keys|terms|log|catalogue)\/\d{12}|(history|runs|parts|holds)\/[0-9a-f]{32})$/;
 
+const HOLDERS_OBJECT = /^holders\/\d{12}$/;
+
 /** Lists the whole store, reads the key slots and counts the rest by name. Errors: STORE_UNAVAILABLE, NO_PERMISSION. */
 export const inspectVault = async ({ id, store }: VaultAccess): Promise<VaultInspection> => {
   const keySlots: KeySlotInspection[] = [];
@@ -56,7 +58,8 @@ export const inspectVault = async ({ id, store }: VaultAccess): Promise<VaultIns
     const [, machineId, kind] = MACHINE_OBJECT.exec(name) ?? [];
     if (machineId !== undefined) count(machines, machineId, kind, size);
     else if (name.startsWith(KEY_SLOTS)) keySlots.push({ id: name.slice(KEY_SLOTS.length), created, ...(await describe(id, store, name)) });
-    else if (name !== VAULT_NAME && !(name.startsWith(MACHINES) && isId(name.slice(MACHINES.length)))) strangers.push(name);
+    else if (name !== VAULT_NAME && !HOLDERS_OBJECT.test(name) && !(name.startsWith(MACHINES) && isId(name.slice(MACHINES.length))))
+      strangers.push(name);
   }
   return { keySlots, machines: [...machines.values()], objects, bytes, strangers };
 };
@@ -81,7 +84,7 @@ const count = (machines: Map<string, Counts>, machineId: string, kind: string | 
 
 const describe = async (vaultId: string, store: VaultAccess['store'], name: string): Promise<Partial<KeySlotInspection>> => {
   try {
-    return describeKeySlot(vaultId, Buffer.from(await store.read(name)), name);
+    return describeKeySlot(vaultId, Buffer.from(await store.read(name, { offset: 0, length: KEY_SLOT_LIMIT + 1 })), name);
   } catch (reason) {
     const damage = findingOf(reason, name);
     if (damage === undefined) throw reason;

@@ -3,7 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { KEY_SIZE } from './key-ring.ts';
-import type { VaultKey } from './key-slot.ts';
+import type { VaultKey } from './vault-key.ts';
 
 /*
  * A key file is one line that survives printing and typing: `holdfast-key-1:<64 hexadecimal digits>:<8 digits of checksum>`. The checksum is the

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { newId } from '@holdfast/protocol';
-import { createKeySlot, openKeySlot, type ScryptCost } from './key-slot.ts';
+import { createKeySlot, openKeySlot } from './key-slot.ts';
+import type { ScryptCost } from './scrypt-cost.ts';
 
 const vaultId = newId();
-const rootKey = Buffer.alloc(32, 42);
+const root = { generation: 1, key: Buffer.alloc(32, 42) };
 
 /** A slot whose cost an attacker changed, checksum and all. */
 const withCost = (slot: Buffer, { logN, r, p }: ScryptCost): Buffer => {
@@ -18,9 +19,9 @@ const withCost = (slot: Buffer, { logN, r, p }: ScryptCost): Buffer => {
 describe('key slot', () => {
   it('wraps the root key so that no two slots are alike', async () => {
     const key = { kind: 'key-file', secret: Buffer.alloc(32, 1) } as const;
-    const [a, b] = [await createKeySlot(vaultId, rootKey, key), await createKeySlot(vaultId, rootKey, key)];
+    const [a, b] = [await createKeySlot(vaultId, root, key), await createKeySlot(vaultId, root, key)];
     expect(a.bytes.subarray(48)).not.toEqual(b.bytes.subarray(48));
-    for (const { bytes } of [a, b]) expect(await openKeySlot(vaultId, bytes, key, 'slot')).toEqual(rootKey);
+    for (const { bytes } of [a, b]) expect(await openKeySlot(vaultId, bytes, key, 'slot')).toEqual(root);
     expect(await openKeySlot(vaultId, a.bytes, { kind: 'key-file', secret: Buffer.alloc(32, 2) }, 'slot')).toBeUndefined();
     expect(await openKeySlot(vaultId, a.bytes, { kind: 'passphrase', passphrase: 'x' }, 'slot')).toBeUndefined();
     await expect(openKeySlot(newId(), a.bytes, key, 'slot')).rejects.toMatchObject({ code: 'DAMAGED' });
@@ -28,8 +29,8 @@ describe('key slot', () => {
 
   it('keeps the cost of a passphrase between floor and ceiling, writing and reading', async () => {
     const key = { kind: 'passphrase', passphrase: 'x', cost: { logN: 14, r: 8, p: 1 } } as const;
-    const { bytes } = await createKeySlot(vaultId, rootKey, key);
-    expect(await openKeySlot(vaultId, bytes, key, 'slot')).toEqual(rootKey);
+    const { bytes } = await createKeySlot(vaultId, root, key);
+    expect(await openKeySlot(vaultId, bytes, key, 'slot')).toEqual(root);
     const bad: ScryptCost[] = [
       { logN: 13, r: 8, p: 1 },
       { logN: 30, r: 8, p: 1 },
@@ -40,7 +41,7 @@ describe('key slot', () => {
       { logN: 20, r: 16, p: 1 },
     ];
     for (const cost of bad) {
-      await expect(createKeySlot(vaultId, rootKey, { ...key, cost })).rejects.toMatchObject({ code: 'SETTING_INVALID' });
+      await expect(createKeySlot(vaultId, root, { ...key, cost })).rejects.toMatchObject({ code: 'SETTING_INVALID' });
       await expect(openKeySlot(vaultId, withCost(bytes, cost), key, 'slot')).rejects.toMatchObject({
         code: 'DAMAGED',
         why: expect.stringContaining('cost'),

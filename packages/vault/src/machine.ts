@@ -32,7 +32,7 @@ export const registerMachine = async (
   const known = await ifPresent(readMachineSummary(vault, id));
   if (known !== undefined) return known;
   const registered = Date.now();
-  await vault.keys.createFirstKey(id, registered);
+  await vault.keys.createKey(id, 1, registered);
   const { bytes } = sealObject(
     await vault.keys.keyOf(id, 1),
     { kind: OBJECT_KIND.machine, keyEpoch: 1, vaultId: vault.id, machineId: id, number: 0, previousTag: NO_TAG },

@@ -30,6 +30,9 @@ export const INDEX_LIMIT = 64 * 1024 * 1024;
 /** Frames one object may have. */
 export const FRAME_COUNT_LIMIT = 65_536;
 
+/** Root keys a vault may be given in its life. */
+export const ROOT_LIMIT = 10_000;
+
 /** What an object is. The numbers are part of the format. */
 export const OBJECT_KIND = {
   segment: 1,
@@ -43,18 +46,25 @@ export const OBJECT_KIND = {
   run: 9,
   part: 10,
   hold: 11,
+  holders: 13,
 } as const;
 export type ObjectKind = (typeof OBJECT_KIND)[keyof typeof OBJECT_KIND];
 
-/** How the key of an object is found. Only data keys shared by writer and readers so far; 1 is set aside for writers that cannot read. */
-export const KEY_MODE = { shared: 0 } as const;
+/**
+ * How the key of an object is found: a key shared by writer and readers, or a root key that is not the vault's first. 1 is set aside for writers that
+ * cannot read.
+ */
+export const KEY_MODE = { shared: 0, laterRoot: 2 } as const;
 
 /** The id of no machine, in objects of the vault as a whole. */
 export const NO_MACHINE = '0'.repeat(32);
 
 export interface ObjectHeader {
   readonly kind: ObjectKind;
+  /** 0 for a root key. */
   readonly keyEpoch: number;
+  /** Which root key, 2, 3 …; absent for the first one and for data keys. */
+  readonly rootGeneration?: number;
   readonly vaultId: string;
   readonly machineId: string;
   /** Sequence of a slot, number of a term, key epoch or catalogue version, else 0: the same as in the name. */
@@ -73,8 +83,8 @@ export const writeHeader = (header: ObjectHeader): Buffer => {
   MAGIC.copy(bytes, 0);
   bytes.writeUInt16LE(FORMAT_VERSION, 8);
   bytes.writeUInt8(header.kind, 10);
-  bytes.writeUInt8(KEY_MODE.shared, 11);
-  bytes.writeUInt32LE(header.keyEpoch, 12);
+  bytes.writeUInt8(header.rootGeneration === undefined ? KEY_MODE.shared : KEY_MODE.laterRoot, 11);
+  bytes.writeUInt32LE(header.rootGeneration ?? header.keyEpoch, 12);
   bytes.set(idBytes(header.vaultId), 16);
   bytes.set(idBytes(header.machineId), 32);
   bytes.writeBigUInt64LE(BigInt(header.number), 48);
@@ -93,11 +103,12 @@ export const readHeader = (bytes: Buffer, name: string): ObjectHeader => {
   checkVersion(bytes, name);
   const kind = bytes.readUInt8(10);
   if (!isKind(kind)) throw damaged(name, `it is an object of unknown kind ${kind}`);
-  if (bytes.readUInt8(11) !== KEY_MODE.shared) throw newer(name, `its key mode is ${bytes.readUInt8(11)}`);
+  const keyMode = bytes.readUInt8(11);
+  if (keyMode !== KEY_MODE.shared && keyMode !== KEY_MODE.laterRoot) throw newer(name, `its key mode is ${keyMode}`);
   if (bytes.readUInt32LE(132) !== 0) throw newer(name, 'it uses a part of its header that this program does not know');
-  const header = {
+  const header: ObjectHeader = {
     kind,
-    keyEpoch: bytes.readUInt32LE(12),
+    ...(keyMode === KEY_MODE.shared ? { keyEpoch: bytes.readUInt32LE(12) } : { keyEpoch: 0, rootGeneration: bytes.readUInt32LE(12) }),
     vaultId: idText(bytes.subarray(16, 32)),
     machineId: idText(bytes.subarray(32, 48)),
     number: safeNumber(bytes, 48, name),
@@ -109,6 +120,9 @@ export const readHeader = (bytes: Buffer, name: string): ObjectHeader => {
     framesLength: safeNumber(bytes, 136, name),
   };
   const tooLarge = header.recordsLength > RECORDS_LIMIT || header.indexLength > INDEX_LIMIT || header.frameCount > FRAME_COUNT_LIMIT;
+  // A root key that is not the first one is at least the second; more than these nobody ever had.
+  if (header.rootGeneration !== undefined && (header.rootGeneration < 2 || header.rootGeneration > ROOT_LIMIT))
+    throw damaged(name, `it names root key ${header.rootGeneration}`);
   if (tooLarge) throw damaged(name, 'its parts are larger than they may be');
   return header;
 };

@@ -12,6 +12,7 @@ export const KEY_SLOTS = 'keys/';
 export const MACHINES = 'machines/';
 
 export const keySlotName = (slotId: string): string => `${KEY_SLOTS}${slotId}`;
+export const holdersName = (version: number): string => `holders/${number(version)}`;
 export const machineName = (machineId: string): string => `${MACHINES}${machineId}`;
 export const dataKeyName = (machineId: string, epoch: number): string => `m/${machineId}/keys/${number(epoch)}`;
 export const termName = (machineId: string, term: number): string => `m/${machineId}/terms/${number(term)}`;

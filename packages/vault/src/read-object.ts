@@ -1,7 +1,7 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
 import { damaged } from './damage.ts';
-import { OBJECT_KIND, type ObjectHeader, readHeader } from './object-header.ts';
+import { OBJECT_KIND, type ObjectHeader, type ObjectKind, readHeader } from './object-header.ts';
 import { lengthsOf, type ObjectHead, openHead } from './sealed-object.ts';
 import type { VaultAccess } from './vault-access.ts';
 
@@ -24,12 +24,16 @@ export const readHead = async (vault: VaultAccess, name: string, expected: Expec
 
 /** Opens the head of an object whose beginning is in memory. */
 export const openObject = async (vault: VaultAccess, name: string, expected: Expected, bytes: Buffer): Promise<ObjectHead> => {
-  const { machineId, keyEpoch } = readHeader(bytes, name);
+  const { machineId, keyEpoch, rootGeneration = 1 } = readHeader(bytes, name);
   if (machineId !== expected.machineId) throw damaged(name, `it belongs to machine ${machineId}`);
-  const byRootKey = expected.kind === OBJECT_KIND.vault || expected.kind === OBJECT_KIND.dataKey;
+  const byRootKey = ROOT_KINDS.includes(expected.kind);
   if (byRootKey !== (keyEpoch === 0)) throw damaged(name, `it names key epoch ${keyEpoch}`);
-  return openHead(await keyFor(vault, name, machineId, keyEpoch), { ...expected, vaultId: vault.id }, bytes, name);
+  const key = byRootKey ? await vault.keys.rootKey(rootGeneration) : await keyFor(vault, name, machineId, keyEpoch);
+  return openHead(key, { ...expected, vaultId: vault.id }, bytes, name);
 };
+
+/** Objects under a root key; all others are under a data key. */
+const ROOT_KINDS: readonly ObjectKind[] = [OBJECT_KIND.vault, OBJECT_KIND.dataKey, OBJECT_KIND.holders];
 
 const keyFor = async ({ keys }: VaultAccess, name: string, machineId: string, epoch: number): Promise<Uint8Array> => {
   try {

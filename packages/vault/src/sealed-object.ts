@@ -23,7 +23,10 @@ export interface ObjectContent {
   readonly frames: readonly Uint8Array[];
 }
 
-export type ObjectIdentity = Pick<ObjectHeader, 'kind' | 'keyEpoch' | 'vaultId' | 'machineId' | 'number' | 'previousTag'>;
+export type ObjectIdentity = Pick<
+  ObjectHeader,
+  'kind' | 'keyEpoch' | 'rootGeneration' | 'vaultId' | 'machineId' | 'number' | 'previousTag'
+>;
 
 export interface SealedObject {
   readonly bytes: Buffer;

@@ -2,12 +2,21 @@ import type { ObjectStore } from '@holdfast/object-store';
 
 /** The keys a holder of a vault has. */
 export interface KeyRing {
-  /** The key that objects of a machine and key epoch are sealed under; epoch 0 is the root key. A copy. Errors: OBJECT_NOT_FOUND, DAMAGED. */
+  /** How many root keys there were; the last one is in force. */
+  readonly rootGeneration: number;
+  /** The root key of that number, 1, 2 … A copy. Errors: VAULT_KEY_WRONG when the vault was given a newer one that the holder has no part in. */
+  rootKey(generation: number): Promise<Uint8Array>;
+  /** Goes on with these root keys. */
+  adopt(rootKeys: readonly Uint8Array[]): void;
+  /**
+   * The key that objects of a machine and key epoch are sealed under; epoch 0 is the first root key. A copy. Errors: OBJECT_NOT_FOUND, DAMAGED,
+   * VAULT_KEY_WRONG.
+   */
   keyOf(machineId: string, epoch: number): Promise<Uint8Array>;
   /** The newest key epoch of a machine, 0 when it has none. */
   newestEpoch(machineId: string): Promise<number>;
-  /** Makes the first data key of a machine; does nothing when there is one. */
-  createFirstKey(machineId: string, now: number): Promise<void>;
+  /** Makes the data key of a machine's key epoch under the newest root key; false, and nothing done, when there is one. */
+  createKey(machineId: string, epoch: number, now: number): Promise<boolean>;
   /** Forgets all keys. From then on nothing is sealed or opened: INTERRUPTED. */
   clear(): void;
   /** Errors: INTERRUPTED when the keys were forgotten. */

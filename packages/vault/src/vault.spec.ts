@@ -1,9 +1,10 @@
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
-import type { VaultKey } from './key-slot.ts';
+import { KEY_SLOT_LIMIT } from './key-slot.ts';
 import { registerMachine } from './machine.ts';
 import { TEST_KEY } from './testing/open-test-vault.ts';
 import { createVault, openVault } from './vault.ts';
+import type { VaultKey } from './vault-key.ts';
 
 const CHEAP = { logN: 14, r: 8, p: 1 };
 const passphrase = (text: string): VaultKey => ({ kind: 'passphrase', passphrase: text, cost: CHEAP });
@@ -144,7 +145,7 @@ describe('vault', () => {
     };
     await openVault(store, TEST_KEY);
     await expect(openVault(store, keyFile(8))).rejects.toMatchObject({ code: 'VAULT_KEY_WRONG' });
-    expect(new Set(read.map(([, length]) => length))).toEqual(new Set([209]));
+    expect(new Set(read.map(([, length]) => length))).toEqual(new Set([KEY_SLOT_LIMIT + 1]));
     expect(read.map(([name]) => name)).not.toContain('keys/notes.txt');
   });
 

@@ -2,16 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
-import { isId, newId, VaultRecordSchema } from '@holdfast/protocol';
-import { damaged } from './damage.ts';
-import { createKeyRing, KEY_SIZE } from './key-ring.ts';
-import { createKeySlot, KEY_SLOT_SIZE, openKeySlot, type VaultKey } from './key-slot.ts';
+import { newId, VaultRecordSchema } from '@holdfast/protocol';
+import { createKeyRing, fingerprintOf, KEY_SIZE, type RootKeys } from './key-ring.ts';
+import { createKeySlot } from './key-slot.ts';
 import { listMachines, type MachineSummary } from './machine.ts';
 import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader } from './object-header.ts';
-import { KEY_SLOTS, keySlotName, VAULT_NAME } from './object-names.ts';
-import { decodeRecords, ifPresent, readHead } from './read-object.ts';
+import { keySlotName, VAULT_NAME } from './object-names.ts';
+import { type OpenRootsOptions, openRoots } from './open-roots.ts';
+import { decodeRecords, ifPresent } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
 import type { KeyRing, VaultAccess } from './vault-access.ts';
+import type { VaultKey } from './vault-key.ts';
 
 /** An opened vault: a store and the keys to it. */
 export interface Vault extends VaultAccess {
@@ -22,6 +23,10 @@ export interface Vault extends VaultAccess {
   readonly created: number;
   readonly store: ObjectStore;
   readonly keys: KeyRing;
+  /** The key slot it was opened by. */
+  readonly slotId: string;
+  /** 32 hexadecimal digits, no secret, the same for ever: tells this vault from one that was put in its place. */
+  readonly fingerprint: string;
   /** The machines registered in the vault, by id. */
   machines(): Promise<MachineSummary[]>;
   /** Forgets the keys and closes the store. */
@@ -42,9 +47,11 @@ export const createVault = async (store: ObjectStore, { name, keys }: CreateVaul
   const id = newId();
   const rootKey = randomBytes(KEY_SIZE);
   // Slots first: a vault that can be seen can be opened.
+  let slotId = '';
   for (const key of keys) {
-    const slot = await createKeySlot(id, rootKey, key);
+    const slot = await createKeySlot(id, { generation: 1, key: rootKey }, key);
     await store.create(keySlotName(slot.id), slot.bytes);
+    slotId ||= slot.id;
   }
   const created = Date.now();
   const { bytes } = sealObject(
@@ -61,11 +68,24 @@ export const createVault = async (store: ObjectStore, { name, keys }: CreateVaul
   } catch (reason) {
     throw isHoldfastError(reason, 'OBJECT_EXISTS') ? vaultExists(store, reason) : reason;
   }
-  return asVault({ id, store, keys: createKeyRing(store, id, rootKey) }, name, created);
+  const rootKeys = [rootKey];
+  const renew = async (): Promise<RootKeys> => (await openRoots(store, id, keys[0]!)).rootKeys;
+  return asVault(
+    { id, store, keys: createKeyRing(store, id, rootKeys, renew) },
+    { name, created, slotId, fingerprint: fingerprintOf(rootKeys) },
+  );
 };
 
-/** Opens a vault. Errors: VAULT_NOT_FOUND, VAULT_VERSION_UNSUPPORTED, VAULT_KEY_WRONG, DAMAGED. */
-export const openVault = async (store: ObjectStore, key: VaultKey): Promise<Vault> => {
+export interface OpenVaultOptions extends OpenRootsOptions {
+  /** What `Vault.fingerprint` must be: a vault that somebody put in the place of this one is not opened. */
+  readonly fingerprint?: string;
+}
+
+/**
+ * Opens a vault. Errors: VAULT_NOT_FOUND, VAULT_VERSION_UNSUPPORTED, VAULT_KEY_WRONG, DAMAGED, IDENTITY_MISMATCH, those of a service that holds the
+ * key.
+ */
+export const openVault = async (store: ObjectStore, key: VaultKey, { fingerprint, ...options }: OpenVaultOptions = {}): Promise<Vault> => {
   const beginning = await ifPresent(store.read(VAULT_NAME, { offset: 0, length: HEADER_SIZE }));
   if (beginning === undefined)
     throw new HoldfastError('VAULT_NOT_FOUND', {
@@ -74,49 +94,29 @@ export const openVault = async (store: ObjectStore, key: VaultKey): Promise<Vaul
       remedy: 'check the address, or create a vault there',
     });
   const { vaultId } = readHeader(Buffer.from(beginning), VAULT_NAME);
-  const access = { id: vaultId, store, keys: createKeyRing(store, vaultId, await unwrapRootKey(store, vaultId, key)) };
-  const head = await readHead(access, VAULT_NAME, { kind: OBJECT_KIND.vault, machineId: NO_MACHINE, number: 0 });
+  const { rootKeys, slotId, head } = await openRoots(store, vaultId, key, options);
+  const own = fingerprintOf(rootKeys);
+  if (fingerprint !== undefined && own !== fingerprint.toLowerCase())
+    throw new HoldfastError('IDENTITY_MISMATCH', {
+      thing: store.url,
+      why: `the vault there has the fingerprint ${own}, and ${fingerprint} was expected`,
+      remedy: 'find out who put another vault there; write nothing to it',
+    });
+  const renew = async (): Promise<RootKeys> => (await openRoots(store, vaultId, key, options)).rootKeys;
   const { name, createdUnixMillis } = decodeRecords(VaultRecordSchema, head, VAULT_NAME);
-  return asVault(access, name, Number(createdUnixMillis));
+  const access = { id: vaultId, store, keys: createKeyRing(store, vaultId, rootKeys, renew) };
+  return asVault(access, { name, created: Number(createdUnixMillis), slotId, fingerprint: own });
 };
 
-const asVault = (access: VaultAccess, name: string, created: number): Vault => ({
+const asVault = (access: VaultAccess, about: Pick<Vault, 'name' | 'created' | 'slotId' | 'fingerprint'>): Vault => ({
   ...access,
-  name,
-  created,
+  ...about,
   machines: () => listMachines(access),
   close: async () => {
     access.keys.clear();
     await access.store.close();
   },
 });
-
-/** Tries every slot; a damaged one only counts when no other is whole. */
-const unwrapRootKey = async (store: ObjectStore, vaultId: string, key: VaultKey): Promise<Buffer> => {
-  let damage: unknown;
-  let intact = 0;
-  for await (const { name } of store.list(KEY_SLOTS)) {
-    if (!isId(name.slice(KEY_SLOTS.length))) continue;
-    try {
-      // One byte more than a slot has, to see that there are more.
-      const slot = await store.read(name, { offset: 0, length: KEY_SLOT_SIZE + 1 });
-      const rootKey = await openKeySlot(vaultId, Buffer.from(slot), key, name);
-      if (rootKey !== undefined) return rootKey;
-      intact += 1;
-    } catch (reason) {
-      if (!isHoldfastError(reason, 'DAMAGED') && !isHoldfastError(reason, 'VAULT_VERSION_UNSUPPORTED')) throw reason;
-      damage = reason;
-    }
-  }
-  if (intact === 0 && damage !== undefined) throw damage;
-  if (intact === 0) throw damaged(`${store.url}/${KEY_SLOTS}`, 'the vault has no key slot');
-  throw new HoldfastError('VAULT_KEY_WRONG', {
-    thing: store.url,
-    why: `the ${key.kind === 'passphrase' ? 'passphrase' : 'key file'} does not open it${damage === undefined ? '' : ', and another key slot is damaged'}`,
-    remedy: 'use a key of this vault; without one it cannot be read by anybody',
-    cause: damage,
-  });
-};
 
 const vaultExists = (store: ObjectStore, cause?: unknown): HoldfastError =>
   new HoldfastError('VAULT_EXISTS', {
