@@ -1,7 +1,9 @@
+import path from 'node:path';
 import type { Log } from '@holdfast/daemon';
-import { HoldfastError } from '@holdfast/errors';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { ReplicationCall } from '@holdfast/protocol';
 import type { Assignment, Assignments } from './control/assignments.ts';
+import { createMachineDigests, type MachineDigests } from './digests/machine-digests.ts';
 import type { Journal, JournaledCut } from './journal/journal.ts';
 import { createReceiver, type Pace } from './receive/create-receiver.ts';
 import type { CreditPool } from './receive/credit-pool.ts';
@@ -16,6 +18,7 @@ export interface Machine {
   readonly assignment: Assignment;
   readonly uploader: Uploader;
   readonly receiver: MachineReceiver;
+  readonly digests: MachineDigests;
 }
 
 /** The machines this server takes the data of. */
@@ -36,6 +39,8 @@ export interface MachinesOptions extends Pick<UploaderOptions, 'anchors' | 'even
   readonly pool: CreditPool;
   readonly vaults: Vaults;
   readonly log: Log;
+  /** Where digests of disks are kept, and what they are encrypted with. */
+  readonly digests: { readonly directory: string; readonly key: Uint8Array };
   /** Why no stream is taken now. */
   refusal(): HoldfastError | undefined;
   pace(): Pace | undefined;
@@ -70,7 +75,21 @@ export const createMachines = (options: MachinesOptions): Machines => {
       recovered: left?.cuts ?? [],
       vault: () => vaults.open(vault),
     });
+    const digests = createMachineDigests({
+      machineId,
+      directory: path.join(options.digests.directory, machineId),
+      key: options.digests.key,
+      vault: () => vaults.open(vault),
+      isPending: uploader.isPending.bind(uploader),
+      onDamage(reason) {
+        const { code, thing, why } = fromSystem(reason, `the vault of machine ${machineName}`);
+        log.error('The vault is damaged where it was read for digests', { machine: machineId, error: reason });
+        options.events.add(code, `machine ${machineName}: ${thing}: ${why}`);
+      },
+      log,
+    });
     const receiver = createReceiver({
+      digests,
       machineId,
       version,
       uploader,
@@ -80,7 +99,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
       pace: options.pace,
       onReceived: options.onReceived,
     });
-    return { assignment, uploader, receiver };
+    return { assignment, uploader, receiver, digests };
   };
 
   const forget = (machineId: string): void => {
@@ -90,11 +109,12 @@ export const createMachines = (options: MachinesOptions): Machines => {
     left?.partial?.drop();
   };
 
-  const end = async ({ assignment, uploader, receiver }: Machine): Promise<void> => {
+  const end = async ({ assignment, uploader, receiver, digests }: Machine): Promise<void> => {
     log.info('A machine is not assigned here any more', { machine: assignment.machineId });
     await receiver.close(notAssigned(assignment.machineId));
     await uploader.close();
     uploader.forget();
+    await digests.forget();
   };
 
   return {
@@ -127,7 +147,10 @@ export const createMachines = (options: MachinesOptions): Machines => {
     },
     async close() {
       for (const { receiver } of machines.values()) await receiver.close(interrupted('the replication stream', 'the process server stops'));
-      for (const { uploader } of machines.values()) await uploader.close();
+      for (const { uploader, digests } of machines.values()) {
+        await uploader.close();
+        await digests.close();
+      }
     },
   };
 };

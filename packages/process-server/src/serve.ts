@@ -1,3 +1,4 @@
+import { hkdfSync } from 'node:crypto';
 import path from 'node:path';
 import { holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
@@ -41,9 +42,10 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
 
   const events = createEvents();
   const anchors = await openAnchors(stateDirectory, log);
+  const journalKey = await openJournalKey(stateDirectory);
   const journal = await openJournal({
     directory: await openNodeDirectory(settings.journal.directory ?? path.join(stateDirectory, 'journal')),
-    key: await openJournalKey(stateDirectory),
+    key: journalKey,
     segmentBytes: Math.min(settings.journal.segment, Math.floor(settings.journal.quota / 4)),
     quota: settings.journal.quota,
     memory: Math.floor(replication.memory * (1 - CREDIT_PART)),
@@ -78,6 +80,10 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     sealInterval: upload.sealInterval,
     segmentSize: upload.segment,
     inFlight: upload.inFlight,
+    digests: {
+      directory: path.join(stateDirectory, 'digests'),
+      key: new Uint8Array(hkdfSync('sha256', journalKey.key, journalKey.id, 'holdfast digests v1', 32)),
+    },
     refusal: brake.refusal,
     pace: brake.pace,
     onReceived: figures.received,

@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import {
   type CutBegin,
+  type DigestQuery,
   idBytes,
   idText,
   type Open,
@@ -10,6 +11,7 @@ import {
   type ReplicationCall,
 } from '@holdfast/protocol';
 import type { Anchor } from '@holdfast/vault';
+import type { MachineDigests } from '../digests/machine-digests.ts';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
 import type { EpochPosition, Fence, Standing, Uploader } from '../upload/uploader.ts';
 import { violation } from './check-frames.ts';
@@ -18,7 +20,9 @@ import { type CutIntake, createCutIntake } from './cut-intake.ts';
 import type { MachineReceiver } from './machine-receiver.ts';
 
 /** The version of the replication protocol spoken here. */
-const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 2;
+/** Queries for digests that may be open at a time. */
+const MOST_QUERIES = 16;
 /** Milliseconds an agent has to say Open. */
 const OPENING = 10_000;
 /** Milliseconds an agent waits for the machine's log to be opened. */
@@ -31,6 +35,7 @@ export interface ReceiverOptions {
   readonly version: string;
   readonly uploader: Uploader;
   readonly pool: CreditPool;
+  readonly digests: Pick<MachineDigests, 'answer'>;
   /** The beginning of a cut from before this start. */
   readonly partial: OpenCut | undefined;
   begin(begin: CutBegin): OpenCut;
@@ -53,6 +58,9 @@ interface Session {
   readonly share: CreditShare;
   /** Cuts that came whole and are on their way to the disk. */
   readonly finishing: Set<Promise<void>>;
+  /** The version of the protocol that was agreed on. */
+  readonly version: number;
+  queries: number;
   paced: number;
 }
 
@@ -191,7 +199,8 @@ class StreamReceiver implements MachineReceiver {
       if (opened) this.#say(call, { case: 'credit', value: { bytes: BigInt(bytes) } });
       else credit += bytes;
     });
-    const session: Session = { call, intake, share, finishing: new Set(), paced: 0 };
+    const agreed = Math.min(PROTOCOL_VERSION, open.protocolVersion);
+    const session: Session = { call, intake, share, finishing: new Set(), version: agreed, queries: 0, paced: 0 };
     uploader.listen({
       onDurable: ({ cutId }, anchor) =>
         this.#say(call, { case: 'durable', value: { cutId: idBytes(cutId), anchor: anchorMessage(anchor) } }),
@@ -210,7 +219,7 @@ class StreamReceiver implements MachineReceiver {
       case: 'opened',
       value: {
         term: BigInt(term),
-        protocolVersion: Math.min(PROTOCOL_VERSION, open.protocolVersion),
+        protocolVersion: agreed,
         serverVersion: version,
         credit: BigInt(credit),
         disks: [...accepted].map(([diskId, journaled]) => {
@@ -252,6 +261,11 @@ class StreamReceiver implements MachineReceiver {
         void work.then(() => session.finishing.delete(work));
         return;
       }
+      case 'digestQuery':
+        if (session.version < 2) throw violation(`machine ${this.machineId}`, 'it asked for digests, which this version does not have');
+        if (session.queries >= MOST_QUERIES) throw violation(`machine ${this.machineId}`, `more than ${MOST_QUERIES} queries are open`);
+        void this.#watch(call, this.#answer(session, message.value));
+        return;
       default:
         throw violation(`machine ${this.machineId}`, `${message.case ?? 'nothing'} came in the middle of the stream`);
     }
@@ -271,6 +285,17 @@ class StreamReceiver implements MachineReceiver {
     }
     this.#say(call, { case: 'journaled', value: { cutId: idBytes(result.cutId) } });
     uploader.submit(result);
+  }
+
+  async #answer(session: Session, query: DigestQuery): Promise<void> {
+    session.queries += 1;
+    const answer = await this.#options.digests.answer(query);
+    session.queries -= 1;
+    const value =
+      'refusal' in answer
+        ? { id: query.id, refusal: answer.refusal, reason: answer.reason }
+        : { id: query.id, state: epochRef(answer.state), digests: answer.digests };
+    this.#say(session.call, { case: 'digests', value });
   }
 
   /** A failure of work that nobody waits for ends the stream. */

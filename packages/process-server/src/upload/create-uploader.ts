@@ -110,6 +110,12 @@ class MachineUploader implements Uploader {
     return [...this.#entries.keys()];
   }
 
+  isPending(diskId: string, { generationId, number }: EpochPosition): boolean {
+    const isOf = (epoch: Cut['epochs'][number]): boolean =>
+      Number(epoch.number) === number && idText(epoch.diskId) === diskId && idText(epoch.generationId) === generationId;
+    return [...this.#entries.values()].some(({ cut }) => cut.cut.epochs.some(isOf));
+  }
+
   submit(cut: JournaledCut): void {
     this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0 });
     this.#pump();

@@ -62,6 +62,8 @@ export interface Uploader {
   isDurable(cutId: string): boolean;
   /** Ids of the cuts that are journaled and not durable. */
   pending(): readonly string[];
+  /** True for an epoch that is journaled and not durable. */
+  isPending(diskId: string, epoch: EpochPosition): boolean;
   submit(cut: JournaledCut): void;
   /** Tells one stream from now on; undefined ends that. */
   listen(listener: UploadListener | undefined): void;

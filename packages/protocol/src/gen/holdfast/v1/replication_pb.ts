@@ -606,7 +606,7 @@ export type DigestQuery = Message<"holdfast.v1.DigestQuery"> & {
   offset: bigint;
 
   /**
-   * Bytes; at most 64 MiB for fine and 16 GiB for coarse digests.
+   * Bytes; at most 64 MiB for fine and 4 GiB for coarse digests.
    *
    * @generated from field: uint64 length = 6;
    */

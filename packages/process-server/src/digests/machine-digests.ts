@@ -1,0 +1,233 @@
+import { rm } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import { BLOCK_SIZE, blockCount, COARSE_SPAN, coarsen } from '@holdfast/block';
+import type { Log } from '@holdfast/daemon';
+import { fromSystem } from '@holdfast/errors';
+import { type DigestQuery, DigestRefusal, type EpochRef, idBytes, idText } from '@holdfast/protocol';
+import { type MachineHistory, readDigests, readMachine, type Vault } from '@holdfast/vault';
+import { violation } from '../receive/check-frames.ts';
+import type { EpochPosition } from '../upload/uploader.ts';
+import { type DigestFile, type DigestState, NEWEST, openDigestFile } from './digest-file.ts';
+
+/** Bytes of a disk that one query may be about. */
+const MOST = { fine: 64 * 1024 * 1024, coarse: 4 * 1024 * 1024 * 1024 };
+/** Blocks whose digests are read from the file at once for coarse ones: a few milliseconds of work. */
+const STEP = (256 * COARSE_SPAN) / BLOCK_SIZE;
+
+/** What is answered to a query, but for its id. */
+export type DigestAnswer =
+  | { readonly state: EpochPosition; readonly digests: Uint8Array }
+  | { readonly refusal: DigestRefusal; readonly reason: string };
+
+/** Answers what a machine's disks are in the vault by the digests of their blocks. */
+export interface MachineDigests {
+  /**
+   * Brings what is known here to the state that is asked for, out of the vault, and answers from it. One after the other. Rejects with
+   * PROTOCOL_VIOLATION.
+   */
+  answer(query: DigestQuery): Promise<DigestAnswer>;
+  close(): Promise<void>;
+  /** Closes, and removes what is kept of the machine. */
+  forget(): Promise<void>;
+}
+
+export interface MachineDigestsOptions {
+  readonly machineId: string;
+  /** For this machine alone. */
+  readonly directory: string;
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  vault(): Promise<Vault>;
+  /** True while an epoch is on its way into the vault. */
+  isPending(diskId: string, epoch: EpochPosition): boolean;
+  /** The vault turned out to be damaged where it was read. */
+  onDamage(reason: Error): void;
+  readonly log: Log;
+}
+
+interface Wanted {
+  readonly diskId: string;
+  readonly state: EpochPosition;
+  readonly orNewer: boolean;
+}
+
+const refOf = ({ generationId, number }: EpochPosition): EpochRef =>
+  ({ $typeName: 'holdfast.v1.EpochRef', generationId: idBytes(generationId), number: BigInt(number) }) as EpochRef;
+
+const fits = ({ state, orNewer }: Wanted, known: DigestState | undefined): boolean =>
+  known !== undefined &&
+  known.towards === undefined &&
+  known.at.generationId === state.generationId &&
+  (known.at.number === state.number || (orNewer && known.at.number > state.number));
+
+class CachedDigests implements MachineDigests {
+  readonly #options: MachineDigestsOptions;
+  readonly #files = new Map<string, DigestFile>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: MachineDigestsOptions) {
+    this.#options = options;
+  }
+
+  answer(query: DigestQuery): Promise<DigestAnswer> {
+    const { offset, length } = checkQuery(query, this.#options.machineId);
+    const { coarse, orNewer } = query;
+    const wanted: Wanted = {
+      diskId: idText(query.diskId),
+      state: { generationId: idText(query.state!.generationId), number: Number(query.state!.number) },
+      orNewer,
+    };
+    const answered = this.#turn.then(async (): Promise<DigestAnswer> => {
+      try {
+        return (await this.#prepare(wanted)) ?? (await this.#read(wanted.diskId, offset, length, coarse));
+      } catch (reason) {
+        const { log, machineId } = this.#options;
+        const error = fromSystem(reason, `disk ${wanted.diskId}`, 'INTERNAL');
+        log.warn('Digests of a disk cannot be had', { machine: machineId, disk: wanted.diskId, error });
+        return { refusal: DigestRefusal.UNAVAILABLE, reason: `${error.thing}: ${error.why}` };
+      }
+    });
+    this.#turn = answered;
+    return answered;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn;
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
+  }
+
+  async forget(): Promise<void> {
+    await this.close();
+    await rm(this.#options.directory, { recursive: true, force: true });
+  }
+
+  #file(diskId: string): DigestFile {
+    const known = this.#files.get(diskId);
+    if (known !== undefined) return known;
+    const file = openDigestFile(this.#options.directory, diskId, this.#options.key);
+    this.#files.set(diskId, file);
+    return file;
+  }
+
+  async #read(diskId: string, offset: number, length: number, coarse: boolean): Promise<DigestAnswer> {
+    const file = this.#file(diskId);
+    const { at, size } = file.state!;
+    const first = offset / BLOCK_SIZE;
+    const end = Math.max(first, blockCount(Math.min(size, offset + length)));
+    if (!coarse) return { state: at, digests: file.read(first, end - first) };
+    const parts: Uint8Array[] = [];
+    for (let from = first; from < end; from += STEP) {
+      parts.push(coarsen(file.read(from, Math.min(STEP, end - from))));
+      await setImmediate();
+    }
+    return { state: at, digests: Buffer.concat(parts) };
+  }
+
+  /** Brings the file of the disk to what is wanted; or tells why not. */
+  async #prepare(wanted: Wanted): Promise<DigestAnswer | undefined> {
+    const { diskId, state, orNewer } = wanted;
+    if (this.#closed) return { refusal: DigestRefusal.UNAVAILABLE, reason: 'the process server lets go of the machine' };
+    const file = this.#file(diskId);
+    if (fits(wanted, file.state)) return undefined;
+    const notDurable = { refusal: DigestRefusal.NOT_DURABLE, reason: `epoch ${state.number} is not in the vault yet` };
+    if (this.#options.isPending(diskId, state)) return notDurable;
+    const history = await readMachine(await this.#options.vault(), this.#options.machineId);
+    const target = closedEpoch(history, diskId, state, orNewer);
+    if (target === undefined) return notDurable;
+    await this.#bring(file, history, diskId, target);
+    return undefined;
+  }
+
+  async #bring(file: DigestFile, history: MachineHistory, diskId: string, target: EpochPosition): Promise<void> {
+    const known = file.state;
+    try {
+      if (known?.towards !== undefined) {
+        // A change that did not come to its end: every block it touched is gone over again.
+        const { generationId, number } = known.towards;
+        const end = number === NEWEST ? newestOf(history, diskId, generationId) : known.towards;
+        if (end !== undefined) await this.#move(file, history, diskId, known.at, end);
+        else file.reset();
+      }
+      const { at } = file.state ?? {};
+      if (at !== undefined) await this.#move(file, history, diskId, at, target);
+    } catch (reason) {
+      if (fromSystem(reason, diskId).code !== 'DAMAGED') throw reason;
+      // What is known here rests on an epoch that was thinned since.
+      file.reset();
+    }
+    if (file.state === undefined) await this.#readAll(file, history, diskId, target);
+  }
+
+  /** Reads the digests of what differs between two epochs. */
+  async #move(file: DigestFile, history: MachineHistory, diskId: string, from: EpochPosition, to: EpochPosition): Promise<void> {
+    if (from.generationId === to.generationId && from.number === to.number) return;
+    if (entryOf(history, diskId, from) === undefined || entryOf(history, diskId, to) === undefined) {
+      file.reset();
+      return;
+    }
+    const size = sizeAt(history, diskId, to);
+    file.setState({ at: from, towards: to, size: file.state!.size });
+    const { onDamage } = this.#options;
+    for await (const { offset, digests } of readDigests(history, diskId, refOf(to), { since: refOf(from), onDamage }))
+      file.write(offset / BLOCK_SIZE, digests);
+    file.setState({ at: to, towards: undefined, size });
+  }
+
+  async #readAll(file: DigestFile, history: MachineHistory, diskId: string, target: EpochPosition): Promise<void> {
+    const { log, machineId, onDamage } = this.#options;
+    const size = sizeAt(history, diskId, target);
+    log.info('Digests of a whole disk are read out of the vault', { machine: machineId, disk: diskId, size });
+    file.reset();
+    for await (const { offset, digests } of readDigests(history, diskId, refOf(target), { onDamage }))
+      file.write(offset / BLOCK_SIZE, digests);
+    file.setState({ at: target, towards: undefined, size });
+  }
+}
+
+const entryOf = (history: MachineHistory, diskId: string, { generationId, number }: EpochPosition) => {
+  const generation = history.generations.get(generationId);
+  if (generation?.diskId !== diskId) return undefined;
+  return generation.epochs.find(({ epoch }) => Number(epoch.number) === number);
+};
+
+const newestOf = (history: MachineHistory, diskId: string, generationId: string): EpochPosition | undefined => {
+  const generation = history.generations.get(generationId);
+  const newest = generation?.epochs.at(-1);
+  return generation?.diskId === diskId && newest !== undefined ? { generationId, number: Number(newest.epoch.number) } : undefined;
+};
+
+/** The epoch to answer by; undefined while it is not in the vault. Only states can be asked for. */
+const closedEpoch = (history: MachineHistory, diskId: string, state: EpochPosition, orNewer: boolean): EpochPosition | undefined => {
+  const newest = newestOf(history, diskId, state.generationId);
+  if (newest === undefined || newest.number < state.number) return undefined;
+  const target = orNewer ? newest : state;
+  const entry = entryOf(history, diskId, target);
+  if (entry === undefined || entry.epoch.open)
+    throw violation(`a query for digests of disk ${diskId}`, `epoch ${target.number} of generation ${target.generationId} makes no state`);
+  return target;
+};
+
+const sizeAt = (history: MachineHistory, diskId: string, state: EpochPosition): number =>
+  Number(entryOf(history, diskId, state)!.epoch.diskSize);
+
+/** Errors: PROTOCOL_VIOLATION. */
+export const checkQuery = (query: DigestQuery, machineId: string): { readonly offset: number; readonly length: number } => {
+  const { diskId, state, offset, length, coarse } = query;
+  const unit = BigInt(coarse ? COARSE_SPAN : BLOCK_SIZE);
+  const most = BigInt(coarse ? MOST.coarse : MOST.fine);
+  const isSound =
+    diskId.length === 16 &&
+    state?.generationId.length === 16 &&
+    state.number <= BigInt(NEWEST) &&
+    offset % unit === 0n &&
+    offset + length <= BigInt(Number.MAX_SAFE_INTEGER) &&
+    length > 0n &&
+    length <= most;
+  if (!isSound) throw violation(`machine ${machineId}`, 'it asked for digests of an impossible state or range');
+  return { offset: Number(offset), length: Number(length) };
+};
+
+export const createMachineDigests = (options: MachineDigestsOptions): MachineDigests => new CachedDigests(options);
