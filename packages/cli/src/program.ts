@@ -3,6 +3,10 @@ import { Command, Help, type Option } from 'commander';
 import { listContextsCommand, showContextCommand, useContextCommand } from './access/context.ts';
 import { loginCommand } from './access/login.ts';
 import { logoutCommand } from './access/logout.ts';
+import { passwordCommand } from './access/password.ts';
+import { whoamiCommand } from './access/whoami.ts';
+import { createAccessCommand, listAccessesCommand, revokeAccessCommand } from './access-token/commands.ts';
+import { listAuditCommand } from './audit/list.ts';
 import { listDisksCommand } from './disk/list.ts';
 import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
@@ -17,6 +21,7 @@ import { recoverCommand } from './recover/recover.ts';
 import { listServersCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './token/commands.ts';
+import { createUserCommand, deleteUserCommand, listUsersCommand, setUserCommand } from './user/commands.ts';
 import { checkCommand } from './vault/check.ts';
 import { createCommand } from './vault/create.ts';
 import { exportCommand } from './vault/export.ts';
@@ -56,6 +61,9 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   },
   { noun: 'server', says: 'the process servers', verbs: [listServersCommand, showServerCommand, revokeServerCommand] },
   { noun: 'token', says: 'tokens that let machines and servers join', verbs: [createTokenCommand, listTokensCommand, revokeTokenCommand] },
+  { noun: 'user', says: 'people who sign in', verbs: [listUsersCommand, createUserCommand, setUserCommand, deleteUserCommand] },
+  { noun: 'access', says: 'tokens of tools that call the API', verbs: [listAccessesCommand, createAccessCommand, revokeAccessCommand] },
+  { noun: 'audit', says: 'who changed what', verbs: [listAuditCommand] },
   { noun: 'job', says: 'what is being done', verbs: [listJobsCommand, showJobCommand, watchJobCommand, cancelJobCommand] },
   { noun: 'event', says: 'what happened', verbs: [listEventsCommand, watchEventsCommand] },
   {
@@ -71,7 +79,16 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   },
 ];
 
-const ALONE: readonly Make[] = [protectCommand, unprotectCommand, recoverCommand, loginCommand, logoutCommand, versionCommand];
+const ALONE: readonly Make[] = [
+  protectCommand,
+  unprotectCommand,
+  recoverCommand,
+  loginCommand,
+  logoutCommand,
+  whoamiCommand,
+  passwordCommand,
+  versionCommand,
+];
 
 /** The whole command. */
 export const createProgram = (surroundings: Surroundings): Command => {

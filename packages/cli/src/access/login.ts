@@ -1,10 +1,11 @@
 import { HoldfastError } from '@holdfast/errors';
 import { Command, Option } from 'commander';
 import { type OutputOptions, outputOption, writeAnswer } from '../output/answer.ts';
-import { contextsFile, readContexts, writeContexts } from '../site/contexts.ts';
+import { type Context, contextsFile, readContexts, writeContexts } from '../site/contexts.ts';
 import { learnAuthority } from '../site/learn-authority.ts';
-import { openSite } from '../site/site.ts';
+import { openSite, type Site } from '../site/site.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { readPasswords } from './read-password.ts';
 import { readToken } from './read-token.ts';
 
 interface LoginOptions extends OutputOptions {
@@ -12,10 +13,15 @@ interface LoginOptions extends OutputOptions {
   readonly fingerprint: string;
   readonly name?: string;
   readonly tokenFile?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
 }
 
 const HELP = `
-The token comes by standard input, from --token-file, or is asked for; it is no argument, because
+With --user you sign in with your password, which is asked for, or comes by standard input or from
+--password-file; the login ends by itself after some hours.
+
+Without it, a token comes by standard input, from --token-file, or is asked for; it is no argument, because
 every user of a machine can read those. The first one stands in the file administrator.token in the
 state directory of the configuration server, and its fingerprint in its log.
 
@@ -25,6 +31,7 @@ from then on nothing but a certificate of this authority is believed. The login 
 
 Examples:
   holdfast login --server https://holdfast.example.com --fingerprint 5f3c… < administrator.token
+  holdfast login --server https://holdfast.example.com --fingerprint 5f3c… --user anna
   holdfast login --server https://10.0.0.5:8443 --fingerprint 5f3c… --name lab --token-file lab.token`;
 
 export const loginCommand = (surroundings: Surroundings): Command =>
@@ -33,6 +40,8 @@ export const loginCommand = (surroundings: Surroundings): Command =>
     .addOption(new Option('--server <url>', 'https://HOST[:PORT] (required)').argParser(parseServer).makeOptionMandatory())
     .addOption(new Option('--fingerprint <hex>', 'of its authority (required)').argParser(parseFingerprint).makeOptionMandatory())
     .addOption(new Option('--name <name>', 'what to call the login (default: HOST of the server)').argParser(parseName))
+    .addOption(new Option('--user <name>', 'sign in with a password').conflicts('tokenFile'))
+    .addOption(new Option('--password-file <file>', 'file that holds the password'))
     .addOption(new Option('--token-file <file>', 'file that holds the token'))
     .addOption(outputOption())
     .addHelpText('after', HELP)
@@ -43,22 +52,35 @@ const login = async (surroundings: Surroundings, options: LoginOptions): Promise
   const { server, fingerprint, name = server.host } = options;
   // What cannot be kept need not be asked for.
   const { contexts } = await readContexts(environment);
-  const token = await readToken(surroundings, options.tokenFile);
+  const secret = await readSecret(surroundings, options);
   const authority = await learnAuthority(server, fingerprint, stop);
-  const context = { name, server: server.origin, fingerprint, authority, token };
-  const site = openSite(context, surroundings);
-  try {
-    // The smallest thing that nobody may see without a good token.
-    await site.machines.listMachines({ pageSize: 1 });
-  } finally {
-    site.close();
-  }
+  const place = { name, server: server.origin, fingerprint, authority };
+  const token = options.user === undefined ? secret : await signIn(surroundings, place, options.user, secret);
+  const context = { ...place, token };
+  // The smallest thing that nobody may see without a good token.
+  await atSite(surroundings, context, (site) => site.machines.listMachines({ pageSize: 1 }));
   await writeContexts(environment, { current: name, contexts: [...contexts.filter((one) => one.name !== name), context] });
   writeAnswer(surroundings, options, {
     data: { name, server: server.origin, fingerprint, file: contextsFile(environment) },
     people: [{ line: `Logged in at ${server.origin} as context ${name}; kept in ${contextsFile(environment)}.` }],
   });
 };
+
+const readSecret = async (surroundings: Surroundings, { user, passwordFile, tokenFile }: LoginOptions): Promise<string> =>
+  user === undefined ? readToken(surroundings, tokenFile) : (await readPasswords(surroundings, passwordFile, `Password of ${user}`))[0]!;
+
+const atSite = async <T>(surroundings: Surroundings, context: Context, ask: (site: Site) => Promise<T>): Promise<T> => {
+  const site = openSite(context, surroundings);
+  try {
+    return await ask(site);
+  } finally {
+    site.close();
+  }
+};
+
+/** A token for a name and its password. */
+const signIn = async (surroundings: Surroundings, place: Omit<Context, 'token'>, name: string, password: string): Promise<string> =>
+  (await atSite(surroundings, { ...place, token: '' }, (site) => site.sessions.signIn({ name, password }))).token;
 
 const refuse = (thing: string, why: string, remedy: string): HoldfastError => new HoldfastError('SETTING_INVALID', { thing, why, remedy });
 

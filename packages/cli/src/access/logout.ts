@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import { type OutputOptions, outputOption, writeAnswer } from '../output/answer.ts';
 import { chooseContext, readContexts, writeContexts } from '../site/contexts.ts';
+import { openSite } from '../site/site.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 const HELP = `
-Forgets a login on this machine: its token is gone from here, and stays good elsewhere.
+Forgets a login on this machine. What you signed in to with a password ends at the server too, where it can
+be reached; the token of a tool stays good elsewhere.
 
 Examples:
   holdfast logout
@@ -19,10 +21,21 @@ export const logoutCommand = (surroundings: Surroundings): Command =>
     .action(async (word: string | undefined, options: OutputOptions) => {
       const { environment } = surroundings;
       const all = await readContexts(environment);
-      const { name, server } = chooseContext(all, environment, word);
+      const context = chooseContext(all, environment, word);
+      const { name, server } = context;
+      const site = openSite(context, surroundings);
+      // A server that is away, and a token of a tool, are no reason to remember it.
+      const signedOut = await site.sessions.signOut({}).then(
+        () => true,
+        () => false,
+      );
+      site.close();
       await writeContexts(environment, {
         current: all.current === name ? undefined : all.current,
         contexts: all.contexts.filter((one) => one.name !== name),
       });
-      writeAnswer(surroundings, options, { data: { name, server }, people: [{ line: `Context ${name} (${server}) is forgotten here.` }] });
+      writeAnswer(surroundings, options, {
+        data: { name, server, signedOut },
+        people: [{ line: `Context ${name} (${server}) is forgotten here${signedOut ? ', and has ended there' : ''}.` }],
+      });
     });

@@ -1,6 +1,8 @@
 import { type Client, createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import {
+  AccessTokenService,
+  AuditService,
   EventService,
   JobService,
   MachineService,
@@ -9,7 +11,9 @@ import {
   readPeer,
   requirePeer,
   ServerService,
+  SessionService,
   TokenService,
+  UserService,
 } from '@holdfast/protocol';
 import { formatSeconds } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -26,6 +30,10 @@ export interface Site {
   readonly tokens: Client<typeof TokenService>;
   readonly jobs: Client<typeof JobService>;
   readonly events: Client<typeof EventService>;
+  readonly sessions: Client<typeof SessionService>;
+  readonly users: Client<typeof UserService>;
+  readonly accessTokens: Client<typeof AccessTokenService>;
+  readonly audit: Client<typeof AuditService>;
   close(): void;
 }
 
@@ -74,6 +82,10 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
     tokens: createClient(TokenService, transport),
     jobs: createClient(JobService, transport),
     events: createClient(EventService, transport),
+    sessions: createClient(SessionService, transport),
+    users: createClient(UserService, transport),
+    accessTokens: createClient(AccessTokenService, transport),
+    audit: createClient(AuditService, transport),
     close: () => sessions.abort(),
   };
 };
@@ -82,7 +94,8 @@ const bear =
   (token: string): Interceptor =>
   (next) =>
   (request) => {
-    request.header.set('authorization', `Bearer ${token}`);
+    // There is none yet while somebody signs in.
+    if (token !== '') request.header.set('authorization', `Bearer ${token}`);
     return next(request);
   };
 

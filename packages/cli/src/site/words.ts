@@ -1,7 +1,7 @@
 // What the numbers of the API are called.
 
 import { HoldfastError } from '@holdfast/errors';
-import { Direction, DiskPhase, JobState, ProtectionState, Role, Severity } from '@holdfast/protocol';
+import { Direction, DiskPhase, JobState, PersonRole, ProtectionState, Role, Severity } from '@holdfast/protocol';
 import type { Cell } from '../output/table.ts';
 import type { Tone } from '../output/tone.ts';
 
@@ -55,6 +55,15 @@ const ROLES: Readonly<Record<Role, string>> = {
   [Role.MASTER_TARGET]: 'master-target',
 };
 
+const PERSON_ROLE_WORDS: Readonly<Record<PersonRole, string>> = {
+  [PersonRole.UNSPECIFIED]: UNKNOWN,
+  [PersonRole.READER]: 'reader',
+  [PersonRole.OPERATOR]: 'operator',
+  [PersonRole.ADMINISTRATOR]: 'administrator',
+};
+/** What people and tools may be, each of which may do what those before may. */
+export const PERSON_ROLES = ['reader', 'operator', 'administrator'];
+
 const DIRECTIONS: Readonly<Record<Direction, string>> = {
   [Direction.UNSPECIFIED]: UNKNOWN,
   [Direction.FORWARD]: 'forward',
@@ -66,6 +75,7 @@ export const diskPhaseWord = (phase: DiskPhase): string => DISK_PHASES[phase] ??
 export const jobStateWord = (state: JobState): string => JOB_STATES[state] ?? UNKNOWN;
 export const severityWord = (severity: Severity): string => SEVERITIES[severity] ?? UNKNOWN;
 export const roleWord = (role: Role): string => ROLES[role] ?? UNKNOWN;
+export const personRoleWord = (role: PersonRole): string => PERSON_ROLE_WORDS[role] ?? UNKNOWN;
 export const directionWord = (direction: Direction): string => DIRECTIONS[direction] ?? UNKNOWN;
 
 /** Words that are good news, and those that somebody should look at. Words of other kinds are neither. */
@@ -114,3 +124,4 @@ const parserOf = <V extends number>(words: Readonly<Record<V, string>>, option: 
 
 export const parseSeverity = parserOf(SEVERITIES, '--severity');
 export const parseRole = parserOf(ROLES, '--role');
+export const parsePersonRole = parserOf(PERSON_ROLE_WORDS, '--role');

@@ -7,6 +7,10 @@ import type { ConnectRouter, Interceptor } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { HoldfastError } from '@holdfast/errors';
 import {
+  AccessTokenSchema,
+  AccessTokenService,
+  type AuditRecordSchema,
+  AuditService,
   connectError,
   type EventSchema,
   EventService,
@@ -16,19 +20,26 @@ import {
   type MachineSchema,
   MachineService,
   newId,
+  PersonRole,
   PolicySchema,
   PolicyService,
   ProtectionSchema,
   ProtectionService,
   type ServerSchema,
   ServerService,
+  SessionService,
   serverTlsOptions,
   TokenSchema,
   TokenService,
+  UserSchema,
+  UserService,
 } from '@holdfast/protocol';
 import { createTestAuthority, type TestAuthority } from '@holdfast/protocol/conformance';
 
 export const TOKEN = 'a-token-of-tests';
+
+/** When the session of the scripted person ends, milliseconds since 1970. */
+export const SESSION_END = Date.UTC(2026, 10, 22, 13);
 
 /** Milliseconds between two looks of a watch at what it tells of. */
 const LOOK = 5;
@@ -41,6 +52,11 @@ export interface Script {
   servers: MessageInitShape<typeof ServerSchema>[];
   tokens: MessageInitShape<typeof TokenSchema>[];
   jobs: MessageInitShape<typeof JobSchema>[];
+  users: MessageInitShape<typeof UserSchema>[];
+  /** By name; whoever signs in with it gets the one token there is. */
+  passwords: Record<string, string>;
+  accessTokens: MessageInitShape<typeof AccessTokenSchema>[];
+  audit: MessageInitShape<typeof AuditRecordSchema>[];
   /** Oldest first. */
   events: MessageInitShape<typeof EventSchema>[];
   /** Called before each call is answered; may throw, wait, or change what is told. */
@@ -69,6 +85,10 @@ export const emptyScript = (): Script => ({
   servers: [],
   tokens: [],
   jobs: [],
+  users: [],
+  passwords: {},
+  accessTokens: [],
+  audit: [],
   events: [],
   before: () => {},
 });
@@ -137,7 +157,8 @@ const named =
     const method = `${request.service.name}.${request.method.name}`;
     calls.push(method);
     try {
-      if (request.header.get('authorization') !== `Bearer ${TOKEN}`)
+      const isOpen = method === 'SessionService.SignIn';
+      if (!isOpen && request.header.get('authorization') !== `Bearer ${TOKEN}`)
         throw new HoldfastError('SIGN_IN_NEEDED', { thing: 'call', why: 'its token is not known', remedy: '`holdfast login` again' });
       await script.before(method);
       return await next(request);
@@ -249,6 +270,73 @@ const routes = (router: ConnectRouter, script: Script): void => {
       return { tokens: rows, nextPageToken };
     },
     revokeToken: () => ({}),
+  });
+  router.service(SessionService, {
+    signIn: ({ name, password }) => {
+      if (script.passwords[name] !== password)
+        throw new HoldfastError('SIGN_IN_NEEDED', { thing: `user ${name}`, why: 'the password is wrong', remedy: 'compare it' });
+      return { token: TOKEN, expiresUnixMillis: 0n, role: PersonRole.OPERATOR };
+    },
+    signOut: () => ({}),
+    getSession: () => ({ name: 'anna', role: PersonRole.OPERATOR, userId: newId(), expiresUnixMillis: BigInt(SESSION_END) }),
+    changePassword: ({ password, newPassword }) => {
+      script.passwords = { anna: `${password} then ${newPassword}` };
+      return {};
+    },
+  });
+  router.service(UserService, {
+    listUsers: (request) => {
+      const { rows, nextPageToken } = page(script.users, request);
+      return { users: rows, nextPageToken };
+    },
+    createUser: ({ name, role, password }) => {
+      const user = create(UserSchema, { id: newId(), version: 1n, name, role });
+      script.users.push(user);
+      script.passwords[name] = password;
+      return { user };
+    },
+    updateUser: ({ user, password }) => {
+      const at = script.users.findIndex(({ id }) => id === user?.id);
+      if (user === undefined || script.users[at]?.version !== user.version) throw conflict(`user ${user?.name}`);
+      script.users[at] = { ...user, version: user.version + 1n };
+      if (password !== '') script.passwords[user.name] = password;
+      return { user: script.users[at] };
+    },
+    deleteUser: ({ user }) => {
+      script.users = script.users.filter(({ id }) => id !== user);
+      return {};
+    },
+  });
+  router.service(AccessTokenService, {
+    listAccessTokens: (request) => {
+      const { rows, nextPageToken } = page(script.accessTokens, request);
+      return { accessTokens: rows, nextPageToken };
+    },
+    createAccessToken: ({ name, role, lifetimeSeconds }) => {
+      const accessToken = create(AccessTokenSchema, {
+        id: newId(),
+        name,
+        role,
+        createdBy: 'anna',
+        createdUnixMillis: BigInt(SESSION_END - 60_000),
+        expiresUnixMillis: lifetimeSeconds === 0 ? 0n : BigInt(SESSION_END + lifetimeSeconds * 1000),
+      });
+      script.accessTokens.push(accessToken);
+      return { accessToken, secret: 'SECRET' };
+    },
+    revokeAccessToken: ({ id: gone }) => {
+      script.accessTokens = script.accessTokens.filter(({ id }) => id !== gone);
+      return {};
+    },
+  });
+  router.service(AuditService, {
+    listAudit: (request) => {
+      const { rows, nextPageToken } = page(
+        script.audit.filter(({ subject }) => request.subject === '' || subject === request.subject),
+        request,
+      );
+      return { records: rows, nextPageToken };
+    },
   });
   router.service(JobService, {
     listJobs: (request) => {
