@@ -51,7 +51,7 @@ class Disks implements CaptureDisks {
 
   add(index: number, disk: CaptureDisk, lineage: Lineage): void {
     this.#states.set(index, { disk, lineage, copied: !lineage.open, grew: false });
-    this.#convergence.add(index, disk.source);
+    this.#convergence.add(index, disk.source, disk.device.bioBased === true);
   }
 
   remove(index: number): void {

@@ -8,6 +8,7 @@ import { createFlightTable, type FlightTable, type WriteInFlight } from './fligh
 import type { EndedDiscards } from './queued-discards.ts';
 import { addAll, blocksOf, sameExtents, without } from './ranges.ts';
 import type { Convergence, ConvergenceOptions, RoundDisk, RoundResult } from './rounds.ts';
+import { toldInPart, toldTooLate } from './untold.ts';
 
 /*
  * Optimistic convergence: exact cuts of live disks from "which blocks were written when" alone.
@@ -22,6 +23,8 @@ import type { Convergence, ConvergenceOptions, RoundDisk, RoundResult } from './
 const UNSEEN_WRITE_LIFETIME = 60e9;
 /** Nanoseconds by which the event of a completion may lag behind the kernel's count of writes in flight, many times over. */
 const COMPLETION_DELAY = 1e6;
+/** The same of disks without requests: what is waiting within the device is not in that count. */
+const QUEUED_COMPLETION_DELAY = 1e9;
 /** A write in flight for so long (ns) is checked against the kernel's own count: its completion may have been missed. */
 const STALE_WRITE_AGE = 2e9;
 /** Reading goes on for this long (ns) at most without emptying the ring. */
@@ -61,9 +64,16 @@ class ConvergenceImpl implements Convergence, WriteSink {
     return this.#instant;
   }
 
-  add(index: number, source: DiskSource): void {
-    const state = createDiskState(source, this.#trace.now());
+  add(index: number, source: DiskSource, bioBased = false): void {
+    const state = createDiskState(source, this.#trace.now(), {
+      issued: (offset, length, time) => this.issued(index, offset, length, time),
+      completed: (offset, length, time, discarded) => this.completed(index, offset, length, time, discarded),
+    });
     addAll(state.changes.later.read, this.#trace.dirty(index));
+    if (bioBased) {
+      state.unproven = createSparseBlockSet(source.size);
+      addAll(state.unproven, this.#trace.dirty(index));
+    }
     this.#disks.set(index, state);
   }
 
@@ -113,6 +123,14 @@ class ConvergenceImpl implements Convergence, WriteSink {
     if (late && this.#inRound) this.#spanning.push({ disk, offset, length, issued });
   }
 
+  queued(disk: number, offset: number, length: number, time: number): void {
+    this.#disks.get(disk)?.writes.queued(offset, length, time);
+  }
+
+  ended(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
+    this.#disks.get(disk)?.writes.ended(offset, length, time, discarded);
+  }
+
   discardQueued(disk: number, offset: number, length: number, time: number): void {
     const state = this.#disks.get(disk);
     if (state === undefined) return;
@@ -138,6 +156,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   async round(disks: readonly RoundDisk[]): Promise<RoundResult> {
     // Asked before the instant and again at the end: what belongs to the agent at both belonged to it at the instant.
     const excluded = disks.map(({ index }) => this.#state(index).source.excluded());
+    for (const { index } of disks) this.#proveUnseen(index);
     this.#begin();
     let read = 0;
     try {
@@ -150,6 +169,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
         end = this.#trace.now();
         this.#trace.settle();
         this.#drain();
+        for (const { index } of disks) {
+          const { unproven, writes } = this.#state(index);
+          if (unproven === undefined) this.#refuseUnknown(index, writes.takeUnknown(end));
+        }
         reason = this.#conflict(disks);
       }
       this.#settle(end);
@@ -192,10 +215,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
     this.#drain();
   }
 
-  /** Blocks of completions that have been told but not yet taken in. */
+  /** Blocks of what has been told but not yet taken in. */
   #told(index: number, size: number): BlockSet {
     const told = createSparseBlockSet(size);
-    for (const { disk, offset, length } of this.#events.completions()) if (disk === index) told.addBytes(offset, length);
+    for (const { disk, offset, length } of this.#events.changes()) if (disk === index) told.addBytes(offset, length);
     return told;
   }
 
@@ -287,7 +310,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     for (const disk of disks) {
       const state = this.#state(disk.index);
       if (state.changes.now.read.size > 0) return 'a completion was told late';
-      if (!this.#sawAll(disk.index, state)) return 'writes from before the trace began may be in flight';
+      if (state.unproven !== undefined || !this.#sawAll(disk.index, state)) return 'writes from before the trace began may be in flight';
       if (!sameExtents(state.excluded, state.source.excluded())) return 'a file of the agent moved';
     }
     for (const write of this.#writesInDoubt()) {
@@ -329,6 +352,12 @@ class ConvergenceImpl implements Convergence, WriteSink {
   #forgetStale(index: number): void {
     const before = this.#trace.now();
     if (!this.#trace.idle(index)) return;
+    const { oldest } = this.#state(index).writes;
+    if (oldest < Number.POSITIVE_INFINITY) {
+      // Of a disk without requests an end is never forgotten: it may be waiting within the device, but not for ever.
+      if (before - oldest > UNSEEN_WRITE_LIFETIME) throw toldInPart(index, 'of a write to it, and never of its end');
+      return;
+    }
     this.#trace.settle();
     this.#drain();
     this.#flights.forget(index, before);
@@ -338,7 +367,34 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const now = this.#trace.now();
     if (state.idleSince > now && this.#trace.idle(index)) state.idleSince = now;
     // The kernel counts a write as over a little before it tells of its completion.
-    return now > Math.min(state.idleSince + COMPLETION_DELAY, state.since + UNSEEN_WRITE_LIFETIME);
+    const delay = state.unproven === undefined ? COMPLETION_DELAY : QUEUED_COMPLETION_DELAY;
+    return now > Math.min(state.idleSince + delay, state.since + UNSEEN_WRITE_LIFETIME);
+  }
+
+  /**
+   * Once what was under way to a disk without requests when it was added is over: if something of that ended, it may have changed anything
+   * that was dirty then, also what has been read since.
+   */
+  #proveUnseen(index: number): void {
+    const state = this.#state(index);
+    const { unproven } = state;
+    if (unproven === undefined || !this.#sawAll(index, state)) return;
+    const now = this.#trace.now();
+    this.#trace.settle();
+    this.#drain();
+    const ends = state.writes.takeUnknown(now);
+    const isKnown = ({ offset, length }: Extent): boolean => [...blocksOf(offset, length)].every((block) => unproven.has(block));
+    this.#refuseUnknown(
+      index,
+      ends.filter((end) => !isKnown(end)),
+    );
+    if (ends.length > 0) addAll(state.changes.later.read, unproven);
+    state.unproven = undefined;
+  }
+
+  /** What ended without having begun was not told of in full, so nobody knows where it was. */
+  #refuseUnknown(index: number, [end]: readonly Extent[]): void {
+    if (end !== undefined) throw toldInPart(index, `of the end of a write to it (at byte ${end.offset}), and not of its beginning`);
   }
 
   /** The agent's own files read as zeroes; what is no longer theirs is read like everything else. */
@@ -355,11 +411,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   #refuseSealed(disk: number, time: number): void {
     const state = this.#disks.get(disk);
     if (state === undefined || time > state.sealed) return;
-    throw new HoldfastError('CONTINUITY_LOST', {
-      thing: `disk ${disk}`,
-      why: `the kernel told of a write ${((this.#trace.now() - time) / 1e6).toFixed(1)} ms late, after the cut it belongs to was published`,
-      remedy: 'a resynchronization follows by itself; points made before stay good',
-    });
+    throw toldTooLate(disk, this.#trace.now() - time);
   }
 }
 

@@ -2,6 +2,7 @@ import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent } from '@h
 import { type Changes, createChanges } from './changes.ts';
 import type { DiskSource } from './disk-source.ts';
 import { createQueuedDiscards, type QueuedDiscards } from './queued-discards.ts';
+import { createQueuedWrites, type QueuedWrites, type WholeWrites } from './queued-writes.ts';
 import { addAll, blocksOf, without } from './ranges.ts';
 import type { Staging } from './staging.ts';
 
@@ -11,6 +12,13 @@ export interface DiskState {
   /** What completed by the instant of the round, and what after it, and is not yet staged. */
   readonly changes: Changes;
   readonly discards: QueuedDiscards;
+  /** Of a disk without requests, what is under way. */
+  readonly writes: QueuedWrites;
+  /**
+   * Of a disk without requests, what was dirty when it was added, until what was under way then is over: all of that lies in it, and what ends
+   * of that does not say where.
+   */
+  unproven: BlockSet | undefined;
   /** Blocks staged as zeroes because they were discarded. */
   discarded: BlockSet;
   /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
@@ -25,12 +33,14 @@ export interface DiskState {
   published: number;
 }
 
-/** A disk of which nothing is known; `since` is now. */
-export const createDiskState = (source: DiskSource, since: number): DiskState => {
+/** A disk of which nothing is known; `since` is now. `whole` is told of the writes of a disk without requests. */
+export const createDiskState = (source: DiskSource, since: number, whole: WholeWrites): DiskState => {
   const state: DiskState = {
     source,
     changes: createChanges(source.size),
     discards: createQueuedDiscards(() => state.source.size),
+    writes: createQueuedWrites(whole, since),
+    unproven: undefined,
     discarded: createSparseBlockSet(source.size),
     unsettled: new Map(),
     excluded: [],
@@ -42,10 +52,12 @@ export const createDiskState = (source: DiskSource, since: number): DiskState =>
   return state;
 };
 
-/** What is staged is committed. Clears it in `dirty`, but for what changed since; `told`: blocks of completions not yet taken in. */
+/** What is staged is committed. Clears it in `dirty`, but for what changed since; `told`: blocks of what was told and not yet taken in; changed. */
 export const commitStaging = (state: DiskState, staging: Staging, dirty: BlockSet, told: BlockSet): void => {
-  const { changes, excluded } = state;
-  const changedSince = [changes.later.read, changes.later.zero, told, staging.unreadable];
+  const { changes, excluded, unproven, writes } = state;
+  // What is under way to a disk without requests stays dirty: its end does not say where all of it is, should it come after a restart.
+  for (const { offset, length } of writes.writes()) told.addBytes(offset, length);
+  const changedSince = [changes.later.read, changes.later.zero, told, staging.unreadable, ...(unproven === undefined ? [] : [unproven])];
   for (const { first, count } of staging.blocks.runs()) {
     for (let block = first; block < first + count; block += 1) changes.settle(block);
     // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.

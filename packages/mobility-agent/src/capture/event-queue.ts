@@ -1,6 +1,6 @@
 import type { WriteSink } from '../trace/write-trace.ts';
 
-type Kind = 'issued' | 'requeued' | 'completed' | 'discard queued' | 'discard ended';
+type Kind = 'issued' | 'requeued' | 'completed' | 'discard queued' | 'discard ended' | 'queued' | 'ended';
 
 interface QueuedEvent {
   readonly kind: Kind;
@@ -8,7 +8,7 @@ interface QueuedEvent {
   readonly offset: number;
   readonly length: number;
   readonly time: number;
-  /** Of a completion that it was a discard, of the end of discards that they succeeded. */
+  /** Of a completion or an end that it was a discard, of the end of discards that they succeeded. */
   readonly discarded: boolean;
 }
 
@@ -21,8 +21,8 @@ export interface EventQueue extends WriteSink {
   deliver(horizon: number, sink: WriteSink): void;
   /** Drops what has been told of a disk: its number may become another one's. */
   forget(disk: number): void;
-  /** The completions that have been told but not handed on. */
-  completions(): Iterable<{ readonly disk: number; readonly offset: number; readonly length: number }>;
+  /** What has been written, or of disks without requests may have been, as told but not handed on. */
+  changes(): Iterable<{ readonly disk: number; readonly offset: number; readonly length: number }>;
 }
 
 class Queue implements EventQueue {
@@ -48,6 +48,14 @@ class Queue implements EventQueue {
     this.#events.push({ kind: 'discard ended', disk, offset: 0, length, time, discarded: success });
   }
 
+  queued(disk: number, offset: number, length: number, time: number): void {
+    this.#events.push({ kind: 'queued', disk, offset, length, time, discarded: false });
+  }
+
+  ended(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
+    this.#events.push({ kind: 'ended', disk, offset, length, time, discarded });
+  }
+
   deliver(horizon: number, sink: WriteSink): void {
     // The events of a CPU are in order already: sorting a few such runs costs little more than one comparison an event.
     const events = this.#events.sort((a, b) => a.time - b.time);
@@ -59,7 +67,7 @@ class Queue implements EventQueue {
         count += 1;
         if (kind === 'discard queued') sink.discardQueued?.(disk, offset, length, time);
         else if (kind === 'discard ended') sink.discardEnded?.(disk, length, time, discarded);
-        else sink[kind](disk, offset, length, time, discarded);
+        else sink[kind]?.(disk, offset, length, time, discarded);
       }
     } finally {
       this.#events = events.slice(count);
@@ -70,8 +78,8 @@ class Queue implements EventQueue {
     this.#events = this.#events.filter((event) => event.disk !== disk);
   }
 
-  *completions(): Iterable<{ disk: number; offset: number; length: number }> {
-    for (const event of this.#events) if (event.kind === 'completed') yield event;
+  *changes(): Iterable<{ disk: number; offset: number; length: number }> {
+    for (const event of this.#events) if (event.kind === 'completed' || event.kind === 'queued') yield event;
   }
 }
 

@@ -21,8 +21,11 @@ export interface Convergence {
   readonly sink: WriteSink;
   /** Empties the rings; to be called often enough that they never fill. */
   drain(): void;
-  /** From now on the disk takes part. Everything in the trace's dirty set is still to be read. */
-  add(index: number, source: DiskSource): void;
+  /**
+   * From now on the disk takes part. Everything in the trace's dirty set is still to be read. `bioBased`: it is told of as a disk that the
+   * kernel handles without requests.
+   */
+  add(index: number, source: DiskSource, bioBased?: boolean): void;
   /** Takes a disk out; between cuts only. */
   remove(index: number): void;
   /** The disk grew and is read through `source` from now on; between cuts only. */

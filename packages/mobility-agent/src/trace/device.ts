@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { attribute } from './attribute.ts';
 import type { FollowedDevice } from './trace-instance.ts';
-import { type Refusal, refusalOf, sharingOf } from './traceable.ts';
+import { isBioBased, type Refusal, refusalOf, sharingOf } from './traceable.ts';
 
 /** A whole disk that can be traced, as found at one moment. */
 export interface TracedDevice {
@@ -23,6 +23,8 @@ export interface TracedDevice {
   readonly serial: string;
   /** It takes several ranges in one discard (NVMe). */
   readonly gathersDiscards?: boolean;
+  /** The kernel handles it without requests (dm, md, zram): only what is handed to it and what of that ends is told. */
+  readonly bioBased?: boolean;
 }
 
 /** A `dev_t` as C libraries pack it, which is what Node reports. */
@@ -38,9 +40,10 @@ export const unpackDevice = (device: number): { major: number; minor: number } =
 export const kernelDevice = ({ major, minor }: { major: number; minor: number }): number => major * 2 ** 20 + minor;
 
 /** A device as a trace follows it. */
-export const followedDevice = (disk: Pick<TracedDevice, 'major' | 'minor' | 'gathersDiscards'>): FollowedDevice => ({
+export const followedDevice = (disk: Pick<TracedDevice, 'major' | 'minor' | 'gathersDiscards' | 'bioBased'>): FollowedDevice => ({
   device: kernelDevice(disk),
   gathersDiscards: disk.gathersDiscards === true,
+  bioBased: disk.bioBased === true,
 });
 
 /** Where the kernel describes a block device, with all links followed; `undefined` if there is none of this number. */
@@ -52,13 +55,16 @@ export const deviceFolder = ({ major, minor }: { major: number; minor: number })
   }
 };
 
+/** Where devices say who they are. */
+const SERIALS = ['serial', 'device/serial', 'device/wwid', 'dm/uuid', 'md/uuid'];
+
 const refuse = (thing: string, refusal: Refusal | undefined): void => {
   if (refusal !== undefined) throw new HoldfastError('DEVICE_UNSUPPORTED', { thing, ...refusal });
 };
 
 /**
  * Looks at the disk behind a path (links are followed). Throws DEVICE_NOT_FOUND if there is none, DEVICE_UNSUPPORTED, naming the cause, if
- * it is not a whole, request-based disk of this machine alone whose every write the kernel's events name, NO_PERMISSION.
+ * it is not a whole disk of this machine alone whose every write the kernel's events name, NO_PERMISSION.
  */
 export const identifyDevice = (path: string): TracedDevice => {
   const missing = (why: string, cause?: unknown): HoldfastError =>
@@ -79,6 +85,7 @@ export const identifyDevice = (path: string): TracedDevice => {
   const size = Number(attribute(folder, 'size')) * 512;
   if (!(size > 0)) throw missing('nothing is attached to it: its size is 0');
   refuse(path, sharingOf(path, folder));
+  const bioBased = isBioBased(folder);
   return {
     path,
     name: basename(folder),
@@ -86,7 +93,8 @@ export const identifyDevice = (path: string): TracedDevice => {
     size,
     logicalBlockSize: Number(attribute(folder, 'queue/logical_block_size')),
     diskSequence: Number(attribute(folder, 'diskseq')),
-    serial: attribute(folder, 'serial') || attribute(folder, 'device/serial') || attribute(folder, 'device/wwid'),
-    gathersDiscards: Number(attribute(folder, 'queue/max_discard_segments')) > 1,
+    serial: SERIALS.map((name) => attribute(folder, name)).find((serial) => serial !== '') ?? '',
+    gathersDiscards: !bioBased && Number(attribute(folder, 'queue/max_discard_segments')) > 1,
+    bioBased,
   };
 };

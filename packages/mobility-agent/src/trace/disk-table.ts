@@ -1,10 +1,10 @@
 import type { TracedDevice } from './device.ts';
-import { DISK, DISK_LIMIT, DISK_STAGE, diskOffset, TEXT_BYTES } from './memory-layout.ts';
+import { DISK, DISK_LIMIT, DISK_STAGE, diskOffset, TEXT_BYTES, TOLD } from './memory-layout.ts';
 
 export type DiskStage = keyof typeof DISK_STAGE;
 
 /** What the table keeps of a disk to know it again. */
-export type KnownDisk = Pick<TracedDevice, 'major' | 'minor' | 'size' | 'diskSequence' | 'serial' | 'gathersDiscards'>;
+export type KnownDisk = Pick<TracedDevice, 'major' | 'minor' | 'size' | 'diskSequence' | 'serial' | 'gathersDiscards' | 'bioBased'>;
 
 /** The traced disks, in the tracking memory. An index belongs to one disk until it is freed. */
 export interface DiskTable {
@@ -19,6 +19,11 @@ export interface DiskTable {
   /** Indexes of all entries in one of these stages. */
   indexes(...stages: DiskStage[]): number[];
 }
+
+const toldAs = ({ gathersDiscards, bioBased }: KnownDisk): number => {
+  if (bioBased === true) return TOLD.bios;
+  return gathersDiscards === true ? TOLD.gatheringRequests : TOLD.requests;
+};
 
 const STAGE_NAMES = Object.keys(DISK_STAGE) as DiskStage[];
 
@@ -43,7 +48,7 @@ class Table implements DiskTable {
     const at = diskOffset(index);
     this.#view.setUint32(at + DISK.major, disk.major, true);
     this.#view.setUint32(at + DISK.minor, disk.minor, true);
-    this.#view.setUint32(at + DISK.gathers, disk.gathersDiscards === true ? 1 : 0, true);
+    this.#view.setUint32(at + DISK.told, toldAs(disk), true);
     this.#view.setFloat64(at + DISK.size, disk.size, true);
     this.#view.setFloat64(at + DISK.sequence, disk.diskSequence, true);
     this.#view.setFloat64(at + DISK.baseline, 0, true);
@@ -59,7 +64,8 @@ class Table implements DiskTable {
       size: this.#view.getFloat64(at + DISK.size, true),
       diskSequence: this.#view.getFloat64(at + DISK.sequence, true),
       serial: readText(this.#bytes, at + DISK.serial),
-      gathersDiscards: this.#view.getUint32(at + DISK.gathers, true) === 1,
+      gathersDiscards: this.#view.getUint32(at + DISK.told, true) === TOLD.gatheringRequests,
+      bioBased: this.#view.getUint32(at + DISK.told, true) === TOLD.bios,
     };
   }
 

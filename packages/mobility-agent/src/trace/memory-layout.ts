@@ -20,7 +20,7 @@
  *            0    u32      stage: 0 free, 1 being added or removed, 2 traced, 3 continuity lost
  *            4    u32      major
  *            8    u32      minor
- *            12   u32      1 if it takes several ranges in one discard
+ *            12   u32      how its writes are told of: 0 as requests, 1 as requests that take several ranges in one discard, 2 as bios
  *            16   double   size in bytes
  *            24   double   disk sequence, 0 if the kernel has none
  *            32   double   baseline of the witness: sectors the kernel had counted as written when `sectors` below were 0
@@ -54,7 +54,8 @@ export const HEADER = {
 } as const;
 export const STAGE = { making: 0, used: 1, lost: 2 } as const;
 
-export const DISK = { stage: 0, major: 4, minor: 8, gathers: 12, size: 16, sequence: 24, baseline: 32, serial: 64 } as const;
+export const DISK = { stage: 0, major: 4, minor: 8, told: 12, size: 16, sequence: 24, baseline: 32, serial: 64 } as const;
+export const TOLD = { requests: 0, gatheringRequests: 1, bios: 2 } as const;
 export const DISK_STAGE = { free: 0, changing: 1, traced: 2, lost: 3 } as const;
 export const TEXT_BYTES = 64;
 

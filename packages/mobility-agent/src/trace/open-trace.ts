@@ -15,6 +15,11 @@ import type { WriteSink, WriteTrace } from './write-trace.ts';
 const COUNTING_LIMIT = 1e9;
 const BASELINE_ROUNDS = 64;
 const QUIET_READINGS = 3;
+/** The same for a disk without requests, which has to be idle for it: rounds are tried for so long (ns), and so many must be good. */
+const BASELINE_LIMIT = 2e9;
+const IDLE_ROUNDS = 3;
+/** A write that ends so long (ns) after the kernel last counted one is not counted: nothing is under way for so long. */
+const UNCOUNTED_LIMIT = 60e9;
 
 /** What makes a running trace. */
 export interface TraceParts {
@@ -45,6 +50,8 @@ class Trace implements OpenTrace {
   readonly #folder: MemoryFolder;
   #stopped = false;
   readonly #disks = new Map<number, TracedDisk>();
+  /** Of disks without requests: what the kernel had counted, and when that was first seen. */
+  readonly #counts = new Map<number, { readonly counted: number; readonly time: number }>();
   #broken: unknown;
 
   constructor({ instance, memory, reader, start, folder }: TraceParts) {
@@ -64,6 +71,7 @@ class Trace implements OpenTrace {
   exclude(index: number): void {
     this.#disks.get(index)?.close();
     this.#disks.delete(index);
+    this.#counts.delete(index);
   }
 
   disk(index: number): TracedDisk | undefined {
@@ -99,6 +107,7 @@ class Trace implements OpenTrace {
         this.#checkDisk(index, () => {
           disk.check();
           if (missing > 0) throw diskLost(disk.device, `${missing} sectors written to it are missing in the trace`);
+          if (disk.device.bioBased === true) return this.#assureCounted(index, disk, readings[index]!);
           if (behind <= 0) return;
           const why = `${behind} sectors written to it were not counted in its I/O statistics`;
           if (this.now() - start > COUNTING_LIMIT) throw diskLost(disk.device, why);
@@ -112,6 +121,7 @@ class Trace implements OpenTrace {
   baseline(index: number, sink: WriteSink): number {
     // Requests that completed unseen just before we followed them are counted after this.
     this.settle();
+    if (this.#attached(index).device.bioBased === true) return this.#idleBaseline(index, sink);
     let baseline = Number.NEGATIVE_INFINITY;
     let quiet = 0;
     for (let round = 0; round < BASELINE_ROUNDS; round += 1) {
@@ -120,12 +130,39 @@ class Trace implements OpenTrace {
       quiet += readings[index]!.quiet();
       if (quiet >= QUIET_READINGS) return baseline;
     }
-    const thing = this.#attached(index).device.path;
-    throw new HoldfastError('CAPTURE_NOT_CONVERGED', {
-      thing,
-      why: 'writes end so often that they cannot be counted',
-      remedy: 'try again when the disk is less busy',
-    });
+    throw tooBusy(this.#attached(index), 'writes end so often that they cannot be counted');
+  }
+
+  /** What is under way was told of already and is counted sooner or later. And what was before we followed it must be over. */
+  #idleBaseline(index: number, sink: WriteSink): number {
+    const start = this.now();
+    let baseline = Number.NEGATIVE_INFINITY;
+    for (let good = 0; good < IDLE_ROUNDS; ) {
+      if (this.now() - start > BASELINE_LIMIT) throw tooBusy(this.#attached(index), 'there was a write under way all the time');
+      if (!this.idle(index)) {
+        this.#drain(sink, []);
+        continue;
+      }
+      const readings = this.#read([index], sink);
+      if (readings[index]!.quiet() < QUIET_READINGS || !this.idle(index)) continue;
+      baseline = Math.max(baseline, this.#lower(index, readings));
+      good += 1;
+    }
+    return baseline;
+  }
+
+  /**
+   * Of a disk without requests writes under way are told of before they are counted, and what is counted of discards and zeroes differs. So
+   * nothing can be behind. But when data arrives and the count stands still, it is worth nothing.
+   */
+  #assureCounted(index: number, disk: TracedDisk, { last }: Readings): void {
+    const known = this.#counts.get(index);
+    if (known === undefined || known.counted !== last) {
+      this.#counts.set(index, { counted: last, time: this.now() });
+      return;
+    }
+    const written = this.#reader.lastWritten(index);
+    if (written - known.time > UNCOUNTED_LIMIT) throw diskLost(disk.device, 'its writes are not counted in its I/O statistics');
   }
 
   close(): void {
@@ -197,5 +234,8 @@ class Trace implements OpenTrace {
     throw new HoldfastError('INTERNAL', { thing: this.#instance.path, why: `no disk ${index} is attached`, remedy: 'report this' });
   }
 }
+
+const tooBusy = ({ device }: TracedDisk, why: string): HoldfastError =>
+  new HoldfastError('CAPTURE_NOT_CONVERGED', { thing: device.path, why, remedy: 'try again when the disk is less busy' });
 
 export const createOpenTrace = (parts: TraceParts): OpenTrace => new Trace(parts);

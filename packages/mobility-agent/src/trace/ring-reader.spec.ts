@@ -54,7 +54,7 @@ const firstProcess = (): { memory: TrackingMemory; reader: RingReader } => {
 const follow = (memory: TrackingMemory, fresh: boolean): RingReader => {
   const reader = createRingReader(rings.instance, memory, timeBase(0n));
   for (const [index, device] of DEVICES.entries())
-    reader.follow(index, { device, gathersDiscards: false }, memory.dirty(index, fresh), true);
+    reader.follow(index, { device, gathersDiscards: false, bioBased: false }, memory.dirty(index, fresh), true);
   return reader;
 };
 
@@ -141,7 +141,7 @@ describe('ring reader', () => {
     try {
       const { memory, reader } = firstProcess();
       const [many, plain] = DEVICES as [number, number];
-      reader.follow(0, { device: many, gathersDiscards: true }, memory.dirty(0, true), true);
+      reader.follow(0, { device: many, gathersDiscards: true, bioBased: false }, memory.dirty(0, true), true);
       const one = (about: Omit<FakeEvent, 'delta'>): FakeEvent => ({ ...about, delta: 1 });
       rings.fill(0, [
         [

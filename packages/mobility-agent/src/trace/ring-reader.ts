@@ -13,6 +13,9 @@ import type { WriteSink } from './write-trace.ts';
 const SECTOR = 512;
 /** How the kernel's events abbreviate a discard, secure ones too: the letter that is first of all. */
 const DISCARD = 'D'.charCodeAt(0);
+const WRITE = 'W'.charCodeAt(0);
+/** Goes before the others when the device is to empty its cache first. */
+const FLUSH_FIRST = 'F'.charCodeAt(0);
 
 /** Reads the rings of all possible CPUs, each page through its slot of the tracking memory. */
 export interface RingReader {
@@ -20,6 +23,8 @@ export interface RingReader {
   follow(index: number, device: FollowedDevice, dirty: BlockSet, reported: boolean): void;
   unfollow(index: number): void;
   dirty(index: number): BlockSet;
+  /** When data written to disk `index`, which is handled without requests, was last seen to arrive; -Infinity if it never was. */
+  lastWritten(index: number): number;
   /**
    * Reads to the present end of each ring; tells the readings of a disk of later completions. Throws CONTINUITY_LOST if records were lost or
    * make no sense.
@@ -35,8 +40,19 @@ interface Followed extends FollowedDevice {
   readonly reported: boolean;
 }
 
-const isDiscard = ({ letter }: RequestEventFormat, words: Uint32Array, first: number): boolean =>
-  letter !== undefined && ((words[first + (letter >> 2)]! >>> ((letter & 3) * 8)) & 0xff) === DISCARD;
+const byteAt = (words: Uint32Array, first: number, at: number): number => (words[first + (at >> 2)]! >>> ((at & 3) * 8)) & 0xff;
+
+/** The letter of what is done. */
+const operationOf = ({ letter }: RequestEventFormat, words: Uint32Array, first: number): number | undefined => {
+  if (letter === undefined) return undefined;
+  const code = byteAt(words, first, letter);
+  return code === FLUSH_FIRST ? byteAt(words, first, letter + 1) : code;
+};
+
+const isDiscard = (format: RequestEventFormat, words: Uint32Array, first: number): boolean => operationOf(format, words, first) === DISCARD;
+
+const offsetOf = (format: RequestEventFormat, words: Uint32Array, first: number): number =>
+  (words[first + format.sector + 1]! * 2 ** 32 + words[first + format.sector]!) * SECTOR;
 
 const NOBODY: WriteSink = { issued: () => {}, requeued: () => {}, completed: () => {} };
 const NO_READINGS: readonly undefined[] = [];
@@ -49,6 +65,7 @@ class Visitor implements RecordVisitor {
   /** A record of a known event was too short for its fields. */
   cutOff = false;
   readonly followed: (Followed | undefined)[] = [];
+  readonly lastWritten = new Float64Array(DISK_LIMIT).fill(Number.NEGATIVE_INFINITY);
   readonly #formats: TraceInstance['formats'];
   #lastDevice = -1;
   #lastIndex = -1;
@@ -58,29 +75,43 @@ class Visitor implements RecordVisitor {
   }
 
   record(words: Uint32Array, first: number, count: number, time: number): void {
-    const { complete, issue, requeue, queue } = this.#formats;
-    const id = words[first]! & 0xffff;
-    const format =
-      id === complete.id ? complete : id === issue.id ? issue : id === requeue.id ? requeue : id === queue.id ? queue : undefined;
+    const format = this.#formatOf(words[first]! & 0xffff);
     if (format === undefined) return;
     if (count < format.words) {
       this.cutOff = true;
       return;
     }
-    const sectors = words[first + format.sectors]!;
-    if (sectors === 0) return;
     const disk = this.#indexOf(words[first + format.device]!);
     if (disk < 0) return;
+    if (this.followed[disk]!.bioBased) this.#bio(format, words, first, disk, time);
+    else this.#request(format, words, first, disk, time);
+  }
+
+  forgetLast(): void {
+    this.#lastDevice = -1;
+  }
+
+  #formatOf(id: number): RequestEventFormat | undefined {
+    const { complete, issue, requeue, queue, end } = this.#formats;
+    if (id === complete.id) return complete;
+    if (id === issue.id) return issue;
+    if (id === queue.id) return queue;
+    if (id === end.id) return end;
+    return id === requeue.id ? requeue : undefined;
+  }
+
+  #request(format: RequestEventFormat, words: Uint32Array, first: number, disk: number, time: number): void {
+    const { complete, issue, queue, end } = this.#formats;
+    const sectors = words[first + format.sectors]!;
+    if (sectors === 0 || format === end) return;
     const { dirty, reported, gathersDiscards } = this.followed[disk]!;
-    const offset = (words[first + format.sector + 1]! * 2 ** 32 + words[first + format.sector]!) * SECTOR;
+    const offset = offsetOf(format, words, first);
     const length = sectors * SECTOR;
     // Of such a discard the kernel's requests name the first range and the length of all.
     const gathered = gathersDiscards && isDiscard(format, words, first);
     if (format === complete) {
       if (!gathered) dirty.addBytes(offset, length);
-      this.sectors[disk]! += sectors;
-      const readings = this.readings[disk];
-      if (readings !== undefined && time > readings.first) readings.late(time, sectors);
+      this.#count(disk, sectors, time);
       if (!reported) return;
       const success = complete.error !== undefined && words[first + complete.error] === 0;
       if (gathered) this.sink.discardEnded?.(disk, length, time, success);
@@ -93,8 +124,29 @@ class Visitor implements RecordVisitor {
     else this.sink.requeued(disk, offset, length, time);
   }
 
-  forgetLast(): void {
-    this.#lastDevice = -1;
+  /** What is queued counts as written, for what ends of it need not name it all. */
+  #bio(format: RequestEventFormat, words: Uint32Array, first: number, disk: number, time: number): void {
+    const { queue, end } = this.#formats;
+    const sectors = words[first + format.sectors]!;
+    const { dirty, reported } = this.followed[disk]!;
+    const offset = offsetOf(format, words, first);
+    if (format === queue) {
+      if (sectors === 0) return;
+      dirty.addBytes(offset, sectors * SECTOR);
+      this.#count(disk, sectors, time);
+      if (reported) this.sink.queued?.(disk, offset, sectors * SECTOR, time);
+    } else if (format === end) {
+      const operation = operationOf(format, words, first);
+      if (operation === WRITE && sectors > 0) this.lastWritten[disk] = Math.max(this.lastWritten[disk]!, time);
+      const success = format.error !== undefined && words[first + format.error] === 0;
+      if (reported) this.sink.ended?.(disk, offset, sectors * SECTOR, time, success && operation === DISCARD);
+    }
+  }
+
+  #count(disk: number, sectors: number, time: number): void {
+    this.sectors[disk]! += sectors;
+    const readings = this.readings[disk];
+    if (readings !== undefined && time > readings.first) readings.late(time, sectors);
   }
 
   #indexOf(device: number): number {
@@ -130,8 +182,13 @@ class Reader implements RingReader {
     this.#visitor.forgetLast();
   }
 
+  lastWritten(index: number): number {
+    return this.#visitor.lastWritten[index]!;
+  }
+
   unfollow(index: number): void {
     this.#visitor.followed[index] = undefined;
+    this.#visitor.lastWritten[index] = Number.NEGATIVE_INFINITY;
     this.#visitor.forgetLast();
   }
 

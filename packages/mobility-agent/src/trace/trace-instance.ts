@@ -7,14 +7,21 @@ import { parseRequestEvent, type RequestEventFormat, subBufferBytes } from './ev
 const EVENTS = ['complete', 'requeue', 'issue'] as const;
 export type RequestEvent = (typeof EVENTS)[number];
 
-/** Where the fields of each event lie; `queue` tells of what has not become a request yet. */
-export type EventFormats = Readonly<Record<RequestEvent | 'queue', RequestEventFormat>>;
+/** Events of bios, the end before the beginning for the same reason. They are off where nobody needs them: every bit of I/O of every disk is looked at. */
+const BIO_EVENTS = ['end', 'queue'] as const;
+type BioEvent = (typeof BIO_EVENTS)[number];
+const BIO_NAMES = { queue: 'block_bio_queue', end: 'block_bio_complete' } as const;
+
+/** Where the fields of each event lie; `queue` tells of bios, which may become requests, `end` of bios that never did. */
+export type EventFormats = Readonly<Record<RequestEvent | BioEvent, RequestEventFormat>>;
 
 /** A device to be followed, by its kernel number. */
 export interface FollowedDevice {
   readonly device: number;
   /** Its discards are told of as they are queued, range by range, too. */
   readonly gathersDiscards: boolean;
+  /** It has no requests: bios are told of, as they are queued and as they end. */
+  readonly bioBased: boolean;
 }
 
 /** Written in this order. The clock comes first: writing it, even the same value, empties the rings, so it is written only once. */
@@ -52,14 +59,19 @@ export interface TraceInstance {
 /** "Not a read" rather than "a write": write-zeroes, discards and flushes with data have letters of their own. Device -1 does not exist. */
 const filterOf = (devices: readonly FollowedDevice[]): string => `${oneOf(devices)} && !(rwbs ~ "R*")`;
 
-const queueFilterOf = (devices: readonly FollowedDevice[]): string => `${oneOf(devices.filter(gathers))} && rwbs ~ "D*"`;
+const bioFilterOf = (event: BioEvent, devices: readonly FollowedDevice[]): string => {
+  const all = filterOf(devices.filter(isBioBased));
+  return event === 'end' ? all : `(${oneOf(devices.filter(gathers))} && rwbs ~ "D*") || (${all})`;
+};
 
 const oneOf = (devices: readonly FollowedDevice[]): string =>
   `(${devices.length === 0 ? 'dev == 4294967295' : devices.map(({ device }) => `dev == ${device}`).join(' || ')})`;
 
 const gathers = ({ gathersDiscards }: FollowedDevice): boolean => gathersDiscards;
+const isBioBased = ({ bioBased }: FollowedDevice): boolean => bioBased;
 
-const isQueueTraced = (devices: readonly FollowedDevice[]): string => (devices.some(gathers) ? '1' : '0');
+const isBioTraced = (event: BioEvent, devices: readonly FollowedDevice[]): string =>
+  devices.some((device) => isBioBased(device) || (event === 'queue' && gathers(device))) ? '1' : '0';
 
 class Instance implements TraceInstance {
   readonly path: string;
@@ -73,15 +85,17 @@ class Instance implements TraceInstance {
     this.subBufferBytes = subBufferBytes(this.#read('events/header_page'), this.#read('events/header_event'));
     const format = (event: RequestEvent): RequestEventFormat =>
       parseRequestEvent(this.#read(`${folderOf(event)}/format`), `block_rq_${event}`);
-    const queue = parseRequestEvent(this.#read(`${QUEUE}/format`), 'block_bio_queue');
-    this.formats = { issue: format('issue'), complete: format('complete'), requeue: format('requeue'), queue };
+    const bio = (event: BioEvent): RequestEventFormat => parseRequestEvent(this.#read(`${bioFolderOf(event)}/format`), BIO_NAMES[event]);
+    const requests = { issue: format('issue'), complete: format('complete'), requeue: format('requeue') };
+    this.formats = { ...requests, queue: bio('queue'), end: bio('end') };
   }
 
   follow(devices: readonly FollowedDevice[]): void {
     for (const event of EVENTS) this.write(`${folderOf(event)}/filter`, filterOf(devices));
-    this.write(`${QUEUE}/filter`, queueFilterOf(devices));
-    // Off where nobody needs it: every bit of I/O of every disk would be looked at once more.
-    this.write(`${QUEUE}/enable`, isQueueTraced(devices));
+    for (const event of BIO_EVENTS) {
+      this.write(`${bioFolderOf(event)}/filter`, bioFilterOf(event, devices));
+      this.write(`${bioFolderOf(event)}/enable`, isBioTraced(event, devices));
+    }
   }
 
   difference(kilobytes: string, ...follows: (readonly FollowedDevice[])[]): string | undefined {
@@ -103,10 +117,13 @@ class Instance implements TraceInstance {
       const filter = this.#read(`${folderOf(event)}/filter`);
       if (!follows.some((devices) => filter === filterOf(devices))) return `the filter of the event block_rq_${event} is ${filter}`;
     }
-    const queue = { filter: this.#read(`${QUEUE}/filter`), enable: this.#read(`${QUEUE}/enable`) };
-    if (!follows.some((devices) => queue.filter === queueFilterOf(devices)))
-      return `the filter of the event block_bio_queue is ${queue.filter}`;
-    if (!follows.some((devices) => queue.enable === isQueueTraced(devices))) return `the event block_bio_queue is set to ${queue.enable}`;
+    for (const event of BIO_EVENTS) {
+      const filter = this.#read(`${bioFolderOf(event)}/filter`);
+      if (!follows.some((devices) => filter === bioFilterOf(event, devices)))
+        return `the filter of the event ${BIO_NAMES[event]} is ${filter}`;
+      const enable = this.#read(`${bioFolderOf(event)}/enable`);
+      if (!follows.some((devices) => enable === isBioTraced(event, devices))) return `the event ${BIO_NAMES[event]} is set to ${enable}`;
+    }
     return undefined;
   }
 
@@ -143,7 +160,7 @@ class Instance implements TraceInstance {
 
 const folderOf = (event: RequestEvent): string => `events/block/block_rq_${event}`;
 
-const QUEUE = 'events/block/block_bio_queue';
+const bioFolderOf = (event: BioEvent): string => `events/block/${BIO_NAMES[event]}`;
 
 const pathOf = (tracefs: string, name: string): string => join(tracefs, 'instances', name);
 

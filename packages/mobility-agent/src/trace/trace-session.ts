@@ -1,4 +1,6 @@
+import { basename, dirname } from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
+import { assureBiosAreTold } from './bio-probe.ts';
 import { followedDevice, kernelDevice, type TracedDevice } from './device.ts';
 import { cutText, type KnownDisk } from './disk-table.ts';
 import { DISK_LIMIT } from './memory-layout.ts';
@@ -152,6 +154,7 @@ class Session implements WriteTraceSession {
       const why = `${DISK_LIMIT} disks are traced already`;
       throw new HoldfastError('DEVICE_UNSUPPORTED', { thing: device.path, why, remedy: 'protect fewer disks of this machine with trace' });
     }
+    if (device.bioBased === true) this.#assureTold(device);
     disks.fill(index, device);
     try {
       const dirty = memory.dirty(index, true);
@@ -164,6 +167,11 @@ class Session implements WriteTraceSession {
       this.detach(index);
       throw reason;
     }
+  }
+
+  #assureTold(device: TracedDevice): void {
+    const { path } = this.#parts.instance;
+    assureBiosAreTold(device, dirname(dirname(path)), `${basename(path)}-probe`);
   }
 
   /** Has the kernel record the writes of the disks in the table, except one. */

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { refusalOf, sharingOf } from './traceable.ts';
+import { isBioBased, refusalOf, sharingOf } from './traceable.ts';
 
 let root: string;
 beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'holdfast-traceable-'))));
@@ -42,10 +42,13 @@ describe('refusalOf', () => {
     expect(refusal?.remedy).toMatch(remedy);
   });
 
-  it('refuses what the kernel handles without requests', () => {
-    const folder = describeDisk({});
+  it('takes what the kernel handles without requests, for which it says of statistics what is not so', () => {
+    const folder = describeDisk({ 'queue/iostats': '0', 'dm/uuid': 'LVM-abc' });
+    expect(isBioBased(folder)).toBe(false);
     rmSync(join(folder, 'mq'), { recursive: true });
-    expect(refusalOf(folder)?.why).toMatch(/without requests/);
+    expect(isBioBased(folder)).toBe(true);
+    expect(refusalOf(folder)).toBeUndefined();
+    expect(refusalOf(describeDisk({ 'queue/dax': '1' }))?.why).toMatch(/DAX/);
   });
 });
 

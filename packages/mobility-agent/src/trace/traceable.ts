@@ -19,6 +19,9 @@ const entries = (folder: string): string[] => {
   }
 };
 
+/** True for a device the kernel handles without requests. */
+export const isBioBased = (folder: string): boolean => !entries(folder).includes('mq');
+
 /**
  * Why not every write to the device at a folder of sysfs would be seen and counted by the kernel's events; `undefined` if they are. A disk
  * of which partitions are members of an array is as good as any other; a disk that is a member as a whole is not a disk of its machine.
@@ -31,12 +34,6 @@ export const refusalOf = (folder: string): Refusal | undefined => {
     const disk = `/dev/${basename(dirname(folder))}`;
     return { why: 'it is a partition', remedy: `name the whole disk, ${disk}; its partitions are protected with it` };
   }
-  if (!has('mq')) {
-    return {
-      why: 'the kernel handles it without requests (dm, md, zram, NVMe multipath), which trace does not follow yet',
-      remedy: SCAN,
-    };
-  }
   for (const holder of entries(join(folder, 'holders'))) {
     const remedy = `protect /dev/${holder} instead of its members`;
     if (/^md/.test(holder)) return { why: `it is a member of the array ${holder}`, remedy };
@@ -45,7 +42,8 @@ export const refusalOf = (folder: string): Refusal | undefined => {
   }
   if (!['', 'none'].includes(attribute(queue, 'zoned'))) return { why: 'it is a zoned disk', remedy: SCAN };
   if (attribute(queue, 'dax') === '1') return { why: 'programs can write to it past the kernel (DAX)', remedy: SCAN };
-  if (attribute(queue, 'iostats') === '0') {
+  // Of others this says nothing: most count whatever it is. They are tried when they are attached (bio-probe.ts).
+  if (!isBioBased(folder) && attribute(queue, 'iostats') === '0') {
     return { why: 'its writes are not counted', remedy: `switch its statistics on: echo 1 > /sys/block/${name}/queue/iostats` };
   }
   return undefined;

@@ -53,7 +53,8 @@ class Disk implements TracedDisk {
     if (sequence !== device.diskSequence) throw diskLost(device, 'there is another disk behind its name now');
     const size = this.size();
     if (size < device.size) throw diskLost(device, `it shrank from ${device.size} to ${size} bytes`);
-    if (attribute(folder, 'queue/iostats') === '0') throw diskLost(device, 'its I/O statistics are switched off (queue/iostats)');
+    if (device.bioBased !== true && attribute(folder, 'queue/iostats') === '0')
+      throw diskLost(device, 'its I/O statistics are switched off (queue/iostats)');
   }
 
   close(): void {

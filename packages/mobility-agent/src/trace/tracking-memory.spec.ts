@@ -82,7 +82,7 @@ describe('tracking memory', () => {
 
   it('is found again by its machine, with everything in it', () => {
     const memory = createTrackingMemory(folder, SHAPE);
-    const disk = { major: 7, minor: 3, size: 10 * 4096, diskSequence: 9, serial: 's'.repeat(64), gathersDiscards: false };
+    const disk = { major: 7, minor: 3, size: 10 * 4096, diskSequence: 9, serial: 's'.repeat(64), gathersDiscards: false, bioBased: true };
     memory.disks.fill(0, disk);
     memory.dirty(0, true).add(5);
     memory.disks.setStage(0, 'traced');

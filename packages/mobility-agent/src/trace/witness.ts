@@ -6,12 +6,17 @@
  * above the baseline, and equals it when nothing completed during the reading. Above it: the trace misses writes. Traced up to *before*
  * holds nothing it does not hold, so `counted - traced(before)` reaches the baseline unless a request is between the two steps at *before*.
  * If it never does, the kernel did not count for a while, and the witness is worth nothing. Neither needs the disk to be idle.
+ *
+ * Of a disk without requests what is queued stands for what is traced, which the kernel counts after it told of it. So the first holds for it
+ * as it is; the second does not, for what is under way is told of and not counted yet.
  */
 
 /** Some readings of one disk's count of written sectors, to be held against the trace once a settled drain has told `late` of all completions. */
 export interface Readings {
   /** Before this instant nothing is late. */
   readonly first: number;
+  /** The last count. */
+  readonly last: number;
   /** Takes note of sectors traced at `time`, later than `first`. */
   late(time: number, sectors: number): void;
   /** The largest `counted - traced(after)`. `traced`: sectors traced until now. */
@@ -26,6 +31,7 @@ const SAMPLES = 8;
 
 class SomeReadings implements Readings {
   readonly first: number;
+  readonly last: number;
   readonly #counted = new Float64Array(SAMPLES);
   /** Instants before and after each reading, ascending. */
   readonly #instants = new Float64Array(2 * SAMPLES);
@@ -39,6 +45,7 @@ class SomeReadings implements Readings {
       this.#instants[2 * sample + 1] = now();
     }
     this.first = this.#instants[0]!;
+    this.last = this.#counted[SAMPLES - 1]!;
   }
 
   late(time: number, sectors: number): void {

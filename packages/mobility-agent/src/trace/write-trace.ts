@@ -22,6 +22,13 @@ export interface WriteSink {
   discardQueued?(disk: number, offset: number, length: number, time: number): void;
   /** `length` bytes of queued ranges, whichever, were discarded, or it was tried. */
   discardEnded?(disk: number, length: number, time: number, success: boolean): void;
+  /** Of disks that are handled without requests, and instead of the first three: a write on its way to the device. */
+  queued?(disk: number, offset: number, length: number, time: number): void;
+  /**
+   * Something of a queued write ended; `discarded` as above. Such a device may split a write and take it further in place, so that its end
+   * names no more than its last part: it is over when something ends where it ends. The parts before may be told of too, or not.
+   */
+  ended?(disk: number, offset: number, length: number, time: number, discarded: boolean): void;
 }
 
 /**
@@ -43,7 +50,10 @@ export interface WriteTrace {
    * processor, longer when they are busy; about 10 ms on machines that set processors apart.
    */
   settle(): void;
-  /** Blocks of the disk that completed writes touched and that no committed cut holds yet; lives in shared memory, survives SIGKILL. */
+  /**
+   * Blocks of the disk that completed writes touched and that no committed cut holds yet; lives in shared memory, survives SIGKILL. Of a disk
+   * without requests also those that queued writes will touch: the end of a write does not name them all.
+   */
   dirty(disk: number): BlockSet;
   /** True when no write of the disk is at the device at this instant (`/sys/block/X/inflight`); its completion may still be on its way. */
   idle(disk: number): boolean;

@@ -1,0 +1,114 @@
+import { type Extent, extentEnd } from '@holdfast/block';
+
+/** Who is told of writes to one disk as if it had requests. */
+export interface WholeWrites {
+  issued(offset: number, length: number, time: number): void;
+  completed(offset: number, length: number, time: number, discarded: boolean): void;
+}
+
+/** What ended and fits no write that is known to be under way. */
+export interface UnknownEnd extends Extent {
+  readonly time: number;
+}
+
+/**
+ * The writes under way to a disk that the kernel handles without requests (dm, md). Such a device may split a write: it takes off parts at
+ * the front and goes on with the rest in place, so that what is told last names the last part only. But it ends where the write ends, and
+ * when it is told all parts are over. Other parts are told of while the whole is under way, or not at all.
+ *
+ * Writes that overlap and end at the same byte cannot be told apart. Whichever is over, all of them are taken for completed, and those that
+ * may not be for issued again at that moment.
+ */
+export interface QueuedWrites {
+  queued(offset: number, length: number, time: number): void;
+  ended(offset: number, length: number, time: number, discarded: boolean): void;
+  /** Those under way. */
+  writes(): Iterable<Extent>;
+  /** When the first of them was queued; Infinity if there is none. */
+  readonly oldest: number;
+  /** Takes out the ends until `time`, when everything until then has been told, that fit no write. */
+  takeUnknown(time: number): UnknownEnd[];
+}
+
+interface Write extends Extent {
+  readonly time: number;
+}
+
+interface End extends UnknownEnd {
+  readonly discarded: boolean;
+}
+
+class Queued implements QueuedWrites {
+  readonly #target: WholeWrites;
+  readonly #since: number;
+  /** In the order in which they were queued, by the byte where they end. */
+  readonly #byEnd = new Map<number, Write[]>();
+  #unknown: End[] = [];
+
+  constructor(target: WholeWrites, since: number) {
+    this.#target = target;
+    this.#since = since;
+  }
+
+  get oldest(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const [first] of this.#byEnd.values()) oldest = Math.min(oldest, first!.time);
+    return oldest;
+  }
+
+  *writes(): Iterable<Extent> {
+    for (const writes of this.#byEnd.values()) yield* writes;
+  }
+
+  queued(offset: number, length: number, time: number): void {
+    const write = { offset, length, time };
+    const others = this.#byEnd.get(offset + length);
+    if (others === undefined) this.#byEnd.set(offset + length, [write]);
+    else others.push(write);
+    this.#target.issued(offset, length, time);
+    if (this.#unknown.length === 0) return;
+    // This was told late, after what ended of it.
+    const [fitting, unknown] = partition(this.#unknown, (end) => end.time >= time && isWithin(end, write));
+    this.#unknown = unknown;
+    for (const end of fitting) this.ended(end.offset, end.length, end.time, end.discarded);
+  }
+
+  ended(offset: number, length: number, time: number, discarded: boolean): void {
+    const end = offset + length;
+    const candidates = this.#byEnd.get(end);
+    if (candidates === undefined) {
+      if (length > 0) this.#endedWithin({ offset, length, time, discarded });
+      return;
+    }
+    const exact = candidates.findIndex((write) => write.offset === offset);
+    const [over] = candidates.splice(Math.max(0, exact), 1);
+    if (candidates.length === 0) this.#byEnd.delete(end);
+    this.#target.completed(over!.offset, over!.length, time, discarded);
+    for (const [index, write] of candidates.entries()) {
+      if (write.offset === over!.offset) continue;
+      this.#target.completed(write.offset, write.length, time, false);
+      this.#target.issued(write.offset, write.length, time);
+      candidates[index] = { ...write, time };
+    }
+  }
+
+  takeUnknown(time: number): UnknownEnd[] {
+    const [taken, left] = partition(this.#unknown, (end) => end.time <= time);
+    this.#unknown = left;
+    return taken;
+  }
+
+  #endedWithin(part: End): void {
+    // What was queued before anybody looked has been read since, or is to be.
+    if (part.time <= this.#since) return;
+    for (const write of this.writes()) if (isWithin(part, write)) return;
+    this.#unknown.push(part);
+  }
+}
+
+const isWithin = (part: Extent, whole: Extent): boolean => part.offset >= whole.offset && extentEnd(part) <= extentEnd(whole);
+
+const partition = <T>(all: readonly T[], test: (one: T) => boolean): [T[], T[]] => [all.filter(test), all.filter((one) => !test(one))];
+
+/** Ends until `since` are let pass: they may be of writes queued before anybody looked. */
+export const createQueuedWrites = (target: WholeWrites, since: number): QueuedWrites => new Queued(target, since);
