@@ -27,10 +27,15 @@ const COMMANDS = {
 } as const;
 export type ServerName = keyof typeof COMMANDS;
 
-/** Starts a server and waits until it listens. */
-export const startServer = async (name: ServerName, image: string, directory: string): Promise<FileServer> => {
+/** Starts a server on a file. */
+export const startServer = (name: ServerName, image: string, directory: string): Promise<FileServer> => {
   const socket = path.join(directory, `${name.replace(' ', '-')}.sock`);
-  const [program, ...parameters] = COMMANDS[name](image, socket);
+  return startListening(name, COMMANDS[name](image, socket), socket);
+};
+
+/** Starts a server and waits until it listens. Ours end with their standard input, others are told to. */
+export const startListening = async (name: string, command: readonly string[], socket: string): Promise<FileServer> => {
+  const [program, ...parameters] = command;
   const child = spawn(program!, parameters, { stdio: ['pipe', 'ignore', 'inherit'] });
   await untilListening(name, child, socket);
   return {
