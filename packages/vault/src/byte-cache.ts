@@ -26,14 +26,19 @@ export class ByteCache<Key, Value> {
     return this.#entries.has(key) || this.#loading.has(key);
   }
 
+  /** The value if it is here. */
+  peek(key: Key): Value | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry.value;
+  }
+
   /** The value if it is here, else what `load` resolves to. A failure is not kept. */
   get(key: Key, load: () => Promise<Sized<Value>>): Promise<Value> {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) {
-      this.#entries.delete(key);
-      this.#entries.set(key, entry);
-      return Promise.resolve(entry.value);
-    }
+    const known = this.peek(key);
+    if (known !== undefined) return Promise.resolve(known);
     const loading = this.#loading.get(key);
     if (loading !== undefined) return loading;
     const loaded = load()

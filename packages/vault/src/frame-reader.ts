@@ -37,7 +37,7 @@ export interface FrameAddress {
 export interface OpenFrame {
   /** The bytes `from` to `to` of its data, which must belong at `offset` on the disk. Errors: DAMAGED, which names object and extents. */
   slice(from: number, to: number, offset: number): Uint8Array;
-  /** The whole blocks that hold them, with their digests, and where in the data they begin. Errors: the same. */
+  /** The whole blocks that hold them, with their digests, which were not compared yet, and where in the data they begin. Errors: the same. */
   blocks(from: number, to: number, offset: number): ReturnType<VerifiedData['blocks']>;
 }
 
@@ -49,6 +49,11 @@ export class FrameReader {
   constructor(diskId: string, cacheBytes: number) {
     this.#diskId = diskId;
     this.#cache = new ByteCache(cacheBytes);
+  }
+
+  /** The frame if it is in memory. */
+  peek(address: FrameAddress): OpenFrame | undefined {
+    return this.#cache.peek(keyOf(address));
   }
 
   /** The frames in the order given; neighbours that are missing are fetched in one request. */

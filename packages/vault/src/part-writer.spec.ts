@@ -38,6 +38,7 @@ describe('writing parts', () => {
     const { writer, diskId, frames, group } = await setUp();
     // A machine whose memory flips bits between reading and writing.
     const flipping = Object.create(frames, {
+      peek: { value: () => undefined },
       read: {
         value: async (wanted: Parameters<FrameReader['read']>[0]) => {
           const [frame] = await frames.read(wanted);

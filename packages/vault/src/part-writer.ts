@@ -1,5 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, createFrame, FRAME_EXTENT_LENGTH_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
+import { BLOCK_SIZE, createFrame, DIGEST_SIZE, FRAME_EXTENT_LENGTH_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
 import { PartRecordsSchema, type PartRef, PartRefSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { decodeLazily } from './decode-frame.ts';
@@ -13,6 +13,8 @@ import type { Version, VersionGroup } from './sweep.ts';
 
 /** Data of a frame in a run: small, so that a few bytes out of it cost little. */
 const FRAME_DATA = 64 * 1024;
+/** Bytes of digests of a frame. */
+const DIGESTS = (FRAME_DATA / BLOCK_SIZE + 16) * DIGEST_SIZE;
 
 /** A version and where its bytes are. */
 export interface PlacedVersion extends Version, FrameAddress {
@@ -30,11 +32,20 @@ export interface PartLimits {
 
 export const DEFAULT_LIMITS: PartLimits = { size: 16 * 1024 * 1024, entries: 131_072 };
 
+/** The frame that is being filled. Its buffers serve one frame after the other: what they hold is encoded, or copied, before the next one. */
 interface OpenFrameBuffer {
-  readonly extents: FrameExtent[];
-  readonly data: Uint8Array[];
-  readonly digests: Uint8Array[];
+  extents: FrameExtent[];
+  readonly data: Buffer;
+  readonly digests: Buffer;
   size: number;
+  digestsSize: number;
+}
+
+/** Where bytes were copied from. */
+interface Origin extends FrameAddress {
+  readonly from: number;
+  readonly to: number;
+  readonly offset: number;
 }
 
 /** Writes ranges of a disk with their versions, in order, into parts. Digests are taken over as they came from the agent, never made anew. */
@@ -45,9 +56,16 @@ export class PartWriter {
   readonly #limits: PartLimits;
   readonly #parts: PartRef[] = [];
   #entries: PartEntry[] = [];
+  #origins: Origin[] = [];
   #frames: Uint8Array[] = [];
   #framesSize = 0;
-  #open: OpenFrameBuffer = emptyFrame();
+  readonly #open: OpenFrameBuffer = {
+    extents: [],
+    data: Buffer.allocUnsafe(FRAME_DATA),
+    digests: Buffer.allocUnsafe(DIGESTS),
+    size: 0,
+    digestsSize: 0,
+  };
 
   constructor(writer: MachineWriter, diskId: Uint8Array, source: FrameReader, limits: PartLimits) {
     this.#writer = writer;
@@ -94,15 +112,25 @@ export class PartWriter {
       ),
       frames,
     });
-    await verifyPart(this.#writer, prepared, entries);
+    await verifyPart(this.#writer, prepared, entries).catch((reason: unknown) => this.#blame(reason));
     await createPrepared(this.#writer.vault, prepared);
     const end = entries.at(-1)!;
     this.#parts.push(
       create(PartRefSchema, { object: prepared.ref, start: BigInt(entries[0]!.offset), end: BigInt(end.offset + end.length) }),
     );
     this.#entries = [];
+    this.#origins = [];
     this.#frames = [];
     this.#framesSize = 0;
+  }
+
+  /** Digests are compared once, in what is to be stored. When one fails there, what it was copied from is damaged, unless this machine is. */
+  async #blame(reason: unknown): Promise<never> {
+    for (const { from, to, offset, ...address } of this.#origins) {
+      const [frame] = await this.#source.read([address]);
+      frame!.slice(from, to, offset);
+    }
+    throw reason;
   }
 
   async #addVersion({ kind, cut, handle, frame, position, start: from }: PlacedVersion, start: number, end: number): Promise<void> {
@@ -111,29 +139,35 @@ export class PartWriter {
       this.#entries.push({ ...entry, frame: 0, position: 0 });
       return;
     }
-    const [opened] = await this.#source.read([{ handle, frame }]);
+    const opened = this.#source.peek({ handle, frame }) ?? (await this.#source.read([{ handle, frame }]))[0]!;
     const at = position + start - from;
-    const blocks = opened!.blocks(at, at + end - start, start);
-    if (this.#open.size + blocks.data.length > FRAME_DATA) await this.#flushFrame();
-    const inFrame = this.#open.size;
-    this.#open.extents.push({ offset: start - (at - blocks.start), length: blocks.data.length, kind: 'data' });
-    this.#open.data.push(blocks.data);
-    this.#open.digests.push(blocks.digests);
-    this.#open.size += blocks.data.length;
+    const blocks = opened.blocks(at, at + end - start, start);
+    const { length } = blocks.data;
+    // The last block of a disk may be short: many of it are many digests.
+    const fits = this.#open.size + length <= FRAME_DATA && this.#open.digestsSize + blocks.digests.length <= DIGESTS;
+    if (!fits) await this.#flushFrame();
+    const open = this.#open;
+    const inFrame = open.size;
+    this.#origins.push({ handle, frame, from: at, to: at + end - start, offset: start });
+    open.extents.push({ offset: start - (at - blocks.start), length, kind: 'data' });
+    open.data.set(blocks.data, inFrame);
+    open.digests.set(blocks.digests, open.digestsSize);
+    open.size += length;
+    open.digestsSize += blocks.digests.length;
     this.#entries.push({ ...entry, frame: this.#frames.length, position: inFrame + at - blocks.start });
   }
 
   async #flushFrame(): Promise<void> {
-    const { extents, data, digests, size } = this.#open;
+    const { extents, data, digests, size, digestsSize } = this.#open;
     if (size === 0) return;
-    this.#open = emptyFrame();
-    const frame = serializeFrame(await createFrame(extents, Buffer.concat(data), 'lz4', Buffer.concat(digests)));
+    const frame = serializeFrame(await createFrame(extents, data.subarray(0, size), 'lz4', digests.subarray(0, digestsSize)));
     this.#frames.push(frame);
     this.#framesSize += frame.length;
+    this.#open.extents = [];
+    this.#open.size = 0;
+    this.#open.digestsSize = 0;
   }
 }
-
-const emptyFrame = (): OpenFrameBuffer => ({ extents: [], data: [], digests: [], size: 0 });
 
 /** Reads a part back from what will be stored: everything it was made of must be found again, every block whole. Errors: DAMAGED. */
 export const verifyPart = async (

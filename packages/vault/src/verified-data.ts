@@ -51,14 +51,17 @@ export class VerifiedData {
     return this.#data.length;
   }
 
-  /** The whole blocks that hold the bytes `from` to `to` of the data, all of one extent, found whole, with their digests. Errors: DAMAGED. */
+  /**
+   * The whole blocks that hold the bytes `from` to `to` of the data, all of one extent, with their digests. They are not compared: who copies both
+   * compares the copy.
+   */
   blocks(from: number, to: number): { readonly start: number; readonly data: Uint8Array; readonly digests: Uint8Array } {
     const extent = this.#extentAt(from);
     const extentStart = this.#starts[extent]!;
     const first = Math.floor((from - extentStart) / BLOCK_SIZE);
     const end = Math.ceil((to - extentStart) / BLOCK_SIZE);
     const start = extentStart + first * BLOCK_SIZE;
-    const data = this.slice(start, Math.min(extentStart + end * BLOCK_SIZE, this.#starts[extent + 1]!));
+    const data = this.#data.subarray(start, Math.min(extentStart + end * BLOCK_SIZE, this.#starts[extent + 1]!));
     const digestAt = this.#firsts[extent]!;
     return { start, data, digests: this.#digests.subarray((digestAt + first) * DIGEST_SIZE, (digestAt + end) * DIGEST_SIZE) };
   }
