@@ -1,4 +1,4 @@
-import { libc, systemError } from './libc.ts';
+import { inThread, libc, systemError } from './libc.ts';
 
 /** Request numbers as on x86-64 and arm64 (asm-generic encoding). */
 const BLKGETSIZE64 = 0x8008_1272;
@@ -21,6 +21,12 @@ export const deviceSequence = (fd: number): number => Number(call('BLKGETDISKSEQ
 
 /** Flushes and stops a file system (`fd`: any directory of it) until `thaw`; EBUSY if it is frozen already. */
 export const freeze = (fd: number): void => void call('FIFREEZE', fd, FIFREEZE, Buffer.alloc(4));
+
+/** The same while the program goes on: it takes as long as writing out all that is in memory. */
+export const freezeBeside = (fd: number): Promise<void> => inThread('ioctl', fd, FIFREEZE, Buffer.alloc(4));
+
+/** Writes out what is in memory of a file system, while the program goes on. */
+export const flush = (fd: number): Promise<void> => inThread('syncfs', fd);
 
 export const thaw = (fd: number): void => void call('FITHAW', fd, FITHAW, Buffer.alloc(4));
 

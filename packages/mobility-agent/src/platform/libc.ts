@@ -14,6 +14,7 @@ interface Libc {
   flock(fd: number, operation: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   mount(source: string, target: string, type: string, flags: number, data: null): number;
+  syncfs(fd: number): number;
   sched_getaffinity(thread: number, length: number, mask: Uint8Array): number;
   sched_setaffinity(thread: number, length: number, mask: Uint8Array): number;
   syscall(number: number, a: number, b: number, c: number): number;
@@ -33,6 +34,7 @@ export const libc = (): Libc => {
     flock: library.func('int flock(int, int)'),
     fallocate: library.func('int fallocate(int, int, int64_t, int64_t)'),
     mount: library.func('int mount(const char *, const char *, const char *, unsigned long, void *)'),
+    syncfs: library.func('int syncfs(int)'),
     sched_getaffinity: library.func('int sched_getaffinity(int, size_t, _Out_ uint8_t *)'),
     sched_setaffinity: library.func('int sched_setaffinity(int, size_t, const uint8_t *)'),
     syscall: library.func('int64_t syscall(int64_t, int64_t, int64_t, int64_t)'),
@@ -49,3 +51,10 @@ export const systemError = (call: string): NodeJS.ErrnoException => {
   const code = getSystemErrorName(-number);
   return Object.assign(new Error(`${code}: ${call}`), { code, errno: -number, syscall: call });
 };
+
+/** Makes a call of `libc` in a thread of its own, so that the program goes on meanwhile. */
+export const inThread = <Name extends 'ioctl' | 'syncfs'>(name: Name, ...args: Parameters<Libc[Name]>): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const call = libc()[name] as unknown as { async(...all: unknown[]): void };
+    call.async(...args, (_: unknown, result: number) => (result < 0 ? reject(systemError(name)) : resolve()));
+  });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import koffi from 'koffi';
 import { libc, systemError } from './libc.ts';
 
@@ -32,3 +33,21 @@ export const mapShared = (fd: number, length: number): MappedMemory => {
 
 /** Zeroed private memory, for direct I/O. */
 export const allocatePages = (length: number): MappedMemory => map(length, MAP_PRIVATE_ANONYMOUS, -1);
+
+const MLOCK2: Readonly<Record<string, number>> = { x64: 325, arm64: 284 };
+const MLOCK_ONFAULT = 1;
+
+/**
+ * Keeps the program's code in memory, as far as it is or will be there: what was read from files never has to be read again. The heap of
+ * JavaScript is left out, because its collector ends the program when the kernel does not take locked memory back.
+ */
+export const lockCode = (): void => {
+  const number = MLOCK2[process.arch];
+  for (const line of readFileSync('/proc/self/maps', 'latin1').split('\n')) {
+    const [, first, last] = /^([0-9a-f]+)-([0-9a-f]+) r-.p \S+ \S+ [1-9]\d* +\//.exec(line) ?? [];
+    if (first === undefined || last === undefined) continue;
+    const from = Number.parseInt(first, 16);
+    if (number === undefined || libc().syscall(number, from, Number.parseInt(last, 16) - from, MLOCK_ONFAULT) !== 0)
+      throw systemError('mlock2');
+  }
+};
