@@ -4,6 +4,7 @@ import type { ObjectStore } from '@holdfast/object-store';
 import { type HoldersRecord, HoldersRecordSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { KEY_SIZE, underRoot } from './key-ring.ts';
+import type { RootKey } from './key-slot.ts';
 import { NO_MACHINE, OBJECT_KIND } from './object-header.ts';
 import { holdersName } from './object-names.ts';
 import { decodeRecords, ifPresent, readHead } from './read-object.ts';
@@ -47,13 +48,19 @@ export const newestHolders = async (vault: VaultAccess): Promise<HoldersVersion 
   return version === 0 ? undefined : readHolders(vault, version);
 };
 
+/** The root key in force, as far as these keys know. */
+export const newestRoot = async ({ keys }: VaultAccess): Promise<RootKey> => {
+  const generation = keys.rootGeneration;
+  return { generation, key: (await keys.rootKey(generation))! };
+};
+
 /**
  * Publishes the version after `before` under the root key `root`, `undefined` when somebody else published that number first.
  */
 export const publishHolders = async (
   vault: VaultAccess,
   before: HoldersVersion | undefined,
-  root: { readonly generation: number; readonly key: Uint8Array },
+  root: RootKey,
   content: MessageInitShape<typeof HoldersRecordSchema>,
 ): Promise<HoldersVersion | undefined> => {
   const version = (before?.version ?? 0) + 1;

@@ -1,3 +1,4 @@
+export { checkKeys } from './check-keys.ts';
 export { type CheckOptions, type CheckReport, checkMachine } from './check-machine.ts';
 export type { CheckpointInterval } from './checkpointer.ts';
 export { type Clock, systemClock } from './clock.ts';
@@ -8,16 +9,26 @@ export type { Finding } from './finding.ts';
 export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
 export type { EpochEntry, GenerationHistory, MachineHistory, RecoveryPoint } from './history.ts';
 export { type Hold, type HoldOptions, type HoldSummary, holdMachine, listHolds } from './hold.ts';
+export {
+  type AddedHolder,
+  addHolder,
+  type HolderOptions,
+  listHolders,
+  removeHolder,
+  type VaultHolder,
+} from './holders.ts';
 export { inspectVault, type KeySlotInspection, type MachineObjects, type VaultInspection } from './inspect-vault.ts';
 export { type KeepOptions, type KeepReport, keepMachine } from './keep-machine.ts';
+export { type KeyEpoch, rotateKeys } from './key-epochs.ts';
 export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
 export { type MachineSummary, registerMachine } from './machine.ts';
 export { type ReadMachineOptions, readMachine } from './read-machine.ts';
+export { type NewHolder, rekeyVault } from './rekey.ts';
 export { type RepairOptions, type RepairReport, repairMachine } from './repair.ts';
 export { keptPoints, RETENTION_PRESETS, type RetentionPolicy, type RetentionRule } from './retention.ts';
 export type { ScryptCost } from './scrypt-cost.ts';
 export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
-export { type CreateVaultOptions, createVault, openVault, type Vault } from './vault.ts';
+export { type CreateVaultOptions, createVault, type OpenVaultOptions, openVault, type Vault } from './vault.ts';
 export type { RemoteKey, VaultKey } from './vault-key.ts';
 export { openView, type ViewOptions } from './view.ts';

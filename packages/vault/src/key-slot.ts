@@ -35,7 +35,7 @@ export interface KeySlot {
   readonly bytes: Buffer;
 }
 
-/** A root key, and the how manieth of its vault it is: 1, 2 … */
+/** A root key, and which of its vault's: 1, 2 … */
 export interface RootKey {
   readonly generation: number;
   readonly key: Uint8Array;

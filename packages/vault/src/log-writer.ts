@@ -85,6 +85,7 @@ class MachineLogWriter implements LogWriter {
   readonly #segmentSize: number;
   readonly #onDurable: (slot: CheckpointSlot) => void;
   readonly #checkParents: (cut: Cut, signal: AbortSignal) => Promise<void>;
+  readonly #renewKey: () => Promise<void>;
   readonly #stop = new AbortController();
   #failure: unknown;
 
@@ -92,6 +93,7 @@ class MachineLogWriter implements LogWriter {
     { term, lineage, pipeline, segmentSize }: WriterParts,
     onDurable: (slot: CheckpointSlot) => void,
     checkParents: (cut: Cut, signal: AbortSignal) => Promise<void>,
+    renewKey: () => Promise<void>,
   ) {
     this.term = term;
     this.#segmentSize = segmentSize;
@@ -100,6 +102,7 @@ class MachineLogWriter implements LogWriter {
     this.#pipeline = pipeline;
     this.#onDurable = onDurable;
     this.#checkParents = checkParents;
+    this.#renewKey = renewKey;
     this.#run().catch((reason: unknown) => this.#fail(reason));
   }
 
@@ -147,25 +150,29 @@ class MachineLogWriter implements LogWriter {
 
   /** Gathers what is queued into one batch after the other, for as long as there is room in the pipeline. */
   async #run(): Promise<void> {
-    for (;;) {
-      if (this.#current === undefined && this.#queue.length === 0) {
-        this.#arrival = Promise.withResolvers();
-        await this.#arrival.promise;
+    try {
+      for (;;) {
+        if (this.#current === undefined && this.#queue.length === 0) {
+          this.#arrival = Promise.withResolvers();
+          await this.#arrival.promise;
+        }
+        await this.#pipeline.room();
+        if (this.#failure !== undefined) break;
+        const { batch, cuts } = await this.#gather();
+        await this.#renewKey();
+        if (!batch.isEmpty && this.#failure === undefined)
+          this.#pipeline.submit({
+            batch,
+            onDurable: (anchor, slot) => {
+              this.#settle(cuts, anchor);
+              this.#onDurable(slot);
+            },
+            onFailed: (reason) => this.#fail(reason),
+          });
       }
-      await this.#pipeline.room();
-      if (this.#failure !== undefined) break;
-      const { batch, cuts } = await this.#gather();
-      if (!batch.isEmpty && this.#failure === undefined)
-        this.#pipeline.submit({
-          batch,
-          onDurable: (anchor, slot) => {
-            this.#settle(cuts, anchor);
-            this.#onDurable(slot);
-          },
-          onFailed: (reason) => this.#fail(reason),
-        });
+    } finally {
+      await this.#current?.reader.close().catch(() => {});
     }
-    await this.#current?.reader.close().catch(() => {});
   }
 
   async #gather(): Promise<{ batch: SegmentBatch; cuts: readonly Cut[] }> {
@@ -278,8 +285,9 @@ export const openLogWriter = async (
   const key = await vault.keys.keyOf(machineId, keyEpoch);
   const pipeline = new SlotPipeline({ vault, machineId, term, keyEpoch, key, head: state.head, clock, inFlight });
   const interval = { ...DEFAULT_INTERVAL, ...checkpoint };
+  const machineWriter = { vault, machineId, keyEpoch };
   const checkpointer: Checkpointer = new Checkpointer({
-    writer: { vault, machineId, keyEpoch },
+    writer: machineWriter,
     base,
     clock,
     interval,
@@ -291,7 +299,7 @@ export const openLogWriter = async (
     checkpointer.take(slot, assembler.take(slot), assembler.next, assembler.isWhole);
     checkpointer.publishWhenDue();
   };
-  const writer = new MachineLogWriter({ term, lineage, pipeline, segmentSize }, onDurable, async (cut, signal) => {
+  const checkParents = async (cut: Cut, signal: AbortSignal): Promise<void> => {
     for (let pause = FIRST_PAUSE; !signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
         return await refuseForgotten(vault, machineId, cut);
@@ -300,10 +308,45 @@ export const openLogWriter = async (
       }
       await clock.sleep(pause, signal);
     }
+  };
+  const renewKey = keyRenewal(vault, machineId, clock, keyEpoch, (epoch, newKey) => {
+    pipeline.useKey(epoch, newKey);
+    machineWriter.keyEpoch = epoch;
   });
+  const writer = new MachineLogWriter({ term, lineage, pipeline, segmentSize }, onDurable, checkParents, renewKey);
   writer.stopping.addEventListener('abort', () => checkpointer.stop());
   checkpointer.publishWhenDue();
   return writer;
+};
+
+/** Milliseconds between two looks for a new data key of a machine. */
+const KEY_LOOK_INTERVAL = 10 * 60_000;
+
+/**
+ * Looks now and then whether the machine was given a new data key, so that a rotation reaches writers that work for months. Errors: VAULT_KEY_WRONG when
+ * the vault was rekeyed and the own key is no longer a holder's; that ends the writer.
+ */
+const keyRenewal = (
+  { keys }: Vault,
+  machineId: string,
+  clock: Clock,
+  first: number,
+  onKey: (keyEpoch: number, key: Uint8Array) => void,
+): (() => Promise<void>) => {
+  let [epoch, looked] = [first, clock.now()];
+  return async () => {
+    if (clock.now() - looked < KEY_LOOK_INTERVAL) return;
+    looked = clock.now();
+    try {
+      const newest = await keys.newestEpoch(machineId);
+      if (newest === epoch) return;
+      onKey(newest, await keys.keyOf(machineId, newest));
+      epoch = newest;
+    } catch (reason) {
+      // While the store is away the key at hand is good enough; the next look finds what is new.
+      if (!isHoldfastError(reason) || !reason.retryable) throw reason;
+    }
+  };
 };
 
 /**

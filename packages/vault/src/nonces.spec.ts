@@ -1,10 +1,15 @@
 import { createMemoryStore, type ObjectStore, type StoreCall, seededFaults } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
+import { compactMachine } from './compact-machine.ts';
+import { addHolder } from './holders.ts';
+import { keepMachine } from './keep-machine.ts';
+import { rotateKeys } from './key-epochs.ts';
 import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader, TAG_SIZE } from './object-header.ts';
+import { rekeyVault } from './rekey.ts';
 import { NO_TAG, openHead, sealObject } from './sealed-object.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
-import { settled } from './testing/fast-clock.ts';
-import { createTestVault } from './testing/open-test-vault.ts';
+import { fastClock, settled } from './testing/fast-clock.ts';
+import { createTestVault, TEST_KEY } from './testing/open-test-vault.ts';
 import { SimulatedSource } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
@@ -12,7 +17,8 @@ import { WriterBench } from './testing/writer-bench.ts';
 const recording = (inner: ObjectStore, sealed: Buffer[]): ObjectStore => ({
   url: inner.url,
   create: (name, content) => {
-    sealed.push(Buffer.from(content));
+    // Key slots are no objects of this kind: they have keys and salts of their own.
+    if (!name.startsWith('keys/')) sealed.push(Buffer.from(content));
     return inner.create(name, content);
   },
   read: (name, range) => inner.read(name, range),
@@ -25,7 +31,14 @@ const recording = (inner: ObjectStore, sealed: Buffer[]): ObjectStore => ({
 /** The boxes of an object by key and nonce. The key comes from data key, salt, vault, machine and kind; the nonce is part and number. */
 const boxesOf = (bytes: Buffer): Map<string, string> => {
   const header = readHeader(bytes, 'object');
-  const key = [header.keyEpoch, Buffer.from(header.salt).toString('hex'), header.vaultId, header.machineId, header.kind].join(' ');
+  const key = [
+    header.rootGeneration ?? 1,
+    header.keyEpoch,
+    Buffer.from(header.salt).toString('hex'),
+    header.vaultId,
+    header.machineId,
+    header.kind,
+  ].join(' ');
   const boxes = new Map<string, string>();
   const take = (part: number, number: number, start: number, end: number): void => {
     // The tag says all about the box: content and authenticated data.
@@ -77,17 +90,11 @@ describe('key and nonce', () => {
     expect(head.header.salt.buffer.byteLength).toBe(HEADER_SIZE);
   });
 
-  it('never seal two things, whatever is sealed again: retries, orphans, crashes, takeovers', async () => {
+  it('never seal two things, whatever is sealed again: retries, orphans, crashes, takeovers, keepers, changes of keys', async () => {
     const sealed: Buffer[] = [];
     const source = new SimulatedSource([64 * 1024, 50_000]);
     const store = recording(createMemoryStore(), sealed);
     const bench = new WriterBench(source, store, await createTestVault(source, store));
-    // Key slots are no objects of this kind: they have keys and salts of their own.
-    sealed.splice(
-      0,
-      sealed.findIndex((bytes) => bytes.length !== 208),
-    );
-
     const cuts = await bench.cuts(12);
     const older = await bench.open({ inFlight: 4 });
     older.plan = ({ request, name }: StoreCall) =>
@@ -105,6 +112,20 @@ describe('key and nonce', () => {
     await recordFailover(bench.vault, source.machineId, { operationId, pointId: cuts[0]!.pointId! });
     await recordRelease(bench.vault, source.machineId, { operationId });
     await bench.expectWhole(cuts);
+    await addHolder(bench.vault, { kind: 'key-file', secret: Buffer.alloc(32, 9) });
+    await rotateKeys(bench.vault);
+    const last = await bench.open({ checkpoint: { slots: 1 } });
+    const more = await bench.cuts(3);
+    for (const { content } of more) await last.writer.append(content);
+    await settled();
+    await compactMachine(bench.vault, source.machineId, { minCuts: 1, unitFrames: 1, clock: fastClock });
+    await rekeyVault(bench.vault, [{ key: TEST_KEY }]);
+    await keepMachine(bench.vault, source.machineId, { policy: '24h', clock: fastClock });
+    await bench.expectWhole([...cuts, ...more]);
+    // Slots and parts under the rotated key, data keys and holders under the new root key.
+    const headers = sealed.map((bytes) => readHeader(bytes, 'object'));
+    const keys = headers.map(({ kind, keyEpoch, rootGeneration }) => `${kind}:${keyEpoch || `root ${rootGeneration ?? 1}`}`);
+    expect(keys).toEqual(expect.arrayContaining(['1:2', '10:2', '4:root 1', '4:root 2', '13:root 1', '13:root 2']));
 
     expect(sealed.length).toBeGreaterThan(25);
     expect(new Set(sealed.map((bytes) => bytes.toString('hex'))).size).toBeLessThan(sealed.length);

@@ -29,6 +29,7 @@ export const openObject = async (vault: VaultAccess, name: string, expected: Exp
   const byRootKey = ROOT_KINDS.includes(expected.kind);
   if (byRootKey !== (keyEpoch === 0)) throw damaged(name, `it names key epoch ${keyEpoch}`);
   const key = byRootKey ? await vault.keys.rootKey(rootGeneration) : await keyFor(vault, name, machineId, keyEpoch);
+  if (key === undefined) throw damaged(name, `it is sealed under root key ${rootGeneration}, which the vault was never given`);
   return openHead(key, { ...expected, vaultId: vault.id }, bytes, name);
 };
 

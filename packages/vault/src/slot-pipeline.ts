@@ -56,6 +56,8 @@ interface PipelineOptions {
  */
 export class SlotPipeline {
   readonly #options: PipelineOptions;
+  #keyEpoch: number;
+  #key: Uint8Array;
   readonly #entries: Entry[] = [];
   readonly #stop = new AbortController();
   /** The newest durable slot. */
@@ -67,12 +69,20 @@ export class SlotPipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#keyEpoch = options.keyEpoch;
+    this.#key = options.key;
     this.#head = options.head;
     this.#next = options.head.sequence + 1;
   }
 
   get head(): Anchor {
     return this.#head;
+  }
+
+  /** Seals under another data key from now on. */
+  useKey(keyEpoch: number, key: Uint8Array): void {
+    this.#keyEpoch = keyEpoch;
+    this.#key = key;
   }
 
   /** Resolves when one more batch may be submitted, or the pipeline failed. */
@@ -105,12 +115,12 @@ export class SlotPipeline {
 
   /** Seals the batch for the next number, under a new salt however often it was sealed before, and sends it. */
   #ship(entry: Entry, previousTag: string): void {
-    const { vault, machineId, keyEpoch, key, term, clock } = this.#options;
+    const { vault, machineId, term, clock } = this.#options;
     vault.keys.assertOpen();
-    const identity = { kind: OBJECT_KIND.segment, keyEpoch, vaultId: vault.id, machineId, number: this.#next, previousTag };
+    const identity = { kind: OBJECT_KIND.segment, keyEpoch: this.#keyEpoch, vaultId: vault.id, machineId, number: this.#next, previousTag };
     const { batch } = entry.shipment;
     const records = batch.records(term, clock.now());
-    const sealed = sealObject(key, identity, batch.content(records));
+    const sealed = sealObject(this.#key, identity, batch.content(records));
     Object.assign(entry, { outcome: 'creating', sequence: this.#next, ...sealed, records });
     this.#next += 1;
     this.#create(entry).catch((reason: unknown) => this.#fail(reason));

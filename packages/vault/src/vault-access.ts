@@ -4,8 +4,11 @@ import type { ObjectStore } from '@holdfast/object-store';
 export interface KeyRing {
   /** How many root keys there were; the last one is in force. */
   readonly rootGeneration: number;
-  /** The root key of that number, 1, 2 … A copy. Errors: VAULT_KEY_WRONG when the vault was given a newer one that the holder has no part in. */
-  rootKey(generation: number): Promise<Uint8Array>;
+  /**
+   * The root key of that number, 1, 2 … A copy. `undefined` when the vault never had so many. Errors: VAULT_KEY_WRONG when it was given a newer one, and
+   * the key that opened it is no longer a holder's.
+   */
+  rootKey(generation: number): Promise<Uint8Array | undefined>;
   /** Goes on with these root keys. */
   adopt(rootKeys: readonly Uint8Array[]): void;
   /**
