@@ -12,26 +12,12 @@ import { DISK_SIZE, runLedgerLab } from './ledger-run.ts';
 import { HELP, type LabOptions, parseOptions } from './options.ts';
 import { isSuccess, type Outcome } from './outcome.ts';
 import { writeReport } from './output/report.ts';
-import { createScreen, type Screen, type ScreenStream } from './output/screen.ts';
+import { createScreen, type ScreenStream } from './output/screen.ts';
 import { reportOf, summary } from './output/summary.ts';
 import { checkLength, checkReportPlace, checkRoom } from './preconditions.ts';
-import { cleanUp } from './record/clean-up.ts';
-import { createRecorder, findLeftovers, newRunId, type RunRecord, runDirectory } from './record/run-record.ts';
+import { createRecorder, newRunId, runDirectory } from './record/run-record.ts';
+import { removeLeftovers, takeAway } from './record/take-away.ts';
 import { checkDisks, type UserDisk } from './user-disk/check-disks.ts';
-
-/** Takes away what a run made and tells what did not go. */
-const takeAway = async (screen: Screen, file: string, record: RunRecord, keepFiles: boolean): Promise<boolean> => {
-  const { failures, held } = await cleanUp(file, record, { keepFiles });
-  for (const failure of failures) screen.line(`could not be taken away: ${failure}`);
-  if (held.length > 0) screen.line(`${held.join(', ')}: held by another mount namespace (a container?), detached as soon as that ends`);
-  return failures.length === 0;
-};
-
-const removeLeftovers = async (screen: Screen): Promise<void> => {
-  for (const { file, record } of findLeftovers()) {
-    if (await takeAway(screen, file, record, false)) screen.line(`removed what an earlier run left in ${record.directory}`);
-  }
-};
 
 const ownCpuSeconds = (): number => {
   const { user, system } = process.cpuUsage();
@@ -108,7 +94,7 @@ const withRecord = async ({ options, screen, recorder, signal }: RunContext, wor
     if (signal.aborted) screen.line('taking away what was made …');
     screen.settle();
     const { directory } = recorder.record;
-    await takeAway(screen, recorder.file, recorder.record, options.keep);
+    await takeAway(screen, recorder, options.keep);
     if (options.keep)
       screen.line(
         `kept: ${directory} (the vault is ${options.vault ?? `${directory}/vault`}, its key ${directory}/vault.key); delete it when you have seen enough`,

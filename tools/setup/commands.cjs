@@ -11,6 +11,7 @@ const programOf = (name) => {
 
 const COMMANDS = {
   start: { says: 'protect a machine made of two loop devices, recover it, prove every byte', script: () => 'tools/lab/start.ts' },
+  lab: { says: 'up, status, down: an installation with a machine, to play with', script: () => 'tools/lab/standing/main.ts' },
   test: { says: 'install what the tests need, then run every check and every test', script: () => 'tools/test/main.ts' },
   bench: { says: 'measure one thing against another on this machine', script: () => 'tools/bench/main.ts' },
   chaos: { says: 'break things on a schedule made from a seed, verify every point', script: () => 'tools/chaos/main.ts' },

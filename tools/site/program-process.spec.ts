@@ -11,9 +11,9 @@ const { readFileSync } = require('node:fs');
 const say = (level, message, more) => process.stdout.write(JSON.stringify({ level, message, ...more }) + '\\n');
 const wish = readFileSync(process.argv[3], 'utf8');
 if (wish === 'die') { say('error', 'It cannot', { error: { message: '[NO_SPACE] disk: full' } }); process.exit(6); }
-say('info', 'The program does its work', { pid: process.pid, setting: process.env.SETTING });
 process.on('SIGTERM', () => { say('info', 'orderly'); process.exit(0); });
 process.on('disconnect', () => process.exit(0));
+say('info', 'The program does its work', { pid: process.pid, setting: process.env.SETTING });
 if (wish === 'later') setTimeout(() => process.exit(3), 50);
 setInterval(() => {}, 1000);
 `;
@@ -67,9 +67,15 @@ describe('a program in a process of its own', () => {
     await expect(program.start()).rejects.toThrow(/holdfast-x: it ended unasked with status 6: It cannot: \[NO_SPACE\] disk: full/);
   });
 
-  it('fails when it ends unasked', async () => {
-    const { program } = processFor('later');
+  it('fails when it ends unasked, and can be started again', async () => {
+    const { program, pids } = processFor('later');
     await program.start();
+    expect(program.pid).toBe(pids[0]);
+    await program.ended;
     await expect(program.failure).rejects.toThrow(/it ended unasked with status 3/);
+    await program.start();
+    expect(program.pid).toBe(pids[1]);
+    await program.ended;
+    expect(program.pid).toBeUndefined();
   });
 });

@@ -8,6 +8,10 @@ import { createLineReader, type LogLine, wordsOf } from './log-lines.ts';
 /** One of Holdfast's programs as people run it: a process of its own with a settings file; ended and started again as often as one likes. */
 export interface ProgramProcess {
   readonly name: string;
+  /** Has everything it wrote, of all its lives. */
+  readonly logFile: string;
+  /** Of the life it has now, if any. */
+  readonly pid: number | undefined;
   /** SIGKILLs so far. */
   readonly kills: number;
   /** Of all its lives; as of the last `sample`. */
@@ -20,7 +24,9 @@ export interface ProgramProcess {
   stop(): Promise<void>;
   /** To be called every second or so: the CPU time of a process that may be killed any moment. */
   sample(): void;
-  /** Rejects when it ends unasked; never resolves. */
+  /** Resolves when the life it has now has ended, however. */
+  readonly ended: Promise<void>;
+  /** Rejects when it first ends unasked; never resolves. */
   readonly failure: Promise<never>;
 }
 
@@ -66,6 +72,18 @@ class ProgramProcessImpl implements ProgramProcess {
     return this.#options.name;
   }
 
+  get logFile(): string {
+    return this.#options.logFile;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
   get kills(): number {
     return this.#kills;
   }
@@ -104,6 +122,11 @@ class ProgramProcessImpl implements ProgramProcess {
     });
     // A signal to a process that is just dying fails; its end says the rest.
     child.on('error', () => undefined);
+    let die: (reason: unknown) => void = () => undefined;
+    const died = new Promise<never>((_, reject) => {
+      die = reject;
+    });
+    died.catch(() => undefined);
     this.#ended = new Promise((resolve) => {
       child.on('close', (status, signal) => {
         log.end();
@@ -113,10 +136,12 @@ class ProgramProcessImpl implements ProgramProcess {
         resolve();
         if (this.#expectedEnd) return;
         const why = `it ended unasked with ${signal ?? `status ${status}`}${lastWords === '' ? '' : `: ${lastWords.trim()}`}`;
-        this.#fail(this.#error(why, 'look at its words; report them if they tell you nothing'));
+        const error = this.#error(why, 'look at its words; report them if they tell you nothing');
+        die(error);
+        this.#fail(error);
       });
     });
-    await Promise.race([ready, this.failure]);
+    await Promise.race([ready, died]);
   }
 
   async kill(): Promise<void> {

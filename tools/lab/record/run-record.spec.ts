@@ -34,6 +34,7 @@ describe('the record of a run', () => {
       version: 1,
       owner: identify(process.pid),
       directory: recorder.file.slice(0, -'.json'.length),
+      standing: false,
       processes: [identify(process.pid)],
       traceInstances: ['one'],
       memory: ['/dev/shm/x'],

@@ -16,6 +16,8 @@ export interface RunRecord {
   /** The run itself: as long as it lives nobody else touches what is recorded. */
   readonly owner: ProcessIdentity;
   readonly directory: string;
+  /** A lab that stays until it is told to go: `npm run lab -- up`. */
+  readonly standing?: boolean;
   readonly processes: readonly ProcessIdentity[];
   /** Names of tracefs instances. */
   readonly traceInstances: readonly string[];
@@ -65,11 +67,11 @@ export const newRunId = (): string => randomBytes(4).toString('hex');
 export const runDirectory = (id: string, parent: string = temporaryDirectory()): string => path.join(parent, PREFIX + id);
 
 /** Starts the record of this process and makes the run's directory, both in `parent`. */
-export const createRecorder = (id: string, parent: string = temporaryDirectory()): Recorder => {
+export const createRecorder = (id: string, parent: string = temporaryDirectory(), standing = false): Recorder => {
   const directory = runDirectory(id, parent);
   const file = `${directory}.json`;
   const owner = identify(process.pid) ?? { pid: process.pid, started: 0 };
-  let record: RunRecord = { version: 1, owner, directory, ...NOTHING };
+  let record: RunRecord = { version: 1, owner, directory, standing, ...NOTHING };
   write(file, record);
   mkdirSync(directory, { mode: 0o700 });
   const change = (next: Partial<Notes>): void => {
@@ -113,12 +115,21 @@ const readRecord = (file: string): RunRecord | undefined => {
   }
 };
 
-/** Records in `parent` whose run is dead: it was killed before it could take away what it made. */
-export const findLeftovers = (parent: string = temporaryDirectory()): { readonly file: string; readonly record: RunRecord }[] =>
+export interface FoundRecord {
+  readonly file: string;
+  readonly record: RunRecord;
+}
+
+/** All records in `parent`. */
+export const findRecords = (parent: string = temporaryDirectory()): FoundRecord[] =>
   readdirSync(parent)
     .filter((name) => name.startsWith(PREFIX) && name.endsWith('.json'))
     .map((name) => path.join(parent, name))
     .flatMap((file) => {
       const record = readRecord(file);
-      return record === undefined || isAlive(record.owner) ? [] : [{ file, record }];
+      return record === undefined ? [] : [{ file, record }];
     });
+
+/** Records in `parent` whose run is dead: it was killed before it could take away what it made. */
+export const findLeftovers = (parent: string = temporaryDirectory()): FoundRecord[] =>
+  findRecords(parent).filter(({ record }) => !isAlive(record.owner));
