@@ -13,12 +13,24 @@ export interface CaptureDisk {
   readonly wasCopied?: boolean;
 }
 
+/** How writers are held still for a cut. */
+export interface WriterHold {
+  /** True: the instant has to lie within all steps. False: each step is taken only when the rounds before it did not converge. */
+  readonly always: boolean;
+  /** Taken one after the other, with rounds between them, so that little is left to read once nobody writes. */
+  readonly steps: readonly (() => Promise<void>)[];
+  /** Lets everything go; true if all steps taken were in force until now. Called once when a step was begun; never rejects. */
+  end(): Promise<boolean>;
+}
+
 /** A cut that is exact for every member disk but not yet committed. Either `publish` or `abandon` ends it; there is one at a time. */
 export interface Proposal {
   readonly cutId: string;
   /** Nanoseconds on the machine's monotonic clock. */
   readonly instant: number;
   readonly rounds: number;
+  /** The instant lies within all steps of a hold. */
+  readonly held: boolean;
 }
 
 export interface CopyProgress {
@@ -47,9 +59,10 @@ export interface Capture {
   copy(options?: { readonly signal?: AbortSignal; onProgress?(progress: CopyProgress): void }): Promise<void>;
   /**
    * Rounds until every disk but those being copied is exact at one instant. Throws CAPTURE_NOT_CONVERGED when the machine writes too fast
-   * for it or all its disks grew just now, INTERNAL when `canCut` is false.
+   * for it or all its disks grew just now, INTERNAL when `canCut` is false. A hold that fails costs nothing but itself: the rounds go on
+   * without it.
    */
-  propose(): Promise<Proposal>;
+  propose(hold?: WriterHold): Promise<Proposal>;
   /** True when there is a disk that can take part in a cut. */
   readonly canCut: boolean;
   /** Ids of the disks that resynchronize: as long as there are any, cuts are no recovery points. */

@@ -274,7 +274,11 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   /** A new instant. All completions told so far are earlier than it. */
   #begin(): void {
-    for (const { changes } of this.#disks.values()) changes.advance();
+    for (const state of this.#disks.values()) {
+      state.changes.advance();
+      // What was exact and is not published after all binds nobody.
+      state.sealed = state.published;
+    }
     this.#spanning = [];
     this.#inRound = true;
     this.#instant = this.#trace.now();

@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, type CodecName } from '@holdfast/block';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type CutContent, type Instant, InstantSchema, idBytes, idText, type Manifest, newId, PointKind } from '@holdfast/protocol';
 import type { Hrl, HrlCutWriter } from '../hrl/hrl.ts';
 import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
-import type { Capture, CaptureDisk, CopyProgress, Proposal } from './capture.ts';
+import type { Capture, CaptureDisk, CopyProgress, Proposal, WriterHold } from './capture.ts';
 import { type CaptureDisks, createCaptureDisks, type DiskState, hasHistory } from './capture-disks.ts';
+import { type ConvergeLimits, converge, notConverged } from './converge.ts';
 import { createConvergence } from './convergence.ts';
 import { advance, refuseShrunk, resumeLineage } from './lineage.ts';
 import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
@@ -40,7 +40,7 @@ export interface TraceCaptureOptions {
   /** Waits for writes under way to end, between rounds; a millisecond unless told. */
   pause?(): Promise<void>;
   /** Rounds that read something, and milliseconds, after which a cut is given up. */
-  readonly limits?: { readonly rounds: number; readonly milliseconds: number };
+  readonly limits?: ConvergeLimits;
   /** False publishes what is not exact. Only for showing that the oracles notice. */
   readonly checkConflicts?: boolean;
 }
@@ -129,7 +129,7 @@ class TraceCapture implements Capture {
     }
   }
 
-  propose(): Promise<Proposal> {
+  propose(hold?: WriterHold): Promise<Proposal> {
     return this.#inTurn(async () => {
       if (this.#open !== undefined) throw misuse('a proposal is open already');
       const grew = this.#disks.takeGrowth();
@@ -137,23 +137,18 @@ class TraceCapture implements Capture {
       if (!this.canCut) throw grew ? notConverged(0, 'what its disks grew by is being copied') : misuse('no disk has been copied yet');
       const writer = this.#options.hrl.begin();
       const members = this.#members(writer);
-      const pause = this.#options.pause ?? (() => sleep(1));
-      const limits = this.#options.limits ?? { rounds: 200, milliseconds: 20_000 };
-      const deadline = Date.now() + limits.milliseconds;
+      const { pause, limits } = this.#options;
       try {
-        for (let rounds = 1; ; rounds += 1) {
-          const result = await this.#convergence.round(members);
-          if (result.exact) {
-            this.#open = { cutId: newId(), instant: this.#convergence.instant, rounds, writer, members, time: this.#time() };
-            this.#ended = Promise.withResolvers();
-            return this.#open;
-          }
-          if (rounds >= limits.rounds || Date.now() > deadline) throw notConverged(rounds, result.reason);
-          if (result.read > 0) continue;
-          // Nothing was left to read: what is in doubt is a write under way. Rounds without a pause would be over before it is.
-          rounds -= 1;
-          await pause();
-        }
+        const { rounds, held } = await converge({
+          convergence: this.#convergence,
+          disks: members,
+          hold,
+          ...(pause === undefined ? {} : { pause }),
+          ...(limits === undefined ? {} : { limits }),
+        });
+        this.#open = { cutId: newId(), instant: this.#convergence.instant, rounds, held, writer, members, time: this.#time() };
+        this.#ended = Promise.withResolvers();
+        return this.#open;
       } catch (reason) {
         this.#drop(writer, members);
         throw this.#judge(reason);
@@ -388,13 +383,6 @@ class TraceCapture implements Capture {
 }
 
 const misuse = (why: string): HoldfastError => new HoldfastError('INTERNAL', { thing: 'capture', why, remedy: 'report this' });
-
-const notConverged = (rounds: number, reason: string): HoldfastError =>
-  new HoldfastError('CAPTURE_NOT_CONVERGED', {
-    thing: 'cut',
-    why: `after ${rounds} rounds ${reason}`,
-    remedy: 'the changes go into the next cut; lower the write load or allow holding writes if this persists',
-  });
 
 /** A capture by the kernel's block tracepoints. Disks come with `attach`; cuts are committed to `hrl`. */
 export const createTraceCapture = (options: TraceCaptureOptions): Capture => new TraceCapture(options);
