@@ -17,7 +17,7 @@ const run = async (options: SimulationOptions, wantedPoints: number, checkConfli
   const machine = createSimulatedMachine(options);
   const convergence = createConvergence({ trace: machine.trace, checkConflicts, yield: async () => undefined });
   const images = machine.sources.map((source) => new Uint8Array(source.size));
-  for (const [index, source] of machine.sources.entries()) convergence.add(index, source);
+  for (const [index, source] of machine.sources.entries()) convergence.add(index, source, options.bioBased);
 
   const disks = (): (RoundDisk & { image: Uint8Array })[] =>
     machine.sources.map((source, index) => ({
@@ -77,6 +77,7 @@ const options = fc.record({
   latency: fc.constantFrom(3_000, 20_000, 100_000),
   lateShare: fc.constantFrom(0, 0.01, 0.1),
   discardShare: fc.constantFrom(0, 0.1, 0.4),
+  bioBased: fc.boolean(),
 });
 
 describe('convergence', () => {

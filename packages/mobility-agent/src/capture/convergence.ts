@@ -23,8 +23,8 @@ import { toldInPart, toldTooLate } from './untold.ts';
 const UNSEEN_WRITE_LIFETIME = 60e9;
 /** Nanoseconds by which the event of a completion may lag behind the kernel's count of writes in flight, many times over. */
 const COMPLETION_DELAY = 1e6;
-/** The same of disks without requests: what is waiting within the device is not in that count. */
-const QUEUED_COMPLETION_DELAY = 1e9;
+/** The same (ns) for the ends of writes to disks without requests, which may have been waiting within the device, uncounted. */
+const EARLY_ENDS_LAST = 1e9;
 /** A write in flight for so long (ns) is checked against the kernel's own count: its completion may have been missed. */
 const STALE_WRITE_AGE = 2e9;
 /** Reading goes on for this long (ns) at most without emptying the ring. */
@@ -71,8 +71,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
     });
     addAll(state.changes.later.read, this.#trace.dirty(index));
     if (bioBased) {
-      state.unproven = createSparseBlockSet(source.size);
-      addAll(state.unproven, this.#trace.dirty(index));
+      state.early = createSparseBlockSet(source.size);
+      addAll(state.early, this.#trace.dirty(index));
     }
     this.#disks.set(index, state);
   }
@@ -156,7 +156,6 @@ class ConvergenceImpl implements Convergence, WriteSink {
   async round(disks: readonly RoundDisk[]): Promise<RoundResult> {
     // Asked before the instant and again at the end: what belongs to the agent at both belonged to it at the instant.
     const excluded = disks.map(({ index }) => this.#state(index).source.excluded());
-    for (const { index } of disks) this.#proveUnseen(index);
     this.#begin();
     let read = 0;
     try {
@@ -169,10 +168,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
         end = this.#trace.now();
         this.#trace.settle();
         this.#drain();
-        for (const { index } of disks) {
-          const { unproven, writes } = this.#state(index);
-          if (unproven === undefined) this.#refuseUnknown(index, writes.takeUnknown(end));
-        }
+        for (const { index } of disks) this.#takeUnknownEnds(index, end);
         reason = this.#conflict(disks);
       }
       this.#settle(end);
@@ -314,7 +310,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     for (const disk of disks) {
       const state = this.#state(disk.index);
       if (state.changes.now.read.size > 0) return 'a completion was told late';
-      if (state.unproven !== undefined || !this.#sawAll(disk.index, state)) return 'writes from before the trace began may be in flight';
+      if (!this.#sawAll(disk.index, state)) return 'writes from before the trace began may be in flight';
       if (!sameExtents(state.excluded, state.source.excluded())) return 'a file of the agent moved';
     }
     for (const write of this.#writesInDoubt()) {
@@ -371,34 +367,20 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const now = this.#trace.now();
     if (state.idleSince > now && this.#trace.idle(index)) state.idleSince = now;
     // The kernel counts a write as over a little before it tells of its completion.
-    const delay = state.unproven === undefined ? COMPLETION_DELAY : QUEUED_COMPLETION_DELAY;
-    return now > Math.min(state.idleSince + delay, state.since + UNSEEN_WRITE_LIFETIME);
+    return now > Math.min(state.idleSince + COMPLETION_DELAY, state.since + UNSEEN_WRITE_LIFETIME);
   }
 
-  /**
-   * Once what was under way to a disk without requests when it was added is over: if something of that ended, it may have changed anything
-   * that was dirty then, also what has been read since.
-   */
-  #proveUnseen(index: number): void {
+  /** Takes in what ended of writes to disks without requests, all told until `end`, without having begun. */
+  #takeUnknownEnds(index: number, end: number): void {
     const state = this.#state(index);
-    const { unproven } = state;
-    if (unproven === undefined || !this.#sawAll(index, state)) return;
-    const now = this.#trace.now();
-    this.#trace.settle();
-    this.#drain();
-    const ends = state.writes.takeUnknown(now);
-    const isKnown = ({ offset, length }: Extent): boolean => [...blocksOf(offset, length)].every((block) => unproven.has(block));
-    this.#refuseUnknown(
-      index,
-      ends.filter((end) => !isKnown(end)),
-    );
-    if (ends.length > 0) addAll(state.changes.later.read, unproven);
-    state.unproven = undefined;
-  }
-
-  /** What ended without having begun was not told of in full, so nobody knows where it was. */
-  #refuseUnknown(index: number, [end]: readonly Extent[]): void {
-    if (end !== undefined) throw toldInPart(index, `of the end of a write to it (at byte ${end.offset}), and not of its beginning`);
+    const { early, writes, changes, idleSince, since } = state;
+    for (const { offset, length } of writes.takeUnknown(end)) {
+      const isEarly = early !== undefined && [...blocksOf(offset, length)].every((block) => early.has(block));
+      if (!isEarly) throw toldInPart(index, `of the end of a write to it (at byte ${offset}), and not of its beginning`);
+      // It was queued before the trace was gone on with: then all of it was dirty, and may have changed since it was read.
+      addAll(changes.now.read, early);
+    }
+    if (end > Math.min(idleSince + EARLY_ENDS_LAST, since + UNSEEN_WRITE_LIFETIME)) state.early = undefined;
   }
 
   /** The agent's own files read as zeroes; what is no longer theirs is read like everything else. */

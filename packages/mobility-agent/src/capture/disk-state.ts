@@ -15,10 +15,10 @@ export interface DiskState {
   /** Of a disk without requests, what is under way. */
   readonly writes: QueuedWrites;
   /**
-   * Of a disk without requests, what was dirty when it was added, until what was under way then is over: all of that lies in it, and what ends
-   * of that does not say where.
+   * Of a disk without requests, what was dirty when it was added, as long as writes from before may end: all of such a write lies in it, and
+   * its end does not say where.
    */
-  unproven: BlockSet | undefined;
+  early: BlockSet | undefined;
   /** Blocks staged as zeroes because they were discarded. */
   discarded: BlockSet;
   /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
@@ -40,7 +40,7 @@ export const createDiskState = (source: DiskSource, since: number, whole: WholeW
     changes: createChanges(source.size),
     discards: createQueuedDiscards(() => state.source.size),
     writes: createQueuedWrites(whole, since),
-    unproven: undefined,
+    early: undefined,
     discarded: createSparseBlockSet(source.size),
     unsettled: new Map(),
     excluded: [],
@@ -54,10 +54,10 @@ export const createDiskState = (source: DiskSource, since: number, whole: WholeW
 
 /** What is staged is committed. Clears it in `dirty`, but for what changed since; `told`: blocks of what was told and not yet taken in; changed. */
 export const commitStaging = (state: DiskState, staging: Staging, dirty: BlockSet, told: BlockSet): void => {
-  const { changes, excluded, unproven, writes } = state;
+  const { changes, excluded, early, writes } = state;
   // What is under way to a disk without requests stays dirty: its end does not say where all of it is, should it come after a restart.
   for (const { offset, length } of writes.writes()) told.addBytes(offset, length);
-  const changedSince = [changes.later.read, changes.later.zero, told, staging.unreadable, ...(unproven === undefined ? [] : [unproven])];
+  const changedSince = [changes.later.read, changes.later.zero, told, staging.unreadable, ...(early === undefined ? [] : [early])];
   for (const { first, count } of staging.blocks.runs()) {
     for (let block = first; block < first + count; block += 1) changes.settle(block);
     // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.

@@ -61,12 +61,14 @@ const createReceiver = (machine: SimulatedMachine, diskIds: readonly string[]) =
   };
 };
 
-type Step = 'piece' | 'cut' | 'abandon' | 'kill' | 'kill with a proposal open';
+type Step = 'piece' | 'cut' | 'abandon' | 'rest' | 'kill' | 'kill with a proposal open';
 
 /** Lives of an agent over one machine: every kill throws the capture away, as a SIGKILL does, and leaves trace and `.hrl`. */
-const run = async (seed: number, disks: number, steps: readonly Step[]): Promise<readonly boolean[]> => {
+const run = async (seed: number, disks: number, steps: readonly Step[], bioBased = false): Promise<readonly boolean[]> => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
-  const machine = createSimulatedMachine({ seed, disks, blocks: 24, writers: 3, think: 100_000, latency: 20_000, discardShare: 0.2 });
+  // Longer writes are in each other's way more often.
+  const load = { disks, blocks: 24, writers: 3, think: 100_000, latency: bioBased ? 8_000 : 20_000, discardShare: 0.2 };
+  const machine = createSimulatedMachine({ seed, ...load, bioBased });
   const ids = machine.sources.map(() => newId());
   const receiver = createReceiver(machine, ids);
   const open = (): Promise<Hrl> => openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });
@@ -105,6 +107,7 @@ const run = async (seed: number, disks: number, steps: readonly Step[]): Promise
         logicalBlockSize: 512,
         diskSequence: 1,
         serial: '',
+        bioBased,
       };
       await capture.attach({ id: ids[index]!, device, source });
     }
@@ -124,6 +127,8 @@ const run = async (seed: number, disks: number, steps: readonly Step[]): Promise
       if (step === 'piece') {
         const stop = new AbortController();
         await capture.copy({ signal: stop.signal, onProgress: () => stop.abort() });
+      } else if (step === 'rest') {
+        machine.rest(2e9);
       } else if (step !== 'kill') {
         await capture.copy();
         const proposal = await capture.propose();
@@ -193,23 +198,24 @@ const createRig = async (bend: (good: DiskSource) => DiskSource, describe: () =>
 
 describe('trace capture', () => {
   test('every point is the machine at its instant, through copies, abandoned cuts and kills', async () => {
-    const step = fc.constantFrom<Step>('piece', 'cut', 'cut', 'abandon', 'kill', 'kill with a proposal open');
+    const step = fc.constantFrom<Step>('piece', 'cut', 'cut', 'abandon', 'rest', 'kill', 'kill with a proposal open');
     let points = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.nat(),
         fc.integer({ min: 1, max: 3 }),
         fc.array(step, { minLength: 3, maxLength: 12 }),
-        async (seed, disks, steps) => {
-          const verdicts = await run(seed, disks, [...steps, 'cut']);
+        fc.boolean(),
+        async (seed, disks, steps, bioBased) => {
+          const verdicts = await run(seed, disks, [...steps, 'cut'], bioBased);
           points += verdicts.length;
           expect(verdicts).not.toContain(false);
           expect(verdicts.length).toBe(steps.filter((one) => one === 'cut').length + 1);
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 36 },
     );
-    expect(points).toBeGreaterThan(80);
+    expect(points).toBeGreaterThan(70);
   });
 
   test('a point says what of its disks could not be read, as long as it cannot', async () => {

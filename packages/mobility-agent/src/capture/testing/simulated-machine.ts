@@ -42,6 +42,8 @@ export interface SimulationOptions {
   readonly latency: number;
   /** Share of events that hide until the rings are settled. */
   readonly lateShare?: number;
+  /** The kernel handles the disks without requests: it tells what is queued, and of a write's end parts in any of the ways in which it may. */
+  readonly bioBased?: boolean;
   /** Share of writes that are discards of several blocks; one in eight of them fails and changes nothing. */
   readonly discardShare?: number;
 }
@@ -53,6 +55,8 @@ export interface SimulatedMachine {
   stateAt(disk: number, time: number): Uint32Array;
   /** Number of writes completed by now. */
   readonly completed: number;
+  /** Lets so much time pass, in which nobody begins to write. */
+  rest(nanoseconds: number): void;
 }
 
 /** The ids that a block's bytes carry, one a sector. */
@@ -115,12 +119,17 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     const share = Math.max(1, Math.floor(SECTORS_PER_BLOCK / options.writers));
     const sectors = 1 + Math.floor(random() * share);
     if (options.discardShare === undefined || random() >= options.discardShare) {
+      // Of a longer one its last part is not all.
+      if (options.bioBased === true) return { kind: 'write', disk, ...stretch(block) };
       return { kind: 'write', disk, sector: block * SECTORS_PER_BLOCK + ((writer * share) % SECTORS_PER_BLOCK), sectors };
     }
-    // From the middle of a block to the middle of another.
+    return { kind: random() < 0.125 ? 'failed discard' : 'discard', disk, ...stretch(block) };
+  };
+
+  /** From the middle of a block to the middle of another. */
+  const stretch = (block: number): Pick<SimulatedWrite, 'sector' | 'sectors'> => {
     const sector = block * SECTORS_PER_BLOCK + Math.floor(random() * 3);
-    const length = Math.min(Math.ceil(random() * 4 * SECTORS_PER_BLOCK), options.blocks * SECTORS_PER_BLOCK - sector);
-    return { kind: random() < 0.125 ? 'failed discard' : 'discard', disk, sector, sectors: length };
+    return { sector, sectors: Math.min(Math.ceil(random() * 4 * SECTORS_PER_BLOCK), options.blocks * SECTORS_PER_BLOCK - sector) };
   };
 
   /** Lets the writers work until `time`, in the order in which things happen. */
@@ -163,8 +172,27 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
 
   const deliver = (event: RingEvent, sink: WriteSink): void => {
     const { disk, sector, sectors } = event.write;
+    if (options.bioBased === true) {
+      deliverBio(event, sink);
+      return;
+    }
     if (event.kind === 'completed') dirty[disk]!.addBytes(sector * SECTOR, sectors * SECTOR);
     sink[event.kind](disk, sector * SECTOR, sectors * SECTOR, event.time, event.write.kind === 'discard');
+  };
+
+  /** Whole writes end as they began, at their last part, or part by part: which, goes by their place. */
+  const deliverBio = ({ kind, write, time }: RingEvent, sink: WriteSink): void => {
+    const { disk, sector, sectors } = write;
+    if (kind === 'issued') {
+      dirty[disk]!.addBytes(sector * SECTOR, sectors * SECTOR);
+      sink.queued!(disk, sector * SECTOR, sectors * SECTOR, time);
+      return;
+    }
+    const way = (sector + sectors) % 3;
+    const last = way === 0 ? sectors : Math.ceil(sectors / 2);
+    const discarded = write.kind === 'discard';
+    if (way === 1 && sectors > last) sink.ended!(disk, sector * SECTOR, (sectors - last) * SECTOR, time, discarded);
+    sink.ended!(disk, (sector + sectors - last) * SECTOR, last * SECTOR, time, discarded);
   };
 
   const trace: WriteTrace = {
@@ -220,6 +248,10 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     },
     get completed() {
       return completed;
+    },
+    rest: (nanoseconds) => {
+      for (let writer = 0; writer < options.writers; writer += 1) nextIssue[writer] = Math.max(nextIssue[writer]!, clock) + nanoseconds;
+      advance(nanoseconds);
     },
   };
 };
