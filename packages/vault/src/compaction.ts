@@ -22,6 +22,8 @@ export interface CompactionOptions {
   readonly cacheBytes?: number;
   /** Frames of the log that are made into runs at once, 2048 unless told. */
   readonly unitFrames?: number;
+  /** Ends the work with the reason of the signal; what was written so far is left to be deleted as rubbish. */
+  readonly signal?: AbortSignal;
 }
 
 const DEFAULT_CACHE = 64 * 1024 * 1024;
@@ -40,7 +42,7 @@ export interface CompactedLevels {
 export const compactTail = async (
   writer: MachineWriter,
   history: MachineHistory,
-  { limits = DEFAULT_LIMITS, cacheBytes = DEFAULT_CACHE, unitFrames = DEFAULT_UNIT }: CompactionOptions,
+  { limits = DEFAULT_LIMITS, cacheBytes = DEFAULT_CACHE, unitFrames = DEFAULT_UNIT, signal }: CompactionOptions,
 ): Promise<CompactedLevels | undefined> => {
   const { catalogue } = history.catalogue!;
   const compacted = Number(catalogue.compacted);
@@ -56,7 +58,10 @@ export const compactTail = async (
     const frames = new FrameReader(diskId, cacheBytes);
     const parts = new PartWriter(writer, idBytes(diskId), frames, limits);
     const versions = await tailVersions(history, diskId, compacted, end);
-    for await (const group of sweep(versions, keptStates(history, diskId))) await parts.add(group);
+    for await (const group of sweep(versions, keptStates(history, diskId))) {
+      signal?.throwIfAborted();
+      await parts.add(group);
+    }
     const written = await parts.finish();
     created.push(...written.map(({ object }) => object!.id));
     const run = await createRun(writer, idBytes(diskId), written, compacted, end);
@@ -153,7 +158,7 @@ export const runsToMerge = (runs: readonly RunRef[]): readonly RunRef[] | undefi
 export const compactRuns = async (
   writer: MachineWriter,
   history: MachineHistory,
-  { limits = DEFAULT_LIMITS, cacheBytes = DEFAULT_CACHE }: CompactionOptions,
+  { limits = DEFAULT_LIMITS, cacheBytes = DEFAULT_CACHE, signal }: CompactionOptions,
 ): Promise<CompactedLevels | undefined> => {
   const { version, catalogue } = history.catalogue!;
   for (const diskId of new Set(catalogue.runs.map((run) => idText(run.diskId)))) {
@@ -176,7 +181,10 @@ export const compactRuns = async (
           cluster.filter((member) => member.run === run).map(({ part }) => part),
         ),
       );
-      for await (const group of sweep(mergeByStart(sources), states)) await parts.add(group);
+      for await (const group of sweep(mergeByStart(sources), states)) {
+        signal?.throwIfAborted();
+        await parts.add(group);
+      }
     }
     const written = await parts.finish();
     const merged = await createRun(writer, idBytes(diskId), written, Number(due[0]!.firstCut), Number(due.at(-1)!.endCut));

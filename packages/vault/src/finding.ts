@@ -7,6 +7,8 @@ export interface Finding {
   readonly object: string;
   /** What is wrong, in one clause. */
   readonly why: string;
+  /** Which frame of it. */
+  readonly frame?: number;
   /** The disk and its bytes concerned, where they can be told. */
   readonly diskId?: string;
   readonly extents?: readonly { readonly offset: number; readonly length: number }[];

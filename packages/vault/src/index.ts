@@ -1,3 +1,4 @@
+export { type AffectedPoint, affectedPoints } from './affected-points.ts';
 export { checkKeys } from './check-keys.ts';
 export { type CheckOptions, type CheckReport, checkMachine } from './check-machine.ts';
 export type { CheckpointInterval } from './checkpointer.ts';
@@ -27,6 +28,8 @@ export { type ReadMachineOptions, readMachine } from './read-machine.ts';
 export { type NewHolder, rekeyVault } from './rekey.ts';
 export { type RepairOptions, type RepairReport, repairMachine } from './repair.ts';
 export { keptPoints, RETENTION_PRESETS, type RetentionPolicy, type RetentionRule } from './retention.ts';
+export { type ScrubOptions, type ScrubReport, scrubMachine } from './scrub-machine.ts';
+export { readScrubRecord, type ScrubProgress } from './scrub-record.ts';
 export type { ScryptCost } from './scrypt-cost.ts';
 export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
 export { type CreateVaultOptions, createVault, type OpenVaultOptions, openVault, type Vault } from './vault.ts';

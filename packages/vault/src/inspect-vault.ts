@@ -21,7 +21,7 @@ export interface MachineObjects {
   readonly slotBytes: number;
   /** Catalogue versions. */
   readonly catalogues: number;
-  /** Objects that catalogues refer to, or once did: history, runs and parts; and holds. */
+  /** Objects that catalogues refer to, or once did: history, runs and parts; and holds and records of scrubbing. */
   readonly referenced: number;
   readonly referencedBytes: number;
   /** Bytes of all of them. */
@@ -41,7 +41,7 @@ export interface VaultInspection {
 type Counts = { -readonly [Field in keyof MachineObjects]: MachineObjects[Field] };
 
 /** Objects of a machine: with a number, or with an id. */
-const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(?:(keys|terms|log|catalogue)\/\d{12}|(history|runs|parts|holds)\/[0-9a-f]{32})$/;
+const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(?:(keys|terms|log|catalogue|scrubs)\/\d{12}|(history|runs|parts|holds)\/[0-9a-f]{32})$/;
 
 const HOLDERS_OBJECT = /^holders\/\d{12}$/;
 
@@ -73,7 +73,7 @@ const count = (machines: Map<string, Counts>, machineId: string, kind: string | 
   if (kind === 'keys') counts.dataKeys += 1;
   else if (kind === 'terms') counts.terms += 1;
   else if (kind === 'catalogue') counts.catalogues += 1;
-  else if (kind === undefined) {
+  else if (kind === undefined || kind === 'scrubs') {
     counts.referenced += 1;
     counts.referencedBytes += size;
   } else {

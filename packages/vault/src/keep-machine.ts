@@ -8,7 +8,7 @@ import { thinMachine, thinningSuspended } from './thinning.ts';
 import type { Vault } from './vault.ts';
 
 export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, ReleaseOptions {
-  /** Which points stay: a grid of one's own, or a preset; 72h unless told. */
+  /** Which points stay: a grid of one's own, or a preset. Without it all do. */
   readonly policy?: RetentionPolicy | keyof typeof RETENTION_PRESETS;
   /** Points that stay whatever the policy says, such as the newest proven one. */
   readonly keep?: readonly string[];
@@ -36,18 +36,23 @@ const THIN_AT_ONCE = 16;
  * at the same time, beside writers and readers. Errors: DAMAGED: nothing is rearranged or deleted where something is missing. MACHINE_NOT_FOUND.
  */
 export const keepMachine = async (vault: Vault, machineId: string, options: KeepOptions = {}): Promise<KeepReport> => {
-  const { policy = '72h', keep = [], thinAtOnce = THIN_AT_ONCE, clock = systemClock } = options;
+  const { policy, keep = [], thinAtOnce = THIN_AT_ONCE, clock = systemClock } = options;
   const { published, runBytes } = await compactMachine(vault, machineId, options);
   const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
   const history = await readMachine(vault, machineId);
   refuseDamaged(history);
   await checkContinuity(history);
-  const suspended = options.suspended === true ? 'somebody suspended it' : thinningSuspended(history);
+  options.signal?.throwIfAborted();
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
+  const suspended =
+    options.suspended === true ? 'somebody suspended it' : rules === undefined ? 'no retention is named' : thinningSuspended(history);
   const thinned =
-    suspended === undefined ? await thinMachine(writer, history, { policy: rules, keep, atOnce: thinAtOnce }, clock.now()) : 0;
+    rules !== undefined && suspended === undefined
+      ? await thinMachine(writer, history, { policy: rules, keep, atOnce: thinAtOnce }, clock.now())
+      : 0;
   const after = thinned === 0 ? history : await readMachine(vault, machineId);
   refuseDamaged(after);
+  options.signal?.throwIfAborted();
   const released = await releaseObjects(writer, after, options, clock.now());
   return { compactions: published, runBytes, thinned, suspended, ...released };
 };

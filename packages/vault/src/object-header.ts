@@ -46,6 +46,7 @@ export const OBJECT_KIND = {
   run: 9,
   part: 10,
   hold: 11,
+  scrub: 12,
   holders: 13,
 } as const;
 export type ObjectKind = (typeof OBJECT_KIND)[keyof typeof OBJECT_KIND];

@@ -41,3 +41,14 @@ export const partName = (machineId: string, id: string): string => `${partPrefix
 
 export const holdPrefix = (machineId: string): string => `m/${machineId}/holds/`;
 export const holdName = (machineId: string, id: string): string => `${holdPrefix(machineId)}${id}`;
+
+export const scrubPrefix = (machineId: string): string => `m/${machineId}/scrubs/`;
+
+/** Counts down, so that a list begins with the newest one. */
+export const scrubName = (machineId: string, record: number): string => `${scrubPrefix(machineId)}${number(LAST - record)}`;
+
+/** The number in the name of a record of scrubbing; `undefined` when the name is another. */
+export const scrubNumberOf = (name: string): number | undefined => {
+  const digits = /\/scrubs\/(\d{12})$/.exec(name)?.[1];
+  return digits === undefined ? undefined : LAST - Number(digits);
+};

@@ -6,7 +6,7 @@ import { type Continuity, checkContinuity, type ListedObject } from './continuit
 import type { MachineHistory } from './history.ts';
 import { listHolds } from './hold.ts';
 import { OBJECT_KIND } from './object-header.ts';
-import { cataloguePrefix, catalogueVersionOf, logPrefix, slotName } from './object-names.ts';
+import { cataloguePrefix, catalogueVersionOf, logPrefix, scrubPrefix, slotName } from './object-names.ts';
 import { type MachineWriter, referencedName } from './referenced-object.ts';
 
 /*
@@ -30,6 +30,8 @@ const DAY = 24 * 3_600_000;
 
 /** Catalogue versions that stay besides the newest one, whatever their age. */
 const VERSIONS_KEPT = 8;
+/** Records of scrubbing that stay; nothing rests on older ones. */
+const SCRUBS_KEPT = 4;
 
 class Release {
   readonly #writer: MachineWriter;
@@ -73,6 +75,7 @@ class Release {
       await publishCatalogue(this.#writer, { newest: this.#history.catalogue, highest: version }, published);
     }
     await this.#deleteVersions(version, left);
+    await this.#deleteScrubs();
     return { deleted: this.deleted, bytes: this.bytes, strays: strays.length };
   }
 
@@ -111,6 +114,14 @@ class Release {
       Math.min(newest - VERSIONS_KEPT, this.#held),
     );
     for (const [version, info] of this.#versions) if (version < first && this.#isOld(info.created)) await this.#remove(info);
+  }
+
+  async #deleteScrubs(): Promise<void> {
+    let newer = 0;
+    for await (const info of this.#writer.vault.store.list(scrubPrefix(this.#writer.machineId))) {
+      newer += 1;
+      if (newer > SCRUBS_KEPT) await this.#remove(info);
+    }
   }
 
   async #remove({ name, size }: ObjectInfo): Promise<void> {
