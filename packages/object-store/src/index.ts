@@ -1,5 +1,6 @@
 export { type AzureCredential, credentialFromEnvironment, fileSecret, type Secret } from './azure/azure-credential.ts';
 export { type AzureStoreOptions, createAzureStore } from './azure/azure-store.ts';
+export { createKeyVaultKey, type KeyVaultKey, type KeyVaultOptions } from './azure/key-vault.ts';
 export { createFolderStore } from './folder-store.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
