@@ -20,6 +20,8 @@ export const ERROR_CODES = {
   DEVICE_IN_USE: { exit: 8, retryable: false },
   DEVICE_NOT_FOUND: { exit: 4, retryable: false },
   DEVICE_UNSUPPORTED: { exit: 5, retryable: false },
+  DIGESTS_UNAVAILABLE: { exit: 9, retryable: true },
+  DISK_DIVERGED: { exit: 7, retryable: false },
   EPOCH_CONFLICT: { exit: 8, retryable: false },
   FENCED: { exit: 8, retryable: false },
   GUEST_FAILED: { exit: 9, retryable: true },

@@ -7,7 +7,7 @@ import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
 import type { EndedDiscards } from './queued-discards.ts';
 import { addAll, blocksOf, sameExtents, without } from './ranges.ts';
-import type { Convergence, ConvergenceOptions, RoundDisk, RoundResult } from './rounds.ts';
+import type { Convergence, ConvergenceOptions, RangeReading, RoundDisk, RoundResult } from './rounds.ts';
 import { toldInPart, toldTooLate } from './untold.ts';
 
 /*
@@ -180,13 +180,19 @@ class ConvergenceImpl implements Convergence, WriteSink {
     }
   }
 
-  readRange(disk: RoundDisk, range: Extent): Promise<void> {
-    return this.#readAsItIs(disk, async (state, excluded) => {
+  async readRange(disk: RoundDisk, range: Extent, how: RangeReading = {}): Promise<number> {
+    let at = range.offset;
+    await this.#readAsItIs(disk, async (state, excluded) => {
       this.#applyExclusions(disk, state, excluded);
-      for (let at = range.offset; at < extentEnd(range); at += state.source.readLimit) {
-        await this.#read(disk, state, { offset: at, length: Math.min(state.source.readLimit, extentEnd(range) - at) });
+      while (at < extentEnd(range)) {
+        const length = Math.min(state.source.readLimit, extentEnd(range) - at);
+        const began = performance.now();
+        await this.#read(disk, state, { offset: at, length }, how.differing?.bind(how));
+        at += length;
+        if (how.enough?.(length, performance.now() - began) === true) return;
       }
     });
+    return at;
   }
 
   readChanges(disk: RoundDisk): Promise<void> {
@@ -281,11 +287,17 @@ class ConvergenceImpl implements Convergence, WriteSink {
     this.#flights.forgetUnmatched(this.#instant - STALE_WRITE_AGE);
   }
 
-  async #read({ staging, spill }: RoundDisk, state: DiskState, extent: Extent): Promise<void> {
+  async #read({ staging, spill }: RoundDisk, state: DiskState, extent: Extent, differing?: RangeReading['differing']): Promise<void> {
     for (const part of without(extent, state.excluded)) {
       const { data, unreadable } = state.source.read(part.offset, part.length);
       const end = this.#trace.now();
-      staging.put(part.offset, data);
+      if (differing === undefined) staging.put(part.offset, data);
+      else {
+        const differences = differing(part.offset, data);
+        for (const { offset, length } of differences)
+          staging.put(offset, data.subarray(offset - part.offset, offset - part.offset + length));
+        for (const same of differences.length === 0 ? [part] : without(part, differences)) staging.putSame(same);
+      }
       for (const hole of unreadable) staging.putUnreadable(hole);
       for (const block of blocksOf(part.offset, part.length)) {
         state.unsettled.set(block, end);

@@ -28,6 +28,7 @@ describe('lineage', () => {
       generationId: head.generationId,
       next: 8,
       open: false,
+      told: 0,
       covered: 8192,
       base: undefined,
       generation: undefined,

@@ -15,6 +15,8 @@ export interface Lineage {
   readonly open: boolean;
   /** While open: the copy goes on at this byte. */
   readonly covered: number;
+  /** Pieces of this generation may have told of what lies before this byte, and behind `covered`, already. */
+  readonly told: number;
   /** While open: the state the generation builds on; undefined in a first copy. */
   readonly base: DiskStateRef | undefined;
   /** To be announced with the next epoch: the generation begins with it. */
@@ -43,7 +45,8 @@ export const resumeLineage = (diskId: string, diskSize: number, head: HrlHead | 
   }
   const { generationId, number, open, coveredThrough } = head;
   const covered = open ? coveredThrough : head.diskSize;
-  const lineage = { diskId, generationId, next: number + 1, open, covered, base: open ? head.state : undefined, generation: undefined };
+  const base = open ? head.state : undefined;
+  const lineage = { diskId, generationId, next: number + 1, open, covered, told: 0, base, generation: undefined };
   return diskSize === head.diskSize ? lineage : grow(lineage, head.diskSize, diskSize);
 };
 
@@ -54,7 +57,7 @@ export const resumeLineage = (diskId: string, diskSize: number, head: HrlHead | 
 export const grow = (lineage: Lineage, from: number, to: number): Lineage => {
   // The last block may have been a short one.
   const covered = Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE;
-  if (lineage.open) return { ...lineage, covered: Math.min(lineage.covered, covered) };
+  if (lineage.open) return { ...lineage, covered: Math.min(lineage.covered, covered), told: Math.max(lineage.told, lineage.covered) };
   const state = { generationId: lineage.generationId, number: lineage.next - 1 };
   const grown = begin(lineage.diskId, GenerationReason.RESYNCHRONIZATION, state, `the disk grew from ${from} to ${to} bytes`);
   return { ...grown, covered };
@@ -79,7 +82,7 @@ const begin = (diskId: string, reason: GenerationReason, base: DiskStateRef | un
     detail,
     ...parent,
   });
-  return { diskId, generationId, next: 0, open: true, covered: 0, base, generation };
+  return { diskId, generationId, next: 0, open: true, covered: 0, told: 0, base, generation };
 };
 
 /** The lineage after an epoch was committed. */

@@ -9,6 +9,14 @@ export type RoundResult =
   /** `read`: blocks it read; none means that only time will help. */
   | { readonly exact: false; readonly reason: string; readonly read: number };
 
+/** How a range is read. */
+export interface RangeReading {
+  /** The parts of what was read, whole blocks, that are not known to be there already. All of it unless told. */
+  differing?(offset: number, data: Uint8Array): readonly Extent[];
+  /** Told of each read, which took so many milliseconds. True ends the reading. */
+  enough?(bytes: number, milliseconds: number): boolean;
+}
+
 export interface RoundDisk {
   readonly index: number;
   readonly staging: Staging;
@@ -36,8 +44,11 @@ export interface Convergence {
   pending(index: number): number;
   /** Reads what completed writes changed, into the stagings, for a cut of all these disks at one new instant. */
   round(disks: readonly RoundDisk[]): Promise<RoundResult>;
-  /** Reads a range of one disk as it is, for a piece of a copy that is not yet a state of the disk. */
-  readRange(disk: RoundDisk, range: Extent): Promise<void>;
+  /**
+   * Reads a range of one disk as it is, for a piece of a copy that is not yet a state of the disk. Tells where it came to: not always to the
+   * end, where `how` has enough.
+   */
+  readRange(disk: RoundDisk, range: Extent, how?: RangeReading): Promise<number>;
   /** Reads what completed writes changed on one disk as it is, for such a piece. */
   readChanges(disk: RoundDisk): Promise<void>;
   /** What the stagings hold is committed: forget it. With `exact` it was a cut, and the disks' next ones build on it. */

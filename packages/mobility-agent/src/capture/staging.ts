@@ -17,6 +17,8 @@ export interface Staging {
   put(offset: number, data: Uint8Array): void;
   putZero(extent: Extent): void;
   putUnreadable(extent: Extent): void;
+  /** Whole blocks that hold what is known to be there already: nothing is to be sent of them. Those that could not be read are left alone. */
+  putSame(extent: Extent): void;
   /** Hands everything held to the packer and frees the memory. What is staged afterwards wins over it. */
   flush(packer: FramePacker): Promise<void>;
 }
@@ -61,6 +63,16 @@ class StagingImpl implements Staging {
   putUnreadable(extent: Extent): void {
     this.#putMark(extent, this.#unreadable);
     this.unreadable.addBytes(extent.offset, extent.length);
+  }
+
+  putSame({ offset, length }: Extent): void {
+    const end = Math.ceil((offset + length) / BLOCK_SIZE);
+    for (let block = offset / BLOCK_SIZE; block < end; block += 1) {
+      if (this.unreadable.has(block)) continue;
+      this.blocks.add(block);
+      this.#slots.delete(block);
+      this.#zero.delete(block);
+    }
   }
 
   async flush(packer: FramePacker): Promise<void> {

@@ -8,11 +8,13 @@ import type { Capture, CaptureDisk, CopyProgress, Proposal, WriterHold } from '.
 import { type CaptureDisks, createCaptureDisks, type DiskState, hasHistory } from './capture-disks.ts';
 import { type ConvergeLimits, converge, notConverged } from './converge.ts';
 import { createConvergence } from './convergence.ts';
+import { type CopyPace, createCopyPace } from './copy-pace.ts';
+import { type CopyingOptions, createCopying, type Piece } from './copying.ts';
 import { advance, refuseShrunk, resumeLineage } from './lineage.ts';
 import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
 import type { Convergence } from './rounds.ts';
 
-/** Bytes of disk a piece of a copy covers unless told. */
+/** Bytes of changes a piece of a copy holds unless told. */
 const PIECE_SIZE = 16 * 1024 * 1024;
 /** Changed bytes that are left to the closing cut of a copy; more is copied as pieces first. */
 const CATCH_UP_SIZE = 16 * 1024 * 1024;
@@ -35,20 +37,19 @@ export interface TraceCaptureOptions {
   manifest(): Promise<Manifest>;
   /** Disks of the machine that a policy leaves out, by id. */
   readonly excludedDisks?: readonly string[];
-  /** Bytes of disk a piece of a copy covers, a multiple of the block size. */
+  /** Bytes of changes a piece of a copy holds, roughly. */
   readonly pieceSize?: number;
+  readonly pace?: CopyPace;
+  /** What the vault has of a disk in a state; without it, disks that resynchronize are copied whole. */
+  readonly digests?: CopyingOptions['digests'];
+  /** A disk that resynchronizes cannot be compared, and is copied whole. */
+  onWhole?(diskId: string, reason: HoldfastError): void;
   /** Waits for writes under way to end, between rounds; a millisecond unless told. */
   pause?(): Promise<void>;
   /** Rounds that read something, and milliseconds, after which a cut is given up. */
   readonly limits?: ConvergeLimits;
   /** False publishes what is not exact. Only for showing that the oracles notice. */
   readonly checkConflicts?: boolean;
-}
-
-/** What a piece of a copy reads, and how far the copy has come with it. */
-interface Piece {
-  read(member: MemberDisk): Promise<void>;
-  readonly covered: number;
 }
 
 interface OpenProposal extends Proposal {
@@ -63,6 +64,7 @@ class TraceCapture implements Capture {
   readonly #convergence: Convergence;
   readonly #disks: CaptureDisks;
   readonly #timers: NodeJS.Timeout[];
+  readonly #pace = createCopyPace({ rate: 0, yields: false });
   #fail: (reason: unknown) => void = () => undefined;
   #failed: { readonly reason: unknown } | undefined;
   #open: OpenProposal | undefined;
@@ -120,9 +122,7 @@ class TraceCapture implements Capture {
   async copy({ signal, onProgress }: { signal?: AbortSignal; onProgress?(progress: CopyProgress): void } = {}): Promise<void> {
     // Disks may be attached meanwhile; and what changes on one while the others are copied is best read at the end.
     while (!this.#isOver(signal) && this.#disks.copying().length > 0) {
-      for (const [index, state] of this.#disks.copying()) {
-        while (await this.#piece(index, state, () => this.#covering(state), signal)) onProgress?.(this.#disks.progress());
-      }
+      for (const [index, state] of this.#disks.copying()) await this.#cover(index, state, signal, onProgress);
       for (const [index, state] of this.#disks.copying()) {
         for (let pieces = 0; await this.#piece(index, state, () => this.#catchingUp(index, state, pieces), signal); ) pieces += 1;
       }
@@ -207,12 +207,19 @@ class TraceCapture implements Capture {
     await this.#copyingBehind;
   }
 
-  /** The next piece of disk that the copy has not covered yet. */
-  #covering({ lineage, disk }: DiskState): Piece | undefined {
-    const { covered } = lineage;
-    const length = Math.min(this.#options.pieceSize ?? PIECE_SIZE, disk.source.size - covered);
-    if (!lineage.open || length <= 0) return undefined;
-    return { read: (member) => this.#convergence.readRange(member, { offset: covered, length }), covered: covered + length };
+  async #cover(
+    index: number,
+    state: DiskState,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: CopyProgress) => void) | undefined,
+  ): Promise<void> {
+    const { pieceSize = PIECE_SIZE, pace = this.#pace, digests, onWhole = () => undefined } = this.#options;
+    const copying = createCopying({ convergence: this.#convergence, pieceSize, pace, onWhole, ...(digests && { digests }) }, state);
+    for (;;) {
+      await copying.prepare(signal);
+      if (!(await this.#piece(index, state, () => copying.piece(), signal))) return;
+      onProgress?.(this.#disks.progress());
+    }
   }
 
   /** What was written meanwhile, unless it is little enough for a cut, or catching up has been tried for long. */
@@ -220,7 +227,7 @@ class TraceCapture implements Capture {
     const { open, covered } = state.lineage;
     if (!open || covered < state.disk.source.size) return undefined;
     if (pieces < CATCH_UP_PIECES && this.#convergence.pending(index) * BLOCK_SIZE > CATCH_UP_SIZE) {
-      return { read: (member) => this.#convergence.readChanges(member), covered };
+      return { read: (member) => this.#convergence.readChanges(member).then(() => covered) };
     }
     state.copied = true;
     return undefined;
@@ -244,12 +251,13 @@ class TraceCapture implements Capture {
     }
   }
 
-  async #commitPiece(index: number, state: DiskState, { read, covered }: Piece): Promise<void> {
+  async #commitPiece(index: number, state: DiskState, piece: Piece): Promise<void> {
     const { hrl, codec = 'lz4', machineId } = this.#options;
     const writer = hrl.begin();
     const member = createMember({ index, lineage: state.lineage, diskSize: state.disk.source.size, codec, writer, epochIndex: 0 });
+    let covered: number;
     try {
-      await read(member);
+      covered = await piece.read(member);
       const cutId = newId();
       const epoch = await member.finish({ open: true, covered, cutId, instant: this.#time() });
       this.#refuseFailed();

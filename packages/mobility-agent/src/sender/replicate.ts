@@ -9,13 +9,14 @@ import {
   type ReplicationStream,
 } from '@holdfast/protocol';
 import type { Allowance } from './allowance.ts';
+import type { DigestQueries } from './digest-queries.ts';
 import { type HeldCuts, rolledBack } from './held-cuts.ts';
 import type { Notice } from './notice.ts';
 import { request, sendCut } from './send-cut.ts';
 import type { SenderMemory } from './sender-memory.ts';
 
 /** The highest version of the replication protocol spoken here. */
-const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 2;
 
 export interface ReplicateOptions {
   readonly machineId: string;
@@ -27,6 +28,7 @@ export interface ReplicateOptions {
   readonly committed: Notice;
   /** Cuts on the server's disk; filled here. */
   readonly journaled: Set<string>;
+  readonly queries: DigestQueries;
   /** Aborted to end the stream; its reason is thrown. */
   readonly signal: AbortSignal;
   onOpened(opened: Opened): void;
@@ -54,7 +56,7 @@ const numberOf = (bytes: bigint): number => Number(bytes > BigInt(Number.MAX_SAF
 
 /** Runs one stream from Open to its end; always throws what ended it. */
 export const replicate = async (stream: ReplicationStream, options: ReplicateOptions): Promise<never> => {
-  const { machineId, version, held, memory, allowance, committed, journaled, onOpened, onSent, onResyncNeeded } = options;
+  const { machineId, version, held, memory, allowance, committed, journaled, queries, onOpened, onSent, onResyncNeeded } = options;
   /** Where the vault ended, as far as anybody knew, when this stream began: nothing that becomes durable now can stand before it. */
   const { anchor, seenTerm } = memory.current;
   const over = new AbortController();
@@ -110,6 +112,10 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
     for (const id of opened.journaledCutIds.map(idText)) if (held.list().has(id)) journaled.add(id);
     allowance.grant(numberOf(opened.credit));
     onOpened(opened);
+    queries.opened(opened.protocolVersion, (query) => {
+      // The end of the stream is told where it is read.
+      stream.send(request({ case: 'digestQuery', value: query })).catch(() => undefined);
+    });
     return opened.partial;
   };
 
@@ -141,6 +147,8 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
         return allowance.setPace(numberOf(message.value.bytesPerSecond));
       case 'resyncNeeded':
         return onResyncNeeded(idText(message.value.diskId), message.value.reason);
+      case 'digests':
+        return queries.answered(message.value);
       case 'fenced':
         throw fencedError(message.value);
       default:
@@ -192,6 +200,7 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
     return await Promise.race([begin(receive()), begin(send(partial)), aborted]);
   } catch (reason) {
     const error = fromSystem(reason, 'the replication stream', 'INTERNAL');
+    queries.ended();
     over.abort(error);
     stream.abort(error);
     await Promise.allSettled(works);

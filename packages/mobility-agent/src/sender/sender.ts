@@ -2,6 +2,7 @@ import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { CutContent, ReplicationStream } from '@holdfast/protocol';
 import type { Hrl } from '../hrl/hrl.ts';
 import { createAllowance } from './allowance.ts';
+import { createDigestQueries, type DigestReply, type DigestRequest } from './digest-queries.ts';
 import { createHeldCuts, type HeldCuts } from './held-cuts.ts';
 import { createNotice } from './notice.ts';
 import { replicate } from './replicate.ts';
@@ -60,6 +61,8 @@ export interface Sender {
   readonly status: SenderStatus;
   /** Cuts the server has on its disk though not in the vault, as far as the present stream tells. */
   isJournaled(cutId: string): boolean;
+  /** What the vault holds; see `DigestQueries.ask`. */
+  askDigests(request: DigestRequest, signal: AbortSignal): Promise<DigestReply>;
   /** Something was committed. */
   wake(): void;
   /** Other servers from now on; a stream to one that is not among them ends. */
@@ -74,6 +77,7 @@ class ReplicatingSender implements Sender {
   readonly #options: SenderOptions;
   readonly #held: HeldCuts;
   readonly #journaled = new Set<string>();
+  readonly #queries = createDigestQueries();
   readonly #committed = createNotice();
   /** Given when waiting longer makes no sense. */
   readonly #news = createNotice();
@@ -109,6 +113,10 @@ class ReplicatingSender implements Sender {
 
   isJournaled(cutId: string): boolean {
     return this.#journaled.has(cutId);
+  }
+
+  askDigests(request: DigestRequest, signal: AbortSignal): Promise<DigestReply> {
+    return this.#queries.ask(request, AbortSignal.any([signal, this.#stopping.signal]));
   }
 
   wake(): void {
@@ -175,6 +183,7 @@ class ReplicatingSender implements Sender {
         allowance: this.#allowance,
         committed: this.#committed,
         journaled: this.#journaled,
+        queries: this.#queries,
         signal,
         onOpened: () => {
           opened = true;

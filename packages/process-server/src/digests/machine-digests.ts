@@ -16,7 +16,7 @@ const STEP = (256 * COARSE_SPAN) / BLOCK_SIZE;
 
 /** What is answered to a query, but for its id. */
 export type DigestAnswer =
-  | { readonly state: EpochPosition; readonly digests: Uint8Array }
+  | { readonly state: EpochPosition; readonly digests: Uint8Array /** Bytes of the disk. */; readonly size: number }
   | { readonly refusal: DigestRefusal; readonly reason: string };
 
 /** Answers what a machine's disks are in the vault by the digests of their blocks. */
@@ -117,13 +117,13 @@ class CachedDigests implements MachineDigests {
     const { at, size } = file.state!;
     const first = offset / BLOCK_SIZE;
     const end = Math.max(first, blockCount(Math.min(size, offset + length)));
-    if (!coarse) return { state: at, digests: file.read(first, end - first) };
+    if (!coarse) return { state: at, digests: file.read(first, end - first), size };
     const parts: Uint8Array[] = [];
     for (let from = first; from < end; from += STEP) {
       parts.push(coarsen(file.read(from, Math.min(STEP, end - from))));
       await setImmediate();
     }
-    return { state: at, digests: Buffer.concat(parts) };
+    return { state: at, digests: Buffer.concat(parts), size };
   }
 
   /** Brings the file of the disk to what is wanted; or tells why not. */

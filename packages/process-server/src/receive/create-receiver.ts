@@ -294,7 +294,7 @@ class StreamReceiver implements MachineReceiver {
     const value =
       'refusal' in answer
         ? { id: query.id, refusal: answer.refusal, reason: answer.reason }
-        : { id: query.id, state: epochRef(answer.state), digests: answer.digests };
+        : { id: query.id, state: epochRef(answer.state), digests: answer.digests, diskSize: BigInt(answer.size) };
     this.#say(session.call, { case: 'digests', value });
   }
 

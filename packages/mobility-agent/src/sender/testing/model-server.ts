@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { coarsen, knownDigests } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import {
   type Cut,
   type CutContent,
+  type DigestQuery,
+  DigestRefusal,
+  type DigestsSchema,
+  type Epoch,
   idBytes,
   idText,
   type Open,
@@ -12,6 +17,7 @@ import {
   type ReplicationCall,
   splitFrames,
 } from '@holdfast/protocol';
+import { createReceiver } from '../../scan/testing/receiver.ts';
 
 const FRAME_LIMIT = 1024 * 1024;
 
@@ -36,6 +42,10 @@ export interface Behaviour {
   /** Told at the opening instead of the truth. */
   durableThrough: { readonly diskId: string; readonly generationId: string; readonly number: bigint } | undefined;
   partial: { readonly cutId: Uint8Array<ArrayBuffer>; readonly frames: bigint[] } | undefined;
+  /** The highest version of the protocol it speaks. */
+  version: number;
+  /** What it does with queries for digests. */
+  digests: 'answer' | 'refuse' | 'keep silent';
   /** Said instead of serving. */
   refusal: HoldfastError | undefined;
 }
@@ -54,6 +64,10 @@ export interface ModelServer {
   readonly opens: readonly Open[];
   /** Ids of cuts that began to arrive, in order, again and again. */
   readonly begun: readonly string[];
+  /** Queries for digests, in order. */
+  readonly queries: readonly DigestQuery[];
+  /** Bytes of frames that came in, again and again. */
+  readonly receivedBytes: number;
   term: bigint;
   /** For `serve` of a replication server. */
   serve(call: ReplicationCall): Promise<void>;
@@ -86,6 +100,8 @@ class Model implements ModelServer {
     twice: false,
     durableThrough: undefined,
     partial: undefined,
+    version: 2,
+    digests: 'answer',
     refusal: undefined,
   };
   readonly vault: ReceivedCut[] = [];
@@ -94,7 +110,12 @@ class Model implements ModelServer {
   streams = 0;
   readonly opens: Open[] = [];
   readonly begun: string[] = [];
+  readonly queries: DigestQuery[] = [];
+  receivedBytes = 0;
   term = 1n;
+  readonly #states = createReceiver();
+  #applied = 0;
+  #applying: Promise<void> = Promise.resolve();
   #partial: Arriving | undefined;
   #call: ReplicationCall | undefined;
   #say: (message: Response) => Promise<void> = async () => undefined;
@@ -136,6 +157,7 @@ class Model implements ModelServer {
       case 'frames': {
         const { epochIndex, firstFrame, payload } = message.value;
         budget.granted -= payload.length;
+        this.receivedBytes += payload.length;
         if (budget.granted < 0) this.violations.push(`${-budget.granted} bytes more than granted`);
         const epoch = this.#partial?.epochs[epochIndex];
         if (epoch === undefined || BigInt(epoch.length) !== firstFrame)
@@ -146,6 +168,10 @@ class Model implements ModelServer {
       }
       case 'cutEnd':
         return this.#end(message.value.cut!, say);
+      case 'digestQuery':
+        if (this.behaviour.version < 2) this.violations.push('a query for digests that this version does not have');
+        this.queries.push(message.value);
+        if (this.behaviour.digests !== 'keep silent') await say({ case: 'digests', value: await this.#answer(message.value) });
     }
   }
 
@@ -158,7 +184,7 @@ class Model implements ModelServer {
       case: 'opened',
       value: {
         term: this.term,
-        protocolVersion: 1,
+        protocolVersion: Math.min(this.behaviour.version, open.protocolVersion),
         credit: BigInt(this.behaviour.credit),
         durableCutIds: own(this.vault),
         journaledCutIds: own(this.journal),
@@ -205,6 +231,22 @@ class Model implements ModelServer {
     }
     for (let times = this.behaviour.twice ? 2 : 1; times > 0; times -= 1) await say({ case: 'journaled', value: { cutId: cut.id } });
     await this.#makeDurable();
+  }
+
+  async #answer({ id, state, orNewer, diskId, offset, length, coarse }: DigestQuery): Promise<MessageInitShape<typeof DigestsSchema>> {
+    if (this.behaviour.digests === 'refuse') return { id, refusal: DigestRefusal.UNAVAILABLE, reason: 'the test says so' };
+    this.#applying = this.#applying.then(async () => {
+      while (this.#applied < this.vault.length) await this.#states.receive(this.vault[this.#applied++]!);
+    });
+    await this.#applying;
+    const epochs = this.vault.flatMap(({ cut }) => cut.epochs).filter((epoch) => idText(epoch.diskId) === idText(diskId) && !epoch.open);
+    const isOf = (epoch: Epoch): boolean => idText(epoch.generationId) === idText(state!.generationId);
+    const found = epochs.findLast((epoch) => isOf(epoch) && (epoch.number === state!.number || (orNewer && epoch.number > state!.number)));
+    if (found === undefined) return { id, refusal: DigestRefusal.NOT_DURABLE };
+    const of = { generationId: found.generationId, number: found.number };
+    const disk = this.#states.state({ ...of, $typeName: 'holdfast.v1.EpochRef' });
+    const fine = knownDigests(disk.subarray(Number(offset), Number(offset + length)));
+    return { id, state: of, digests: coarse ? coarsen(fine) : fine, diskSize: BigInt(disk.length) };
   }
 
   async #makeDurable(lag = this.behaviour.lag): Promise<void> {
