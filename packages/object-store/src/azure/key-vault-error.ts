@@ -24,7 +24,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map(
 interface SdkError extends Error {
   readonly code?: string;
   readonly details?: {
-    readonly error?: { readonly code?: string; readonly message?: string; readonly innererror?: { readonly code?: string } };
+    readonly error?: { readonly code?: string; readonly message?: string; readonly innerError?: { readonly code?: string } };
   };
   readonly response?: { readonly status: number };
 }
@@ -37,8 +37,8 @@ export const explainKeyVaultError = (reason: unknown, id: string, what: 'wrap' |
   const error = (reason instanceof Error ? reason : new Error(String(reason))) as SdkError;
   const words = scrub(error.message.split('\n', 1)[0]!, []);
   if (error.response === undefined) return explainNoAnswer(error, id, scrub(error.message.replaceAll(/\s*\n\s*/g, ' '), []));
-  const { code = '', message = '', innererror } = error.details?.error ?? {};
-  const detail = innererror?.code === undefined ? '' : ` (${innererror.code})`;
+  const { code = '', message = '', innerError } = error.details?.error ?? {};
+  const detail = innerError?.code === undefined ? '' : ` (${innerError.code})`;
   const why = `the service answered ${code === '' ? `with status ${error.response.status}` : code}${detail}: ${scrub(message, []).split('\n', 1)[0] || words}`;
   // What a service cannot unwrap was not wrapped by it.
   if (code === 'BadParameter' && what === 'unwrap')

@@ -1,0 +1,1 @@
+export { type FakeKeyVault, type KeyRight, startKeyVault } from './key-vault.ts';
