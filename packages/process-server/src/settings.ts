@@ -46,7 +46,16 @@ export const settings = {
   }),
   vaults: table('vault', 'The vaults this server writes to, each under the name the configuration server assigns machines by.', {
     url: url({ schemes: ['file', 'azure'], help: 'file:/srv/vault or azure:https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]' }),
-    keyFile: filePath({ help: 'Key file of the vault' }),
+    keyFile: filePath({ optional: true, help: 'Key file of the vault; this or key-vault' }),
+    keyVault: url({
+      schemes: ['https'],
+      optional: true,
+      help: 'Key in Azure Key Vault that is a holder of the vault: https://VAULT.vault.azure.net/keys/NAME, used by the identity of this machine',
+    }),
+    fingerprint: text({
+      optional: true,
+      help: 'Fingerprint of the vault (`holdfast vault key list`): one that was put in its place is not opened',
+    }),
     azureConnectionStringFile: filePath({ optional: true, help: 'File with the connection string of an Azure storage account' }),
     azureSasFile: filePath({ optional: true, help: 'File with a shared access signature; read again before each request' }),
     azureAccountKeyFile: filePath({ optional: true, help: 'File with the key of an Azure storage account' }),

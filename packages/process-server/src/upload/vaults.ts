@@ -4,13 +4,14 @@ import { HoldfastError } from '@holdfast/errors';
 import {
   type AzureCredential,
   createAzureStore,
+  createKeyVaultKey,
   credentialFromEnvironment,
   fileSecret,
   type ObjectStore,
   openStore,
   withRetry,
 } from '@holdfast/object-store';
-import { openVault, readKeyFile, type Vault } from '@holdfast/vault';
+import { openVault, readKeyFile, type Vault, type VaultKey } from '@holdfast/vault';
 import type { Events } from '../control/events.ts';
 import type { ProcessServerSchema } from '../settings.ts';
 import { createFairGate, withFairness } from './fair-store.ts';
@@ -47,6 +48,23 @@ const credentialOf = (settings: VaultSettings): AzureCredential | undefined => {
   return azureClientId === undefined ? undefined : { kind: 'identity', clientId: azureClientId };
 };
 
+/** The key by which this server is a holder of the vault. Errors: SETTING_INVALID, those of a key file. */
+const keyOf = async (name: string, { keyFile, keyVault, azureClientId, azureCertificateAuthorities }: VaultSettings): Promise<VaultKey> => {
+  if (keyFile !== undefined && keyVault === undefined) return readKeyFile(keyFile);
+  if (keyVault === undefined || keyFile !== undefined)
+    throw new HoldfastError('SETTING_INVALID', {
+      thing: `vaults.${name}`,
+      why: keyVault === undefined ? 'it has neither a key-file nor a key-vault' : 'it has both a key-file and a key-vault',
+      remedy: 'give it one of the two',
+    });
+  const certificateAuthorities = azureCertificateAuthorities && (await readFile(azureCertificateAuthorities, 'utf8'));
+  const key = createKeyVaultKey(keyVault, {
+    ...(azureClientId !== undefined && { clientId: azureClientId }),
+    ...(certificateAuthorities && { certificateAuthorities }),
+  });
+  return { kind: 'key-vault', key };
+};
+
 /** The store without retries, so that it can be seen what each request says. */
 const openBareStore = async (settings: VaultSettings): Promise<ObjectStore> => {
   const { url, azureCertificateAuthorities, azureProxy } = settings;
@@ -72,9 +90,9 @@ export const createVaults = ({ settings, requests, log, health, events }: Vaults
       throw new HoldfastError('MACHINE_NOT_ASSIGNED', {
         thing: `vault ${name}`,
         why: 'this process server has no vault of that name',
-        remedy: `add vaults.${name} with its url and key-file to the server's settings`,
+        remedy: `add vaults.${name} with its url and its key-file or key-vault to the server's settings`,
       });
-    const key = await readKeyFile(vault.keyFile);
+    const key = await keyOf(name, vault);
     const store = await openBareStore(vault);
     const { store: watched, watch } = watchStore(store, (problem) => {
       if (problem === undefined) log.info('The vault answers again', { vault: name });
@@ -86,7 +104,9 @@ export const createVaults = ({ settings, requests, log, health, events }: Vaults
     watches.set(name, watch);
     const fair = withFairness(watched, gate);
     try {
-      return await openVault(vault.url.startsWith('azure:') ? withRetry(fair) : fair, key);
+      return await openVault(vault.url.startsWith('azure:') ? withRetry(fair) : fair, key, {
+        ...(vault.fingerprint !== undefined && { fingerprint: vault.fingerprint }),
+      });
     } catch (reason) {
       await store.close().catch(() => undefined);
       throw reason;
