@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { HoldfastError } from '@holdfast/errors';
-import { openStore } from '@holdfast/object-store';
+import { createKeyVaultKey, openStore } from '@holdfast/object-store';
 import { runHoldfast } from './run.ts';
 import { askSecret } from './secrets/ask-secret.ts';
 
@@ -22,6 +22,10 @@ stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
 });
+// And advice and progress nobody reads are lost, as in `2>&1 | head`.
+stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 
 const status = await runHoldfast(process.argv.slice(2), {
   stdout,
@@ -30,6 +34,7 @@ const status = await runHoldfast(process.argv.slice(2), {
   stop: stopping.signal,
   now: Date.now,
   openStore: (url) => openStore(url, { environment: env }),
+  openKeyVault: (url) => createKeyVaultKey(url, env['AZURE_CLIENT_ID'] ? { clientId: env['AZURE_CLIENT_ID'] } : {}),
   ...(stdin.isTTY ? { askSecret: (question: string) => askSecret(stdin, stderr, question) } : { readInput: () => text(stdin) }),
 });
 const interrupted = new HoldfastError('INTERRUPTED', { thing: '', why: '', remedy: '' }).exitCode;

@@ -118,11 +118,13 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   onStop('renewals', membership.onRenewed(server.refreshCredentials));
   log.info('Agents are served', { host: replication.listen.host, port: server.port });
 
+  /** Certificates whose streams were ended; from then on `admit` refuses them. */
+  const endedSerials = new Set<string>();
   const apply = async (wanted: Assignments): Promise<void> => {
     assignments = wanted;
     await file.save(wanted);
-    const end = (serial: string): Promise<void> =>
-      server.disconnect(
+    const end = async (serial: string): Promise<void> => {
+      await server.disconnect(
         (peer) => peer.serial === serial,
         new HoldfastError('CERTIFICATE_REVOKED', {
           thing: `certificate ${serial}`,
@@ -130,8 +132,10 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
           remedy: 'enrol the machine again',
         }),
       );
+      endedSerials.add(serial);
+    };
     // All at once: each may take its connection's farewell of two seconds, and all of them five.
-    await Promise.all([...wanted.revoked].map(end));
+    await Promise.all([...wanted.revoked].filter((serial) => !endedSerials.has(serial)).map(end));
     await machines.assign(wanted);
   };
 

@@ -51,7 +51,7 @@ export const createTotals = (): { add(now: AgentCounters): void; readonly total:
 };
 
 /** Looks at the machine again and again. */
-export const watchMachine = ({ look, count, everyMs = 250, patienceMs = 60_000 }: MachineWatchOptions): MachineWatch => {
+export const watchMachine = ({ look, count, everyMs = 500, patienceMs = 60_000 }: MachineWatchOptions): MachineWatch => {
   const stopping = new AbortController();
   const points: number[] = [];
   const totals = createTotals();

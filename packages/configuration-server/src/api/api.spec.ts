@@ -149,6 +149,10 @@ describe('audit', () => {
     const { token } = await server.api(TokenService).createToken({ role: Role.AGENT, note: 'n' });
     const { policy } = await server.api(PolicyService).createPolicy({ policy: { name: 'audited' } });
     expect(await codeOf(server.api(PolicyService).createPolicy({ policy: { name: 'audited' } }))).toBe('NAME_TAKEN');
+    const { events } = await server.api(EventService).listEvents({});
+    expect(events).toContainEqual(
+      expect.objectContaining({ code: 'policy-created', subject: policy!.id, actor: 'administrator', text: 'Policy audited was created' }),
+    );
     await server.stop();
     const store = await openLevelStore(path.join(server.directory, 'state'), { events: 1000, audit: 1000, changes: 1000 });
     expect(await store.audit({ limit: 10 })).toMatchObject([

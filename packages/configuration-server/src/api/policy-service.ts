@@ -57,6 +57,13 @@ export const createPolicyService = ({ store }: { readonly store: StateStore }): 
     if (isId(value.name)) throw requestInvalid('policy', 'its name has the form of an id', 'choose another name');
     const { revision, result: id } = await transact(store, async (transaction) => {
       const fresh = await putPolicy(transaction, value);
+      transaction.event({
+        severity: 'information',
+        code: 'policy-created',
+        text: `Policy ${value.name} was created`,
+        subject: fresh,
+        actor,
+      });
       transaction.audit({ actor, action: 'CreatePolicy', subject: fresh, detail: value.name });
       return fresh;
     });
@@ -98,6 +105,7 @@ export const createPolicyService = ({ store }: { readonly store: StateStore }): 
       transaction.delete(policies, id);
       transaction.delete(policyUses, id);
       transaction.delete(names, nameId('policy', name));
+      transaction.event({ severity: 'information', code: 'policy-deleted', text: `Policy ${name} was deleted`, subject: id, actor });
       transaction.audit({ actor, action: 'DeletePolicy', subject: id, detail: name });
     });
     return {};

@@ -110,7 +110,7 @@ export const createEnrolmentService = ({
       transaction.event({
         severity: 'information',
         code: incarnation === 1 ? `${role}-enrolled` : `${role}-enrolled-again`,
-        text: `${name} joined as ${role} with token ${token.id.slice(0, 8)}${incarnation === 1 ? '' : `, for the ${incarnation}th time; its older certificates end`}`,
+        text: `${name} joined as ${role} with token ${token.id.slice(0, 8)}${incarnation === 1 ? '' : `, enrolment ${incarnation}; its older certificates end`}`,
         subject: id,
         actor: `token ${token.id.slice(0, 8)}`,
       });

@@ -26,11 +26,19 @@ const attachSignals = (lifecycle: Stoppable, say: (message: string, error: unkno
   });
 };
 
+/** Whoever reads may stop reading, as `head` does: what is said then is lost, and what is done is done to its end. */
+const bearDeafness = (stream: NodeJS.WriteStream): void => {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+};
+
 /**
  * Runs `program` with the arguments, environment and signals of this process until it is told to stop, then ends the process with the exit
  * status that docs/errors.md tells. Never returns.
  */
 export const runProgram = async <S extends Schema>(program: Program<S>): Promise<void> => {
+  for (const stream of [process.stdout, process.stderr]) bearDeafness(stream);
   // A program that waits for nothing but signals would end by itself.
   const alive = setInterval(() => undefined, 2 ** 30);
   const status = await executeProgram(program, {

@@ -9,7 +9,8 @@ type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
 /**
  * Mutual TLS for the library's client by TLS options of ours, asked for at each connection. The library's own credentials reduce every
  * reason of a failed handshake to words; `onFailure` gets it as a named error. `onClosed` is told when a connection that was established is gone:
- * a call that has much on its way when its server dies is not always told so by the library.
+ * a call that has much on its way when its server dies is not always told so by the library. `over` ends a handshake under way, for which the
+ * library would wait for ever.
  */
 export const createTlsChannelCredentials = (
   grpc: Grpc,
@@ -17,6 +18,7 @@ export const createTlsChannelCredentials = (
   options: () => ConnectionOptions,
   onFailure: (error: HoldfastError) => void,
   onClosed: () => void,
+  over: AbortSignal,
 ): ChannelCredentials => {
   const connector: SecureConnector = {
     connect: (socket) =>
@@ -26,6 +28,10 @@ export const createTlsChannelCredentials = (
           onFailure(error);
           reject(error);
         };
+        const giveUp = (): void => void socket.destroy();
+        if (over.aborted) giveUp();
+        over.addEventListener('abort', giveUp);
+        socket.once('close', () => over.removeEventListener('abort', giveUp));
         try {
           const secured = connect({ ...options(), socket, ALPNProtocols: ['h2'] }, () => {
             secured.off('close', onClose);

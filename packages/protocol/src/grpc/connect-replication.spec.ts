@@ -39,12 +39,13 @@ describe('a client names what is wrong', () => {
     await expect(connect(undefined, { address })).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
   });
 
-  it('nobody answers in time', async () => {
+  it('nobody answers in time; the connection is let go of', async () => {
     const { connect } = await site();
-    const sockets: Socket[] = [];
-    const address = await listen(createTcpServer((socket) => void sockets.push(socket)));
+    const gone: Promise<unknown>[] = [];
+    const address = await listen(createTcpServer((socket: Socket) => void gone.push(once(socket.resume(), 'close'))));
     await expect(connect(undefined, { address, timeout: 300 })).rejects.toMatchObject({ code: 'TIMED_OUT' });
-    for (const socket of sockets) socket.destroy();
+    expect(gone).toHaveLength(1);
+    await Promise.all(gone);
   });
 
   it('a server of ours that does not speak HTTP/2', async () => {

@@ -49,6 +49,7 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
   const grpc = await import('@grpc/grpc-js');
   const thing = `server ${address}`;
   let handshake: HoldfastError | undefined;
+  const over = new AbortController();
   const channel = createTlsChannelCredentials(
     grpc,
     thing,
@@ -57,11 +58,15 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
       handshake ??= error;
     },
     () => void setTimeout(() => stream.abort(dropped(thing)), LAST_WORDS).unref(),
+    over.signal,
   );
   const client = new grpc.Client(address, channel, { ...commonOptions(keepalive), ...OPTIONS });
   const call = client.makeBidiStreamRequest(REPLICATE.path, REPLICATE.requestSerialize, REPLICATE.responseDeserialize);
   const { stream, control } = createDuplexStream({ call, codec: clientCodec, abort: () => call.cancel() });
-  stream.closed.addEventListener('abort', () => client.close());
+  stream.closed.addEventListener('abort', () => {
+    client.close();
+    over.abort();
+  });
   call.on('end', control.noMore);
   call.on('error', (reason: ServiceError) => control.finish(handshake ?? errorOfStatus(reason, thing)));
   call.on('status', (status: StatusObject) => {
