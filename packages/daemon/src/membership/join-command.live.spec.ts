@@ -56,6 +56,26 @@ describe('a machine that joins', () => {
     expect(await program.ended).toBe(0);
   });
 
+  it('is a member also when nobody reads what it says', async () => {
+    const program = path.join(__dirname, '../testing/member-program.ts');
+    const flags = ['--server', formatAddress(site.address), '--fingerprint', site.fingerprint, '--state.directory', state];
+    const child = spawn(process.execPath, [
+      '--conditions=@holdfast/source',
+      '--disable-warning=ExperimentalWarning',
+      program,
+      'join',
+      ...flags,
+    ]);
+    child.stdout.destroy();
+    child.stdin.end(`${site.createToken()}\n`);
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    const status = await new Promise((resolve) => child.on('close', resolve));
+    expect({ status, stderr, members: site.members.length }).toEqual({ status: 0, stderr: '', members: 1 });
+  });
+
   it('renews while its stream lives, and comes again with the new certificate', async () => {
     site.lifetime = 8000;
     await join(site.createToken());

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,7 +18,6 @@ afterEach(async () => {
 const start = (flags: readonly string[] = [], environment: Readonly<Record<string, string>> = {}) =>
   startProgram({ flags: ['--state.directory', state, ...flags], environment });
 const ready = 'The program does its work';
-const EXAMPLE = path.join(__dirname, '../testing/example-program.ts');
 
 describe('a program', () => {
   it('starts, serves health and metrics, and stops in order at SIGTERM', async () => {
@@ -161,19 +159,6 @@ describe('the command line', () => {
     expect(await program.ended).toBe(code === 'OBJECT_NOT_FOUND' ? 4 : 2);
     expect(program.text()).toMatch(new RegExp(`^\\[${code}\\] .*${words}.*\n$`));
     await expect(stat(state)).rejects.toThrow();
-  });
-
-  it('ends well when nobody reads what it says', async () => {
-    const child = spawn(process.execPath, ['--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning', EXAMPLE, '--help'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    child.stdout.destroy();
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    const status = await new Promise((resolve) => child.on('close', resolve));
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
   it('secrets are in no line of the log', async () => {
