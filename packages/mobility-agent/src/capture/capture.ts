@@ -19,6 +19,8 @@ export interface WriterHold {
   readonly always: boolean;
   /** Taken one after the other, with rounds between them, so that little is left to read once nobody writes. */
   readonly steps: readonly (() => Promise<void>)[];
+  /** Milliseconds for which rounds are tried after each step. */
+  readonly patience: number;
   /** Lets everything go; true if all steps taken were in force until now. Called once when a step was begun; never rejects. */
   end(): Promise<boolean>;
 }

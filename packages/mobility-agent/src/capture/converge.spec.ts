@@ -25,6 +25,7 @@ const scripted = (rounds: (course: readonly string[]) => RoundResult | Error) =>
   const hold = (always: boolean, steps: readonly (() => Promise<void>)[], inForce = true): WriterHold => ({
     always,
     steps,
+    patience: 60_000,
     end: async () => {
       course.push('end');
       return inForce;

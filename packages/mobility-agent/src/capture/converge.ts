@@ -21,8 +21,6 @@ export interface ConvergeOptions {
 const LIMITS: ConvergeLimits = { rounds: 200, milliseconds: 20_000 };
 /** Where writers may be held, rounds without that are tried for less long: they seldom converge later what they do not soon. */
 const LIMITS_BEFORE_HOLD: ConvergeLimits = { rounds: 40, milliseconds: 2_000 };
-/** Once writers are held, all that can be in the way is what they had begun. */
-const LIMITS_WITHIN_HOLD: ConvergeLimits = { rounds: 100, milliseconds: 5_000 };
 
 export interface Converged {
   readonly rounds: number;
@@ -68,7 +66,7 @@ const tryHeld = async (options: ConvergeOptions, hold: WriterHold): Promise<(Con
         () => true,
         () => false,
       );
-      attempt = isTaken ? await tryRounds(options, options.limits ?? LIMITS_WITHIN_HOLD) : undefined;
+      attempt = isTaken ? await tryRounds(options, options.limits ?? { rounds: LIMITS.rounds, milliseconds: hold.patience }) : undefined;
       if (attempt === undefined) break;
       taken += 1;
       if (!hold.always && attempt.reason === undefined) break;

@@ -1,8 +1,17 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type AgentReportSchema, idBytes } from '@holdfast/protocol';
-import type { Engine } from './engine.ts';
+import type { Engine, EngineStatus } from './engine.ts';
 
 type Report = MessageInitShape<typeof AgentReportSchema>;
+
+const answerMessage = ({ requestId, kind, unixMillis, durable, problem }: NonNullable<EngineStatus['pointAnswer']>) => ({
+  requestId: idBytes(requestId),
+  kind,
+  unixMillis: BigInt(unixMillis),
+  durable,
+  problemCode: problem?.code ?? '',
+  problem: problem?.message ?? '',
+});
 
 /** Makes a report of the engine's state; rates are means since the report before. */
 export const createReporter = (engine: Engine, now: () => number = () => performance.now()): (() => Report) => {
@@ -32,6 +41,7 @@ export const createReporter = (engine: Engine, now: () => number = () => perform
       rpoSeconds: status.rpoSeconds ?? 0,
       pendingBytes: BigInt(status.pendingBytes),
       points: BigInt(status.durablePoints),
+      ...(status.pointAnswer === undefined ? {} : { pointAnswer: answerMessage(status.pointAnswer) }),
       events: engine.takeEvents().map(({ unixMillis, code, text }) => ({ unixMillis: BigInt(unixMillis), code, text })),
     };
   };

@@ -1,8 +1,11 @@
 // Longer than others: the states of one machine and what leads from one to the next are easier to judge side by side.
 import { CODEC, type CodecName } from '@holdfast/block';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { type AgentProtection, idText, type ReplicationStream } from '@holdfast/protocol';
+import { type AgentProtection, type CutContent, idText, PointKind, type ReplicationStream } from '@holdfast/protocol';
+import { createPointMaker, type PointMaker } from '../consistency/make-points.ts';
+import type { HoldPlaces } from '../consistency/plan-hold.ts';
 import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
+import { releaseLeft } from '../hold/release-left.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 import { createNotice } from '../sender/notice.ts';
 import { createSender, type Sender, type SenderStatus, type SenderWaits } from '../sender/sender.ts';
@@ -46,6 +49,8 @@ export interface EngineOptions {
   /** Milliseconds from point to point, whatever the desired state says. */
   readonly interval: number | undefined;
   readonly waits: SenderWaits;
+  /** How writers are held still; undefined where that cannot be done. */
+  readonly hold?: HoldPlaces;
   readonly registry: DiskRegistry;
   /** The disks that are there now. */
   findDisks(): Promise<RegisteredDisk[]>;
@@ -83,6 +88,7 @@ class ProtectingEngine implements Engine {
   #anew: string | undefined;
   #begunAnew: number | undefined;
   readonly #figures = createFigures();
+  readonly #points: PointMaker;
   readonly #running: Promise<void>;
   /** Bytes sent by senders before the present one. */
   #sentBefore = 0;
@@ -102,6 +108,15 @@ class ProtectingEngine implements Engine {
     const { directory, machineId, log, trace } = options;
     this.#places = { directory, machineId, log, memoryDirectory: trace.memoryDirectory };
     this.#events = createEventList((event) => options.onEvent(event));
+    this.#points = createPointMaker({
+      places: options.hold,
+      onDue: () => this.#pointWanted.give(),
+      onProblem: ({ code, message }) => this.#events.warn(code, message),
+      onConsistent: (kind, { frozenFor }) => {
+        const word = kind === PointKind.APPLICATION ? 'Applications and file systems' : 'File systems';
+        this.#events.inform('POINT_CONSISTENT', `${word} were at rest for a point; frozen for ${frozenFor} ms`);
+      },
+    });
     this.#running = this.#run();
   }
 
@@ -122,6 +137,7 @@ class ProtectingEngine implements Engine {
       pendingCuts: hrl?.committed().length ?? 0,
       logQuotaBytes: hrl?.quotaBytes ?? 0,
       newestPoint,
+      pointAnswer: this.#pointAnswer(),
       durablePoints: memory?.current.points ?? 0,
       rpoSeconds: this.#rpoSeconds(newestPoint),
     };
@@ -156,6 +172,7 @@ class ProtectingEngine implements Engine {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#points.forget();
     this.#reopen('the agent stops');
     await this.#running;
   }
@@ -163,6 +180,7 @@ class ProtectingEngine implements Engine {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     let wait = FIRST_WAIT;
+    await this.#releaseLeft();
     while (!signal.aborted) {
       const began = performance.now();
       this.#round = new AbortController();
@@ -241,6 +259,7 @@ class ProtectingEngine implements Engine {
         capture,
         hrl,
         signal,
+        cut: (over) => this.#cut(capture, hrl, disks, over),
         interval: () => this.#interval(),
         pointWanted: this.#pointWanted,
         freed: this.#freed,
@@ -305,6 +324,7 @@ class ProtectingEngine implements Engine {
 
   async #removeMachine(): Promise<void> {
     const { machineId, trace } = this.#options;
+    this.#points.forget();
     await this.#closeMachine();
     try {
       forgetTrace(machineId, trace);
@@ -324,11 +344,40 @@ class ProtectingEngine implements Engine {
   }
 
   /** What takes effect without interrupting anything. */
-  #adopt({ compression, excludedDiskIds }: AgentProtection): void {
+  #adopt(protection: AgentProtection): void {
+    const { compression, excludedDiskIds } = protection;
+    this.#points.adopt(protection);
     this.#policy.codec = Object.hasOwn(CODEC, compression) ? (compression as CodecName) : 'lz4';
     const known = [...this.#options.registry.marked('protected'), ...(this.#machine?.hrl.heads().keys() ?? [])];
     const members = new Set(this.#wanted?.diskIds);
     this.#policy.excludedDisks = [...new Set([...excludedDiskIds.map(idText), ...known])].filter((id) => !members.has(id));
+  }
+
+  #cut(capture: MachineCapture, hrl: Hrl, disks: readonly RegisteredDisk[], signal: AbortSignal): Promise<CutContent> {
+    const isWhole = capture.resyncs.size === 0 && disks.every(({ id }) => hrl.heads().get(id)?.open === false);
+    return this.#points.cut(capture, signal, { disks: disks.map(({ path }) => path), isWhole });
+  }
+
+  #pointAnswer(): EngineStatus['pointAnswer'] {
+    const { answer } = this.#points;
+    if (answer === undefined) return undefined;
+    const isHeld = this.#machine?.hrl.committed().some(({ cut }) => idText(cut.id) === answer.cutId) !== false;
+    return { ...answer, durable: answer.cutId !== undefined && !isHeld };
+  }
+
+  /** What an agent that was killed with its keeper has left frozen or throttled. */
+  async #releaseLeft(): Promise<void> {
+    const { hold } = this.#options;
+    if (hold === undefined) return;
+    try {
+      const left = await releaseLeft(hold.log);
+      if (left === undefined || left.undone.length === 0) return;
+      const problems = left.problems.length === 0 ? '' : `; ${left.problems.join('; ')}`;
+      this.#events.warn('HOLD_FAILED', `What an agent that was killed had held still was let go${problems}`);
+    } catch (reason) {
+      const { code, message } = fromSystem(reason, hold.log);
+      this.#events.warn(code, message);
+    }
   }
 
   #rpoSeconds(newestPoint: number): number | undefined {

@@ -1,4 +1,5 @@
 import type { AgentProtection, DiskPhase } from '@holdfast/protocol';
+import type { PointAnswer } from '../consistency/make-points.ts';
 import type { SenderStatus } from '../sender/sender.ts';
 
 /** One disk as the engine sees it. */
@@ -48,6 +49,8 @@ export interface EngineStatus {
   readonly logQuotaBytes: number;
   /** Milliseconds since 1970 of the newest durable point; 0 before the first. */
   readonly newestPoint: number;
+  /** What became of the point that was asked for; undefined while nothing is known, or none is asked for. */
+  readonly pointAnswer: (PointAnswer & { readonly durable: boolean }) | undefined;
   /** Undefined before the first durable point. */
   readonly rpoSeconds: number | undefined;
 }

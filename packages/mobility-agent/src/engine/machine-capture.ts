@@ -1,6 +1,7 @@
 import type { CodecName } from '@holdfast/block';
 import type { HoldfastError } from '@holdfast/errors';
-import type { CutContent } from '@holdfast/protocol';
+import type { CutContent, PointKind } from '@holdfast/protocol';
+import type { WriterHold } from '../capture/capture.ts';
 import type { RegisteredDisk } from '../disks/disk-registry.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 
@@ -38,6 +39,12 @@ export interface TraceSettings {
   readonly excludeOwnFiles?: boolean;
 }
 
+/** How writers are held still for a cut, and what kind of point that makes. */
+export interface CutHold extends WriterHold {
+  /** `held`: the instant of the cut lies within all steps. */
+  kind(held: boolean): PointKind;
+}
+
 /** A capture of all disks of a machine as the engine drives it, whatever it is made of. What it cuts goes into the machine's log. */
 export interface MachineCapture {
   /** Disks that are copied although the vault has a state of them, and why. As long as there are any, cuts are no points. */
@@ -52,9 +59,9 @@ export interface MachineCapture {
   readonly canCut: boolean;
   /**
    * Commits a cut: a recovery point unless a disk resynchronizes. CAPTURE_NOT_CONVERGED when the disks did not let it, NO_SPACE when the log is
-   * full, INTERRUPTED where the signal could end it.
+   * full, INTERRUPTED where the signal could end it. Where nothing can be held (image files) a hold is left out.
    */
-  cut(signal: AbortSignal): Promise<CutContent>;
+  cut(signal: AbortSignal, hold?: CutHold): Promise<CutContent>;
   /** Rejects when going on is impossible; never resolves. */
   readonly failure: Promise<never>;
   /** Stops looking; a later capture goes on where this one was. */

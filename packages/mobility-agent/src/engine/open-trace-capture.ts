@@ -100,7 +100,10 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
     get canCut() {
       return missing.size === 0 && capture.canCut;
     },
-    cut: async () => capture.publish(await capture.propose()),
+    async cut(_, hold) {
+      const proposal = await capture.propose(hold);
+      return capture.publish(proposal, hold?.kind(proposal.held));
+    },
     close,
   };
 };

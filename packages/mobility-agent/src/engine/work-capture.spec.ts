@@ -42,6 +42,7 @@ const createWorld = (parts: Partial<MachineCapture> = {}, change: Partial<Captur
     workCapture({
       capture,
       hrl,
+      cut: (signal) => capture.cut(signal),
       interval: () => 1,
       pointWanted,
       freed,

@@ -11,6 +11,8 @@ const ROOM = 0.5;
 export interface CaptureWork {
   readonly capture: MachineCapture;
   readonly hrl: Pick<Hrl, 'usedBytes' | 'quotaBytes' | 'committed'>;
+  /** Makes a cut of the capture. */
+  cut(signal: AbortSignal): Promise<unknown>;
   /** Milliseconds from point to point; asked at each. */
   interval(): number;
   /** Given when a point is wanted now, or the interval changed. */
@@ -78,7 +80,7 @@ export const workCapture = async (work: CaptureWork): Promise<void> => {
   const cut = async (): Promise<void> => {
     try {
       await unlessFull(
-        () => capture.cut(signal),
+        () => work.cut(signal),
         (reason) => new TooMuchForLog(reason.message, { cause: reason }),
       );
       onCommitted();

@@ -44,7 +44,7 @@ export interface KeptHold {
 
 class Keeper implements KeptHold {
   readonly #log: UndoLog;
-  readonly #timers: NodeJS.Timeout[] = [];
+  #timer: NodeJS.Timeout | undefined;
   readonly #frozen: Frozen[] = [];
   readonly #names: string[] = [];
   readonly #others: { readonly filesystem: HeldFilesystem; readonly why: string; readonly written: number | undefined }[] = [];
@@ -157,14 +157,13 @@ class Keeper implements KeptHold {
     };
   }
 
-  /** Ends everything after so many milliseconds, whatever the cut needs. */
+  /** Ends everything after so many milliseconds, whatever the cut needs; each step has its own time. */
   #arm(milliseconds: number, why: string): void {
-    this.#timers.push(
-      setTimeout(() => {
-        this.#broken ??= why;
-        void this.#release();
-      }, milliseconds),
-    );
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#broken ??= why;
+      void this.#release();
+    }, milliseconds);
   }
 
   #refuseBroken(thing: string): void {
@@ -193,7 +192,7 @@ class Keeper implements KeptHold {
   }
 
   async #undo(): Promise<string[]> {
-    for (const timer of this.#timers) clearTimeout(timer);
+    clearTimeout(this.#timer);
     this.#over.abort();
     await this.#running;
     const problems: string[] = [];

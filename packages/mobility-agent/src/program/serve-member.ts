@@ -1,12 +1,16 @@
 import os from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holdAgentControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { connectReplication } from '@holdfast/protocol';
+import type { HoldPlaces } from '../consistency/plan-hold.ts';
 import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
 import { createReporter } from '../engine/agent-report.ts';
 import { createEngine } from '../engine/create-engine.ts';
 import type { Engine } from '../engine/engine.ts';
+import { KEEP_HOLD } from '../hold/keep-command.ts';
 import { collectManifest } from '../manifest/collect.ts';
+import { findMemoryDirectory } from '../trace/memory-file.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { openDesiredState } from './desired-state.ts';
 import { desiredStateFile } from './places.ts';
@@ -20,16 +24,43 @@ export interface MemberParts {
   readonly excludeOwnFiles: boolean;
 }
 
+/** The journal of the machine and this program's own log are there. */
+const SYSTEM_LOGS = '/var/log';
+
+/** How writers of this machine are held still: by a process of this program, see main.ts. */
+const holdPlaces = ({ settings, stateDirectory }: ProgramContext<AgentSchema>, machineId: string): HoldPlaces | undefined => {
+  const [, program] = process.argv;
+  if (program === undefined || process.geteuid?.() !== 0) return undefined;
+  const { consistency, hrl, trace } = settings;
+  return {
+    machineId,
+    keeper: [process.execPath, ...process.execArgv, program, KEEP_HOLD],
+    scripts: consistency.directory,
+    scriptLimit: consistency.scriptLimit,
+    log: path.join(findMemoryDirectory(trace.memoryDirectory), `holdfast-${machineId}-hold`),
+    kept: [
+      { path: stateDirectory, what: 'the state of the agent' },
+      ...(hrl.directory === undefined ? [] : [{ path: hrl.directory, what: 'the log of changes' }]),
+      { path: consistency.directory, what: 'the scripts for applications' },
+      { path: process.execPath, what: 'the program of the agent' },
+      { path: program, what: 'the program of the agent' },
+      { path: SYSTEM_LOGS, what: 'the log of the system' },
+    ],
+  };
+};
+
 const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): Engine => {
   const { membership, registry, findDisks, checkConflicts, excludeOwnFiles } = parts;
   const { settings, stateDirectory, version, log } = context;
   const { hrl, trace, points, sender } = settings;
+  const hold = holdPlaces(context, membership.id);
   return createEngine({
     machineId: membership.id,
     version,
     directory: stateDirectory,
     log: hrl,
     trace: { bufferBytes: trace.buffer, memoryDirectory: trace.memoryDirectory, checkConflicts, excludeOwnFiles },
+    ...(hold === undefined ? {} : { hold }),
     interval: points.interval,
     waits: { first: sender.retryFirst, longest: sender.retryLongest, refused: sender.retryRefused },
     registry,

@@ -34,6 +34,13 @@ export const agentSettings = {
       help: 'Time from point to point on this machine, whatever the policy says',
     }),
   }),
+  consistency: section('Points for which applications and file systems are at rest.', {
+    directory: filePath({
+      default: '/etc/holdfast/app-consistency.d',
+      help: 'Scripts that ask applications to hold still; run as root, so only root may be able to change them',
+    }),
+    scriptLimit: duration({ default: '30s', min: '1s', max: '10min', help: 'Longest time for one of them, each way' }),
+  }),
   sender: section('The way to the process server.', {
     retryFirst: duration({
       default: '500ms',

@@ -30,6 +30,8 @@ export interface EngineRig {
   unprotect(): void;
   /** Resolves when a point that was cut after this call is in the vault, with the disks as it holds them, by path. */
   point(): Promise<Map<string, Buffer>>;
+  /** The disks as the vault holds them after a cut of this id, by path. */
+  stateOf(cutId: string): Promise<Map<string, Buffer>>;
   /** Stops the engine in order and starts another on the same state. */
   restart(change?: Partial<EngineOptions>): Promise<void>;
   close(): Promise<void>;
@@ -90,6 +92,13 @@ export const openEngineRig = async (paths: readonly string[], change: Partial<En
     return found;
   };
 
+  const stateAt = async (last: ModelServer['vault'][number]): Promise<Map<string, Buffer>> => {
+    const receiver = createReceiver();
+    for (const received of server.vault.slice(0, server.vault.indexOf(last) + 1)) await receiver.receive(received);
+    const pathOf = (diskId: Uint8Array): string => disks.find(({ id }) => id === idText(diskId))!.path;
+    return new Map(last.cut.point!.members.map(({ diskId, epoch }) => [pathOf(diskId), receiver.state(epoch!)]));
+  };
+
   return {
     machineId,
     directory,
@@ -132,16 +141,9 @@ export const openEngineRig = async (paths: readonly string[], change: Partial<En
         () => events,
       );
       checkPoints(server.vault.map(({ cut }) => cut));
-      const receiver = createReceiver();
-      for (const received of server.vault) await receiver.receive(received);
-      const point = server.vault.findLast(({ cut }) => cut.point !== undefined)!.cut.point!;
-      return new Map(
-        point.members.map(({ diskId, epoch }) => [
-          disks.find(({ id }) => id === Buffer.from(diskId).toString('hex'))!.path,
-          receiver.state(epoch!),
-        ]),
-      );
+      return stateAt(server.vault.findLast(({ cut }) => cut.point !== undefined)!);
     },
+    stateOf: (cutId) => stateAt(server.vault.find(({ cut }) => idText(cut.id) === cutId)!),
     async restart(changed = {}) {
       await engine.stop();
       disks = await findDisks();
