@@ -1,9 +1,9 @@
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '@holdfast/protocol';
-import { recordFailover, recordRelease } from '@holdfast/vault';
+import { openLogWriter, readScrubRecord, recordFailover, recordRelease, registerMachine } from '@holdfast/vault';
 import { type ScriptedAgent, type ScriptedAgentOptions, startScriptedAgent } from './conformance/scripted-agent.ts';
 import { type ScriptedCut, ScriptedSource } from './conformance/scripted-source.ts';
 import { createServerSite, type ServerSite } from './conformance/server-site.ts';
@@ -72,6 +72,29 @@ afterEach(async () => {
 });
 
 describe('a process server', () => {
+  it('reads the vaults of its machines again, and says what has rotted in them', async () => {
+    const source = new ScriptedSource({ size: 4 * MIB });
+    site = await createServerSite({ directory });
+    const vault = await site.openVault();
+    await registerMachine(vault, { id: source.machineId, name: 'db1' });
+    const writer = await openLogWriter(vault, source.machineId);
+    source.scribble(100);
+    await writer.append((await source.cut()).content);
+    await writer.close();
+    await vault.close();
+    // The last bytes of a slot are of a frame.
+    const slot = path.join(directory, 'vault/m', source.machineId, 'log/000000000001');
+    const content = await readFile(slot);
+    content[content.length - 20]! ^= 1;
+    await chmod(slot, 0o600);
+    await writeFile(slot, content);
+    site.assign([source.machineId]);
+    await site.start();
+    const told = await site.line('The vault is damaged', true);
+    expect(told).toMatchObject({ machine: source.machineId, diskId: source.diskId, points: 1, object: expect.stringContaining('/log/') });
+    await until(async () => (await site.openVault().then((one) => readScrubRecord(one, source.machineId))).progress.findings.length === 1);
+  });
+
   it('makes cuts durable that the vault alone gives back, bit by bit', async () => {
     const source = new ScriptedSource({ size: 4 * MIB });
     await startSite([source]);

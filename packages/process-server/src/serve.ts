@@ -11,6 +11,7 @@ import { endpointsOf } from './endpoints.ts';
 import { openJournalKey } from './journal/journal-key.ts';
 import { openNodeDirectory } from './journal/node-directory.ts';
 import { openJournal } from './journal/open-journal.ts';
+import { startKeeper } from './keeper/start-keeper.ts';
 import { createMachines } from './machines.ts';
 import { createServerMetrics } from './metrics.ts';
 import { LARGEST_FRAME } from './receive/check-frames.ts';
@@ -102,6 +103,11 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     await machines.assign(kept);
   }
 
+  const keeper = settings.keeper.enabled
+    ? startKeeper({ context, events, anchors, machines: () => [...assignments.machines.values()] })
+    : undefined;
+  if (keeper === undefined) log.info('This server keeps no vault: `holdfast vault keep` has to');
+
   const server = await createReplicationServer({
     host: replication.listen.host,
     port: replication.listen.port,
@@ -137,6 +143,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     // All at once: each may take its connection's farewell of two seconds, and all of them five.
     await Promise.all([...wanted.revoked].filter((serial) => !endedSerials.has(serial)).map(end));
     await machines.assign(wanted);
+    keeper?.wake();
   };
 
   const control = holdServerControl({

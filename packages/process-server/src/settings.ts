@@ -1,4 +1,4 @@
-import { address, bytes, duration, filePath, integer, list, memberSettings, section, table, text, url } from '@holdfast/daemon';
+import { address, bytes, duration, filePath, flag, integer, list, memberSettings, section, table, text, url } from '@holdfast/daemon';
 import { RECEIVE_WINDOW } from '@holdfast/protocol';
 
 /** Settings of `holdfast-process-server`. */
@@ -44,6 +44,19 @@ export const settings = {
     inFlight: integer({ default: '4', min: 1, max: 8, help: 'Objects of one machine under way at the same time' }),
     requests: integer({ default: '16', min: 1, max: 256, help: 'Objects of all machines under way at the same time' }),
   }),
+  keeper: section(
+    'Looks after the vaults of the machines assigned to this server: compacts, thins by the policy, deletes, and reads everything again.',
+    {
+      enabled: flag({
+        default: true,
+        help: 'Whether this server does so; switch it off where `holdfast vault keep` runs next to the store',
+      }),
+      every: duration({ default: '15min', min: '10s', max: '1d', help: 'Time between two looks at a machine' }),
+      pace: bytes({ default: '16MiB', min: '64KiB', max: '10GiB', help: 'Bytes a second it may read, and write, for compaction' }),
+      scrubEvery: duration({ default: '14d', min: '1min', max: '365d', help: 'Time after which all is read and verified again' }),
+      scrubPace: bytes({ default: '2MiB', min: '64KiB', max: '10GiB', help: 'Bytes a second it reads for that' }),
+    },
+  ),
   vaults: table('vault', 'The vaults this server writes to, each under the name the configuration server assigns machines by.', {
     url: url({ schemes: ['file', 'azure'], help: 'file:/srv/vault or azure:https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]' }),
     keyFile: filePath({ optional: true, help: 'Key file of the vault; this or key-vault' }),
@@ -58,6 +71,10 @@ export const settings = {
     }),
     azureConnectionStringFile: filePath({ optional: true, help: 'File with the connection string of an Azure storage account' }),
     azureSasFile: filePath({ optional: true, help: 'File with a shared access signature; read again before each request' }),
+    keeperAzureSasFile: filePath({
+      optional: true,
+      help: 'File with a shared access signature for the keeper, which needs the right to delete; default: what the server itself uses',
+    }),
     azureAccountKeyFile: filePath({ optional: true, help: 'File with the key of an Azure storage account' }),
     azureClientId: text({ optional: true, help: 'Which managed identity to use where there are several and no file is given' }),
     azureCertificateAuthorities: filePath({ optional: true, help: 'PEM file of authorities to trust beside those of the machine' }),

@@ -4,6 +4,7 @@ import { newestCatalogue, publishCatalogue } from './catalogue.ts';
 import { tombstoneOf } from './checkpointer.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type CompactedLevels, type CompactionOptions, compactRuns, compactTail } from './compaction.ts';
+import type { Anchor } from './head.ts';
 import type { MachineHistory } from './history.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { readMachine } from './read-machine.ts';
@@ -15,6 +16,8 @@ export interface CompactMachineOptions extends CompactionOptions {
   readonly minCuts?: number;
   /** Catalogue versions to publish at most. */
   readonly steps?: number;
+  /** A slot that must still be there, else VAULT_ROLLED_BACK: nobody tidies up an older copy. */
+  readonly anchor?: Anchor;
   readonly clock?: Clock;
 }
 
@@ -33,10 +36,10 @@ export interface CompactionReport {
  * published then), MACHINE_NOT_FOUND.
  */
 export const compactMachine = async (vault: Vault, machineId: string, options: CompactMachineOptions = {}): Promise<CompactionReport> => {
-  const { minCuts = 64, steps = Number.POSITIVE_INFINITY, clock = systemClock } = options;
+  const { minCuts = 64, steps = Number.POSITIVE_INFINITY, anchor, clock = systemClock } = options;
   let published = 0;
   for (;;) {
-    const history = await readMachine(vault, machineId);
+    const history = await readMachine(vault, machineId, anchor && { anchor });
     refuseDamaged(history);
     const { catalogue } = history;
     const runBytes = (catalogue?.catalogue.runs ?? []).reduce((sum, { size }) => sum + Number(size), 0);

@@ -39,7 +39,7 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   const { policy, keep = [], thinAtOnce = THIN_AT_ONCE, clock = systemClock } = options;
   const { published, runBytes } = await compactMachine(vault, machineId, options);
   const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
-  const history = await readMachine(vault, machineId);
+  const history = await readMachine(vault, machineId, options.anchor && { anchor: options.anchor });
   refuseDamaged(history);
   await checkContinuity(history);
   options.signal?.throwIfAborted();

@@ -21,6 +21,8 @@ export interface ScriptedSourceOptions {
   readonly codec?: CodecName;
   /** Numbers in [0, 1). */
   readonly random?: () => number;
+  /** Seconds from one cut to the next, by its own clock; 5 unless told. */
+  readonly interval?: number;
 }
 
 /** A machine with one disk in memory that is written to and cut, for tests of everything behind an agent. */
@@ -30,12 +32,14 @@ export class ScriptedSource {
   readonly disk: Buffer;
   readonly #random: () => number;
   readonly #codec: CodecName;
+  readonly #interval: bigint;
   readonly #dirty = new Set<number>();
   #generation = newId();
   #number = 0;
   #instant = 1_700_000_000_000_000_000n;
 
-  constructor({ machineId = newId(), size, codec = 'lz4', random = Math.random }: ScriptedSourceOptions) {
+  constructor({ machineId = newId(), size, codec = 'lz4', random = Math.random, interval = 5 }: ScriptedSourceOptions) {
+    this.#interval = BigInt(interval) * 1_000_000_000n;
     this.machineId = machineId;
     this.disk = Buffer.alloc(size);
     this.#random = random;
@@ -74,7 +78,7 @@ export class ScriptedSource {
       const data = Buffer.concat(part.map((block) => this.disk.subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE)));
       frames.push(serializeFrame(await createFrame(extents, data, this.#codec)));
     }
-    this.#instant += 5_000_000_000n;
+    this.#instant += this.#interval;
     const instant = { unixNanos: this.#instant };
     const hash = createHash('sha256');
     for (const frame of frames) hash.update(frame);

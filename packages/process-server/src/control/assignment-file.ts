@@ -18,11 +18,12 @@ const serialOf = (bytes: Uint8Array): string =>
 
 /** What a message of the configuration server says. Machines whose ids are none are left out. */
 export const assignmentsOf = ({ revision, assignments, revokedSerials }: ConnectServerResponse): Assignments => {
-  const machines = assignments.map(({ machineId, machineName, vault, seenTerm }) => ({
+  const machines = assignments.map(({ machineId, machineName, vault, seenTerm, retention }) => ({
     machineId: idText(machineId),
     machineName,
     vault,
     seenTerm: Number(seenTerm),
+    retention,
   }));
   return {
     revision: Number(revision),
@@ -32,8 +33,8 @@ export const assignmentsOf = ({ revision, assignments, revokedSerials }: Connect
 };
 
 const isAssignment = (value: unknown): value is Assignment => {
-  const { machineId, machineName, vault, seenTerm } = (value ?? {}) as Partial<Record<keyof Assignment, unknown>>;
-  const texts = [machineId, machineName, vault].every((text) => typeof text === 'string');
+  const { machineId, machineName, vault, seenTerm, retention = '' } = (value ?? {}) as Partial<Record<keyof Assignment, unknown>>;
+  const texts = [machineId, machineName, vault, retention].every((text) => typeof text === 'string');
   return texts && isId(machineId as string) && Number.isSafeInteger(seenTerm);
 };
 
@@ -43,7 +44,10 @@ const parse = (text: string): Assignments => {
     throw new Error('it does not hold assignments');
   return {
     revision: revision as number,
-    machines: new Map(machines.filter(isAssignment).map((machine) => [machine.machineId, machine])),
+    // Files of earlier versions know no retention.
+    machines: new Map(
+      machines.filter(isAssignment).map((machine) => [machine.machineId, { ...machine, retention: machine.retention ?? '' }]),
+    ),
     revoked: new Set(revoked.filter((serial) => typeof serial === 'string')),
   };
 };

@@ -7,6 +7,8 @@ export interface Assignment {
   readonly vault: string;
   /** The term to take is above this one. */
   readonly seenTerm: number;
+  /** Name of the retention its points are kept by; empty when nothing is to be thinned. */
+  readonly retention: string;
 }
 
 /** What the configuration server wants of this one; the newest it said is kept on disk. */

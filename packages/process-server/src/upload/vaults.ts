@@ -35,6 +35,10 @@ export interface VaultsOptions {
   readonly log: Log;
   readonly health: Health;
   readonly events: Events;
+  /** Who uses them, unless it is the uploader: for people. */
+  readonly user?: string;
+  /** What to put around each store. */
+  readonly prepare?: (store: ObjectStore) => ObjectStore;
 }
 
 /** Milliseconds a store may fail before that is a matter of health: until then it is the network's ordinary weather. */
@@ -77,7 +81,7 @@ const openBareStore = async (settings: VaultSettings): Promise<ObjectStore> => {
   });
 };
 
-export const createVaults = ({ settings, requests, log, health, events }: VaultsOptions): Vaults => {
+export const createVaults = ({ settings, requests, log, health, events, user, prepare = (store) => store }: VaultsOptions): Vaults => {
   const gate = createFairGate(requests);
   const opened = new Map<string, Promise<Vault>>();
   /** Why a vault could not be opened the last time. */
@@ -95,14 +99,14 @@ export const createVaults = ({ settings, requests, log, health, events }: Vaults
     const key = await keyOf(name, vault);
     const store = await openBareStore(vault);
     const { store: watched, watch } = watchStore(store, (problem) => {
-      if (problem === undefined) log.info('The vault answers again', { vault: name });
+      if (problem === undefined) log.info('The vault answers again', { vault: name, ...(user && { user }) });
       else {
-        log.warn('The vault does not work', { vault: name, error: problem });
+        log.warn('The vault does not work', { vault: name, ...(user && { user }), error: problem });
         events.add(problem.code, `vault ${name}: ${problem.thing}: ${problem.why}`);
       }
     });
     watches.set(name, watch);
-    const fair = withFairness(watched, gate);
+    const fair = prepare(withFairness(watched, gate));
     try {
       return await openVault(vault.url.startsWith('azure:') ? withRetry(fair) : fair, key, {
         ...(vault.fingerprint !== undefined && { fingerprint: vault.fingerprint }),
@@ -114,7 +118,7 @@ export const createVaults = ({ settings, requests, log, health, events }: Vaults
   };
 
   for (const name of Object.keys(settings)) {
-    health.check(`vault ${name}`, () => {
+    health.check(user === undefined ? `vault ${name}` : `${user}: vault ${name}`, () => {
       const watch = watches.get(name);
       const failing = watch?.problem !== undefined && Date.now() - watch.since > PATIENCE ? watch.problem : undefined;
       const problem = failing ?? refusals.get(name);

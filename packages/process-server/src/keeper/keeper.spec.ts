@@ -1,0 +1,123 @@
+import type { Log } from '@holdfast/daemon';
+import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
+import { createVault, type KeepReport, openLogWriter, readMachine, registerMachine, type Vault } from '@holdfast/vault';
+import type { ScriptedCut } from '../conformance/scripted-source.ts';
+import { ScriptedSource } from '../conformance/scripted-source.ts';
+import { verifyCuts } from '../conformance/verify-cuts.ts';
+import type { Assignment } from '../control/assignments.ts';
+import { createEvents } from '../control/events.ts';
+import { createKeeper, type Keeper } from './keeper.ts';
+
+const KEY = { kind: 'key-file', secret: Buffer.alloc(32, 3) } as const;
+const silent = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as unknown as Log;
+
+describe('the keeper of a process server', () => {
+  let store: ObjectStore;
+  let vault: Vault;
+  let source: ScriptedSource;
+  let cuts: ScriptedCut[];
+  let machines: Assignment[];
+  let reports: KeepReport[];
+  const events = createEvents();
+  let time = Date.UTC(2026, 0, 1);
+
+  beforeEach(async () => {
+    store = createMemoryStore();
+    vault = await createVault(store, { name: 'test', keys: [KEY] });
+    // A point every 20 minutes for three days.
+    source = new ScriptedSource({ size: 64 * 1024, interval: 1200 });
+    await registerMachine(vault, { id: source.machineId, name: 'db1' });
+    const writer = await openLogWriter(vault, source.machineId, { checkpoint: { slots: 1 } });
+    cuts = [];
+    for (let n = 0; n < 216; n += 1) {
+      source.scribble(1);
+      const cut = await source.cut();
+      cuts.push(cut);
+      await writer.append(cut.content);
+    }
+    await writer.close();
+    machines = [{ machineId: source.machineId, machineName: 'db1', vault: 'main', seenTerm: 0, retention: '24h' }];
+    reports = [];
+  });
+  afterEach(() => vault.close());
+
+  const run = async (work: 'keep' | 'scrub', times: number, more: Partial<Parameters<typeof createKeeper>[0]> = {}): Promise<Keeper> => {
+    const stop = new AbortController();
+    let rounds = 0;
+
+    const keeper = createKeeper({
+      machines: () => machines,
+      vault: async () => vault,
+      scrubbed: async () => vault,
+      anchorOf: () => undefined,
+      every: 1000,
+      scrubEvery: 1000,
+      log: silent,
+      events,
+      onKept: (report) => reports.push(report),
+      now: () => time,
+      sleep: async () => {
+        rounds += 1;
+        time += 10_000;
+        if (rounds >= times) stop.abort();
+      },
+      ...more,
+    });
+    await keeper[work](stop.signal);
+    return keeper;
+  };
+
+  it('compacts, and thins by the retention that the policy names', async () => {
+    await run('keep', 2);
+    expect(reports[0]!.compactions).toBeGreaterThan(0);
+    expect(reports[0]!.thinned).toBeGreaterThan(100);
+    expect(reports[1]).toMatchObject({ compactions: 0, thinned: 0 });
+    const { points } = await readMachine(vault, source.machineId);
+    // All of the last two hours, one of each hour of the day before.
+    expect(points.length).toBeGreaterThanOrEqual(6 + 21);
+    expect(points.length).toBeLessThan(6 + 26);
+    const left = cuts.filter(({ pointId }) => points.some(({ id }) => id === pointId));
+    expect(await verifyCuts(vault, source.machineId, source.diskId, left)).toBeUndefined();
+    expect(events.take()).toEqual([]);
+  });
+
+  it('forgets nothing where no retention was named, or one that it does not know', async () => {
+    for (const retention of ['', '7y']) {
+      machines = machines.map((machine) => ({ ...machine, retention }));
+      await run('keep', 1);
+    }
+    expect(reports.map(({ thinned, suspended }) => [thinned, suspended])).toEqual([
+      [0, 'no retention is named'],
+      [0, 'no retention is named'],
+    ]);
+    expect((await readMachine(vault, source.machineId)).points).toHaveLength(216);
+  });
+
+  it('leaves a vault alone that was rolled back, says so once, and goes on with the others', async () => {
+    const other = { ...machines[0]!, machineId: '77'.repeat(16) };
+    machines = [...machines, other];
+    const anchor = { sequence: 900, tag: 'ab'.repeat(32), term: 1 };
+    await run('keep', 3, { anchorOf: (machineId) => (machineId === source.machineId ? anchor : undefined) });
+    expect(reports).toEqual([]);
+    const told = events.take();
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatchObject({ code: 'VAULT_ROLLED_BACK', text: expect.stringContaining(source.machineId) });
+    expect((await readMachine(vault, source.machineId)).points).toHaveLength(216);
+  });
+
+  it('reads everything again, and tells each thing that has rotted once, with what it costs', async () => {
+    expect((await run('scrub', 1)).damaged).toBe(0);
+    let name = '';
+    for await (const info of store.list(`m/${source.machineId}/log/`)) name = info.name;
+    const content = Buffer.from(await store.read(name));
+    content[content.length - 20]! ^= 1;
+    await store.delete(name);
+    await store.create(name, content);
+    const keeper = await run('scrub', 3);
+    expect(keeper.damaged).toBe(1);
+    const told = events.take();
+    expect(told).toHaveLength(1);
+    expect(told[0]!.text).toContain(name);
+    expect(told[0]!.text).toMatch(new RegExp(`disk ${source.diskId}.*; 1 points? show`));
+  });
+});

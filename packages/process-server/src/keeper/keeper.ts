@@ -1,0 +1,158 @@
+import type { Log } from '@holdfast/daemon';
+import { fromSystem, type HoldfastError, isHoldfastError } from '@holdfast/errors';
+import {
+  type Anchor,
+  affectedPoints,
+  type Finding,
+  type KeepReport,
+  keepMachine,
+  RETENTION_PRESETS,
+  readScrubRecord,
+  type ScrubReport,
+  scrubMachine,
+  type Vault,
+} from '@holdfast/vault';
+import type { Assignment } from '../control/assignments.ts';
+import type { Events } from '../control/events.ts';
+
+export interface KeeperOptions {
+  machines(): readonly Assignment[];
+  /** The vault of that name, at the pace of compaction. */
+  vault(name: string): Promise<Vault>;
+  /** The same at the pace of scrubbing. */
+  scrubbed(name: string): Promise<Vault>;
+  anchorOf(machineId: string): Anchor | undefined;
+  /** Milliseconds between two looks at a machine; after which all is read again. */
+  readonly every: number;
+  readonly scrubEvery: number;
+  readonly log: Log;
+  readonly events: Events;
+  onKept?(report: KeepReport): void;
+  onScrubbed?(report: ScrubReport): void;
+  now?(): number;
+  sleep(milliseconds: number, stopping?: AbortSignal): Promise<void>;
+}
+
+/** Looks after the machines assigned to this server, in their vaults: until it is stopped. */
+export interface Keeper {
+  /** Objects that scrubbing found damaged. */
+  readonly damaged: number;
+  /** The machines are others now: they are looked at at once. */
+  wake(): void;
+  keep(stopping: AbortSignal): Promise<void>;
+  scrub(stopping: AbortSignal): Promise<void>;
+}
+
+/** Bytes one machine is scrubbed before the next one has its turn. */
+const TURN = 256 * 1024 * 1024;
+/** Milliseconds between two looks whether there is anything to scrub. */
+const IDLE = 60_000;
+
+const isPreset = (name: string): name is keyof typeof RETENTION_PRESETS => Object.hasOwn(RETENTION_PRESETS, name);
+
+export const createKeeper = (options: KeeperOptions): Keeper => {
+  const { log, events, now = Date.now } = options;
+  /** By machine, what keeps it from being kept, and what scrubbing found. */
+  const problems = new Map<string, HoldfastError>();
+  const rotten = new Map<string, readonly Finding[]>();
+
+  let waking = new AbortController();
+  /** `awake` is what `waking` was when the machines were looked at. */
+  const rest = (milliseconds: number, stopping: AbortSignal, awake: AbortController): Promise<void> =>
+    awake.signal.aborted ? Promise.resolve() : options.sleep(milliseconds, AbortSignal.any([stopping, awake.signal]));
+
+  const note = (machineId: string, work: string, reason: unknown): void => {
+    const error = fromSystem(reason, `machine ${machineId}`);
+    const isNew = problems.get(machineId)?.message !== error.message;
+    problems.set(machineId, error);
+    if (!isNew) return;
+    log.warn(`A machine could not be ${work}`, { machine: machineId, error });
+    events.add(error.code, `machine ${machineId} could not be ${work}: ${error.thing}: ${error.why}`);
+  };
+
+  const keepOne = async ({ machineId, vault, retention }: Assignment, signal: AbortSignal): Promise<void> => {
+    try {
+      const anchor = options.anchorOf(machineId);
+      const report = await keepMachine(await options.vault(vault), machineId, {
+        signal,
+        ...(isPreset(retention) && { policy: retention }),
+        ...(anchor && { anchor }),
+      });
+      problems.delete(machineId);
+      options.onKept?.(report);
+      if (report.compactions + report.thinned + report.deleted > 0) log.info('A machine was kept', { machine: machineId, ...report });
+    } catch (reason) {
+      // Not in its vault yet, or the end of the program: nothing is wrong.
+      if (signal.aborted || isHoldfastError(reason, 'MACHINE_NOT_FOUND')) return;
+      note(machineId, 'kept', reason);
+    }
+  };
+
+  /** True when there was something to read. */
+  const scrubOne = async ({ machineId, vault: name }: Assignment, signal: AbortSignal): Promise<boolean> => {
+    try {
+      const vault = await options.scrubbed(name);
+      const { progress } = await readScrubRecord(vault, machineId);
+      if (progress.round > 0) tell(machineId, progress.findings);
+      if (progress.complete && progress.round > 0 && now() - progress.started < options.scrubEvery) return false;
+      const report = await scrubMachine(vault, machineId, { bytes: TURN, signal, clock: { now, sleep: options.sleep } });
+      options.onScrubbed?.(report);
+      await tellPoints(machineId, report);
+      tell(machineId, report.findings);
+      return report.read > 0;
+    } catch (reason) {
+      if (!signal.aborted && !isHoldfastError(reason, 'MACHINE_NOT_FOUND')) note(machineId, 'scrubbed', reason);
+      return false;
+    }
+  };
+
+  const tell = (machineId: string, findings: readonly Finding[]): void =>
+    void (findings.length > 0 ? rotten.set(machineId, findings) : rotten.delete(machineId));
+
+  /** An event for each finding that is new, with what it costs. */
+  const tellPoints = async (machineId: string, { findings, history }: ScrubReport): Promise<void> => {
+    const known = rotten.get(machineId) ?? [];
+    for (const finding of findings) {
+      if (known.some(({ object, why }) => object === finding.object && why === finding.why)) continue;
+      const affected = await affectedPoints(history, finding);
+      const points = new Set(affected.map(({ pointId }) => pointId)).size;
+      log.error('The vault is damaged', { machine: machineId, ...finding, points });
+      const where = finding.diskId === undefined ? '' : `, disk ${finding.diskId}`;
+      events.add(finding.code, `machine ${machineId}${where}: ${finding.object}: ${finding.why}; ${points} points show it`);
+    }
+  };
+
+  return {
+    get damaged() {
+      return new Set([...rotten.values()].flat().map(({ object }) => object)).size;
+    },
+    wake() {
+      waking.abort();
+      waking = new AbortController();
+    },
+    async keep(stopping) {
+      while (!stopping.aborted) {
+        const awake = waking;
+        const machines = options.machines();
+        for (const machineId of problems.keys())
+          if (!machines.some((machine) => machine.machineId === machineId)) problems.delete(machineId);
+        for (const machine of machines) {
+          if (stopping.aborted) return;
+          await keepOne(machine, stopping);
+        }
+        await rest(options.every, stopping, awake);
+      }
+    },
+    async scrub(stopping) {
+      while (!stopping.aborted) {
+        const awake = waking;
+        let isBusy = false;
+        for (const machine of options.machines()) {
+          if (stopping.aborted) return;
+          isBusy = (await scrubOne(machine, stopping)) || isBusy;
+        }
+        if (!isBusy) await rest(Math.min(IDLE, options.scrubEvery), stopping, awake);
+      }
+    },
+  };
+};
