@@ -6,11 +6,14 @@ import { createDirectories, removeOldFiles, syncDirectory } from './directories.
 import { listFolder } from './list-folder.ts';
 import { checkName, checkPrefix } from './name.ts';
 import type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
+import { OpenFiles } from './open-files.ts';
 import { objectExists, objectNotFound } from './outcome.ts';
 import { checkRange, resolveRange } from './range.ts';
 
 /** Holds objects while they are written; no object's name begins with a dot, so it is never listed. */
 const INCOMING = '.incoming';
+/** Objects kept open for readers. */
+const OPEN_FILES = 64;
 /** Nobody takes that long to write one object. */
 const LEFTOVER_AGE = 24 * 3600 * 1000;
 
@@ -22,6 +25,7 @@ class FolderStore implements ObjectStore {
   readonly url: string;
   readonly #root: string;
   readonly #known = new Set<string>();
+  readonly #open = new OpenFiles(OPEN_FILES);
   #prepared: Promise<void> | undefined;
 
   constructor(root: string) {
@@ -50,6 +54,8 @@ class FolderStore implements ObjectStore {
   async read(name: string, range?: ObjectRange): Promise<Uint8Array> {
     checkName(name);
     checkRange(range);
+    // Who asks for a part in the middle will ask for others. What another process deletes meanwhile may be read a while longer.
+    if (range !== undefined && range.offset > 0 && range.length !== undefined) return this.#readPart(name, range.offset, range.length);
     let file: FileHandle | undefined;
     try {
       file = await open(join(this.#root, name), 'r');
@@ -61,6 +67,14 @@ class FolderStore implements ObjectStore {
       throw missing(reason) ? objectNotFound(name, reason) : this.#failed(reason, name);
     } finally {
       await file?.close();
+    }
+  }
+
+  async #readPart(name: string, offset: number, length: number): Promise<Uint8Array> {
+    try {
+      return await this.#open.read(join(this.#root, name), offset, length);
+    } catch (reason) {
+      throw missing(reason) ? objectNotFound(name, reason) : this.#failed(reason, name);
     }
   }
 
@@ -89,13 +103,16 @@ class FolderStore implements ObjectStore {
     const path = join(this.#root, name);
     try {
       await unlink(path);
+      this.#open.forget(path);
       await syncDirectory(dirname(path));
     } catch (reason) {
       if (!missing(reason)) throw this.#failed(reason, name);
     }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#open.close();
+  }
 
   async #ready(directory: string): Promise<void> {
     this.#prepared ??= this.#prepare();
