@@ -12,6 +12,7 @@ import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
 import { cancelJobCommand, listJobsCommand, showJobCommand, watchJobCommand } from './job/commands.ts';
 import { listMachinesCommand } from './machine/list.ts';
+import { makePointCommand } from './machine/point.ts';
 import { removeMachineCommand } from './machine/remove.ts';
 import { showMachineCommand } from './machine/show.ts';
 import { createPolicyCommand, deletePolicyCommand, listPoliciesCommand, setPolicyCommand, showPolicyCommand } from './policy/commands.ts';
@@ -52,7 +53,11 @@ type Make = (surroundings: Surroundings) => Command;
 
 /** Nouns and their verbs, as help lists them. */
 const NOUNS: readonly { readonly noun: string; readonly says: string; readonly help?: string; readonly verbs: readonly Make[] }[] = [
-  { noun: 'machine', says: 'the machines, and how safe they are', verbs: [listMachinesCommand, showMachineCommand, removeMachineCommand] },
+  {
+    noun: 'machine',
+    says: 'the machines, and how safe they are',
+    verbs: [listMachinesCommand, showMachineCommand, makePointCommand, removeMachineCommand],
+  },
   { noun: 'disk', says: 'their disks', verbs: [listDisksCommand] },
   {
     noun: 'policy',

@@ -3,6 +3,7 @@ import { HoldfastError } from '@holdfast/errors';
 import type { PolicySchema } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { parseCount } from '../parse-count.ts';
+import { parseMilliseconds } from '../parse-milliseconds.ts';
 import { parseSeconds } from '../parse-seconds.ts';
 import { limitOption } from '../site/limit-option.ts';
 import { required } from '../site/required.ts';
@@ -18,23 +19,48 @@ interface PolicyOptions extends SiteOptions {
   readonly rpoThreshold?: number;
   readonly retention?: string;
   readonly compression?: string;
+  readonly applicationInterval?: number;
+  readonly hold?: string;
+  readonly holdLimit?: number;
 }
 
 export const RETENTIONS = ['24h', '72h', '15d'];
 export const COMPRESSIONS = ['lz4', 'zstd', 'raw'];
+export const HOLDS = ['never', 'throttle', 'freeze'];
+
+/** Seconds; 0 for "off". */
+const parseInterval = (text: string): number => (text === 'off' ? 0 : parseSeconds(text));
 
 const policyOptions = (command: Command): Command =>
   siteOptions(command)
     .addOption(new Option('--point-interval <time>', 'time between two recovery points: 5s, 1min, 1h').argParser(parseSeconds))
     .addOption(new Option('--rpo-threshold <time>', 'alert when more than this would be lost: 15min').argParser(parseSeconds))
     .addOption(new Option('--retention <preset>', 'how long points are kept').choices(RETENTIONS))
-    .addOption(new Option('--compression <kind>', 'how data is compressed on its way').choices(COMPRESSIONS));
+    .addOption(new Option('--compression <kind>', 'how data is compressed on its way').choices(COMPRESSIONS))
+    .addOption(
+      new Option('--application-interval <time>', 'time between two points with applications at rest: 1h, off').argParser(parseInterval),
+    )
+    .addOption(new Option('--hold <how>', 'what may be done to writers that let no point be made').choices(HOLDS))
+    .addOption(
+      new Option('--hold-limit <time>', 'longest time that writers are held still at once: 500ms, 5s').argParser(parseMilliseconds),
+    );
 
-const toldBy = ({ pointInterval, rpoThreshold, retention, compression }: PolicyOptions): MessageInitShape<typeof PolicySchema> => ({
+const toldBy = ({
+  pointInterval,
+  rpoThreshold,
+  retention,
+  compression,
+  applicationInterval,
+  hold,
+  holdLimit,
+}: PolicyOptions): MessageInitShape<typeof PolicySchema> => ({
   ...(pointInterval !== undefined && { pointIntervalSeconds: pointInterval }),
   ...(rpoThreshold !== undefined && { rpoThresholdSeconds: rpoThreshold }),
   ...(retention !== undefined && { retention }),
   ...(compression !== undefined && { compression }),
+  ...(applicationInterval !== undefined && { applicationIntervalSeconds: applicationInterval }),
+  ...(hold !== undefined && { hold }),
+  ...(holdLimit !== undefined && { holdLimitMilliseconds: holdLimit }),
 });
 
 const POLICY_ARGUMENT = ['<policy>', 'name or id'] as const;
@@ -55,7 +81,8 @@ export const showPolicyCommand = (surroundings: Surroundings): Command =>
 
 const CREATE_HELP = `
 Example:
-  holdfast policy create gold --point-interval 5s --rpo-threshold 1min --retention 15d`;
+  holdfast policy create gold --point-interval 5s --rpo-threshold 1min --retention 15d
+  holdfast policy create databases --application-interval 1h --hold throttle --hold-limit 2s`;
 
 export const createPolicyCommand = (surroundings: Surroundings): Command =>
   policyOptions(new Command('create').description('make a policy').argument('<name>', 'what people call it'))

@@ -12,6 +12,10 @@ export interface PolicyDescription {
   readonly rpoThresholdSeconds: number;
   readonly retention: string;
   readonly compression: string;
+  /** 0: no points with applications at rest by themselves. */
+  readonly applicationIntervalSeconds: number;
+  readonly hold: string;
+  readonly holdLimitMilliseconds: number;
   /** Machines that follow it. */
   readonly protections: number;
 }
@@ -25,6 +29,9 @@ export const describePolicy = (policy: Policy): PolicyDescription => ({
   rpoThresholdSeconds: policy.rpoThresholdSeconds,
   retention: policy.retention,
   compression: policy.compression,
+  applicationIntervalSeconds: policy.applicationIntervalSeconds,
+  hold: policy.hold || 'never',
+  holdLimitMilliseconds: policy.holdLimitMilliseconds,
   protections: policy.protections,
 });
 
@@ -69,5 +76,9 @@ export const policyAnswer = (policy: PolicyDescription): Answer => ({
     { line: `  RPO alert    above ${seconds(policy.rpoThresholdSeconds)}` },
     { line: `  kept for     ${policy.retention}` },
     { line: `  compression  ${policy.compression}` },
+    {
+      line: `  applications ${policy.applicationIntervalSeconds === 0 ? 'are not asked to rest' : `at rest every ${seconds(policy.applicationIntervalSeconds)}`}`,
+    },
+    { line: `  hold         ${policy.hold}${policy.hold === 'never' ? '' : `, ${formatDuration(policy.holdLimitMilliseconds)} at most`}` },
   ],
 });

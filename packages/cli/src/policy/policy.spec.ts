@@ -19,6 +19,9 @@ describe('policy', () => {
       rpoThresholdSeconds: 900,
       retention: '72h',
       compression: 'lz4',
+      applicationIntervalSeconds: 0,
+      hold: 'never',
+      holdLimitMilliseconds: 0,
       protections: 0,
     });
   });
@@ -43,8 +46,23 @@ describe('policy', () => {
       rpoThresholdSeconds: 30,
       retention: '15d',
       compression: 'zstd',
+      applicationIntervalSeconds: 0,
+      hold: 'never',
+      holdLimitMilliseconds: 0,
       protections: 1,
     });
+  });
+
+  it('says how applications and writers are held', async () => {
+    const options = ['--application-interval', '1h', '--hold', 'freeze', '--hold-limit', '500ms'];
+    expect(await person.json(['policy', 'set', 'gold', ...options])).toMatchObject({
+      applicationIntervalSeconds: 3600,
+      hold: 'freeze',
+      holdLimitMilliseconds: 500,
+      pointIntervalSeconds: 5,
+    });
+    expect((await person.run(['policy', 'show', 'gold'])).stdout).toMatch(/applications at rest every 1h\n +hold +freeze, 500ms at most/);
+    expect(await person.json(['policy', 'set', 'gold', '--application-interval', 'off'])).toMatchObject({ applicationIntervalSeconds: 0 });
   });
 
   it('set does not write over what somebody else changed', async () => {
@@ -66,6 +84,8 @@ describe('policy', () => {
     [['set', 'gold', '--point-interval', '5'], /it is no duration/],
     [['set', 'gold', '--point-interval', '1500ms'], /it is no duration of whole seconds/],
     [['set', 'gold', '--retention', '3y'], /24h, 72h, 15d/],
+    [['set', 'gold', '--hold', 'maybe'], /never, throttle, freeze/],
+    [['set', 'gold', '--hold-limit', 'soon'], /it is no duration/],
     [['create', 'x', '--compression', 'rar'], /lz4, zstd, raw/],
     [['set', 'gold', '--if-version', '0', '--name', 'x'], /it is no count/],
   ])('%j is refused, and nothing is sent', async (args, told) => {

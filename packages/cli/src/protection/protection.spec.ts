@@ -1,4 +1,4 @@
-import { JobState } from '@holdfast/protocol';
+import { JobState, PointKind } from '@holdfast/protocol';
 import { type LoggedIn, logIn } from '../testing/logged-in.ts';
 import { SAMPLE, sampleScript } from '../testing/sample-site.ts';
 
@@ -67,6 +67,20 @@ describe('protect', () => {
       status: 1,
       stdout: expect.stringContaining('[NO_SPACE] the vault is full'),
     });
+  });
+});
+
+describe('machine point', () => {
+  it('asks for the kind that is wanted, and ends with 1 when it became a lesser one', async () => {
+    expect(await person.json(['machine', 'point', 'db1'])).toMatchObject({ kind: 'point', machine: { name: 'db1' } });
+    await person.json(['machine', 'point', 'db1', '--filesystem']);
+    play({ state: JobState.FAILED, problemCode: 'POINT_NOT_CONSISTENT', problem: 'a script failed' });
+    expect(await person.run(['machine', 'point', 'db1', '--application', '--wait'])).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining('[POINT_NOT_CONSISTENT] a script failed'),
+    });
+    expect(person.site.script.asked).toEqual([PointKind.CRASH, PointKind.FILESYSTEM, PointKind.APPLICATION]);
+    expect(await person.run(['machine', 'point', 'db1', '--application', '--filesystem'])).toMatchObject({ status: 2 });
   });
 });
 

@@ -21,6 +21,7 @@ import {
   MachineService,
   newId,
   PersonRole,
+  type PointKind,
   PolicySchema,
   PolicyService,
   ProtectionSchema,
@@ -57,6 +58,8 @@ export interface Script {
   passwords: Record<string, string>;
   accessTokens: MessageInitShape<typeof AccessTokenSchema>[];
   audit: MessageInitShape<typeof AuditRecordSchema>[];
+  /** Kinds of the points that were asked for. */
+  asked: PointKind[];
   /** Oldest first. */
   events: MessageInitShape<typeof EventSchema>[];
   /** Called before each call is answered; may throw, wait, or change what is told. */
@@ -85,6 +88,7 @@ export const emptyScript = (): Script => ({
   servers: [],
   tokens: [],
   jobs: [],
+  asked: [],
   users: [],
   passwords: {},
   accessTokens: [],
@@ -212,6 +216,10 @@ const routes = (router: ConnectRouter, script: Script): void => {
       });
       script.protections.push(protection);
       return { protection, job: startJob('protect', request.machine) };
+    },
+    makePoint: ({ machine, kind }) => {
+      script.asked.push(kind);
+      return { job: startJob('point', machine) };
     },
     unprotect: ({ machine, version }) => {
       const found = script.protections.find(({ machineId }) => machineId === machine);
