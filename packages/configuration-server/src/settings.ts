@@ -1,4 +1,4 @@
-import { address, duration, filePath, flag, integer, list, section, text } from '@holdfast/daemon';
+import { address, duration, filePath, flag, integer, list, oneOf, secret, section, text, url } from '@holdfast/daemon';
 
 const hostName = text({ help: 'Name or address', pattern: /^[0-9A-Za-z:._-]{1,253}$/, means: 'a DNS name or an IP address' });
 
@@ -48,6 +48,56 @@ export const settings = {
       max: 20,
       help: 'Cost of comparing a password, as the power of two that scrypt calls N; one more takes twice the time and memory (16: 64 MiB). Counts for passwords set from then on',
     }),
+  }),
+  alerts: section('From when on something is an alert. RPO thresholds are those of the policies.', {
+    interval: duration({ default: '5s', min: '100ms', max: '5min', help: 'Time between two looks at everything' }),
+    awayWarning: duration({ default: '5min', min: '10s', max: '7d', help: 'Time without a sign of an agent or server: warning' }),
+    awayCritical: duration({ default: '15min', min: '10s', max: '7d', help: 'The same: critical' }),
+    rpoCritical: integer({
+      default: '4',
+      min: 1,
+      max: 1000,
+      help: 'How many times its RPO threshold a machine may be behind before that is critical',
+    }),
+    journalWarning: integer({
+      default: '70',
+      min: 1,
+      max: 100,
+      unit: '%',
+      help: 'How full the journal of a process server may be: warning',
+    }),
+    journalCritical: integer({ default: '75', min: 1, max: 100, unit: '%', help: 'The same: critical' }),
+    cpuWarning: integer({
+      default: '80',
+      min: 1,
+      max: 100,
+      unit: '%',
+      help: 'What a process server may use of all processors for 15 min: warning',
+    }),
+    cpuCritical: integer({ default: '95', min: 1, max: 100, unit: '%', help: 'The same: critical' }),
+  }),
+  notification: section('Who is told of events, by e-mail and webhook.', {
+    severity: oneOf(['information', 'warning', 'critical'], {
+      default: 'warning',
+      help: 'Events from this severity on; ends of alerts always',
+    }),
+  }),
+  email: section('E-mail by SMTP.', {
+    server: address({ optional: true, help: 'Mail server; without one no e-mail is sent' }),
+    security: oneOf(['tls', 'starttls', 'none'], {
+      default: 'starttls',
+      help: 'How the connection is secured; none is for a server on this machine',
+    }),
+    from: text({ optional: true, help: 'Sender', pattern: /^[^\s<>@]+@[^\s<>@]+$/, means: 'an e-mail address' }),
+    to: list(text({ help: 'Address', pattern: /^[^\s<>@]+@[^\s<>@]+$/, means: 'an e-mail address' }), { help: 'Receivers' }),
+    user: text({ optional: true, help: 'Name to sign in with at the mail server' }),
+    password: secret({ optional: true, help: 'Its password' }),
+    certificateAuthorities: filePath({ optional: true, help: 'PEM file of authorities to trust beside those of the machine' }),
+  }),
+  webhook: section('Events by HTTP POST, as JSON.', {
+    url: url({ optional: true, schemes: ['https', 'http'], help: 'Where to; without one nothing is sent' }),
+    secret: secret({ optional: true, help: 'Signs what is sent: header x-holdfast-signature, see docs/operations.md' }),
+    certificateAuthorities: filePath({ optional: true, help: 'PEM file of authorities to trust beside those of the machine' }),
   }),
   history: section('What is kept of the past.', {
     events: integer({ default: '100000', min: 100, max: 10_000_000, help: 'Events kept; the oldest go first' }),

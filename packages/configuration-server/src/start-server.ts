@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { ProgramContext } from '@holdfast/daemon';
 import { ControlService, EnrolmentService } from '@holdfast/protocol';
+import { createAlertEngine } from './alerts/alert-engine.ts';
 import { createApi } from './api/create-api.ts';
 import { openAuthority } from './authority/authority.ts';
 import { createControlService } from './control/control-service.ts';
@@ -21,13 +22,14 @@ import { openRevocations } from './listener/revocations.ts';
 import { createRpcHandler } from './listener/rpc-handler.ts';
 import { runLocalProcessServer } from './local-process-server.ts';
 import { createServerMetrics } from './metrics.ts';
+import { startNotification } from './notify/start-notification.ts';
 import { ownNames, renewOwn } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
 import type { Settings } from './settings.ts';
 import { openLevelStore } from './state/level-store.ts';
 import { createNotifier } from './state/notifier.ts';
 import { observedStore } from './state/observed-store.ts';
-import { watchHealth } from './watch-health.ts';
+import { endOf, watchHealth } from './watch-health.ts';
 
 /** What a started server tells those who started it in one process. */
 export interface StartedServer {
@@ -82,8 +84,18 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     const { host, port: reached } = settings.listen.announced ?? { host: names[0]!, port };
     return host.includes(':') ? `[${host}]:${reached}` : `${host}:${reached}`;
   };
+  const alerting = createAlertEngine({
+    ...parts,
+    thresholds: settings.alerts,
+    interval: settings.alerts.interval,
+    ownProblem: () => storeHealth.problem?.message ?? endOf(authority),
+    log,
+  });
+  run('alerts', alerting.run);
+  await startNotification(context, store);
   const api = createApi({
     ...parts,
+    alerting,
     engine,
     plans,
     authority,

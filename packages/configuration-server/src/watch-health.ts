@@ -10,10 +10,12 @@ export interface StoreHealth {
   readonly problem: Error | undefined;
 }
 
+/** In words, when the authority ends soon. */
+export const endOf = ({ notAfter }: Pick<Authority, 'notAfter'>): string | undefined =>
+  notAfter - Date.now() > WARNING ? undefined : `the certificate authority ends at ${new Date(notAfter).toISOString()}`;
+
 /** Tells health what would make this server useless. */
 export const watchHealth = (health: Health, store: StoreHealth, authority: Pick<Authority, 'notAfter'>): void => {
   health.check('state store', () => store.problem?.message);
-  health.check('certificate authority', () =>
-    authority.notAfter - Date.now() > WARNING ? undefined : `it ends at ${new Date(authority.notAfter).toISOString()}`,
-  );
+  health.check('certificate authority', () => endOf(authority));
 };

@@ -1,5 +1,6 @@
 export { connectError, fromConnect } from './connect/connect-error.ts';
 export type { CutContent } from './cut-content.ts';
+export * from './gen/holdfast/v1/alert_pb.ts';
 export * from './gen/holdfast/v1/api_pb.ts';
 export * from './gen/holdfast/v1/control_pb.ts';
 export * from './gen/holdfast/v1/enrolment_pb.ts';

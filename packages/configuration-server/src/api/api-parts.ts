@@ -1,3 +1,4 @@
+import type { AlertEngine } from '../alerts/alert-engine.ts';
 import type { Authority } from '../authority/authority.ts';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import type { Attempts } from '../enrolment/attempts.ts';
@@ -15,6 +16,7 @@ export interface ApiParts {
   readonly notifier: Notifier;
   readonly agents: AgentPresence;
   readonly servers: ServerPresence;
+  readonly alerting: AlertEngine;
   readonly engine: JobEngine;
   readonly plans: Readonly<Record<JobKind, JobPlan>>;
   readonly authority: Authority;

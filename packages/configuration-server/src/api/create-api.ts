@@ -1,6 +1,7 @@
 import type { ConnectRouter } from '@connectrpc/connect';
 import {
   AccessTokenService,
+  AlertService,
   AuditService,
   EventService,
   JobService,
@@ -12,6 +13,7 @@ import {
   TokenService,
   UserService,
 } from '@holdfast/protocol';
+import { createAlertService } from '../alerts/alert-service.ts';
 import { createAccessTokenService } from '../people/access-token-service.ts';
 import { createAuditService } from '../people/audit-service.ts';
 import { createSessionService } from '../people/session-service.ts';
@@ -36,6 +38,7 @@ export const createApi =
     router.service(TokenService, createTokenService(parts));
     router.service(JobService, createJobService(parts));
     router.service(EventService, createEventService(parts));
+    router.service(AlertService, createAlertService(parts));
     router.service(SessionService, createSessionService(parts));
     router.service(UserService, createUserService(parts));
     router.service(AccessTokenService, createAccessTokenService(parts));

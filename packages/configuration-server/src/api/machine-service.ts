@@ -13,7 +13,7 @@ import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { requireVersion, resolve } from './resolve.ts';
 
 /** Machines that belong to the installation. */
-export const createMachineService = ({ store, agents }: ApiParts): ServiceImpl<typeof MachineService> => {
+export const createMachineService = ({ store, agents, alerting }: ApiParts): ServiceImpl<typeof MachineService> => {
   const message = async ({ id, version, value }: Stored<MachineRecord>): Promise<Machine> => {
     const known = agents.get(id);
     const manifest = (await find(store, manifests, id))?.value;
@@ -25,6 +25,7 @@ export const createMachineService = ({ store, agents }: ApiParts): ServiceImpl<t
       lastSeenUnixMillis: BigInt(known?.lastSeen ?? value.lastSeen),
       agentVersion: value.agentVersion,
       protectionId: value.protectionId,
+      health: alerting.healthOf(id),
       ...(manifest === undefined ? {} : { manifest }),
       ...(known?.report === undefined ? {} : { report: known.report }),
     });

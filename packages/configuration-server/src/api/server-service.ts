@@ -13,7 +13,7 @@ import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { idOf } from './resolve.ts';
 
 /** Process servers and master targets. */
-export const createServerService = ({ store, servers }: ApiParts): ServiceImpl<typeof ServerService> => {
+export const createServerService = ({ store, servers, alerting }: ApiParts): ServiceImpl<typeof ServerService> => {
   const message = async ({ id, version, value }: Stored<ServerRecord>): Promise<Server> => {
     const known = servers.get(id);
     let machinesOf = 0;
@@ -29,6 +29,7 @@ export const createServerService = ({ store, servers }: ApiParts): ServiceImpl<t
       endpoints: [...value.endpoints],
       vaults: [...value.vaults],
       machines: machinesOf,
+      health: alerting.healthOf(id),
       ...(known?.report === undefined ? {} : { report: known.report }),
     });
   };

@@ -2,6 +2,7 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import {
   AccessTokenService,
+  AlertService,
   AuditService,
   ControlService,
   EnrolmentService,
@@ -55,6 +56,9 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [JobService.method.cancelJob, 'operator'],
   [EventService.method.listEvents, 'reader'],
   [EventService.method.watchEvents, 'reader'],
+  [AlertService.method.listAlerts, 'reader'],
+  [AlertService.method.acknowledgeAlert, 'operator'],
+  [AlertService.method.silenceAlert, 'operator'],
   [SessionService.method.signIn, 'anybody'],
   [SessionService.method.signOut, 'reader'],
   [SessionService.method.getSession, 'reader'],

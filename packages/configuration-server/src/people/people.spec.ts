@@ -21,7 +21,8 @@ describe('people', () => {
   });
 
   const users = () => server.api(UserService);
-  const addUser = async (name: string, role: PersonRole = PersonRole.OPERATOR) => (await users().createUser({ name, role, password: PASSWORD })).user!;
+  const addUser = async (name: string, role: PersonRole = PersonRole.OPERATOR) =>
+    (await users().createUser({ name, role, password: PASSWORD })).user!;
   const signIn = async (name: string, password = PASSWORD) => server.client(SessionService).signIn({ name, password });
   const policies = (token: string): Promise<string> => codeOf(server.client(PolicyService, { token }).listPolicies({}));
 

@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '@holdfast/daemon';
+import { Health } from '@holdfast/protocol';
+import type { AgentPresence, ServerPresence } from '../control/presence.ts';
+import { find, listAll, type Stored } from '../records/kind.ts';
+import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
+import { type Transaction, transact } from '../records/transaction.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { type AlertRecord, alertId, alerts } from './alert-record.ts';
+import { type Condition, durablePoints, machineConditions, serverConditions, type Thresholds, TOLD_ELSEWHERE } from './conditions.ts';
+
+export interface AlertEngineOptions {
+  readonly store: StateStore;
+  readonly agents: AgentPresence;
+  readonly servers: ServerPresence;
+  readonly thresholds: Thresholds;
+  /** Milliseconds between two looks. */
+  readonly interval: number;
+  /** What is not well with this server itself, in words; undefined when all is. */
+  readonly ownProblem: () => string | undefined;
+  readonly log: Log;
+  readonly now?: () => number;
+}
+
+/** Looks at everything again and again, and keeps the alerts that follow. */
+export interface AlertEngine {
+  /** Looks every few seconds until `stopping` aborts. */
+  run(stopping: AbortSignal): Promise<void>;
+  /** Looks once. */
+  look(): Promise<void>;
+  /** The alerts there are. */
+  current(): readonly Stored<AlertRecord>[];
+  /** The words of an alert as they are now. */
+  textOf(alert: Stored<AlertRecord>): string;
+  /** The gravest alert about something that is not silenced. */
+  healthOf(subject: string): Health;
+}
+
+interface Found extends Condition {
+  readonly id: string;
+  readonly subject: string;
+  readonly subjectName: string;
+}
+
+const GRAVITY = { information: 0, warning: 1, critical: 2 } as const;
+
+export const isSilenced = ({ silencedUntil }: AlertRecord, now: number): boolean => silencedUntil > now;
+
+export const createAlertEngine = ({
+  store,
+  agents,
+  servers,
+  thresholds,
+  interval,
+  ownProblem,
+  log,
+  now = Date.now,
+}: AlertEngineOptions): AlertEngine => {
+  const started = now();
+  /** When a condition was seen first, for those that have to last. */
+  const seen = new Map<string, number>();
+  let texts = new Map<string, string>();
+  let known: readonly Stored<AlertRecord>[] = [];
+  let worst = new Map<string, AlertRecord['severity']>();
+
+  const gather = async (): Promise<Found[]> => {
+    const at = now();
+    const found: Found[] = [];
+    const add = (subject: string, subjectName: string, conditions: readonly Condition[]): void => {
+      for (const condition of conditions) found.push({ ...condition, id: alertId(subject, condition.code), subject, subjectName });
+    };
+    const receiving = new Map<string, number>();
+    for await (const { id } of listAll(store, assignments)) {
+      const server = id.slice(0, id.indexOf('/'));
+      receiving.set(server, (receiving.get(server) ?? 0) + 1);
+    }
+    const reports = [];
+    for await (const { id, value } of listAll(store, serverKind)) {
+      const there = servers.get(id);
+      reports.push(there?.report);
+      const facts = {
+        name: value.name,
+        connected: there?.connected ?? false,
+        lastSeen: there?.lastSeen ?? value.lastSeen,
+        machines: receiving.get(id) ?? 0,
+        report: there?.report,
+      };
+      add(id, value.name, serverConditions(facts, at, started, thresholds));
+    }
+    const durable = durablePoints(reports);
+    for await (const { id, value } of listAll(store, machines)) {
+      if (value.protectionId === '') continue;
+      const protection = (await find(store, protections, value.protectionId))?.value;
+      const there = agents.get(id);
+      const facts = {
+        name: value.name,
+        protection,
+        policy: protection === undefined ? undefined : (await find(store, policies, protection.policyId))?.value,
+        manifest: (await find(store, manifests, id))?.value,
+        connected: there?.connected ?? false,
+        lastSeen: there?.lastSeen ?? value.lastSeen,
+        report: there?.report,
+        durableAtServer: durable.get(id) ?? 0,
+      };
+      add(id, value.name, machineConditions(facts, at, started, thresholds));
+    }
+    const own = ownProblem();
+    if (own !== undefined) add('', 'configuration server', [{ severity: 'critical', code: 'configuration-server', text: own }]);
+    return found;
+  };
+
+  /** Those that lasted long enough. */
+  const lasting = (found: readonly Found[]): Found[] => {
+    const at = now();
+    for (const id of [...seen.keys()]) if (!found.some((one) => one.id === id)) seen.delete(id);
+    return found.filter(({ id, lasting: needed = 0 }) => {
+      const first = seen.get(id) ?? at;
+      seen.set(id, first);
+      return at - first >= needed;
+    });
+  };
+
+  const raise = (
+    transaction: Transaction,
+    { id, severity, code, subject, subjectName, text }: Found,
+    before: AlertRecord | undefined,
+  ): void => {
+    const fresh: AlertRecord = {
+      severity,
+      code,
+      subject,
+      subjectName,
+      text,
+      since: now(),
+      acknowledgedBy: '',
+      acknowledgedAt: 0,
+      silencedBy: '',
+      silencedUntil: 0,
+    };
+    // Graver than what somebody looked at: that has to be looked at again.
+    const grew = before !== undefined && GRAVITY[severity] > GRAVITY[before.severity];
+    const kept = before === undefined ? fresh : { ...before, severity, text };
+    transaction.put(alerts, id, grew ? { ...kept, acknowledgedBy: '', acknowledgedAt: 0 } : kept);
+    if ((before !== undefined && !grew) || TOLD_ELSEWHERE.has(code)) return;
+    if (before !== undefined && isSilenced(before, now())) return;
+    transaction.event({ severity, code, text, subject, actor: 'configuration server' });
+  };
+
+  const settle = async (wanted: readonly Found[]): Promise<void> => {
+    for (const found of wanted)
+      await transact(store, async (transaction) => {
+        const before = (await transaction.read(alerts, found.id))?.value;
+        if (before === undefined || before.severity !== found.severity) raise(transaction, found, before);
+      });
+    for await (const { id } of listAll(store, alerts)) {
+      if (wanted.some((one) => one.id === id)) continue;
+      await transact(store, async (transaction) => {
+        const gone = await transaction.read(alerts, id);
+        if (gone === undefined) return;
+        transaction.delete(alerts, id);
+        const { code, subject, subjectName } = gone.value;
+        if (isSilenced(gone.value, now()) || TOLD_ELSEWHERE.has(code)) return;
+        transaction.event({
+          severity: 'information',
+          code: `${code}-over`,
+          text: `${subjectName}: ${code} is over`,
+          subject,
+          actor: 'configuration server',
+        });
+      });
+    }
+  };
+
+  const remember = async (): Promise<void> => {
+    const all: Stored<AlertRecord>[] = [];
+    for await (const alert of listAll(store, alerts)) all.push(alert);
+    known = all;
+    worst = new Map();
+    for (const { value } of all) {
+      if (isSilenced(value, now())) continue;
+      if (worst.get(value.subject) !== 'critical') worst.set(value.subject, value.severity);
+    }
+  };
+
+  const look = async (): Promise<void> => {
+    const found = lasting(await gather());
+    texts = new Map(found.map(({ id, text }) => [id, text]));
+    await settle(found);
+    await remember();
+  };
+
+  return {
+    look,
+    current: () => known,
+    textOf: ({ id, value }) => texts.get(id) ?? value.text,
+    healthOf(subject) {
+      const gravest = worst.get(subject);
+      if (gravest === undefined) return Health.HEALTHY;
+      return gravest === 'critical' ? Health.CRITICAL : Health.WARNING;
+    },
+    async run(stopping) {
+      while (!stopping.aborted) {
+        try {
+          await look();
+        } catch (error) {
+          log.warn('Alerts could not be brought up to date; it is tried again', { error });
+        }
+        await sleep(interval, undefined, { signal: stopping }).catch(() => undefined);
+      }
+    },
+  };
+};

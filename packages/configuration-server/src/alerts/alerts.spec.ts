@@ -1,0 +1,270 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  AccessTokenService,
+  AgentReportSchema,
+  AlertService,
+  AuditService,
+  DiskPhase,
+  EventService,
+  Health,
+  idBytes,
+  PersonRole,
+  PolicySchema,
+  ProtectionSchema,
+  ProtectionState,
+  ServerReportSchema,
+  ServerService,
+  Severity,
+} from '@holdfast/protocol';
+import { connectServer } from '../conformance/test-member.ts';
+import { codeOf, endTestServers, enrolMember, startTestServer } from '../conformance/test-server.ts';
+import { type AgentPresence, createPresence, type ServerPresence } from '../control/presence.ts';
+import { assignments, machines, policies, protections, servers as serverKind } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import { createMemoryStore } from '../state/memory-store.ts';
+import { createAlertEngine } from './alert-engine.ts';
+import { alerts } from './alert-record.ts';
+
+afterAll(endTestServers);
+
+const MINUTE = 60_000;
+const START = Date.now();
+const MACHINE = 'a'.repeat(32);
+const SERVER = 'b'.repeat(32);
+const thresholds = {
+  awayWarning: 5 * MINUTE,
+  awayCritical: 15 * MINUTE,
+  journalWarning: 70,
+  journalCritical: 75,
+  cpuWarning: 80,
+  cpuCritical: 95,
+  rpoCritical: 4,
+};
+const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent } as never;
+
+/** One machine that is protected with an RPO of a minute, its process server, and a clock. */
+const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED) => {
+  const store = createMemoryStore({ events: 1000, audit: 10, changes: 1000 });
+  const agents: AgentPresence = createPresence();
+  const servers: ServerPresence = createPresence();
+  let now = START;
+  let own: string | undefined;
+  await transact(store, async (transaction) => {
+    transaction.put(machines, MACHINE, { name: 'db1', agentVersion: '1', lastSeen: 0, protectionId: 'c' });
+    transaction.put(protections, 'c', create(ProtectionSchema, { machineId: MACHINE, policyId: 'd', state, stateDetail: 'why' }));
+    transaction.put(policies, 'd', create(PolicySchema, { name: 'gold', pointIntervalSeconds: 5, rpoThresholdSeconds: 60 }));
+    transaction.put(serverKind, SERVER, {
+      name: 'ps1',
+      role: 'process-server',
+      softwareVersion: '1',
+      lastSeen: 0,
+      endpoints: [],
+      vaults: [],
+    });
+    transaction.put(assignments, `${SERVER}/${MACHINE}`, { vault: 'office', machineName: 'db1' });
+  });
+  const engine = createAlertEngine({ store, agents, servers, thresholds, interval: 1, ownProblem: () => own, log: silent, now: () => now });
+  const agent = agents.open(MACHINE, {} as never, () => undefined);
+  const server = servers.open(SERVER, {} as never, () => undefined);
+  const look = async (): Promise<string[]> => {
+    await engine.look();
+    return engine
+      .current()
+      .map(({ value: { severity, code } }) => `${severity} ${code}`)
+      .toSorted();
+  };
+  const events = async (): Promise<string[]> =>
+    (await store.events({ limit: 100 })).map(({ severity, code }) => `${severity} ${code}`).toReversed();
+  return {
+    store,
+    engine,
+    agent,
+    server,
+    look,
+    events,
+    at: (milliseconds: number) => {
+      now = START + milliseconds;
+    },
+    ownProblem: (words: string | undefined) => {
+      own = words;
+    },
+    point: (milliseconds: number) => agent.reported(create(AgentReportSchema, { newestPointUnixMillis: BigInt(START + milliseconds) })),
+  };
+};
+
+describe('alerts', () => {
+  it('rise with the RPO, grow, and are over when a point comes; each is told once', async () => {
+    const { at, point, look, events, engine } = await openWorld();
+    point(0);
+    at(MINUTE);
+    expect(await look()).toEqual([]);
+    expect(engine.healthOf(MACHINE)).toBe(Health.HEALTHY);
+    at(MINUTE + 1);
+    expect(await look()).toEqual(['warning rpo-exceeded']);
+    at(2 * MINUTE);
+    expect(await look()).toEqual(['warning rpo-exceeded']);
+    expect(engine.textOf(engine.current()[0]!)).toBe('db1: its newest safe recovery point is 2 min old; the policy allows 60 s');
+    expect(engine.healthOf(MACHINE)).toBe(Health.WARNING);
+    at(4 * MINUTE + 1);
+    expect(await look()).toEqual(['critical rpo-exceeded']);
+    expect(engine.healthOf(MACHINE)).toBe(Health.CRITICAL);
+    point(4 * MINUTE);
+    expect(await look()).toEqual([]);
+    expect(engine.healthOf(MACHINE)).toBe(Health.HEALTHY);
+    expect(await events()).toEqual(['warning rpo-exceeded', 'critical rpo-exceeded', 'information rpo-exceeded-over']);
+  });
+
+  it('believe the process server where the agent is away', async () => {
+    const { at, server, agent, look } = await openWorld();
+    agent.close();
+    const machine = (milliseconds: number) => [{ machineId: idBytes(MACHINE), newestPointUnixMillis: BigInt(START + milliseconds) }];
+    at(4 * MINUTE);
+    server.reported(create(ServerReportSchema, { machines: machine(3.5 * MINUTE) }));
+    expect(await look()).toEqual([]);
+    server.reported(create(ServerReportSchema, { machines: machine(0) }));
+    expect(await look()).toEqual(['warning rpo-exceeded']);
+  });
+
+  it('tell of who is away, from when this server could know', async () => {
+    const { at, point, agent, server, look } = await openWorld();
+    point(4 * MINUTE);
+    at(4 * MINUTE);
+    agent.close();
+    server.close();
+    expect(await look()).toEqual([]);
+    at(6 * MINUTE);
+    expect(await look()).toEqual(['warning agent-away', 'warning rpo-exceeded', 'warning server-away']);
+    at(20 * MINUTE);
+    expect(await look()).toEqual(['critical agent-away', 'critical rpo-exceeded', 'critical server-away']);
+    // Nobody has connected since this server was started, five hours after it stopped.
+    const fresh = await openWorld();
+    fresh.agent.close();
+    fresh.server.close();
+    fresh.at(MINUTE - 1000);
+    expect(await fresh.look()).toEqual([]);
+  });
+
+  it('tell of disks, of clocks, of resynchronization and failure', async () => {
+    const failing = await openWorld(ProtectionState.FAILED);
+    failing.agent.reported(
+      create(AgentReportSchema, {
+        newestPointUnixMillis: BigInt(START + 5 * MINUTE),
+        disks: [{ diskId: idBytes(MACHINE), phase: DiskPhase.FAILED, problemCode: 'IO_FAILED', problem: 'sector 7' }],
+      }),
+    );
+    expect(await failing.look()).toEqual(['critical disk-problem', 'critical replication-failed', 'warning clock-differs']);
+    // The state's own events tell of it; the alert adds none.
+    expect(await failing.events()).toEqual(['critical disk-problem', 'warning clock-differs']);
+    const comparing = await openWorld(ProtectionState.RESYNCHRONIZING);
+    expect(await comparing.look()).toEqual(['warning resynchronizing']);
+    const preparing = await openWorld(ProtectionState.PREPARING);
+    preparing.at(10 * MINUTE);
+    expect((await preparing.look()).filter((alert) => alert.includes('rpo'))).toEqual([]);
+  });
+
+  it('tell of a journal that fills, and of processors that stay busy', async () => {
+    const { at, point, server, look } = await openWorld();
+    const report = (used: number, cpuShare: number) =>
+      server.reported(create(ServerReportSchema, { journalUsedBytes: BigInt(used), journalQuotaBytes: 100n, cpuShare }));
+    report(69, 0.85);
+    expect(await look()).toEqual([]);
+    report(70, 0.85);
+    expect(await look()).toEqual(['warning journal-filling']);
+    report(75, 0.85);
+    expect(await look()).toEqual(['critical journal-filling']);
+    report(0, 0.85);
+    at(15 * MINUTE);
+    point(15 * MINUTE);
+    expect(await look()).toEqual(['warning server-busy']);
+    report(0, 0.1);
+    expect(await look()).toEqual([]);
+    // It has to last anew.
+    report(0, 0.99);
+    expect(await look()).toEqual([]);
+  });
+
+  it('that are silenced count for nobody, and are not told until they are over the silence', async () => {
+    const { store, at, point, look, events, engine } = await openWorld();
+    point(0);
+    at(2 * MINUTE);
+    await look();
+    const [alert] = engine.current();
+    await transact(store, async (transaction) =>
+      transaction.put(alerts, alert!.id, { ...alert!.value, silencedUntil: START + 5 * MINUTE }),
+    );
+    await look();
+    expect(engine.healthOf(MACHINE)).toBe(Health.HEALTHY);
+    at(4.5 * MINUTE);
+    expect(await look()).toEqual(['critical rpo-exceeded']);
+    expect(await events()).toEqual(['warning rpo-exceeded']);
+    at(5 * MINUTE);
+    await look();
+    expect(engine.healthOf(MACHINE)).toBe(Health.CRITICAL);
+  });
+
+  it('that grow have to be looked at anew by whoever acknowledged them', async () => {
+    const { store, at, point, look, engine } = await openWorld();
+    point(0);
+    at(2 * MINUTE);
+    await look();
+    const [alert] = engine.current();
+    await transact(store, async (transaction) => transaction.put(alerts, alert!.id, { ...alert!.value, acknowledgedBy: 'anna' }));
+    await look();
+    expect(engine.current()[0]!.value.acknowledgedBy).toBe('anna');
+    at(10 * MINUTE);
+    await look();
+    expect(engine.current()[0]!.value).toMatchObject({ severity: 'critical', acknowledgedBy: '' });
+  });
+
+  it('are there for this server itself, and go with a machine that is not protected any more', async () => {
+    const { store, at, ownProblem, look, engine } = await openWorld();
+    ownProblem('the disk is full');
+    expect(await look()).toEqual(['critical configuration-server']);
+    expect(engine.healthOf('')).toBe(Health.CRITICAL);
+    ownProblem(undefined);
+    at(3 * MINUTE);
+    expect(await look()).toEqual(['warning rpo-exceeded']);
+    await transact(store, async (transaction) =>
+      transaction.put(machines, MACHINE, { name: 'db1', agentVersion: '1', lastSeen: 0, protectionId: '' }),
+    );
+    expect(await look()).toEqual([]);
+  });
+});
+
+describe('alerts over the API', () => {
+  it('are listed, acknowledged and silenced', async () => {
+    const server = await startTestServer({ 'alerts.interval': '100ms' });
+    const member = await enrolMember(server, 'process-server', 'ps', { endpoints: ['127.0.0.1:9443'] });
+    const stream = connectServer(server, member);
+    await stream.until(() => true);
+    stream.report({ journalUsedBytes: 90n, journalQuotaBytes: 100n });
+    const api = server.api(AlertService);
+    const only = async () => {
+      for (;;) {
+        const { alerts: found } = await api.listAlerts({});
+        if (found.length > 0) return found[0]!;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const raised = await only();
+    expect(raised).toMatchObject({ severity: Severity.CRITICAL, code: 'journal-filling', subject: member.id, acknowledgedBy: '' });
+    const { servers } = await server.api(ServerService).listServers({});
+    expect(servers[0]!.health).toBe(Health.CRITICAL);
+    expect((await api.acknowledgeAlert({ id: raised.id })).alert).toMatchObject({ acknowledgedBy: 'administrator' });
+    const { alert } = await api.silenceAlert({ id: raised.id, seconds: 3600 });
+    expect(Number(alert!.silencedUntilUnixMillis) - Date.now()).toBeGreaterThan(3_590_000);
+    expect((await server.api(ServerService).listServers({})).servers[0]!.health).toBe(Health.HEALTHY);
+    expect((await api.silenceAlert({ id: raised.id, seconds: 0 })).alert).toMatchObject({ silencedBy: '', silencedUntilUnixMillis: 0n });
+    expect((await api.listAlerts({ subject: 'e'.repeat(32) })).alerts).toEqual([]);
+    const { records } = await server.api(AuditService).listAudit({ subject: member.id });
+    expect(records.map(({ action }) => action)).toEqual(expect.arrayContaining(['AcknowledgeAlert', 'SilenceAlert']));
+    stream.report({ journalUsedBytes: 9n, journalQuotaBytes: 100n });
+    while ((await api.listAlerts({})).alerts.length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    const { events } = await server.api(EventService).listEvents({ subject: member.id });
+    expect(events.map(({ code }) => code)).toEqual(expect.arrayContaining(['journal-filling', 'journal-filling-over']));
+    expect(await codeOf(api.acknowledgeAlert({ id: raised.id }))).toBe('RESOURCE_NOT_FOUND');
+    const { secret } = await server.api(AccessTokenService).createAccessToken({ name: 'reader', role: PersonRole.READER });
+    expect(await codeOf(server.client(AlertService, { token: secret }).acknowledgeAlert({ id: raised.id }))).toBe('NO_PERMISSION');
+    await stream.close();
+  });
+});

@@ -1,0 +1,182 @@
+import { Buffer } from 'node:buffer';
+import {
+  type AgentReport,
+  DiskPhase,
+  idText,
+  type Manifest,
+  type Policy,
+  type Protection,
+  ProtectionState,
+  type ServerReport,
+} from '@holdfast/protocol';
+import { diskName } from '../control/transitions.ts';
+import type { AlertSeverity } from './alert-record.ts';
+
+/** From which values on something is an alert. */
+export interface Thresholds {
+  /** Milliseconds without a sign of life. */
+  readonly awayWarning: number;
+  readonly awayCritical: number;
+  /** Per cent of its journal that a process server may have filled. */
+  readonly journalWarning: number;
+  readonly journalCritical: number;
+  /** Per cent of all its processors that a process server may use for long. */
+  readonly cpuWarning: number;
+  readonly cpuCritical: number;
+  /** How many times its RPO threshold a machine may be behind before that is critical. */
+  readonly rpoCritical: number;
+}
+
+/** Something that is not well at this moment. */
+export interface Condition {
+  readonly severity: AlertSeverity;
+  readonly code: string;
+  readonly text: string;
+  /** Milliseconds it has to last before it is an alert. */
+  readonly lasting?: number;
+}
+
+/** Codes whose beginning and end are events of their own already, in the commit that made them happen. */
+export const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['replication-failed', 'resynchronizing']);
+
+/** What is known of a machine, by whom it may concern. */
+export interface MachineFacts {
+  readonly name: string;
+  readonly protection: Protection | undefined;
+  readonly policy: Policy | undefined;
+  readonly manifest: Manifest | undefined;
+  readonly connected: boolean;
+  /** Milliseconds since 1970; not before this server started, which could not know. */
+  readonly lastSeen: number;
+  readonly report: AgentReport | undefined;
+  /** Of the newest point that its process server made durable, milliseconds since 1970; 0 when it told of none. */
+  readonly durableAtServer: number;
+}
+
+export interface ServerFacts {
+  readonly name: string;
+  readonly connected: boolean;
+  readonly lastSeen: number;
+  readonly machines: number;
+  readonly report: ServerReport | undefined;
+}
+
+const MINUTE = 60_000;
+/** A busy process server is nothing new; one that stays so is. */
+const BUSY_FOR = 15 * MINUTE;
+/** Clocks of a machine and of this server may differ by this much. */
+const CLOCKS = MINUTE;
+
+/** A length of time for people: "40 s", "12 min", "3 h". */
+export const forPeople = (milliseconds: number): string => {
+  const seconds = Math.round(milliseconds / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
+};
+
+const away = (label: string, connected: boolean, lastSeen: number, now: number, limits: Thresholds, code: string): readonly Condition[] => {
+  const since = now - lastSeen;
+  if (connected || since < limits.awayWarning) return [];
+  const severity = since >= limits.awayCritical ? 'critical' : 'warning';
+  return [{ severity, code, text: `${label} has not been heard of for ${forPeople(since)}` }];
+};
+
+const SENDING: ReadonlySet<ProtectionState> = new Set([ProtectionState.PROTECTED, ProtectionState.RESYNCHRONIZING, ProtectionState.FAILED]);
+
+const rpo = (
+  { name, protection, policy, report, durableAtServer }: MachineFacts,
+  now: number,
+  started: number,
+  limits: Thresholds,
+): readonly Condition[] => {
+  if (protection === undefined || policy === undefined || !SENDING.has(protection.state)) return [];
+  const newest = Math.max(Number(report?.newestPointUnixMillis ?? 0n), durableAtServer);
+  // Nothing was told since this server started: what is older than that is not known.
+  const behind = now - (newest === 0 ? started : newest);
+  const threshold = policy.rpoThresholdSeconds * 1000;
+  if (behind <= threshold) return [];
+  const severity = behind > threshold * limits.rpoCritical ? 'critical' : 'warning';
+  const told =
+    newest === 0 ? `no recovery point was told of for ${forPeople(behind)}` : `its newest safe recovery point is ${forPeople(behind)} old`;
+  return [{ severity, code: 'rpo-exceeded', text: `${name}: ${told}; the policy allows ${forPeople(threshold)}` }];
+};
+
+const disks = ({ name, report, manifest }: MachineFacts): readonly Condition[] => {
+  const bad = (report?.disks ?? []).filter(({ problemCode }) => problemCode !== '');
+  if (bad.length === 0) return [];
+  const words = bad.map(({ diskId, problemCode, problem }) => `${diskName(diskId, manifest)}: ${problemCode} ${problem}`);
+  const failed = bad.some(({ phase }) => phase === DiskPhase.FAILED);
+  return [{ severity: failed ? 'critical' : 'warning', code: 'disk-problem', text: `${name}, ${words.join('; ')}` }];
+};
+
+/** What is not well with a machine. A machine that nobody protects is well whatever it does. */
+export const machineConditions = (facts: MachineFacts, now: number, started: number, limits: Thresholds): readonly Condition[] => {
+  const { name, protection, connected, lastSeen, report } = facts;
+  if (protection === undefined) return [];
+  const { state, stateDetail } = protection;
+  const ahead = Number(report?.newestPointUnixMillis ?? 0n) - now;
+  const detail = stateDetail === '' ? '' : `: ${stateDetail}`;
+  return [
+    ...away(`the agent of ${name}`, connected, Math.max(lastSeen, started), now, limits, 'agent-away'),
+    ...rpo(facts, now, started, limits),
+    ...disks(facts),
+    ...(state === ProtectionState.FAILED
+      ? [{ severity: 'critical', code: 'replication-failed', text: `${name} is not replicated${detail}` } as const]
+      : []),
+    ...(state === ProtectionState.RESYNCHRONIZING
+      ? [{ severity: 'warning', code: 'resynchronizing', text: `${name} is resynchronized${detail}` } as const]
+      : []),
+    ...(ahead > CLOCKS
+      ? [
+          {
+            severity: 'warning',
+            code: 'clock-differs',
+            text: `the clock of ${name} is ${forPeople(ahead)} ahead of this server's`,
+          } as const,
+        ]
+      : []),
+  ];
+};
+
+const percent = (part: number, whole: number): number => (whole === 0 ? 0 : Math.round((100 * part) / whole));
+
+const above = (value: number, warning: number, critical: number): AlertSeverity | undefined =>
+  value >= critical ? 'critical' : value >= warning ? 'warning' : undefined;
+
+/** What is not well with a process server. */
+export const serverConditions = (facts: ServerFacts, now: number, started: number, limits: Thresholds): readonly Condition[] => {
+  const { name, connected, lastSeen, machines, report } = facts;
+  const filled = percent(Number(report?.journalUsedBytes ?? 0n), Number(report?.journalQuotaBytes ?? 0n));
+  const journal = above(filled, limits.journalWarning, limits.journalCritical);
+  const busy = Math.round(100 * (report?.cpuShare ?? 0));
+  const cpu = above(busy, limits.cpuWarning, limits.cpuCritical);
+  return [
+    // One that has nothing to do may be away.
+    ...(machines > 0 ? away(name, connected, Math.max(lastSeen, started), now, limits, 'server-away') : []),
+    ...(journal === undefined || !connected
+      ? []
+      : [
+          {
+            severity: journal,
+            code: 'journal-filling',
+            text: `the journal of ${name} is ${filled} % full: it receives faster than it uploads`,
+          },
+        ]),
+    ...(cpu === undefined || !connected
+      ? []
+      : [{ severity: cpu, code: 'server-busy', text: `${name} uses ${busy} % of its processors`, lasting: BUSY_FOR }]),
+  ];
+};
+
+/** The newest durable points that process servers tell of, by machine. */
+export const durablePoints = (reports: Iterable<ServerReport | undefined>): ReadonlyMap<string, number> => {
+  const newest = new Map<string, number>();
+  for (const report of reports)
+    for (const { machineId, newestPointUnixMillis } of report?.machines ?? []) {
+      if (Buffer.from(machineId).length !== 16) continue;
+      const id = idText(machineId);
+      newest.set(id, Math.max(newest.get(id) ?? 0, Number(newestPointUnixMillis)));
+    }
+  return newest;
+};

@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Health, Log } from '@holdfast/daemon';
+import { fromSystem, type HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { find, type Kind, plainKind } from '../records/kind.ts';
+import { transact } from '../records/transaction.ts';
+import type { StateStore, StoredEvent } from '../state/state-store.ts';
+
+/** Brings events to people by one way. */
+export interface Carrier {
+  /** "e-mail", "webhook". */
+  readonly name: string;
+  /** Rejects when they could not be handed over; they are tried again then. */
+  carry(events: readonly StoredEvent[], signal: AbortSignal): Promise<void>;
+}
+
+export interface CourierOptions {
+  readonly store: StateStore;
+  readonly carrier: Carrier;
+  readonly minimum: StoredEvent['severity'];
+  readonly log: Log;
+  readonly health: Health;
+  /** Milliseconds in which events are gathered, and between tries. */
+  readonly waits?: { readonly gather: number; readonly first: number; readonly longest: number };
+}
+
+/** How far a carrier has come; its id is the carrier's name. */
+const positions: Kind<{ readonly revision: number }> = plainKind('courier', 1);
+
+const GRAVITY = { information: 0, warning: 1, critical: 2 } as const;
+/** What happens together is told together. */
+const WAITS = { gather: 5000, first: 5000, longest: 5 * 60_000 };
+const MOST_TOGETHER = 100;
+
+/** Ends of alerts are told as well, though they are no warnings. */
+const isWanted = ({ severity, code }: StoredEvent, minimum: StoredEvent['severity']): boolean =>
+  GRAVITY[severity] >= GRAVITY[minimum] || code.endsWith('-over');
+
+/**
+ * Carries every event from a severity on, once it happened, in order and at least once: where it stands is stored, so that nothing is lost
+ * with the program. Runs until `stopping` aborts. It begins with what happens from its first start on.
+ */
+export const runCourier = async (
+  { store, carrier, minimum, log, health, waits = WAITS }: CourierOptions,
+  stopping: AbortSignal,
+): Promise<void> => {
+  let problem: HoldfastError | undefined;
+  const removeCheck = health.check(`notification by ${carrier.name}`, () => problem?.message);
+  const save = (revision: number): Promise<unknown> =>
+    transact(store, async (transaction) => transaction.put(positions, carrier.name, { revision }));
+
+  const deliver = async (events: readonly StoredEvent[]): Promise<void> => {
+    for (let wait = waits.first; !stopping.aborted; wait = Math.min(wait * 2, waits.longest)) {
+      try {
+        await carrier.carry(events, stopping);
+        problem = undefined;
+        return;
+      } catch (reason) {
+        if (stopping.aborted) return;
+        problem = fromSystem(reason, `notification by ${carrier.name}`, 'CONNECTION_LOST');
+        log.warn('Somebody could not be told of events; it is tried again', {
+          by: carrier.name,
+          events: events.length,
+          error: problem,
+          waitMillis: wait,
+        });
+        await sleep(wait, undefined, { signal: stopping }).catch(() => undefined);
+      }
+    }
+  };
+
+  const position = async (): Promise<number> => {
+    const known = await find(store, positions, carrier.name);
+    if (known !== undefined) return known.value.revision;
+    const revision = store.revision();
+    await save(revision);
+    return revision;
+  };
+
+  /** Events behind `after`, in order; resolves when there is one, and a while later with those that followed. */
+  const gather = async (after: number): Promise<{ readonly to: number; readonly events: readonly StoredEvent[] }> => {
+    const events: StoredEvent[] = [];
+    let to = after;
+    const enough = new AbortController();
+    const signal = AbortSignal.any([stopping, enough.signal]);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      for await (const change of store.watch(after, signal)) {
+        events.push(...change.events.filter((event) => isWanted(event, minimum)));
+        to = change.revision;
+        if (events.length >= MOST_TOGETHER) break;
+        if (events.length > 0) timer ??= setTimeout(() => enough.abort(), waits.gather);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+    return { to, events };
+  };
+
+  try {
+    let after = await position();
+    while (!stopping.aborted) {
+      try {
+        const { to, events } = await gather(after);
+        if (events.length === 0) continue;
+        await deliver(events);
+        if (stopping.aborted) return;
+        await save(to);
+        after = to;
+      } catch (reason) {
+        if (!isHoldfastError(reason, 'CHANGES_COMPACTED')) throw reason;
+        log.warn('Events that nobody was told of are gone: more happened than history.changes keeps', { by: carrier.name });
+        after = store.revision();
+        await save(after);
+      }
+    }
+  } finally {
+    removeCheck();
+  }
+};
