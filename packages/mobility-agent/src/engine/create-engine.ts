@@ -2,28 +2,23 @@
 import { CODEC, type CodecName } from '@holdfast/block';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type AgentProtection, type CutContent, idText, PointKind, type ReplicationStream } from '@holdfast/protocol';
+import { type CopyPace, type CopyPaceSettings, createCopyPace } from '../capture/copy-pace.ts';
 import { createPointMaker, type PointMaker } from '../consistency/make-points.ts';
 import type { HoldPlaces } from '../consistency/plan-hold.ts';
 import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
 import { releaseLeft } from '../hold/release-left.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 import { createNotice } from '../sender/notice.ts';
-import { createSender, type Sender, type SenderStatus, type SenderWaits } from '../sender/sender.ts';
-import { openSenderMemory, type SenderMemory } from '../sender/sender-memory.ts';
+import type { SenderStatus, SenderWaits } from '../sender/sender.ts';
+import { openSenderMemory } from '../sender/sender-memory.ts';
 import { diskStatus } from './disk-status.ts';
 import type { Engine, EngineEvent, EngineStatus, Problem } from './engine.ts';
 import { createEventList } from './event-list.ts';
 import { createFigures, durableUpTo } from './figures.ts';
 import type { MachineCapture, TraceSettings } from './machine-capture.ts';
-import {
-  hasMachineLog,
-  type MachineLogSettings,
-  type MachinePlaces,
-  machineFiles,
-  openMachineLog,
-  removeMachineLog,
-} from './machine-log.ts';
+import { hasMachineLog, type MachineLogSettings, type MachinePlaces, machineFiles, removeMachineLog } from './machine-log.ts';
 import { openCapture } from './open-capture.ts';
+import { type OpenMachine, openMachine } from './open-machine.ts';
 import { forgetTrace } from './open-trace-capture.ts';
 import { TooMuchForLog, workCapture } from './work-capture.ts';
 
@@ -51,6 +46,8 @@ export interface EngineOptions {
   readonly waits: SenderWaits;
   /** How writers are held still; undefined where that cannot be done. */
   readonly hold?: HoldPlaces;
+  /** How fast disks are copied and compared. */
+  readonly copy: CopyPaceSettings;
   readonly registry: DiskRegistry;
   /** The disks that are there now. */
   findDisks(): Promise<RegisteredDisk[]>;
@@ -64,13 +61,6 @@ interface Wanted {
   readonly revision: bigint;
   readonly protection: AgentProtection | undefined;
   readonly diskIds: readonly string[];
-}
-
-/** What is open while a machine is protected. */
-interface OpenMachine {
-  readonly hrl: Hrl;
-  readonly memory: SenderMemory;
-  readonly sender: Sender;
 }
 
 class ProtectingEngine implements Engine {
@@ -89,6 +79,7 @@ class ProtectingEngine implements Engine {
   #begunAnew: number | undefined;
   readonly #figures = createFigures();
   readonly #points: PointMaker;
+  readonly #pace: CopyPace;
   readonly #running: Promise<void>;
   /** Bytes sent by senders before the present one. */
   #sentBefore = 0;
@@ -107,6 +98,7 @@ class ProtectingEngine implements Engine {
     this.#options = options;
     const { directory, machineId, log, trace } = options;
     this.#places = { directory, machineId, log, memoryDirectory: trace.memoryDirectory };
+    this.#pace = createCopyPace(options.copy);
     this.#events = createEventList((event) => options.onEvent(event));
     this.#points = createPointMaker({
       places: options.hold,
@@ -245,6 +237,9 @@ class ProtectingEngine implements Engine {
       trace,
       policy: this.#policy,
       restart: this.#restart,
+      digests: machine.digests,
+      pace: this.#pace,
+      onWhole: (id, { code, why }) => this.#events.warn(code, `Disk ${this.#nameOf(id)} is copied whole, it cannot be compared: ${why}`),
       stateDirectory: machineFiles(this.#places).digests,
       wasCopied: (id) => registry.marked('copied').includes(id),
     });
@@ -282,34 +277,29 @@ class ProtectingEngine implements Engine {
     }
   }
 
-  async #openMachine(protection: AgentProtection): Promise<OpenMachine> {
-    const { machineId, version, waits, connect } = this.#options;
-    const memory = await openSenderMemory(machineFiles(this.#places).senderMemory);
-    const hrl = await openMachineLog(this.#places);
-    for (const loss of hrl.recovery.losses) this.#events.warn('DAMAGED', loss);
-    const sender = createSender({
-      machineId,
+  async #openMachine({ processServers }: AgentProtection): Promise<OpenMachine> {
+    const { version, waits, connect } = this.#options;
+    const machine = await openMachine({
+      places: this.#places,
       version,
       waits,
-      log: hrl,
-      memory,
       connect,
-      servers: protection.processServers,
+      servers: processServers,
       onDurable: () => this.#freed.give(),
       onResyncNeeded: (diskId, reason) => this.#resyncNeeded(diskId, reason),
       onChange: (status) => this.#senderChanged(status),
     });
-    return { hrl, memory, sender };
+    for (const loss of machine.hrl.recovery.losses) this.#events.warn('DAMAGED', loss);
+    return machine;
   }
 
   async #closeMachine(): Promise<void> {
     const machine = this.#machine;
     if (machine === undefined) return;
     await machine.sender.stop();
-    await machine.memory.flush();
     this.#sentBefore += machine.sender.status.sentBytes;
     this.#machine = undefined;
-    await machine.hrl.close();
+    await machine.close();
   }
 
   async #unprotect(): Promise<void> {
@@ -444,7 +434,7 @@ class ProtectingEngine implements Engine {
   }
 
   #announce({ resyncs, missing }: MachineCapture): void {
-    for (const [id, reason] of resyncs) this.#events.warn('CONTINUITY_LOST', `Disk ${this.#nameOf(id)} is copied anew: ${reason}`);
+    for (const [id, reason] of resyncs) this.#events.warn('CONTINUITY_LOST', `Disk ${this.#nameOf(id)} is resynchronized: ${reason}`);
     for (const error of missing.values()) this.#events.warn(error.code, error.message);
   }
 

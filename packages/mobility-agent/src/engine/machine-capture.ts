@@ -2,6 +2,8 @@ import type { CodecName } from '@holdfast/block';
 import type { HoldfastError } from '@holdfast/errors';
 import type { CutContent, PointKind } from '@holdfast/protocol';
 import type { WriterHold } from '../capture/capture.ts';
+import type { CopyPace } from '../capture/copy-pace.ts';
+import type { CopyingOptions } from '../capture/copying.ts';
 import type { RegisteredDisk } from '../disks/disk-registry.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 
@@ -21,6 +23,11 @@ export interface OpenCaptureOptions {
   readonly policy: CapturePolicy;
   /** Disks that must not go on where they were, and why. */
   readonly restart: ReadonlyMap<string, string>;
+  /** What the vault has of a disk. */
+  readonly digests: NonNullable<CopyingOptions['digests']>;
+  readonly pace: CopyPace;
+  /** A disk that resynchronizes cannot be compared with the vault, and is copied whole. */
+  onWhole(diskId: string, reason: HoldfastError): void;
   /** For what the capture keeps on disk. */
   readonly stateDirectory: string;
   readonly trace: TraceSettings;

@@ -9,7 +9,7 @@ import type { WriteSink } from '../trace/write-trace.ts';
 import type { MachineCapture, OpenCaptureOptions, TraceSettings } from './machine-capture.ts';
 import { createManifestSource } from './manifest-source.ts';
 
-/** Bytes of disk a piece of a copy covers, and the part of the log's quota it may take at most. */
+/** Bytes of changes a piece of a copy holds, and the part of the log's quota it may take at most. */
 const PIECE_SIZE = 16 * 1024 * 1024;
 const PIECES_IN_LOG = 4;
 const BLOCK = 4096;
@@ -31,7 +31,7 @@ const forgetDisk = (session: WriteTraceSession, path: string): void => {
 
 /** Captures whole disks by the kernel's trace of their writes. */
 export const openTraceCapture = async (options: OpenCaptureOptions): Promise<MachineCapture> => {
-  const { machineId, hrl, disks, policy, restart, trace, wasCopied } = options;
+  const { machineId, hrl, disks, policy, restart, trace, digests, pace, onWhole, wasCopied } = options;
   const session = openSession(machineId, trace);
   const manifest = createManifestSource(machineId, disks, hrl);
   const capture = createTraceCapture({
@@ -40,6 +40,9 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
     hrl,
     bootId: readBootId(),
     manifest,
+    digests,
+    pace,
+    onWhole,
     checkConflicts: trace.checkConflicts ?? true,
     pieceSize: Math.min(PIECE_SIZE, Math.floor(hrl.quotaBytes / PIECES_IN_LOG / BLOCK) * BLOCK),
     get codec() {

@@ -52,8 +52,8 @@ const holdPlaces = ({ settings, stateDirectory }: ProgramContext<AgentSchema>, m
 const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): Engine => {
   const { membership, registry, findDisks, checkConflicts, excludeOwnFiles } = parts;
   const { settings, stateDirectory, version, log } = context;
-  const { hrl, trace, points, sender } = settings;
   const hold = holdPlaces(context, membership.id);
+  const { hrl, trace, points, copy, sender } = settings;
   return createEngine({
     machineId: membership.id,
     version,
@@ -63,6 +63,7 @@ const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): E
     ...(hold === undefined ? {} : { hold }),
     interval: points.interval,
     waits: { first: sender.retryFirst, longest: sender.retryLongest, refused: sender.retryRefused },
+    copy: { rate: copy.rate, yields: copy.yield },
     registry,
     findDisks,
     connect: (address) => connectReplication({ address, credentials: membership.credentials, expect: { role: 'process-server' } }),

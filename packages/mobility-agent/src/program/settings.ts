@@ -1,4 +1,4 @@
-import { bytes, duration, filePath, list, memberSettings, section } from '@holdfast/daemon';
+import { bytes, duration, filePath, flag, list, memberSettings, section } from '@holdfast/daemon';
 
 /** Settings of `holdfast-agent` beside those that every program has. */
 export const agentSettings = {
@@ -25,6 +25,10 @@ export const agentSettings = {
       optional: true,
       help: 'A directory in a tmpfs for what must survive the end of the agent; /run or /dev/shm unless set',
     }),
+  }),
+  copy: section('First copies of disks, and resynchronization.', {
+    rate: bytes({ default: '0B', min: '0B', max: '64GiB', per: 'second', help: 'Read at most so much; 0B for no limit' }),
+    yield: flag({ default: true, help: 'Read less while reads take longer than usual, because others use the disk' }),
   }),
   points: section('Recovery points.', {
     interval: duration({

@@ -14,7 +14,8 @@ import { createEngine, type EngineOptions } from '../create-engine.ts';
 import type { Engine, EngineEvent } from '../engine.ts';
 import { forgetTrace } from '../open-trace-capture.ts';
 
-const TRACE = { bufferBytes: 8 << 20, memoryDirectory: '/dev/shm' };
+/** Where the kernel traces for a rig. */
+export const RIG_TRACE = { bufferBytes: 8 << 20, memoryDirectory: '/dev/shm' };
 
 /** An engine over disks of a test, a process server, and what a vault would make of what it gets. */
 export interface EngineRig {
@@ -74,9 +75,10 @@ export const openEngineRig = async (paths: readonly string[], change: Partial<En
       version: '1.2.3',
       directory,
       log: { directory: undefined, quota: 64 << 20, segment: 4 << 20, memory: 16 << 20 },
-      trace: TRACE,
+      trace: RIG_TRACE,
       interval: undefined,
       waits: { first: 5, longest: 50, refused: 50 },
+      copy: { rate: 0, yields: false },
       registry,
       findDisks,
       connect: (to) => site.connect(undefined, { address: to }),
@@ -153,7 +155,7 @@ export const openEngineRig = async (paths: readonly string[], change: Partial<En
       await engine.stop();
       await site.close();
       try {
-        forgetTrace(machineId, TRACE);
+        forgetTrace(machineId, RIG_TRACE);
       } catch {
         // Nothing was traced.
       }
