@@ -6,7 +6,7 @@ import { abandonStaging, commitStaging, createDiskState, type DiskState } from '
 import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
 import type { EndedDiscards } from './queued-discards.ts';
-import { addAll, blocksOf, sameExtents, without } from './ranges.ts';
+import { addAll, blocksOf, copyOf, sameExtents, without } from './ranges.ts';
 import type { Convergence, ConvergenceOptions, RangeReading, RoundDisk, RoundResult } from './rounds.ts';
 import { toldInPart, toldTooLate } from './untold.ts';
 
@@ -70,10 +70,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       completed: (offset, length, time, discarded) => this.completed(index, offset, length, time, discarded),
     });
     addAll(state.changes.later.read, this.#trace.dirty(index));
-    if (bioBased) {
-      state.early = createSparseBlockSet(source.size);
-      addAll(state.early, this.#trace.dirty(index));
-    }
+    if (bioBased) state.early = copyOf(this.#trace.dirty(index));
     this.#disks.set(index, state);
   }
 
@@ -365,11 +362,9 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const before = this.#trace.now();
     if (!this.#trace.idle(index)) return;
     const { oldest } = this.#state(index).writes;
-    if (oldest < Number.POSITIVE_INFINITY) {
-      // Of a disk without requests an end is never forgotten: it may be waiting within the device, but not for ever.
-      if (before - oldest > UNSEEN_WRITE_LIFETIME) throw toldInPart(index, 'of a write to it, and never of its end');
-      return;
-    }
+    // A write to a disk without requests is never forgotten. It may be waiting within the device, but not for ever.
+    if (before - oldest > UNSEEN_WRITE_LIFETIME) throw toldInPart(index, 'of a write to it, and never of its end');
+    if (oldest < Number.POSITIVE_INFINITY) return;
     this.#trace.settle();
     this.#drain();
     this.#flights.forget(index, before);
@@ -385,14 +380,14 @@ class ConvergenceImpl implements Convergence, WriteSink {
   /** Takes in what ended of writes to disks without requests, all told until `end`, without having begun. */
   #takeUnknownEnds(index: number, end: number): void {
     const state = this.#state(index);
-    const { early, writes, changes, idleSince, since } = state;
+    const { early, writes, changes } = state;
     for (const { offset, length } of writes.takeUnknown(end)) {
       const isEarly = early !== undefined && [...blocksOf(offset, length)].every((block) => early.has(block));
       if (!isEarly) throw toldInPart(index, `of the end of a write to it (at byte ${offset}), and not of its beginning`);
       // It was queued before the trace was gone on with: then all of it was dirty, and may have changed since it was read.
       addAll(changes.now.read, early);
     }
-    if (end > Math.min(idleSince + EARLY_ENDS_LAST, since + UNSEEN_WRITE_LIFETIME)) state.early = undefined;
+    if (end > Math.min(state.idleSince + EARLY_ENDS_LAST, state.since + UNSEEN_WRITE_LIFETIME)) state.early = undefined;
   }
 
   /** The agent's own files read as zeroes; what is no longer theirs is read like everything else. */

@@ -16,8 +16,8 @@ export interface UnknownEnd extends Extent {
  * the front and goes on with the rest in place, so that what is told last names the last part only. But it ends where the write ends, and
  * when it is told all parts are over. Other parts are told of while the whole is under way, or not at all.
  *
- * Writes that overlap and end at the same byte cannot be told apart. Whichever is over, all of them are taken for completed, and those that
- * may not be for issued again at that moment.
+ * Writes that overlap and end at the same byte cannot be told apart. Whichever is over, the shortest is taken for it, so that the last end
+ * counts for them all; and the others too are taken for completed, and for issued again at that moment.
  */
 export interface QueuedWrites {
   queued(offset: number, length: number, time: number): void;
@@ -75,20 +75,20 @@ class Queued implements QueuedWrites {
 
   ended(offset: number, length: number, time: number, discarded: boolean): void {
     const end = offset + length;
-    const candidates = this.#byEnd.get(end);
-    if (candidates === undefined) {
+    const candidates = this.#byEnd.get(end) ?? [];
+    const index = shortest(candidates, offset);
+    if (index < 0) {
       if (length > 0) this.#endedWithin({ offset, length, time, discarded });
       return;
     }
-    const exact = candidates.findIndex((write) => write.offset === offset);
-    const [over] = candidates.splice(Math.max(0, exact), 1);
+    const [over] = candidates.splice(index, 1);
     if (candidates.length === 0) this.#byEnd.delete(end);
     this.#target.completed(over!.offset, over!.length, time, discarded);
-    for (const [index, write] of candidates.entries()) {
+    for (const [at, write] of candidates.entries()) {
       if (write.offset === over!.offset) continue;
       this.#target.completed(write.offset, write.length, time, false);
       this.#target.issued(write.offset, write.length, time);
-      candidates[index] = { ...write, time };
+      candidates[at] = { ...write, time };
     }
   }
 
@@ -105,6 +105,15 @@ class Queued implements QueuedWrites {
     this.#unknown.push(part);
   }
 }
+
+/** The shortest, then oldest, of writes with one end that begins at `offset` or before, for an end never names more than there was. */
+const shortest = (writes: readonly Write[], offset: number): number => {
+  let best = -1;
+  for (const [index, write] of writes.entries()) {
+    if (write.offset <= offset && (best < 0 || write.offset > writes[best]!.offset)) best = index;
+  }
+  return best;
+};
 
 const isWithin = (part: Extent, whole: Extent): boolean => part.offset >= whole.offset && extentEnd(part) <= extentEnd(whole);
 

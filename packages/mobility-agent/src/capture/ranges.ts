@@ -1,8 +1,14 @@
-import { BLOCK_SIZE, type BlockSet, type Extent, extentEnd } from '@holdfast/block';
+import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd } from '@holdfast/block';
 
 /** Adds every block of `from` to `to`. */
 export const addAll = (to: BlockSet, from: BlockSet): void => {
   for (const { first, count } of from.runs()) for (let block = first; block < first + count; block += 1) to.add(block);
+};
+
+export const copyOf = (set: BlockSet): BlockSet => {
+  const copy = createSparseBlockSet(set.blocks * BLOCK_SIZE);
+  addAll(copy, set);
+  return copy;
 };
 
 /** The blocks that a range of bytes touches. */

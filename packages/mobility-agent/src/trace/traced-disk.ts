@@ -33,7 +33,9 @@ class Disk implements TracedDisk {
   }
 
   idle(): boolean {
-    return this.#reading(() => this.#counters.writesInFlight() === 0);
+    // What a suspended device holds back is not in its count.
+    const isSuspended = this.device.bioBased === true && attribute(`/sys/block/${this.device.name}`, 'dm/suspended') === '1';
+    return !isSuspended && this.#reading(() => this.#counters.writesInFlight() === 0);
   }
 
   readings(now: () => number): Readings {

@@ -15,6 +15,7 @@ import { createWriteTrace, type WriteTraceSession } from '../../trace/trace.ts';
 import type { WriteSink } from '../../trace/write-trace.ts';
 import { openDiskSource } from '../open-disk-source.ts';
 import { createTraceCapture } from '../trace-capture.ts';
+import { withChanges } from './with-changes.ts';
 
 const ROUNDS = 3;
 const FILES = 40;
@@ -24,15 +25,6 @@ const [path] = process.argv.slice(2);
 const run = (program: string, ...args: string[]): void => void execFileSync(program, args, { stdio: 'pipe' });
 
 const seen = { ranges: 0, requests: 0 };
-
-/** The same object but for some of its members. */
-const withChanges = <T extends object>(target: T, changes: Partial<T>): T =>
-  new Proxy(target, {
-    get: (from, name) => {
-      const value: unknown = Reflect.get(name in changes ? changes : from, name);
-      return typeof value === 'function' ? value.bind(from) : value;
-    },
-  });
 
 /** Counts discards on their way to the capture. */
 const counting = (session: WriteTraceSession): WriteTraceSession => {

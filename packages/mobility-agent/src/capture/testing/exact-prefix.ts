@@ -9,10 +9,12 @@ import { isHoldfastError } from '@holdfast/errors';
 import { type CutContent, idBytes, ManifestSchema, newId } from '@holdfast/protocol';
 import { openHrl } from '../../hrl/open-hrl.ts';
 import { identifyDevice } from '../../trace/device.ts';
-import { createWriteTrace } from '../../trace/trace.ts';
+import { createWriteTrace, type WriteTraceSession } from '../../trace/trace.ts';
+import type { WriteSink } from '../../trace/write-trace.ts';
 import { openDiskSource } from '../open-disk-source.ts';
 import { createTraceCapture } from '../trace-capture.ts';
 import { BLOCKS_PER_WRITER, judge } from './prefix-workload.ts';
+import { withChanges } from './with-changes.ts';
 
 const WRITERS = 2;
 /** Bytes the writers need of each disk. */
@@ -33,6 +35,10 @@ export interface PrefixOptions {
   /** Between two writes of a writer. */
   readonly pauseMicroseconds: number;
   readonly checkConflicts?: boolean;
+  /** Blocks of a write, one unless told. */
+  readonly span?: number;
+  /** Takes what ends of writes to disks without requests for all that was written. Only for showing that it is not. */
+  readonly trustEnds?: boolean;
 }
 
 const WRITER = fileURLToPath(new URL('./prefix-writer.ts', import.meta.url));
@@ -54,12 +60,28 @@ const apply = async (content: CutContent, images: ReadonlyMap<string, Buffer>): 
   }
 };
 
+/** The trace as whoever looks at ends only would see it. */
+const withEndsTrusted = (session: WriteTraceSession): WriteTraceSession => {
+  const naive = (sink: WriteSink): WriteSink => ({
+    issued: (...event) => sink.issued(...event),
+    requeued: (...event) => sink.requeued(...event),
+    completed: (...event) => sink.completed(...event),
+    ended: (...event) => sink.completed(...event),
+  });
+  const { trace } = session;
+  return withChanges(session, {
+    trace: withChanges(trace, { drain: (sink) => trace.drain(naive(sink)), verify: (sink) => trace.verify(naive(sink)) }),
+  });
+};
+
 /** Protects the disks under two writers, cuts points for a while, and judges every one of them. */
 export const runExactPrefix = async ({
   paths,
   milliseconds,
   pauseMicroseconds,
   checkConflicts = true,
+  span = 1,
+  trustEnds = false,
 }: PrefixOptions): Promise<PrefixOutcome> => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-prefix-'));
   const writers: ChildProcess[] = [];
@@ -69,7 +91,7 @@ export const runExactPrefix = async ({
   const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idBytes(machineId) });
   const capture = createTraceCapture({
     machineId,
-    session,
+    session: trustEnds ? withEndsTrusted(session) : session,
     hrl,
     bootId: newId(),
     manifest: async () => manifest,
@@ -82,7 +104,7 @@ export const runExactPrefix = async ({
     const read = (): number[] =>
       Array.from({ length: WRITERS }, (_, writer) => Number(readFileSync(acknowledged).readBigUInt64LE(writer * 8)));
     for (let writer = 0; writer < WRITERS; writer += 1) {
-      const args = ['--conditions=@holdfast/source', WRITER, `${writer}`, acknowledged, `${pauseMicroseconds}`, ...paths];
+      const args = ['--conditions=@holdfast/source', WRITER, `${writer}`, acknowledged, `${pauseMicroseconds}`, `${span}`, ...paths];
       writers.push(spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] }));
     }
     const images = new Map<string, Buffer>();
@@ -111,7 +133,7 @@ export const runExactPrefix = async ({
       }
       if (proposal === undefined) continue;
       points += 1;
-      const verdict = judge([...images.values()], WRITERS, before);
+      const verdict = judge([...images.values()], WRITERS, before, span);
       if ('wrong' in verdict) wrong.push(verdict.wrong);
     }
     return { points, wrong, skipped };

@@ -11,32 +11,33 @@ export const BLOCKS_PER_WRITER = 256;
 
 export interface PrefixWrite {
   readonly disk: number;
+  /** The first of those it writes. */
   readonly block: number;
 }
 
-/** Endless. */
-export function* writesOf(writer: number, disks: number): Generator<PrefixWrite> {
+/** Endless; each writes `span` blocks. */
+export function* writesOf(writer: number, disks: number, span: number): Generator<PrefixWrite> {
   let state = (writer + 1) * 2_654_435_761;
   for (;;) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    yield { disk: (state >>> 28) % disks, block: writer * BLOCKS_PER_WRITER + ((state >>> 12) % BLOCKS_PER_WRITER) };
+    yield { disk: (state >>> 28) % disks, block: writer * BLOCKS_PER_WRITER + ((state >>> 12) % (BLOCKS_PER_WRITER - span + 1)) };
   }
 }
 
-/** Fills a block with the stamp of write `sequence`, counted from 1, of `writer`; every 512 bytes carry it. */
+/** Fills blocks with the stamp of write `sequence`, counted from 1, of `writer`; every 16 bytes carry it. */
 export const stamp = (target: Buffer, writer: number, sequence: number): void => {
-  for (let at = 0; at < BLOCK_SIZE; at += 16) {
+  for (let at = 0; at < target.length; at += 16) {
     target.writeUInt32LE(writer + 1, at);
     target.writeUInt32LE(sequence, at + 4);
     target.writeUInt32LE(~sequence >>> 0, at + 8);
-    target.writeUInt32LE(at, at + 12);
+    target.writeUInt32LE(at % BLOCK_SIZE, at + 12);
   }
 };
 
 export type PrefixVerdict = { readonly writes: readonly number[] } | { readonly wrong: string };
 
 /** Which prefix of every writer's writes the disks hold; or why it is none. */
-export const judge = (disks: readonly Uint8Array[], writers: number, acknowledged: readonly number[]): PrefixVerdict => {
+export const judge = (disks: readonly Uint8Array[], writers: number, acknowledged: readonly number[], span: number): PrefixVerdict => {
   const expected = Buffer.alloc(BLOCK_SIZE);
   const writes: number[] = [];
   for (let writer = 0; writer < writers; writer += 1) {
@@ -49,10 +50,11 @@ export const judge = (disks: readonly Uint8Array[], writers: number, acknowledge
       return { wrong: `writer ${writer} has ${newest} writes in it, ${acknowledged[writer]} were acknowledged` };
     const last = disks.map(() => new Uint32Array(BLOCKS_PER_WRITER));
     let sequence = 0;
-    for (const { disk, block } of writesOf(writer, disks.length)) {
+    for (const { disk, block } of writesOf(writer, disks.length, span)) {
       if (sequence === newest) break;
       sequence += 1;
-      last[disk]![block - writer * BLOCKS_PER_WRITER] = sequence;
+      const first = block - writer * BLOCKS_PER_WRITER;
+      last[disk]!.fill(sequence, first, first + span);
     }
     for (const [disk, area] of found.entries()) {
       for (let block = 0; block < BLOCKS_PER_WRITER; block += 1) {

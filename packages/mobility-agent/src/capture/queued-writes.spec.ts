@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { createQueuedWrites, type QueuedWrites } from './queued-writes.ts';
+
+type Told = readonly [what: 'issued' | 'completed', offset: number, length: number, time: number, discarded?: boolean];
+
+const createRig = (since = 0): { told: Told[]; writes: QueuedWrites } => {
+  const told: Told[] = [];
+  const writes = createQueuedWrites(
+    {
+      issued: (...event) => void told.push(['issued', ...event]),
+      completed: (...event) => void told.push(['completed', ...event]),
+    },
+    since,
+  );
+  return { told, writes };
+};
+
+describe('queued writes', () => {
+  it('are over when something ends where they end, whatever it says of their beginning', () => {
+    const { told, writes } = createRig();
+    writes.queued(0, 64, 1);
+    writes.queued(100, 8, 2);
+    writes.ended(0, 16, 3, false);
+    writes.ended(16, 16, 4, false);
+    expect(told.splice(0)).toEqual([
+      ['issued', 0, 64, 1],
+      ['issued', 100, 8, 2],
+    ]);
+    expect(writes.oldest).toBe(1);
+    writes.ended(48, 16, 5, false);
+    writes.ended(108, 0, 6, true);
+    expect(told).toEqual([
+      ['completed', 0, 64, 5, false],
+      ['completed', 100, 8, 6, true],
+    ]);
+    expect([...writes.writes()]).toEqual([]);
+    expect(writes.oldest).toBe(Number.POSITIVE_INFINITY);
+    expect(writes.takeUnknown(100)).toEqual([]);
+  });
+
+  it('may be told of after their end', () => {
+    const { told, writes } = createRig();
+    writes.ended(8, 8, 4, false);
+    writes.ended(24, 8, 5, false);
+    writes.queued(0, 32, 3);
+    expect(told).toEqual([
+      ['issued', 0, 32, 3],
+      ['completed', 0, 32, 5, false],
+    ]);
+    expect(writes.takeUnknown(100)).toEqual([]);
+  });
+
+  it('do not begin after their end', () => {
+    const { told, writes } = createRig();
+    writes.ended(0, 32, 2, false);
+    writes.queued(0, 32, 3);
+    expect(told).toEqual([['issued', 0, 32, 3]]);
+    expect(writes.takeUnknown(1)).toEqual([]);
+    expect(writes.takeUnknown(2)).toMatchObject([{ offset: 0, length: 32, time: 2 }]);
+    expect(writes.takeUnknown(2)).toEqual([]);
+  });
+
+  it('that were queued before anybody looked end unnoticed', () => {
+    const { told, writes } = createRig(10);
+    writes.ended(0, 32, 10, false);
+    writes.ended(0, 0, 20, false);
+    expect(told).toEqual([]);
+    expect(writes.takeUnknown(100)).toEqual([]);
+  });
+
+  it('that begin alike and end alike are over one after the other', () => {
+    const { told, writes } = createRig();
+    writes.queued(0, 8, 1);
+    writes.queued(0, 8, 2);
+    writes.ended(0, 8, 3, false);
+    expect([...writes.writes()]).toMatchObject([{ time: 2 }]);
+    writes.ended(0, 8, 4, false);
+    expect(told.filter(([what]) => what === 'completed')).toEqual([
+      ['completed', 0, 8, 3, false],
+      ['completed', 0, 8, 4, false],
+    ]);
+  });
+
+  /** What is under way, by the byte; every end of it is told somehow. What is told must never be less than what was. */
+  it('that cannot be told apart are over too early, but never too late and never for good', () => {
+    const write = fc.record({
+      offset: fc.nat(6),
+      length: fc.integer({ min: 1, max: 6 }),
+      queued: fc.nat(20),
+      lasts: fc.integer({ min: 1, max: 20 }),
+      named: fc.nat(5),
+    });
+    fc.assert(
+      fc.property(fc.array(write, { minLength: 1, maxLength: 6 }), (all) => {
+        const { told, writes } = createRig(-1);
+        const events = all.flatMap((one, id) => {
+          // Times of different writes differ.
+          const begin = one.queued + id / 100;
+          const end = begin + one.lasts + id / 10_000;
+          const named = Math.min(one.length, one.named);
+          return [
+            { time: begin, tell: () => writes.queued(one.offset, one.length, begin) },
+            { time: end, tell: () => writes.ended(one.offset + one.length - named, named, end, false) },
+          ];
+        });
+        for (const { tell } of events.sort((a, b) => a.time - b.time)) tell();
+        const last = (what: Told[0], byte: number): number =>
+          Math.max(
+            -1,
+            ...told
+              .filter(([kind, offset, length]) => kind === what && byte >= offset && byte < offset + length)
+              .map(([, , , time]) => time),
+          );
+        for (const [id, one] of all.entries()) {
+          const end = one.queued + id / 100 + one.lasts + id / 10_000;
+          for (let byte = one.offset; byte < one.offset + one.length; byte += 1) {
+            // It completed no earlier than it truly did, last of all...
+            expect(last('completed', byte)).toBeGreaterThanOrEqual(end);
+          }
+        }
+        // ...and nothing is left, nor unknown.
+        expect([...writes.writes()]).toEqual([]);
+        expect(writes.takeUnknown(1000)).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
