@@ -53,6 +53,9 @@ export const createBundleMaker = (root: string): BundleMaker => {
   };
 };
 
+/** Applications that the agent has scripts for. */
+const APPLICATIONS = ['mariadb', 'postgresql'];
+
 const filesOf = async (root: string, role: Role, programs: readonly CompiledProgram[]): Promise<ArchiveFile[]> => {
   const read = async (from: string, to: string, executable = false): Promise<ArchiveFile> => ({
     path: to,
@@ -62,6 +65,7 @@ const filesOf = async (root: string, role: Role, programs: readonly CompiledProg
   const natives = await closureOf(root, [...new Set(programs.flatMap((program) => program.natives))]);
   const packages = [...new Set([...programs.flatMap((program) => program.packages), ...natives, NODE])];
   const carried = (await Promise.all(natives.map((directory) => runningFiles(root, directory)))).flat();
+  const scripts = role.services.includes('agent') ? APPLICATIONS : [];
   return [
     { path: 'VERSION', content: Buffer.from(`${VERSION}\n`) },
     { path: 'bundle.env', content: Buffer.from(environmentOf(role)) },
@@ -75,6 +79,7 @@ const filesOf = async (root: string, role: Role, programs: readonly CompiledProg
     ...carried.map((file) => ({ ...file, path: `lib/${file.path}` })),
     ...(role.services.length === 0 ? [] : [await read(`deploy/systemd/${role.name}.service`, `${role.name}.service`)]),
     ...(await Promise.all(role.services.map((service) => read(`deploy/settings/${service}.yaml`, `settings/${service}.yaml`)))),
+    ...(await Promise.all(scripts.map((script) => read(`deploy/app-consistency/${script}`, `app-consistency/${script}`, true)))),
   ];
 };
 

@@ -1,7 +1,7 @@
 /** What `tools/` and the live tests need on the machine beyond npm, and what each thing is for. */
 
 /** A set of tools wanted together; ask for the ones a command uses, not for all. */
-export type ToolGroup = 'filesystems' | 'nbd' | 'load' | 'guest' | 'reader' | 'services';
+export type ToolGroup = 'filesystems' | 'nbd' | 'load' | 'guest' | 'reader' | 'services' | 'databases';
 
 export interface MachineTool {
   /** The Debian package. */
@@ -42,7 +42,10 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
     purpose: 'Zstandard for the second reader',
     groups: ['reader'],
   },
+  { apt: 'postgresql', proof: '/usr/lib/postgresql', purpose: 'a database to hold still, by its own script', groups: ['databases'] },
+  { apt: 'mariadb-server', proof: 'mariadbd', purpose: 'another one', groups: ['databases'] },
   { apt: 'systemd', proof: 'systemd-analyze', purpose: 'checking the service units; it is not started', groups: ['services'] },
 ];
 
+/** What `npm test` needs: databases are for campaigns only (`x.long.spec.ts`). */
 export const TOOL_GROUPS: readonly ToolGroup[] = ['filesystems', 'nbd', 'load', 'guest', 'reader', 'services'];

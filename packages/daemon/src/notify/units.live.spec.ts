@@ -6,7 +6,7 @@ import path from 'node:path';
 const UNITS = path.join(__dirname, '..', '..', '..', '..', 'deploy', 'systemd');
 /** Exposure as systemd counts it, in tenths: 0 is none. The agent must see the machine as it is, so it keeps more. */
 const PROGRAMS = [
-  ['agent', 50],
+  ['agent', 51],
   ['process-server', 20],
   ['configuration-server', 20],
 ] as const;
