@@ -30,6 +30,7 @@ import { inspectCommand } from './vault/inspect.ts';
 import { pointsCommand } from './vault/points.ts';
 import { serveCommand } from './vault/serve.ts';
 import { versionCommand } from './version.ts';
+import { vaultKeyCommand } from './vault-key/command.ts';
 
 const HELP = `
 Begin here:
@@ -75,7 +76,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
     noun: 'vault',
     says: 'make, look into, check and read a vault',
     help: VAULT_HELP,
-    verbs: [createCommand, pointsCommand, exportCommand, serveCommand, checkCommand, inspectCommand],
+    verbs: [createCommand, pointsCommand, exportCommand, serveCommand, checkCommand, inspectCommand, vaultKeyCommand],
   },
   {
     noun: 'context',
@@ -108,7 +109,7 @@ export const createProgram = (surroundings: Surroundings): Command => {
     [...nouns, ...ALONE.map((make) => make(surroundings))],
   );
   program.addHelpText('after', HELP).version(`holdfast ${VERSION}`, '-V, --version', 'tell which version this is');
-  for (const command of [program, ...program.commands, ...nouns.flatMap(({ commands }) => commands)]) settle(command, surroundings);
+  settleAll(program, surroundings);
   return program;
 };
 
@@ -126,6 +127,11 @@ const commonLast = (options: readonly Option[]): Option[] => [
 
 /** Commander shall end no process and write no error of its own. */
 const settle = (command: Command, { stdout, stderr }: Surroundings): void => {
+const settleAll = (command: Command, surroundings: Surroundings): void => {
+  settle(command, surroundings);
+  for (const child of command.commands) settleAll(child, surroundings);
+};
+
   command.configureHelp({ visibleOptions: (of) => commonLast(new Help().visibleOptions(of)) });
   command.exitOverride().configureOutput({
     writeOut: (text) => stdout.write(text),

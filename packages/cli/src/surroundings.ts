@@ -1,4 +1,5 @@
 import type { ObjectStore } from '@holdfast/object-store';
+import type { RemoteKey } from '@holdfast/vault';
 
 /** Where a command writes to: a terminal, or a pipe or file that gets plain lines. */
 export interface OutputStream {
@@ -20,6 +21,8 @@ export interface Surroundings {
   /** Milliseconds since 1970. */
   now(): number;
   openStore(url: string): Promise<ObjectStore>;
+  /** A key that stays in Azure Key Vault. */
+  openKeyVault(url: string): RemoteKey;
   /** Asks a person for a secret without showing it; absent where nobody can be asked. */
   readonly askSecret?: (question: string) => Promise<string>;
   /** All of standard input; absent where a person sits there. */

@@ -4,8 +4,9 @@ import { type Holder, HolderSchema, idBytes, idText } from '@holdfast/protocol';
 import { type Clock, systemClock } from './clock.ts';
 import type { Finding } from './finding.ts';
 import { type HoldersVersion, newestHolders, newestRoot, publishHolders } from './holders-object.ts';
-import { createKeySlot, type KeySlotSummary, type RootKey } from './key-slot.ts';
+import { createKeySlot, describeKeySlot, KEY_SLOT_LIMIT, type KeySlotSummary, type RootKey } from './key-slot.ts';
 import { keySlotName } from './object-names.ts';
+import { ifPresent } from './read-object.ts';
 import { settleKeys } from './settle-keys.ts';
 import { type StoredSlot, storedSlots } from './stored-slots.ts';
 import type { Vault } from './vault.ts';
@@ -58,6 +59,14 @@ const describe = (vault: Vault, slot: StoredSlot | undefined, id: string) => ({
   ...slot?.summary,
   ...(slot?.damage !== undefined && { damage: slot.damage }),
 });
+
+/** A copy of a key slot, for a recovery kit. Errors: KEY_NOT_FOUND, those of the store. */
+export const copyKeySlot = async (vault: Vault, id: string): Promise<Uint8Array> => {
+  const slot = await ifPresent(vault.store.read(keySlotName(id), { offset: 0, length: KEY_SLOT_LIMIT + 1 }));
+  if (slot === undefined) throw notFound(vault, id);
+  describeKeySlot(vault.id, Buffer.from(slot), keySlotName(id));
+  return slot;
+};
 
 export interface AddedHolder {
   readonly id: string;

@@ -13,6 +13,7 @@ export { type Hold, type HoldOptions, type HoldSummary, holdMachine, listHolds }
 export {
   type AddedHolder,
   addHolder,
+  copyKeySlot,
   type HolderOptions,
   listHolders,
   removeHolder,

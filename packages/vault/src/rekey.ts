@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { HoldfastError } from '@holdfast/errors';
 import { idBytes } from '@holdfast/protocol';
 import { type Clock, systemClock } from './clock.ts';
+import { damaged } from './damage.ts';
 import { type AddedHolder, assertStillHolder, checkLabel, holderOf, removedIn } from './holders.ts';
 import { newestHolders, publishHolders } from './holders-object.ts';
 import { KEY_SIZE } from './key-ring.ts';
-import { createKeySlot, type KeySlot } from './key-slot.ts';
+import { createKeySlot, type KeySlot, openKeySlot } from './key-slot.ts';
 import { keySlotName } from './object-names.ts';
 import { settleKeys } from './settle-keys.ts';
 import { storedSlots } from './stored-slots.ts';
@@ -46,6 +47,9 @@ export const rekeyVault = async (
   // Slots first: a root key that is in force can be had. Without the version below they open nothing.
   for (const { key } of newHolders) {
     const slot = await createKeySlot(vault.id, root, key);
+    // Tried before it counts: who may only wrap would shut himself out, and perhaps everybody.
+    if ((await openKeySlot(vault.id, slot.bytes, key, keySlotName(slot.id))) === undefined)
+      throw damaged(keySlotName(slot.id), 'its own key does not open it');
     await vault.store.create(keySlotName(slot.id), slot.bytes);
     slots.push(slot);
   }

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { formatRecoveryKit } from '../vault/recovery-kit.ts';
+import { formatRecoveryKit, type RecoveryKit } from '../vault/recovery-kit.ts';
 import { askSecret, type Keyboard } from './ask-secret.ts';
+import { slotIn } from './kit-slot.ts';
 import { keyIn } from './vault-key.ts';
 
 class TestKeyboard extends EventEmitter implements Keyboard {
@@ -50,18 +51,39 @@ describe('asking for a secret', () => {
 
 describe('a key', () => {
   const LINE = 'holdfast-key-1:0707070707070707070707070707070707070707070707070707070707070707:4bb06f8e';
+  const KIT: RecoveryKit = {
+    vaultUrl: 'file:/v',
+    vaultId: '0'.repeat(32),
+    vaultName: 'v',
+    created: 0,
+    fingerprint: 'ab'.repeat(16),
+    key: { line: LINE },
+    slot: Buffer.from(Array.from({ length: 208 }, (_, at) => at)),
+  };
 
   it('is not all that a container needs, which its kit says', () => {
     const vaultUrl = 'azure:https://acme.blob.core.windows.net/vaults';
-    const kit = formatRecoveryKit({ vaultUrl, vaultId: '0'.repeat(32), vaultName: 'v', created: 0, key: { line: LINE } });
+    const kit = formatRecoveryKit({ ...KIT, vaultUrl });
     expect(kit).toContain('AZURE_STORAGE_KEY');
   });
 
   it('is found in a recovery kit, and a mistyped digit too', () => {
-    const kit = formatRecoveryKit({ vaultUrl: 'file:/v', vaultId: '0'.repeat(32), vaultName: 'v', created: 0, key: { line: LINE } });
+    const kit = formatRecoveryKit(KIT);
     expect(keyIn(kit, 'kit')).toEqual({ kind: 'key-file', secret: Buffer.alloc(32, 7) });
     expect(() => keyIn(kit.replace(':07', ':08'), 'kit')).toThrow(/\[DAMAGED\] kit: its checksum is wrong/);
     expect(kit).not.toContain('AZURE');
     expect(() => keyIn('nothing of the kind', 'notes')).toThrow('[DAMAGED] notes');
+  });
+
+  it('has its slot on the kit in lines, each of which tells a mistyped digit', () => {
+    const kit = formatRecoveryKit({ ...KIT, key: { passphraseFrom: 'the keyboard' } });
+    expect(slotIn(kit, 'kit')).toEqual(KIT.slot);
+    expect(slotIn(kit.replaceAll('\n', '\r\n').toUpperCase(), 'kit')).toEqual(KIT.slot);
+    expect(slotIn('no such line', 'notes')).toBeUndefined();
+    const line = /^.*holdfast-slot-3.*$/m.exec(kit)![0];
+    expect(() => slotIn(kit.replace(line, line.replace(':4041', ':4042')), 'kit')).toThrow(
+      /\[DAMAGED\] kit: the checksum of line holdfast-slot-3\/7/,
+    );
+    expect(() => slotIn(kit.replace(line, ''), 'kit')).toThrow(/line 3 of 7 .* is missing/);
   });
 });

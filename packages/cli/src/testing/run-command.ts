@@ -1,5 +1,7 @@
 // Runs `holdfast` in this process, with stores in memory and nothing of the real world.
+import { createHash } from 'node:crypto';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
+import type { RemoteKey } from '@holdfast/vault';
 import { runHoldfast } from '../run.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { SAMPLE_START } from './sample-vault.ts';
@@ -14,6 +16,21 @@ export interface TestWorld {
   /** The store behind every `memory:…` URL. */
   store(url: string): ObjectStore;
   run(args: readonly string[], changes?: Partial<Surroundings>): Promise<CommandResult>;
+}
+
+/** Stands for a key in a key vault: it wraps under what is made of its name. */
+class MemoryKey implements RemoteKey {
+  readonly id: string;
+  constructor(id: string) {
+    this.id = id;
+  }
+  async wrap(secret: Uint8Array): Promise<{ version: string; wrapped: Uint8Array }> {
+    return { version: 'v1', wrapped: await this.unwrap('v1', secret) };
+  }
+  async unwrap(_: string, wrapped: Uint8Array): Promise<Uint8Array> {
+    const pad = createHash('sha256').update(this.id).digest();
+    return wrapped.map((byte, at) => byte ^ pad[at]!);
+  }
 }
 
 export const createTestWorld = (): TestWorld => {
@@ -41,6 +58,7 @@ export const createTestWorld = (): TestWorld => {
         stop: new AbortController().signal,
         now: () => SAMPLE_START + 3_600_000,
         openStore: async (url) => store(url),
+        openKeyVault: (url) => new MemoryKey(url),
         ...changes,
       });
       return { status, stdout: stdout.join(''), stderr: stderr.join('') };

@@ -1,4 +1,4 @@
-import { type CheckReport, checkMachine, type Finding, type MachineHistory } from '@holdfast/vault';
+import { type CheckReport, checkKeys, checkMachine, type Finding, type MachineHistory } from '@holdfast/vault';
 import { Command } from 'commander';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { type Part, writeAnswer } from '../output/answer.ts';
@@ -19,7 +19,7 @@ interface CheckedMachine {
 
 const HELP = `
 Reads every object of the machines' logs in full and checks each link, seal, frame, block digest
-and epoch digest. Changes nothing. Ends with status 1 when anything is wrong; what is wrong is
+and epoch digest; and every key. Changes nothing. Ends with status 1 when anything is wrong; what is wrong is
 named: object, disk, bytes.
 
 Examples:
@@ -38,10 +38,12 @@ const check = (surroundings: Surroundings, options: CheckCommandOptions): Promis
   withVault(surroundings, options, async (vault) => {
     const checked: CheckedMachine[] = [];
     for (const history of await readMachines(surroundings, vault, options.machine)) checked.push(await checkOne(surroundings, history));
-    const bad = checked.reduce((sum, { findings }) => sum + findings.length, 0);
+    const keyFindings = await checkKeys(vault);
+    const bad = checked.reduce((sum, { findings }) => sum + findings.length, keyFindings.length);
     writeAnswer(surroundings, options, {
       data: {
         good: bad === 0,
+        keys: { findings: keyFindings },
         machines: checked.map(({ history: { machine, points }, report, findings }) => ({
           machine: { id: machine.id, name: machine.name },
           points: points.length,
@@ -49,7 +51,7 @@ const check = (surroundings: Surroundings, options: CheckCommandOptions): Promis
           findings,
         })),
       },
-      people: describe(checked, bad),
+      people: describe(checked, keyFindings, bad),
     });
     if (bad > 0) surroundings.onFindings();
   });
@@ -67,7 +69,7 @@ const checkOne = async ({ stderr, stop }: Surroundings, history: MachineHistory)
   return { history, report, findings: [...report.findings, ...history.damage.filter(({ object }) => !known.has(object))] };
 };
 
-const describe = (checked: readonly CheckedMachine[], bad: number): Part[] => [
+const describe = (checked: readonly CheckedMachine[], keyFindings: readonly Finding[], bad: number): Part[] => [
   {
     columns: [
       { heading: 'MACHINE', shrink: true },
@@ -86,7 +88,7 @@ const describe = (checked: readonly CheckedMachine[], bad: number): Part[] => [
       String(findings.length),
     ]),
   },
-  ...checked.flatMap(({ findings }) => findings.map((finding) => ({ line: describeFinding(finding) }))),
+  ...[...keyFindings, ...checked.flatMap(({ findings }) => findings)].map((finding) => ({ line: describeFinding(finding) })),
   ...(checked.some(({ report }) => report.strays > 0)
     ? [{ line: 'STRAYS are slots behind the end of the log: left by a writer that died, or the sign that a slot before them was lost.' }]
     : []),

@@ -101,7 +101,8 @@ const machineTable = (known: readonly Known[]) => ({
   ]),
 });
 
-const holderOf = ({ cost, damage }: KeySlotInspection): string => {
+const holderOf = ({ cost, keyId, damage }: KeySlotInspection): string => {
   if (damage !== undefined) return `damaged: ${damage.why}`;
+  if (keyId !== undefined) return `a key vault (${keyId})`;
   return cost === undefined ? 'a key file' : `a passphrase (scrypt N=2^${cost.logN}, r=${cost.r}, p=${cost.p})`;
 };

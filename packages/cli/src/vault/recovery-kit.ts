@@ -1,6 +1,7 @@
 import { open, readFile } from 'node:fs/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { printable } from '../output/format.ts';
+import { formatSlot } from '../secrets/kit-slot.ts';
 
 export interface RecoveryKit {
   readonly vaultUrl: string;
@@ -8,23 +9,48 @@ export interface RecoveryKit {
   readonly vaultName: string;
   /** Milliseconds since 1970. */
   readonly created: number;
-  /** The line of the key file, or where the passphrase is. */
-  readonly key: { readonly line: string } | { readonly passphraseFrom: string };
+  /** No secret: tells the vault from one that was put in its place. */
+  readonly fingerprint: string;
+  /** The line of the key file, where the passphrase is, or which key in a key vault it is. */
+  readonly key: KitKey;
+  /** A copy of the holder's key slot, in case the store loses it. */
+  readonly slot: Uint8Array;
 }
 
-/** What somebody needs who has lost everything but this sheet of paper and the store. */
-export const formatRecoveryKit = ({ vaultUrl, vaultId, vaultName, created, key }: RecoveryKit): string => {
-  const secret =
-    'line' in key
-      ? `This is the key. Whoever holds it can read every disk in the vault:
+export type KitKey = { readonly line: string } | { readonly passphraseFrom: string } | { readonly keyVault: string };
+
+/** The words about the key itself, and the option by which commands get it. */
+const tellKey = (key: KitKey): { readonly secret: string; readonly option: string } => {
+  if ('line' in key)
+    return {
+      secret: `This is the key. Whoever holds it can read every disk in the vault:
 
     ${key.line}
 
 Typed from paper into a file, that line is a key file; this whole text is one as well. Its last eight digits
-tell whether a digit was mistyped.`
-      : `The key is a passphrase. It is NOT in this text; it was taken from ${printable(key.passphraseFrom)}.
-Write down here where it is kept: ______________________________________________`;
-  const option = 'line' in key ? '--key-file THIS-FILE' : '--passphrase-file FILE';
+tell whether a digit was mistyped.`,
+      option: '--key-file THIS-FILE',
+    };
+  if ('keyVault' in key)
+    return {
+      secret: `The key is in Azure Key Vault, and never leaves it:
+
+    ${printable(key.keyVault)}
+
+Whoever recovers needs the right to unwrap with it; sign in with \`az login\`. When that key is purged, this kit
+opens nothing any more: see to it that purge protection is on, and that there is another holder.`,
+      option: `--key-vault ${printable(key.keyVault)} --kit THIS-FILE`,
+    };
+  return {
+    secret: `The key is a passphrase. It is NOT in this text; it was taken from ${printable(key.passphraseFrom)}.
+Write down here where it is kept: ______________________________________________`,
+    option: '--passphrase-file FILE --kit THIS-FILE',
+  };
+};
+
+/** What somebody needs who has lost everything but this sheet of paper and the store. */
+export const formatRecoveryKit = ({ vaultUrl, vaultId, vaultName, created, fingerprint, key, slot }: RecoveryKit): string => {
+  const { secret, option } = tellKey(key);
   const right = vaultUrl.startsWith('azure:')
     ? `
    The right to read the container has to come from elsewhere: set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN,
@@ -36,10 +62,11 @@ Write down here where it is kept: ______________________________________________
 Print this, put the paper in a safe, and keep no copy on a machine that Holdfast protects.
 Without the key nobody can read the vault: not you, not the makers of Holdfast.
 
-    vault      ${printable(vaultName)}
-    vault url  ${vaultUrl}
-    vault id   ${vaultId}
-    created    ${new Date(created).toISOString()}
+    vault        ${printable(vaultName)}
+    vault url    ${vaultUrl}
+    vault id     ${vaultId}
+    fingerprint  ${fingerprint}
+    created      ${new Date(created).toISOString()}
 
 ${secret}
 
@@ -55,6 +82,14 @@ ${right}
 3. Or use them at once, without waiting for a copy:
      holdfast recover --vault ${vaultUrl} ${option} \\
        --machine NAME --point latest --serve 127.0.0.1:10809 --overlay DIRECTORY
+
+A COPY OF THE KEY SLOT. It is no secret and opens nothing without the key. It is needed only when the objects below
+\`keys/\` of the vault were lost; the commands above take it out of this text by themselves. It counts until this
+key is taken back, or the vault is given a new root key.
+
+${formatSlot(slot)
+  .map((line) => `    ${line}`)
+  .join('\n')}
 `;
 };
 
@@ -89,7 +124,7 @@ export const readRecoveryKit = async (
     throw new HoldfastError('DAMAGED', {
       thing: path,
       why: 'it is no recovery kit',
-      remedy: 'name the file `holdfast vault create` wrote',
+      remedy: 'name the file that `holdfast vault create` or `vault key` wrote',
     });
   return { vaultUrl, vaultId, text };
 };

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { chooseMachine } from '../choose/choose-machine.ts';
 import { orStopped } from '../or-stopped.ts';
 import { type OutputOptions, outputOption } from '../output/answer.ts';
-import { type KeyOptions, keyOptions, readVaultKey } from '../secrets/vault-key.ts';
+import { type KeyOptions, keyOptions, type ReadKey, readVaultKey } from '../secrets/vault-key.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 /** What every command on an existing vault is told. */
@@ -30,13 +30,18 @@ export const machineOption = (): Option => new Option('-m, --machine <machine>',
 export const pointOption = (): Option =>
   new Option('-p, --point <point>', 'id or its beginning, latest, or a time: the newest at or before it').default('latest');
 
-/** Opens the vault for as long as `work` takes. */
-export const withVault = async <T>(surroundings: Surroundings, options: VaultOptions, work: (vault: Vault) => Promise<T>): Promise<T> => {
-  const key = await readVaultKey(surroundings, options);
+/** Opens the vault for as long as `work` takes, with a key that was read before or is read now. */
+export const withVault = async <T>(
+  surroundings: Surroundings,
+  options: VaultOptions,
+  work: (vault: Vault) => Promise<T>,
+  read?: ReadKey,
+): Promise<T> => {
+  const { key, slots } = read ?? (await readVaultKey(surroundings, options));
   const store = await surroundings.openStore(options.vault);
   let vault: Vault;
   try {
-    vault = await orStopped(surroundings.stop, openVault(store, key));
+    vault = await orStopped(surroundings.stop, openVault(store, key, { slots }));
   } catch (reason) {
     await store.close();
     throw reason;
