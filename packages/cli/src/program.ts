@@ -6,6 +6,7 @@ import { logoutCommand } from './access/logout.ts';
 import { passwordCommand } from './access/password.ts';
 import { whoamiCommand } from './access/whoami.ts';
 import { createAccessCommand, listAccessesCommand, revokeAccessCommand } from './access-token/commands.ts';
+import { acknowledgeAlertCommand, listAlertsCommand, silenceAlertCommand } from './alert/commands.ts';
 import { listAuditCommand } from './audit/list.ts';
 import { listDisksCommand } from './disk/list.ts';
 import { listEventsCommand } from './event/list.ts';
@@ -29,8 +30,8 @@ import { exportCommand } from './vault/export.ts';
 import { inspectCommand } from './vault/inspect.ts';
 import { pointsCommand } from './vault/points.ts';
 import { serveCommand } from './vault/serve.ts';
-import { versionCommand } from './version.ts';
 import { vaultKeyCommand } from './vault-key/command.ts';
+import { versionCommand } from './version.ts';
 
 const HELP = `
 Begin here:
@@ -71,6 +72,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   { noun: 'access', says: 'tokens of tools that call the API', verbs: [listAccessesCommand, createAccessCommand, revokeAccessCommand] },
   { noun: 'audit', says: 'who changed what', verbs: [listAuditCommand] },
   { noun: 'job', says: 'what is being done', verbs: [listJobsCommand, showJobCommand, watchJobCommand, cancelJobCommand] },
+  { noun: 'alert', says: 'what is not well now', verbs: [listAlertsCommand, acknowledgeAlertCommand, silenceAlertCommand] },
   { noun: 'event', says: 'what happened', verbs: [listEventsCommand, watchEventsCommand] },
   {
     noun: 'vault',
@@ -125,13 +127,13 @@ const commonLast = (options: readonly Option[]): Option[] => [
   ...options.filter(({ long }) => COMMON.includes(long ?? '')),
 ];
 
-/** Commander shall end no process and write no error of its own. */
-const settle = (command: Command, { stdout, stderr }: Surroundings): void => {
 const settleAll = (command: Command, surroundings: Surroundings): void => {
   settle(command, surroundings);
   for (const child of command.commands) settleAll(child, surroundings);
 };
 
+/** Commander shall end no process and write no error of its own. */
+const settle = (command: Command, { stdout, stderr }: Surroundings): void => {
   command.configureHelp({ visibleOptions: (of) => commonLast(new Help().visibleOptions(of)) });
   command.exitOverride().configureOutput({
     writeOut: (text) => stdout.write(text),

@@ -1,6 +1,6 @@
 import { type Disk, type DiskReport, idText, type Machine, type Policy, type Protection, type Server } from '@holdfast/protocol';
 import { instant } from '../site/times.ts';
-import { directionWord, diskPhaseWord, protectionStateWord } from '../site/words.ts';
+import { directionWord, diskPhaseWord, healthWord, protectionStateWord } from '../site/words.ts';
 
 export interface DiskDescription {
   readonly id: string;
@@ -34,6 +34,7 @@ export interface MachineDescription {
   readonly id: string;
   readonly version: number;
   readonly name: string;
+  readonly health: string;
   readonly connected: boolean;
   readonly lastSeen: string | null;
   readonly agentVersion: string;
@@ -66,6 +67,7 @@ export const describeMachine = (machine: Machine, around: Neighbourhood): Machin
     id: machine.id,
     version: Number(machine.version),
     name: machine.name,
+    health: healthWord(machine.health),
     connected: machine.connected,
     lastSeen: instant(machine.lastSeenUnixMillis),
     agentVersion: machine.agentVersion,

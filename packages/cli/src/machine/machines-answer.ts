@@ -37,6 +37,7 @@ export const machinesAnswer = (machines: readonly MachineDescription[], now: num
             columns: [
               { heading: 'MACHINE', shrink: true },
               { heading: 'ID', optional: true },
+              { heading: 'HEALTH' },
               { heading: 'AGENT' },
               { heading: 'STATE' },
               { heading: 'RPO', right: true },
@@ -50,6 +51,7 @@ export const machinesAnswer = (machines: readonly MachineDescription[], now: num
               return [
                 name,
                 shortId(id, machines),
+                stateCell(machine.health),
                 seenCell(machine, now),
                 stateCell(protection?.state ?? 'unprotected'),
                 rpoSeconds === null ? '' : formatSeconds(rpoSeconds),

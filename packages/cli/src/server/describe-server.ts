@@ -4,13 +4,14 @@ import { seen, seenCell } from '../machine/machines-answer.ts';
 import type { Answer } from '../output/answer.ts';
 import { formatBytes, formatCount } from '../output/format.ts';
 import { instant } from '../site/times.ts';
-import { roleWord } from '../site/words.ts';
+import { healthWord, roleWord, stateCell } from '../site/words.ts';
 
 export interface ServerDescription {
   readonly id: string;
   readonly version: number;
   readonly name: string;
   readonly role: string;
+  readonly health: string;
   readonly connected: boolean;
   readonly lastSeen: string | null;
   readonly softwareVersion: string;
@@ -31,6 +32,7 @@ export const describeServer = (server: Server): ServerDescription => ({
   version: Number(server.version),
   name: server.name,
   role: roleWord(server.role),
+  health: healthWord(server.health),
   connected: server.connected,
   lastSeen: instant(server.lastSeenUnixMillis),
   softwareVersion: server.softwareVersion,
@@ -57,6 +59,7 @@ export const serversAnswer = (servers: readonly ServerDescription[], now: number
               { heading: 'SERVER', shrink: true },
               { heading: 'ID' },
               { heading: 'ROLE', optional: true },
+              { heading: 'HEALTH' },
               { heading: 'CONNECTION' },
               { heading: 'MACHINES', right: true },
               { heading: 'JOURNAL', right: true, optional: true },
@@ -67,6 +70,7 @@ export const serversAnswer = (servers: readonly ServerDescription[], now: number
               server.name,
               shortId(server.id, servers),
               server.role,
+              stateCell(server.health),
               seenCell(server, now),
               String(server.machines),
               journalWords(server),

@@ -2,6 +2,7 @@ import { type Client, createClient, type Interceptor } from '@connectrpc/connect
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import {
   AccessTokenService,
+  AlertService,
   AuditService,
   EventService,
   JobService,
@@ -33,6 +34,7 @@ export interface Site {
   readonly sessions: Client<typeof SessionService>;
   readonly users: Client<typeof UserService>;
   readonly accessTokens: Client<typeof AccessTokenService>;
+  readonly alerts: Client<typeof AlertService>;
   readonly audit: Client<typeof AuditService>;
   close(): void;
 }
@@ -85,6 +87,7 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
     sessions: createClient(SessionService, transport),
     users: createClient(UserService, transport),
     accessTokens: createClient(AccessTokenService, transport),
+    alerts: createClient(AlertService, transport),
     audit: createClient(AuditService, transport),
     close: () => sessions.abort(),
   };

@@ -1,7 +1,7 @@
 // What the numbers of the API are called.
 
 import { HoldfastError } from '@holdfast/errors';
-import { Direction, DiskPhase, JobState, PersonRole, ProtectionState, Role, Severity } from '@holdfast/protocol';
+import { Direction, DiskPhase, Health, JobState, PersonRole, ProtectionState, Role, Severity } from '@holdfast/protocol';
 import type { Cell } from '../output/table.ts';
 import type { Tone } from '../output/tone.ts';
 
@@ -29,6 +29,13 @@ const DISK_PHASES: Readonly<Record<DiskPhase, string>> = {
   [DiskPhase.REPLICATING]: 'replicating',
   [DiskPhase.TRACKING]: 'tracking',
   [DiskPhase.FAILED]: 'failed',
+};
+
+const HEALTHS: Readonly<Record<Health, string>> = {
+  [Health.UNSPECIFIED]: UNKNOWN,
+  [Health.HEALTHY]: 'healthy',
+  [Health.WARNING]: 'warning',
+  [Health.CRITICAL]: 'critical',
 };
 
 const JOB_STATES: Readonly<Record<JobState, string>> = {
@@ -72,6 +79,7 @@ const DIRECTIONS: Readonly<Record<Direction, string>> = {
 
 export const protectionStateWord = (state: ProtectionState): string => PROTECTION_STATES[state] ?? UNKNOWN;
 export const diskPhaseWord = (phase: DiskPhase): string => DISK_PHASES[phase] ?? UNKNOWN;
+export const healthWord = (health: Health): string => HEALTHS[health] ?? UNKNOWN;
 export const jobStateWord = (state: JobState): string => JOB_STATES[state] ?? UNKNOWN;
 export const severityWord = (severity: Severity): string => SEVERITIES[severity] ?? UNKNOWN;
 export const roleWord = (role: Role): string => ROLES[role] ?? UNKNOWN;
@@ -80,6 +88,7 @@ export const directionWord = (direction: Direction): string => DIRECTIONS[direct
 
 /** Words that are good news, and those that somebody should look at. Words of other kinds are neither. */
 const TONES: Readonly<Record<string, Tone>> = {
+  healthy: 'good',
   protected: 'good',
   replicating: 'good',
   succeeded: 'good',

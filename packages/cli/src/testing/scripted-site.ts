@@ -9,6 +9,8 @@ import { HoldfastError } from '@holdfast/errors';
 import {
   AccessTokenSchema,
   AccessTokenService,
+  type AlertSchema,
+  AlertService,
   type AuditRecordSchema,
   AuditService,
   connectError,
@@ -57,6 +59,8 @@ export interface Script {
   /** By name; whoever signs in with it gets the one token there is. */
   passwords: Record<string, string>;
   accessTokens: MessageInitShape<typeof AccessTokenSchema>[];
+  /** The gravest first. */
+  alerts: MessageInitShape<typeof AlertSchema>[];
   audit: MessageInitShape<typeof AuditRecordSchema>[];
   /** Kinds of the points that were asked for. */
   asked: PointKind[];
@@ -92,6 +96,7 @@ export const emptyScript = (): Script => ({
   users: [],
   passwords: {},
   accessTokens: [],
+  alerts: [],
   audit: [],
   events: [],
   before: () => {},
@@ -336,6 +341,23 @@ const routes = (router: ConnectRouter, script: Script): void => {
       script.accessTokens = script.accessTokens.filter(({ id }) => id !== gone);
       return {};
     },
+  });
+  const changeAlert = (wanted: string, part: object) => {
+    const at = script.alerts.findIndex(({ id }) => id === wanted);
+    script.alerts[at] = { ...script.alerts[at]!, ...part };
+    return { alert: script.alerts[at] };
+  };
+  router.service(AlertService, {
+    listAlerts: (request) => {
+      const { rows, nextPageToken } = page(
+        script.alerts.filter(({ subject }) => request.subject === '' || subject === request.subject),
+        request,
+      );
+      return { alerts: rows, nextPageToken };
+    },
+    acknowledgeAlert: ({ id }) => changeAlert(id, { acknowledgedBy: 'anna' }),
+    silenceAlert: ({ id, seconds }) =>
+      changeAlert(id, { silencedUntilUnixMillis: seconds === 0 ? 0n : BigInt(SESSION_END - 3_600_000 + seconds * 1000) }),
   });
   router.service(AuditService, {
     listAudit: (request) => {

@@ -149,7 +149,7 @@ export const serverConditions = (facts: ServerFacts, now: number, started: numbe
   const { name, connected, lastSeen, machines, report } = facts;
   const filled = percent(Number(report?.journalUsedBytes ?? 0n), Number(report?.journalQuotaBytes ?? 0n));
   const journal = above(filled, limits.journalWarning, limits.journalCritical);
-  const busy = Math.round(100 * (report?.cpuShare ?? 0));
+  const busy = Math.round((100 * (report?.cpuShare ?? 0)) / (report?.processors || 1));
   const cpu = above(busy, limits.cpuWarning, limits.cpuCritical);
   return [
     // One that has nothing to do may be away.

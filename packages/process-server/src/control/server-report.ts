@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { idBytes, type ServerReportSchema } from '@holdfast/protocol';
 import type { Journal } from '../journal/journal.ts';
@@ -48,5 +49,6 @@ export const makeReport = ({
   journalQuotaBytes: BigInt(journal.usage.quota),
   cpuShare,
   residentBytes: BigInt(process.memoryUsage.rss()),
+  processors: availableParallelism(),
   events: events.take().map(({ time, code, text }) => ({ unixMillis: BigInt(time), code, text })),
 });
