@@ -29,6 +29,7 @@ export const sampleScript = (): Script => ({
       id: SAMPLE.db1,
       version: 7n,
       name: 'db1',
+      health: Health.CRITICAL,
       connected: true,
       lastSeenUnixMillis: before(2),
       agentVersion: '0.1.0',
