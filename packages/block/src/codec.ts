@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { HoldfastError } from '@holdfast/errors';
-import { compress, uncompress } from 'lz4-napi';
+import { compress, uncompress, uncompressSync } from 'lz4-napi';
 
 /** How the data of a frame is stored. The numbers are part of the vault format. */
 export const CODEC = { raw: 0, lz4: 1, zstd: 2 } as const;
@@ -28,6 +28,9 @@ export const encode = async (data: Uint8Array, codec: CodecName): Promise<Encode
   return bytes.length < data.length * WORTHWHILE ? { codec: CODEC[codec], bytes } : { codec: CODEC.raw, bytes: data };
 };
 
+/** Up to this many bytes decoding takes less time than asking another thread to do it. */
+const AT_ONCE = 64 * 1024;
+
 /** Undoes `encode`. `length` is what must come out; anything else is `DAMAGED`, and no more than that is ever allocated. */
 export const decode = async ({ codec, bytes }: Encoded, length: number): Promise<Uint8Array> => {
   const data = await decodeBytes(codec, bytes, length).catch((cause: unknown) => {
@@ -44,7 +47,7 @@ const decodeBytes = async (codec: number, bytes: Uint8Array, length: number): Pr
     case CODEC.lz4: {
       // The block format starts with the plain length (u32 LE), which the decoder would allocate unseen.
       if (bytes.length < 4 || asBuffer(bytes).readUInt32LE(0) !== length) throw damaged('its announced length is wrong');
-      return uncompress(asBuffer(bytes));
+      return length <= AT_ONCE ? uncompressSync(asBuffer(bytes)) : uncompress(asBuffer(bytes));
     }
     case CODEC.zstd:
       return zstdDecompress(bytes, { maxOutputLength: Math.max(1, length) });
