@@ -1,6 +1,6 @@
 // A site with a machine that is protected, one that is not, a process server and two policies.
 import { create } from '@bufbuild/protobuf';
-import { DiskPhase, idBytes, JobState, MachineSchema, ProtectionState, Role, Severity } from '@holdfast/protocol';
+import { DiskPhase, Health, idBytes, JobState, MachineSchema, ProtectionState, Role, Severity } from '@holdfast/protocol';
 import { emptyScript, type Script } from './scripted-site.ts';
 
 /** Milliseconds since 1970: when the sample is looked at. */
@@ -62,7 +62,14 @@ export const sampleScript = (): Script => ({
         ],
       },
     }),
-    create(MachineSchema, { id: SAMPLE.web, version: 1n, name: 'web', connected: false, lastSeenUnixMillis: before(7200) }),
+    create(MachineSchema, {
+      id: SAMPLE.web,
+      version: 1n,
+      name: 'web',
+      health: Health.HEALTHY,
+      connected: false,
+      lastSeenUnixMillis: before(7200),
+    }),
   ],
   protections: [
     {
