@@ -1,8 +1,10 @@
 import { createLoopDisk } from '../trace/testing/loop-disk.ts';
+import { createZramDisk, ZRAM } from '../trace/testing/zram-disk.ts';
 import { PREFIX_DISK_SIZE, type PrefixOutcome, runExactPrefix } from './testing/exact-prefix.ts';
 
 const run = async (options: { readonly pauseMicroseconds: number; readonly checkConflicts: boolean }): Promise<PrefixOutcome> => {
-  const disks = [createLoopDisk(PREFIX_DISK_SIZE), createLoopDisk(PREFIX_DISK_SIZE)];
+  // One that the kernel hands requests, and one that it does not.
+  const disks = [createLoopDisk(PREFIX_DISK_SIZE), createZramDisk(PREFIX_DISK_SIZE)];
   try {
     return await runExactPrefix({ ...options, paths: disks.map(({ path }) => path), milliseconds: 8_000 });
   } finally {
@@ -10,7 +12,7 @@ const run = async (options: { readonly pauseMicroseconds: number; readonly check
   }
 };
 
-describe.unless(lacks('root', 'losetup'), 'cuts of two live disks', () => {
+describe.unless(lacks('root', 'losetup', ZRAM), 'cuts of two live disks', () => {
   test('every point is an exact prefix of every writer across both disks', async () => {
     const outcome = await run({ pauseMicroseconds: 400, checkConflicts: true });
     expect(outcome.wrong).toEqual([]);

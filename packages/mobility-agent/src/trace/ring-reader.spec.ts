@@ -187,6 +187,52 @@ describe('ring reader', () => {
     }
   });
 
+  it('takes what is queued to a disk without requests for written, and tells what is queued and what ends', () => {
+    start();
+    try {
+      const { memory, reader } = firstProcess();
+      const [bios, requests] = DEVICES as [number, number];
+      reader.follow(0, { device: bios, gathersDiscards: false, bioBased: true }, memory.dirty(0, true), true);
+      const one = (about: Omit<FakeEvent, 'delta'>): FakeEvent => ({ ...about, delta: 1 });
+      rings.fill(0, [
+        [
+          one({ event: 'queue', device: bios, sector: 8, sectors: 32 }),
+          one({ event: 'queue', device: bios, sector: 0, sectors: 0 }),
+          one({ event: 'end', device: bios, sector: 32, sectors: 8 }),
+          one({ event: 'end', device: bios, sector: 48, sectors: 0 }),
+          one({ event: 'queue', device: bios, sector: 80, sectors: 8, letter: 'D' }),
+          one({ event: 'end', device: bios, sector: 80, sectors: 8, letter: 'D' }),
+          one({ event: 'end', device: bios, sector: 88, sectors: 8, letter: 'D', error: 5 }),
+          one({ event: 'complete', device: bios, sector: 160, sectors: 8 }),
+          one({ event: 'queue', device: requests, sector: 8, sectors: 8 }),
+          one({ event: 'end', device: requests, sector: 8, sectors: 8 }),
+        ],
+      ]);
+      expect(reader.lastWritten(0)).toBe(Number.NEGATIVE_INFINITY);
+      const seen: unknown[] = [];
+      const other = (): void => void seen.push('as a request');
+      reader.drain({
+        issued: other,
+        requeued: other,
+        completed: other,
+        queued: (disk, offset, length) => seen.push(['queued', disk, offset / 512, length / 512]),
+        ended: (disk, offset, length, _time, discarded) => seen.push(['ended', disk, offset / 512, length / 512, discarded]),
+      });
+      expect(seen).toEqual([
+        ['queued', 0, 8, 32],
+        ['ended', 0, 32, 8, false],
+        ['ended', 0, 48, 0, false],
+        ['queued', 0, 80, 8],
+        ['ended', 0, 80, 8, true],
+        ['ended', 0, 88, 8, false],
+      ]);
+      expect(held(memory, reader)).toEqual({ dirty: [[1, 2, 3, 4, 10], []], sectors: [40, 0] });
+      expect(reader.lastWritten(0)).toBe(1_000_003);
+    } finally {
+      stop();
+    }
+  });
+
   it('loses nothing and counts nothing twice when killed at any event', () => {
     fc.assert(
       fc.property(content, fc.nat(60), fc.integer({ min: 1, max: 3 }), (all, spared, kills) => {

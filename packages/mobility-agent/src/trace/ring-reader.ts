@@ -105,6 +105,7 @@ class Visitor implements RecordVisitor {
     const sectors = words[first + format.sectors]!;
     if (sectors === 0 || format === end) return;
     const { dirty, reported, gathersDiscards } = this.followed[disk]!;
+    if (format === queue && !gathersDiscards) return;
     const offset = offsetOf(format, words, first);
     const length = sectors * SECTOR;
     // Of such a discard the kernel's requests name the first range and the length of all.

@@ -11,7 +11,7 @@ import { openHrl } from '../../hrl/open-hrl.ts';
 import { identifyDevice } from '../../trace/device.ts';
 import { createWriteTrace, type WriteTraceSession } from '../../trace/trace.ts';
 import type { WriteSink } from '../../trace/write-trace.ts';
-import { openDiskSource } from '../open-disk-source.ts';
+import { type OpenDiskSource, openDiskSource } from '../open-disk-source.ts';
 import { createTraceCapture } from '../trace-capture.ts';
 import { BLOCKS_PER_WRITER, judge } from './prefix-workload.ts';
 import { withChanges } from './with-changes.ts';
@@ -85,6 +85,7 @@ export const runExactPrefix = async ({
 }: PrefixOptions): Promise<PrefixOutcome> => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-prefix-'));
   const writers: ChildProcess[] = [];
+  const sources: OpenDiskSource[] = [];
   const machineId = newId();
   const session = createWriteTrace({ machineId, bufferBytes: 16 * 1024 * 1024 });
   const hrl = await openHrl({ machineId, directory: join(folder, 'hrl'), quotaBytes: 64 * 1024 * 1024, segmentBytes: 16 * 1024 * 1024 });
@@ -112,7 +113,9 @@ export const runExactPrefix = async ({
       const id = newId();
       const device = identifyDevice(path);
       images.set(id, Buffer.alloc(device.size));
-      await capture.attach({ id, device, source: openDiskSource(device) });
+      const source = openDiskSource(device);
+      sources.push(source);
+      await capture.attach({ id, device, source });
     }
     await capture.copy();
     let points = 0;
@@ -148,6 +151,7 @@ export const runExactPrefix = async ({
       ),
     );
     await capture.close();
+    for (const source of sources) source.close();
     session.destroy();
     await hrl.close();
     rmSync(folder, { recursive: true });
