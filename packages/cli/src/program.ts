@@ -27,8 +27,14 @@ import { createUserCommand, deleteUserCommand, listUsersCommand, setUserCommand 
 import { checkCommand } from './vault/check.ts';
 import { createCommand } from './vault/create.ts';
 import { exportCommand } from './vault/export.ts';
+import { headCommand } from './vault/head.ts';
+import { holdCommand, releaseCommand } from './vault/holds.ts';
 import { inspectCommand } from './vault/inspect.ts';
+import { keepCommand } from './vault/keep.ts';
 import { pointsCommand } from './vault/points.ts';
+import { rebuildCatalogueCommand } from './vault/rebuild-catalogue.ts';
+import { repairCommand } from './vault/repair.ts';
+import { scrubCommand } from './vault/scrub.ts';
 import { serveCommand } from './vault/serve.ts';
 import { vaultKeyCommand } from './vault-key/command.ts';
 import { versionCommand } from './version.ts';
@@ -52,6 +58,16 @@ these work on the vault alone and need no server. \`holdfast vault COMMAND --hel
 with examples.`;
 
 type Make = (surroundings: Surroundings) => Command;
+
+const VAULT_TOOLS: readonly Make[] = [
+  keepCommand,
+  scrubCommand,
+  repairCommand,
+  rebuildCatalogueCommand,
+  headCommand,
+  holdCommand,
+  releaseCommand,
+];
 
 /** Nouns and their verbs, as help lists them. */
 const NOUNS: readonly { readonly noun: string; readonly says: string; readonly help?: string; readonly verbs: readonly Make[] }[] = [
@@ -78,7 +94,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
     noun: 'vault',
     says: 'make, look into, check and read a vault',
     help: VAULT_HELP,
-    verbs: [createCommand, pointsCommand, exportCommand, serveCommand, checkCommand, inspectCommand, vaultKeyCommand],
+    verbs: [createCommand, pointsCommand, exportCommand, serveCommand, checkCommand, inspectCommand, ...VAULT_TOOLS, vaultKeyCommand],
   },
   {
     noun: 'context',

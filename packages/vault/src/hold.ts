@@ -41,7 +41,7 @@ export const holdMachine = async (vault: Vault, machineId: string, options: Hold
   for (let attempt = 1; ; attempt += 1) {
     const history = await readMachine(vault, machineId);
     const id = await createHold(vault, machineId, history, options);
-    const release = (): Promise<void> => vault.store.delete(holdName(machineId, id));
+    const release = (): Promise<void> => releaseHold(vault, machineId, id);
     // What was published meanwhile was perhaps published by somebody who did not see the hold.
     const { highest } = await newestCatalogue(vault, machineId);
     if (highest === (history.catalogue?.version ?? 0) || attempt === ATTEMPTS) return { id, history, release };
@@ -103,3 +103,7 @@ export const listHolds = async (vault: VaultAccess, machineId: string): Promise<
   }
   return holds;
 };
+
+/** Takes a hold away; resolves too when it is gone already. Errors: NO_PERMISSION. */
+export const releaseHold = (vault: VaultAccess, machineId: string, id: string): Promise<void> =>
+  vault.store.delete(holdName(machineId, id));

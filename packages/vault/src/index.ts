@@ -9,7 +9,7 @@ export { diskSizeAt, type KnownBlocks, readDigests } from './disk-digests.ts';
 export type { Finding } from './finding.ts';
 export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
 export type { EpochEntry, GenerationHistory, MachineHistory, RecoveryPoint } from './history.ts';
-export { type Hold, type HoldOptions, type HoldSummary, holdMachine, listHolds } from './hold.ts';
+export { type Hold, type HoldOptions, type HoldSummary, holdMachine, listHolds, releaseHold } from './hold.ts';
 export {
   type AddedHolder,
   addHolder,
@@ -26,8 +26,10 @@ export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
 export { type MachineSummary, registerMachine } from './machine.ts';
 export { type ReadMachineOptions, readMachine } from './read-machine.ts';
+export { type RebuildReport, rebuildCatalogue } from './rebuild-catalogue.ts';
 export { type NewHolder, rekeyVault } from './rekey.ts';
 export { type RepairOptions, type RepairReport, repairMachine } from './repair.ts';
+export { restoreObject } from './restore-object.ts';
 export { keptPoints, RETENTION_PRESETS, type RetentionPolicy, type RetentionRule } from './retention.ts';
 export { type ScrubOptions, type ScrubReport, scrubMachine } from './scrub-machine.ts';
 export { readScrubRecord, type ScrubProgress } from './scrub-record.ts';

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { LostSlotsSchema, newId } from '@holdfast/protocol';
-import { type NewestCatalogue, newestCatalogue, publishCatalogue, stateOf } from './catalogue.ts';
+import { type CatalogueVersion, type NewestCatalogue, newestCatalogue, publishCatalogue, stateOf } from './catalogue.ts';
 import { checkpointContent } from './checkpointer.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type AssembledCut, CutAssembler } from './cut-assembler.ts';
@@ -21,6 +21,8 @@ import type { Vault } from './vault.ts';
 export interface RepairOptions {
   /** The highest term the caller has ever seen. */
   readonly seenTerm?: number;
+  /** An older catalogue version to go on from; what newer ones told is told by the log, or by nobody. */
+  readonly base?: CatalogueVersion;
   readonly clock?: Clock;
 }
 
@@ -51,9 +53,12 @@ class LogRepair {
   #next = 0;
   #found: NewestCatalogue = { newest: undefined, highest: 0, damage: [] };
 
-  constructor(vault: Vault, machineId: string) {
+  readonly #base: CatalogueVersion | undefined;
+
+  constructor(vault: Vault, machineId: string, base: CatalogueVersion | undefined) {
     this.#vault = vault;
     this.#machineId = machineId;
+    this.#base = base;
     this.#builder = new HistoryBuilder(machineId);
   }
 
@@ -87,7 +92,8 @@ class LogRepair {
   }
 
   async #readCatalogue(): Promise<void> {
-    this.#found = await newestCatalogue(this.#vault, this.#machineId);
+    const found = await newestCatalogue(this.#vault, this.#machineId);
+    this.#found = this.#base === undefined ? found : { ...found, newest: this.#base };
     const { newest, damage } = this.#found;
     if (newest === undefined) return this.#requireLog(damage[0]);
     try {
@@ -190,15 +196,15 @@ const followedTag = (state: LogState, last: number, ahead: readonly Slot[]): str
 export const repairMachine = async (
   vault: Vault,
   machineId: string,
-  { seenTerm = 0, clock = systemClock }: RepairOptions = {},
+  { seenTerm = 0, base, clock = systemClock }: RepairOptions = {},
 ): Promise<RepairReport> => {
   const { head, damage, machine } = await readMachine(vault, machineId);
-  if (damage.every((finding) => finding === machine.damage)) return { lost: [], voidCuts: 0, head };
+  if (base === undefined && damage.every((finding) => finding === machine.damage)) return { lost: [], voidCuts: 0, head };
   const keyEpoch = await vault.keys.newestEpoch(machineId);
   // From here on nothing becomes durable any more, so that what is read now is all there is.
   const term = await takeTerm(vault, machineId, { keyEpoch, seenTerm, writerId: newId(), now: clock.now() });
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const repair = new LogRepair(vault, machineId);
+    const repair = new LogRepair(vault, machineId, base);
     await repair.run();
     const reached = await repair.publish(term, keyEpoch, clock.now());
     if (reached !== undefined) return { lost: repair.lost, voidCuts: repair.voidCuts, head: reached };

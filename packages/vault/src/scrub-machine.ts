@@ -36,7 +36,8 @@ export interface ScrubReport extends ScrubProgress {
   readonly history: MachineHistory;
 }
 
-interface Item {
+/** An object, and how it is checked. */
+export interface CheckedItem {
   readonly name: string;
   readonly size: number;
   check(): Promise<void>;
@@ -105,9 +106,9 @@ const forgetReleased = async (vault: Vault, machineId: string, findings: Finding
 };
 
 /** Everything that a machine's points need, by name, with what has to be done to each. */
-const itemsOf = async (history: MachineHistory, check: ObjectCheck): Promise<Item[]> => {
+export const itemsOf = async (history: MachineHistory, check: ObjectCheck): Promise<CheckedItem[]> => {
   const { vault, machine, head, catalogue, lost, tags } = history;
-  const items: Item[] = [];
+  const items: CheckedItem[] = [];
   const placed = placedBySlot(history);
   const firstSlot = Number(catalogue?.catalogue.firstSlot ?? 0n);
   for (let sequence = firstSlot; sequence <= head.sequence; sequence += 1) {

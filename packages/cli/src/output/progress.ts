@@ -3,8 +3,8 @@ import { formatBytes, formatRate, formatSeconds } from './format.ts';
 
 /** Tells how far something is. */
 export interface Progress {
-  /** `done` of the total so far. */
-  update(done: number): void;
+  /** `done` of the total so far; a total that is known better now. */
+  update(done: number, total?: number): void;
   /** Ends the line; there is none when nothing was done. */
   end(): void;
 }
@@ -28,18 +28,20 @@ const CLEAR_LINE = '\r\u001b[2K';
 
 /** A bar that is redrawn on a terminal; elsewhere a plain line every ten seconds, so that a log stays readable. */
 export const createProgress = (stream: OutputStream, options: ProgressOptions): Progress => {
-  const { total, now = () => performance.now() } = options;
+  const { now = () => performance.now() } = options;
+  let { total } = options;
   const begun = now();
   const every = stream.isTTY ? REDRAW : PLAIN_EVERY;
   let last = begun;
   let latest = 0;
   const draw = (): void => {
-    const line = describe(options, latest, (now() - begun) / 1000);
+    const line = describe({ ...options, total }, latest, (now() - begun) / 1000);
     stream.write(stream.isTTY ? CLEAR_LINE + line.slice(0, Math.max(20, (stream.columns || 80) - 1)) : `${line}\n`);
   };
   return {
-    update: (done) => {
+    update: (done, better = total) => {
       latest = done;
+      total = better;
       if (now() - last < every) return;
       last = now();
       draw();

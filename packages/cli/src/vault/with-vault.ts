@@ -1,3 +1,6 @@
+import { parseBytes } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
+import { withThrottle } from '@holdfast/object-store';
 import { type MachineHistory, openVault, readMachine, type Vault } from '@holdfast/vault';
 import { type Command, Option } from 'commander';
 import { chooseMachine } from '../choose/choose-machine.ts';
@@ -27,18 +30,25 @@ export const vaultOptions = (command: Command): Command => {
 };
 
 export const machineOption = (): Option => new Option('-m, --machine <machine>', 'name or id; not needed when the vault holds one machine');
+export const machinesOption = (): Option => new Option('-m, --machine <machine>', 'name or id; all unless told');
 export const pointOption = (): Option =>
   new Option('-p, --point <point>', 'id or its beginning, latest, or a time: the newest at or before it').default('latest');
 
-/** Opens the vault for as long as `work` takes, with a key that was read before or is read now. */
+export const paceOption = (): Option =>
+  new Option('--pace <bytes>', 'bytes a second to read, and to write, at most, such as 20MiB (default: as fast as it goes)').argParser(
+    parsePace,
+  );
+
+/** Opens the vault for as long as `work` takes, with a key that was read before or is read now; with a pace, no faster than that. */
 export const withVault = async <T>(
   surroundings: Surroundings,
-  options: VaultOptions,
+  options: VaultOptions & { readonly pace?: number },
   work: (vault: Vault) => Promise<T>,
   read?: ReadKey,
 ): Promise<T> => {
   const { key, slots } = read ?? (await readVaultKey(surroundings, options));
-  const store = await surroundings.openStore(options.vault);
+  const bare = await surroundings.openStore(options.vault);
+  const store = options.pace === undefined ? bare : withThrottle(bare, { bytesPerSecond: options.pace });
   let vault: Vault;
   try {
     vault = await orStopped(surroundings.stop, openVault(store, key, { slots }));
@@ -70,4 +80,18 @@ export const readMachines = async ({ stop }: Surroundings, vault: Vault, word: s
   const histories: MachineHistory[] = [];
   for (const { id } of meant) histories.push(await orStopped(stop, readMachine(vault, id)));
   return histories;
+};
+
+const parsePace = (text: string): number => {
+  try {
+    const pace = parseBytes(text);
+    if (pace > 0) return pace;
+  } catch {
+    // Told below.
+  }
+  throw new HoldfastError('SETTING_INVALID', {
+    thing: JSON.stringify(text),
+    why: 'it is no number of bytes a second',
+    remedy: 'give one like 500KiB or 20MiB',
+  });
 };

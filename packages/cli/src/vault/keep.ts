@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fromSystem, isHoldfastError } from '@holdfast/errors';
+import { type KeepReport, keepMachine, type MachineSummary, RETENTION_PRESETS, type Vault } from '@holdfast/vault';
+import { Command, Option } from 'commander';
+import { chooseMachine, machineLabel } from '../choose/choose-machine.ts';
+import { orStopped } from '../or-stopped.ts';
+import { type Answer, renderAnswer } from '../output/answer.ts';
+import { formatBytes } from '../output/format.ts';
+import { parseSeconds } from '../parse-seconds.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { machinesOption, paceOption, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
+
+interface KeepCommandOptions extends VaultOptions {
+  readonly machine?: string;
+  readonly retention?: keyof typeof RETENTION_PRESETS;
+  readonly every?: number;
+  readonly pace?: number;
+}
+
+interface KeptMachine {
+  readonly machine: MachineSummary;
+  readonly report?: KeepReport;
+  readonly problem?: { readonly code: string; readonly message: string };
+}
+
+const HELP = `
+Looks after a vault as the keeper of a process server does: compacts (moves what is old out of
+the log into fewer, sorted objects), forgets points by the retention, and deletes what nobody
+needs any more, a day after it was given up. Without --retention no point is forgotten. Run it
+next to the store, where reading costs nothing; any number may run at the same time.
+
+Nothing is forgotten while a machine is failed over or a disk of it is copied or
+resynchronized, of what holds name, or of the newest three points; ages count back from the
+newest point. Nothing is touched in a vault that is not whole: see \`holdfast vault repair\`.
+
+Examples:
+  holdfast vault keep --vault file:/srv/vault --key-file office.key --retention 72h
+  holdfast vault keep --vault file:/srv/vault --key-file office.key --retention 15d --every 15min --pace 20MiB
+
+${STORE_HELP}`;
+
+export const keepCommand = (surroundings: Surroundings): Command =>
+  vaultOptions(new Command('keep').description('compact, forget points by a retention, delete what nobody needs'))
+    .addOption(machinesOption())
+    .addOption(new Option('--retention <preset>', 'which points stay; all unless told').choices(Object.keys(RETENTION_PRESETS)))
+    .addOption(new Option('--every <time>', 'again and again, so long after the last time; Ctrl-C ends it').argParser(parseSeconds))
+    .addOption(paceOption())
+    .addHelpText('after', HELP)
+    .action((options: KeepCommandOptions) => keep(surroundings, options));
+
+const keep = (surroundings: Surroundings, options: KeepCommandOptions): Promise<void> =>
+  withVault(surroundings, options, async (vault) => {
+    const { stop, stdout } = surroundings;
+    if (options.every === undefined)
+      return void stdout.write(renderAnswer(surroundings, options, describe(await round(surroundings, vault, options))));
+    while (!stop.aborted) {
+      const answer = describe(await round(surroundings, vault, options).catch(unlessStopped(surroundings)));
+      if (stop.aborted) return;
+      stdout.write(options.output === 'json' ? `${JSON.stringify(answer.data)}\n` : renderAnswer(surroundings, options, answer));
+      await sleep(options.every * 1000, undefined, { signal: stop }).catch(() => undefined);
+    }
+  });
+
+/** Somebody who looks again and again ends well when asked to end. */
+const unlessStopped =
+  ({ stop }: Surroundings) =>
+  (reason: unknown): KeptMachine[] => {
+    if (stop.aborted) return [];
+    throw reason;
+  };
+
+/** Machines one after the other; what goes wrong with one concerns no other. */
+const round = async (surroundings: Surroundings, vault: Vault, options: KeepCommandOptions): Promise<KeptMachine[]> => {
+  const { stop, onFindings } = surroundings;
+  const all = await orStopped(stop, vault.machines());
+  const meant = options.machine === undefined ? all : [chooseMachine(all, options.machine)];
+  const kept: KeptMachine[] = [];
+  for (const machine of meant) {
+    try {
+      const report = await orStopped(
+        stop,
+        keepMachine(vault, machine.id, { signal: stop, ...(options.retention && { policy: options.retention }) }),
+      );
+      kept.push({ machine, report });
+    } catch (reason) {
+      stop.throwIfAborted();
+      if (!isHoldfastError(fromSystem(reason, machine.id))) throw reason;
+      const { code, message } = fromSystem(reason, machine.id);
+      kept.push({ machine, problem: { code, message } });
+      onFindings();
+    }
+  }
+  return kept;
+};
+
+const describe = (kept: readonly KeptMachine[]): Answer => ({
+  data: {
+    machines: kept.map(({ machine: { id, name }, report, problem }) => ({
+      machine: { id, name },
+      ...report,
+      ...(problem && { problem }),
+    })),
+  },
+  people: [
+    {
+      columns: [
+        { heading: 'MACHINE', shrink: true },
+        { heading: 'COMPACTED', right: true },
+        { heading: 'IN RUNS', right: true },
+        { heading: 'FORGOTTEN', right: true },
+        { heading: 'DELETED', right: true },
+        { heading: 'NOTE' },
+      ],
+      rows: kept.map(({ machine, report, problem }) => [
+        machineLabel(machine),
+        report === undefined ? '' : String(report.compactions),
+        report === undefined ? '' : formatBytes(report.runBytes),
+        report === undefined ? '' : String(report.thinned),
+        report === undefined ? '' : formatBytes(report.bytes),
+        problem?.code ?? report?.suspended ?? '',
+      ]),
+    },
+    ...kept.flatMap(({ problem }) => (problem === undefined ? [] : [{ line: problem.message }])),
+  ],
+});
