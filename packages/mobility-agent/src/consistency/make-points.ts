@@ -125,8 +125,6 @@ class PointMakerImpl implements PointMaker {
   #tell({ cut }: CutContent, wanted: PointKind, hold: PlannedHold | undefined, requestId: string | undefined): void {
     const { onProblem, onConsistent, places } = this.#options;
     const { point } = cut;
-    for (const problem of hold?.report?.problems ?? [])
-      onProblem(new HoldfastError('SCRIPT_FAILED', { thing: 'after the cut', why: problem, remedy: 'look after the application' }));
     const problem =
       places === undefined && wanted > PointKind.CRASH
         ? new HoldfastError('HOLD_FAILED', {

@@ -96,14 +96,27 @@ abstract class Planned implements PlannedHold {
   }
 
   get problem(): HoldfastError | undefined {
+    return this.broken;
+  }
+
+  /** Why it was not in force all the time. */
+  protected get broken(): HoldfastError | undefined {
     if (this.failure !== undefined) return this.failure;
     if (this.report?.broken !== undefined) return failed('hold', this.report.broken, 'allow a longer hold in the policy');
+    const [first] = this.report?.problems ?? [];
+    // A script that could not let go in order may not have held until then either.
+    if (first !== undefined)
+      return new HoldfastError('SCRIPT_FAILED', {
+        thing: 'letting go',
+        why: first,
+        remedy: 'look after the application, then run it by hand',
+      });
     return undefined;
   }
 
   async end(): Promise<boolean> {
     this.report = await this.#hold?.end();
-    return this.report !== undefined && this.report.broken === undefined && this.failure === undefined;
+    return this.report !== undefined && this.broken === undefined;
   }
 
   /** A step, with its failure remembered. */
@@ -166,7 +179,7 @@ class ConsistentHold extends Planned {
   }
 
   override get problem(): HoldfastError | undefined {
-    const problem = super.problem;
+    const problem = this.broken;
     if (problem !== undefined || this.report === undefined || this.kind(true) >= this.#wanted) return problem;
     const [first] = this.report.moving;
     if (first !== undefined)
