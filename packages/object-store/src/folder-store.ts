@@ -14,6 +14,8 @@ import { checkRange, resolveRange } from './range.ts';
 const INCOMING = '.incoming';
 /** Objects kept open for readers. */
 const OPEN_FILES = 64;
+/** What is written once is read from then on. */
+const READ_ONLY = 0o444;
 /** Nobody takes that long to write one object. */
 const LEFTOVER_AGE = 24 * 3600 * 1000;
 
@@ -129,12 +131,13 @@ class FolderStore implements ObjectStore {
 
   /** Once for each store: what is missing later was taken away, and must not be made again somewhere else. */
   async #prepare(): Promise<void> {
-    await createDirectories(join(this.#root, INCOMING));
+    await createDirectories(this.#root);
+    await createDirectories(join(this.#root, INCOMING), this.#root);
     await removeOldFiles(join(this.#root, INCOMING), LEFTOVER_AGE);
   }
 
   async #write(path: string, content: Uint8Array): Promise<void> {
-    const file = await open(path, 'wx');
+    const file = await open(path, 'wx', READ_ONLY);
     try {
       await file.writeFile(content);
       await file.sync();

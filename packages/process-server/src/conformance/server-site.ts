@@ -41,8 +41,8 @@ export interface ServerSiteOptions {
   readonly directory: string;
   /** Default: a folder in the directory. */
   readonly vaultUrl?: string;
-  /** Further settings, by path: {'journal.quota': '64MiB'}. */
-  readonly settings?: Readonly<Record<string, string>>;
+  /** Further settings, by path: {'journal.quota': '64MiB'}; `undefined` leaves one out. */
+  readonly settings?: Readonly<Record<string, string | undefined>>;
   readonly environment?: Readonly<Record<string, string>>;
   /** Path of main.ts, where this file is not beside it. */
   readonly main?: string;
@@ -92,7 +92,7 @@ export const createServerSite = async ({
     'vaults.main.url': vaultUrl,
     'vaults.main.key-file': keyFile,
     ...settings,
-  }).map(([name, value]) => `--${name}=${value}`);
+  }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
 
   const lines: Line[] = [];
   let wake = Promise.withResolvers<void>();
