@@ -48,7 +48,7 @@ const listed = (document: string): string[] =>
     });
 
 /** Without arguments and options: `show MACHINE` makes `show`. */
-const wordsOf = (entry: string): string[] => /^[a-z-]+(?: [a-z]+)*/.exec(entry)![0].split(' ');
+const wordsOf = (entry: string): string[] => /^[a-z-]+(?: [a-z][a-z-]*)*/.exec(entry)![0].split(' ');
 const hasVerbs = (noun: string): boolean => (program.commands.find((one) => one.name() === noun)?.commands.length ?? 0) > 0;
 
 describe('docs/cli.md', () => {
