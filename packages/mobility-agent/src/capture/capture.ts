@@ -1,7 +1,9 @@
+import type { Extent } from '@holdfast/block';
 import type { CutContent, PointKind } from '@holdfast/protocol';
 import type { TracedDevice } from '../trace/device.ts';
 import type { Continuity } from '../trace/trace.ts';
 import type { DiskSource } from './disk-source.ts';
+import type { Sample } from './samples.ts';
 
 /** A disk to be captured. */
 export interface CaptureDisk {
@@ -77,6 +79,11 @@ export interface Capture {
   publish(proposal: Proposal, kind?: PointKind): Promise<CutContent>;
   /** Drops the proposal; its changes belong to the next cut. */
   abandon(proposal: Proposal): Promise<void>;
+  /**
+   * Reads some of a disk that can take part in a cut, beside the cuts: the blocks that are what the newest cut holds of them. Undefined when
+   * there is no such disk or nothing can be said of it now.
+   */
+  sample(diskId: string, range: Extent): Promise<Sample | undefined>;
   /** Rejects with CONTINUITY_LOST, or whatever else made going on impossible; never resolves. */
   readonly failure: Promise<never>;
   /** Drops an open proposal and stops looking. Trace and `.hrl` stay open: they are the caller's. */

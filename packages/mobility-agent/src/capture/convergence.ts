@@ -196,6 +196,31 @@ class ConvergenceImpl implements Convergence, WriteSink {
     return this.#readAsItIs(disk, async (_, excluded) => void (await this.#readFresh(disk, excluded)));
   }
 
+  readStill(index: number, range: Extent): ReadonlyMap<number, Uint8Array> {
+    const state = this.#state(index);
+    const { source, changes, discards } = state;
+    const still = new Map<number, Uint8Array>();
+    this.#drain();
+    const { data, unreadable } = source.read(range.offset, range.length);
+    for (const block of blocksOf(range.offset, range.length)) {
+      const at = block * BLOCK_SIZE - range.offset;
+      still.set(block, data.slice(at, Math.min(at + BLOCK_SIZE, range.length)));
+    }
+    // Everything that happened until now is told of before it is judged.
+    this.#trace.settle();
+    this.#drain();
+    if (discards.pending || !this.#sawAll(index, state) || !sameExtents(state.excluded, source.excluded())) return new Map();
+    const told = this.#told(index, source.size);
+    const sets = [this.#trace.dirty(index), told, changes.now.read, changes.now.zero, changes.later.read, changes.later.zero];
+    const inFlight = [...this.#flights.writes()].filter(({ disk }) => disk === index);
+    const excluded = [...unreadable, ...state.excluded, ...inFlight];
+    for (const block of still.keys()) {
+      const isTouched = excluded.some(({ offset, length }) => offset < (block + 1) * BLOCK_SIZE && offset + length > block * BLOCK_SIZE);
+      if (isTouched || sets.some((set) => set.has(block))) still.delete(block);
+    }
+    return still;
+  }
+
   committed(disks: readonly RoundDisk[], exact: boolean): void {
     for (const { index, staging } of disks) {
       const state = this.#state(index);

@@ -11,6 +11,8 @@ const LIMIT = 100_000;
  * and until then nothing is lost by waiting: nobody can expect anything of a range from the moment it is to be discarded.
  */
 export interface QueuedDiscards {
+  /** True while one may be under way. */
+  readonly pending: boolean;
   queued(extent: Extent, time: number): void;
   /** What is there now was written after the discard that was queued before, whose end may not have been told apart. */
   written(offset: number, length: number): void;
@@ -39,6 +41,10 @@ class Queued implements QueuedDiscards {
 
   constructor(size: () => number) {
     this.#size = size;
+  }
+
+  get pending(): boolean {
+    return this.#extents.length > 0;
   }
 
   queued(extent: Extent, time: number): void {

@@ -51,6 +51,11 @@ export interface Convergence {
   readRange(disk: RoundDisk, range: Extent, how?: RangeReading): Promise<number>;
   /** Reads what completed writes changed on one disk as it is, for such a piece. */
   readChanges(disk: RoundDisk): Promise<void>;
+  /**
+   * Reads a range of one disk as it is. Tells of which blocks, by their bytes, no write is known since the last cut that was exact and
+   * committed, nor under way while they were read: they are what that cut holds of them. None when there are doubts about the disk as a whole.
+   */
+  readStill(index: number, range: Extent): ReadonlyMap<number, Uint8Array>;
   /** What the stagings hold is committed: forget it. With `exact` it was a cut, and the disks' next ones build on it. */
   committed(disks: readonly RoundDisk[], exact: boolean): void;
   /** What the stagings hold is dropped: it will be read again. */

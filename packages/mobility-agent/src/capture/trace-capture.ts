@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, type CodecName } from '@holdfast/block';
+import { BLOCK_SIZE, type CodecName, type Extent } from '@holdfast/block';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type CutContent, type Instant, InstantSchema, idBytes, idText, type Manifest, newId, PointKind } from '@holdfast/protocol';
 import type { Hrl, HrlCutWriter } from '../hrl/hrl.ts';
@@ -13,6 +13,7 @@ import { type CopyingOptions, createCopying, type Piece } from './copying.ts';
 import { advance, refuseShrunk, resumeLineage } from './lineage.ts';
 import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
 import type { Convergence } from './rounds.ts';
+import { createSamples, type Sample } from './samples.ts';
 
 /** Bytes of changes a piece of a copy holds unless told. */
 const PIECE_SIZE = 16 * 1024 * 1024;
@@ -64,6 +65,7 @@ class TraceCapture implements Capture {
   readonly #convergence: Convergence;
   readonly #disks: CaptureDisks;
   readonly #timers: NodeJS.Timeout[];
+  readonly #samples = createSamples();
   readonly #pace = createCopyPace({ rate: 0, yields: false });
   #fail: (reason: unknown) => void = () => undefined;
   #failed: { readonly reason: unknown } | undefined;
@@ -189,6 +191,24 @@ class TraceCapture implements Capture {
     });
   }
 
+  sample(diskId: string, range: Extent): Promise<Sample | undefined> {
+    return this.#inTurn(async () => {
+      const index = this.#disks.indexOf(diskId);
+      const state = index === undefined ? undefined : this.#disks.get(index);
+      // A proposal's own reads are judged by what happens until it is published.
+      if (index === undefined || state === undefined || state.lineage.open || this.#open !== undefined) return undefined;
+      const end = Math.min(range.offset + range.length, state.disk.source.size);
+      const read = { offset: range.offset, length: end - range.offset };
+      try {
+        const blocks = this.#convergence.readStill(index, read);
+        const { generationId, next } = state.lineage;
+        return this.#samples.take(diskId, { generationId, number: next - 1 }, read, blocks);
+      } catch (reason) {
+        throw this.#judge(reason);
+      }
+    });
+  }
+
   abandon(proposal: Proposal): Promise<void> {
     return this.#inTurn(async () => {
       const { writer, members } = this.#take(proposal);
@@ -300,7 +320,9 @@ class TraceCapture implements Capture {
 
   #committed(members: readonly MemberDisk[], state: { readonly open: boolean; readonly covered: number }): void {
     // From here on a restart may go on with these generations: the log knows them.
-    for (const { index, lineage } of members) {
+    for (const { index, lineage, staging } of members) {
+      const { generationId, next, diskId } = lineage;
+      this.#samples.committed(diskId, { generationId, number: next }, (block) => staging.blocks.has(block));
       this.#disks.get(index)!.lineage = advance(lineage, state);
       if (lineage.generation !== undefined) this.#options.session.confirm(index);
     }

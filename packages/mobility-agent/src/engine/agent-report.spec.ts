@@ -15,6 +15,7 @@ describe('the report of an agent', () => {
         { id: ID, path: '/dev/a', phase: DiskPhase.COPYING, size: 100, copiedBytes: 40, problem: { code: 'NO_SPACE', text: 'full' } },
       ],
       changedBytes: 0,
+      checkedBlocks: 0,
       sentBytes: 0,
       pendingBytes: 300,
       durablePoints: 2,

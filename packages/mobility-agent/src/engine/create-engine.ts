@@ -20,6 +20,7 @@ import { hasMachineLog, type MachineLogSettings, type MachinePlaces, machineFile
 import { openCapture } from './open-capture.ts';
 import { type OpenMachine, openMachine } from './open-machine.ts';
 import { forgetTrace } from './open-trace-capture.ts';
+import { checkNowAndThen } from './self-check.ts';
 import { TooMuchForLog, workCapture } from './work-capture.ts';
 
 /** Milliseconds before work that failed is tried again, doubled each time, */
@@ -48,6 +49,8 @@ export interface EngineOptions {
   readonly hold?: HoldPlaces;
   /** How fast disks are copied and compared. */
   readonly copy: CopyPaceSettings;
+  /** Milliseconds from comparing some blocks with the vault to the next; 0 for never. */
+  readonly checkInterval: number;
   readonly registry: DiskRegistry;
   /** The disks that are there now. */
   findDisks(): Promise<RegisteredDisk[]>;
@@ -119,6 +122,7 @@ class ProtectingEngine implements Engine {
       points: this.#figures.points,
       conflicts: this.#figures.conflicts,
       changedBytes: this.#figures.changedBytes,
+      checkedBlocks: this.#figures.checkedBlocks,
       revision: this.#wanted?.revision ?? 0n,
       protecting: this.#wanted?.protection !== undefined,
       disks: this.#knownDisks().map((disk) => diskStatus(disk, this.#view(disk.id))),
@@ -249,6 +253,16 @@ class ProtectingEngine implements Engine {
     this.#announce(capture);
     let isCopying = disks.some(({ id }) => hrl.heads().get(id)?.open !== false) || capture.resyncs.size > 0;
     const rediscover = setInterval(() => this.#besides(this.#lookForMissing(capture)), REDISCOVER);
+    const over = new AbortController();
+    const checking = checkNowAndThen({
+      sender: machine.sender,
+      disks: () => disks.map(({ id }) => ({ id, size: hrl.heads().get(id)?.diskSize ?? 0 })),
+      sample: (id, range) => capture.sample(id, range),
+      interval: this.#options.checkInterval,
+      onChecked: (blocks) => this.#figures.countChecked(blocks),
+      onDiverged: (id, reason) => this.#diverged(id, reason),
+      signal: AbortSignal.any([signal, over.signal]),
+    });
     try {
       await workCapture({
         capture,
@@ -273,7 +287,9 @@ class ProtectingEngine implements Engine {
       clearInterval(rediscover);
       this.#capture = undefined;
       this.#isFull = false;
+      over.abort();
       await capture.close();
+      await checking;
     }
   }
 
@@ -469,6 +485,14 @@ class ProtectingEngine implements Engine {
     else this.#restart.set(diskId, why);
     this.#events.warn('RESYNCHRONIZATION', `${isHeld ? 'All disks are' : `Disk ${this.#nameOf(diskId)} is`} copied anew: ${why}`);
     this.#reopen('disks are copied anew');
+  }
+
+  /** What is held is what the disk was, as far as anybody knows: only the disk begins anew. */
+  #diverged(diskId: string, { code, thing, why }: HoldfastError): void {
+    if (this.#restart.has(diskId) || this.#capture === undefined || this.#anew !== undefined) return;
+    this.#events.warn(code, `Disk ${this.#nameOf(diskId)} is not what its points hold: ${thing}: ${why}`);
+    this.#restart.set(diskId, `${thing} differed from the vault`);
+    this.#reopen('a disk is resynchronized');
   }
 
   /** Forgets the log and what was traced; what is in the vault stays, and so does what was remembered of it. */

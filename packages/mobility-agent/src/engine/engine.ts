@@ -43,6 +43,8 @@ export interface EngineStatus {
   /** Bytes of disk in the cuts committed since the start, and bytes of frames that were sent. */
   readonly changedBytes: number;
   readonly sentBytes: number;
+  /** Blocks that were compared with the vault since the start, although nobody wrote to them. */
+  readonly checkedBlocks: number;
   /** Committed and not durable. */
   readonly pendingBytes: number;
   readonly pendingCuts: number;

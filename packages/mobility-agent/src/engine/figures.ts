@@ -7,13 +7,16 @@ export interface Figures {
   readonly conflicts: number;
   /** Bytes of disk. */
   readonly changedBytes: number;
+  /** Blocks that were compared with the vault. */
+  readonly checkedBlocks: number;
   /** Counts the cuts in the log that were not counted; true when a point is among them. */
   count(committed: readonly CutContent[]): boolean;
   countConflict(): void;
+  countChecked(blocks: number): void;
 }
 
 export const createFigures = (): Figures => {
-  const sums = { points: 0, conflicts: 0, changedBytes: 0 };
+  const sums = { points: 0, conflicts: 0, changedBytes: 0, checkedBlocks: 0 };
   let counted: CutContent | undefined;
   return {
     get points() {
@@ -24,6 +27,9 @@ export const createFigures = (): Figures => {
     },
     get changedBytes() {
       return sums.changedBytes;
+    },
+    get checkedBlocks() {
+      return sums.checkedBlocks;
     },
     count(committed) {
       const before = sums.points;
@@ -37,6 +43,9 @@ export const createFigures = (): Figures => {
     },
     countConflict() {
       sums.conflicts += 1;
+    },
+    countChecked(blocks) {
+      sums.checkedBlocks += blocks;
     },
   };
 };

@@ -1,9 +1,10 @@
-import type { CodecName } from '@holdfast/block';
+import type { CodecName, Extent } from '@holdfast/block';
 import type { HoldfastError } from '@holdfast/errors';
 import type { CutContent, PointKind } from '@holdfast/protocol';
 import type { WriterHold } from '../capture/capture.ts';
 import type { CopyPace } from '../capture/copy-pace.ts';
 import type { CopyingOptions } from '../capture/copying.ts';
+import type { Sample } from '../capture/samples.ts';
 import type { RegisteredDisk } from '../disks/disk-registry.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 
@@ -69,6 +70,8 @@ export interface MachineCapture {
    * full, INTERRUPTED where the signal could end it. Where nothing can be held (image files) a hold is left out.
    */
   cut(signal: AbortSignal, hold?: CutHold): Promise<CutContent>;
+  /** Some blocks of a disk as the newest cut holds them; undefined where that cannot be told. */
+  sample(diskId: string, range: Extent): Promise<Sample | undefined>;
   /** Rejects when going on is impossible; never resolves. */
   readonly failure: Promise<never>;
   /** Stops looking; a later capture goes on where this one was. */

@@ -99,6 +99,7 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
     async retryMissing() {
       for (const disk of disks) if (missing.has(disk.id)) await attach(disk);
     },
+    sample: (id, range) => capture.sample(id, range),
     copy: (how) => capture.copy(how),
     get canCut() {
       return missing.size === 0 && capture.canCut;

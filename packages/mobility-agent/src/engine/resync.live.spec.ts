@@ -140,4 +140,38 @@ describe.unless(lacks('root', 'losetup'), 'resynchronization over loop devices',
     expect(rig.events).toContainEqual(expect.objectContaining({ code: 'UNSUPPORTED_OPERATION', severity: 'warning' }));
     expect(rig.server.violations).toEqual([]);
   });
+
+  it('finds by itself what changed where no write shows, and mends it; and cries never without need', async () => {
+    const disk = diskOf(8 * MIB);
+    scribble(disk, [0], 8 * MIB);
+    const rig = await rigOf([disk.path], { checkInterval: 10 });
+    rig.protect([disk.path], { pointIntervalSeconds: 1 });
+    await replicating(rig);
+    // Writes of all kinds, points, and comparisons beside them.
+    for (let round = 0; round < 40; round += 1) {
+      scribble(
+        disk,
+        [0, 1, 2, 3].map(() => Math.floor(Math.random() * 2000) * BLOCK + 512),
+        1024,
+      );
+      if (round % 8 === 0) rig.engine.pointNow();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const checked = rig.engine.status.checkedBlocks;
+    await rig.point();
+    await until('blocks are compared', () => rig.engine.status.checkedBlocks > checked + 500, details(rig));
+    expect(rig.events.filter(({ severity }) => severity === 'warning')).toEqual([]);
+
+    // Not through the device: nothing traces it.
+    const fd = fs.openSync(disk.image, 'r+');
+    fs.writeSync(fd, Buffer.from('changed'), 0, 7, 5 * MIB + 3 * BLOCK + 100);
+    fs.closeSync(fd);
+    expect(await equals(rig, disk)).toBe(false);
+    await until('it is found', () => rig.events.some(({ code }) => code === 'DISK_DIVERGED'), details(rig), 60_000);
+    expect(rig.events.find(({ code }) => code === 'DISK_DIVERGED')!.text).toContain(`1 blocks from byte ${5 * MIB + 3 * BLOCK}`);
+    await until('it is resynchronized', () => generations(rig).length === 2, details(rig));
+    await replicating(rig);
+    expect(await equals(rig, disk)).toBe(true);
+    expect(rig.events.filter(({ code }) => code === 'DISK_DIVERGED')).toHaveLength(1);
+  });
 });

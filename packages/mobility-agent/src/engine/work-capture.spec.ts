@@ -33,6 +33,7 @@ const createWorld = (parts: Partial<MachineCapture> = {}, change: Partial<Captur
       calls.push('cut');
       return {} as CutContent;
     },
+    sample: async () => undefined,
     failure: failure.promise,
     close: async () => undefined,
     ...parts,

@@ -5,6 +5,7 @@ const TOTALS = [
   ['points_total', 'Recovery points committed', ({ points }) => points],
   ['cut_conflicts_total', 'Cuts that did not converge', ({ conflicts }) => conflicts],
   ['changed_bytes_total', 'Bytes of disk in committed cuts', ({ changedBytes }) => changedBytes],
+  ['checked_blocks_total', 'Blocks nobody wrote to that were compared with the vault', ({ checkedBlocks }) => checkedBlocks],
   ['sent_bytes_total', 'Bytes of payload sent to process servers', ({ sentBytes }) => sentBytes],
 ] as const satisfies readonly (readonly [string, string, (status: EngineStatus) => number])[];
 

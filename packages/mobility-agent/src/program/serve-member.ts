@@ -53,7 +53,7 @@ const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): E
   const { membership, registry, findDisks, checkConflicts, excludeOwnFiles } = parts;
   const { settings, stateDirectory, version, log } = context;
   const hold = holdPlaces(context, membership.id);
-  const { hrl, trace, points, copy, sender } = settings;
+  const { hrl, trace, points, copy, check, sender } = settings;
   return createEngine({
     machineId: membership.id,
     version,
@@ -64,6 +64,7 @@ const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): E
     interval: points.interval,
     waits: { first: sender.retryFirst, longest: sender.retryLongest, refused: sender.retryRefused },
     copy: { rate: copy.rate, yields: copy.yield },
+    checkInterval: check.interval,
     registry,
     findDisks,
     connect: (address) => connectReplication({ address, credentials: membership.credentials, expect: { role: 'process-server' } }),

@@ -30,6 +30,9 @@ export const agentSettings = {
     rate: bytes({ default: '0B', min: '0B', max: '64GiB', per: 'second', help: 'Read at most so much; 0B for no limit' }),
     yield: flag({ default: true, help: 'Read less while reads take longer than usual, because others use the disk' }),
   }),
+  check: section('Comparing with the vault what nobody wrote to.', {
+    interval: duration({ default: '1min', min: '0s', max: '24h', help: 'Time from one MiB of a disk to the next; 0s for never' }),
+  }),
   points: section('Recovery points.', {
     interval: duration({
       optional: true,

@@ -79,6 +79,7 @@ export const openEngineRig = async (paths: readonly string[], change: Partial<En
       interval: undefined,
       waits: { first: 5, longest: 50, refused: 50 },
       copy: { rate: 0, yields: false },
+      checkInterval: 0,
       registry,
       findDisks,
       connect: (to) => site.connect(undefined, { address: to }),
