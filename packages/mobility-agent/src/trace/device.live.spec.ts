@@ -36,6 +36,7 @@ describe('identifyDevice', () => {
       diskSequence: expect.any(Number),
       serial: '',
       gathersDiscards: false,
+      bioBased: false,
     });
     expect(found.diskSequence).toBeGreaterThan(0);
   });

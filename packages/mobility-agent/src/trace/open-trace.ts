@@ -15,9 +15,11 @@ import type { WriteSink, WriteTrace } from './write-trace.ts';
 const COUNTING_LIMIT = 1e9;
 const BASELINE_ROUNDS = 64;
 const QUIET_READINGS = 3;
-/** The same for a disk without requests, which has to be idle for it: rounds are tried for so long (ns), and so many must be good. */
-const BASELINE_LIMIT = 2e9;
-const IDLE_ROUNDS = 3;
+/** How long (ns) a disk without requests, which has to be idle for it, is waited for; milliseconds between looks. */
+const BASELINE_LIMIT = 5e9;
+const BASELINE_PAUSE = 1;
+/** Nobody rings it. */
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 /** A write that ends so long (ns) after the kernel last counted one is not counted: nothing is under way for so long. */
 const UNCOUNTED_LIMIT = 60e9;
 
@@ -135,20 +137,18 @@ class Trace implements OpenTrace {
 
   /** What is under way was told of already and is counted sooner or later. And what was before we followed it must be over. */
   #idleBaseline(index: number, sink: WriteSink): number {
-    const start = this.now();
-    let baseline = Number.NEGATIVE_INFINITY;
-    for (let good = 0; good < IDLE_ROUNDS; ) {
-      if (this.now() - start > BASELINE_LIMIT) throw tooBusy(this.#attached(index), 'there was a write under way all the time');
-      if (!this.idle(index)) {
-        this.#drain(sink, []);
-        continue;
-      }
-      const readings = this.#read([index], sink);
-      if (readings[index]!.quiet() < QUIET_READINGS || !this.idle(index)) continue;
-      baseline = Math.max(baseline, this.#lower(index, readings));
-      good += 1;
+    const disk = this.#attached(index);
+    for (const start = this.now(); this.now() - start < BASELINE_LIMIT; Atomics.wait(PAUSE, 0, 0, BASELINE_PAUSE)) {
+      this.#drain(sink, []);
+      if (!disk.idle()) continue;
+      const readings: Readings[] = [];
+      readings[index] = disk.readings(this.now);
+      const staysIdle = disk.idle();
+      this.settle();
+      this.#drain(sink, readings);
+      if (staysIdle) return this.#lower(index, readings);
     }
-    return baseline;
+    throw tooBusy(disk, 'there was a write under way all the time');
   }
 
   /**
