@@ -199,6 +199,8 @@ describe.unless(lacks('root', 'losetup', 'mkfs.xfs', 'psql', 'setpriv'), 'points
     const restore = (image: Buffer) =>
       withImage(image, 'xfs', true, async (restored) => {
         const place = path.join(restored, 'data');
+        // The server it names runs here, and would not on the machine that is recovered.
+        fs.rmSync(path.join(place, 'postmaster.pid'), { force: true });
         const [, redo] = /Latest checkpoint's REDO location: +(\S+)/.exec(as('pg_controldata', '-D', place))!;
         const again = await start(place, path.join(socket, 'restored'));
         try {
