@@ -40,7 +40,7 @@ const ATTEMPTS = 5;
 export const holdMachine = async (vault: Vault, machineId: string, options: HoldOptions): Promise<Hold> => {
   for (let attempt = 1; ; attempt += 1) {
     const history = await readMachine(vault, machineId);
-    const id = await createHold(vault, machineId, history, options);
+    const id = await holdAlso(history, options);
     const release = (): Promise<void> => releaseHold(vault, machineId, id);
     // What was published meanwhile was perhaps published by somebody who did not see the hold.
     const { highest } = await newestCatalogue(vault, machineId);
@@ -49,10 +49,9 @@ export const holdMachine = async (vault: Vault, machineId: string, options: Hold
   }
 };
 
-const createHold = async (
-  vault: Vault,
-  machineId: string,
-  { catalogue }: MachineHistory,
+/** A hold on what is held already, by another one that has not ended. The id of the new one. */
+export const holdAlso = async (
+  { vault, machine: { id: machineId }, catalogue }: MachineHistory,
   { points = [], lasts = 0, reason, clock = systemClock }: HoldOptions,
 ): Promise<string> => {
   const id = newId();

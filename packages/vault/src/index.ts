@@ -23,6 +23,7 @@ export { inspectVault, type KeySlotInspection, type MachineObjects, type VaultIn
 export { type KeepOptions, type KeepReport, keepMachine } from './keep-machine.ts';
 export { type KeyEpoch, rotateKeys } from './key-epochs.ts';
 export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
+export { type Lease, type LeaseOptions, leaseMachine } from './lease.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
 export { type MachineSummary, registerMachine } from './machine.ts';
 export { type ReadMachineOptions, readMachine } from './read-machine.ts';

@@ -4,7 +4,7 @@ import { publishCatalogue } from './catalogue.ts';
 import { tombstoneOf } from './checkpointer.ts';
 import { type Continuity, checkContinuity, type ListedObject } from './continuity.ts';
 import type { MachineHistory } from './history.ts';
-import { listHolds } from './hold.ts';
+import { listHolds, releaseHold } from './hold.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { cataloguePrefix, catalogueVersionOf, logPrefix, scrubPrefix, slotName } from './object-names.ts';
 import { type MachineWriter, referencedName } from './referenced-object.ts';
@@ -59,8 +59,11 @@ class Release {
     for (const { created } of this.#versions.values()) this.#now = Math.max(this.#now, created);
     const continuity = await checkContinuity(this.#history);
     // Last, so that holds count that were created until now.
-    for (const { ends, catalogue: held } of await listHolds(vault, machineId))
+    for (const { id, ends, catalogue: held } of await listHolds(vault, machineId)) {
       if (ends > this.#now) this.#held = Math.min(this.#held, held);
+      // Of somebody who was killed, or may not delete.
+      else if (this.#isOld(ends)) await releaseHold(vault, machineId, id);
+    }
 
     const due = new Set(catalogue.tombstones.filter(({ version: since }) => this.#isDue(Number(since))));
     const byName = new Map(continuity.listed.map((object) => [object.name, object]));

@@ -8,8 +8,10 @@ import { createHistory, placedCut, slotHead } from './history-object.ts';
 import { listHolds } from './hold.ts';
 import { readCuts } from './log-base.ts';
 import { OBJECT_KIND } from './object-header.ts';
+import { cataloguePrefix } from './object-names.ts';
 import type { MachineWriter } from './referenced-object.ts';
 import { keptPoints, type RetentionPolicy } from './retention.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /*
  * Thinning forgets points: a catalogue version tells of fewer cuts than the one before. Nothing is moved or deleted by that; what only the forgotten ones
@@ -42,7 +44,7 @@ export const thinMachine = async (
   const before = history.catalogue;
   if (before === undefined || thinningSuspended(history) !== undefined) return 0;
   const { catalogue } = before;
-  const held = (await listHolds(vault, machineId)).flatMap(({ points }) => points);
+  const held = await pointsHeld(vault, machineId);
   const kept = keptPoints(history.points, policy);
   for (const id of [...keep, ...held]) kept.add(id);
   const told = await readTold(writer, catalogue);
@@ -71,6 +73,17 @@ export const thinMachine = async (
   };
   const published = await publishCatalogue(writer, { newest: before, highest: before.version }, thinned);
   return published === undefined ? 0 : forgotten;
+};
+
+/** The points that are in use by holds which have not ended, by the latest that the clock of the store has shown. */
+const pointsHeld = async (vault: VaultAccess, machineId: string): Promise<string[]> => {
+  const holds = await listHolds(vault, machineId);
+  let now = Math.max(0, ...holds.map(({ created }) => created));
+  for await (const { created } of vault.store.list(cataloguePrefix(machineId))) {
+    now = Math.max(now, created);
+    break;
+  }
+  return holds.filter(({ ends }) => ends > now).flatMap(({ points }) => points);
 };
 
 interface Told {
