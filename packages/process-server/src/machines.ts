@@ -69,13 +69,17 @@ export const createMachines = (options: MachinesOptions): Machines => {
     recovered.delete(machineId);
     const uploader = createUploader({
       ...options,
+      onDurable(cut) {
+        options.onDurable(cut);
+        return digests.follow(cut);
+      },
       machineId,
       machineName,
       seenTerm,
       recovered: left?.cuts ?? [],
       vault: () => vaults.open(vault),
     });
-    const digests = createMachineDigests({
+    const digests: MachineDigests = createMachineDigests({
       machineId,
       directory: path.join(options.digests.directory, machineId),
       key: options.digests.key,

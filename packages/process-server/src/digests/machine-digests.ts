@@ -1,9 +1,19 @@
 import { rm } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { BLOCK_SIZE, blockCount, COARSE_SPAN, coarsen } from '@holdfast/block';
+import {
+  BLOCK_SIZE,
+  blockCount,
+  COARSE_SPAN,
+  coarsen,
+  DIGEST_SIZE,
+  markZeroes,
+  parseFrame,
+  UNKNOWN_MARK,
+  ZERO_MARK,
+} from '@holdfast/block';
 import type { Log } from '@holdfast/daemon';
 import { fromSystem } from '@holdfast/errors';
-import { type DigestQuery, DigestRefusal, type EpochRef, idBytes, idText } from '@holdfast/protocol';
+import { type CutContent, type DigestQuery, DigestRefusal, type EpochRef, idBytes, idText } from '@holdfast/protocol';
 import { type MachineHistory, readDigests, readMachine, type Vault } from '@holdfast/vault';
 import { violation } from '../receive/check-frames.ts';
 import type { EpochPosition } from '../upload/uploader.ts';
@@ -13,6 +23,11 @@ import { type DigestFile, type DigestState, NEWEST, openDigestFile } from './dig
 const MOST = { fine: 64 * 1024 * 1024, coarse: 4 * 1024 * 1024 * 1024 };
 /** Blocks whose digests are read from the file at once for coarse ones: a few milliseconds of work. */
 const STEP = (256 * COARSE_SPAN) / BLOCK_SIZE;
+
+/** Cuts that may wait to be taken in; others are left to be read in the vault. */
+const MOST_FOLLOWING = 64;
+/** Bytes of marks written at once. */
+const MARKS = 64 * 1024;
 
 /** What is answered to a query, but for its id. */
 export type DigestAnswer =
@@ -26,6 +41,8 @@ export interface MachineDigests {
    * PROTOCOL_VIOLATION.
    */
   answer(query: DigestQuery): Promise<DigestAnswer>;
+  /** Takes in a cut that is in the vault now, so that it need not be read there; what does not follow what is known is left alone. Never rejects. */
+  follow(cut: CutContent): Promise<void>;
   close(): Promise<void>;
   /** Closes, and removes what is kept of the machine. */
   forget(): Promise<void>;
@@ -63,7 +80,11 @@ const fits = ({ state, orNewer }: Wanted, known: DigestState | undefined): boole
 class CachedDigests implements MachineDigests {
   readonly #options: MachineDigestsOptions;
   readonly #files = new Map<string, DigestFile>();
+  /** What the files hold, where that is more than their headers say. */
+  readonly #followed = new Map<string, { readonly at: EpochPosition; readonly size: number }>();
   #turn: Promise<unknown> = Promise.resolve();
+  /** Cuts that wait to be taken in. */
+  #following = 0;
   #closed = false;
 
   constructor(options: MachineDigestsOptions) {
@@ -92,9 +113,28 @@ class CachedDigests implements MachineDigests {
     return answered;
   }
 
+  async follow(cut: CutContent): Promise<void> {
+    if (this.#closed || this.#following >= MOST_FOLLOWING) return;
+    this.#following += 1;
+    const followed = this.#turn.then(async () => {
+      for (const index of cut.cut.epochs.keys()) await this.#followEpoch(cut, index);
+    });
+    this.#turn = followed
+      .catch((reason: unknown) => {
+        const { log, machineId } = this.#options;
+        log.warn('Digests cannot be kept; they are read from the vault when they are needed', { machine: machineId, error: reason });
+        this.#followed.clear();
+      })
+      .finally(() => {
+        this.#following -= 1;
+      });
+    await this.#turn;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#turn;
+    for (const diskId of [...this.#followed.keys()]) this.#note(diskId);
     for (const file of this.#files.values()) file.close();
     this.#files.clear();
   }
@@ -110,6 +150,37 @@ class CachedDigests implements MachineDigests {
     const file = openDigestFile(this.#options.directory, diskId, this.#options.key);
     this.#files.set(diskId, file);
     return file;
+  }
+
+  async #followEpoch({ cut, frames }: CutContent, index: number): Promise<void> {
+    const epoch = cut.epochs[index]!;
+    const diskId = idText(epoch.diskId);
+    const at = { generationId: idText(epoch.generationId), number: Number(epoch.number) };
+    const size = Number(epoch.diskSize);
+    const file = this.#file(diskId);
+    const generation = cut.generations.find(({ id }) => idText(id) === at.generationId);
+    if (generation !== undefined && generation.parent === undefined) {
+      this.#followed.delete(diskId);
+      file.reset();
+      await apply(file, frames(index));
+      file.setState({ at, towards: { generationId: at.generationId, number: NEWEST }, size });
+    } else {
+      const before = this.#followed.get(diskId)?.at ?? (file.state?.towards === undefined ? file.state?.at : undefined);
+      // The pieces of a resynchronization are not taken in before it is over: until then it is compared with the state it builds on.
+      if (before?.generationId !== at.generationId || before.number + 1 !== at.number) return;
+      if (!this.#followed.has(diskId))
+        file.setState({ at: before, towards: { generationId: at.generationId, number: NEWEST }, size: file.state!.size });
+      await apply(file, frames(index));
+    }
+    this.#followed.set(diskId, { at, size });
+  }
+
+  /** Puts into the file's header what it holds. */
+  #note(diskId: string): void {
+    const followed = this.#followed.get(diskId);
+    if (followed === undefined) return;
+    this.#followed.delete(diskId);
+    this.#file(diskId).setState({ ...followed, towards: undefined });
   }
 
   async #read(diskId: string, offset: number, length: number, coarse: boolean): Promise<DigestAnswer> {
@@ -130,6 +201,7 @@ class CachedDigests implements MachineDigests {
   async #prepare(wanted: Wanted): Promise<DigestAnswer | undefined> {
     const { diskId, state, orNewer } = wanted;
     if (this.#closed) return { refusal: DigestRefusal.UNAVAILABLE, reason: 'the process server lets go of the machine' };
+    this.#note(diskId);
     const file = this.#file(diskId);
     if (fits(wanted, file.state)) return undefined;
     const notDurable = { refusal: DigestRefusal.NOT_DURABLE, reason: `epoch ${state.number} is not in the vault yet` };
@@ -186,6 +258,26 @@ class CachedDigests implements MachineDigests {
     file.setState({ at: target, towards: undefined, size });
   }
 }
+
+/** Writes what the frames of an epoch say. */
+const apply = async (file: DigestFile, frames: AsyncIterable<Uint8Array>): Promise<void> => {
+  for await (const bytes of frames) {
+    const { extents, digests } = parseFrame(bytes);
+    let from = 0;
+    for (const { offset, length, kind } of extents) {
+      const count = blockCount(length) * DIGEST_SIZE;
+      if (kind === 'data') {
+        const known = Uint8Array.from(digests.subarray(from, from + count));
+        file.write(offset / BLOCK_SIZE, markZeroes(known, length % BLOCK_SIZE || BLOCK_SIZE));
+        from += count;
+      } else
+        for (let done = 0; done < count; done += MARKS) {
+          const marks = new Uint8Array(Math.min(MARKS, count - done)).fill(kind === 'zero' ? ZERO_MARK : UNKNOWN_MARK);
+          file.write(offset / BLOCK_SIZE + done / DIGEST_SIZE, marks);
+        }
+    }
+  }
+};
 
 const entryOf = (history: MachineHistory, diskId: string, { generationId, number }: EpochPosition) => {
   const generation = history.generations.get(generationId);

@@ -24,8 +24,8 @@ export interface UploaderOptions {
   readonly sealInterval: number;
   readonly segmentSize: number;
   readonly inFlight: number;
-  /** A cut became durable. */
-  onDurable(cut: JournaledCut): void;
+  /** A cut became durable. It leaves the journal when the promise resolves. */
+  onDurable(cut: JournaledCut): Promise<void>;
 }
 
 /*
@@ -245,8 +245,7 @@ class MachineUploader implements Uploader {
     this.#newestPoint = Math.max(this.#newestPoint, pointTime(cut.cut));
     this.#options.anchors.set(this.machineId, anchor);
     this.#listener?.onDurable(cut, anchor);
-    this.#options.onDurable(cut);
-    cut.release();
+    void this.#options.onDurable(cut).finally(() => cut.release());
   }
 
   /** Whatever failed, the writer goes and another is opened, which finds out what became durable. */
