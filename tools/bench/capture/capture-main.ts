@@ -40,6 +40,10 @@ const counted = (source: DiskSource): DiskSource => ({
     readBytes += length;
     return source.read(offset, length);
   },
+  readTogether: (extents) => {
+    for (const { length } of extents) readBytes += length;
+    return source.readTogether!(extents);
+  },
 });
 
 const cut = async (): Promise<CaptureAnswer> => {

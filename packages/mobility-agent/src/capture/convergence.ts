@@ -1,7 +1,7 @@
 import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd, runExtent } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
-import type { DiskSource } from './disk-source.ts';
+import type { DiskRead, DiskSource } from './disk-source.ts';
 import { abandonStaging, commitStaging, createDiskState, type DiskState } from './disk-state.ts';
 import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
@@ -35,6 +35,8 @@ const UNSETTLED_LIMIT = 1_000_000;
 const DISCARD_LIMIT = 1024 * 1024;
 /** Discarded blocks taken in without a look at the ring. */
 const DISCARD_STEP = 32 * 1024;
+/** Extents read at the same time at most: a block is in doubt until the last of them is read. */
+const READS_TOGETHER = 32;
 /** Bytes of staged data kept in memory for one disk. */
 const STAGING_LIMIT = 64 * 1024 * 1024;
 
@@ -184,7 +186,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       while (at < extentEnd(range)) {
         const length = Math.min(state.source.readLimit, extentEnd(range) - at);
         const began = performance.now();
-        await this.#read(disk, state, { offset: at, length }, how.differing?.bind(how));
+        await this.#read(disk, state, [{ offset: at, length }], how.differing?.bind(how));
         at += length;
         if (how.enough?.(length, performance.now() - began) === true) return;
       }
@@ -281,7 +283,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
         await this.#lookUp(state);
       }
       addAll(state.discarded, taken.zero);
-      for (const run of taken.read.runs(readLimit / BLOCK_SIZE)) await this.#read(disk, state, runExtent(run, size));
+      const extents = Array.from(taken.read.runs(readLimit / BLOCK_SIZE), (run) => runExtent(run, size));
+      await this.#read(disk, state, extents);
     } catch (reason) {
       state.changes.putBack(taken);
       throw reason;
@@ -309,21 +312,29 @@ class ConvergenceImpl implements Convergence, WriteSink {
     this.#flights.forgetUnmatched(this.#instant - STALE_WRITE_AGE);
   }
 
-  async #read({ staging, spill }: RoundDisk, state: DiskState, extent: Extent, differing?: RangeReading['differing']): Promise<void> {
-    for (const part of without(extent, state.excluded)) {
-      const { data, unreadable } = state.source.read(part.offset, part.length);
+  async #read(
+    { staging, spill }: RoundDisk,
+    state: DiskState,
+    extents: readonly Extent[],
+    differing?: RangeReading['differing'],
+  ): Promise<void> {
+    for (const batch of batchesOf(extents, state)) {
+      const reads = readBatch(state.source, batch);
       const end = this.#trace.now();
-      if (differing === undefined) staging.put(part.offset, data);
-      else {
-        const differences = differing(part.offset, data);
-        for (const { offset, length } of differences)
-          staging.put(offset, data.subarray(offset - part.offset, offset - part.offset + length));
-        for (const same of differences.length === 0 ? [part] : without(part, differences)) staging.putSame(same);
-      }
-      for (const hole of unreadable) staging.putUnreadable(hole);
-      for (const block of blocksOf(part.offset, part.length)) {
-        state.unsettled.set(block, end);
-        state.discarded.delete(block);
+      for (const [index, part] of batch.entries()) {
+        const { data, unreadable } = reads[index]!;
+        if (differing === undefined) staging.put(part.offset, data);
+        else {
+          const differences = differing(part.offset, data);
+          for (const { offset, length } of differences)
+            staging.put(offset, data.subarray(offset - part.offset, offset - part.offset + length));
+          for (const same of differences.length === 0 ? [part] : without(part, differences)) staging.putSame(same);
+        }
+        for (const hole of unreadable) staging.putUnreadable(hole);
+        for (const block of blocksOf(part.offset, part.length)) {
+          state.unsettled.set(block, end);
+          state.discarded.delete(block);
+        }
       }
       if (staging.bytes > STAGING_LIMIT) await spill();
       await this.#lookUp(state);
@@ -432,5 +443,27 @@ class ConvergenceImpl implements Convergence, WriteSink {
     throw toldTooLate(disk, this.#trace.now() - time);
   }
 }
+
+/** Extents but for what is excluded, neighbours in this order together as far as they can be read at the same time. */
+function* batchesOf(extents: readonly Extent[], { source, excluded }: DiskState): Generator<Extent[]> {
+  const most = source.readTogether === undefined ? 1 : READS_TOGETHER;
+  let batch: Extent[] = [];
+  let length = 0;
+  for (const part of extents.flatMap((extent) => without(extent, excluded))) {
+    if (batch.length === most || (batch.length > 0 && length + part.length > source.readLimit)) {
+      yield batch;
+      batch = [];
+      length = 0;
+    }
+    batch.push(part);
+    length += part.length;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+const readBatch = (source: DiskSource, batch: readonly Extent[]): readonly DiskRead[] =>
+  batch.length > 1 && source.readTogether !== undefined
+    ? source.readTogether(batch)
+    : batch.map(({ offset, length }) => source.read(offset, length));
 
 export const createConvergence = (options: ConvergenceOptions): Convergence => new ConvergenceImpl(options);

@@ -16,6 +16,8 @@ export interface DiskSource {
   readonly readLimit: number;
   /** Reads block-aligned bytes (the last block may be short). Throws DEVICE_CHANGED or IO_FAILED when the device as a whole is gone. */
   read(offset: number, length: number): DiskRead;
+  /** The same for several extents that together are no longer than `readLimit`, read at the same time; one after the other unless offered. */
+  readTogether?(extents: readonly Extent[]): readonly DiskRead[];
   /**
    * Block-aligned parts of the disk that belong to the agent itself: they are not read and are zeroes in the vault. Asked around every cut,
    * because a file can move.

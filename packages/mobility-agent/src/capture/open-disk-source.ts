@@ -23,6 +23,16 @@ export const openDiskSource = (device: TracedDevice, ownFiles: () => readonly st
       const data = buffer.subarray(0, length);
       return { data, unreadable: reader.read(offset, data) };
     },
+    readTogether: (extents) => {
+      let at = 0;
+      const reads = extents.map(({ offset, length }) => {
+        const target = buffer.subarray(at, at + length);
+        at += Math.ceil(length / BLOCK_SIZE) * BLOCK_SIZE;
+        return { offset, target };
+      });
+      const unreadable = reader.readAll(reads);
+      return reads.map(({ target }, index) => ({ data: target, unreadable: unreadable[index]! }));
+    },
     excluded: () => mergeExtents(ownFiles().flatMap((file) => excludableExtents(file, present))),
     grown: (size) => sourceOf({ ...present, size }),
   });

@@ -4,6 +4,9 @@ import type { FramePacker } from '../frames/frame-packer.ts';
 /** Blocks are kept side by side in pieces of memory of this many bytes. */
 const SLAB_SIZE = 1024 * 1024;
 const SLOTS_PER_SLAB = SLAB_SIZE / BLOCK_SIZE;
+/** Pieces kept for the next staging: allocating them anew for every cut makes the collector of garbage run all the time. */
+const SPARE_SLABS = 24;
+const spareSlabs: Buffer[] = [];
 
 /** The blocks of one disk that were read for a cut not yet published; a newer read of a block replaces the older one. */
 export interface Staging {
@@ -103,6 +106,7 @@ class StagingImpl implements Staging {
     this.#slots.clear();
     this.#zero.clear();
     this.#unreadable.clear();
+    spareSlabs.push(...this.#slabs.splice(0, SPARE_SLABS - spareSlabs.length));
     this.#slabs = [];
     this.#used = 0;
   }
@@ -113,7 +117,7 @@ class StagingImpl implements Staging {
       slot = this.#used;
       this.#used += 1;
       this.#slots.set(block, slot);
-      if (slot % SLOTS_PER_SLAB === 0) this.#slabs.push(Buffer.allocUnsafeSlow(SLAB_SIZE));
+      if (slot % SLOTS_PER_SLAB === 0) this.#slabs.push(spareSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_SIZE));
     }
     return this.#bytesAt(slot, blockLength(block, this.#size));
   }

@@ -18,6 +18,8 @@ interface Libc {
   sched_getaffinity(thread: number, length: number, mask: Uint8Array): number;
   sched_setaffinity(thread: number, length: number, mask: Uint8Array): number;
   syscall(number: number, a: number, b: number, c: number): number;
+  /** The same with arguments that are addresses. */
+  syscallAt(number: number, a: bigint, b: bigint, c: bigint, d: bigint, e: bigint): number;
 }
 
 let bound: Libc | undefined;
@@ -38,6 +40,7 @@ export const libc = (): Libc => {
     sched_getaffinity: library.func('int sched_getaffinity(int, size_t, _Out_ uint8_t *)'),
     sched_setaffinity: library.func('int sched_setaffinity(int, size_t, const uint8_t *)'),
     syscall: library.func('int64_t syscall(int64_t, int64_t, int64_t, int64_t)'),
+    syscallAt: library.func('syscall', 'int64_t', ['int64_t', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t']),
   };
   return bound;
 };

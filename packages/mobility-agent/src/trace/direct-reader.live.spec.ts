@@ -68,6 +68,31 @@ describe('direct reader', () => {
     reader.close();
   });
 
+  it('reads many extents at the same time, and around what cannot be read', () => {
+    const reader = openDirectReader(identifyDevice(loop.path));
+    const bad = 5 * MIB;
+    truncateSync(loop.image, bad);
+    // More than are under way at once, not in order, the last one short of a block.
+    const places = [...Array.from({ length: 70 }, (_, index) => ((index * 37) % 1000) * 4096), 8 * MIB];
+    const buffer = allocateReadBuffer(places.length * 8192);
+    const reads = places.map((offset, index) => ({
+      offset,
+      target: buffer.subarray(index * 8192, index * 8192 + (offset === 8 * MIB ? 1536 : 8192)),
+    }));
+    for (let round = 0; round < 3; round += 1) {
+      buffer.fill(0xaa);
+      const unreadable = reader.readAll(reads);
+      for (const [index, { offset, target }] of reads.entries()) {
+        const isBad = offset >= bad;
+        expect(unreadable[index]).toEqual(isBad ? [{ offset, length: target.length }] : []);
+        const expected = isBad ? Buffer.alloc(target.length) : content.subarray(offset, offset + target.length);
+        expect(Buffer.compare(target, expected)).toBe(0);
+      }
+    }
+    expect(() => reader.readAll(reads.map(({ offset }) => ({ offset, target: new Uint8Array(4096) })))).toThrow('INTERNAL');
+    reader.close();
+  });
+
   it('names a disk that shrank', () => {
     const reader = openDirectReader(identifyDevice(loop.path));
     truncateSync(loop.image, 4 * MIB);

@@ -3,6 +3,7 @@ import { BLOCK_SIZE, type Extent, mergeExtents } from '@holdfast/block';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { deviceSequence, deviceSize } from '../platform/ioctl.ts';
 import { allocatePages } from '../platform/memory.ts';
+import { openReadQueue, type QueuedRead, type ReadQueue } from '../platform/queued-reads.ts';
 import { type TracedDevice, unpackDevice } from './device.ts';
 
 /**
@@ -16,22 +17,53 @@ export interface DirectReader {
    * Throws DEVICE_CHANGED when the disk is gone or shorter than it was.
    */
   read(offset: number, target: Uint8Array): Extent[];
+  /** The same for several targets, all in memory of one `allocateReadBuffer`, as far as possible at the same time. */
+  readAll(reads: readonly DirectRead[]): Extent[][];
   close(): void;
 }
+
+export interface DirectRead {
+  readonly offset: number;
+  readonly target: Uint8Array;
+}
+
+/** Reads under way at the same time: enough to keep a disk busy, few enough to leave room for the machine's own. */
+const DEPTH = 16;
 
 const NONE: Extent[] = [];
 
 /** Memory for `DirectReader.read`; 1 to 4 MiB a read is best. */
-export const allocateReadBuffer = (length: number): Uint8Array<ArrayBuffer> => allocatePages(length).bytes;
+export const allocateReadBuffer = (length: number): Uint8Array<ArrayBuffer> => {
+  const { bytes, address } = allocatePages(length);
+  addresses.set(bytes.buffer, address);
+  return bytes;
+};
+
+/** Where buffers for reads begin. */
+const addresses = new WeakMap<ArrayBufferLike, bigint>();
 
 class Reader implements DirectReader {
   readonly #device: TracedDevice;
   readonly #fd: number;
+  readonly #queue: ReadQueue | undefined;
 
   constructor(device: TracedDevice, fd: number) {
     this.#device = device;
     this.#fd = fd;
     this.#checkDevice();
+    this.#queue = openReadQueue(DEPTH);
+  }
+
+  readAll(reads: readonly DirectRead[]): Extent[][] {
+    const unreadable: Extent[][] = [];
+    const depth = this.#queue?.depth ?? reads.length;
+    for (let first = 0; first < reads.length; first += depth) {
+      const some = reads.slice(first, first + depth);
+      const counts = some.length === 1 ? undefined : this.#queue?.read(this.#fd, some.map(queued));
+      for (const [index, { offset, target }] of some.entries())
+        unreadable.push(counts?.[index] === target.length ? NONE : this.read(offset, target));
+    }
+    return unreadable;
   }
 
   read(offset: number, target: Uint8Array): Extent[] {
@@ -43,6 +75,7 @@ class Reader implements DirectReader {
   }
 
   close(): void {
+    this.#queue?.close();
     closeSync(this.#fd);
   }
 
@@ -91,6 +124,15 @@ class Reader implements DirectReader {
     return new HoldfastError('DEVICE_CHANGED', { thing: this.#device.path, why, remedy: 'attach it anew; its generation ends here' });
   }
 }
+
+const queued = ({ offset, target }: DirectRead): QueuedRead => {
+  const beginning = addresses.get(target.buffer);
+  if (beginning === undefined) {
+    const why = 'a read into memory that was not made for it';
+    throw new HoldfastError('INTERNAL', { thing: 'direct reader', why, remedy: 'report this' });
+  }
+  return { offset, length: target.length, address: beginning + BigInt(target.byteOffset) };
+};
 
 /** Opens an identified disk for direct reads. Throws DEVICE_CHANGED if it is not the identified one any more, NO_PERMISSION. */
 export const openDirectReader = (device: TracedDevice): DirectReader => {

@@ -1,4 +1,4 @@
-import { BLOCK_SIZE, type BlockSet, createBlockSet } from '@holdfast/block';
+import { BLOCK_SIZE, type BlockSet, createBlockSet, type Extent } from '@holdfast/block';
 import type { WriteSink, WriteTrace } from '../../trace/write-trace.ts';
 import type { DiskRead, DiskSource } from '../disk-source.ts';
 
@@ -219,21 +219,28 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     close: () => undefined,
   };
 
+  /** The sectors are taken at different times, those of several extents in turn: reads are as torn as a device may make them. */
+  const readSectors = (disk: number, extents: readonly Extent[]): DiskRead[] => {
+    const reads = extents.map(({ length }) => ({ data: new Uint8Array(length), unreadable: [] }));
+    const longest = Math.max(...extents.map(({ length }) => length));
+    for (let sector = 0; sector < longest / SECTOR; sector += 1) {
+      for (const [index, { offset, length }] of extents.entries()) {
+        if (sector * SECTOR >= length) continue;
+        advance(between(300));
+        new DataView(reads[index]!.data.buffer).setUint32(sector * SECTOR, idsNow(disk, offset / SECTOR + sector, 1)[0]!, true);
+      }
+    }
+    return reads;
+  };
+
   const source = (disk: number): DiskSource => ({
     size: options.blocks * BLOCK_SIZE,
     readLimit: 4 * BLOCK_SIZE,
     excluded: () => [],
     grown: () => source(disk),
-    read: (offset, length): DiskRead => {
-      const data = new Uint8Array(length);
-      const view = new DataView(data.buffer);
-      // The sectors of one read are taken at different times: a read is as torn as a device may make it.
-      for (let sector = 0; sector < length / SECTOR; sector += 1) {
-        advance(between(300));
-        view.setUint32(sector * SECTOR, idsNow(disk, offset / SECTOR + sector, 1)[0]!, true);
-      }
-      return { data, unreadable: [] };
-    },
+    read: (offset, length): DiskRead => readSectors(disk, [{ offset, length }])[0]!,
+    // Every other disk takes several reads at the same time.
+    ...(disk % 2 === 0 ? {} : { readTogether: (extents) => readSectors(disk, extents) }),
   });
 
   return {
