@@ -3,6 +3,7 @@ export { type BlockRun, type BlockSet, blockSetBytes, createBlockSet, runExtent 
 export { CODEC, type CodecName, decode, type Encoded, encode } from './codec.ts';
 export { createDeviceGuard, type DeviceGuard, type GuardedDevice } from './device-guard.ts';
 export { DIGEST_SIZE, digestBlock, digestBlocks } from './digest.ts';
+export { holdExclusively } from './exclusive-use.ts';
 export { type Extent, extentEnd, mergeExtents, totalLength } from './extent.ts';
 export { createFileDevice, type FileDeviceOptions, openFileDevice } from './file-device.ts';
 export {

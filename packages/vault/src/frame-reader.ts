@@ -45,10 +45,13 @@ export interface OpenFrame {
 export class FrameReader {
   readonly #diskId: string;
   readonly #cache: ByteCache<string, OpenFrame>;
+  readonly #through: (store: FrameStore) => FrameStore;
 
-  constructor(diskId: string, cacheBytes: number) {
+  /** `through` may put something between this and the objects. */
+  constructor(diskId: string, cacheBytes: number, through: (store: FrameStore) => FrameStore = (store) => store) {
     this.#diskId = diskId;
     this.#cache = new ByteCache(cacheBytes);
+    this.#through = through;
   }
 
   /** The frame if it is in memory. */
@@ -62,7 +65,7 @@ export class FrameReader {
     for (const group of groupsOf(wanted.filter((address) => !this.#cache.has(keyOf(address))))) {
       const { handle, frame: first } = group[0]!;
       const fetched = once(async () => {
-        const store = await handle.open();
+        const store = this.#through(await handle.open());
         return store.readSealed(first, group.length).catch((reason: unknown) => {
           throw isHoldfastError(reason, 'OBJECT_NOT_FOUND') ? damaged(store.name, 'it was there and is gone', reason) : reason;
         });
@@ -83,7 +86,7 @@ export class FrameReader {
   }
 
   async #open({ handle, frame }: FrameAddress, sealed: Uint8Array): Promise<Sized<OpenFrame>> {
-    const store = await handle.open();
+    const store = this.#through(await handle.open());
     const named = <T>(check: () => T): T => {
       try {
         return check();

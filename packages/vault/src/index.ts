@@ -7,6 +7,7 @@ export { type CompactionReport, type CompactMachineOptions, compactMachine } fro
 export { type DiskDifference, diskDifference } from './difference.ts';
 export { diskSizeAt, type KnownBlocks, readDigests } from './disk-digests.ts';
 export type { Finding } from './finding.ts';
+export { type FrameCache, type FrameCacheOptions, openFrameCache } from './frame-cache.ts';
 export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
 export type { EpochEntry, GenerationHistory, MachineHistory, RecoveryPoint } from './history.ts';
 export { type Hold, type HoldOptions, type HoldSummary, holdMachine, listHolds, releaseHold } from './hold.ts';

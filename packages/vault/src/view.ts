@@ -1,7 +1,9 @@
 import { type BlockDevice, createDeviceGuard, type DeviceGuard } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type EpochRef, idText } from '@holdfast/protocol';
+import { throughCache } from './cached-frames.ts';
 import { type DiskMap, mapDisk, type Piece } from './disk-map.ts';
+import type { FrameCache } from './frame-cache.ts';
 import { FrameReader, groupsOf, keyOf } from './frame-reader.ts';
 import type { MachineHistory, RecoveryPoint } from './history.ts';
 import { EXTENT_KIND } from './segment-index.ts';
@@ -9,6 +11,8 @@ import { EXTENT_KIND } from './segment-index.ts';
 export interface ViewOptions {
   /** Bytes of decoded frames kept in memory, 64 MiB unless told. */
   readonly cacheBytes?: number;
+  /** Where sealed frames are kept for later, and for other views. Not closed before the views that use it. */
+  readonly frameCache?: FrameCache;
 }
 
 const DEFAULT_CACHE = 64 * 1024 * 1024;
@@ -27,16 +31,18 @@ class DiskView implements BlockDevice {
   readonly #frames: FrameReader;
   readonly #guard: DeviceGuard;
   readonly #readAhead: number;
+  readonly #letGo: (() => void) | undefined;
   /** Where the last read ended, how many bytes were read one after the other up to there, and up to where was fetched in advance. */
   #end = -1;
   #sequential = 0;
   #ahead = 0;
 
-  constructor(diskId: string, map: DiskMap, cacheBytes: number) {
+  constructor(diskId: string, vaultId: string, map: DiskMap, { cacheBytes = DEFAULT_CACHE, frameCache }: ViewOptions) {
     this.size = map.size;
     this.#diskId = diskId;
     this.#map = map;
-    this.#frames = new FrameReader(diskId, cacheBytes);
+    this.#frames = new FrameReader(diskId, cacheBytes, frameCache && throughCache(frameCache, vaultId));
+    this.#letGo = frameCache?.use();
     this.#readAhead = Math.min(READ_AHEAD, Math.floor(cacheBytes / 4));
     this.#guard = createDeviceGuard({ name: `view of disk ${diskId}`, size: map.size, readOnly: true });
   }
@@ -78,7 +84,10 @@ class DiskView implements BlockDevice {
   }
 
   close(): Promise<void> {
-    return this.#guard.close(async () => this.#frames.close());
+    return this.#guard.close(async () => {
+      this.#frames.close();
+      this.#letGo?.();
+    });
   }
 
   async #read(pieces: readonly Piece[], offset: number, target: Uint8Array): Promise<void> {
@@ -144,8 +153,8 @@ export const openViewAt = async (
   history: MachineHistory,
   diskId: string,
   epoch: EpochRef,
-  { cacheBytes = DEFAULT_CACHE }: ViewOptions = {},
-): Promise<BlockDevice> => new DiskView(diskId, await mapDisk(history, diskId, epoch), cacheBytes);
+  options: ViewOptions = {},
+): Promise<BlockDevice> => new DiskView(diskId, history.vault.id, await mapDisk(history, diskId, epoch), options);
 
 const pointNotFound = ({ machine, points, damage }: MachineHistory, pointId: string): HoldfastError => {
   const newest = points.at(-1);
