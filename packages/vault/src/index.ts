@@ -37,6 +37,6 @@ export { type ScrubOptions, type ScrubReport, scrubMachine } from './scrub-machi
 export { readScrubRecord, type ScrubProgress } from './scrub-record.ts';
 export type { ScryptCost } from './scrypt-cost.ts';
 export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
-export { type CreateVaultOptions, createVault, type OpenVaultOptions, openVault, type Vault } from './vault.ts';
+export { type CreateVaultOptions, createVault, type KeySource, type OpenVaultOptions, openVault, type Vault } from './vault.ts';
 export type { RemoteKey, VaultKey } from './vault-key.ts';
 export { openView, type ViewOptions } from './view.ts';

@@ -9,6 +9,7 @@ import { rekeyVault } from './rekey.ts';
 import { TEST_KEY } from './testing/open-test-vault.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 import { openVault } from './vault.ts';
+import type { VaultKey } from './vault-key.ts';
 
 /** Time that passes only when it is told to. */
 class StoppedClock implements Clock {
@@ -57,17 +58,26 @@ describe('a new data key', () => {
     expect(await bench.vault.keys.newestEpoch(bench.source.machineId)).toBe(1);
   });
 
-  it('under a root key that the writer has no part in ends it by name, and what was durable stays', async () => {
+  it('under a root key that the writer has no part in ends it by name; with a key that counts the next one goes on', async () => {
     const cuts = await bench.cuts(3);
-    const writer = await openLogWriter(await openVault(bench.store, TEST_KEY), bench.source.machineId, { clock });
+    let key: VaultKey = TEST_KEY;
+    const vault = await openVault(bench.store, async () => key);
+    const writer = await openLogWriter(vault, bench.source.machineId, { clock });
     await writer.append(cuts[0]!.content);
-    await rekeyVault(bench.vault, [{ key: { kind: 'key-file', secret: Buffer.alloc(32, 99) } }]);
+    const fresh: VaultKey = { kind: 'key-file', secret: Buffer.alloc(32, 99) };
+    await rekeyVault(bench.vault, [{ key: fresh }]);
     await writer.append(cuts[1]!.content);
     clock.time += 10 * 60_000;
     await expect(writer.append(cuts[2]!.content)).rejects.toMatchObject({ code: 'VAULT_KEY_WRONG' });
     await expect(writer.append(cuts[2]!.content)).rejects.toMatchObject({ code: 'VAULT_KEY_WRONG' });
+    await expect(openLogWriter(vault, bench.source.machineId, { clock })).rejects.toMatchObject({ code: 'VAULT_KEY_WRONG' });
     await bench.expectWhole(cuts.slice(0, 2));
-    await writer.close();
+    // Somebody puts the new key where this program gets its own from.
+    key = fresh;
+    const next = await openLogWriter(vault, bench.source.machineId, { clock });
+    await next.append(cuts[2]!.content);
+    await bench.expectWhole(cuts);
+    await Promise.all([writer.close(), next.close()]);
   });
 
   it('does not stand in the way while the store cannot be asked', async () => {

@@ -8,7 +8,7 @@ import { createKeySlot } from './key-slot.ts';
 import { listMachines, type MachineSummary } from './machine.ts';
 import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader } from './object-header.ts';
 import { keySlotName, VAULT_NAME } from './object-names.ts';
-import { type OpenRootsOptions, openRoots } from './open-roots.ts';
+import { type OpenedRoots, type OpenRootsOptions, openRoots } from './open-roots.ts';
 import { decodeRecords, ifPresent } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
 import type { KeyRing, VaultAccess } from './vault-access.ts';
@@ -81,11 +81,18 @@ export interface OpenVaultOptions extends OpenRootsOptions {
   readonly fingerprint?: string;
 }
 
+/** Tells a key. Asked again whenever the vault was given a new root key while it is open, so that whoever keeps the key may exchange it. */
+export type KeySource = () => Promise<VaultKey>;
+
 /**
  * Opens a vault. Errors: VAULT_NOT_FOUND, VAULT_VERSION_UNSUPPORTED, VAULT_KEY_WRONG, DAMAGED, IDENTITY_MISMATCH, those of a service that holds the
  * key.
  */
-export const openVault = async (store: ObjectStore, key: VaultKey, { fingerprint, ...options }: OpenVaultOptions = {}): Promise<Vault> => {
+export const openVault = async (
+  store: ObjectStore,
+  key: VaultKey | KeySource,
+  { fingerprint, ...options }: OpenVaultOptions = {},
+): Promise<Vault> => {
   const beginning = await ifPresent(store.read(VAULT_NAME, { offset: 0, length: HEADER_SIZE }));
   if (beginning === undefined)
     throw new HoldfastError('VAULT_NOT_FOUND', {
@@ -94,7 +101,8 @@ export const openVault = async (store: ObjectStore, key: VaultKey, { fingerprint
       remedy: 'check the address, or create a vault there',
     });
   const { vaultId } = readHeader(Buffer.from(beginning), VAULT_NAME);
-  const { rootKeys, slotId, head } = await openRoots(store, vaultId, key, options);
+  const open = async (): Promise<OpenedRoots> => openRoots(store, vaultId, typeof key === 'function' ? await key() : key, options);
+  const { rootKeys, slotId, head } = await open();
   const own = fingerprintOf(rootKeys);
   if (fingerprint !== undefined && own !== fingerprint.toLowerCase())
     throw new HoldfastError('IDENTITY_MISMATCH', {
@@ -102,7 +110,7 @@ export const openVault = async (store: ObjectStore, key: VaultKey, { fingerprint
       why: `the vault there has the fingerprint ${own}, and ${fingerprint} was expected`,
       remedy: 'find out who put another vault there; write nothing to it',
     });
-  const renew = async (): Promise<RootKeys> => (await openRoots(store, vaultId, key, options)).rootKeys;
+  const renew = async (): Promise<RootKeys> => (await open()).rootKeys;
   const { name, createdUnixMillis } = decodeRecords(VaultRecordSchema, head, VAULT_NAME);
   const access = { id: vaultId, store, keys: createKeyRing(store, vaultId, rootKeys, renew) };
   return asVault(access, { name, created: Number(createdUnixMillis), slotId, fingerprint: own });

@@ -96,7 +96,9 @@ export const createVaults = ({ settings, requests, log, health, events, user, pr
         why: 'this process server has no vault of that name',
         remedy: `add vaults.${name} with its url and its key-file or key-vault to the server's settings`,
       });
-    const key = await keyOf(name, vault);
+    // Before anything of the store is asked; and again when the vault was given a new root key.
+    const key = (): Promise<VaultKey> => keyOf(name, vault);
+    await key();
     const store = await openBareStore(vault);
     const { store: watched, watch } = watchStore(store, (problem) => {
       if (problem === undefined) log.info('The vault answers again', { vault: name, ...(user && { user }) });
