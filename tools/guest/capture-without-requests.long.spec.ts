@@ -2,7 +2,7 @@ import path from 'node:path';
 import { type Guest, startGuest } from './index.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');
-const PROGRAMS = '/share/packages/mobility-agent/src/capture/testing';
+const PROGRAMS = '/share/packages/mobility-agent/src';
 const PATIENCE_MS = 1_800_000;
 
 /** Disks the kernel handles without requests, all of zeroes: LVM over two disks in stripes of 4 KiB, LUKS, a mirror; and a larger LVM. */
@@ -12,13 +12,13 @@ const STACK = `
   modprobe dm-crypt
   modprobe raid1
   cd /dev/disk/by-serial
-  pvcreate -q disk0 disk1
-  vgcreate -q vg disk0 disk1
+  pvcreate -q $PWD/disk0 $PWD/disk1
+  vgcreate -q vg $PWD/disk0 $PWD/disk1
   lvcreate -q -y -Wn -Zn -n striped -i 2 -I 4k -L 16M vg
   lvcreate -q -y -Wn -Zn -n large -i 2 -I 64k -L 320M vg
-  printf secretsecret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 disk2 -
-  printf secretsecret | cryptsetup open disk2 luks -
-  mdadm --create /dev/md1 --run --metadata=1.2 --assume-clean --level=1 -n 2 disk3 disk4 </dev/null
+  printf secretsecret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $PWD/disk2 -
+  printf secretsecret | cryptsetup open $PWD/disk2 luks -
+  mdadm --create /dev/md1 --run --metadata=1.2 --assume-clean --level=1 -n 2 $PWD/disk3 $PWD/disk4 </dev/null
   udevadm settle
   head -c 16M /dev/zero | dd of=/dev/mapper/luks bs=1M iflag=fullblock oflag=direct
 `;
@@ -39,7 +39,7 @@ afterAll(async () => guest?.stop(), PATIENCE_MS);
 
 /** What a program printed last; it may have found something wrong. */
 const outcomeOf = async (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> => {
-  const command = `node --conditions=@holdfast/source ${PROGRAMS}/${program} ${args.join(' ')}`;
+  const command = `node --conditions=@holdfast/source ${PROGRAMS}/${program} ${args.map((arg) => `'${arg}'`).join(' ')}`;
   const { stdout, stderr } = await guest.run(command, { timeoutSeconds: 900 });
   try {
     return JSON.parse(stdout.trim().split('\n').at(-1)!);
@@ -48,12 +48,15 @@ const outcomeOf = async (program: string, ...args: (string | number)[]): Promise
   }
 };
 
+/** What becomes of a disk that is attached, and of a script that writes to it. */
+const attach = (device: string, script = ''): Promise<Record<string, unknown>> => outcomeOf('trace/testing/attach-main.ts', device, script);
+
 describe('capture of disks without requests in a guest', () => {
   test(
     'cuts of LVM stripes, LUKS and a mirror are exact prefixes across all three, with writes that are split',
     async () => {
       const disks = ['/dev/vg/striped', '/dev/mapper/luks', '/dev/md1'];
-      const outcome = await outcomeOf('exact-prefix-main.ts', '--span=4', 20_000, 5000, ...disks);
+      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', '--span=4', 20_000, 5000, ...disks);
       expect(outcome['wrong']).toEqual([]);
       expect(outcome['points']).toBeGreaterThan(3);
     },
@@ -64,7 +67,7 @@ describe('capture of disks without requests in a guest', () => {
     'whoever takes what is told of ends for all that was written has wrong points',
     async () => {
       await guest.output('head -c 16M /dev/zero | dd of=/dev/vg/striped bs=1M iflag=fullblock oflag=direct');
-      const outcome = await outcomeOf('exact-prefix-main.ts', '--span=4', '--trust-ends', 10_000, 5000, '/dev/vg/striped');
+      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', '--span=4', '--trust-ends', 10_000, 5000, '/dev/vg/striped');
       expect(outcome['points']).toBeGreaterThan(3);
       expect(outcome['wrong']).not.toEqual([]);
     },
@@ -72,23 +75,57 @@ describe('capture of disks without requests in a guest', () => {
   );
 
   test(
+    'requests that are put back and issued again are in flight all the while',
+    async () => {
+      // A disk in memory that is too busy for every seventh command.
+      const { stdout } = await guest.run(`
+        modprobe scsi_debug dev_size_mb=16 every_nth=7 opts=0x8000
+        udevadm settle
+        mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
+        mkdir /sys/kernel/tracing/instances/count
+        echo 1 > /sys/kernel/tracing/instances/count/events/block/block_rq_requeue/enable
+        ls /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block
+      `);
+      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', 10_000, 5000, `/dev/${stdout.trim().split('\n').at(-1)}`);
+      expect(outcome['wrong']).toEqual([]);
+      expect(outcome['points']).toBeGreaterThan(3);
+      expect(Number(await guest.output('grep -c block_rq_requeue /sys/kernel/tracing/instances/count/trace'))).toBeGreaterThan(10);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
     'a file system on LVM that discards is the disk it was',
     async () => {
-      const outcome = await outcomeOf('discard-main.ts', '/dev/vg/large');
+      const outcome = await outcomeOf('capture/testing/discard-main.ts', '/dev/vg/large');
       expect(outcome['differing']).toBe(0);
     },
     PATIENCE_MS,
   );
 
   test(
-    'members of arrays are refused, by the name of what to protect instead',
+    'writes to a partition of a mirror, and what is swapped out to LVM, are named to the last sector',
     async () => {
-      const script =
-        "import { identifyDevice } from '/share/packages/mobility-agent/src/trace/device.ts'; identifyDevice(process.argv[1]);";
-      const { stderr } = await guest.run(
-        `cd /share && node --conditions=@holdfast/source --input-type=module -e "${script}" /dev/disk/by-serial/disk3`,
-      );
-      expect(stderr).toMatch(/DEVICE_UNSUPPORTED.*a member of the array md1; protect \/dev\/md1 instead/);
+      const partition =
+        'echo "8192,8192,L" | sfdisk -q /dev/md1; udevadm settle; dd if=/dev/urandom of=/dev/md1p1 bs=4k count=5 oflag=direct';
+      expect(await attach('/dev/md1', partition)).toMatchObject({ bioBased: true, continuity: { kind: 'new' } });
+      const swap = `mkswap /dev/vg/striped; swapon /dev/vg/striped; systemd-run -q --wait -p MemoryMax=24M dd if=/dev/zero of=/dev/null bs=32M count=1; swapoff /dev/vg/striped`;
+      const { dirtyBlocks } = await attach('/dev/vg/striped', swap);
+      expect(dirtyBlocks).toBeGreaterThan(100);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    'what cannot be traced is refused by name',
+    async () => {
+      const member = await attach('/dev/disk/by-serial/disk3');
+      expect(member['refused']).toMatch(/DEVICE_UNSUPPORTED.*a member of the array md1; protect \/dev\/md1 instead/);
+      await guest.output('modprobe null_blk nr_devices=1 gb=1 zoned=1 zone_size=64 memory_backed=1');
+      expect((await attach('/dev/nullb0'))['refused']).toMatch(/DEVICE_UNSUPPORTED.*zoned/);
+      // For good, as far as this guest is concerned.
+      await guest.output('echo confidentiality > /sys/kernel/security/lockdown');
+      expect((await attach('/dev/vg/striped'))['refused']).toMatch(/TRACEFS_UNAVAILABLE.*locked down/);
     },
     PATIENCE_MS,
   );

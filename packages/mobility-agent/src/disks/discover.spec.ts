@@ -42,8 +42,11 @@ describe('finding the disks of a machine', () => {
       ...disk('sda', { ...PHYSICAL, serial: 'x' }),
       ...disk('sdb', { ...PHYSICAL, serial: 'x' }),
       ...disk('sdc', PHYSICAL),
+      ...disk('sdd', { ...PHYSICAL, 'dm/uuid': 'LVM-abc' }),
+      ...disk('sde', { ...PHYSICAL, 'md/uuid': '4b3f41af' }),
     });
-    expect(discoverDisks(system, []).map(({ key }) => key)).toEqual(['serial  x at /dev/sda', 'serial  x at /dev/sdb', 'path /dev/sdc']);
+    const keys = ['serial  x at /dev/sda', 'serial  x at /dev/sdb', 'path /dev/sdc', 'uuid LVM-abc', 'uuid 4b3f41af'];
+    expect(discoverDisks(system, []).map(({ key }) => key)).toEqual(keys);
   });
 
   it('takes what is named, once, and leaves out what is not there', () => {

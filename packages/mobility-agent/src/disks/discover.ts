@@ -11,8 +11,8 @@ export interface FoundDisk {
   /** Bytes; 0 for a device to which nothing is attached. */
   readonly size: number;
   /**
-   * What makes it this disk and no other, as far as it says: its world-wide name, else model and serial number, else the file behind it, else
-   * its path.
+   * What makes it this disk and no other, as far as it says: its world-wide name, else model and serial number, else what made it (LVM, md)
+   * calls it, else the file behind it, else its path.
    */
   readonly key: string;
 }
@@ -30,6 +30,8 @@ const keyOf = (about: (field: string) => string, devicePath: string): string => 
   if (wwn !== '') return `wwn ${wwn}`;
   const serial = about('serial') || about('device/serial');
   if (serial !== '') return `serial ${about('device/model')} ${serial}`;
+  const uuid = about('dm/uuid') || about('md/uuid');
+  if (uuid !== '') return `uuid ${uuid}`;
   const backing = about('loop/backing_file');
   return backing !== '' ? `file ${backing}` : `path ${devicePath}`;
 };
