@@ -1,7 +1,8 @@
 import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd, runExtent } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';
-import type { DiskRead, DiskSource } from './disk-source.ts';
+import { batchesOf, readBatch } from './batches.ts';
+import type { DiskSource } from './disk-source.ts';
 import { abandonStaging, commitStaging, createDiskState, type DiskState } from './disk-state.ts';
 import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
@@ -35,8 +36,6 @@ const UNSETTLED_LIMIT = 1_000_000;
 const DISCARD_LIMIT = 1024 * 1024;
 /** Discarded blocks taken in without a look at the ring. */
 const DISCARD_STEP = 32 * 1024;
-/** Extents read at the same time at most: a block is in doubt until the last of them is read. */
-const READS_TOGETHER = 32;
 /** Bytes of staged data kept in memory for one disk. */
 const STAGING_LIMIT = 64 * 1024 * 1024;
 
@@ -318,7 +317,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     extents: readonly Extent[],
     differing?: RangeReading['differing'],
   ): Promise<void> {
-    for (const batch of batchesOf(extents, state)) {
+    for (const batch of batchesOf(extents, state.source, state.excluded)) {
       const reads = readBatch(state.source, batch);
       const end = this.#trace.now();
       for (const [index, part] of batch.entries()) {
@@ -443,27 +442,5 @@ class ConvergenceImpl implements Convergence, WriteSink {
     throw toldTooLate(disk, this.#trace.now() - time);
   }
 }
-
-/** Extents but for what is excluded, neighbours in this order together as far as they can be read at the same time. */
-function* batchesOf(extents: readonly Extent[], { source, excluded }: DiskState): Generator<Extent[]> {
-  const most = source.readTogether === undefined ? 1 : READS_TOGETHER;
-  let batch: Extent[] = [];
-  let length = 0;
-  for (const part of extents.flatMap((extent) => without(extent, excluded))) {
-    if (batch.length === most || (batch.length > 0 && length + part.length > source.readLimit)) {
-      yield batch;
-      batch = [];
-      length = 0;
-    }
-    batch.push(part);
-    length += part.length;
-  }
-  if (batch.length > 0) yield batch;
-}
-
-const readBatch = (source: DiskSource, batch: readonly Extent[]): readonly DiskRead[] =>
-  batch.length > 1 && source.readTogether !== undefined
-    ? source.readTogether(batch)
-    : batch.map(({ offset, length }) => source.read(offset, length));
 
 export const createConvergence = (options: ConvergenceOptions): Convergence => new ConvergenceImpl(options);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRow, median, type Row } from '../../row.ts';
+import { createRow, type Row } from '../../row.ts';
 import type { CaptureCase } from '../capture-case.ts';
 import { type MeasuredCut, startCapture } from '../capture-process.ts';
 import { type FioLoad, runFio } from '../fio.ts';
@@ -10,30 +10,27 @@ const DISK_SIZE = 4096 * MIB;
 const RATES = [1000, 5000, 20_000];
 const INTERVAL_MS = 2000;
 const CUTS = 20;
-/** What the load needs to start, and to be over. */
-const LOAD_MARGIN_SECONDS = 30;
+/** Longer than any run: the load is ended when the last cut is made. */
+const LOAD_SECONDS = 3600;
 
-/** Cuts a disk under load every two seconds. */
+/** Cuts a disk under load, two seconds after each other. */
 const cutUnder = async (load: Omit<FioLoad, 'seconds' | 'device'>): Promise<(MeasuredCut | undefined)[]> => {
   const disk = await createLoadDisk(DISK_SIZE);
   const over = new AbortController();
   try {
     const capture = await startCapture(disk.device);
-    const seconds = (CUTS * INTERVAL_MS) / 1000 + LOAD_MARGIN_SECONDS;
-    const writing = runFio({ ...load, device: disk.device, seconds, signal: over.signal });
-    const failed = writing.then(() => undefined).catch(() => undefined);
+    const writing = runFio({ ...load, device: disk.device, seconds: LOAD_SECONDS, signal: over.signal });
+    const ended = writing.then(() => undefined).catch(() => undefined);
     const cuts: (MeasuredCut | undefined)[] = [];
     await sleep(INTERVAL_MS);
     // What was written while the load began does not count.
     await capture.cut();
     while (cuts.length < CUTS) {
-      const next = performance.now() + INTERVAL_MS;
       await sleep(INTERVAL_MS);
       cuts.push(await capture.cut());
-      await sleep(Math.max(0, next - performance.now()));
     }
     over.abort();
-    await failed;
+    await ended;
     await capture.end();
     return cuts;
   } finally {
@@ -57,9 +54,12 @@ export const cutTime: CaptureCase = {
     for (const rate of RATES) {
       const cuts = await cutUnder({ depth: 16, iops: rate });
       const times = made(cuts).map(({ milliseconds }) => milliseconds);
-      const about = `cut every ${INTERVAL_MS / 1000} s at ${rate} IOPS`;
+      const about = `cut ${INTERVAL_MS / 1000} s after the last at ${rate} IOPS`;
       note(`${about}: rounds ${made(cuts).map(({ rounds }) => rounds)}; ${CUTS - times.length} of ${CUTS} skipped`);
-      if (times.length === 0) continue;
+      if (times.length === 0) {
+        rows.push(createRow({ measure: `${about}: none was to be had`, unit: 'cuts' }, [0], undefined));
+        continue;
+      }
       rows.push(createRow({ measure: `${about}: p50`, unit: 'ms' }, times, undefined));
       rows.push(createRow({ measure: `${about}: p95`, unit: 'ms' }, [percentile(times, 0.95)], undefined));
     }
@@ -78,7 +78,7 @@ export const readsPerBlock: CaptureCase = {
     ] as const) {
       const cuts = made(await cutUnder({ depth: 16, iops: 4000, ...load }));
       const ratios = cuts.map(({ readBytes, changedBytes }) => readBytes / changedBytes);
-      note(`reads per changed block, ${where}: median ${median(ratios).toFixed(3)}`);
+      note(`reads per changed block, ${where}: ${cuts.length} of ${CUTS} cuts, rounds ${cuts.map(({ rounds }) => rounds)}`);
       rows.push(
         createRow({ measure: `bytes read per changed byte, 4000 IOPS, ${where}`, unit: 'bytes' }, ratios, undefined, {
           goal: { atMost: 1.2 },
