@@ -76,6 +76,15 @@ export const settings = {
     }),
     cpuCritical: integer({ default: '95', min: 1, max: 100, unit: '%', help: 'The same: critical' }),
   }),
+  balance: section('Process servers that are lost or drained.', {
+    reassignAfter: duration({
+      default: '5min',
+      min: '10s',
+      max: '7d',
+      help: 'How long a process server may be away before its machines are moved to others that hold the vault',
+    }),
+    interval: duration({ default: '5s', min: '100ms', max: '5min', help: 'Time between two looks' }),
+  }),
   notification: section('Who is told of events, by e-mail and webhook.', {
     severity: oneOf(['information', 'warning', 'critical'], {
       default: 'warning',

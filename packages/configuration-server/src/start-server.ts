@@ -4,6 +4,7 @@ import { ControlService, EnrolmentService } from '@holdfast/protocol';
 import { createAlertEngine } from './alerts/alert-engine.ts';
 import { createApi } from './api/create-api.ts';
 import { openAuthority } from './authority/authority.ts';
+import { keepBalance } from './balance/keep-balance.ts';
 import { createControlService } from './control/control-service.ts';
 import { createOpenStreams } from './control/open-streams.ts';
 import { type AgentPresence, createPresence, type ServerPresence } from './control/presence.ts';
@@ -12,6 +13,7 @@ import { createEnrolmentService } from './enrolment/enrolment-service.ts';
 import { ensureInstallation } from './first-start.ts';
 import { keepHouse } from './housekeeping.ts';
 import { createJobEngine } from './jobs/job-engine.ts';
+import { createMovePlan } from './jobs/move-plan.ts';
 import { createPointPlan } from './jobs/point-plan.ts';
 import { createProtectPlan } from './jobs/protect-plan.ts';
 import { createUnprotectPlan } from './jobs/unprotect-plan.ts';
@@ -72,7 +74,12 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const metrics = createServerMetrics(context.metrics, { store, agents, servers });
 
   const parts = { store, notifier, agents, servers };
-  const plans = { protect: createProtectPlan(parts), unprotect: createUnprotectPlan(parts), point: createPointPlan(parts) };
+  const plans = {
+    protect: createProtectPlan(parts),
+    unprotect: createUnprotectPlan(parts),
+    point: createPointPlan(parts),
+    move: createMovePlan(parts),
+  };
   const engine = createJobEngine({ store, notifier, plans, log });
   run('jobs', engine.run);
   run('housekeeping', (signal) => keepHouse(store, settings.history.jobs, log, signal));
@@ -92,6 +99,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     log,
   });
   run('alerts', alerting.run);
+  run('balance', (signal) => keepBalance({ ...parts, plans, log, ...settings.balance }, signal));
   await startNotification(context, store);
   const api = createApi({
     ...parts,

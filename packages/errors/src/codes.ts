@@ -58,6 +58,7 @@ export const ERROR_CODES = {
   RESOURCE_NOT_FOUND: { exit: 4, retryable: false },
   SCRIPT_FAILED: { exit: 9, retryable: true },
   SCRIPT_REFUSED: { exit: 3, retryable: false },
+  SERVER_IN_USE: { exit: 8, retryable: false },
   SETTING_INVALID: { exit: 2, retryable: false },
   SETTING_UNKNOWN: { exit: 2, retryable: false },
   SIGN_IN_NEEDED: { exit: 3, retryable: false },

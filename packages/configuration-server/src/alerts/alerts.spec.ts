@@ -165,7 +165,9 @@ describe('alerts', () => {
   it('tell of a journal that fills, and of processors that stay busy', async () => {
     const { at, point, server, look } = await openWorld();
     const report = (used: number, cpuShare: number) =>
-      server.reported(create(ServerReportSchema, { journalUsedBytes: BigInt(used), journalQuotaBytes: 100n, cpuShare: 2 * cpuShare, processors: 2 }));
+      server.reported(
+        create(ServerReportSchema, { journalUsedBytes: BigInt(used), journalQuotaBytes: 100n, cpuShare: 2 * cpuShare, processors: 2 }),
+      );
     report(69, 0.85);
     expect(await look()).toEqual([]);
     report(70, 0.85);

@@ -1,16 +1,22 @@
 import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
-import { type Machine, MachineSchema, type MachineService } from '@holdfast/protocol';
+import { isId, type Machine, MachineSchema, type MachineService } from '@holdfast/protocol';
 import { nameId } from '../enrolment/member-name.ts';
 import { revokeCertificates } from '../enrolment/revoke.ts';
+import { forgetProtection } from '../jobs/protect-plan.ts';
 import { personOf } from '../listener/caller.ts';
 import { find, listPage, type Stored } from '../records/kind.ts';
-import { anchors, type MachineRecord, machines, manifests, members, names } from '../records/kinds.ts';
+import { anchors, assignments, type MachineRecord, machines, manifests, members, names, protections } from '../records/kinds.ts';
+import { pointRequests } from '../records/point-requests.ts';
 import { transact } from '../records/transaction.ts';
+import { requestInvalid } from '../request-invalid.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
-import { requireVersion, resolve } from './resolve.ts';
+import { checkName, requireVersion, resolve } from './resolve.ts';
+
+const gone = (id: string): HoldfastError =>
+  new HoldfastError('MACHINE_NOT_FOUND', { thing: `machine ${id}`, why: 'it was removed a moment ago', remedy: 'list machines' });
 
 /** Machines that belong to the installation. */
 export const createMachineService = ({ store, agents, alerting }: ApiParts): ServiceImpl<typeof MachineService> => {
@@ -39,7 +45,44 @@ export const createMachineService = ({ store, agents, alerting }: ApiParts): Ser
     async getMachine({ machine }) {
       return { machine: await message(await resolve(store, machines, 'machine', machine)) };
     },
-    async removeMachine({ machine, version }, { values }) {
+    async renameMachine({ machine, name, version }, { values }) {
+      const { name: actor } = personOf(values);
+      checkName(name, 'machine');
+      if (isId(name)) throw requestInvalid('machine', 'its name would have the form of an id', 'choose another name');
+      const { id } = await resolve(store, machines, 'machine', machine);
+      const { revision, result } = await transact(store, async (transaction) => {
+        const stored = await transaction.read(machines, id);
+        if (stored === undefined) throw gone(id);
+        const { name: before, protectionId } = stored.value;
+        requireVersion(`machine ${before}`, stored.version, version);
+        const taken = await transaction.read(names, nameId('machine', name));
+        if (taken !== undefined && taken.value.id !== id)
+          throw new HoldfastError('NAME_TAKEN', {
+            thing: `machine ${name}`,
+            why: 'another one has this name',
+            remedy: 'choose another name',
+          });
+        transaction.delete(names, nameId('machine', before));
+        transaction.put(names, nameId('machine', name), { id });
+        const value = { ...stored.value, name };
+        transaction.put(machines, id, value);
+        const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
+        const place = `${protection?.value.processServerId ?? ''}/${id}`;
+        const assignment = await transaction.read(assignments, place);
+        if (assignment !== undefined) transaction.put(assignments, place, { ...assignment.value, machineName: name });
+        transaction.event({
+          severity: 'information',
+          code: 'machine-renamed',
+          text: `${before} is called ${name} from now on`,
+          subject: id,
+          actor,
+        });
+        transaction.audit({ actor, action: 'RenameMachine', subject: id, detail: `${before} ${name}` });
+        return { ...stored, value };
+      });
+      return { machine: await message({ ...result, version: revision }) };
+    },
+    async removeMachine({ machine, version, force }, { values }) {
       const { name: actor } = personOf(values);
       const { id } = await resolve(store, machines, 'machine', machine);
       await transact(store, async (transaction) => {
@@ -48,12 +91,23 @@ export const createMachineService = ({ store, agents, alerting }: ApiParts): Ser
         if (stored === undefined) return;
         const { name, protectionId } = stored.value;
         requireVersion(`machine ${name}`, stored.version, version);
-        if (protectionId !== '')
-          throw new HoldfastError('MACHINE_PROTECTED', { thing: name, why: 'it is protected', remedy: 'end its protection first' });
+        if (protectionId !== '' && !force)
+          throw new HoldfastError('MACHINE_PROTECTED', {
+            thing: name,
+            why: 'it is protected',
+            remedy: 'end its protection first, or force it when it does not come back',
+          });
+        if (protectionId !== '') await forgetProtection(transaction, { machineId: id, protectionId });
         if (member !== undefined) revokeCertificates(transaction, member);
-        for (const kind of [machines, manifests, members, anchors]) transaction.delete(kind, id);
+        for (const kind of [machines, manifests, members, anchors, pointRequests]) transaction.delete(kind, id);
         transaction.delete(names, nameId('machine', name));
-        transaction.event({ severity: 'information', code: 'machine-removed', text: `${name} was removed`, subject: id, actor });
+        transaction.event({
+          severity: 'information',
+          code: 'machine-removed',
+          text: `${name} was removed${force ? ', with its protection' : ''}`,
+          subject: id,
+          actor,
+        });
         transaction.audit({ actor, action: 'RemoveMachine', subject: id, detail: name });
       });
       agents.forget(id);

@@ -3,6 +3,7 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
 import {
   Direction,
+  idText,
   newId,
   PointKind,
   type Protection,
@@ -10,6 +11,7 @@ import {
   type ProtectionService,
   ProtectionState,
 } from '@holdfast/protocol';
+import { serversFor } from '../jobs/choose-server.ts';
 import { jobMessage } from '../jobs/job-record.ts';
 import { openJobOf } from '../jobs/open-job-of.ts';
 import { countUse } from '../jobs/protect-plan.ts';
@@ -164,6 +166,75 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       const started = startJob(transaction, plans.point, { kind: 'point', machineId: machine.id, protectionId, startedBy: actor });
       transaction.put(pointRequests, machine.id, { requestId: newId(), kind: asked });
       transaction.audit({ actor, action: 'MakePoint', subject: machine.id, detail: name });
+      return started;
+    });
+    return { job: jobMessage(job.id, revision, job.value) };
+  },
+
+  async updateProtection({ machine: wanted, version, policy: wantedPolicy, excludeDisks, includeDisks }, { values }) {
+    const { name: actor } = personOf(values);
+    const machine = await resolve(store, machines, 'machine', wanted);
+    const policy = wantedPolicy === '' ? undefined : await resolve(store, policies, 'policy', wantedPolicy);
+    const { revision, result } = await transact(store, async (transaction) => {
+      const current = await transaction.read(machines, machine.id);
+      if (current === undefined) throw gone(machine.id);
+      const { name, protectionId } = current.value;
+      const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
+      if (protection === undefined) throw notProtected(name);
+      if (version !== 0n) requireVersion(`protection of ${name}`, protection.version, version);
+      const manifest = (await transaction.read(manifests, machine.id))?.value;
+      const excluded = new Set(protection.value.excludedDiskIds);
+      const named = (disks: readonly string[]) => (manifest === undefined ? [] : excludedDisks(disks, manifest));
+      for (const id of named(excludeDisks)) excluded.add(id);
+      for (const id of named(includeDisks)) excluded.delete(id);
+      if (manifest !== undefined && manifest.disks.every(({ id }) => excluded.has(idText(id))))
+        throw requestInvalid('exclude_disks', 'no disk would be left', 'leave one, or end the protection');
+      const before = protection.value.policyId;
+      if (policy !== undefined && policy.id !== before) {
+        await countUse(transaction, before, -1);
+        await countUse(transaction, policy.id, 1);
+      }
+      const next = { ...protection.value, policyId: policy?.id ?? before, excludedDiskIds: [...excluded] };
+      transaction.put(protections, protectionId, next);
+      const leftOut = manifest?.disks.filter(({ id }) => excluded.has(idText(id))).map((disk) => disk.name) ?? [];
+      const words = `${policy === undefined ? '' : `policy ${policy.value.name}, `}disks left out: ${leftOut.join(', ') || 'none'}`;
+      transaction.event({ severity: 'information', code: 'protection-changed', text: `${name}: ${words}`, subject: machine.id, actor });
+      transaction.audit({ actor, action: 'UpdateProtection', subject: machine.id, detail: words });
+      return { id: protectionId, value: next };
+    });
+    return { protection: message({ ...result, version: revision }) };
+  },
+
+  async move({ machine: wanted, processServer }, { values }) {
+    const { name: actor } = personOf(values);
+    const machine = await resolve(store, machines, 'machine', wanted);
+    const wantedServer = processServer === '' ? '' : (await resolve(store, serverKind, 'server', processServer)).id;
+    const { revision, result: job } = await transact(store, async (transaction) => {
+      const current = await transaction.read(machines, machine.id);
+      if (current === undefined) throw gone(machine.id);
+      const { name, protectionId } = current.value;
+      const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
+      if (protection === undefined) throw notProtected(name);
+      await refuseBusy(store, machine.id, name);
+      const { vault, processServerId } = protection.value;
+      const others = (await serversFor(store, servers, vault)).filter((id) => id !== processServerId);
+      if (wantedServer === '' ? others.length === 0 : !others.includes(wantedServer))
+        throw new HoldfastError('PREREQUISITES_MISSING', {
+          thing: `machine ${name}`,
+          why:
+            wantedServer !== '' && wantedServer === processServerId
+              ? 'it goes through that process server already'
+              : `no other process server that is connected, not drained, and holds the vault ${vault} is there${wantedServer === '' ? '' : ' by that name'}`,
+          remedy: 'see `holdfast server list`',
+        });
+      const started = startJob(transaction, plans.move, {
+        kind: 'move',
+        machineId: machine.id,
+        protectionId,
+        startedBy: actor,
+        wantedServer,
+      });
+      transaction.audit({ actor, action: 'Move', subject: machine.id, detail: wantedServer });
       return started;
     });
     return { job: jobMessage(job.id, revision, job.value) };

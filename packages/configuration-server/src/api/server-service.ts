@@ -2,15 +2,19 @@ import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
 import { type Server, ServerSchema, type ServerService } from '@holdfast/protocol';
+import { nameId } from '../enrolment/member-name.ts';
 import { revokeCertificates } from '../enrolment/revoke.ts';
 import { personOf } from '../listener/caller.ts';
 import { find, listAll, listPage, type Stored } from '../records/kind.ts';
-import { assignments, machines, members, type ServerRecord, servers as serverKind } from '../records/kinds.ts';
+import { assignments, machines, members, names, protections, type ServerRecord, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { roleMessage } from '../role-message.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
-import { idOf } from './resolve.ts';
+import { idOf, requireVersion, resolve } from './resolve.ts';
+
+const missing = (server: string): HoldfastError =>
+  new HoldfastError('RESOURCE_NOT_FOUND', { thing: `server ${server}`, why: 'it was removed a moment ago', remedy: 'list servers' });
 
 /** Process servers and master targets. */
 export const createServerService = ({ store, servers, alerting }: ApiParts): ServiceImpl<typeof ServerService> => {
@@ -30,6 +34,7 @@ export const createServerService = ({ store, servers, alerting }: ApiParts): Ser
       vaults: [...value.vaults],
       machines: machinesOf,
       health: alerting.healthOf(id),
+      draining: value.draining ?? false,
       ...(known?.report === undefined ? {} : { report: known.report }),
     });
   };
@@ -38,6 +43,67 @@ export const createServerService = ({ store, servers, alerting }: ApiParts): Ser
     async listServers({ pageSize: size, pageToken: token }) {
       const page = await listPage(store, serverKind, pageSize(size), pagePlace(token, ID_PLACE));
       return { servers: await Promise.all(page.rows.map(message)), nextPageToken: pageToken(page.next) };
+    },
+    async drainServer({ server, end }, { values }) {
+      const { name: actor } = personOf(values);
+      const { id } = await resolve(store, serverKind, 'server', server);
+      const { revision, result } = await transact(store, async (transaction) => {
+        const stored = await transaction.read(serverKind, id);
+        if (stored === undefined) throw missing(server);
+        const value = { ...stored.value, draining: !end };
+        transaction.put(serverKind, id, value);
+        transaction.event({
+          severity: 'information',
+          code: end ? 'server-drain-ended' : 'server-drained',
+          text: end ? `${value.name} takes machines again` : `${value.name} takes no machines any more; those it has are moved to others`,
+          subject: id,
+          actor,
+        });
+        transaction.audit({ actor, action: 'DrainServer', subject: id, detail: end ? 'ended' : '' });
+        return { ...stored, value };
+      });
+      return { server: await message({ ...result, version: revision }) };
+    },
+    async removeServer({ server, version, force }, { values }) {
+      const { name: actor } = personOf(values);
+      const { id } = await resolve(store, serverKind, 'server', server);
+      await transact(store, async (transaction) => {
+        const stored = await transaction.read(serverKind, id);
+        if (stored === undefined) return;
+        const { name } = stored.value;
+        requireVersion(`server ${name}`, stored.version, version);
+        const left: string[] = [];
+        for await (const { id: place, value } of listAll(store, assignments, `${id}/`)) {
+          left.push(value.machineName);
+          transaction.delete(assignments, place);
+          const machine = await transaction.read(machines, place.slice(id.length + 1));
+          const protection = machine === undefined ? undefined : await transaction.read(protections, machine.value.protectionId);
+          // Whoever looks after machines without a server finds it another one.
+          if (protection?.value.processServerId === id)
+            transaction.put(protections, protection.id, { ...protection.value, processServerId: '' });
+        }
+        if (left.length > 0 && !force)
+          throw new HoldfastError('SERVER_IN_USE', {
+            thing: `server ${name}`,
+            why: `it receives ${left.slice(0, 5).join(', ')}${left.length > 5 ? ` and ${left.length - 5} more` : ''}`,
+            remedy: 'drain it first with `holdfast server drain`, or force it when it does not come back',
+          });
+        const member = await transaction.read(members, id);
+        if (member !== undefined) revokeCertificates(transaction, member);
+        transaction.delete(serverKind, id);
+        transaction.delete(members, id);
+        transaction.delete(names, nameId('server', name));
+        transaction.event({
+          severity: force ? 'warning' : 'information',
+          code: 'server-removed',
+          text: `${name} was removed`,
+          subject: id,
+          actor,
+        });
+        transaction.audit({ actor, action: 'RemoveServer', subject: id, detail: name });
+      });
+      servers.forget(id);
+      return {};
     },
     async revokeServer({ subject }, { values }) {
       const { name: actor } = personOf(values);

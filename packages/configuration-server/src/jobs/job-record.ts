@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { Direction, type Job, JobSchema, JobState } from '@holdfast/protocol';
 import { plainKind } from '../records/kind.ts';
 
-export type JobKind = 'protect' | 'unprotect' | 'point';
+export type JobKind = 'protect' | 'unprotect' | 'point' | 'move';
 export type StepState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 
 export interface StepRecord {

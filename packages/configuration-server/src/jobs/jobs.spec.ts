@@ -19,6 +19,7 @@ import type { StateStore } from '../state/state-store.ts';
 import { createJobEngine } from './job-engine.ts';
 import type { JobPlan } from './job-plan.ts';
 import { hasEnded, type JobKind, jobs, openJobs } from './job-record.ts';
+import { createMovePlan } from './move-plan.ts';
 import { createPointPlan } from './point-plan.ts';
 import { countUse, createProtectPlan } from './protect-plan.ts';
 import { startJob } from './start-job.ts';
@@ -26,7 +27,8 @@ import { createUnprotectPlan } from './unprotect-plan.ts';
 import { until } from './until.ts';
 
 const LIMITS = { events: 1000, audit: 1000, changes: 10_000 };
-const [MACHINE, GATEWAY, PROTECTION, POLICY] = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(32)) as [string, string, string, string];
+const idOf = (digit: string): string => digit.repeat(32);
+const [MACHINE, GATEWAY, PROTECTION, POLICY, OTHER] = [idOf('a'), idOf('b'), idOf('c'), idOf('d'), idOf('e')];
 const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
 
 /** A member that has always in force what is wanted. */
@@ -40,7 +42,8 @@ const presences = (): { readonly agents: AgentPresence; readonly servers: Server
   const agents: AgentPresence = createPresence();
   const gateways: ServerPresence = createPresence();
   always(agents, MACHINE, create(AgentHelloSchema), create(AgentReportSchema));
-  always(gateways, GATEWAY, create(ServerHelloSchema, { vaults: ['office'], endpoints: ['x:1'] }), create(ServerReportSchema));
+  for (const id of [GATEWAY, OTHER])
+    always(gateways, id, create(ServerHelloSchema, { vaults: ['office'], endpoints: ['x:1'] }), create(ServerReportSchema));
   return { agents, servers: gateways };
 };
 
@@ -70,14 +73,22 @@ const dying = (store: StateStore, last: number, when: 'before' | 'after'): State
 const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; notifier: ReturnType<typeof createNotifier> } => {
   const notifier = createNotifier(store);
   const parts = { store, notifier, ...presences() };
-  return { notifier, plans: { protect: createProtectPlan(parts), unprotect: createUnprotectPlan(parts), point: createPointPlan(parts) } };
+  return {
+    notifier,
+    plans: {
+      protect: createProtectPlan(parts),
+      unprotect: createUnprotectPlan(parts),
+      point: createPointPlan(parts),
+      move: createMovePlan(parts),
+    },
+  };
 };
 
 /** Runs an engine over `store` until the job has ended, or until the program it stands for is dead. */
 const runProgram = async (store: StateStore, real: StateStore, id: string, own?: JobPlan): Promise<void> => {
   const stop = new AbortController();
   const { plans: usual, notifier } = planOf(store);
-  const plans = own === undefined ? usual : { protect: own, unprotect: own, point: own };
+  const plans = own === undefined ? usual : { protect: own, unprotect: own, point: own, move: own };
   const engine = createJobEngine({ store, notifier, plans, log });
   const changes = notifier.run(stop.signal);
   const work = engine.run(stop.signal).catch(() => stop.abort());
@@ -118,16 +129,25 @@ const prepare = async (kind: JobKind): Promise<{ store: StateStore; id: string }
       endpoints: [],
       vaults: ['office'],
     });
+    transaction.put(servers, OTHER, {
+      name: 'other',
+      role: 'process-server',
+      softwareVersion: '1',
+      lastSeen: 0,
+      endpoints: [],
+      vaults: ['office'],
+    });
     const isEnding = kind === 'unprotect';
+    const isNew = kind === 'protect';
     const protection = create(ProtectionSchema, {
       machineId: MACHINE,
       policyId: POLICY,
       vault: 'office',
-      state: isEnding ? ProtectionState.STOPPING : ProtectionState.PREPARING,
-      processServerId: isEnding ? GATEWAY : '',
+      state: isEnding ? ProtectionState.STOPPING : isNew ? ProtectionState.PREPARING : ProtectionState.PROTECTED,
+      processServerId: isNew ? '' : GATEWAY,
     });
     transaction.put(protections, PROTECTION, protection);
-    if (isEnding) transaction.put(assignments, `${GATEWAY}/${MACHINE}`, { vault: 'office', machineName: 'web1' });
+    if (!isNew) transaction.put(assignments, `${GATEWAY}/${MACHINE}`, { vault: 'office', machineName: 'web1' });
     await countUse(transaction, POLICY, 1);
     return startJob(transaction, plans[kind], { kind, machineId: MACHINE, protectionId: PROTECTION, startedBy: 'me' });
   });
@@ -147,7 +167,11 @@ const outcome = async (store: StateStore, id: string): Promise<unknown> => {
     server: (await recordOf(protections, PROTECTION))?.processServerId,
     machine: (await recordOf(machines, MACHINE))?.protectionId,
     uses: await recordOf(policyUses, POLICY),
-    assignments: (await store.list({ prefix: assignments.prefix, limit: 10 })).map(({ key }) => key),
+    assignments: [
+      ...(await store.list({ prefix: assignments.prefix, limit: 10 })),
+      // Of a move that has ended nothing may be left.
+      ...(job !== undefined && hasEnded(job) ? await store.list({ prefix: 'move/', limit: 10 }) : []),
+    ].map(({ key }) => key),
     ends: (await store.events({ limit: 100 })).filter(({ code }) => code.startsWith('job-')).map(({ code }) => code),
   };
 };
@@ -212,7 +236,20 @@ describe('jobs', () => {
     });
   });
 
-  it.each(['protect', 'unprotect'] as const)('%s ends the same when the program is killed at any commit', async (kind) => {
+  it('move, undisturbed', async () => {
+    expect((await carryOut('move', undefined, 'before')).outcome).toEqual({
+      ...PROTECTED,
+      steps: [
+        ['choose process server', 'succeeded', 'other will receive it'],
+        ['tell process server', 'succeeded', 'it is ready'],
+        ['tell machine', 'succeeded', 'it sends there'],
+      ],
+      server: OTHER,
+      assignments: [`assignment/${OTHER}/${MACHINE}`],
+    });
+  });
+
+  it.each(['protect', 'unprotect', 'move'] as const)('%s ends the same when the program is killed at any commit', async (kind) => {
     const { outcome: undisturbed } = await carryOut(kind, undefined, 'before');
     for (const when of ['before', 'after'] as const) {
       let death = 0;
@@ -222,7 +259,7 @@ describe('jobs', () => {
         if (!died) break;
       }
       // Every step begins with a commit and ends with one.
-      expect(death).toBe(kind === 'protect' ? 8 : 4);
+      expect(death).toBe({ protect: 8, unprotect: 4, move: 6 }[kind]);
     }
   });
 
@@ -233,6 +270,19 @@ describe('jobs', () => {
           const { outcome: cancelled } = await carryOut('protect', death, when, at);
           expect(cancelled).toMatchObject({ ...GONE, state: 'cancelled', ends: ['job-cancelled'] });
         }
+  });
+
+  it('a move that is cancelled leaves the machine at one server, whenever that is and whenever the program is killed', async () => {
+    const places = new Set<unknown>();
+    for (let at = 0; at < 6; at += 1)
+      for (const death of [undefined, 0])
+        for (const when of ['before', 'after'] as const) {
+          const { outcome: cancelled } = await carryOut('move', death, when, at);
+          const { server } = cancelled as { readonly server: string };
+          places.add(server);
+          expect(cancelled).toMatchObject({ state: 'cancelled', assignments: [`assignment/${server}/${MACHINE}`], machine: PROTECTION });
+        }
+    expect(places).toEqual(new Set([GATEWAY, OTHER]));
   });
 
   it('that are cancelled in their last moment do not succeed', async () => {

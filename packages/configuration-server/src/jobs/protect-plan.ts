@@ -1,15 +1,14 @@
 import { HoldfastError } from '@holdfast/errors';
-import { type AgentReport, DiskPhase, type Protection, ProtectionState } from '@holdfast/protocol';
-import type { AgentPresence, Known, ServerPresence } from '../control/presence.ts';
-import { hasInForce } from '../control/presence.ts';
-import { find, type Stored } from '../records/kind.ts';
-import { assignments, machines, policyUses, protections, servers } from '../records/kinds.ts';
+import { type AgentReport, DiskPhase, ProtectionState } from '@holdfast/protocol';
+import type { AgentPresence, ServerPresence } from '../control/presence.ts';
+import { find } from '../records/kind.ts';
+import { assignments, machines, policyUses, protections } from '../records/kinds.ts';
 import type { Transaction } from '../records/transaction.ts';
 import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { leastLoaded, serversWith } from './choose-server.ts';
 import type { JobPlan } from './job-plan.ts';
 import type { JobRecord, StepProgress } from './job-record.ts';
+import { chooseFor, everySecond, inForce, protectionOf, serverName, tellServerStep } from './steps.ts';
 import { until } from './until.ts';
 
 export interface PlanParts {
@@ -18,14 +17,6 @@ export interface PlanParts {
   readonly agents: AgentPresence;
   readonly servers: ServerPresence;
 }
-
-/** How often a step that waits for a server to come looks around, milliseconds. */
-const LOOK_AROUND = 1000;
-
-const everySecond = (listener: () => void): (() => void) => {
-  const timer = setInterval(listener, LOOK_AROUND);
-  return () => clearInterval(timer);
-};
 
 /** All is copied, but there is no point yet. */
 const NEARLY = 0.99;
@@ -46,7 +37,10 @@ export const countUse = async (transaction: Transaction, policyId: string, more:
 };
 
 /** Takes a protection away with all that belongs to it. */
-export const forgetProtection = async (transaction: Transaction, { machineId, protectionId }: JobRecord): Promise<void> => {
+export const forgetProtection = async (
+  transaction: Transaction,
+  { machineId, protectionId }: Pick<JobRecord, 'machineId' | 'protectionId'>,
+): Promise<void> => {
   const protection = await transaction.read(protections, protectionId);
   const machine = await transaction.read(machines, machineId);
   if (protection !== undefined) {
@@ -59,29 +53,14 @@ export const forgetProtection = async (transaction: Transaction, { machineId, pr
 
 /** From a protection that is only written down to the first recovery point. */
 export const createProtectPlan = ({ store, notifier, agents, servers: presence }: PlanParts): JobPlan => {
-  const protectionOf = async ({ protectionId }: JobRecord): Promise<Stored<Protection>> => {
-    const protection = await find(store, protections, protectionId);
-    if (protection !== undefined) return protection;
-    throw new HoldfastError('MACHINE_NOT_PROTECTED', { thing: protectionId, why: 'the protection is gone', remedy: 'protect again' });
-  };
-  const choose = async (wanted: string, vault: string): Promise<string | undefined> => {
-    const candidates = serversWith(presence, vault);
-    return leastLoaded(store, wanted === '' ? candidates : candidates.filter((id) => id === wanted));
-  };
-  const serverName = async (id: string): Promise<string> => (await find(store, servers, id))?.value.name ?? id;
-  const inForce =
-    (get: () => Known<unknown, { readonly revision: bigint }> | undefined, revision: number): (() => true | undefined) =>
-    () => {
-      const known = get();
-      return known !== undefined && hasInForce(known, revision) ? true : undefined;
-    };
+  const choose = (wanted: string, vault: string): Promise<string | undefined> => chooseFor(store, presence, vault, wanted);
 
   return {
     steps: [
       {
         name: 'choose process server',
         async wait(job, { signal, progress }) {
-          const { vault } = (await protectionOf(job)).value;
+          const { vault } = (await protectionOf(store, job)).value;
           progress({ detail: `waiting for a connected process server that holds the vault ${vault}`, fraction: -1 });
           await until(() => choose(job.wantedServer, vault), [everySecond], signal);
         },
@@ -100,24 +79,17 @@ export const createProtectPlan = ({ store, notifier, agents, servers: presence }
             });
           transaction.put(assignments, `${chosen}/${job.machineId}`, { vault, machineName: machine.value.name });
           transaction.put(protections, job.protectionId, { ...protection.value, processServerId: chosen });
-          return `${await serverName(chosen)} receives it`;
+          return `${await serverName(store, chosen)} receives it`;
         },
       },
       {
-        name: 'tell process server',
-        async wait(job, { signal, progress }) {
-          const { processServerId } = (await protectionOf(job)).value;
-          const assigned = await find(store, assignments, `${processServerId}/${job.machineId}`);
-          progress({ detail: `waiting for ${await serverName(processServerId)} to be ready`, fraction: -1 });
-          const ready = inForce(() => presence.get(processServerId), assigned?.version ?? 0);
-          await until(ready, [(listener) => presence.subscribe(processServerId, listener)], signal);
-        },
+        ...tellServerStep(store, presence, async (job) => (await protectionOf(store, job)).value.processServerId),
         apply: async () => 'it is ready',
       },
       {
         name: 'tell machine',
         async wait(job, { signal, progress }) {
-          const { processServerId } = (await protectionOf(job)).value;
+          const { processServerId } = (await protectionOf(store, job)).value;
           const assigned = await find(store, assignments, `${processServerId}/${job.machineId}`);
           progress({ detail: 'waiting for the machine to begin', fraction: -1 });
           const ready = inForce(() => agents.get(job.machineId), assigned?.version ?? 0);
@@ -130,7 +102,7 @@ export const createProtectPlan = ({ store, notifier, agents, servers: presence }
         async wait(job, { signal, progress }) {
           const look = async (): Promise<true | undefined> => {
             progress(copied(agents.get(job.machineId)?.report));
-            const { state } = (await protectionOf(job)).value;
+            const { state } = (await protectionOf(store, job)).value;
             return state === ProtectionState.PROTECTED || state === ProtectionState.RESYNCHRONIZING ? true : undefined;
           };
           const stored = (listener: () => void) => notifier.subscribe([protections.key(job.protectionId)], listener);

@@ -40,6 +40,8 @@ export interface ServerRecord {
   readonly lastSeen: number;
   readonly endpoints: readonly string[];
   readonly vaults: readonly string[];
+  /** It gets no machines, and those it has are moved to others. */
+  readonly draining?: boolean;
 }
 
 /** Gives the id that a name stands for; its id is "machine/web1". */

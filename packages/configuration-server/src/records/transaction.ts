@@ -2,7 +2,7 @@ import { isHoldfastError } from '@holdfast/errors';
 import type { Commit, Document, NewAudit, NewEvent, StateStore } from '../state/state-store.ts';
 import { find, type Kind, type Stored } from './kind.ts';
 
-/** Gathers what one commit does. What is read through it is expected to be unchanged when the commit is made. */
+/** Gathers what one commit does; of several things done to one value the last counts. What is read through it is expected to be unchanged when the commit is made. */
 export interface Transaction {
   /** The value now; the commit fails when it changes meanwhile. */
   read<T>(kind: Kind<T>, id: string): Promise<Stored<T> | undefined>;
@@ -26,7 +26,7 @@ export const transact = async <T>(
   for (let attempt = 1; ; attempt += 1) {
     const expect: Record<string, number> = {};
     const put: Record<string, Document> = {};
-    const gone: string[] = [];
+    const gone = new Set<string>();
     const events: NewEvent[] = [];
     let audit: NewAudit | undefined;
     const at = Date.now();
@@ -38,15 +38,19 @@ export const transact = async <T>(
       },
       put: (kind, id, value) => {
         put[kind.key(id)] = kind.document(value);
+        gone.delete(kind.key(id));
       },
-      delete: (kind, id) => void gone.push(kind.key(id)),
+      delete: (kind, id) => {
+        delete put[kind.key(id)];
+        gone.add(kind.key(id));
+      },
       event: (event) => void events.push({ ...event, at }),
       audit: (record) => {
         audit = { ...record, at };
       },
     });
-    const commit: Commit = { expect, put, delete: gone, events, ...(audit === undefined ? {} : { audit }) };
-    if (Object.keys(put).length + gone.length + events.length === 0 && audit === undefined) return { revision: store.revision(), result };
+    const commit: Commit = { expect, put, delete: [...gone], events, ...(audit === undefined ? {} : { audit }) };
+    if (Object.keys(put).length + gone.size + events.length === 0 && audit === undefined) return { revision: store.revision(), result };
     try {
       return { revision: await store.commit(commit), result };
     } catch (reason) {

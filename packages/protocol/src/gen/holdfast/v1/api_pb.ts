@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/api.proto.
  */
 export const file_holdfast_v1_api: GenFile = /*@__PURE__*/
-  fileDesc("ChVob2xkZmFzdC92MS9hcGkucHJvdG8SC2hvbGRmYXN0LnYxIjwKE0xpc3RNYWNoaW5lc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdE1hY2hpbmVzUmVzcG9uc2USJgoIbWFjaGluZXMYASADKAsyFC5ob2xkZmFzdC52MS5NYWNoaW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIkChFHZXRNYWNoaW5lUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJIjsKEkdldE1hY2hpbmVSZXNwb25zZRIlCgdtYWNoaW5lGAEgASgLMhQuaG9sZGZhc3QudjEuTWFjaGluZSI4ChRSZW1vdmVNYWNoaW5lUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEg8KB3ZlcnNpb24YAiABKAQiFwoVUmVtb3ZlTWFjaGluZVJlc3BvbnNlIqwBCg5Qcm90ZWN0UmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEg4KBnBvbGljeRgCIAEoCRINCgV2YXVsdBgDIAEoCRIWCg5wcm9jZXNzX3NlcnZlchgEIAEoCRIWCg5leGNsdWRlZF9kaXNrcxgFIAMoCRIrCgZ0YXJnZXQYBiABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBINCgVncm91cBgHIAEoCSJdCg9Qcm90ZWN0UmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iEisKCnByb3RlY3Rpb24YAiABKAsyFy5ob2xkZmFzdC52MS5Qcm90ZWN0aW9uIjQKEFVucHJvdGVjdFJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEIjIKEVVucHJvdGVjdFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiI/ChZMaXN0UHJvdGVjdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJImAKF0xpc3RQcm90ZWN0aW9uc1Jlc3BvbnNlEiwKC3Byb3RlY3Rpb25zGAEgAygLMhcuaG9sZGZhc3QudjEuUHJvdGVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoQTWFrZVBvaW50UmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEiQKBGtpbmQYAiABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmQiMgoRTWFrZVBvaW50UmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIjQKDk9wZXJhdGVSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSEQoJb3BlcmF0aW9uGAIgASgJIjAKD09wZXJhdGVSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiPAoTTGlzdFBvbGljaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJWChRMaXN0UG9saWNpZXNSZXNwb25zZRIlCghwb2xpY2llcxgBIAMoCzITLmhvbGRmYXN0LnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOgoTQ3JlYXRlUG9saWN5UmVxdWVzdBIjCgZwb2xpY3kYASABKAsyEy5ob2xkZmFzdC52MS5Qb2xpY3kiOwoUQ3JlYXRlUG9saWN5UmVzcG9uc2USIwoGcG9saWN5GAEgASgLMhMuaG9sZGZhc3QudjEuUG9saWN5IjoKE1VwZGF0ZVBvbGljeVJlcXVlc3QSIwoGcG9saWN5GAEgASgLMhMuaG9sZGZhc3QudjEuUG9saWN5IjsKFFVwZGF0ZVBvbGljeVJlc3BvbnNlEiMKBnBvbGljeRgBIAEoCzITLmhvbGRmYXN0LnYxLlBvbGljeSI2ChNEZWxldGVQb2xpY3lSZXF1ZXN0Eg4KBnBvbGljeRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEIhYKFERlbGV0ZVBvbGljeVJlc3BvbnNlIjsKEkxpc3RTZXJ2ZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJUChNMaXN0U2VydmVyc1Jlc3BvbnNlEiQKB3NlcnZlcnMYASADKAsyEy5ob2xkZmFzdC52MS5TZXJ2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiYKE1Jldm9rZVNlcnZlclJlcXVlc3QSDwoHc3ViamVjdBgBIAEoCSIWChRSZXZva2VTZXJ2ZXJSZXNwb25zZSJdChJDcmVhdGVUb2tlblJlcXVlc3QSHwoEcm9sZRgBIAEoDjIRLmhvbGRmYXN0LnYxLlJvbGUSGAoQbGlmZXRpbWVfc2Vjb25kcxgCIAEoDRIMCgRub3RlGAMgASgJIn0KE0NyZWF0ZVRva2VuUmVzcG9uc2USIQoFdG9rZW4YASABKAsyEi5ob2xkZmFzdC52MS5Ub2tlbhIOCgZzZWNyZXQYAiABKAkSHQoVYXV0aG9yaXR5X2ZpbmdlcnByaW50GAMgASgJEhQKDGpvaW5fY29tbWFuZBgEIAEoCSI6ChFMaXN0VG9rZW5zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJRChJMaXN0VG9rZW5zUmVzcG9uc2USIgoGdG9rZW5zGAEgAygLMhIuaG9sZGZhc3QudjEuVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKElJldm9rZVRva2VuUmVxdWVzdBIKCgJpZBgBIAEoCSIVChNSZXZva2VUb2tlblJlc3BvbnNlIkkKD0xpc3RKb2JzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCRIPCgdtYWNoaW5lGAMgASgJIksKEExpc3RKb2JzUmVzcG9uc2USHgoEam9icxgBIAMoCzIQLmhvbGRmYXN0LnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiGwoNR2V0Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIvCg5HZXRKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiHQoPV2F0Y2hKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjEKEFdhdGNoSm9iUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIh4KEENhbmNlbEpvYlJlcXVlc3QSCgoCaWQYASABKAkiMgoRQ2FuY2VsSm9iUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iInwKEUxpc3RFdmVudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB3N1YmplY3QYAyABKAkSLwoQbWluaW11bV9zZXZlcml0eRgEIAEoDjIVLmhvbGRmYXN0LnYxLlNldmVyaXR5IlEKEkxpc3RFdmVudHNSZXNwb25zZRIiCgZldmVudHMYASADKAsyEi5ob2xkZmFzdC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiLAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhYKDmFmdGVyX3JldmlzaW9uGAEgASgEIjgKE1dhdGNoRXZlbnRzUmVzcG9uc2USIQoFZXZlbnQYASABKAsyEi5ob2xkZmFzdC52MS5FdmVudDKMAgoOTWFjaGluZVNlcnZpY2USUwoMTGlzdE1hY2hpbmVzEiAuaG9sZGZhc3QudjEuTGlzdE1hY2hpbmVzUmVxdWVzdBohLmhvbGRmYXN0LnYxLkxpc3RNYWNoaW5lc1Jlc3BvbnNlEk0KCkdldE1hY2hpbmUSHi5ob2xkZmFzdC52MS5HZXRNYWNoaW5lUmVxdWVzdBofLmhvbGRmYXN0LnYxLkdldE1hY2hpbmVSZXNwb25zZRJWCg1SZW1vdmVNYWNoaW5lEiEuaG9sZGZhc3QudjEuUmVtb3ZlTWFjaGluZVJlcXVlc3QaIi5ob2xkZmFzdC52MS5SZW1vdmVNYWNoaW5lUmVzcG9uc2UylQMKEVByb3RlY3Rpb25TZXJ2aWNlEkQKB1Byb3RlY3QSGy5ob2xkZmFzdC52MS5Qcm90ZWN0UmVxdWVzdBocLmhvbGRmYXN0LnYxLlByb3RlY3RSZXNwb25zZRJKCglVbnByb3RlY3QSHS5ob2xkZmFzdC52MS5VbnByb3RlY3RSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuVW5wcm90ZWN0UmVzcG9uc2USXAoPTGlzdFByb3RlY3Rpb25zEiMuaG9sZGZhc3QudjEuTGlzdFByb3RlY3Rpb25zUmVxdWVzdBokLmhvbGRmYXN0LnYxLkxpc3RQcm90ZWN0aW9uc1Jlc3BvbnNlEkoKCU1ha2VQb2ludBIdLmhvbGRmYXN0LnYxLk1ha2VQb2ludFJlcXVlc3QaHi5ob2xkZmFzdC52MS5NYWtlUG9pbnRSZXNwb25zZRJECgdPcGVyYXRlEhsuaG9sZGZhc3QudjEuT3BlcmF0ZVJlcXVlc3QaHC5ob2xkZmFzdC52MS5PcGVyYXRlUmVzcG9uc2Uy4wIKDVBvbGljeVNlcnZpY2USUwoMTGlzdFBvbGljaWVzEiAuaG9sZGZhc3QudjEuTGlzdFBvbGljaWVzUmVxdWVzdBohLmhvbGRmYXN0LnYxLkxpc3RQb2xpY2llc1Jlc3BvbnNlElMKDENyZWF0ZVBvbGljeRIgLmhvbGRmYXN0LnYxLkNyZWF0ZVBvbGljeVJlcXVlc3QaIS5ob2xkZmFzdC52MS5DcmVhdGVQb2xpY3lSZXNwb25zZRJTCgxVcGRhdGVQb2xpY3kSIC5ob2xkZmFzdC52MS5VcGRhdGVQb2xpY3lSZXF1ZXN0GiEuaG9sZGZhc3QudjEuVXBkYXRlUG9saWN5UmVzcG9uc2USUwoMRGVsZXRlUG9saWN5EiAuaG9sZGZhc3QudjEuRGVsZXRlUG9saWN5UmVxdWVzdBohLmhvbGRmYXN0LnYxLkRlbGV0ZVBvbGljeVJlc3BvbnNlMrYBCg1TZXJ2ZXJTZXJ2aWNlElAKC0xpc3RTZXJ2ZXJzEh8uaG9sZGZhc3QudjEuTGlzdFNlcnZlcnNSZXF1ZXN0GiAuaG9sZGZhc3QudjEuTGlzdFNlcnZlcnNSZXNwb25zZRJTCgxSZXZva2VTZXJ2ZXISIC5ob2xkZmFzdC52MS5SZXZva2VTZXJ2ZXJSZXF1ZXN0GiEuaG9sZGZhc3QudjEuUmV2b2tlU2VydmVyUmVzcG9uc2UygQIKDFRva2VuU2VydmljZRJQCgtDcmVhdGVUb2tlbhIfLmhvbGRmYXN0LnYxLkNyZWF0ZVRva2VuUmVxdWVzdBogLmhvbGRmYXN0LnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USTQoKTGlzdFRva2VucxIeLmhvbGRmYXN0LnYxLkxpc3RUb2tlbnNSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuTGlzdFRva2Vuc1Jlc3BvbnNlElAKC1Jldm9rZVRva2VuEh8uaG9sZGZhc3QudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiAuaG9sZGZhc3QudjEuUmV2b2tlVG9rZW5SZXNwb25zZTKvAgoKSm9iU2VydmljZRJHCghMaXN0Sm9icxIcLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVxdWVzdBodLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVzcG9uc2USQQoGR2V0Sm9iEhouaG9sZGZhc3QudjEuR2V0Sm9iUmVxdWVzdBobLmhvbGRmYXN0LnYxLkdldEpvYlJlc3BvbnNlEkkKCFdhdGNoSm9iEhwuaG9sZGZhc3QudjEuV2F0Y2hKb2JSZXF1ZXN0Gh0uaG9sZGZhc3QudjEuV2F0Y2hKb2JSZXNwb25zZTABEkoKCUNhbmNlbEpvYhIdLmhvbGRmYXN0LnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5DYW5jZWxKb2JSZXNwb25zZTKxAQoMRXZlbnRTZXJ2aWNlEk0KCkxpc3RFdmVudHMSHi5ob2xkZmFzdC52MS5MaXN0RXZlbnRzUmVxdWVzdBofLmhvbGRmYXN0LnYxLkxpc3RFdmVudHNSZXNwb25zZRJSCgtXYXRjaEV2ZW50cxIfLmhvbGRmYXN0LnYxLldhdGNoRXZlbnRzUmVxdWVzdBogLmhvbGRmYXN0LnYxLldhdGNoRXZlbnRzUmVzcG9uc2UwAWIGcHJvdG8z", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_resources]);
+  fileDesc("ChVob2xkZmFzdC92MS9hcGkucHJvdG8SC2hvbGRmYXN0LnYxIjwKE0xpc3RNYWNoaW5lc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdE1hY2hpbmVzUmVzcG9uc2USJgoIbWFjaGluZXMYASADKAsyFC5ob2xkZmFzdC52MS5NYWNoaW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIkChFHZXRNYWNoaW5lUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJIjsKEkdldE1hY2hpbmVSZXNwb25zZRIlCgdtYWNoaW5lGAEgASgLMhQuaG9sZGZhc3QudjEuTWFjaGluZSJGChRSZW5hbWVNYWNoaW5lUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBCI+ChVSZW5hbWVNYWNoaW5lUmVzcG9uc2USJQoHbWFjaGluZRgBIAEoCzIULmhvbGRmYXN0LnYxLk1hY2hpbmUiRwoUUmVtb3ZlTWFjaGluZVJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg0KBWZvcmNlGAMgASgIIhcKFVJlbW92ZU1hY2hpbmVSZXNwb25zZSKsAQoOUHJvdGVjdFJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIOCgZwb2xpY3kYAiABKAkSDQoFdmF1bHQYAyABKAkSFgoOcHJvY2Vzc19zZXJ2ZXIYBCABKAkSFgoOZXhjbHVkZWRfZGlza3MYBSADKAkSKwoGdGFyZ2V0GAYgASgLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlUYXJnZXQSDQoFZ3JvdXAYByABKAkiXQoPUHJvdGVjdFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhIrCgpwcm90ZWN0aW9uGAIgASgLMhcuaG9sZGZhc3QudjEuUHJvdGVjdGlvbiI0ChBVbnByb3RlY3RSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDwoHdmVyc2lvbhgCIAEoBCIyChFVbnByb3RlY3RSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IieQoXVXBkYXRlUHJvdGVjdGlvblJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg4KBnBvbGljeRgDIAEoCRIVCg1leGNsdWRlX2Rpc2tzGAQgAygJEhUKDWluY2x1ZGVfZGlza3MYBSADKAkiRwoYVXBkYXRlUHJvdGVjdGlvblJlc3BvbnNlEisKCnByb3RlY3Rpb24YASABKAsyFy5ob2xkZmFzdC52MS5Qcm90ZWN0aW9uIjYKC01vdmVSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSFgoOcHJvY2Vzc19zZXJ2ZXIYAiABKAkiLQoMTW92ZVJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiI/ChZMaXN0UHJvdGVjdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJImAKF0xpc3RQcm90ZWN0aW9uc1Jlc3BvbnNlEiwKC3Byb3RlY3Rpb25zGAEgAygLMhcuaG9sZGZhc3QudjEuUHJvdGVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoQTWFrZVBvaW50UmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEiQKBGtpbmQYAiABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmQiMgoRTWFrZVBvaW50UmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIjQKDk9wZXJhdGVSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSEQoJb3BlcmF0aW9uGAIgASgJIjAKD09wZXJhdGVSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiPAoTTGlzdFBvbGljaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJWChRMaXN0UG9saWNpZXNSZXNwb25zZRIlCghwb2xpY2llcxgBIAMoCzITLmhvbGRmYXN0LnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOgoTQ3JlYXRlUG9saWN5UmVxdWVzdBIjCgZwb2xpY3kYASABKAsyEy5ob2xkZmFzdC52MS5Qb2xpY3kiOwoUQ3JlYXRlUG9saWN5UmVzcG9uc2USIwoGcG9saWN5GAEgASgLMhMuaG9sZGZhc3QudjEuUG9saWN5IjoKE1VwZGF0ZVBvbGljeVJlcXVlc3QSIwoGcG9saWN5GAEgASgLMhMuaG9sZGZhc3QudjEuUG9saWN5IjsKFFVwZGF0ZVBvbGljeVJlc3BvbnNlEiMKBnBvbGljeRgBIAEoCzITLmhvbGRmYXN0LnYxLlBvbGljeSI2ChNEZWxldGVQb2xpY3lSZXF1ZXN0Eg4KBnBvbGljeRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEIhYKFERlbGV0ZVBvbGljeVJlc3BvbnNlIjsKEkxpc3RTZXJ2ZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJUChNMaXN0U2VydmVyc1Jlc3BvbnNlEiQKB3NlcnZlcnMYASADKAsyEy5ob2xkZmFzdC52MS5TZXJ2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiYKE1Jldm9rZVNlcnZlclJlcXVlc3QSDwoHc3ViamVjdBgBIAEoCSIWChRSZXZva2VTZXJ2ZXJSZXNwb25zZSIxChJEcmFpblNlcnZlclJlcXVlc3QSDgoGc2VydmVyGAEgASgJEgsKA2VuZBgCIAEoCCI6ChNEcmFpblNlcnZlclJlc3BvbnNlEiMKBnNlcnZlchgBIAEoCzITLmhvbGRmYXN0LnYxLlNlcnZlciJFChNSZW1vdmVTZXJ2ZXJSZXF1ZXN0Eg4KBnNlcnZlchgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg0KBWZvcmNlGAMgASgIIhYKFFJlbW92ZVNlcnZlclJlc3BvbnNlIl0KEkNyZWF0ZVRva2VuUmVxdWVzdBIfCgRyb2xlGAEgASgOMhEuaG9sZGZhc3QudjEuUm9sZRIYChBsaWZldGltZV9zZWNvbmRzGAIgASgNEgwKBG5vdGUYAyABKAkifQoTQ3JlYXRlVG9rZW5SZXNwb25zZRIhCgV0b2tlbhgBIAEoCzISLmhvbGRmYXN0LnYxLlRva2VuEg4KBnNlY3JldBgCIAEoCRIdChVhdXRob3JpdHlfZmluZ2VycHJpbnQYAyABKAkSFAoMam9pbl9jb21tYW5kGAQgASgJIjoKEUxpc3RUb2tlbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIlEKEkxpc3RUb2tlbnNSZXNwb25zZRIiCgZ0b2tlbnMYASADKAsyEi5ob2xkZmFzdC52MS5Ub2tlbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIAoSUmV2b2tlVG9rZW5SZXF1ZXN0EgoKAmlkGAEgASgJIhUKE1Jldm9rZVRva2VuUmVzcG9uc2UiSQoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB21hY2hpbmUYAyABKAkiSwoQTGlzdEpvYnNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAuaG9sZGZhc3QudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIbCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIi8KDkdldEpvYlJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiIdCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkiMQoQV2F0Y2hKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIyChFDYW5jZWxKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IifAoRTGlzdEV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHc3ViamVjdBgDIAEoCRIvChBtaW5pbXVtX3NldmVyaXR5GAQgASgOMhUuaG9sZGZhc3QudjEuU2V2ZXJpdHkiUQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiIKBmV2ZW50cxgBIAMoCzISLmhvbGRmYXN0LnYxLkV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIsChJXYXRjaEV2ZW50c1JlcXVlc3QSFgoOYWZ0ZXJfcmV2aXNpb24YASABKAQiOAoTV2F0Y2hFdmVudHNSZXNwb25zZRIhCgVldmVudBgBIAEoCzISLmhvbGRmYXN0LnYxLkV2ZW50MuQCCg5NYWNoaW5lU2VydmljZRJTCgxMaXN0TWFjaGluZXMSIC5ob2xkZmFzdC52MS5MaXN0TWFjaGluZXNSZXF1ZXN0GiEuaG9sZGZhc3QudjEuTGlzdE1hY2hpbmVzUmVzcG9uc2USTQoKR2V0TWFjaGluZRIeLmhvbGRmYXN0LnYxLkdldE1hY2hpbmVSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuR2V0TWFjaGluZVJlc3BvbnNlElYKDVJlbmFtZU1hY2hpbmUSIS5ob2xkZmFzdC52MS5SZW5hbWVNYWNoaW5lUmVxdWVzdBoiLmhvbGRmYXN0LnYxLlJlbmFtZU1hY2hpbmVSZXNwb25zZRJWCg1SZW1vdmVNYWNoaW5lEiEuaG9sZGZhc3QudjEuUmVtb3ZlTWFjaGluZVJlcXVlc3QaIi5ob2xkZmFzdC52MS5SZW1vdmVNYWNoaW5lUmVzcG9uc2UyswQKEVByb3RlY3Rpb25TZXJ2aWNlEkQKB1Byb3RlY3QSGy5ob2xkZmFzdC52MS5Qcm90ZWN0UmVxdWVzdBocLmhvbGRmYXN0LnYxLlByb3RlY3RSZXNwb25zZRJKCglVbnByb3RlY3QSHS5ob2xkZmFzdC52MS5VbnByb3RlY3RSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuVW5wcm90ZWN0UmVzcG9uc2USXwoQVXBkYXRlUHJvdGVjdGlvbhIkLmhvbGRmYXN0LnYxLlVwZGF0ZVByb3RlY3Rpb25SZXF1ZXN0GiUuaG9sZGZhc3QudjEuVXBkYXRlUHJvdGVjdGlvblJlc3BvbnNlEjsKBE1vdmUSGC5ob2xkZmFzdC52MS5Nb3ZlUmVxdWVzdBoZLmhvbGRmYXN0LnYxLk1vdmVSZXNwb25zZRJcCg9MaXN0UHJvdGVjdGlvbnMSIy5ob2xkZmFzdC52MS5MaXN0UHJvdGVjdGlvbnNSZXF1ZXN0GiQuaG9sZGZhc3QudjEuTGlzdFByb3RlY3Rpb25zUmVzcG9uc2USSgoJTWFrZVBvaW50Eh0uaG9sZGZhc3QudjEuTWFrZVBvaW50UmVxdWVzdBoeLmhvbGRmYXN0LnYxLk1ha2VQb2ludFJlc3BvbnNlEkQKB09wZXJhdGUSGy5ob2xkZmFzdC52MS5PcGVyYXRlUmVxdWVzdBocLmhvbGRmYXN0LnYxLk9wZXJhdGVSZXNwb25zZTLjAgoNUG9saWN5U2VydmljZRJTCgxMaXN0UG9saWNpZXMSIC5ob2xkZmFzdC52MS5MaXN0UG9saWNpZXNSZXF1ZXN0GiEuaG9sZGZhc3QudjEuTGlzdFBvbGljaWVzUmVzcG9uc2USUwoMQ3JlYXRlUG9saWN5EiAuaG9sZGZhc3QudjEuQ3JlYXRlUG9saWN5UmVxdWVzdBohLmhvbGRmYXN0LnYxLkNyZWF0ZVBvbGljeVJlc3BvbnNlElMKDFVwZGF0ZVBvbGljeRIgLmhvbGRmYXN0LnYxLlVwZGF0ZVBvbGljeVJlcXVlc3QaIS5ob2xkZmFzdC52MS5VcGRhdGVQb2xpY3lSZXNwb25zZRJTCgxEZWxldGVQb2xpY3kSIC5ob2xkZmFzdC52MS5EZWxldGVQb2xpY3lSZXF1ZXN0GiEuaG9sZGZhc3QudjEuRGVsZXRlUG9saWN5UmVzcG9uc2Uy3QIKDVNlcnZlclNlcnZpY2USUAoLTGlzdFNlcnZlcnMSHy5ob2xkZmFzdC52MS5MaXN0U2VydmVyc1JlcXVlc3QaIC5ob2xkZmFzdC52MS5MaXN0U2VydmVyc1Jlc3BvbnNlElMKDFJldm9rZVNlcnZlchIgLmhvbGRmYXN0LnYxLlJldm9rZVNlcnZlclJlcXVlc3QaIS5ob2xkZmFzdC52MS5SZXZva2VTZXJ2ZXJSZXNwb25zZRJQCgtEcmFpblNlcnZlchIfLmhvbGRmYXN0LnYxLkRyYWluU2VydmVyUmVxdWVzdBogLmhvbGRmYXN0LnYxLkRyYWluU2VydmVyUmVzcG9uc2USUwoMUmVtb3ZlU2VydmVyEiAuaG9sZGZhc3QudjEuUmVtb3ZlU2VydmVyUmVxdWVzdBohLmhvbGRmYXN0LnYxLlJlbW92ZVNlcnZlclJlc3BvbnNlMoECCgxUb2tlblNlcnZpY2USUAoLQ3JlYXRlVG9rZW4SHy5ob2xkZmFzdC52MS5DcmVhdGVUb2tlblJlcXVlc3QaIC5ob2xkZmFzdC52MS5DcmVhdGVUb2tlblJlc3BvbnNlEk0KCkxpc3RUb2tlbnMSHi5ob2xkZmFzdC52MS5MaXN0VG9rZW5zUmVxdWVzdBofLmhvbGRmYXN0LnYxLkxpc3RUb2tlbnNSZXNwb25zZRJQCgtSZXZva2VUb2tlbhIfLmhvbGRmYXN0LnYxLlJldm9rZVRva2VuUmVxdWVzdBogLmhvbGRmYXN0LnYxLlJldm9rZVRva2VuUmVzcG9uc2UyrwIKCkpvYlNlcnZpY2USRwoITGlzdEpvYnMSHC5ob2xkZmFzdC52MS5MaXN0Sm9ic1JlcXVlc3QaHS5ob2xkZmFzdC52MS5MaXN0Sm9ic1Jlc3BvbnNlEkEKBkdldEpvYhIaLmhvbGRmYXN0LnYxLkdldEpvYlJlcXVlc3QaGy5ob2xkZmFzdC52MS5HZXRKb2JSZXNwb25zZRJJCghXYXRjaEpvYhIcLmhvbGRmYXN0LnYxLldhdGNoSm9iUmVxdWVzdBodLmhvbGRmYXN0LnYxLldhdGNoSm9iUmVzcG9uc2UwARJKCglDYW5jZWxKb2ISHS5ob2xkZmFzdC52MS5DYW5jZWxKb2JSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuQ2FuY2VsSm9iUmVzcG9uc2UysQEKDEV2ZW50U2VydmljZRJNCgpMaXN0RXZlbnRzEh4uaG9sZGZhc3QudjEuTGlzdEV2ZW50c1JlcXVlc3QaHy5ob2xkZmFzdC52MS5MaXN0RXZlbnRzUmVzcG9uc2USUgoLV2F0Y2hFdmVudHMSHy5ob2xkZmFzdC52MS5XYXRjaEV2ZW50c1JlcXVlc3QaIC5ob2xkZmFzdC52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlMAFiBnByb3RvMw", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_resources]);
 
 /**
  * @generated from message holdfast.v1.ListMachinesRequest
@@ -102,6 +102,50 @@ export const GetMachineResponseSchema: GenMessage<GetMachineResponse> = /*@__PUR
   messageDesc(file_holdfast_v1_api, 3);
 
 /**
+ * @generated from message holdfast.v1.RenameMachineRequest
+ */
+export type RenameMachineRequest = Message<"holdfast.v1.RenameMachineRequest"> & {
+  /**
+   * @generated from field: string machine = 1;
+   */
+  machine: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint64 version = 3;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.RenameMachineRequest.
+ * Use `create(RenameMachineRequestSchema)` to create a new message.
+ */
+export const RenameMachineRequestSchema: GenMessage<RenameMachineRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 4);
+
+/**
+ * @generated from message holdfast.v1.RenameMachineResponse
+ */
+export type RenameMachineResponse = Message<"holdfast.v1.RenameMachineResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.Machine machine = 1;
+   */
+  machine?: Machine | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.RenameMachineResponse.
+ * Use `create(RenameMachineResponseSchema)` to create a new message.
+ */
+export const RenameMachineResponseSchema: GenMessage<RenameMachineResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 5);
+
+/**
  * @generated from message holdfast.v1.RemoveMachineRequest
  */
 export type RemoveMachineRequest = Message<"holdfast.v1.RemoveMachineRequest"> & {
@@ -114,6 +158,11 @@ export type RemoveMachineRequest = Message<"holdfast.v1.RemoveMachineRequest"> &
    * @generated from field: uint64 version = 2;
    */
   version: bigint;
+
+  /**
+   * @generated from field: bool force = 3;
+   */
+  force: boolean;
 };
 
 /**
@@ -121,7 +170,7 @@ export type RemoveMachineRequest = Message<"holdfast.v1.RemoveMachineRequest"> &
  * Use `create(RemoveMachineRequestSchema)` to create a new message.
  */
 export const RemoveMachineRequestSchema: GenMessage<RemoveMachineRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 4);
+  messageDesc(file_holdfast_v1_api, 6);
 
 /**
  * @generated from message holdfast.v1.RemoveMachineResponse
@@ -134,7 +183,7 @@ export type RemoveMachineResponse = Message<"holdfast.v1.RemoveMachineResponse">
  * Use `create(RemoveMachineResponseSchema)` to create a new message.
  */
 export const RemoveMachineResponseSchema: GenMessage<RemoveMachineResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 5);
+  messageDesc(file_holdfast_v1_api, 7);
 
 /**
  * @generated from message holdfast.v1.ProtectRequest
@@ -181,7 +230,7 @@ export type ProtectRequest = Message<"holdfast.v1.ProtectRequest"> & {
  * Use `create(ProtectRequestSchema)` to create a new message.
  */
 export const ProtectRequestSchema: GenMessage<ProtectRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 6);
+  messageDesc(file_holdfast_v1_api, 8);
 
 /**
  * @generated from message holdfast.v1.ProtectResponse
@@ -203,7 +252,7 @@ export type ProtectResponse = Message<"holdfast.v1.ProtectResponse"> & {
  * Use `create(ProtectResponseSchema)` to create a new message.
  */
 export const ProtectResponseSchema: GenMessage<ProtectResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 7);
+  messageDesc(file_holdfast_v1_api, 9);
 
 /**
  * @generated from message holdfast.v1.UnprotectRequest
@@ -225,7 +274,7 @@ export type UnprotectRequest = Message<"holdfast.v1.UnprotectRequest"> & {
  * Use `create(UnprotectRequestSchema)` to create a new message.
  */
 export const UnprotectRequestSchema: GenMessage<UnprotectRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 8);
+  messageDesc(file_holdfast_v1_api, 10);
 
 /**
  * @generated from message holdfast.v1.UnprotectResponse
@@ -242,7 +291,108 @@ export type UnprotectResponse = Message<"holdfast.v1.UnprotectResponse"> & {
  * Use `create(UnprotectResponseSchema)` to create a new message.
  */
 export const UnprotectResponseSchema: GenMessage<UnprotectResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 9);
+  messageDesc(file_holdfast_v1_api, 11);
+
+/**
+ * @generated from message holdfast.v1.UpdateProtectionRequest
+ */
+export type UpdateProtectionRequest = Message<"holdfast.v1.UpdateProtectionRequest"> & {
+  /**
+   * @generated from field: string machine = 1;
+   */
+  machine: string;
+
+  /**
+   * 0 = whatever it is.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * Id or name; empty: stays as it is.
+   *
+   * @generated from field: string policy = 3;
+   */
+  policy: string;
+
+  /**
+   * Disks by id or name.
+   *
+   * @generated from field: repeated string exclude_disks = 4;
+   */
+  excludeDisks: string[];
+
+  /**
+   * @generated from field: repeated string include_disks = 5;
+   */
+  includeDisks: string[];
+};
+
+/**
+ * Describes the message holdfast.v1.UpdateProtectionRequest.
+ * Use `create(UpdateProtectionRequestSchema)` to create a new message.
+ */
+export const UpdateProtectionRequestSchema: GenMessage<UpdateProtectionRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 12);
+
+/**
+ * @generated from message holdfast.v1.UpdateProtectionResponse
+ */
+export type UpdateProtectionResponse = Message<"holdfast.v1.UpdateProtectionResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.Protection protection = 1;
+   */
+  protection?: Protection | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.UpdateProtectionResponse.
+ * Use `create(UpdateProtectionResponseSchema)` to create a new message.
+ */
+export const UpdateProtectionResponseSchema: GenMessage<UpdateProtectionResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 13);
+
+/**
+ * @generated from message holdfast.v1.MoveRequest
+ */
+export type MoveRequest = Message<"holdfast.v1.MoveRequest"> & {
+  /**
+   * @generated from field: string machine = 1;
+   */
+  machine: string;
+
+  /**
+   * Id or name; chosen by load when empty.
+   *
+   * @generated from field: string process_server = 2;
+   */
+  processServer: string;
+};
+
+/**
+ * Describes the message holdfast.v1.MoveRequest.
+ * Use `create(MoveRequestSchema)` to create a new message.
+ */
+export const MoveRequestSchema: GenMessage<MoveRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 14);
+
+/**
+ * @generated from message holdfast.v1.MoveResponse
+ */
+export type MoveResponse = Message<"holdfast.v1.MoveResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.MoveResponse.
+ * Use `create(MoveResponseSchema)` to create a new message.
+ */
+export const MoveResponseSchema: GenMessage<MoveResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 15);
 
 /**
  * @generated from message holdfast.v1.ListProtectionsRequest
@@ -264,7 +414,7 @@ export type ListProtectionsRequest = Message<"holdfast.v1.ListProtectionsRequest
  * Use `create(ListProtectionsRequestSchema)` to create a new message.
  */
 export const ListProtectionsRequestSchema: GenMessage<ListProtectionsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 10);
+  messageDesc(file_holdfast_v1_api, 16);
 
 /**
  * @generated from message holdfast.v1.ListProtectionsResponse
@@ -286,7 +436,7 @@ export type ListProtectionsResponse = Message<"holdfast.v1.ListProtectionsRespon
  * Use `create(ListProtectionsResponseSchema)` to create a new message.
  */
 export const ListProtectionsResponseSchema: GenMessage<ListProtectionsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 11);
+  messageDesc(file_holdfast_v1_api, 17);
 
 /**
  * @generated from message holdfast.v1.MakePointRequest
@@ -310,7 +460,7 @@ export type MakePointRequest = Message<"holdfast.v1.MakePointRequest"> & {
  * Use `create(MakePointRequestSchema)` to create a new message.
  */
 export const MakePointRequestSchema: GenMessage<MakePointRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 12);
+  messageDesc(file_holdfast_v1_api, 18);
 
 /**
  * @generated from message holdfast.v1.MakePointResponse
@@ -327,7 +477,7 @@ export type MakePointResponse = Message<"holdfast.v1.MakePointResponse"> & {
  * Use `create(MakePointResponseSchema)` to create a new message.
  */
 export const MakePointResponseSchema: GenMessage<MakePointResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 13);
+  messageDesc(file_holdfast_v1_api, 19);
 
 /**
  * @generated from message holdfast.v1.OperateRequest
@@ -351,7 +501,7 @@ export type OperateRequest = Message<"holdfast.v1.OperateRequest"> & {
  * Use `create(OperateRequestSchema)` to create a new message.
  */
 export const OperateRequestSchema: GenMessage<OperateRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 14);
+  messageDesc(file_holdfast_v1_api, 20);
 
 /**
  * @generated from message holdfast.v1.OperateResponse
@@ -368,7 +518,7 @@ export type OperateResponse = Message<"holdfast.v1.OperateResponse"> & {
  * Use `create(OperateResponseSchema)` to create a new message.
  */
 export const OperateResponseSchema: GenMessage<OperateResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 15);
+  messageDesc(file_holdfast_v1_api, 21);
 
 /**
  * @generated from message holdfast.v1.ListPoliciesRequest
@@ -390,7 +540,7 @@ export type ListPoliciesRequest = Message<"holdfast.v1.ListPoliciesRequest"> & {
  * Use `create(ListPoliciesRequestSchema)` to create a new message.
  */
 export const ListPoliciesRequestSchema: GenMessage<ListPoliciesRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 16);
+  messageDesc(file_holdfast_v1_api, 22);
 
 /**
  * @generated from message holdfast.v1.ListPoliciesResponse
@@ -412,7 +562,7 @@ export type ListPoliciesResponse = Message<"holdfast.v1.ListPoliciesResponse"> &
  * Use `create(ListPoliciesResponseSchema)` to create a new message.
  */
 export const ListPoliciesResponseSchema: GenMessage<ListPoliciesResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 17);
+  messageDesc(file_holdfast_v1_api, 23);
 
 /**
  * @generated from message holdfast.v1.CreatePolicyRequest
@@ -429,7 +579,7 @@ export type CreatePolicyRequest = Message<"holdfast.v1.CreatePolicyRequest"> & {
  * Use `create(CreatePolicyRequestSchema)` to create a new message.
  */
 export const CreatePolicyRequestSchema: GenMessage<CreatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 18);
+  messageDesc(file_holdfast_v1_api, 24);
 
 /**
  * @generated from message holdfast.v1.CreatePolicyResponse
@@ -446,7 +596,7 @@ export type CreatePolicyResponse = Message<"holdfast.v1.CreatePolicyResponse"> &
  * Use `create(CreatePolicyResponseSchema)` to create a new message.
  */
 export const CreatePolicyResponseSchema: GenMessage<CreatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 19);
+  messageDesc(file_holdfast_v1_api, 25);
 
 /**
  * @generated from message holdfast.v1.UpdatePolicyRequest
@@ -465,7 +615,7 @@ export type UpdatePolicyRequest = Message<"holdfast.v1.UpdatePolicyRequest"> & {
  * Use `create(UpdatePolicyRequestSchema)` to create a new message.
  */
 export const UpdatePolicyRequestSchema: GenMessage<UpdatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 20);
+  messageDesc(file_holdfast_v1_api, 26);
 
 /**
  * @generated from message holdfast.v1.UpdatePolicyResponse
@@ -482,7 +632,7 @@ export type UpdatePolicyResponse = Message<"holdfast.v1.UpdatePolicyResponse"> &
  * Use `create(UpdatePolicyResponseSchema)` to create a new message.
  */
 export const UpdatePolicyResponseSchema: GenMessage<UpdatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 21);
+  messageDesc(file_holdfast_v1_api, 27);
 
 /**
  * @generated from message holdfast.v1.DeletePolicyRequest
@@ -504,7 +654,7 @@ export type DeletePolicyRequest = Message<"holdfast.v1.DeletePolicyRequest"> & {
  * Use `create(DeletePolicyRequestSchema)` to create a new message.
  */
 export const DeletePolicyRequestSchema: GenMessage<DeletePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 22);
+  messageDesc(file_holdfast_v1_api, 28);
 
 /**
  * @generated from message holdfast.v1.DeletePolicyResponse
@@ -517,7 +667,7 @@ export type DeletePolicyResponse = Message<"holdfast.v1.DeletePolicyResponse"> &
  * Use `create(DeletePolicyResponseSchema)` to create a new message.
  */
 export const DeletePolicyResponseSchema: GenMessage<DeletePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 23);
+  messageDesc(file_holdfast_v1_api, 29);
 
 /**
  * @generated from message holdfast.v1.ListServersRequest
@@ -539,7 +689,7 @@ export type ListServersRequest = Message<"holdfast.v1.ListServersRequest"> & {
  * Use `create(ListServersRequestSchema)` to create a new message.
  */
 export const ListServersRequestSchema: GenMessage<ListServersRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 24);
+  messageDesc(file_holdfast_v1_api, 30);
 
 /**
  * @generated from message holdfast.v1.ListServersResponse
@@ -561,7 +711,7 @@ export type ListServersResponse = Message<"holdfast.v1.ListServersResponse"> & {
  * Use `create(ListServersResponseSchema)` to create a new message.
  */
 export const ListServersResponseSchema: GenMessage<ListServersResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 25);
+  messageDesc(file_holdfast_v1_api, 31);
 
 /**
  * @generated from message holdfast.v1.RevokeServerRequest
@@ -580,7 +730,7 @@ export type RevokeServerRequest = Message<"holdfast.v1.RevokeServerRequest"> & {
  * Use `create(RevokeServerRequestSchema)` to create a new message.
  */
 export const RevokeServerRequestSchema: GenMessage<RevokeServerRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 26);
+  messageDesc(file_holdfast_v1_api, 32);
 
 /**
  * @generated from message holdfast.v1.RevokeServerResponse
@@ -593,7 +743,88 @@ export type RevokeServerResponse = Message<"holdfast.v1.RevokeServerResponse"> &
  * Use `create(RevokeServerResponseSchema)` to create a new message.
  */
 export const RevokeServerResponseSchema: GenMessage<RevokeServerResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 27);
+  messageDesc(file_holdfast_v1_api, 33);
+
+/**
+ * @generated from message holdfast.v1.DrainServerRequest
+ */
+export type DrainServerRequest = Message<"holdfast.v1.DrainServerRequest"> & {
+  /**
+   * @generated from field: string server = 1;
+   */
+  server: string;
+
+  /**
+   * Ends the draining.
+   *
+   * @generated from field: bool end = 2;
+   */
+  end: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.DrainServerRequest.
+ * Use `create(DrainServerRequestSchema)` to create a new message.
+ */
+export const DrainServerRequestSchema: GenMessage<DrainServerRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 34);
+
+/**
+ * @generated from message holdfast.v1.DrainServerResponse
+ */
+export type DrainServerResponse = Message<"holdfast.v1.DrainServerResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.Server server = 1;
+   */
+  server?: Server | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.DrainServerResponse.
+ * Use `create(DrainServerResponseSchema)` to create a new message.
+ */
+export const DrainServerResponseSchema: GenMessage<DrainServerResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 35);
+
+/**
+ * @generated from message holdfast.v1.RemoveServerRequest
+ */
+export type RemoveServerRequest = Message<"holdfast.v1.RemoveServerRequest"> & {
+  /**
+   * @generated from field: string server = 1;
+   */
+  server: string;
+
+  /**
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: bool force = 3;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.RemoveServerRequest.
+ * Use `create(RemoveServerRequestSchema)` to create a new message.
+ */
+export const RemoveServerRequestSchema: GenMessage<RemoveServerRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 36);
+
+/**
+ * @generated from message holdfast.v1.RemoveServerResponse
+ */
+export type RemoveServerResponse = Message<"holdfast.v1.RemoveServerResponse"> & {
+};
+
+/**
+ * Describes the message holdfast.v1.RemoveServerResponse.
+ * Use `create(RemoveServerResponseSchema)` to create a new message.
+ */
+export const RemoveServerResponseSchema: GenMessage<RemoveServerResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 37);
 
 /**
  * @generated from message holdfast.v1.CreateTokenRequest
@@ -622,7 +853,7 @@ export type CreateTokenRequest = Message<"holdfast.v1.CreateTokenRequest"> & {
  * Use `create(CreateTokenRequestSchema)` to create a new message.
  */
 export const CreateTokenRequestSchema: GenMessage<CreateTokenRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 28);
+  messageDesc(file_holdfast_v1_api, 38);
 
 /**
  * @generated from message holdfast.v1.CreateTokenResponse
@@ -660,7 +891,7 @@ export type CreateTokenResponse = Message<"holdfast.v1.CreateTokenResponse"> & {
  * Use `create(CreateTokenResponseSchema)` to create a new message.
  */
 export const CreateTokenResponseSchema: GenMessage<CreateTokenResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 29);
+  messageDesc(file_holdfast_v1_api, 39);
 
 /**
  * @generated from message holdfast.v1.ListTokensRequest
@@ -682,7 +913,7 @@ export type ListTokensRequest = Message<"holdfast.v1.ListTokensRequest"> & {
  * Use `create(ListTokensRequestSchema)` to create a new message.
  */
 export const ListTokensRequestSchema: GenMessage<ListTokensRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 30);
+  messageDesc(file_holdfast_v1_api, 40);
 
 /**
  * @generated from message holdfast.v1.ListTokensResponse
@@ -704,7 +935,7 @@ export type ListTokensResponse = Message<"holdfast.v1.ListTokensResponse"> & {
  * Use `create(ListTokensResponseSchema)` to create a new message.
  */
 export const ListTokensResponseSchema: GenMessage<ListTokensResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 31);
+  messageDesc(file_holdfast_v1_api, 41);
 
 /**
  * @generated from message holdfast.v1.RevokeTokenRequest
@@ -721,7 +952,7 @@ export type RevokeTokenRequest = Message<"holdfast.v1.RevokeTokenRequest"> & {
  * Use `create(RevokeTokenRequestSchema)` to create a new message.
  */
 export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 32);
+  messageDesc(file_holdfast_v1_api, 42);
 
 /**
  * @generated from message holdfast.v1.RevokeTokenResponse
@@ -734,7 +965,7 @@ export type RevokeTokenResponse = Message<"holdfast.v1.RevokeTokenResponse"> & {
  * Use `create(RevokeTokenResponseSchema)` to create a new message.
  */
 export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 33);
+  messageDesc(file_holdfast_v1_api, 43);
 
 /**
  * @generated from message holdfast.v1.ListJobsRequest
@@ -761,7 +992,7 @@ export type ListJobsRequest = Message<"holdfast.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 34);
+  messageDesc(file_holdfast_v1_api, 44);
 
 /**
  * @generated from message holdfast.v1.ListJobsResponse
@@ -783,7 +1014,7 @@ export type ListJobsResponse = Message<"holdfast.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 35);
+  messageDesc(file_holdfast_v1_api, 45);
 
 /**
  * @generated from message holdfast.v1.GetJobRequest
@@ -800,7 +1031,7 @@ export type GetJobRequest = Message<"holdfast.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 36);
+  messageDesc(file_holdfast_v1_api, 46);
 
 /**
  * @generated from message holdfast.v1.GetJobResponse
@@ -817,7 +1048,7 @@ export type GetJobResponse = Message<"holdfast.v1.GetJobResponse"> & {
  * Use `create(GetJobResponseSchema)` to create a new message.
  */
 export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 37);
+  messageDesc(file_holdfast_v1_api, 47);
 
 /**
  * @generated from message holdfast.v1.WatchJobRequest
@@ -834,7 +1065,7 @@ export type WatchJobRequest = Message<"holdfast.v1.WatchJobRequest"> & {
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 38);
+  messageDesc(file_holdfast_v1_api, 48);
 
 /**
  * @generated from message holdfast.v1.WatchJobResponse
@@ -851,7 +1082,7 @@ export type WatchJobResponse = Message<"holdfast.v1.WatchJobResponse"> & {
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 39);
+  messageDesc(file_holdfast_v1_api, 49);
 
 /**
  * @generated from message holdfast.v1.CancelJobRequest
@@ -868,7 +1099,7 @@ export type CancelJobRequest = Message<"holdfast.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 40);
+  messageDesc(file_holdfast_v1_api, 50);
 
 /**
  * @generated from message holdfast.v1.CancelJobResponse
@@ -885,7 +1116,7 @@ export type CancelJobResponse = Message<"holdfast.v1.CancelJobResponse"> & {
  * Use `create(CancelJobResponseSchema)` to create a new message.
  */
 export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 41);
+  messageDesc(file_holdfast_v1_api, 51);
 
 /**
  * @generated from message holdfast.v1.ListEventsRequest
@@ -917,7 +1148,7 @@ export type ListEventsRequest = Message<"holdfast.v1.ListEventsRequest"> & {
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 42);
+  messageDesc(file_holdfast_v1_api, 52);
 
 /**
  * @generated from message holdfast.v1.ListEventsResponse
@@ -939,7 +1170,7 @@ export type ListEventsResponse = Message<"holdfast.v1.ListEventsResponse"> & {
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 43);
+  messageDesc(file_holdfast_v1_api, 53);
 
 /**
  * @generated from message holdfast.v1.WatchEventsRequest
@@ -956,7 +1187,7 @@ export type WatchEventsRequest = Message<"holdfast.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 44);
+  messageDesc(file_holdfast_v1_api, 54);
 
 /**
  * @generated from message holdfast.v1.WatchEventsResponse
@@ -973,7 +1204,7 @@ export type WatchEventsResponse = Message<"holdfast.v1.WatchEventsResponse"> & {
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 45);
+  messageDesc(file_holdfast_v1_api, 55);
 
 /**
  * @generated from service holdfast.v1.MachineService
@@ -996,7 +1227,15 @@ export const MachineService: GenService<{
     output: typeof GetMachineResponseSchema;
   },
   /**
-   * Forgets a machine that is not protected and revokes its certificate.
+   * @generated from rpc holdfast.v1.MachineService.RenameMachine
+   */
+  renameMachine: {
+    methodKind: "unary";
+    input: typeof RenameMachineRequestSchema;
+    output: typeof RenameMachineResponseSchema;
+  },
+  /**
+   * Forgets a machine and revokes its certificate. One that is protected is refused unless it is forced: its protection ends with it.
    *
    * @generated from rpc holdfast.v1.MachineService.RemoveMachine
    */
@@ -1029,6 +1268,26 @@ export const ProtectionService: GenService<{
     methodKind: "unary";
     input: typeof UnprotectRequestSchema;
     output: typeof UnprotectResponseSchema;
+  },
+  /**
+   * Another policy, other disks; counts at once.
+   *
+   * @generated from rpc holdfast.v1.ProtectionService.UpdateProtection
+   */
+  updateProtection: {
+    methodKind: "unary";
+    input: typeof UpdateProtectionRequestSchema;
+    output: typeof UpdateProtectionResponseSchema;
+  },
+  /**
+   * Replication goes through another process server from then on; answers with the job that does it.
+   *
+   * @generated from rpc holdfast.v1.ProtectionService.Move
+   */
+  move: {
+    methodKind: "unary";
+    input: typeof MoveRequestSchema;
+    output: typeof MoveResponseSchema;
   },
   /**
    * @generated from rpc holdfast.v1.ProtectionService.ListProtections
@@ -1121,6 +1380,26 @@ export const ServerService: GenService<{
     methodKind: "unary";
     input: typeof RevokeServerRequestSchema;
     output: typeof RevokeServerResponseSchema;
+  },
+  /**
+   * A server that is drained gets no machines, and those it has are moved to others.
+   *
+   * @generated from rpc holdfast.v1.ServerService.DrainServer
+   */
+  drainServer: {
+    methodKind: "unary";
+    input: typeof DrainServerRequestSchema;
+    output: typeof DrainServerResponseSchema;
+  },
+  /**
+   * Forgets a server and revokes its certificate. One that receives machines is refused unless it is forced: they wait for another then.
+   *
+   * @generated from rpc holdfast.v1.ServerService.RemoveServer
+   */
+  removeServer: {
+    methodKind: "unary";
+    input: typeof RemoveServerRequestSchema;
+    output: typeof RemoveServerResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_holdfast_v1_api, 3);

@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '@holdfast/daemon';
+import { ProtectionState } from '@holdfast/protocol';
+import type { ServerPresence } from '../control/presence.ts';
+import { serversFor } from '../jobs/choose-server.ts';
+import type { JobPlan } from '../jobs/job-plan.ts';
+import { openJobOf } from '../jobs/open-job-of.ts';
+import { startJob } from '../jobs/start-job.ts';
+import { listAll } from '../records/kind.ts';
+import { machines, protections, servers as serverKind } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import type { StateStore } from '../state/state-store.ts';
+
+export interface BalanceOptions {
+  readonly store: StateStore;
+  readonly servers: ServerPresence;
+  readonly plans: { readonly move: JobPlan };
+  readonly log: Log;
+  /** Milliseconds a server may be away before its machines are moved. */
+  readonly reassignAfter: number;
+  /** Milliseconds between two looks. */
+  readonly interval: number;
+  readonly now?: () => number;
+}
+
+const ACTOR = 'configuration server';
+
+/** Why machines have to leave a server, by its id. */
+const leaving = async (
+  { store, servers, reassignAfter, now = Date.now }: BalanceOptions,
+  started: number,
+): Promise<ReadonlyMap<string, string>> => {
+  const reasons = new Map<string, string>();
+  for await (const { id, value } of listAll(store, serverKind)) {
+    const known = servers.get(id);
+    // Of the time before this program started nothing is known: a server gets the same time again to come back.
+    const lastSeen = Math.max(known?.lastSeen ?? value.lastSeen, started);
+    if (value.draining === true) reasons.set(id, `${value.name} is drained`);
+    else if (known?.connected !== true && now() - lastSeen >= reassignAfter) reasons.set(id, `${value.name} is away`);
+  }
+  return reasons;
+};
+
+/** Starts the moves that are needed now: away from servers that are lost or drained, and for machines that have none. Gives how many. */
+export const balanceOnce = async (options: BalanceOptions, started: number): Promise<number> => {
+  const { store, servers, plans } = options;
+  const reasons = await leaving(options, started);
+  let moves = 0;
+  for await (const { id, value: protection } of listAll(store, protections)) {
+    const { processServerId: from, machineId, vault, state } = protection;
+    const reason = from === '' ? 'it has no process server' : reasons.get(from);
+    if (reason === undefined || state === ProtectionState.STOPPING) continue;
+    if ((await openJobOf(store, machineId)) !== undefined) continue;
+    if (!(await serversFor(store, servers, vault)).some((other) => other !== from)) continue;
+    await transact(store, async (transaction) => {
+      const machine = await transaction.read(machines, machineId);
+      const current = await transaction.read(protections, id);
+      if (machine?.value.protectionId !== id || current?.value.processServerId !== from) return;
+      startJob(transaction, plans.move, { kind: 'move', machineId, protectionId: id, startedBy: ACTOR });
+      transaction.event({
+        severity: 'warning',
+        code: 'machine-reassigned',
+        text: `${machine.value.name} is moved to another process server: ${reason}`,
+        subject: machineId,
+        actor: ACTOR,
+      });
+      moves += 1;
+    });
+  }
+  return moves;
+};
+
+/** Looks again and again until `stopping` aborts. */
+export const keepBalance = async (options: BalanceOptions, stopping: AbortSignal): Promise<void> => {
+  const started = (options.now ?? Date.now)();
+  while (!stopping.aborted) {
+    try {
+      await balanceOnce(options, started);
+    } catch (error) {
+      options.log.warn('Machines could not be moved; it is tried again', { error });
+    }
+    await sleep(options.interval, undefined, { signal: stopping }).catch(() => undefined);
+  }
+};
