@@ -1,18 +1,15 @@
-import type { NbdAddress } from '@holdfast/nbd';
 import type { MachineHistory, RecoveryPoint } from '@holdfast/vault';
 import { machineLabel } from '../choose/choose-machine.ts';
 import type { PointDisk } from '../choose/point-disks.ts';
 import { type OutputOptions, writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { serveDisks, untilStopped } from './serve-disks.ts';
+import { type ServeOptions, serveDisks, untilStopped } from './serve-disks.ts';
 
-export interface DiskServerRun {
+export interface DiskServerRun extends ServeOptions {
   readonly history: MachineHistory;
   readonly point: RecoveryPoint;
   readonly disks: readonly PointDisk[];
-  readonly listen: NbdAddress;
-  readonly overlayOf: (disk: PointDisk) => string | undefined;
 }
 
 /** Serves disks, says where, and goes on until the command is asked to end. */

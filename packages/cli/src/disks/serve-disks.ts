@@ -1,15 +1,18 @@
 import { type BlockDevice, createOverlay } from '@holdfast/block';
 import { createNbdServer, type NbdAddress, type NbdExport, type NbdServer } from '@holdfast/nbd';
-import { type MachineHistory, openView, type RecoveryPoint } from '@holdfast/vault';
+import { type FrameCache, type MachineHistory, openFrameCache, openView, type RecoveryPoint } from '@holdfast/vault';
 import type { PointDisk } from '../choose/point-disks.ts';
 import { orStopped } from '../or-stopped.ts';
 import { formatTime } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { leasePoint } from './lease-point.ts';
 
 export interface ServeOptions {
   readonly listen: NbdAddress;
   /** The file that keeps what is written to a disk; without one the disk is read-only. */
   readonly overlayOf: (disk: PointDisk) => string | undefined;
+  /** Where what is read out of the vault is kept for later, encrypted. */
+  readonly cache?: { readonly directory: string; readonly bytes?: number };
 }
 
 export interface Served {
@@ -25,23 +28,31 @@ export interface DiskServer {
   close(): Promise<void>;
 }
 
-/** Offers disks of a point by NBD, each under its name. Errors: ADDRESS_IN_USE, OVERLAY_MISMATCH, DEVICE_IN_USE, DAMAGED. */
+/** Offers disks of a point by NBD, each under its name. Until it is closed the point is held. Errors: ADDRESS_IN_USE, OVERLAY_MISMATCH, DEVICE_IN_USE, DAMAGED. */
 export const serveDisks = async (
-  { stderr, stop }: Surroundings,
-  history: MachineHistory,
+  surroundings: Surroundings,
+  chosen: MachineHistory,
   point: RecoveryPoint,
   disks: readonly PointDisk[],
-  { listen, overlayOf }: ServeOptions,
+  { listen, overlayOf, cache }: ServeOptions,
 ): Promise<DiskServer> => {
-  // Overlays before the views they lie on.
-  const opened: BlockDevice[] = [];
+  const { stderr, stop } = surroundings;
+  const lease = await leasePoint(surroundings, chosen, point, 'served by `holdfast`');
+  const { history } = lease;
+  // Overlays before the views they lie on, views before what they read through.
+  const opened: Pick<BlockDevice, 'close'>[] = [lease];
   const closeDevices = async (): Promise<void> => {
     for (const device of opened.splice(0).reverse()) await device.close();
   };
   try {
+    let frameCache: FrameCache | undefined;
+    if (cache !== undefined) {
+      frameCache = await openFrameCache(cache.directory, cache);
+      opened.push(frameCache);
+    }
     const exports = new Map<string, NbdExport>();
     for (const disk of disks) {
-      const view = await orStopped(stop, openView(history, point.id, disk.id));
+      const view = await orStopped(stop, openView(history, point.id, disk.id, { ...(frameCache && { frameCache }) }));
       opened.push(view);
       const file = overlayOf(disk);
       const device = file === undefined ? view : await createOverlay(view, { identity: identityOf(history, point, disk), path: file });

@@ -5,6 +5,7 @@ import { type MachineHistory, openView, type RecoveryPoint } from '@holdfast/vau
 import { machineLabel } from '../choose/choose-machine.ts';
 import type { PointDisk } from '../choose/point-disks.ts';
 import { type Exported, exportRaw } from '../disks/export-raw.ts';
+import { leasePoint } from '../disks/lease-point.ts';
 import { orStopped } from '../or-stopped.ts';
 import { type OutputOptions, writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
@@ -20,6 +21,19 @@ export interface MachineExport {
 
 /** Writes every disk of a point into a raw image of its name. */
 export const exportMachine = async (
+  surroundings: Surroundings,
+  options: OutputOptions & { readonly force?: true },
+  { history, point, disks, directory }: MachineExport,
+): Promise<void> => {
+  const lease = await leasePoint(surroundings, history, point, 'exported by `holdfast`');
+  try {
+    await exportLeased(surroundings, options, { history: lease.history, point, disks, directory });
+  } finally {
+    await lease.close();
+  }
+};
+
+const exportLeased = async (
   surroundings: Surroundings,
   options: OutputOptions & { readonly force?: true },
   { history, point, disks, directory }: MachineExport,

@@ -5,6 +5,8 @@ export interface RecoverOptions extends VaultOptions {
   readonly point?: string;
   readonly serve?: string;
   readonly overlay?: string;
+  readonly cache?: string;
+  readonly cacheSize?: number;
   readonly export?: string;
   readonly force?: true;
   readonly boot?: true;

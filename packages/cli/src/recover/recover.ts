@@ -4,6 +4,7 @@ import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { Command, Option } from 'commander';
 import { choosePoint } from '../choose/choose-point.ts';
 import { pointDisks } from '../choose/point-disks.ts';
+import { cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
 import { parseListenAddress } from '../disks/listen-address.ts';
 import { runDiskServer } from '../disks/run-disk-server.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -32,6 +33,8 @@ export const recoverCommand = (surroundings: Surroundings): Command =>
     .addOption(new Option('-p, --point <point>', 'id or its beginning, latest, or a time: the newest at or before it (default: latest)'))
     .addOption(new Option('--serve <address>', 'serve all disks by NBD: path of a Unix socket, or 127.0.0.1:PORT').conflicts('export'))
     .addOption(new Option('--overlay <directory>', 'lets served disks be written, and keeps that in a file for each'))
+    .addOption(cacheOption())
+    .addOption(cacheSizeOption())
     .addOption(new Option('--export <directory>', 'write all disks into raw images, NAME.raw'))
     .addOption(new Option('--force', 'replace images that exist'))
     .addOption(new Option('--boot', 'start the machine under QEMU (not in this version)'))
@@ -72,6 +75,7 @@ const recover = (surroundings: Surroundings, options: RecoverOptions): Promise<v
       disks,
       listen,
       overlayOf: ({ name }) => (overlay === undefined ? undefined : path.join(overlay, `${name}.overlay`)),
+      ...cacheOf(options),
     });
   });
 };

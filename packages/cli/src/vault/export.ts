@@ -1,9 +1,11 @@
+import type { BlockDevice } from '@holdfast/block';
 import { openView } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { choosePoint } from '../choose/choose-point.ts';
 import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
 import { exportRaw } from '../disks/export-raw.ts';
+import { leasePoint } from '../disks/lease-point.ts';
 import { orStopped } from '../or-stopped.ts';
 import { writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
@@ -48,8 +50,10 @@ const exportDisk = (surroundings: Surroundings, options: ExportCommandOptions): 
     const history = await readChosenMachine(surroundings, vault, options.machine);
     const point = choosePoint(history, options.point);
     const disk = chooseDisk(pointDisks(history, point), options.disk);
-    const view = await orStopped(surroundings.stop, openView(history, point.id, disk.id));
+    const lease = await leasePoint(surroundings, history, point, 'exported by `holdfast`');
+    let view: BlockDevice | undefined;
     try {
+      view = await orStopped(surroundings.stop, openView(lease.history, point.id, disk.id));
       const progress = createProgress(surroundings.stderr, { label: disk.name, total: view.size });
       const exported = await exportRaw(view, options.to, {
         force: options.force === true,
@@ -79,6 +83,7 @@ const exportDisk = (surroundings: Surroundings, options: ExportCommandOptions): 
       });
       if (unreadable.length > 0) surroundings.onFindings();
     } finally {
-      await view.close();
+      await view?.close();
+      await lease.close();
     }
   });

@@ -2,6 +2,7 @@ import { HoldfastError } from '@holdfast/errors';
 import { Command, Option } from 'commander';
 import { choosePoint } from '../choose/choose-point.ts';
 import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
+import { cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
 import { parseListenAddress } from '../disks/listen-address.ts';
 import { runDiskServer } from '../disks/run-disk-server.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -13,6 +14,8 @@ interface ServeCommandOptions extends VaultOptions {
   readonly disk?: string;
   readonly listen: string;
   readonly overlay?: string;
+  readonly cache?: string;
+  readonly cacheSize?: number;
 }
 
 const HELP = `
@@ -21,7 +24,8 @@ vault as they are needed. Whoever can connect can read them: listen on a Unix so
 yours alone, or on 127.0.0.1. Ctrl-C ends it.
 
 With --overlay a disk can be written: what is written goes into that file, the vault stays as it
-is, and the file goes on with the next \`serve\` of the same point.
+is, and the file goes on with the next \`serve\` of the same point. With --cache what is read out
+of a vault far away is kept, encrypted, on a disk nearby.
 
 Examples:
   holdfast vault serve --vault file:/srv/vault --key-file office.key --listen /run/db1.sock
@@ -40,6 +44,8 @@ export const serveCommand = (surroundings: Surroundings): Command =>
       new Option('--listen <address>', 'path of a Unix socket, or 127.0.0.1:PORT (0: any free one; required)').makeOptionMandatory(),
     )
     .addOption(new Option('--overlay <file>', 'lets the disk be written, and keeps that in this file'))
+    .addOption(cacheOption())
+    .addOption(cacheSizeOption())
     .addHelpText('after', HELP)
     .action((options: ServeCommandOptions) => serve(surroundings, options));
 
@@ -56,6 +62,6 @@ const serve = (surroundings: Surroundings, options: ServeCommandOptions): Promis
         why: `the point has ${disks.length} disks, and one file holds the writes of one`,
         remedy: 'choose one with --disk, or serve all with `holdfast recover --serve ADDRESS --overlay DIRECTORY`',
       });
-    await runDiskServer(surroundings, options, { history, point, disks, listen, overlayOf: () => options.overlay });
+    await runDiskServer(surroundings, options, { history, point, disks, listen, overlayOf: () => options.overlay, ...cacheOf(options) });
   });
 };
