@@ -5,7 +5,7 @@ import { announce, LAB_TOOLS, type LabKind, missingPackages } from './announceme
 import type { RunContext } from './context.ts';
 import { runDiskLab } from './disk-run.ts';
 import { IMAGE_SIZE, runImageLab } from './image-run.ts';
-import { MEMORY_DIRECTORY } from './installation/installation.ts';
+import { MEMORY_DIRECTORY } from './installation/agent-files.ts';
 import { createInterruption } from './interruption.ts';
 import { refuseUsedFolder } from './lab-vault.ts';
 import { DISK_SIZE, runLedgerLab } from './ledger-run.ts';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { runHoldfast } from '@holdfast/cli';
 import { HoldfastError } from '@holdfast/errors';
-import { openStore } from '@holdfast/object-store';
+import { createKeyVaultKey, openStore } from '@holdfast/object-store';
 import { FROM_SOURCE, mainOf } from './from-source.ts';
 
 /** Ten times what the slowest command takes on a busy machine. */
@@ -100,6 +100,7 @@ const runHere = async (args: readonly string[], environment: Readonly<Record<str
     stop,
     now: Date.now,
     openStore,
+    openKeyVault: (url) => createKeyVaultKey(url),
   });
   return { ...told, status };
 };

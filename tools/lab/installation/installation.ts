@@ -1,7 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createPerson, outputOf, type Person, runProcess } from '../../site/cli-process.ts';
 import { type ConfigurationServer, startConfigurationServer } from '../../site/configuration-server.ts';
 import { freePort } from '../../site/free-port.ts';
@@ -10,6 +8,8 @@ import { createProgramProcess, type ProgramProcess } from '../../site/program-pr
 import { type ProgramFiles, writeSettings } from '../../site/settings-files.ts';
 import type { RunContext } from '../context.ts';
 import { createLabVault, type LabVault } from '../lab-vault.ts';
+import { agentMain, agentSettings, noteAgentMemory } from './agent-files.ts';
+import { HOST } from './host.ts';
 import { type LabStore, startStore } from './store.ts';
 
 /** A whole installation on this machine: store, configuration server, process server and agent, each a process of its own. */
@@ -36,13 +36,8 @@ export interface InstallationOptions {
   readonly disks: readonly string[];
 }
 
-/** Memory that no disk stands behind, for what the agent must not forget when it is killed. */
-export const MEMORY_DIRECTORY = '/dev/shm';
-const HOST = '127.0.0.1';
 /** The vault's name in the settings of the process server, and the login's. */
 export const LAB = 'lab';
-/** So that the screen is never far behind. */
-const REPORT_EVERY = '250ms';
 
 interface Token {
   readonly secret: string;
@@ -55,36 +50,6 @@ const vaultSettings = ({ url, keyFile, accountKeyFile }: LabVault): Readonly<Rec
   'key-file': keyFile,
   ...(accountKeyFile === undefined ? {} : { 'azure-account-key-file': accountKeyFile }),
 });
-
-const agentMain = (conflictCheck: boolean): string =>
-  conflictCheck ? mainOf('mobility-agent') : fileURLToPath(new URL('./agent-without-check.ts', import.meta.url));
-
-/** Settings of the agent: a machine of its own, whatever else runs on this one, that never waits long. */
-const agentSettings = (
-  directory: string,
-  port: number,
-  disks: readonly string[],
-  pointEvery: number,
-): Readonly<Record<string, unknown>> => {
-  const hardwareFile = path.join(directory, 'hardware.json');
-  writeFileSync(hardwareFile, JSON.stringify({ productUuid: randomUUID(), productSerial: '', macAddresses: [], machineId: '' }));
-  return {
-    http: { listen: `${HOST}:${port}` },
-    identity: { 'hardware-file': hardwareFile },
-    disks: { include: disks },
-    hrl: { quota: '1GiB', segment: '16MiB' },
-    ...(existsSync(MEMORY_DIRECTORY) ? { trace: { 'memory-directory': MEMORY_DIRECTORY } } : {}),
-    points: { interval: `${Math.round(pointEvery * 1000)}ms` },
-    sender: { 'retry-first': '100ms', 'retry-longest': '2s', 'retry-refused': '2s' },
-    report: { interval: REPORT_EVERY },
-  };
-};
-
-/** What the agent of this machine keeps outside of its state directory. */
-const noteTraces = ({ recorder }: RunContext, machineId: string): void => {
-  const names = [machineId, `${machineId}-log`, `${machineId}-sender.json`].map((name) => `holdfast-${name}`);
-  recorder.note({ traceInstances: [names[0]!], memory: names.map((name) => path.join(MEMORY_DIRECTORY, name)) });
-};
 
 /** Sets up an installation as docs/operations.md tells people to: a vault, a login, tokens, joining. Everything runs but the agent. */
 export const install = async (context: RunContext, { disks }: InstallationOptions): Promise<Installation> => {
@@ -133,7 +98,7 @@ export const install = async (context: RunContext, { disks }: InstallationOption
   const metricsPort = await freePort();
   const agentFiles = writeSettings(directory, 'agent', agentSettings(directory, metricsPort, disks, options.pointEvery));
   const machineId = await join('agent', mainOf('mobility-agent'), agentFiles);
-  noteTraces(context, machineId);
+  noteAgentMemory(context, machineId);
   const agent = program('holdfast-agent', agentMain(options.conflictCheck), agentFiles);
   screen.line(`site: configuration server on ${address}, process server on ${replication}, vault in ${vault.place}`);
   screen.line(`joined by one-time tokens: the process server, and this machine as ${machineId}`);
