@@ -111,6 +111,23 @@ describe('continuity is lost', () => {
     expect(blocksOf(live.session.trace.dirty(index))).toEqual([2]);
   });
 
+  it('when another file is put behind an open loop device', () => {
+    const { path, image } = disk();
+    const other = `${image}-other`;
+    writeFileSync(other, Buffer.alloc(16 * MIB, 1));
+    // LOOP_CHANGE_FD, which only takes devices that cannot be written to.
+    const change = `import fcntl; device = open("${path}", "rb"); other = open("${other}", "rb"); fcntl.ioctl(device, 0x4c06, other.fileno())`;
+    run('losetup', '--detach', path);
+    run('losetup', '--read-only', path, image);
+    const { trace } = open();
+    live.session.attach(identifyDevice(path), sink);
+    trace.verify(sink);
+    run('python3', '-c', change);
+    expect(lossOf(() => trace.verify(sink))).toMatch(/another disk behind its name/);
+    run('losetup', '--detach', path);
+    run('losetup', path, image);
+  });
+
   it('for every later process too, until somebody has acted on it', () => {
     const loop = disk();
     open();

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import type { ErrorCode } from '@holdfast/errors';
+import { identifyDevice } from './device.ts';
 import { blocksOf, nonZeroBlocks } from './testing/changed-blocks.ts';
 import { codeOf, createLiveTrace, MIB, randomWrites, writeDirect } from './testing/live-trace.ts';
 import { type LoopDisk, run } from './testing/loop-disk.ts';
@@ -151,6 +152,36 @@ describe('a write trace', () => {
   it('has one user', () => {
     open();
     expect(codeOf(() => createWriteTrace(options))).toBe('AGENT_RUNNING');
+  });
+
+  it('takes no more of the memory of the kernel than it may, whatever the number of processors', () => {
+    open();
+    const kilobytes = Number(readFileSync(`${instance}/buffer_size_kb`, 'latin1').trim());
+    const processors = readdirSync(`${instance}/per_cpu`).length;
+    const possible = readFileSync('/sys/devices/system/cpu/possible', 'latin1').trim();
+    expect(processors).toBe(Number(/\d+$/.exec(possible)![0]) + 1);
+    // The kernel rounds up to whole sub-buffers.
+    expect(kilobytes * 1024 * processors).toBeLessThanOrEqual(options.bufferBytes + processors * 4096);
+  });
+
+  it('takes nothing from that of another agent on the same disk', () => {
+    const loop = disk();
+    const { trace } = open();
+    const { index } = attach(loop);
+    const other = createWriteTrace({ ...options, machineId: 'e'.repeat(32), stateName: `${options.stateName}-other` });
+    try {
+      const theirs = other.attach(identifyDevice(loop.path), sink);
+      writeDirect(loop.path, 7, 2);
+      for (const [one, at] of [
+        [trace, index],
+        [other.trace, theirs.index],
+      ] as const) {
+        one.verify(sink);
+        expect(blocksOf(one.dirty(at))).toEqual([7, 8]);
+      }
+    } finally {
+      other.destroy();
+    }
   });
 
   it('accepts no more after its sink failed, and its successor goes on', () => {
