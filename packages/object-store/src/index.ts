@@ -1,5 +1,6 @@
 export { type AzureCredential, credentialFromEnvironment, fileSecret, type Secret } from './azure/azure-credential.ts';
 export { type AzureStoreOptions, createAzureStore } from './azure/azure-store.ts';
+export { inspectAzureContainer } from './azure/inspect-azure.ts';
 export { createKeyVaultKey, type KeyVaultKey, type KeyVaultOptions } from './azure/key-vault.ts';
 export { createFolderStore } from './folder-store.ts';
 export { createMemoryStore } from './memory-store.ts';
@@ -9,5 +10,6 @@ export type { Backoff } from './retry/backoff.ts';
 export type { Clock } from './retry/clock.ts';
 export { type RetryOptions, withRetry } from './retry/with-retry.ts';
 export { type ThrottleOptions, withThrottle } from './retry/with-throttle.ts';
+export { type StoreCheck, type ValidateOptions, validateStore } from './validate-store.ts';
 export { type Fault, type FaultPlan, type FaultRates, type StoreCall, seededFaults, storeUnavailable, withFaults } from './with-faults.ts';
 export { type StoreMetrics, withMetrics } from './with-metrics.ts';

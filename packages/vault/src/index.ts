@@ -4,6 +4,7 @@ export { type CheckOptions, type CheckReport, checkMachine } from './check-machi
 export type { CheckpointInterval } from './checkpointer.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type CompactionReport, type CompactMachineOptions, compactMachine } from './compact-machine.ts';
+export { type CopyOptions, type CopyReport, copyVault } from './copy-vault.ts';
 export { type DiskDifference, diskDifference } from './difference.ts';
 export { diskSizeAt, type KnownBlocks, readDigests } from './disk-digests.ts';
 export type { Finding } from './finding.ts';
@@ -39,4 +40,5 @@ export type { ScryptCost } from './scrypt-cost.ts';
 export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
 export { type CreateVaultOptions, createVault, type KeySource, type OpenVaultOptions, openVault, type Vault } from './vault.ts';
 export type { RemoteKey, VaultKey } from './vault-key.ts';
+export { type Amount, type MachineStats, machineStats, type ObjectFolder, type StoredAmounts, storedAmounts } from './vault-stats.ts';
 export { openView, type ViewOptions } from './view.ts';

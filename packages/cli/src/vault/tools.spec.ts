@@ -169,3 +169,47 @@ describe('vault hold and release', () => {
     expect(await names(`m/${machine.id}/holds/`)).toEqual([]);
   });
 });
+
+describe('vault copy', () => {
+  it('copies to another place, tells what is there, and refuses another vault', async () => {
+    const first = await json(['copy', '--to', 'memory:copy']);
+    expect(first).toMatchObject({ present: 0, isHeld: true, machines: [{ name: 'db1', points: 3 }] });
+    const { stdout } = await world.run(['vault', 'check', '--vault', 'memory:copy', '--key-file', at('key')]);
+    expect(stdout).toContain('Whole: 1 machine checked.');
+    expect(await json(['copy', '--to', 'memory:copy', '--prune', '--pace', '100MiB'])).toMatchObject({ objects: 0, pruned: 0 });
+    await createVault(world.store('memory:other'), { name: 'other', keys: [KEY] });
+    expect((await run(['copy', '--to', 'memory:other'])).stderr).toContain('[OBJECT_EXISTS]');
+  });
+});
+
+describe('vault stats', () => {
+  it('tells sizes, and cost by the prices given', async () => {
+    await writeFile(at('prices.yaml'), 'currency: EUR\nstorageGBMonth: 1000\n');
+    const { machines, prices, perMonth } = await json(['stats', '--prices', at('prices.yaml')]);
+    expect(prices).toMatchObject({ currency: 'EUR', storageGBMonth: 1000, writes10k: 0.05 });
+    const [one] = machines;
+    expect(one).toMatchObject({ machine: { name: 'db1' }, points: 3, protectedBytes: 10 * 2 ** 20 + 512 });
+    const listed = await names(`m/${machine.id}/`);
+    let bytes = 0;
+    for (const name of listed) bytes += (await store.stat(name)).size;
+    expect(one.total).toEqual({ objects: listed.length, bytes });
+    expect(one.cost.perMonth.storage).toBeCloseTo((bytes / 1e9) * 1000, 9);
+    expect(perMonth).toBeGreaterThan(0);
+    expect((await run(['stats'])).stdout).toContain('USD a month');
+    await writeFile(at('prices.yaml'), 'storage: 1\n');
+    expect((await run(['stats', '--prices', at('prices.yaml')])).stderr).toContain('there is no price called storage');
+  });
+});
+
+describe('vault validate-store', () => {
+  it('says whether a vault can be there', async () => {
+    const clock = { now: Date.now };
+    const args = ['vault', 'validate-store', '--store', 'memory:new'];
+    expect((await world.run(args, clock)).stdout).toContain('Good: a vault can be there.');
+    expect(await names('validate/')).toEqual([]);
+    // The clock of the test is an hour ahead of the store's of long ago.
+    const { status, stdout } = await world.run([...args, '--output', 'json']);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout).checks.filter(({ outcome }: { outcome: string }) => outcome === 'bad')).toMatchObject([{ name: 'clock' }]);
+  });
+});

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { getCACertificates } from 'node:tls';
-import type { ContainerClient, StoragePipelineOptions } from '@azure/storage-blob';
+import type { BlobServiceClient, ContainerClient, Pipeline, StoragePipelineOptions } from '@azure/storage-blob';
 import { HoldfastError } from '@holdfast/errors';
 import { type AzureAccess, type AzureCredential, resolveAccess } from './azure-credential.ts';
 import type { AzurePlace } from './azure-place.ts';
@@ -18,6 +18,8 @@ export interface AzureNetwork {
 export interface AzureClient {
   /** Errors: SETTING_INVALID, NO_PERMISSION. */
   container(): Promise<ContainerClient>;
+  /** The account that it is in. Errors: the same. */
+  service(): Promise<BlobServiceClient>;
   /** What must not be seen in any message. */
   secrets(): readonly string[];
   /** Ends all connections. */
@@ -37,6 +39,11 @@ export const createAzureClient = (place: AzurePlace, credential: AzureCredential
         client.catch(() => (known = undefined));
       }
       return known.client;
+    },
+    service: async () => {
+      const access = await resolveAccess(credential, place);
+      const { BlobServiceClient } = await import('@azure/storage-blob');
+      return new BlobServiceClient(`${place.endpoint}${queryOf(access)}`, await createPipeline(place, access, agent));
     },
     secrets: () => [...secretsOf(known?.access), ...passwordOf(network.proxy)],
     close: () => agent.destroy(),
@@ -70,22 +77,28 @@ const createAgent = ({ endpoint }: AzurePlace, { proxy, certificateAuthorities }
   return endpoint.startsWith('https:') ? new https.Agent({ ...options, ca }) : new http.Agent(options);
 };
 
-/** The SDK takes a fifth of a second and 40 MB to load, so that waits until somebody really talks to Azure. */
 const connect = async (place: AzurePlace, access: AzureAccess, agent: http.Agent): Promise<ContainerClient> => {
-  const { AnonymousCredential, ContainerClient, newPipeline, StorageSharedKeyCredential } = await import('@azure/storage-blob');
+  const pipeline = await createPipeline(place, access, agent);
+  const { ContainerClient } = await import('@azure/storage-blob');
+  return new ContainerClient(`${place.endpoint}/${place.container}${queryOf(access)}`, pipeline);
+};
+
+const queryOf = (access: AzureAccess): string => (access.kind === 'sas' ? `?${access.secret}` : '');
+
+/** The SDK takes a fifth of a second and 40 MB to load, so that waits until somebody really talks to Azure. */
+const createPipeline = async (place: AzurePlace, access: AzureAccess, agent: http.Agent): Promise<Pipeline> => {
+  const { AnonymousCredential, newPipeline, StorageSharedKeyCredential } = await import('@azure/storage-blob');
   // One try: `withRetry` has to see every attempt. The agent is no part of the storage SDK's type, but of the pipeline it builds.
   const options: StoragePipelineOptions & { agent: http.Agent } = { retryOptions: { maxTries: 1 }, agent };
-  const url = `${place.endpoint}/${place.container}`;
   switch (access.kind) {
     case 'key':
-      return new ContainerClient(url, newPipeline(new StorageSharedKeyCredential(place.account, access.secret), options));
+      return newPipeline(new StorageSharedKeyCredential(place.account, access.secret), options);
     case 'sas':
-      return new ContainerClient(`${url}?${access.secret}`, newPipeline(new AnonymousCredential(), options));
+      return newPipeline(new AnonymousCredential(), options);
     case 'identity': {
       const { DefaultAzureCredential } = await import('@azure/identity');
       const { clientId } = access;
-      const credential = new DefaultAzureCredential(clientId === undefined ? {} : { managedIdentityClientId: clientId });
-      return new ContainerClient(url, newPipeline(credential, options));
+      return newPipeline(new DefaultAzureCredential(clientId === undefined ? {} : { managedIdentityClientId: clientId }), options);
     }
   }
 };
