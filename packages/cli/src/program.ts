@@ -13,14 +13,17 @@ import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
 import { cancelJobCommand, listJobsCommand, showJobCommand, watchJobCommand } from './job/commands.ts';
 import { listMachinesCommand } from './machine/list.ts';
+import { moveMachineCommand } from './machine/move.ts';
 import { makePointCommand } from './machine/point.ts';
 import { removeMachineCommand } from './machine/remove.ts';
+import { renameMachineCommand } from './machine/rename.ts';
 import { showMachineCommand } from './machine/show.ts';
 import { createPolicyCommand, deletePolicyCommand, listPoliciesCommand, setPolicyCommand, showPolicyCommand } from './policy/commands.ts';
 import { protectCommand } from './protection/protect.ts';
+import { setMachineCommand } from './protection/set.ts';
 import { unprotectCommand } from './protection/unprotect.ts';
 import { recoverCommand } from './recover/recover.ts';
-import { listServersCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
+import { drainServerCommand, listServersCommand, removeServerCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './token/commands.ts';
 import { createUserCommand, deleteUserCommand, listUsersCommand, setUserCommand } from './user/commands.ts';
@@ -80,7 +83,15 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   {
     noun: 'machine',
     says: 'the machines, and how safe they are',
-    verbs: [listMachinesCommand, showMachineCommand, makePointCommand, removeMachineCommand],
+    verbs: [
+      listMachinesCommand,
+      showMachineCommand,
+      makePointCommand,
+      setMachineCommand,
+      moveMachineCommand,
+      renameMachineCommand,
+      removeMachineCommand,
+    ],
   },
   { noun: 'disk', says: 'their disks', verbs: [listDisksCommand] },
   {
@@ -88,7 +99,11 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
     says: 'how machines are protected',
     verbs: [listPoliciesCommand, showPolicyCommand, createPolicyCommand, setPolicyCommand, deletePolicyCommand],
   },
-  { noun: 'server', says: 'the process servers', verbs: [listServersCommand, showServerCommand, revokeServerCommand] },
+  {
+    noun: 'server',
+    says: 'the process servers',
+    verbs: [listServersCommand, showServerCommand, drainServerCommand, removeServerCommand, revokeServerCommand],
+  },
   { noun: 'token', says: 'tokens that let machines and servers join', verbs: [createTokenCommand, listTokensCommand, revokeTokenCommand] },
   { noun: 'user', says: 'people who sign in', verbs: [listUsersCommand, createUserCommand, setUserCommand, deleteUserCommand] },
   { noun: 'access', says: 'tokens of tools that call the API', verbs: [listAccessesCommand, createAccessCommand, revokeAccessCommand] },

@@ -79,7 +79,7 @@ export const settings = {
   balance: section('Process servers that are lost or drained.', {
     reassignAfter: duration({
       default: '5min',
-      min: '10s',
+      min: '1s',
       max: '7d',
       help: 'How long a process server may be away before its machines are moved to others that hold the vault',
     }),

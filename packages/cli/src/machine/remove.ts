@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { findMachine } from '../site/resources.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -7,16 +7,20 @@ const HELP = `
 Forgets a machine that is not protected, and revokes its certificate. Its history in the vault stays
 as it is: \`holdfast recover\` finds it there.
 
-Example:
-  holdfast unprotect db1 --wait && holdfast machine remove db1`;
+With --force also one that is protected and does not come back: its protection ends with it.
+
+Examples:
+  holdfast unprotect db1 --wait && holdfast machine remove db1
+  holdfast machine remove db1 --force`;
 
 export const removeMachineCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('remove').description('forget a machine that is not protected').argument('<machine>', 'name or id'))
+    .addOption(new Option('--force', 'also when it is protected'))
     .addHelpText('after', HELP)
-    .action((word: string, options: SiteOptions) =>
+    .action((word: string, options: SiteOptions & { readonly force?: true }) =>
       answerFromSite(surroundings, options, async (site) => {
         const { id, name, version } = await findMachine(site, word);
-        await site.machines.removeMachine({ machine: id, version });
+        await site.machines.removeMachine({ machine: id, version, force: options.force ?? false });
         return {
           data: { id, name, removed: true },
           people: [{ line: `Machine ${name} (${id}) is forgotten; its certificate counts no more.` }],

@@ -48,13 +48,14 @@ export const protectCommand = (surroundings: Surroundings): Command =>
           vault: options.vault,
           policy: options.policy === undefined ? '' : (await findPolicy(site, options.policy)).id,
           processServer: options.processServer === undefined ? '' : (await findServer(site, options.processServer)).id,
-          excludedDisks: excluded(machine, options.excludeDisk),
+          excludedDisks: disksOf(machine, options.excludeDisk),
         });
         return jobResult(surroundings, site, options, required(job, word), machine);
       }),
     );
 
-const excluded = ({ manifest }: Machine, words: readonly string[]): string[] => {
+/** Ids of disks of a machine, each named by its name there or its id. Error: DEVICE_NOT_FOUND. */
+export const disksOf = ({ manifest }: Machine, words: readonly string[]): string[] => {
   const disks = (manifest?.disks ?? []).map(({ id, name }) => ({ id: idText(id), name }));
   return words.map((word) => chooseResource(disks, word, DISK).id);
 };

@@ -1,6 +1,7 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { chooseResource } from '../choose/choose-resource.ts';
 import { limitOption } from '../site/limit-option.ts';
+import { required } from '../site/required.ts';
 import { findServer, readMachines, readServers } from '../site/resources.ts';
 import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
@@ -44,6 +45,47 @@ export const revokeServerCommand = (surroundings: Surroundings): Command =>
         return {
           data: { id, name, revoked: true },
           people: [{ line: `${name} (${id}) is shut out; it can come back with a new token only.` }],
+        };
+      }),
+    );
+
+const DRAIN_HELP = `
+A server that is drained gets no machines, and those it has are moved to others that hold their vault; before
+it is taken away or upgraded. \`holdfast server list\` shows how many are left.
+
+Examples:
+  holdfast server drain ps1
+  holdfast server drain ps1 --end`;
+
+export const drainServerCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('drain').description('move its machines to other servers').argument('<server>', 'name or id'))
+    .addOption(new Option('--end', 'it takes machines again'))
+    .addHelpText('after', DRAIN_HELP)
+    .action((word: string, options: SiteOptions & { readonly end?: true }) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const { server } = await site.servers.drainServer({ server: (await findServer(site, word)).id, end: options.end ?? false });
+        return serversAnswer([describeServer(required(server, `server ${word}`))], surroundings.now());
+      }),
+    );
+
+const REMOVE_HELP = `
+Forgets a server that receives no machine, and revokes its certificate. With --force also one that does not
+come back: its machines wait for another server then.
+
+Example:
+  holdfast server remove ps1`;
+
+export const removeServerCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('remove').description('forget a server').argument('<server>', 'name or id'))
+    .addOption(new Option('--force', 'also when machines go through it'))
+    .addHelpText('after', REMOVE_HELP)
+    .action((word: string, options: SiteOptions & { readonly force?: true }) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const { id, name, version } = await findServer(site, word);
+        await site.servers.removeServer({ server: id, version, force: options.force ?? false });
+        return {
+          data: { id, name, removed: true },
+          people: [{ line: `Server ${name} (${id}) is forgotten; its certificate counts no more.` }],
         };
       }),
     );

@@ -17,6 +17,8 @@ export interface ServerDescription {
   readonly softwareVersion: string;
   readonly endpoints: readonly string[];
   readonly vaults: readonly string[];
+  /** It gets no machines, and those it has are moved to others. */
+  readonly draining: boolean;
   /** Machines whose data it receives. */
   readonly machines: number;
   readonly journalUsed: number;
@@ -38,6 +40,7 @@ export const describeServer = (server: Server): ServerDescription => ({
   softwareVersion: server.softwareVersion,
   endpoints: server.endpoints,
   vaults: server.vaults,
+  draining: server.draining,
   machines: server.machines,
   journalUsed: Number(server.report?.journalUsedBytes ?? 0n),
   journalQuota: Number(server.report?.journalQuotaBytes ?? 0n),
@@ -72,7 +75,7 @@ export const serversAnswer = (servers: readonly ServerDescription[], now: number
               server.role,
               stateCell(server.health),
               seenCell(server, now),
-              String(server.machines),
+              server.draining ? `${server.machines}, drained` : String(server.machines),
               journalWords(server),
               server.vaults.join(', '),
               server.endpoints.join(', '),

@@ -197,9 +197,17 @@ const routes = (router: ConnectRouter, script: Script): void => {
       const { rows, nextPageToken } = page(script.machines, request);
       return { machines: rows, nextPageToken };
     },
-    removeMachine: ({ machine, version }) => {
+    renameMachine: ({ machine, name, version }) => {
       const at = script.machines.findIndex(({ id }) => id === machine);
       if (script.machines[at]?.version !== version) throw conflict(machine);
+      script.machines[at] = { ...script.machines[at]!, name };
+      return { machine: script.machines[at] };
+    },
+    removeMachine: ({ machine, version, force }) => {
+      const at = script.machines.findIndex(({ id }) => id === machine);
+      if (script.machines[at]?.version !== version) throw conflict(machine);
+      if (script.machines[at]?.protectionId && !force)
+        throw new HoldfastError('MACHINE_PROTECTED', { thing: machine, why: 'it is protected', remedy: 'end its protection first' });
       script.machines.splice(at, 1);
       return {};
     },
@@ -226,6 +234,14 @@ const routes = (router: ConnectRouter, script: Script): void => {
       script.asked.push(kind);
       return { job: startJob('point', machine) };
     },
+    updateProtection: ({ machine, policy, excludeDisks, includeDisks }) => {
+      const at = script.protections.findIndex(({ machineId }) => machineId === machine);
+      const { policyId, excludedDiskIds = [] } = script.protections[at]!;
+      const excluded = [...excludedDiskIds.filter((id) => !includeDisks.includes(id)), ...excludeDisks];
+      script.protections[at] = { ...script.protections[at]!, policyId: policy || policyId!, excludedDiskIds: excluded };
+      return {};
+    },
+    move: ({ machine, processServer }) => ({ job: startJob(`move to ${processServer}`, machine) }),
     unprotect: ({ machine, version }) => {
       const found = script.protections.find(({ machineId }) => machineId === machine);
       if (found?.version !== version) throw conflict(machine);
@@ -260,6 +276,16 @@ const routes = (router: ConnectRouter, script: Script): void => {
       return { servers: rows, nextPageToken };
     },
     revokeServer: () => ({}),
+    drainServer: ({ server, end }) => {
+      const at = script.servers.findIndex(({ id }) => id === server);
+      script.servers[at] = { ...script.servers[at]!, draining: !end };
+      return { server: script.servers[at] };
+    },
+    removeServer: ({ server, force }) => {
+      if (!force) throw new HoldfastError('SERVER_IN_USE', { thing: server, why: 'it receives db1', remedy: 'drain it' });
+      script.servers = script.servers.filter(({ id }) => id !== server);
+      return {};
+    },
   });
   router.service(TokenService, {
     createToken: ({ role, note, lifetimeSeconds }) => {

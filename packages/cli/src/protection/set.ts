@@ -1,0 +1,55 @@
+import { HoldfastError } from '@holdfast/errors';
+import { Command, Option } from 'commander';
+import { describeMachine } from '../machine/describe-machine.ts';
+import { machinesAnswer, readNeighbourhood } from '../machine/machines-answer.ts';
+import { findMachine, findPolicy } from '../site/resources.ts';
+import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { disksOf } from './protect.ts';
+
+interface SetOptions extends SiteOptions {
+  readonly policy?: string;
+  readonly excludeDisk: readonly string[];
+  readonly includeDisk: readonly string[];
+}
+
+const HELP = `
+Changes how a protected machine is protected; it counts at once. A disk that is left out stays as it is in
+points made until then; one that is taken in is copied, and points tell which disks they have.
+
+Examples:
+  holdfast machine set db1 --policy gold
+  holdfast machine set db1 --exclude-disk sdc --include-disk sdd`;
+
+const several = (flags: string, says: string): Option =>
+  new Option(flags, `${says}: name or id; may be given more than once`)
+    .argParser((one: string, before: readonly string[]) => [...before, one])
+    .default([], 'none');
+
+export const setMachineCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('set').description('change how a machine is protected').argument('<machine>', 'name or id'))
+    .addOption(new Option('--policy <policy>', 'how it is protected: name or id'))
+    .addOption(several('--exclude-disk <disk>', 'leave this disk out'))
+    .addOption(several('--include-disk <disk>', 'take this disk in again'))
+    .addHelpText('after', HELP)
+    .action((word: string, options: SetOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const { policy, excludeDisk, includeDisk } = options;
+        if (policy === undefined && excludeDisk.length + includeDisk.length === 0)
+          throw new HoldfastError('SETTING_INVALID', {
+            thing: 'command line',
+            why: 'nothing is to be changed',
+            remedy: 'see `holdfast machine set --help`',
+          });
+        const machine = await findMachine(site, word);
+        await site.protections.updateProtection({
+          machine: machine.id,
+          policy: policy === undefined ? '' : (await findPolicy(site, policy)).id,
+          excludeDisks: disksOf(machine, excludeDisk),
+          includeDisks: disksOf(machine, includeDisk),
+        });
+        const around = await readNeighbourhood(site);
+        const { data, people } = machinesAnswer([describeMachine(await findMachine(site, machine.id), around)], surroundings.now());
+        return { data: (data as readonly unknown[])[0], people };
+      }),
+    );
