@@ -26,6 +26,7 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
   { apt: 'fio', proof: 'fio', purpose: 'write load', groups: ['load'] },
   { apt: 'lz4', proof: 'lz4', purpose: 'the pipe the vault is measured against', groups: ['load'] },
   { apt: 'openssl', proof: 'openssl', purpose: 'the pipe the vault is measured against', groups: ['load'] },
+  { apt: 'restic', proof: 'restic', purpose: 'the backup that growth of a vault is measured against', groups: ['load'] },
   { apt: 'qemu-system-x86', proof: 'qemu-system-x86_64', purpose: 'the machine a guest runs on', groups: ['guest'] },
   { apt: 'mmdebstrap', proof: 'mmdebstrap', purpose: "a guest's Debian", groups: ['guest'] },
   { apt: 'python3', proof: '/usr/bin/python3', purpose: 'the second reader of the vault format', groups: ['reader'] },
