@@ -1,17 +1,26 @@
+import { randomBytes } from 'node:crypto';
 import { HoldfastError } from '@holdfast/errors';
 import { type FaultPlan, type ObjectStore, seededFaults, withFaults } from '@holdfast/object-store';
 import { idText } from '@holdfast/protocol';
 import fc from 'fast-check';
+import { checkKeys } from './check-keys.ts';
 import { checkMachine } from './check-machine.ts';
 import { compactMachine } from './compact-machine.ts';
+import { addHolder, listHolders, removeHolder } from './holders.ts';
 import { keepMachine } from './keep-machine.ts';
+import { rotateKeys } from './key-epochs.ts';
+import { rekeyVault } from './rekey.ts';
 import { compareAll } from './testing/compare.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
-import { throughStore } from './testing/open-test-vault.ts';
+import { TEST_KEY, throughStore } from './testing/open-test-vault.ts';
 import { epochOf, type MadeCut, type SimulatedDisk } from './testing/simulated-source.ts';
 import { type TestWriter, WriterBench } from './testing/writer-bench.ts';
 
 const BLOCK = 4096;
+
+/** Keys are changed while others write, keep and read. */
+const KEY_CHANGES = ['rotate', 'add', 'remove', 'rekey'] as const;
+type KeyChange = (typeof KEY_CHANGES)[number];
 
 type Step =
   | {
@@ -35,6 +44,7 @@ type Step =
   | { readonly do: 'faults'; readonly seed: number }
   | { readonly do: 'second writer' }
   | { readonly do: 'keep'; readonly atLeast: number; readonly crash: number | undefined; readonly effect: boolean; readonly twice: boolean }
+  | { readonly do: 'keys'; readonly change: KeyChange; readonly crash: number | undefined; readonly effect: boolean }
   | { readonly do: 'compact'; readonly unitFrames: number; readonly crash: number | undefined; readonly effect: boolean };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -80,6 +90,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       crash: fc.option(fc.nat(60), { nil: undefined }),
       effect: fc.boolean(),
       twice: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('keys' as const),
+      change: fc.constantFrom(...KEY_CHANGES),
+      crash: fc.option(fc.nat(30), { nil: undefined }),
+      effect: fc.boolean(),
     }),
   },
   {
@@ -156,6 +175,8 @@ class Model {
     if (this.#kept.some((id) => !found.includes(id))) return 'a point is missing that had to stay';
     const report = await checkMachine(history);
     if (report.findings.length > 0) return `check: ${report.findings[0]!.why}`;
+    const keys = await checkKeys(await throughStore(this.bench.store));
+    if (keys.length > 0) return `keys: ${keys[0]!.why}`;
     return compareAll(history, this.cuts);
   }
 
@@ -183,6 +204,8 @@ class Model {
         await this.#quiet();
         await settled();
         return this.compact(step);
+      case 'keys':
+        return this.#changeKeys(step);
       case 'keep':
         await this.#quiet();
         await settled();
@@ -194,6 +217,23 @@ class Model {
         for (const { content, cut } of this.cuts.slice(this.#thinnedTo)) this.#track(writer.append(content), cut);
         return;
       }
+    }
+  }
+
+  /** By an operator, whose command may be killed; the key that everybody here has stays a holder's. */
+  async #changeKeys({ change, crash, effect }: Omit<Extract<Step, { do: 'keys' }>, 'do'>): Promise<void> {
+    try {
+      // Killed in the command, not while it opens the vault.
+      let plan: FaultPlan = () => undefined;
+      const vault = await throughStore(withFaults(this.bench.store, (call) => plan(call)));
+      if (crash !== undefined) plan = crashPlan(crash, effect);
+      const other = (await listHolders(vault)).find(({ own }) => !own);
+      if (change === 'rotate') await rotateKeys(vault);
+      else if (change === 'add') await addHolder(vault, { kind: 'key-file', secret: randomBytes(32) });
+      else if (change === 'rekey') await rekeyVault(vault, [{ key: TEST_KEY }]);
+      else if (other !== undefined) await removeHolder(vault, other.id);
+    } catch (reason) {
+      if (!(reason instanceof HoldfastError) || reason.code !== 'INTERNAL') throw reason;
     }
   }
 
