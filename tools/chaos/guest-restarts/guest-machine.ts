@@ -120,12 +120,17 @@ export const startGuestMachine = async (directory: string, note: (line: string) 
     const work = (): void => {
       const spoken = createWriteStream(outside, { flags: 'a' });
       const write = started
-        .run(`exec ${AGENT}/lib/node /writer/writer.ts 20 ${disks.join(' ')}`, { timeoutSeconds: Number.POSITIVE_INFINITY })
+        .run(`echo $$ > /run/writer.pid; exec ${AGENT}/lib/node /writer/writer.ts 20 ${disks.join(' ')}`, {
+          timeoutSeconds: Number.POSITIVE_INFINITY,
+        })
         // An unfinished line is ended: the next start goes on behind it.
         .then(({ stdout }) => new Promise<void>((resolve) => spoken.end(`${stdout}\n`, () => resolve())));
-      const protect = started.run(`exec ${AGENT}/bin/holdfast-agent --config ${SETTINGS} >> /state/agent.log 2>&1`, {
-        timeoutSeconds: Number.POSITIVE_INFINITY,
-      });
+      const protect = started.run(
+        `echo $$ > /run/agent.pid; exec ${AGENT}/bin/holdfast-agent --config ${SETTINGS} >> /state/agent.log 2>&1`,
+        {
+          timeoutSeconds: Number.POSITIVE_INFINITY,
+        },
+      );
       running = [write, protect];
       for (const one of running) one.catch(() => undefined);
     };
@@ -182,7 +187,14 @@ export const startGuestMachine = async (directory: string, note: (line: string) 
     note('the disks are being copied');
     await settled();
     return {
-      reboot: () => offAndOn(() => started.reboot()),
+      reboot: () =>
+        offAndOn(async () => {
+          // As services would be stopped: who uses a file system keeps it from being unmounted.
+          await started.output('kill $(cat /run/agent.pid /run/writer.pid)');
+          await Promise.allSettled(running);
+          await started.output('umount /state');
+          await started.reboot();
+        }),
       powerCut: () =>
         offAndOn(async () => {
           await started.powerCut();
