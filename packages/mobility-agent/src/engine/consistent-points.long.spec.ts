@@ -179,7 +179,7 @@ describe.unless(lacks('root', 'losetup', 'mkfs.xfs', 'psql', 'setpriv'), 'points
     const data = path.join(mountPoint, 'data');
     fs.mkdirSync(data);
     execFileSync('chown', ['postgres:postgres', data]);
-    as('initdb', '-D', data, '--auth=trust', '--no-sync');
+    as('initdb', '-D', data, '--auth=trust');
     const socket = fs.mkdtempSync('/run/holdfast-pg-');
     undo.push(() => fs.rmSync(socket, { recursive: true }));
     const server = await start(data, socket);

@@ -10,6 +10,8 @@ import { until } from '../../sender/testing/until.ts';
 import { type EngineRig, openEngineRig } from './engine-rig.ts';
 
 const MIB = 1024 * 1024;
+/** Room for what is written while a busy machine lets nobody look. */
+const TRACE_BUFFER = 64 * MIB;
 /** Milliseconds for a point on a busy machine. */
 const PATIENCE = 120_000;
 
@@ -44,7 +46,7 @@ export const openConsistencyRig = async (
   const hold: HoldPlaces = { machineId, keeper: KEEPER_COMMAND, scripts, scriptLimit: 20_000, log, kept: [], ...change };
   const disks = types.map(([type, size]) => mountDisk(type, size * MIB));
   const paths = disks.map(({ disk }) => disk.path);
-  const rig = await openEngineRig(paths, { hold });
+  const rig = await openEngineRig(paths, { hold, trace: { bufferBytes: TRACE_BUFFER, memoryDirectory: '/dev/shm' } });
   rig.protect(paths);
   await rig.point();
   return {

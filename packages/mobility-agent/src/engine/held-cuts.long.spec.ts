@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseMountTable } from '../hold/mount-table.ts';
+import { findControlGroups } from '../hold/throttle.ts';
+import { until } from '../sender/testing/until.ts';
+import { type ConsistencyRig, openConsistencyRig } from './testing/consistency-rig.ts';
+
+/** Milliseconds for a cut that is tried until it is given up. */
+const PATIENCE = 120_000;
+const TRIES = 3;
+
+describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'fio'), 'cuts beside writers that let none converge', () => {
+  let one: ConsistencyRig;
+  let load: ChildProcess;
+  afterEach(async () => {
+    load.kill('SIGKILL');
+    await once(load, 'close');
+    await one.close();
+  });
+
+  /** Writes past the page cache to so few blocks that each is written again while it is read. */
+  const saturate = async (): Promise<void> => {
+    const [{ mountPoint }] = one.disks as [(typeof one.disks)[0]];
+    const often = ['--rate_iops=6000', '--iodepth=16', '--size=64k', '--bs=4k', '--rw=randwrite', '--time_based', '--runtime=1h'];
+    const how = ['--direct=1', '--ioengine=libaio', '--thread', '--eta=never'];
+    load = spawn('fio', ['--name=hot', `--filename=${path.join(mountPoint, 'hot')}`, ...often, ...how], { stdio: 'ignore' });
+    const stat = `/sys/block/${one.disks[0]!.disk.name}/stat`;
+    const writes = (): number => Number(readFileSync(stat, 'utf8').trim().split(/\s+/)[4]);
+    const before = writes();
+    await until('it writes', () => writes() > before + 5_000, writes, PATIENCE);
+  };
+  const policy = (hold: string): void => one.rig.protect([one.disks[0]!.disk.path], { hold, holdLimitMilliseconds: 10_000 });
+  /** Points and cuts that did not converge, of `TRIES`. */
+  const tryCuts = async (): Promise<{ points: number; conflicts: number }> => {
+    const { engine } = one.rig;
+    const before = engine.status;
+    const made = () => ({ points: engine.status.points - before.points, conflicts: engine.status.conflicts - before.conflicts });
+    for (let tries = 1; tries <= TRIES; tries += 1) {
+      engine.pointNow();
+      await until(
+        'a cut is made or given up',
+        () => made().points + made().conflicts >= tries,
+        () => [made(), one.rig.events.map(({ code, text }) => `${code} ${text}`)],
+        PATIENCE,
+      );
+    }
+    return made();
+  };
+  const limits = (): string => {
+    const { legacy } = findControlGroups(parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')));
+    return legacy === undefined ? '' : readFileSync(path.join(legacy, 'blkio.throttle.write_iops_device'), 'utf8');
+  };
+
+  it.each(['throttle', 'freeze'])('converge when the policy says %s, and seldom when it says never; nothing stays held', async (hold) => {
+    one = await openConsistencyRig([['ext4', 96]]);
+    await saturate();
+    policy('never');
+    const free = await tryCuts();
+    policy(hold);
+    const held = await tryCuts();
+    expect(held).toEqual({ points: TRIES, conflicts: 0 });
+    expect(free.conflicts).toBeGreaterThan(0);
+    expect(limits()).not.toContain(`${one.disks[0]!.device} `);
+    expect(one.rig.events.filter(({ code }) => code === 'HOLD_FAILED')).toEqual([]);
+  });
+});
