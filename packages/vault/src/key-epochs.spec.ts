@@ -6,6 +6,7 @@ import { rotateKeys } from './key-epochs.ts';
 import { openLogWriter } from './log-writer.ts';
 import { readHeader } from './object-header.ts';
 import { rekeyVault } from './rekey.ts';
+import { settled } from './testing/fast-clock.ts';
 import { TEST_KEY } from './testing/open-test-vault.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 import { openVault } from './vault.ts';
@@ -27,10 +28,10 @@ describe('a new data key', () => {
   });
   afterEach(() => bench.close());
 
-  /** The key epochs of the slots, in their order. */
-  const slotEpochs = async (): Promise<number[]> => {
+  /** The key epochs of the objects below `m/<machine>/`, in the order of their names. */
+  const epochsOf = async (folder: string): Promise<number[]> => {
     const epochs: number[] = [];
-    for (const { name } of await bench.objects('log/')) epochs.push(readHeader(Buffer.from(await bench.store.read(name)), name).keyEpoch);
+    for (const { name } of await bench.objects(folder)) epochs.push(readHeader(Buffer.from(await bench.store.read(name)), name).keyEpoch);
     return epochs;
   };
 
@@ -43,11 +44,14 @@ describe('a new data key', () => {
     clock.time += 10 * 60_000;
     await writer.append(cuts[2]!.content);
     await writer.append(cuts[3]!.content);
+    // What it sums up is under the new key too.
+    await settled();
+    for (const folder of ['catalogue/', 'history/']) expect(await epochsOf(folder)).toContain(2);
     await rotateKeys(bench.vault, { machineIds: [bench.source.machineId] });
     const { writer: next } = await bench.open();
     await next.append(cuts[4]!.content);
     // Fence, two cuts, two cuts under the new key; fence and a cut under the newest.
-    expect(await slotEpochs()).toEqual([1, 1, 1, 2, 2, 3, 3]);
+    expect(await epochsOf('log/')).toEqual([1, 1, 1, 2, 2, 3, 3]);
     await bench.expectWhole(cuts);
     expect((await checkMachine(await bench.read())).findings).toEqual([]);
     await writer.close();
@@ -90,7 +94,7 @@ describe('a new data key', () => {
     opened.plan = () => undefined;
     clock.time += 10 * 60_000;
     await opened.writer.append(cuts[1]!.content);
-    expect(await slotEpochs()).toEqual([1, 1, 2]);
+    expect(await epochsOf('log/')).toEqual([1, 1, 2]);
     await bench.expectWhole(cuts);
   });
 });
