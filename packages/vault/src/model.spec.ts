@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { HoldfastError } from '@holdfast/errors';
-import { type FaultPlan, type ObjectStore, seededFaults, withFaults } from '@holdfast/object-store';
+import { createMemoryStore, type FaultPlan, type ObjectStore, seededFaults, withFaults } from '@holdfast/object-store';
 import { idText } from '@holdfast/protocol';
 import fc from 'fast-check';
 import { checkKeys } from './check-keys.ts';
@@ -12,6 +12,7 @@ import { rotateKeys } from './key-epochs.ts';
 import { rekeyVault } from './rekey.ts';
 import { compareAll } from './testing/compare.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
+import { NonceBook } from './testing/nonce-book.ts';
 import { TEST_KEY, throughStore } from './testing/open-test-vault.ts';
 import { epochOf, type MadeCut, type SimulatedDisk } from './testing/simulated-source.ts';
 import { type TestWriter, WriterBench } from './testing/writer-bench.ts';
@@ -331,18 +332,21 @@ class Model {
 }
 
 describe('a vault against a plain model of the disks', () => {
-  it('holds every point byte for byte, through generations, resizes, pieces, faults, crashes and second writers', async () => {
+  it('holds every point byte for byte, through generations, resizes, pieces, faults, crashes, second writers and changes of keys', async () => {
     let points = 0;
     let catalogues = 0;
     let runs = 0;
     let thinned = 0;
+    let nonces = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 40 }),
         fc.constantFrom(2000, 10_000, 2 ** 23),
         fc.constantFrom(1, 1, 2, 5, 1000),
         async (steps, segmentSize, checkpointSlots) => {
-          const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), segmentSize, checkpointSlots);
+          const book = new NonceBook();
+          const bench = await WriterBench.create([40_000, 16 * BLOCK], book.over(createMemoryStore()));
+          const model = new Model(bench, segmentSize, checkpointSlots);
           await model.play(steps);
           expect(await model.verify()).toBeUndefined();
           await model.finish();
@@ -355,6 +359,8 @@ describe('a vault against a plain model of the disks', () => {
           thinned += model.cuts.filter(({ pointId }) => pointId !== undefined).length - (await model.bench.read()).points.length;
           runs += (await model.bench.objects('runs/')).length;
           catalogues += (await model.bench.objects('catalogue/')).length;
+          expect(book.repeated).toEqual([]);
+          nonces += book.size;
           points += model.cuts.filter(({ pointId }) => pointId !== undefined).length;
           await model.bench.close();
         },
@@ -365,6 +371,7 @@ describe('a vault against a plain model of the disks', () => {
     expect(catalogues).toBeGreaterThan(100);
     expect(runs).toBeGreaterThan(40);
     expect(thinned).toBeGreaterThan(8);
+    expect(nonces).toBeGreaterThan(2000);
   }, 300_000);
 
   it('survives a kill before and after every single request', async () => {

@@ -9,6 +9,7 @@ import { rekeyVault } from './rekey.ts';
 import { NO_TAG, openHead, sealObject } from './sealed-object.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
+import { repeated } from './testing/nonce-book.ts';
 import { createTestVault, TEST_KEY } from './testing/open-test-vault.ts';
 import { SimulatedSource } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
@@ -27,43 +28,6 @@ const recording = (inner: ObjectStore, sealed: Buffer[]): ObjectStore => ({
   delete: (name) => inner.delete(name),
   close: () => inner.close(),
 });
-
-/** The boxes of an object by key and nonce. The key comes from data key, salt, vault, machine and kind; the nonce is part and number. */
-const boxesOf = (bytes: Buffer): Map<string, string> => {
-  const header = readHeader(bytes, 'object');
-  const key = [
-    header.rootGeneration ?? 1,
-    header.keyEpoch,
-    Buffer.from(header.salt).toString('hex'),
-    header.vaultId,
-    header.machineId,
-    header.kind,
-  ].join(' ');
-  const boxes = new Map<string, string>();
-  const take = (part: number, number: number, start: number, end: number): void => {
-    // The tag says all about the box: content and authenticated data.
-    boxes.set(`${key} ${part} ${number}`, bytes.toString('hex', start, end));
-  };
-  const indexAt = HEADER_SIZE + header.recordsLength;
-  const framesAt = indexAt + header.indexLength;
-  take(0, 0, HEADER_SIZE - TAG_SIZE, HEADER_SIZE);
-  take(1, 0, HEADER_SIZE, indexAt);
-  if (header.indexLength > 0) take(2, 0, indexAt, framesAt);
-  if (header.framesLength > 0) take(3, 0, framesAt, bytes.length);
-  return boxes;
-};
-
-/** The keys and nonces that sealed more than one thing. */
-const repeated = (sealed: readonly Buffer[]): string[] => {
-  const all = new Map<string, string>();
-  const twice: string[] = [];
-  for (const bytes of sealed)
-    for (const [pair, box] of boxesOf(bytes)) {
-      if ((all.get(pair) ?? box) !== box) twice.push(pair);
-      all.set(pair, box);
-    }
-  return twice;
-};
 
 describe('key and nonce', () => {
   it('never seal two things although the random generator repeats itself', () => {

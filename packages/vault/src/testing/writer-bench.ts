@@ -27,9 +27,8 @@ export class WriterBench {
     this.vault = vault;
   }
 
-  static async create(sizes: readonly number[] = [64 * 1024, 50_000]): Promise<WriterBench> {
+  static async create(sizes: readonly number[] = [64 * 1024, 50_000], store: ObjectStore = createMemoryStore()): Promise<WriterBench> {
     const source = new SimulatedSource(sizes);
-    const store = createMemoryStore();
     return new WriterBench(source, store, await createTestVault(source, store));
   }
 
