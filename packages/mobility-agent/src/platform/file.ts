@@ -1,7 +1,9 @@
 import { errno, libc, systemError } from './libc.ts';
 
 const EINTR = 4;
+const ENXIO = 6;
 const EAGAIN = 11;
+const SEEK_DATA = 3;
 const LOCK_EXCLUSIVE_NOW = 2 | 4;
 const LOCK_RELEASE = 8;
 
@@ -30,4 +32,11 @@ export const releaseLock = (fd: number): void => {
 /** Makes the file `length` bytes long with all its room really there (ENOSPC otherwise), zeroes where it was shorter. */
 export const allocateFile = (fd: number, length: number): void => {
   if (libc().fallocate(fd, 0, 0, length) !== 0) throw systemError('fallocate');
+};
+
+/** The first byte from `offset` on that the file may hold something at; Infinity when the rest of it is a hole. `offset` itself where that is not known. */
+export const nextData = (fd: number, offset: number): number => {
+  const found = libc().lseek(fd, offset, SEEK_DATA);
+  if (found >= 0) return found;
+  return errno() === ENXIO ? Number.POSITIVE_INFINITY : offset;
 };

@@ -15,6 +15,7 @@ interface Libc {
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   mount(source: string, target: string, type: string, flags: number, data: null): number;
   syncfs(fd: number): number;
+  lseek(fd: number, offset: number, whence: number): number;
   sched_getaffinity(thread: number, length: number, mask: Uint8Array): number;
   sched_setaffinity(thread: number, length: number, mask: Uint8Array): number;
   syscall(number: number, a: number, b: number, c: number): number;
@@ -37,6 +38,7 @@ export const libc = (): Libc => {
     fallocate: library.func('int fallocate(int, int, int64_t, int64_t)'),
     mount: library.func('int mount(const char *, const char *, const char *, unsigned long, void *)'),
     syncfs: library.func('int syncfs(int)'),
+    lseek: library.func('int64_t lseek(int, int64_t, int)'),
     sched_getaffinity: library.func('int sched_getaffinity(int, size_t, _Out_ uint8_t *)'),
     sched_setaffinity: library.func('int sched_setaffinity(int, size_t, const uint8_t *)'),
     syscall: library.func('int64_t syscall(int64_t, int64_t, int64_t, int64_t)'),

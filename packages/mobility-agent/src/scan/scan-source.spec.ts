@@ -1,7 +1,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type { BlockDevice } from '@holdfast/block';
 import { createFileSource } from './scan-source.ts';
+import { readWindows } from './windows.ts';
 
 describe('an image file as a source', () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'source-'));
@@ -45,6 +47,32 @@ describe('an image file as a source', () => {
     fs.writeFileSync(file, Buffer.alloc(8192, 3));
     fs.utimesSync(file, atime, mtime);
     expect(await source.stamp()).not.toBe(replaced);
+  });
+
+  it('tells where it has holes, and nothing is read of them', async () => {
+    const MIB = 1024 * 1024;
+    const sparse = path.join(directory, 'sparse.img');
+    fs.writeFileSync(sparse, '');
+    fs.truncateSync(sparse, 64 * MIB);
+    const fd = fs.openSync(sparse, 'r+');
+    fs.writeSync(fd, Buffer.alloc(4096, 5), 0, 4096, 21 * MIB);
+    fs.closeSync(fd);
+    const device = await createFileSource(sparse).open();
+    expect(await device.allocated(0, 4 * MIB)).toEqual([]);
+    expect(await device.allocated(20 * MIB, 4 * MIB)).toHaveLength(1);
+    let bytes = 0;
+    const counted: BlockDevice = {
+      ...device,
+      read: (offset, target) => {
+        bytes += target.length;
+        return device.read(offset, target);
+      },
+    };
+    const whole: Buffer[] = [];
+    for await (const { data } of readWindows(counted, 0, 64 * MIB)) whole.push(Buffer.from(data));
+    await device.close();
+    expect(Buffer.concat(whole).equals(fs.readFileSync(sparse))).toBe(true);
+    expect(bytes).toBe(4 * MIB);
   });
 
   it('tells nothing of what is no file, and says when there is none', async () => {

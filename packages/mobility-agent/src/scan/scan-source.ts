@@ -1,7 +1,9 @@
+import { closeSync, openSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BlockDevice, openFileDevice } from '@holdfast/block';
 import { fromSystem } from '@holdfast/errors';
+import { nextData } from '../platform/file.ts';
 
 /** Something to be scanned that may change meanwhile. */
 export interface ScanSource {
@@ -17,13 +19,34 @@ export interface ScanSource {
 const TICK = 10;
 const PAUSES = 50;
 
+/** The device of a file that tells where it has holes. */
+const withHoles = (device: BlockDevice, path: string): BlockDevice => {
+  if (process.platform !== 'linux') return device;
+  const fd = openSync(path, 'r');
+  return {
+    size: device.size,
+    readOnly: device.readOnly,
+    read: (offset, target) => device.read(offset, target),
+    write: (offset, data) => device.write(offset, data),
+    zero: (offset, length) => device.zero(offset, length),
+    flush: () => device.flush(),
+    async allocated(offset, length) {
+      return nextData(fd, offset) >= offset + length ? [] : device.allocated(offset, length);
+    },
+    async close() {
+      closeSync(fd);
+      await device.close();
+    },
+  };
+};
+
 /**
  * An image file. Its stamp is its identity, size and times of change. A program that writes through a memory mapping changes the times
  * late: stop it, or let it sync, before relying on a point.
  */
 export const createFileSource = (path: string): ScanSource => ({
   name: path,
-  open: () => openFileDevice(path, { readOnly: true }),
+  open: async () => withHoles(await openFileDevice(path, { readOnly: true }), path),
   stamp: async () => {
     for (let pauses = 0; ; pauses += 1) {
       const stat = await fs.stat(path, { bigint: true }).catch((reason: unknown) => {

@@ -41,6 +41,10 @@ export async function* readWindows(device: BlockDevice, from: number, to: number
 
 const readWindow = async (device: BlockDevice, offset: number, data: Uint8Array): Promise<DiskWindow> => {
   const unreadable = createBlockSet(data.length);
+  if ((await device.allocated(offset, data.length)).length === 0) {
+    data.fill(0);
+    return { offset, data, unreadable };
+  }
   if (await isRead(device, offset, data)) return { offset, data, unreadable };
   for (let at = 0; at < data.length; at += STRIDE) {
     const stride = data.subarray(at, at + STRIDE);

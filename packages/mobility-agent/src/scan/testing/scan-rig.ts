@@ -47,7 +47,8 @@ export class TestImage {
           target.set(this.content.subarray(offset, offset + target.length));
           this.bytesRead += target.length;
         };
-        return { ...device, size: this.content.length, read, close: () => device.close() };
+        const allocated: BlockDevice['allocated'] = async (offset, length) => [{ offset, length }];
+        return { ...device, size: this.content.length, read, allocated, close: () => device.close() };
       },
     };
   }
