@@ -32,10 +32,11 @@ export const isUnknown = (digests: Uint8Array, at = 0): boolean => digests[at] =
 /** The digests of the blocks of `data`, which starts at a block, with marks for blocks of zeroes. */
 export const knownDigests = (data: Uint8Array): Uint8Array => {
   const digests = new Uint8Array(Math.ceil(data.length / BLOCK_SIZE) * DIGEST_SIZE);
+  const target = Buffer.from(digests.buffer);
   for (let from = 0, at = 0; from < data.length; from += BLOCK_SIZE, at += DIGEST_SIZE) {
     const block = data.subarray(from, Math.min(from + BLOCK_SIZE, data.length));
     if (block[0] === 0 && Buffer.compare(block, block.length === BLOCK_SIZE ? ZEROES : ZEROES.subarray(0, block.length)) === 0) continue;
-    digestBlock(block, digests, at);
+    digestBlock(block, target, at);
   }
   return digests;
 };
