@@ -11,6 +11,7 @@ import { listAuditCommand } from './audit/list.ts';
 import { listDisksCommand } from './disk/list.ts';
 import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
+import { getFilesCommand, listFilesCommand } from './files/commands.ts';
 import { cancelJobCommand, listJobsCommand, showJobCommand, watchJobCommand } from './job/commands.ts';
 import { listMachinesCommand } from './machine/list.ts';
 import { moveMachineCommand } from './machine/move.ts';
@@ -35,6 +36,7 @@ import { headCommand } from './vault/head.ts';
 import { holdCommand, releaseCommand } from './vault/holds.ts';
 import { inspectCommand } from './vault/inspect.ts';
 import { keepCommand } from './vault/keep.ts';
+import { mountCommand } from './vault/mount.ts';
 import { pointsCommand } from './vault/points.ts';
 import { rebuildCatalogueCommand } from './vault/rebuild-catalogue.ts';
 import { repairCommand } from './vault/repair.ts';
@@ -70,6 +72,7 @@ const VAULT_TOOLS: readonly Make[] = [
   scrubCommand,
   repairCommand,
   rebuildCatalogueCommand,
+  mountCommand,
   copyCommand,
   statsCommand,
   validateStoreCommand,
@@ -117,6 +120,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
     help: VAULT_HELP,
     verbs: [createCommand, pointsCommand, exportCommand, serveCommand, checkCommand, inspectCommand, ...VAULT_TOOLS, vaultKeyCommand],
   },
+  { noun: 'files', says: 'files out of a recovery point', verbs: [listFilesCommand, getFilesCommand] },
   {
     noun: 'context',
     says: 'the configuration servers you are logged in at',

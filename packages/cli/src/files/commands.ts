@@ -1,0 +1,172 @@
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import path from 'node:path';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { Command, Option } from 'commander';
+import { choosePoint } from '../choose/choose-point.ts';
+import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
+import { type CacheOptions, cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
+import { type MountedPoint, mountPoint } from '../mount/mount-point.ts';
+import { runTool } from '../mount/run-tool.ts';
+import { orStopped } from '../or-stopped.ts';
+import { type Answer, writeAnswer } from '../output/answer.ts';
+import { formatBytes, formatTime } from '../output/format.ts';
+import type { Surroundings } from '../surroundings.ts';
+import {
+  machineOption,
+  pointOption,
+  readChosenMachine,
+  STORE_HELP,
+  type VaultOptions,
+  vaultOptions,
+  withVault,
+} from '../vault/with-vault.ts';
+import { findFile } from './find-file.ts';
+
+interface FilesOptions extends VaultOptions, CacheOptions {
+  readonly machine?: string;
+  readonly point: string;
+  readonly disk?: string;
+  readonly to?: string;
+}
+
+const LS_HELP = `
+Lists a directory of a point; without PATH the file systems there are. A path begins with one of
+them: sda1/etc. Needs what \`holdfast vault mount\` needs, and mounts for a moment.
+
+Examples:
+  holdfast files ls --vault file:/srv/vault --key-file office.key --machine db1
+  holdfast files ls sda1/etc --vault file:/srv/vault --key-file office.key --machine db1 --point 2026-11-22T01:02:03Z
+
+${STORE_HELP}`;
+
+const GET_HELP = `
+Copies a file, or a directory with all below it, out of a point: owners, rights, times, links and
+holes stay as they were. Nothing that exists is overwritten.
+
+Example:
+  holdfast files get sda1/etc/postgresql --to /tmp/postgresql --vault file:/srv/vault --key-file office.key --machine db1
+
+${STORE_HELP}`;
+
+const common = (command: Command): Command =>
+  vaultOptions(command)
+    .addOption(machineOption())
+    .addOption(pointOption())
+    .addOption(new Option('-d, --disk <disk>', 'name or id; all disks of the point unless told'))
+    .addOption(cacheOption())
+    .addOption(cacheSizeOption());
+
+export const listFilesCommand = (surroundings: Surroundings): Command =>
+  common(new Command('ls').description('list files of a point').argument('[path]', 'such as sda1/etc'))
+    .addHelpText('after', LS_HELP)
+    .action((word: string | undefined, options: FilesOptions) => list(surroundings, word, options));
+
+export const getFilesCommand = (surroundings: Surroundings): Command =>
+  common(new Command('get').description('copy files out of a point').argument('<path>', 'such as sda1/etc/hosts'))
+    .addOption(new Option('--to <path>', 'where to; must not exist (required)').makeOptionMandatory())
+    .addHelpText('after', GET_HELP)
+    .action((word: string, options: FilesOptions) => get(surroundings, word, options));
+
+const withMounted = (surroundings: Surroundings, options: FilesOptions, work: (mounted: MountedPoint) => Promise<Answer>): Promise<void> =>
+  withVault(surroundings, options, async (vault) => {
+    const history = await readChosenMachine(surroundings, vault, options.machine);
+    const point = choosePoint(history, options.point);
+    const all = pointDisks(history, point);
+    const disks = options.disk === undefined ? all : [chooseDisk(all, options.disk)];
+    const mounted = await mountPoint(surroundings, history, point, disks, cacheOf(options));
+    try {
+      writeAnswer(surroundings, options, await orStopped(surroundings.stop, work(mounted)));
+    } finally {
+      await mounted.close();
+    }
+  });
+
+const list = (surroundings: Surroundings, word: string | undefined, options: FilesOptions): Promise<void> =>
+  withMounted(surroundings, options, async ({ volumes }) => {
+    if (word === undefined)
+      return {
+        data: { volumes: volumes.map(({ path: _, ...volume }) => ({ ...volume, mounted: _ !== undefined })) },
+        people: [
+          {
+            columns: [{ heading: 'VOLUME' }, { heading: 'TYPE' }, { heading: 'NOTE' }],
+            rows: volumes.map(({ name, type, why }) => [name, type, why ?? '']),
+          },
+        ],
+      };
+    const entries = await readEntries(await findFile(volumes, word), word);
+    return {
+      data: { path: word, entries },
+      people: [
+        {
+          columns: [
+            { heading: 'TYPE' },
+            { heading: 'MODE' },
+            { heading: 'OWNER' },
+            { heading: 'SIZE', right: true },
+            { heading: 'CHANGED' },
+            { heading: 'NAME' },
+          ],
+          rows: entries.map(({ name, type, mode, uid, gid, size, changed, target }) => [
+            type,
+            mode,
+            `${uid}:${gid}`,
+            formatBytes(size),
+            changed,
+            target === undefined ? name : `${name} -> ${target}`,
+          ]),
+        },
+      ],
+    };
+  });
+
+interface FileEntry {
+  readonly name: string;
+  readonly type: 'file' | 'directory' | 'link' | 'other';
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly changed: string;
+  readonly target?: string;
+}
+
+/** Of a directory what is in it, of anything else that itself. Errors: OBJECT_NOT_FOUND, DAMAGED (the point cannot be read there). */
+const readEntries = async (at: string, word: string): Promise<FileEntry[]> => {
+  try {
+    const names = (await lstat(at)).isDirectory() ? (await readdir(at)).sort() : [''];
+    return await Promise.all(names.map((name) => entryOf(path.join(at, name), name || path.basename(at))));
+  } catch (reason) {
+    throw fromSystem(reason, word);
+  }
+};
+
+const entryOf = async (at: string, name: string): Promise<FileEntry> => {
+  const stat = await lstat(at);
+  const type = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other';
+  return {
+    name,
+    type,
+    mode: (stat.mode & 0o7777).toString(8).padStart(4, '0'),
+    uid: stat.uid,
+    gid: stat.gid,
+    size: stat.size,
+    changed: formatTime(Math.floor(stat.mtimeMs)),
+    ...(type === 'link' && { target: await readlink(at) }),
+  };
+};
+
+const get = (surroundings: Surroundings, word: string, options: FilesOptions): Promise<void> =>
+  withMounted(surroundings, options, async ({ volumes }) => {
+    const from = await findFile(volumes, word);
+    const to = path.resolve(options.to!);
+    const isThere = await lstat(to).then(
+      () => true,
+      () => false,
+    );
+    if (isThere)
+      throw new HoldfastError('OBJECT_EXISTS', { thing: to, why: 'nothing is overwritten', remedy: 'name a place that is free' });
+    // As long as we look at it from the top a link cannot lead the copy elsewhere.
+    await runTool('cp', ['--archive', '--one-file-system', '--sparse=auto', '--no-target-directory', '--', from, to]);
+    const { size } = await lstat(to);
+    return { data: { path: word, to, size }, people: [{ line: `${word} is at ${to}` }] };
+  });
