@@ -2,7 +2,7 @@ import { parseBytes } from '@holdfast/daemon';
 import { Option } from 'commander';
 import type { ServeOptions } from './serve-disks.ts';
 
-interface CacheOptions {
+export interface CacheOptions {
   readonly cache?: string;
   readonly cacheSize?: number;
 }

@@ -155,18 +155,17 @@ const entryOf = async (at: string, name: string): Promise<FileEntry> => {
   };
 };
 
-const get = (surroundings: Surroundings, word: string, options: FilesOptions): Promise<void> =>
-  withMounted(surroundings, options, async ({ volumes }) => {
+const get = async (surroundings: Surroundings, word: string, options: FilesOptions): Promise<void> => {
+  const to = path.resolve(options.to!);
+  const isThere = await lstat(to).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) throw new HoldfastError('OBJECT_EXISTS', { thing: to, why: 'nothing is overwritten', remedy: 'name a place that is free' });
+  await withMounted(surroundings, options, async ({ volumes }) => {
     const from = await findFile(volumes, word);
-    const to = path.resolve(options.to!);
-    const isThere = await lstat(to).then(
-      () => true,
-      () => false,
-    );
-    if (isThere)
-      throw new HoldfastError('OBJECT_EXISTS', { thing: to, why: 'nothing is overwritten', remedy: 'name a place that is free' });
-    // As long as we look at it from the top a link cannot lead the copy elsewhere.
     await runTool('cp', ['--archive', '--one-file-system', '--sparse=auto', '--no-target-directory', '--', from, to]);
     const { size } = await lstat(to);
     return { data: { path: word, to, size }, people: [{ line: `${word} is at ${to}` }] };
   });
+};

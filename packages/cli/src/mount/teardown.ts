@@ -48,8 +48,9 @@ const quietly = async (work: Promise<unknown>): Promise<void> => {
 
 const ATTEMPTS = 50;
 
-/** Takes away the file systems, loop devices and FUSE mounts of a scratch directory, then the directory. */
-export const tearDown = async (scratch: string): Promise<void> => {
+/** Takes away the file systems, loop devices and FUSE mounts of a scratch directory, then the directory. Resolves to where they were mounted. */
+export const tearDown = async (scratch: string): Promise<string | undefined> => {
+  const target = await readlink(path.join(scratch, 'target')).catch(() => undefined);
   for (let attempt = 0; ; attempt += 1) {
     const loops = await loopsBelow(scratch);
     const mounts = await kernelMounts();
@@ -58,10 +59,7 @@ export const tearDown = async (scratch: string): Promise<void> => {
     if (loops.length + ours.length + fuse.length === 0) break;
     // Somebody may be looking at a file: at first as usual, then without them.
     const lazily = attempt < 2 ? [] : ['-l'];
-    for (const { target } of ours.toReversed()) {
-      await quietly(runTool('umount', [...lazily, target]));
-      await rmdir(target).catch(() => undefined);
-    }
+    for (const { target } of ours.toReversed()) await quietly(runTool('umount', [...lazily, target]));
     for (const loop of loops) await quietly(runTool('losetup', ['--detach', loop]));
     if (loops.length === 0 || attempt >= 2)
       for (const { target } of fuse.toReversed()) await quietly(runTool('umount', [...lazily, target]));
@@ -71,6 +69,10 @@ export const tearDown = async (scratch: string): Promise<void> => {
   // Never through a mount that is still there.
   const left = (await kernelMounts()).filter(({ target }) => target.startsWith(`${scratch}/`));
   if (left.length === 0) await rm(scratch, { recursive: true, force: true });
+  // Empty directories that were made to mount on.
+  for (const entry of target === undefined ? [] : await readdir(target).catch(() => []))
+    await rmdir(path.join(target!, entry)).catch(() => undefined);
+  return target;
 };
 
 /** When a process began, in ticks since the boot: a number is used again, both together are not. */
@@ -86,12 +88,7 @@ export const tearDownLeftovers = async (base: string): Promise<string[]> => {
     const [, pid, start] = /^(\d+)-(\d+)-/.exec(name) ?? [];
     if (pid === undefined || (await startOf(Number(pid))) === start) continue;
     const scratch = path.join(base, name);
-    const target = await readlink(path.join(scratch, 'target')).catch(() => undefined);
-    await tearDown(scratch);
-    // Empty directories that were made to mount on.
-    for (const entry of target === undefined ? [] : await readdir(target).catch(() => []))
-      await rmdir(path.join(target!, entry)).catch(() => undefined);
-    cleared.push(target ?? scratch);
+    cleared.push((await tearDown(scratch)) ?? scratch);
   }
   return cleared;
 };
