@@ -17,6 +17,7 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
   { apt: 'e2fsprogs', proof: 'mkfs.ext4', purpose: 'ext4: make, check', groups: ['filesystems', 'guest'] },
   { apt: 'xfsprogs', proof: 'mkfs.xfs', purpose: 'XFS: make, check', groups: ['filesystems'] },
   { apt: 'btrfs-progs', proof: 'mkfs.btrfs', purpose: 'btrfs: make, check', groups: ['filesystems'] },
+  { apt: 'dosfstools', proof: 'mkfs.vfat', purpose: 'FAT: make', groups: ['filesystems'] },
   { apt: 'fdisk', proof: 'sfdisk', purpose: 'partition tables for the manifest', groups: ['filesystems'] },
   { apt: 'iproute2', proof: 'ip', purpose: 'interfaces and routes for the manifest', groups: ['filesystems'] },
   { apt: 'fuse3', proof: 'fusermount3', purpose: 'unmounting what nbdfuse mounts', groups: ['nbd'] },
