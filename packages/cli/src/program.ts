@@ -8,6 +8,7 @@ import { whoamiCommand } from './access/whoami.ts';
 import { createAccessCommand, listAccessesCommand, revokeAccessCommand } from './access-token/commands.ts';
 import { acknowledgeAlertCommand, listAlertsCommand, silenceAlertCommand } from './alert/commands.ts';
 import { listAuditCommand } from './audit/list.ts';
+import { backupCommand } from './backup/backup.ts';
 import { listDisksCommand } from './disk/list.ts';
 import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
@@ -136,6 +137,7 @@ const ALONE: readonly Make[] = [
   logoutCommand,
   whoamiCommand,
   passwordCommand,
+  backupCommand,
   versionCommand,
 ];
 

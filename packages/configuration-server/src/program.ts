@@ -1,4 +1,5 @@
 import { type Program, VERSION } from '@holdfast/daemon';
+import { restoreCommand } from './backup/restore-command.ts';
 import { type Settings, settings } from './settings.ts';
 
 /** The program `holdfast-configuration-server`. */
@@ -8,6 +9,7 @@ export const program: Program<Settings> = {
   version: VERSION,
   settings,
   httpPort: 9466,
+  commands: { restore: restoreCommand },
   async main(context) {
     const { startServer } = await import('./start-server.ts');
     await startServer(context);

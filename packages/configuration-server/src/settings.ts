@@ -108,6 +108,15 @@ export const settings = {
     secret: secret({ optional: true, help: 'Signs what is sent: header x-holdfast-signature, see docs/operations.md' }),
     certificateAuthorities: filePath({ optional: true, help: 'PEM file of authorities to trust beside those of the machine' }),
   }),
+  backup: section('Backups of this server, encrypted; holdfast-configuration-server restore takes one up.', {
+    passphrase: secret({ optional: true, help: 'What they are encrypted with; keep it elsewhere too, nothing opens them without it' }),
+    directory: filePath({
+      optional: true,
+      help: 'Where they are written by themselves, best on another machine; without it they are made by holdfast backup only',
+    }),
+    interval: duration({ default: '1h', min: '1s', max: '30d', help: 'Time between two' }),
+    keep: integer({ default: '48', min: 1, max: 10_000, help: 'How many stay; the oldest go first' }),
+  }),
   history: section('What is kept of the past.', {
     events: integer({ default: '100000', min: 100, max: 10_000_000, help: 'Events kept; the oldest go first' }),
     audit: integer({ default: '100000', min: 100, max: 10_000_000, help: 'Audit records kept; the oldest go first' }),

@@ -4,6 +4,7 @@ import { ControlService, EnrolmentService } from '@holdfast/protocol';
 import { createAlertEngine } from './alerts/alert-engine.ts';
 import { createApi } from './api/create-api.ts';
 import { openAuthority } from './authority/authority.ts';
+import { openBackups } from './backup/open-backups.ts';
 import { keepBalance } from './balance/keep-balance.ts';
 import { createControlService } from './control/control-service.ts';
 import { createOpenStreams } from './control/open-streams.ts';
@@ -91,11 +92,12 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     const { host, port: reached } = settings.listen.announced ?? { host: names[0]!, port };
     return host.includes(':') ? `[${host}]:${reached}` : `${host}:${reached}`;
   };
+  const backups = openBackups(context, level);
   const alerting = createAlertEngine({
     ...parts,
     thresholds: settings.alerts,
     interval: settings.alerts.interval,
-    ownProblem: () => storeHealth.problem?.message ?? endOf(authority),
+    ownProblem: () => storeHealth.problem?.message ?? backups.problem() ?? endOf(authority),
     log,
   });
   run('alerts', alerting.run);
@@ -103,6 +105,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   await startNotification(context, store);
   const api = createApi({
     ...parts,
+    makeBackup: backups.make,
     alerting,
     engine,
     plans,

@@ -4,6 +4,7 @@ import {
   AccessTokenService,
   AlertService,
   AuditService,
+  BackupService,
   EventService,
   JobService,
   MachineService,
@@ -35,6 +36,7 @@ export interface Site {
   readonly users: Client<typeof UserService>;
   readonly accessTokens: Client<typeof AccessTokenService>;
   readonly alerts: Client<typeof AlertService>;
+  readonly backups: Client<typeof BackupService>;
   readonly audit: Client<typeof AuditService>;
   close(): void;
 }
@@ -88,6 +90,7 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
     users: createClient(UserService, transport),
     accessTokens: createClient(AccessTokenService, transport),
     alerts: createClient(AlertService, transport),
+    backups: createClient(BackupService, transport),
     audit: createClient(AuditService, transport),
     close: () => sessions.abort(),
   };

@@ -13,6 +13,7 @@ import {
   AlertService,
   type AuditRecordSchema,
   AuditService,
+  BackupService,
   connectError,
   type EventSchema,
   EventService,
@@ -59,6 +60,8 @@ export interface Script {
   /** By name; whoever signs in with it gets the one token there is. */
   passwords: Record<string, string>;
   accessTokens: MessageInitShape<typeof AccessTokenSchema>[];
+  /** What comes as a backup, part by part; an error ends it. */
+  backup: (string | Error)[];
   /** The gravest first. */
   alerts: MessageInitShape<typeof AlertSchema>[];
   audit: MessageInitShape<typeof AuditRecordSchema>[];
@@ -96,6 +99,7 @@ export const emptyScript = (): Script => ({
   users: [],
   passwords: {},
   accessTokens: [],
+  backup: [],
   alerts: [],
   audit: [],
   events: [],
@@ -384,6 +388,14 @@ const routes = (router: ConnectRouter, script: Script): void => {
     acknowledgeAlert: ({ id }) => changeAlert(id, { acknowledgedBy: 'anna' }),
     silenceAlert: ({ id, seconds }) =>
       changeAlert(id, { silencedUntilUnixMillis: seconds === 0 ? 0n : BigInt(SESSION_END - 3_600_000 + seconds * 1000) }),
+  });
+  router.service(BackupService, {
+    async *createBackup() {
+      for (const part of script.backup) {
+        if (part instanceof Error) throw part;
+        yield { part: new TextEncoder().encode(part) };
+      }
+    },
   });
   router.service(AuditService, {
     listAudit: (request) => {

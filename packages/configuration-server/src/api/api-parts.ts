@@ -1,5 +1,6 @@
 import type { AlertEngine } from '../alerts/alert-engine.ts';
 import type { Authority } from '../authority/authority.ts';
+import type { BackupParts } from '../backup/backup-service.ts';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import type { Attempts } from '../enrolment/attempts.ts';
 import type { JobEngine } from '../jobs/job-engine.ts';
@@ -8,11 +9,9 @@ import type { JobKind } from '../jobs/job-record.ts';
 import type { InstallFiles } from '../listener/install-files.ts';
 import type { Passwords } from '../people/password.ts';
 import type { Notifier } from '../state/notifier.ts';
-import type { StateStore } from '../state/state-store.ts';
 
 /** What the services of the API work with. */
-export interface ApiParts {
-  readonly store: StateStore;
+export interface ApiParts extends BackupParts {
   readonly notifier: Notifier;
   readonly agents: AgentPresence;
   readonly servers: ServerPresence;

@@ -3,6 +3,7 @@ import {
   AccessTokenService,
   AlertService,
   AuditService,
+  BackupService,
   EventService,
   JobService,
   MachineService,
@@ -14,6 +15,7 @@ import {
   UserService,
 } from '@holdfast/protocol';
 import { createAlertService } from '../alerts/alert-service.ts';
+import { createBackupService } from '../backup/backup-service.ts';
 import { createAccessTokenService } from '../people/access-token-service.ts';
 import { createAuditService } from '../people/audit-service.ts';
 import { createSessionService } from '../people/session-service.ts';
@@ -43,4 +45,5 @@ export const createApi =
     router.service(UserService, createUserService(parts));
     router.service(AccessTokenService, createAccessTokenService(parts));
     router.service(AuditService, createAuditService(parts));
+    router.service(BackupService, createBackupService(parts));
   };

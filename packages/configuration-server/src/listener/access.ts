@@ -4,6 +4,7 @@ import {
   AccessTokenService,
   AlertService,
   AuditService,
+  BackupService,
   ControlService,
   EnrolmentService,
   EventService,
@@ -75,6 +76,7 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [AccessTokenService.method.listAccessTokens, 'administrator'],
   [AccessTokenService.method.createAccessToken, 'administrator'],
   [AccessTokenService.method.revokeAccessToken, 'administrator'],
+  [BackupService.method.createBackup, 'administrator'],
   [AuditService.method.listAudit, 'administrator'],
 ]);
 

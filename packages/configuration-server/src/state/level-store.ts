@@ -80,8 +80,46 @@ const trim = async (database: Database, history: 'e' | 'a', count: number, limit
   return [operations, limit];
 };
 
+/** A state store that can be copied while it is used. */
+export interface LevelStore extends StateStore {
+  /** Every key and value of the database, as they were at one moment. */
+  dump(): AsyncIterable<readonly [string, unknown]>;
+}
+
+/** Values written in one batch when a store is filled. */
+const FILL_BATCH = 500;
+
+/** Makes a store in an empty directory out of what another one's `dump` gave. Rejects with OBJECT_EXISTS when there is one already. */
+export const fillLevelStore = async (directory: string, entries: AsyncIterable<readonly [string, unknown]>): Promise<number> => {
+  const database = await openDatabase(directory);
+  try {
+    if ((await database.get('m/state')) !== undefined)
+      throw new HoldfastError('OBJECT_EXISTS', {
+        thing: `database ${directory}`,
+        why: 'there is a state already',
+        remedy: 'choose another state.directory, or move this one away',
+      });
+    let count = 0;
+    let batch: Operation[] = [];
+    let state: unknown;
+    for await (const [key, value] of entries) {
+      count += 1;
+      // It comes last: a store that was filled by half is none.
+      if (key === 'm/state') state = value;
+      else batch.push(put(key, value));
+      if (batch.length < FILL_BATCH) continue;
+      await database.batch(batch);
+      batch = [];
+    }
+    await database.batch([...batch, put('m/state', state)], { sync: true });
+    return count;
+  } finally {
+    await database.close();
+  }
+};
+
 /** A state store in a directory of its own; every commit is on the disk before it is told. */
-export const openLevelStore = async (directory: string, limits: HistoryLimits): Promise<StateStore> => {
+export const openLevelStore = async (directory: string, limits: HistoryLimits): Promise<LevelStore> => {
   const database = await openDatabase(directory);
   let state = await readState(database, directory);
   let last: Promise<unknown> = Promise.resolve();
@@ -167,6 +205,10 @@ export const openLevelStore = async (directory: string, limits: HistoryLimits): 
     watch: (after, signal) => feed.watch(after, signal),
     events: (options) => history<StoredEvent>('e', options),
     audit: (options) => history<StoredAudit>('a', options),
+    async *dump() {
+      // An iterator of LevelDB sees the database as it was when it was made.
+      for await (const entry of database.iterator()) yield entry;
+    },
     async close() {
       feed.close();
       await last;

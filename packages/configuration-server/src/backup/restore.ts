@@ -1,0 +1,80 @@
+import path from 'node:path';
+import { HoldfastError } from '@holdfast/errors';
+import { readIfPresent, writePrivately } from '../authority/authority-files.ts';
+import { listAll } from '../records/kind.ts';
+import { accesses, tokens } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import { fillLevelStore, openLevelStore } from '../state/level-store.ts';
+import { type BackupHead, type BackupItem, readBackup } from './content.ts';
+import { AUTHORITY_FILES } from './make-backup.ts';
+
+export interface RestoreOptions {
+  readonly content: AsyncIterable<Uint8Array>;
+  readonly passphrase: string;
+  /** Where the content comes from, for errors. */
+  readonly thing: string;
+  readonly stateDirectory: string;
+}
+
+export interface Restored {
+  readonly head: BackupHead;
+  readonly records: number;
+}
+
+const ACTOR = 'restore';
+const LIMITS = { events: Number.MAX_SAFE_INTEGER, audit: Number.MAX_SAFE_INTEGER, changes: Number.MAX_SAFE_INTEGER };
+
+/** What was good at the time of the backup and may have been used or taken back since. */
+const forgetWhatMayBeSpent = async (directory: string, made: number): Promise<void> => {
+  const store = await openLevelStore(directory, LIMITS);
+  try {
+    await transact(store, async (transaction) => {
+      for await (const { id } of listAll(store, tokens)) transaction.delete(tokens, id);
+      for await (const { id, value } of listAll(store, accesses)) if (value.userId !== undefined) transaction.delete(accesses, id);
+      const at = new Date(made).toISOString();
+      transaction.event({
+        severity: 'warning',
+        code: 'restored',
+        text: `This configuration server was restored from a backup made at ${at}; what was changed since has to be changed again`,
+        subject: '',
+        actor: ACTOR,
+      });
+      transaction.audit({ actor: ACTOR, action: 'Restore', subject: '', detail: at });
+    });
+  } finally {
+    await store.close();
+  }
+};
+
+/**
+ * Fills an empty state directory with what a backup holds. Nothing is there before everything was read and found whole: the certificate
+ * authority comes last. Join tokens and sign-ins are not taken over, as they may have been used or ended since. Errors as of `readBackup`, and
+ * OBJECT_EXISTS where there is a state already.
+ */
+export const restore = async ({ content, passphrase, thing, stateDirectory }: RestoreOptions): Promise<Restored> => {
+  const authority = path.join(stateDirectory, 'authority');
+  if ((await readIfPresent(path.join(authority, AUTHORITY_FILES[0]))) !== undefined)
+    throw new HoldfastError('OBJECT_EXISTS', {
+      thing: stateDirectory,
+      why: 'a configuration server has its state there',
+      remedy: 'choose another state.directory, or move this one away',
+    });
+  const { head, items } = await readBackup(content, passphrase, thing);
+  const files = new Map<string, string>();
+  async function* records(source: AsyncIterable<BackupItem>): AsyncGenerator<readonly [string, unknown]> {
+    for await (const item of source) {
+      if ('key' in item) yield [item.key, item.value];
+      else if ((AUTHORITY_FILES as readonly string[]).includes(item.file)) files.set(item.file, item.text);
+    }
+  }
+  const state = path.join(stateDirectory, 'state');
+  const count = await fillLevelStore(state, records(items));
+  await forgetWhatMayBeSpent(state, head.made);
+  for (const file of AUTHORITY_FILES) {
+    const text = files.get(file);
+    if (text === undefined)
+      throw new HoldfastError('DAMAGED', { thing, why: `${file} is missing`, remedy: 'use another copy of the backup' });
+    await writePrivately(path.join(authority, file), text);
+  }
+  return { head, records: count };
+};
