@@ -6,6 +6,8 @@ import { createRandom, randomBelow } from '../lab/random.ts';
 const LOWEST = 20_100;
 const COUNT = 12_000;
 const TRIES = 200;
+/** Given away, though perhaps not listened on yet, or found taken. */
+const tried = new Set<number>();
 
 const isFree = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -19,10 +21,9 @@ export const freePort = async (): Promise<number> => {
   const random = createRandom(process.pid * 1000 + (Date.now() % 1000));
   for (let tries = 0; tries < TRIES; tries += 1) {
     const port = LOWEST + randomBelow(random, COUNT);
-    if (!given.has(port) && (await isFree(port))) {
-      given.add(port);
-      return port;
-    }
+    if (tried.has(port)) continue;
+    tried.add(port);
+    if (await isFree(port)) return port;
   }
   throw new HoldfastError('IO_FAILED', {
     thing: '127.0.0.1',
@@ -30,6 +31,3 @@ export const freePort = async (): Promise<number> => {
     remedy: 'end what holds so many ports and try again',
   });
 };
-
-/** Given away, though perhaps not listened on yet. */
-const given = new Set<number>();
