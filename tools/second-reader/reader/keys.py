@@ -1,4 +1,4 @@
-"""From a passphrase or a key file to the root key (page: "Keys")."""
+"""From a passphrase or a key file to the root keys (page: "Keys")."""
 
 import hashlib
 import hmac
@@ -32,9 +32,11 @@ def _scrypt(name: str, slot: bytes, passphrase: str) -> bytes:
 
 
 def open_slot(name: str, slot: bytes, vault: bytes, key: bytes | str) -> bytes | None:
-    """The root key; None when the slot is another holder's. `key`: the bytes of a key file, or a passphrase."""
-    check(len(slot) == 208 and slot[:8] == b"HOLDFAST", name, "is no key slot")
-    check(hashlib.sha256(slot[:176]).digest() == slot[176:], name, "is damaged")
+    """The root key that it wraps; None when the slot is another holder's. `key`: the bytes of a key file, or a passphrase."""
+    check(len(slot) >= 208 and slot[:8] == b"HOLDFAST", name, "is no key slot")
+    remote = slot[176:-32]
+    check(len(remote) == struct.unpack_from("<I", slot, 92)[0] <= 4096, name, "has another length than it says")
+    check(hashlib.sha256(slot[:-32]).digest() == slot[-32:], name, "is damaged")
     version, kind, slot_type = struct.unpack_from("<HBB", slot, 8)
     check(version == 1 and kind == KEY_SLOT, name, f"has version {version} and kind {kind}")
     check(slot[16:32] == vault and slot[32:48].hex() == name.rsplit("/", 1)[-1], name, "is the slot of something else")
@@ -45,21 +47,25 @@ def open_slot(name: str, slot: bytes, vault: bytes, key: bytes | str) -> bytes |
     if not hmac.compare_digest(k[32:], slot[96:128]):
         return None
     try:
-        return AESGCM(k[:32]).decrypt(bytes(12), slot[128:176], slot[:128])
+        return AESGCM(k[:32]).decrypt(bytes(12), slot[128:176], slot[:128] + remote)
     except InvalidTag:
         raise Refused(name, "commits to the key and does not open with it") from None
 
 
-def unwrap_root_key(store, vault: bytes, key: bytes | str) -> bytes:
-    damaged = None
+def slots_of(store, vault: bytes, key: bytes | str):
+    """What the key opens: (slot id, which root key, the root key), one after another. Raises when it opens none."""
+    damaged, opened = None, False
     for name in store.list("keys/"):
         if not re.fullmatch(r"keys/[0-9a-f]{32}", name):
             continue
+        slot = store.get(name) or b""
         try:
-            root = open_slot(name, store.get(name) or b"", vault, key)
+            root = open_slot(name, slot, vault, key)
         except Refused as error:
             damaged = error
             continue
         if root is not None:
-            return root
-    raise damaged or Refused("keys/", "has no slot that this key opens")
+            opened = True
+            yield slot[32:48], struct.unpack_from("<I", slot, 12)[0] or 1, root
+    if not opened:
+        raise damaged or Refused("keys/", "has no slot that this key opens")

@@ -5,6 +5,8 @@ from .protobuf import Message
 VAULT = Message(name=(1, str), created=(2, int))
 MACHINE = Message(name=(1, str), registered=(2, int))
 DATA_KEY = Message(key=(1, bytes), created=(2, int))
+HOLDER = Message(slot=(1, bytes), label=(2, str), added=(3, int))
+HOLDERS = Message(changed=(1, int), holders=(2, [HOLDER]), removed=(3, [bytes]), earlier=(4, [bytes]))
 
 EPOCH_REF = Message(generation=(1, bytes), number=(2, int))
 INSTANT = Message(time=(1, int), monotonic=(2, int), boot=(3, bytes))

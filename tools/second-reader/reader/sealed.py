@@ -13,7 +13,9 @@ from .errors import check, Refused
 from .protobuf import Malformed
 
 SLOT, TERM, MACHINE, DATA_KEY, VAULT, KEY_SLOT, CATALOGUE, HISTORY, RUN, PART, HOLD = range(1, 12)
+HOLDERS = 13
 HEADER = 160
+LATER_ROOT = 2
 HEADER_PART, RECORDS_PART, INDEX_PART, FRAME_PART = range(4)
 
 
@@ -37,6 +39,13 @@ class Header:
     frames: int
     frame_bytes: int
 
+    @property
+    def root(self) -> int:
+        """Which root key it is under, 0 for a data key."""
+        if self.mode == LATER_ROOT:
+            return self.key_epoch
+        return 1 if self.key_epoch == 0 else 0
+
 
 def parse_header(name: str, data: bytes) -> Header:
     check(len(data) >= HEADER, name, "is shorter than a header")
@@ -49,7 +58,8 @@ def parse_header(name: str, data: bytes) -> Header:
         version, kind, mode, key_epoch, data[16:32], data[32:48], struct.unpack_from("<Q", data, 48)[0], data[56:88], data[88:120],
         records, index, frames, frame_bytes,
     )
-    check(mode == 0, name, f"has key mode {mode}, this reader knows 0")
+    check(mode in (0, LATER_ROOT), name, f"has key mode {mode}, this reader knows 0 and {LATER_ROOT}")
+    check(mode == 0 or key_epoch >= 2, name, f"names root key {key_epoch} as a later one")
     check(zero == 0, name, "has something at 132")
     check(16 <= records <= 16 << 20 and index <= 64 << 20 and frames <= 65536, name, "is larger than objects are")
     check(index > 0 or frames == 0, name, "has frames and no index")
@@ -61,11 +71,11 @@ class SealedObject:
     """An object of which header, records and index are authenticated; `frame(n)` authenticates a frame."""
 
     def __init__(self, name: str, data: bytes, key_of):
-        """`key_of(machine id, key epoch)` gives the key that a header names."""
+        """`key_of(header)` gives the key that a header names."""
         self.name = name
         self.data = data
         self.header = header = parse_header(name, data)
-        key = key_of(header.machine, header.key_epoch)
+        key = key_of(header)
         info = b"holdfast object v1" + header.vault + header.machine + bytes([header.kind])
         self.gcm = AESGCM(hkdf(key, header.salt, info, 32))
         self._open(HEADER_PART, 0, 1, data[144:HEADER])
