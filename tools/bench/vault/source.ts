@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { on, once } from 'node:events';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
 import {
@@ -15,12 +17,25 @@ import {
 } from '@holdfast/protocol';
 import type { LogWriter } from '@holdfast/vault';
 import { MIB } from './content.ts';
+import type { MadePiece, PieceWanted } from './frame-worker.ts';
 
 /** Bytes of the disk in one piece of a first copy. */
-const PIECE = 32 * MIB;
-/** Frames made at the same time: compressing is done by the threads of libuv. */
-const AHEAD = 8;
-const ZEROES = Buffer.alloc(FRAME_DATA_LIMIT);
+const PIECE = 16 * MIB;
+/** Pieces that are not durable at most, when the next one is given to the writer. */
+const UNDER_WAY = 3;
+
+interface CutOptions {
+  /** True for a piece of a first copy that is not the last one. */
+  readonly open?: boolean;
+  /** SHA-256 of the frames. */
+  readonly digest?: Uint8Array;
+}
+
+const digestOf = (frames: readonly Uint8Array[]): Uint8Array => {
+  const hash = createHash('sha256');
+  for (const frame of frames) hash.update(frame);
+  return hash.digest();
+};
 
 /** One disk of one machine, as its agent would send it. */
 export class BenchSource {
@@ -37,12 +52,10 @@ export class BenchSource {
   }
 
   /** Appends a cut with these frames; resolves when it is durable. */
-  async cut(writer: LogWriter, frames: readonly Uint8Array[], open = false): Promise<void> {
+  async cut(writer: LogWriter, frames: readonly Uint8Array[], { open = false, digest = digestOf(frames) }: CutOptions = {}): Promise<void> {
     const cutId = idBytes(newId());
     const epochRef = { generationId: idBytes(this.#generationId), number: BigInt(this.#number) };
     const instant = { unixNanos: BigInt(this.time) * 1_000_000n };
-    const hash = createHash('sha256');
-    for (const frame of frames) hash.update(frame);
     const epoch = create(EpochSchema, {
       ...epochRef,
       diskId: idBytes(this.diskId),
@@ -50,7 +63,7 @@ export class BenchSource {
       diskSize: BigInt(this.#size),
       instant,
       open,
-      contentDigest: hash.digest(),
+      contentDigest: Uint8Array.from(digest),
       frameCount: BigInt(frames.length),
     });
     const generation = create(GenerationSchema, {
@@ -82,46 +95,32 @@ export class BenchSource {
     });
   }
 
-  /** Appends a whole image, in pieces, as a first copy does: frames of the next piece are made while one is written. */
+  /**
+   * Appends a whole image, in pieces, as a first copy does. Frames are made in a thread of their own, as an agent makes them on a machine of its own: those of
+   * the next piece while one is written.
+   */
   async copy(writer: LogWriter, image: string): Promise<void> {
-    const file = await open(image, 'r');
-    try {
-      let written = Promise.resolve();
-      for (let start = 0; start < this.#size; start += PIECE) {
-        const end = Math.min(start + PIECE, this.#size);
-        const frames = await this.#framesOf(file, start, end);
-        const before = written;
-        const isLast = end === this.#size;
-        if (isLast) await before;
-        const appended = this.cut(writer, frames, !isLast);
-        // One piece is under way while the next one is made.
-        written = Promise.all([before, appended]).then(() => {});
-        await before;
-      }
-      await written;
-    } finally {
-      await file.close();
+    const maker = new Worker(path.join(import.meta.dirname, 'frame-worker.ts'), { workerData: { image } });
+    const pieces = Array.from({ length: Math.ceil(this.#size / PIECE) }, (_, i): PieceWanted => {
+      return { start: i * PIECE, end: Math.min((i + 1) * PIECE, this.#size) };
+    });
+    const made = on(maker, 'message')[Symbol.asyncIterator]();
+    for (const piece of pieces.slice(0, 2)) maker.postMessage(piece);
+    const appended: Promise<void>[] = [];
+    for (const i of pieces.keys()) {
+      const [{ frames, digest }] = (await made.next()).value as [MadePiece];
+      await appended[i - UNDER_WAY];
+      const next = pieces[i + 2];
+      if (next !== undefined) maker.postMessage(next);
+      const isLast = i === pieces.length - 1;
+      appended[i] = this.cut(writer, frames, { open: !isLast, digest });
+      appended[i].catch(() => {});
     }
-  }
-
-  async #framesOf(file: Awaited<ReturnType<typeof open>>, start: number, end: number): Promise<Uint8Array[]> {
-    const frames: Promise<Uint8Array>[] = [];
-    for (let offset = start; offset < end; offset += FRAME_DATA_LIMIT) {
-      const length = Math.min(FRAME_DATA_LIMIT, end - offset);
-      const data = Buffer.allocUnsafe(length);
-      await file.read(data, 0, length, offset);
-      frames.push(frameOf(offset, data));
-      if (frames.length >= AHEAD) await frames[frames.length - AHEAD];
-    }
-    return Promise.all(frames);
+    await Promise.all(appended);
+    maker.postMessage('end');
+    await once(maker, 'exit');
   }
 }
-
-const frameOf = async (offset: number, data: Buffer): Promise<Uint8Array> => {
-  const isZero = data.equals(ZEROES.subarray(0, data.length));
-  const extent: FrameExtent = { offset, length: data.length, kind: isZero ? 'zero' : 'data' };
-  return serializeFrame(await createFrame([extent], isZero ? new Uint8Array(0) : data));
-};
 
 /** Frames of 4 KiB blocks. `data` holds them one after the other. */
 export const blockFrames = async (blocks: readonly number[], data: Buffer): Promise<Uint8Array[]> => {
