@@ -15,7 +15,7 @@ import { createVault, openVault, type Vault } from '../vault.ts';
 import { describeVault } from './expected-vault.ts';
 import { settled } from './fast-clock.ts';
 import { TestRemoteKey } from './remote-key.ts';
-import { type MadeCut, SimulatedSource } from './simulated-source.ts';
+import { epochOf, type MadeCut, SimulatedSource } from './simulated-source.ts';
 
 const folder = process.argv[2];
 if (folder === undefined) throw new Error('say where the vault goes');
@@ -47,6 +47,9 @@ await append(first, 2);
 await compactMachine(first, source.machineId, { minCuts: 1, unitFrames: 8 });
 await rekeyVault(first, [{ key: key('second'), label: 'second' }, { key: remote }]);
 const second = await openVault(store, key('second'));
+// A generation that goes on from what lies under an older key.
+const disk = source.disks[0]!;
+source.startGeneration(disk, epochOf(cuts[1]!, disk), cuts[1]!.expected.get(disk.id)!);
 await append(second, 2);
 await rotateKeys(second);
 await append(second, 1);
