@@ -52,6 +52,7 @@ class PointMakerImpl implements PointMaker {
   #due = false;
   #timer: NodeJS.Timeout | undefined;
   #request: { readonly id: string; readonly kind: PointKind } | undefined;
+  #told: string | undefined;
   answer: PointAnswer | undefined;
 
   constructor(options: PointMakerOptions) {
@@ -133,12 +134,20 @@ class PointMakerImpl implements PointMaker {
             remedy: 'run the agent as root',
           })
         : hold?.problem;
-    if (problem !== undefined) onProblem(problem);
+    if (problem !== undefined && !this.#isKnown(problem)) onProblem(problem);
     if (point === undefined) return;
     if (point.kind > PointKind.CRASH) onConsistent(point.kind, { frozenFor: hold?.report?.frozenFor ?? 0 });
     if (requestId === undefined) return;
     const unixMillis = Math.round(Number((point.instant?.unixNanos ?? 0n) / 1_000_000n));
     this.#answered({ requestId, kind: point.kind, unixMillis, cutId: idText(cut.id), problem });
+  }
+
+  /** How a machine is set up is told when it changes, not with every point. */
+  #isKnown({ code, message }: HoldfastError): boolean {
+    const isSetUp = code === 'POINT_NOT_CONSISTENT';
+    const isKnown = isSetUp && this.#told === message;
+    if (isSetUp) this.#told = message;
+    return isKnown;
   }
 
   #answered(answer: PointAnswer): void {

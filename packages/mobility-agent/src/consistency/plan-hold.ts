@@ -81,6 +81,10 @@ const filesystemsOf = (disks: readonly string[], { kept }: HoldPlaces): HeldFile
 
 const failed = (thing: string, why: string, remedy: string): HoldfastError => new HoldfastError('HOLD_FAILED', { thing, why, remedy });
 
+/** Nothing went wrong: this machine, as it is set up, gives no more. */
+const lesser = (thing: string, why: string, remedy: string): HoldfastError =>
+  new HoldfastError('POINT_NOT_CONSISTENT', { thing, why, remedy });
+
 abstract class Planned implements PlannedHold {
   abstract readonly always: boolean;
   abstract readonly steps: readonly (() => Promise<void>)[];
@@ -183,14 +187,11 @@ class ConsistentHold extends Planned {
     if (problem !== undefined || this.report === undefined || this.kind(true) >= this.#wanted) return problem;
     const [first] = this.report.moving;
     if (first !== undefined)
-      return failed(first.mountPoint, `it was not frozen: ${first.why}`, 'see what consistent points need in docs/operations.md');
+      return lesser(first.mountPoint, `it was not frozen: ${first.why}`, 'see what consistent points need in docs/operations.md');
     if (this.#filesystems.length === 0)
-      return failed('protected disks', 'no file system of them is mounted', 'add scripts for what uses them');
-    return new HoldfastError('SCRIPT_FAILED', {
-      thing: this.places.scripts,
-      why: 'there is no executable script in it, so no application was asked to hold still',
-      remedy: 'put one there; those for PostgreSQL and MariaDB come with the agent',
-    });
+      return lesser('protected disks', 'no file system of them is mounted', 'add scripts for what uses them');
+    const why = 'there is no executable script in it, so no application was asked to hold still';
+    return lesser(this.places.scripts, why, 'put one there; those for PostgreSQL and MariaDB come with the agent');
   }
 
   #isKept(mountPoint: string): boolean {

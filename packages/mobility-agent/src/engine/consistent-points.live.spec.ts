@@ -30,10 +30,12 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4'), 'consistent points', () =
     expect([answer.kind, answer.problem, needsRecovery(image(vault))]).toEqual([PointKind.FILESYSTEM, undefined, false]);
     const crash = await one.ask(PointKind.CRASH);
     expect([crash.answer.kind, needsRecovery(image(crash.vault))]).toEqual([PointKind.CRASH, true]);
+    // Told once, however often points are made.
+    expect(warnings()).toEqual(['POINT_NOT_CONSISTENT']);
     const { answer: lesser } = await one.ask(PointKind.APPLICATION);
     expect(lesser).toMatchObject({
       kind: PointKind.FILESYSTEM,
-      problem: { code: 'SCRIPT_FAILED', why: expect.stringContaining('no executable script') },
+      problem: { code: 'POINT_NOT_CONSISTENT', why: expect.stringContaining('no executable script') },
     });
   });
 

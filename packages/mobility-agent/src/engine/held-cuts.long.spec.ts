@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseMountTable } from '../hold/mount-table.ts';
+import { mountSlowDisk } from '../hold/testing/slow-disk.ts';
 import { findControlGroups } from '../hold/throttle.ts';
 import { until } from '../sender/testing/until.ts';
 import { type ConsistencyRig, openConsistencyRig } from './testing/consistency-rig.ts';
@@ -11,7 +12,7 @@ import { type ConsistencyRig, openConsistencyRig } from './testing/consistency-r
 const PATIENCE = 120_000;
 const TRIES = 3;
 
-describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'fio'), 'cuts beside writers that let none converge', () => {
+describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'fio', 'nbdkit', 'nbdfuse'), 'cuts beside writers that let none converge', () => {
   let one: ConsistencyRig;
   let load: ChildProcess;
   afterEach(async () => {
@@ -23,21 +24,21 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'fio'), 'cuts beside write
   /** Writes past the page cache to so few blocks that each is written again while it is read. */
   const saturate = async (): Promise<void> => {
     const [{ mountPoint }] = one.disks as [(typeof one.disks)[0]];
-    const often = ['--rate_iops=6000', '--iodepth=16', '--size=64k', '--bs=4k', '--rw=randwrite', '--time_based', '--runtime=1h'];
+    const often = ['--iodepth=32', '--size=64k', '--bs=4k', '--rw=randwrite', '--time_based', '--runtime=1h'];
     const how = ['--direct=1', '--ioengine=libaio', '--thread', '--eta=never'];
     load = spawn('fio', ['--name=hot', `--filename=${path.join(mountPoint, 'hot')}`, ...often, ...how], { stdio: 'ignore' });
     const stat = `/sys/block/${one.disks[0]!.disk.name}/stat`;
     const writes = (): number => Number(readFileSync(stat, 'utf8').trim().split(/\s+/)[4]);
     const before = writes();
-    await until('it writes', () => writes() > before + 5_000, writes, PATIENCE);
+    await until('it writes', () => writes() > before + 1_000, writes, PATIENCE);
   };
   const policy = (hold: string): void => one.rig.protect([one.disks[0]!.disk.path], { hold, holdLimitMilliseconds: 10_000 });
-  /** Points and cuts that did not converge, of `TRIES`. */
-  const tryCuts = async (): Promise<{ points: number; conflicts: number }> => {
+  /** Points, and cuts that did not converge, of so many. */
+  const tryCuts = async (most: number): Promise<{ points: number; conflicts: number }> => {
     const { engine } = one.rig;
     const before = engine.status;
     const made = () => ({ points: engine.status.points - before.points, conflicts: engine.status.conflicts - before.conflicts });
-    for (let tries = 1; tries <= TRIES; tries += 1) {
+    for (let tries = 1; tries <= most; tries += 1) {
       engine.pointNow();
       await until(
         'a cut is made or given up',
@@ -53,15 +54,14 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'fio'), 'cuts beside write
     return legacy === undefined ? '' : readFileSync(path.join(legacy, 'blkio.throttle.write_iops_device'), 'utf8');
   };
 
-  it.each(['throttle', 'freeze'])('converge when the policy says %s, and seldom when it says never; nothing stays held', async (hold) => {
-    one = await openConsistencyRig([['ext4', 96]]);
+  it.each(['throttle', 'freeze'])('converge when the policy says %s, and do not when it says never; nothing stays held', async (hold) => {
+    one = await openConsistencyRig([await mountSlowDisk(64)]);
     await saturate();
     policy('never');
-    const free = await tryCuts();
+    expect(await tryCuts(1)).toEqual({ points: 0, conflicts: 1 });
     policy(hold);
-    const held = await tryCuts();
+    const held = await tryCuts(TRIES);
     expect(held).toEqual({ points: TRIES, conflicts: 0 });
-    expect(free.conflicts).toBeGreaterThan(0);
     expect(limits()).not.toContain(`${one.disks[0]!.device} `);
     expect(one.rig.events.filter(({ code }) => code === 'HOLD_FAILED')).toEqual([]);
   });

@@ -21,7 +21,7 @@ export interface AskedPoint {
   readonly vault: Map<string, Buffer>;
 }
 
-/** An engine over mounted disks, scripts for it, and points that are asked for. */
+/** An engine over mounted disks (kinds and megabytes, or ready ones), scripts for it, and points that are asked for. */
 export interface ConsistencyRig {
   readonly rig: EngineRig;
   readonly disks: readonly MountedDisk[];
@@ -34,7 +34,7 @@ export interface ConsistencyRig {
 }
 
 export const openConsistencyRig = async (
-  types: readonly (readonly ['ext4' | 'xfs', number])[],
+  kinds: readonly (readonly ['ext4' | 'xfs', number] | MountedDisk)[],
   change: Partial<HoldPlaces> = {},
 ): Promise<ConsistencyRig> => {
   // Scripts in a directory that others may write to are refused: not below /tmp.
@@ -44,7 +44,7 @@ export const openConsistencyRig = async (
   const machineId = newId();
   const log = `/dev/shm/holdfast-${machineId}-hold`;
   const hold: HoldPlaces = { machineId, keeper: KEEPER_COMMAND, scripts, scriptLimit: 20_000, log, kept: [], ...change };
-  const disks = types.map(([type, size]) => mountDisk(type, size * MIB));
+  const disks = kinds.map((kind) => ('mountPoint' in kind ? kind : mountDisk(kind[0], kind[1] * MIB)));
   const paths = disks.map(({ disk }) => disk.path);
   const rig = await openEngineRig(paths, { hold, trace: { bufferBytes: TRACE_BUFFER, memoryDirectory: '/dev/shm' } });
   rig.protect(paths);
@@ -69,7 +69,7 @@ export const openConsistencyRig = async (
     },
     async close() {
       await rig.close();
-      for (const disk of disks) disk.close();
+      for (const disk of disks) await disk.close();
       fs.rmSync(folder, { recursive: true });
     },
   };

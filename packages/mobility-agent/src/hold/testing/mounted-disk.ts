@@ -10,7 +10,7 @@ export interface MountedDisk {
   /** "7:3". */
   readonly device: string;
   readonly mountPoint: string;
-  close(): void;
+  close(): void | Promise<void>;
 }
 
 const MAKE: Readonly<Record<string, readonly string[]>> = {
