@@ -187,7 +187,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       const named = (disks: readonly string[]) => (manifest === undefined ? [] : excludedDisks(disks, manifest));
       for (const id of named(excludeDisks)) excluded.add(id);
       for (const id of named(includeDisks)) excluded.delete(id);
-      if (manifest !== undefined && manifest.disks.every(({ id }) => excluded.has(idText(id))))
+      if (manifest?.disks.every(({ id }) => excluded.has(idText(id))) === true)
         throw requestInvalid('exclude_disks', 'no disk would be left', 'leave one, or end the protection');
       const before = protection.value.policyId;
       if (policy !== undefined && policy.id !== before) {
