@@ -24,7 +24,8 @@ export interface AgentProcess {
 
 const FLAGS = ['--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning'];
 
-export const createAgentProcess = (file: AgentFile): AgentProcess => {
+/** `main`: the path of agent-main.ts. */
+export const createAgentProcess = (file: AgentFile, main: string): AgentProcess => {
   const events: NonNullable<AgentLine['event']>[] = [];
   const noise: string[] = [];
   let child: ChildProcess | undefined;
@@ -48,7 +49,7 @@ export const createAgentProcess = (file: AgentFile): AgentProcess => {
       await writeFile(place, JSON.stringify({ ...file, ...change }), { mode: 0o600 });
       status = undefined;
       const { HOLDFAST_TESTS: _ours, ...environment } = process.env;
-      child = spawn(process.execPath, [...FLAGS, path.join(__dirname, 'agent-main.ts'), place], {
+      child = spawn(process.execPath, [...FLAGS, main, place], {
         env: environment,
         stdio: ['ignore', 'pipe', 'pipe'],
       });
@@ -67,7 +68,7 @@ export const createAgentProcess = (file: AgentFile): AgentProcess => {
       sentBefore += status?.sentBytes ?? 0;
       status = undefined;
     },
-    async until(what, holds, milliseconds = 120_000) {
+    async until(what, holds, milliseconds = 1_200_000) {
       for (const deadline = Date.now() + milliseconds; status === undefined || !holds(status); await sleep(10)) {
         const why = Date.now() > deadline ? 'waited in vain' : isOver() ? 'the agent ended' : undefined;
         if (why !== undefined)

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createResyncRig, type ResyncRig } from './rig.ts';
 
@@ -11,7 +13,7 @@ const random = (limit: number): number => Math.floor(Math.random() * limit);
 describe.unless(lacks('root', 'losetup'), 'copies through SIGKILLs of both sides, with a real process server and vault', () => {
   let rig: ResyncRig;
   beforeAll(async () => {
-    rig = await createResyncRig(SIZE);
+    rig = await createResyncRig({ size: SIZE, tools: path.join(__dirname, '..') });
     rig.scribble([0], DATA);
   });
   afterAll(() => rig.close());
@@ -70,7 +72,6 @@ describe.unless(lacks('root', 'losetup'), 'copies through SIGKILLs of both sides
   it('resynchronizes by what the vault says when the server has lost what it kept', async () => {
     await rig.agent.kill('SIGKILL');
     await rig.server.kill('SIGKILL');
-    const { rmSync } = await import('node:fs');
     rmSync(`${rig.server.stateDirectory}/digests`, { recursive: true });
     rig.forgetTrace();
     rig.scribble([5 * MIB, 100 * MIB]);

@@ -9,7 +9,6 @@ import { newId } from '@holdfast/protocol';
 import { openView, readMachine } from '@holdfast/vault';
 import { type AgentProcess, createAgentProcess } from './agent-process.ts';
 
-const MAIN = path.join(__dirname, '../../packages/process-server/src/main.ts');
 const BLOCK = 4096;
 
 /** A disk, an agent and a process server as processes, and a vault in a folder. */
@@ -34,10 +33,18 @@ export interface ResyncRig {
 
 const run = (program: string, ...args: string[]): string => execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe' }).trim();
 
-/** `folder`: where the disk's file is; in memory unless told. */
-export const createResyncRig = async (size: number, folder = '/dev/shm'): Promise<ResyncRig> => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'resync-'));
-  const imageFolder = fs.mkdtempSync(path.join(folder, 'resync-disk-'));
+export interface ResyncRigOptions {
+  /** Bytes of the disk. */
+  readonly size: number;
+  /** Where the disk's file is, and all that the others keep; in memory, and in the system's folder for such things, unless told. */
+  readonly folder?: string;
+  /** The folder `tools`: this file is loaded by programs that know where they are by different means. */
+  readonly tools: string;
+}
+
+export const createResyncRig = async ({ size, folder, tools }: ResyncRigOptions): Promise<ResyncRig> => {
+  const directory = fs.mkdtempSync(path.join(folder ?? os.tmpdir(), 'resync-'));
+  const imageFolder = fs.mkdtempSync(path.join(folder ?? '/dev/shm', 'resync-disk-'));
   const memoryDirectory = fs.mkdtempSync('/dev/shm/resync-memory-');
   const image = path.join(imageFolder, 'image');
   fs.writeFileSync(image, '');
@@ -47,19 +54,26 @@ export const createResyncRig = async (size: number, folder = '/dev/shm'): Promis
   const agentDirectory = path.join(directory, 'agent');
   const serverDirectory = path.join(directory, 'server');
   for (const one of [agentDirectory, serverDirectory]) fs.mkdirSync(one);
-  const server = await createServerSite({ directory: serverDirectory, main: MAIN, settings: { 'upload.seal-interval': '20ms' } });
+  const server = await createServerSite({
+    directory: serverDirectory,
+    main: path.join(tools, '../packages/process-server/src/main.ts'),
+    settings: { 'upload.seal-interval': '20ms' },
+  });
   server.assign([machineId]);
   await server.start();
-  const agent = createAgentProcess({
-    machineId,
-    directory: agentDirectory,
-    memoryDirectory,
-    disk: { path: disk, size },
-    server: { address: `127.0.0.1:${server.port}`, id: server.serverId },
-    credentials: await server.certificate(machineId),
-    copyRate: 0,
-    intervalSeconds: 3600,
-  });
+  const agent = createAgentProcess(
+    {
+      machineId,
+      directory: agentDirectory,
+      memoryDirectory,
+      disk: { path: disk, size },
+      server: { address: `127.0.0.1:${server.port}`, id: server.serverId },
+      credentials: await server.certificate(machineId),
+      copyRate: 0,
+      intervalSeconds: 3600,
+    },
+    path.join(tools, 'resync/agent-main.ts'),
+  );
   const trace = () => createWriteTrace({ machineId, bufferBytes: 8 << 20, memoryDirectory });
 
   return {

@@ -4,10 +4,11 @@ import { cutTime, readsPerBlock } from '../capture/cases/cuts.ts';
 import { initialRead } from '../capture/cases/initial-read.ts';
 import { memory } from '../capture/cases/memory.ts';
 import { protectedLoad } from '../capture/cases/protected-load.ts';
+import { resync } from '../capture/cases/resync.ts';
 import { tracing } from '../capture/cases/tracing.ts';
 import type { Row } from '../row.ts';
 
-const CASES: readonly CaptureCase[] = [tracing, protectedLoad, readsPerBlock, cutTime, initialRead, memory];
+const CASES: readonly CaptureCase[] = [tracing, protectedLoad, readsPerBlock, cutTime, initialRead, memory, resync];
 
 /** What protection costs a machine. Its disks are loop devices over memory: faster than any disk, so that all that costs time shows. */
 export const bench: Bench = {
