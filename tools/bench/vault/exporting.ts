@@ -38,19 +38,7 @@ export const benchExport = async ({ directory, pairs, note }: BenchContext): Pro
       return measureThroughput(MEBIBYTES * MIB, () => run(program, parameters));
     },
   });
-  const ours = [
-    '--conditions=@holdfast/source',
-    CLI,
-    'vault',
-    'export',
-    '--vault',
-    `file:${stored}`,
-    '--key-file',
-    keyFile,
-    '--to',
-    out,
-    '--json',
-  ];
+  const ours = ['--conditions=@holdfast/source', CLI, 'vault', 'export', '--vault', `file:${stored}`, '--key-file', keyFile, '--to', out];
   const rows = await comparePairs({
     measure: 'export',
     unit: 'MB/s',
