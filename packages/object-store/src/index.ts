@@ -3,6 +3,7 @@ export { type AzureStoreOptions, createAzureStore } from './azure/azure-store.ts
 export { inspectAzureContainer } from './azure/inspect-azure.ts';
 export { createKeyVaultKey, type KeyVaultKey, type KeyVaultOptions } from './azure/key-vault.ts';
 export { createFolderStore } from './folder-store.ts';
+export { type CopiedStore, type CopyLoss, createCopiedStore } from './lagging-copy.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 export { type OpenStoreOptions, openStore } from './open-store.ts';
