@@ -30,6 +30,9 @@ const problemOf = (id: string, { capture, isProtected, isFull, problem }: DiskVi
   if (problem !== undefined) return problem;
   const missing = capture?.missing.get(id);
   if (missing !== undefined) return { code: missing.code, text: missing.message };
+  const reason = capture?.resyncs.get(id);
+  if (reason !== undefined)
+    return { code: 'CONTINUITY_LOST', text: `It is compared with the vault, and there are no points until that is over: ${reason}` };
   const other = [...(capture?.missing.values() ?? [])][0];
   if (other !== undefined) return { code: other.code, text: `There are no points while another disk is missing: ${other.message}` };
   if (isFull)
