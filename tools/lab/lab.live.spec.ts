@@ -10,11 +10,22 @@ import type { LabReport } from './output/report.ts';
 
 /* The whole demonstration as people start it, in a process of its own, with a temporary directory of its own. */
 
+/** Ten times what the longest takes on a machine that does nothing else. */
+jest.setTimeout(600_000);
+
 let directory: string;
+let runs: Run[];
 beforeEach(() => {
   directory = mkdtempSync(path.join(os.tmpdir(), 'lab-live-'));
+  runs = [];
 });
-afterEach(() => rmSync(directory, { recursive: true }));
+afterEach(async () => {
+  for (const { child, ended } of runs) {
+    child.kill('SIGINT');
+    await ended;
+  }
+  rmSync(directory, { recursive: true });
+}, 600_000);
 
 interface Run {
   readonly child: ChildProcess;
@@ -39,10 +50,12 @@ const startProgram = (command: string, ...args: string[]): Run => {
   }
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
   const says = async (words: RegExp): Promise<void> => {
-    await until(`${words}`, () => words.test(text) || child.exitCode !== null, { seconds: 120 });
+    await until(`${words}`, () => words.test(text) || child.exitCode !== null, { seconds: 300 });
     if (!words.test(text)) throw new Error(`it ended without saying ${words}:\n${text}`);
   };
-  return { child, ended, text: () => text, says };
+  const run = { child, ended, text: () => text, says };
+  runs.push(run);
+  return run;
 };
 
 /** Why a user without any right cannot run the lab from here, if so. */
