@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { checkKeys } from './check-keys.ts';
 import { checkMachine } from './check-machine.ts';
 import { compactMachine } from './compact-machine.ts';
+import { type Hold, holdMachine } from './hold.ts';
 import { addHolder, listHolders, removeHolder } from './holders.ts';
 import { keepMachine } from './keep-machine.ts';
 import { rotateKeys } from './key-epochs.ts';
@@ -46,6 +47,8 @@ type Step =
   | { readonly do: 'second writer' }
   | { readonly do: 'keep'; readonly atLeast: number; readonly crash: number | undefined; readonly effect: boolean; readonly twice: boolean }
   | { readonly do: 'keys'; readonly change: KeyChange; readonly crash: number | undefined; readonly effect: boolean }
+  | { readonly do: 'hold'; readonly point: number | undefined }
+  | { readonly do: 'release'; readonly hold: number }
   | { readonly do: 'compact'; readonly unitFrames: number; readonly crash: number | undefined; readonly effect: boolean };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -102,6 +105,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       effect: fc.boolean(),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('hold' as const), point: fc.option(fc.nat(20), { nil: undefined }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), hold: fc.nat(5) }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -136,6 +141,7 @@ class Model {
   /** Points of the last thinning that had to stay. */
   #kept: readonly string[] = [];
   readonly #open = new Set<SimulatedDisk>();
+  readonly #holds: (Hold & { readonly points: readonly string[] })[] = [];
 
   readonly #segmentSize: number;
   readonly #checkpoint: { readonly slots: number };
@@ -174,6 +180,10 @@ class Model {
     const before = this.cuts.slice(0, this.#thinnedTo).flatMap(({ pointId }) => pointId ?? []);
     if (before.filter((id) => older.includes(id)).join() !== older.join()) return 'older points are others';
     if (this.#kept.some((id) => !found.includes(id))) return 'a point is missing that had to stay';
+    for (const hold of this.#holds) {
+      const wrong = await compareAll(hold.history, this.cuts).catch((reason: Error) => reason.message);
+      if (wrong !== undefined) return `what a reader holds: ${wrong}`;
+    }
     const report = await checkMachine(history);
     if (report.findings.length > 0) return `check: ${report.findings[0]!.why}`;
     const keys = await checkKeys(await throughStore(this.bench.store));
@@ -212,6 +222,13 @@ class Model {
         await settled();
         await this.keep(step);
         return;
+      case 'hold':
+        await this.#quiet();
+        return this.#hold(step.point);
+      case 'release': {
+        const [released] = this.#holds.splice(step.hold % (this.#holds.length || 1), 1);
+        return released?.release();
+      }
       case 'second writer': {
         // The first one goes on with what it was given, unaware.
         const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
@@ -250,6 +267,15 @@ class Model {
     }
   }
 
+  /** What a reader needs for a while, and perhaps a point that shall not be forgotten. */
+  async #hold(chosen: number | undefined): Promise<void> {
+    const { vault, source } = this.bench;
+    const { points } = await this.bench.read();
+    const point = chosen === undefined || points.length === 0 ? undefined : points[chosen % points.length]!.id;
+    const hold = await holdMachine(vault, source.machineId, { reason: 'the model', clock: fastClock, ...(point && { points: [point] }) });
+    this.#holds.push({ ...hold, points: point === undefined ? [] : [point] });
+  }
+
   /** By one or two keepers who forget and delete what they can at once, and may die of it; true when none did. */
   async keep({ atLeast, crash, effect, twice }: Omit<Extract<Step, { do: 'keep' }>, 'do'>): Promise<boolean> {
     const { points, catalogue, generations } = await this.bench.read();
@@ -263,7 +289,7 @@ class Model {
       this.#thinnedTo,
       this.cuts.findLastIndex(({ cut }) => inLog.has(idText(cut.id))),
     );
-    this.#kept = [...newest, ...pinned];
+    this.#kept = [...newest, ...pinned, ...this.#holds.flatMap((hold) => hold.points)];
     const keeper = async (store: ObjectStore): Promise<void> => {
       const options = { policy: { rules: [], atLeast }, keep: pinned, thinAtOnce: 1, grace: 0 };
       const limits = { size: 12_000, entries: 20 };
