@@ -62,11 +62,13 @@ describe('one flipped bit', () => {
     const named = new Set<string>();
     const note = (reason: unknown): void => {
       if (!(reason instanceof HoldfastError)) throw reason;
-      if (reason.code === 'VAULT_KEY_WRONG') {
-        // The damaged slot may be the right one. Which root key is in force stands in the plain: holders of too high a number are believed, and named.
-        if (reason.cause !== undefined) return note(reason.cause);
-        return void named.add(/\((holders\/\d+)\)/.exec(reason.why)![1]!);
-      }
+      // The damaged slot may be the right one.
+      if (reason.code === 'VAULT_KEY_WRONG' && reason.cause !== undefined) note(reason.cause);
+      // Which root key is in force stands in the plain: holders that tell too high a number are believed, and named.
+      else if (reason.code === 'VAULT_KEY_WRONG') named.add(/\((holders\/\d+)\)/.exec(reason.why)![1]!);
+      else noteDamage(reason);
+    };
+    const noteDamage = (reason: HoldfastError): void => {
       expect(['DAMAGED', 'VAULT_VERSION_UNSUPPORTED']).toContain(reason.code);
       named.add(reason.thing.split(', ')[0]!);
       if (reason.why.includes('`vault`')) named.add('vault');
