@@ -7,7 +7,7 @@ import { createTestAuthority } from '@holdfast/protocol/conformance';
 import { type LoggedIn, logIn } from '../testing/logged-in.ts';
 import { createTestWorld } from '../testing/run-command.ts';
 import { SAMPLE_NOW, sampleScript } from '../testing/sample-site.ts';
-import { TOKEN } from '../testing/scripted-site.ts';
+import { TOKEN } from '../testing/script.ts';
 
 let person: LoggedIn;
 beforeEach(async () => {

@@ -21,12 +21,16 @@ const CHUNK = 4 * 1024 * 1024;
 /** Chunks read at the same time. */
 const AHEAD = 4;
 
-/** The whole of a device from its first byte to its last, read ahead. Errors: those of the device; why the signal was aborted. */
+/** The whole of a device from its first byte to its last, read ahead; a chunk's data is there until the next chunk is asked for. Errors: those of the device; why the signal was aborted. */
 export async function* readChunks(device: BlockDevice, options: ReadChunksOptions): AsyncGenerator<Chunk> {
   const ahead: Promise<Chunk>[] = [];
+  // Used again and again: new ones would cost as much as reading into them.
+  const buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(Math.min(CHUNK, device.size)));
   for (let next = 0; next < device.size || ahead.length > 0; ) {
     while (next < device.size && ahead.length < AHEAD) {
-      const chunk = readChunk(device, next, Math.min(CHUNK, device.size - next), options);
+      const buffer = buffers.shift()!;
+      buffers.push(buffer);
+      const chunk = readChunk(device, next, buffer.subarray(0, Math.min(CHUNK, device.size - next)), options);
       // What is read ahead may fail and never be looked at.
       chunk.catch(() => {});
       ahead.push(chunk);
@@ -36,9 +40,9 @@ export async function* readChunks(device: BlockDevice, options: ReadChunksOption
   }
 }
 
-const readChunk = async (device: BlockDevice, offset: number, length: number, { skipUnreadable }: ReadChunksOptions): Promise<Chunk> => {
+const readChunk = async (device: BlockDevice, offset: number, data: Buffer, { skipUnreadable }: ReadChunksOptions): Promise<Chunk> => {
+  const { length } = data;
   if ((await device.allocated(offset, length)).length === 0) return { offset, length, data: undefined, unreadable: [] };
-  const data = Buffer.alloc(length);
   try {
     await device.read(offset, data);
     return { offset, length, data, unreadable: [] };

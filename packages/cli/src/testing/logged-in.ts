@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { Surroundings } from '../surroundings.ts';
 import { type CommandResult, createTestWorld } from './run-command.ts';
 import { SAMPLE_NOW } from './sample-site.ts';
-import { openScriptedSite, type Script, type ScriptedSite, TOKEN } from './scripted-site.ts';
+import { type Script, TOKEN } from './script.ts';
+import { openScriptedSite, type ScriptedSite } from './scripted-site.ts';
 
 /** A scripted site, and somebody who is logged in there. */
 export interface LoggedIn {

@@ -1,7 +1,7 @@
 // A site with a machine that is protected, one that is not, a process server and two policies.
 import { create } from '@bufbuild/protobuf';
 import { DiskPhase, Health, idBytes, JobState, MachineSchema, ProtectionState, Role, Severity } from '@holdfast/protocol';
-import { emptyScript, type Script } from './scripted-site.ts';
+import { emptyScript, type Script } from './script.ts';
 
 /** Milliseconds since 1970: when the sample is looked at. */
 export const SAMPLE_NOW = Date.UTC(2026, 10, 22, 12);

@@ -2,78 +2,33 @@
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import type { ConnectRouter, Interceptor } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { HoldfastError } from '@holdfast/errors';
 import {
-  AccessTokenSchema,
-  AccessTokenService,
-  type AlertSchema,
-  AlertService,
-  type AuditRecordSchema,
-  AuditService,
-  BackupService,
   connectError,
-  type EventSchema,
   EventService,
   JobSchema,
   JobService,
   JobState,
-  type MachineSchema,
   MachineService,
   newId,
-  PersonRole,
-  type PointKind,
   PolicySchema,
   PolicyService,
   ProtectionSchema,
   ProtectionService,
-  type ServerSchema,
   ServerService,
-  SessionService,
   serverTlsOptions,
   TokenSchema,
   TokenService,
-  UserSchema,
-  UserService,
 } from '@holdfast/protocol';
 import { createTestAuthority, type TestAuthority } from '@holdfast/protocol/conformance';
-
-export const TOKEN = 'a-token-of-tests';
-
-/** When the session of the scripted person ends, milliseconds since 1970. */
-export const SESSION_END = Date.UTC(2026, 10, 22, 13);
+import { conflict, page, type Script, TOKEN } from './script.ts';
+import { peopleRoutes } from './scripted-people.ts';
 
 /** Milliseconds between two looks of a watch at what it tells of. */
 const LOOK = 5;
-
-/** What the server tells; change it at will. */
-export interface Script {
-  machines: MessageInitShape<typeof MachineSchema>[];
-  protections: MessageInitShape<typeof ProtectionSchema>[];
-  policies: MessageInitShape<typeof PolicySchema>[];
-  servers: MessageInitShape<typeof ServerSchema>[];
-  tokens: MessageInitShape<typeof TokenSchema>[];
-  jobs: MessageInitShape<typeof JobSchema>[];
-  users: MessageInitShape<typeof UserSchema>[];
-  /** By name; whoever signs in with it gets the one token there is. */
-  passwords: Record<string, string>;
-  accessTokens: MessageInitShape<typeof AccessTokenSchema>[];
-  /** What comes as a backup, part by part; an error ends it. */
-  backup: (string | Error)[];
-  /** The gravest first. */
-  alerts: MessageInitShape<typeof AlertSchema>[];
-  audit: MessageInitShape<typeof AuditRecordSchema>[];
-  /** Kinds of the points that were asked for. */
-  asked: PointKind[];
-  /** Oldest first. */
-  events: MessageInitShape<typeof EventSchema>[];
-  /** Called before each call is answered; may throw, wait, or change what is told. */
-  before(method: string): unknown;
-  /** What is said in the header `date`. */
-  date?: string;
-}
 
 export interface ScriptedSite {
   readonly url: string;
@@ -87,24 +42,6 @@ export interface ScriptedSite {
   /** Listens again on the same port, with another authority when one is given. */
   reopen(authority?: TestAuthority): Promise<void>;
 }
-
-export const emptyScript = (): Script => ({
-  machines: [],
-  protections: [],
-  policies: [],
-  servers: [],
-  tokens: [],
-  jobs: [],
-  asked: [],
-  users: [],
-  passwords: {},
-  accessTokens: [],
-  backup: [],
-  alerts: [],
-  audit: [],
-  events: [],
-  before: () => {},
-});
 
 /** Opens one on a free port of 127.0.0.1. */
 export const openScriptedSite = async (script: Script): Promise<ScriptedSite> => {
@@ -179,16 +116,6 @@ const named =
       throw connectError(reason);
     }
   };
-
-/** A page of `all`, whose token is the number of rows before it. */
-const page = <Row>(all: readonly Row[], { pageSize, pageToken }: { readonly pageSize: number; readonly pageToken: string }) => {
-  const from = Number(pageToken || 0);
-  const to = from + (pageSize || 100);
-  return { rows: all.slice(from, to), nextPageToken: to < all.length ? String(to) : '' };
-};
-
-const conflict = (thing: string): HoldfastError =>
-  new HoldfastError('VERSION_CONFLICT', { thing, why: 'it was changed by somebody else', remedy: 'read it again' });
 
 const routes = (router: ConnectRouter, script: Script): void => {
   const startJob = (kind: string, machineId: string) => {
@@ -314,98 +241,7 @@ const routes = (router: ConnectRouter, script: Script): void => {
     },
     revokeToken: () => ({}),
   });
-  router.service(SessionService, {
-    signIn: ({ name, password }) => {
-      if (script.passwords[name] !== password)
-        throw new HoldfastError('SIGN_IN_NEEDED', { thing: `user ${name}`, why: 'the password is wrong', remedy: 'compare it' });
-      return { token: TOKEN, expiresUnixMillis: 0n, role: PersonRole.OPERATOR };
-    },
-    signOut: () => ({}),
-    getSession: () => ({ name: 'anna', role: PersonRole.OPERATOR, userId: newId(), expiresUnixMillis: BigInt(SESSION_END) }),
-    changePassword: ({ password, newPassword }) => {
-      script.passwords = { anna: `${password} then ${newPassword}` };
-      return {};
-    },
-  });
-  router.service(UserService, {
-    listUsers: (request) => {
-      const { rows, nextPageToken } = page(script.users, request);
-      return { users: rows, nextPageToken };
-    },
-    createUser: ({ name, role, password }) => {
-      const user = create(UserSchema, { id: newId(), version: 1n, name, role });
-      script.users.push(user);
-      script.passwords[name] = password;
-      return { user };
-    },
-    updateUser: ({ user, password }) => {
-      const at = script.users.findIndex(({ id }) => id === user?.id);
-      if (user === undefined || script.users[at]?.version !== user.version) throw conflict(`user ${user?.name}`);
-      script.users[at] = { ...user, version: user.version + 1n };
-      if (password !== '') script.passwords[user.name] = password;
-      return { user: script.users[at] };
-    },
-    deleteUser: ({ user }) => {
-      script.users = script.users.filter(({ id }) => id !== user);
-      return {};
-    },
-  });
-  router.service(AccessTokenService, {
-    listAccessTokens: (request) => {
-      const { rows, nextPageToken } = page(script.accessTokens, request);
-      return { accessTokens: rows, nextPageToken };
-    },
-    createAccessToken: ({ name, role, lifetimeSeconds }) => {
-      const accessToken = create(AccessTokenSchema, {
-        id: newId(),
-        name,
-        role,
-        createdBy: 'anna',
-        createdUnixMillis: BigInt(SESSION_END - 60_000),
-        expiresUnixMillis: lifetimeSeconds === 0 ? 0n : BigInt(SESSION_END + lifetimeSeconds * 1000),
-      });
-      script.accessTokens.push(accessToken);
-      return { accessToken, secret: 'SECRET' };
-    },
-    revokeAccessToken: ({ id: gone }) => {
-      script.accessTokens = script.accessTokens.filter(({ id }) => id !== gone);
-      return {};
-    },
-  });
-  const changeAlert = (wanted: string, part: object) => {
-    const at = script.alerts.findIndex(({ id }) => id === wanted);
-    script.alerts[at] = { ...script.alerts[at]!, ...part };
-    return { alert: script.alerts[at] };
-  };
-  router.service(AlertService, {
-    listAlerts: (request) => {
-      const { rows, nextPageToken } = page(
-        script.alerts.filter(({ subject }) => request.subject === '' || subject === request.subject),
-        request,
-      );
-      return { alerts: rows, nextPageToken };
-    },
-    acknowledgeAlert: ({ id }) => changeAlert(id, { acknowledgedBy: 'anna' }),
-    silenceAlert: ({ id, seconds }) =>
-      changeAlert(id, { silencedUntilUnixMillis: seconds === 0 ? 0n : BigInt(SESSION_END - 3_600_000 + seconds * 1000) }),
-  });
-  router.service(BackupService, {
-    async *createBackup() {
-      for (const part of script.backup) {
-        if (part instanceof Error) throw part;
-        yield { part: new TextEncoder().encode(part) };
-      }
-    },
-  });
-  router.service(AuditService, {
-    listAudit: (request) => {
-      const { rows, nextPageToken } = page(
-        script.audit.filter(({ subject }) => request.subject === '' || subject === request.subject),
-        request,
-      );
-      return { records: rows, nextPageToken };
-    },
-  });
+  peopleRoutes(router, script);
   router.service(JobService, {
     listJobs: (request) => {
       const { rows, nextPageToken } = page(
