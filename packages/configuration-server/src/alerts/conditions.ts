@@ -103,7 +103,8 @@ const rpo = (
 };
 
 const disks = ({ name, report, manifest }: MachineFacts): readonly Condition[] => {
-  const bad = (report?.disks ?? []).filter(({ problemCode }) => problemCode !== '');
+  // Why a disk is resynchronized is a state, with an alert of its own.
+  const bad = (report?.disks ?? []).filter(({ problemCode, phase }) => problemCode !== '' && phase !== DiskPhase.RESYNCHRONIZING);
   if (bad.length === 0) return [];
   const words = bad.map(({ diskId, problemCode, problem }) => `${diskName(diskId, manifest)}: ${problemCode} ${problem}`);
   const failed = bad.some(({ phase }) => phase === DiskPhase.FAILED);
