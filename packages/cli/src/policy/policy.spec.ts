@@ -102,7 +102,7 @@ describe('policy', () => {
 describe('server', () => {
   it('list and show tell what it carries', async () => {
     expect((await person.run(['server', 'list'])).stdout).toMatch(
-      /ps1 +950100000000 +process-server +connected +1 +25 % of 4\.0 GiB +office +ps1\.example\.com:9443/,
+      /ps1 +950100000000 +process-server +healthy +connected +1 +25 % of 4\.0 GiB +office +ps1\.example\.com:9443/,
     );
     expect((await person.run(['server', 'show', 'ps1'])).stdout).toContain('25 % of a processor, 300 MiB of memory');
     expect(await person.json(['server', 'list'])).toMatchObject([{ name: 'ps1', journalQuota: 4 * 2 ** 30, vaults: ['office'] }]);

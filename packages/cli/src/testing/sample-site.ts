@@ -110,6 +110,7 @@ export const sampleScript = (): Script => ({
       version: 2n,
       name: 'ps1',
       role: Role.PROCESS_SERVER,
+      health: Health.HEALTHY,
       connected: true,
       softwareVersion: '0.1.0',
       endpoints: ['ps1.example.com:9443'],
