@@ -28,26 +28,30 @@ export const encode = async (data: Uint8Array, codec: CodecName): Promise<Encode
   return bytes.length < data.length * WORTHWHILE ? { codec: CODEC[codec], bytes } : { codec: CODEC.raw, bytes: data };
 };
 
-/** Up to this many bytes decoding takes less time than asking another thread to do it. */
-const AT_ONCE = 64 * 1024;
+export interface DecodeOptions {
+  readonly alone?: boolean;
+}
 
-/** Undoes `encode`. `length` is what must come out; anything else is `DAMAGED`, and no more than that is ever allocated. */
-export const decode = async ({ codec, bytes }: Encoded, length: number): Promise<Uint8Array> => {
-  const data = await decodeBytes(codec, bytes, length).catch((cause: unknown) => {
+/**
+ * Undoes `encode`. `length` is what must come out; anything else is `DAMAGED`, and no more than that is ever allocated. `alone`: nothing else is to be decoded
+ * at the same time, so that asking another thread would only cost time.
+ */
+export const decode = async ({ codec, bytes }: Encoded, length: number, { alone = false }: DecodeOptions = {}): Promise<Uint8Array> => {
+  const data = await decodeBytes(codec, bytes, length, alone).catch((cause: unknown) => {
     throw damaged(`codec ${codec} could not be undone`, cause);
   });
   if (data.length !== length) throw damaged(`it holds ${data.length} bytes where ${length} were announced`);
   return data;
 };
 
-const decodeBytes = async (codec: number, bytes: Uint8Array, length: number): Promise<Uint8Array> => {
+const decodeBytes = async (codec: number, bytes: Uint8Array, length: number, alone: boolean): Promise<Uint8Array> => {
   switch (codec) {
     case CODEC.raw:
       return bytes;
     case CODEC.lz4: {
       // The block format starts with the plain length (u32 LE), which the decoder would allocate unseen.
       if (bytes.length < 4 || asBuffer(bytes).readUInt32LE(0) !== length) throw damaged('its announced length is wrong');
-      return length <= AT_ONCE ? uncompressSync(asBuffer(bytes)) : uncompress(asBuffer(bytes));
+      return alone ? uncompressSync(asBuffer(bytes)) : uncompress(asBuffer(bytes));
     }
     case CODEC.zstd:
       return zstdDecompress(bytes, { maxOutputLength: Math.max(1, length) });

@@ -28,13 +28,13 @@ export const throughCache = (cache: FrameCache, vaultId: string): ((store: Frame
     return {
       ...store,
       readSealed,
-      decode: async (frame, sealed) => {
+      decode: async (frame, sealed, alone) => {
         try {
-          return await store.decode(frame, sealed);
+          return await store.decode(frame, sealed, alone);
         } catch (reason) {
           if (!isHoldfastError(reason, 'DAMAGED') || !fromCache.has(sealed)) throw reason;
           cache.drop(keyOf(frame));
-          return store.decode(frame, (await fetch(frame, 1))[0]!);
+          return store.decode(frame, (await fetch(frame, 1))[0]!, alone);
         }
       },
     };

@@ -123,7 +123,7 @@ export class ObjectCheck {
       this.frames += 1;
       const extents = byFrame.get(frame) ?? [];
       try {
-        const data = await decodeLazily(head.openFrame, frame, bytes.subarray(index.positions[frame]!, index.positions[frame + 1]!));
+        const data = await decodeLazily(head.openFrame, frame, bytes.subarray(index.positions[frame]!, index.positions[frame + 1]!), true);
         data.slice(0, data.length);
         const isThere = extents.every(
           ({ offset, length, position }) => position + length <= data.length && data.offsetAt(position) === offset,

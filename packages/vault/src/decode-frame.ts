@@ -27,12 +27,13 @@ export const decodeLazily = async (
   open: Segment['openFrame'],
   number: number,
   sealed: Uint8Array,
+  alone: boolean,
   check: (frame: Frame) => void = () => {},
 ): Promise<VerifiedData> => {
   // Authenticated a moment ago, and every block is compared with its digest before it is served.
   const frame = parseFrame(open(number, sealed), { vouched: true });
   check(frame);
-  return new VerifiedData(frame, await decode({ codec: frame.codec, bytes: frame.payload }, frame.dataLength));
+  return new VerifiedData(frame, await decode({ codec: frame.codec, bytes: frame.payload }, frame.dataLength, { alone }));
 };
 
 /** Errors: DAMAGED when the frame's extents are not those that the index of its segment tells. */

@@ -104,7 +104,8 @@ export class SlotHandles {
         return {
           name: segment.name,
           readSealed: segment.readSealed,
-          decode: (frame, sealed) => decodeLazily(segment.openFrame, frame, sealed, (parsed) => checkExtents(segment, frame, parsed)),
+          decode: (frame, sealed, alone) =>
+            decodeLazily(segment.openFrame, frame, sealed, alone, (parsed) => checkExtents(segment, frame, parsed)),
           parse: (frame, sealed) => {
             const parsed = parseFrame(segment.openFrame(frame, sealed));
             checkExtents(segment, frame, parsed);

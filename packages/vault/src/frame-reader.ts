@@ -12,8 +12,8 @@ export interface FrameStore {
   readonly name: string;
   /** The sealed bytes of `count` frames from `first` on, in one request. */
   readSealed(first: number, count: number): Promise<Uint8Array[]>;
-  /** Opens one of them and checks all but the digests of its blocks. Errors: DAMAGED. */
-  decode(frame: number, sealed: Uint8Array): Promise<VerifiedData>;
+  /** Opens one of them and checks all but the digests of its blocks. `alone`: no other is wanted with it. Errors: DAMAGED. */
+  decode(frame: number, sealed: Uint8Array, alone: boolean): Promise<VerifiedData>;
   /** Opens one of them and decodes nothing. Errors: DAMAGED. */
   parse(frame: number, sealed: Uint8Array): Frame;
   /** In words, which bytes of the disk the frame holds. */
@@ -75,7 +75,7 @@ export class FrameReader {
     return Promise.all(
       wanted.map((address) =>
         this.#cache.get(keyOf(address), async () => {
-          return this.#open(address, await sealed.get(keyOf(address))!());
+          return this.#open(address, await sealed.get(keyOf(address))!(), wanted.length === 1);
         }),
       ),
     );
@@ -85,7 +85,7 @@ export class FrameReader {
     this.#cache.clear();
   }
 
-  async #open({ handle, frame }: FrameAddress, sealed: Uint8Array): Promise<Sized<OpenFrame>> {
+  async #open({ handle, frame }: FrameAddress, sealed: Uint8Array, alone: boolean): Promise<Sized<OpenFrame>> {
     const store = this.#through(await handle.open());
     const named = <T>(check: () => T): T => {
       try {
@@ -94,7 +94,7 @@ export class FrameReader {
         throw this.#naming(store, frame, reason);
       }
     };
-    const data = await store.decode(frame, sealed).catch((reason: unknown) => {
+    const data = await store.decode(frame, sealed, alone).catch((reason: unknown) => {
       throw this.#naming(store, frame, reason);
     });
     const checkPlace = (from: number, to: number, offset: number): void => {

@@ -69,7 +69,7 @@ export class LevelSource {
             sealed.subarray(index.positions[first + i]! - start, index.positions[first + i + 1]! - start),
           );
         },
-        decode: (frame, sealed) => decodeLazily(openFrame, frame, sealed),
+        decode: (frame, sealed, alone) => decodeLazily(openFrame, frame, sealed, alone),
         parse: (frame, sealed) => parseFrame(openFrame(frame, sealed)),
         describe: (frame) => describeExtents([...entriesOf(index)].filter((entry) => entry.kind === 0 && entry.frame === frame)),
       };

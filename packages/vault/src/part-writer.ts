@@ -180,7 +180,7 @@ export const verifyPart = async (
   const index = decodePartIndex(head.index, head.header, head.framesAt, name);
   let next = 0;
   for (let frame = 0; frame < head.header.frameCount; frame += 1) {
-    const data = await decodeLazily(head.openFrame, frame, bytes.subarray(index.positions[frame]!, index.positions[frame + 1]!));
+    const data = await decodeLazily(head.openFrame, frame, bytes.subarray(index.positions[frame]!, index.positions[frame + 1]!), true);
     data.slice(0, data.length);
     // Entries with data are in the order of their frames.
     for (; next < entries.length && (entries[next]!.kind !== EXTENT_KIND.data || entries[next]!.frame === frame); next += 1) {

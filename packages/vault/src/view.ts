@@ -93,7 +93,12 @@ class DiskView implements BlockDevice {
   async #read(pieces: readonly Piece[], offset: number, target: Uint8Array): Promise<void> {
     const unreadable = pieces.find(({ kind }) => kind === EXTENT_KIND.unreadable);
     if (unreadable !== undefined) throw refuseUnreadable(this.#diskId, unreadable.start, unreadable.end);
-    target.fill(0);
+    let at = offset;
+    for (const { start, end } of pieces) {
+      if (start > at) target.fill(0, at - offset, start - offset);
+      at = end;
+    }
+    target.fill(0, at - offset);
     const byFrame = new Map<string, Piece[]>();
     for (const piece of pieces) {
       const known = byFrame.get(keyOf(piece));

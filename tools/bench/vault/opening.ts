@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { BLOCK_SIZE, createFrame, type FrameExtent, serializeFrame } from '@holdfast/block';
-import { keepMachine, openLogWriter } from '@holdfast/vault';
+import { type Clock, keepMachine, openLogWriter } from '@holdfast/vault';
 import type { BenchContext } from '../bench.ts';
 import { createRow, type Promised, type Row } from '../row.ts';
 import { type BenchVault, createBenchVault } from './bench-vault.ts';
@@ -61,7 +61,8 @@ const measure = async ({ directory, note }: BenchContext, how: 'kept' | 'never k
 };
 
 const write = async ({ vault, source }: BenchVault, kept: boolean): Promise<void> => {
-  let writer = await openLogWriter(vault, source.machineId, { inFlight: 8 });
+  const clock: Clock = { now: () => source.time, sleep: async () => {} };
+  let writer = await openLogWriter(vault, source.machineId, { inFlight: 8, clock });
   // What the blocks hold is of no account here, and compressing is left out; their places are.
   const data = Buffer.alloc(BLOCKS * BLOCK_SIZE, 1);
   const frame = await createFrame([{ offset: 0, length: data.length, kind: 'data' }], data);
@@ -80,8 +81,8 @@ const write = async ({ vault, source }: BenchVault, kept: boolean): Promise<void
     }
     if (kept && epoch % KEPT_EVERY === KEPT_EVERY - 1) {
       await writer.close();
-      await keepMachine(vault, source.machineId, { policy: '72h', grace: 0, clock: { now: () => source.time, sleep: async () => {} } });
-      writer = await openLogWriter(vault, source.machineId, { inFlight: 8 });
+      await keepMachine(vault, source.machineId, { policy: '72h', grace: 0, clock });
+      writer = await openLogWriter(vault, source.machineId, { inFlight: 8, clock });
     }
   }
   await Promise.all(appended);
