@@ -3,6 +3,7 @@ import { isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import { type HoldersRecord, HoldersRecordSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
+import { highestTaken } from './highest-taken.ts';
 import { KEY_SIZE, underRoot } from './key-ring.ts';
 import type { RootKey } from './key-slot.ts';
 import { NO_MACHINE, OBJECT_KIND } from './object-header.ts';
@@ -25,11 +26,8 @@ export interface HoldersVersion {
 }
 
 /** The highest version there is, 0 for none. They are never deleted, so there are no gaps. */
-export const highestHolders = async (store: ObjectStore): Promise<number> => {
-  let version = 0;
-  while ((await ifPresent(store.stat(holdersName(version + 1)))) !== undefined) version += 1;
-  return version;
-};
+export const highestHolders = (store: ObjectStore): Promise<number> =>
+  highestTaken(async (version) => (await ifPresent(store.stat(holdersName(version)))) !== undefined);
 
 /** Errors: DAMAGED, VAULT_KEY_WRONG (it is under a root key that these keys don't have). */
 export const readHolders = async (vault: VaultAccess, version: number): Promise<HoldersVersion> => {

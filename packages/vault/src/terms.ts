@@ -1,6 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { idBytes, idText, TermRecordSchema } from '@holdfast/protocol';
+import { highestTaken } from './highest-taken.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { termName } from './object-names.ts';
 import { decodeRecords, ifPresent, readHead } from './read-object.ts';
@@ -13,20 +14,8 @@ import type { VaultAccess } from './vault-access.ts';
  */
 
 /** The highest term taken on a machine, 0 when none was. */
-export const highestTerm = async (vault: VaultAccess, machineId: string): Promise<number> => {
-  const isTaken = async (term: number): Promise<boolean> => (await ifPresent(vault.store.stat(termName(machineId, term)))) !== undefined;
-  let taken = 0;
-  let step = 1;
-  while (await isTaken(taken + step)) {
-    taken += step;
-    step *= 2;
-  }
-  while (step > 1) {
-    step /= 2;
-    if (await isTaken(taken + step)) taken += step;
-  }
-  return taken;
-};
+export const highestTerm = (vault: VaultAccess, machineId: string): Promise<number> =>
+  highestTaken(async (term) => (await ifPresent(vault.store.stat(termName(machineId, term)))) !== undefined);
 
 /** True when somebody took a higher term. */
 export const isOvertaken = async (vault: VaultAccess, machineId: string, term: number): Promise<boolean> =>
