@@ -33,7 +33,7 @@ export const benchAppend = async ({ directory, pairs, note }: BenchContext): Pro
 const append = async (image: string, directory: string): Promise<Sample> => {
   const folder = await mkdtemp(path.join(directory, 'append-'));
   const { vault, source } = await createBenchVault(folder, MEBIBYTES * MIB);
-  const writer = await openLogWriter(vault, source.machineId);
+  const writer = await openLogWriter(vault, source.machineId, { inFlight: 8 });
   const sample = await measureThroughput(MEBIBYTES * MIB, () => source.copy(writer, image));
   await writer.close();
   await vault.close();
