@@ -115,6 +115,7 @@ class KeeperProcess implements Hold {
   /** A keeper that is stopped or stuck is ended, and what it holds is let go from here. */
   #endBy(milliseconds: number): void {
     clearTimeout(this.#latest);
+    if (this.#ended !== undefined) return;
     this.#latest = setTimeout(() => this.#child.kill('SIGKILL'), milliseconds + this.#afterwards + PATIENCE);
   }
 
