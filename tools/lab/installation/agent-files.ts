@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { mainOf } from '../../site/from-source.ts';
 import type { RunContext } from '../context.ts';
+import type { LabOptions } from '../options.ts';
 import { HOST } from './host.ts';
 
 /** Memory that no disk stands behind, for what the agent must not forget when it is killed. */
@@ -15,12 +16,12 @@ const REPORT_EVERY = '250ms';
 export const agentMain = (conflictCheck: boolean): string =>
   conflictCheck ? mainOf('mobility-agent') : fileURLToPath(new URL('./agent-without-check.ts', import.meta.url));
 
-/** Settings of the agent: a machine of its own, whatever else runs on this one, that never waits long. */
+/** Settings of the agent: a machine of its own, whatever else runs on this one, that never waits long. Only disks of the user's are spared by its copy. */
 export const agentSettings = (
   directory: string,
   port: number,
   disks: readonly string[],
-  pointEvery: number,
+  { pointEvery, disks: { length: disksOfUser } }: LabOptions,
 ): Readonly<Record<string, unknown>> => {
   const hardwareFile = path.join(directory, 'hardware.json');
   writeFileSync(hardwareFile, JSON.stringify({ productUuid: randomUUID(), productSerial: '', macAddresses: [], machineId: '' }));
@@ -30,6 +31,7 @@ export const agentSettings = (
     disks: { include: disks },
     hrl: { quota: '1GiB', segment: '16MiB' },
     ...(existsSync(MEMORY_DIRECTORY) ? { trace: { 'memory-directory': MEMORY_DIRECTORY } } : {}),
+    copy: { yield: disksOfUser > 0 },
     points: { interval: `${Math.round(pointEvery * 1000)}ms` },
     sender: { 'retry-first': '100ms', 'retry-longest': '2s', 'retry-refused': '2s' },
     report: { interval: REPORT_EVERY },

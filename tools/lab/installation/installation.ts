@@ -96,7 +96,7 @@ export const install = async (context: RunContext, { disks }: InstallationOption
   signal.throwIfAborted();
 
   const metricsPort = await freePort();
-  const agentFiles = writeSettings(directory, 'agent', agentSettings(directory, metricsPort, disks, options.pointEvery));
+  const agentFiles = writeSettings(directory, 'agent', agentSettings(directory, metricsPort, disks, options));
   const machineId = await join('agent', mainOf('mobility-agent'), agentFiles);
   noteAgentMemory(context, machineId);
   const agent = program('holdfast-agent', agentMain(options.conflictCheck), agentFiles);
