@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { joinSite } from '@holdfast/daemon';
+import { createWriteTrace } from '@holdfast/mobility-agent';
 import { createServerSite, type ServerSite } from '@holdfast/process-server/conformance';
 import { idBytes, newId } from '@holdfast/protocol';
 import { until } from '../../lab/host/until.ts';
@@ -48,6 +49,8 @@ export interface ProtectedMachineOptions {
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
+/** A tmpfs for what survives the agent. */
+const MEMORY = '/dev/shm';
 /** Ten times what a copy of the largest disk of the specs takes; a bench brings its own patience. */
 const PATIENCE_SECONDS = 600;
 
@@ -67,9 +70,14 @@ export const startProtectedMachine = async (options: ProtectedMachineOptions): P
   let agentPid = 0;
   let http = '';
   let agent: ProgramProcess | undefined;
+  let machineId: string | undefined;
   const close = async (): Promise<void> => {
     await agent?.stop();
     await server.close();
+    if (machineId === undefined) return;
+    // An agent that ends leaves the kernel tracing, so that the next one can go on.
+    createWriteTrace({ machineId, bufferBytes: 1 << 20, memoryDirectory: MEMORY }).destroy();
+    for (const left of ['log', 'sender.json']) rmSync(path.join(MEMORY, `holdfast-${machineId}-${left}`), { recursive: true, force: true });
   };
   try {
     const hardware = { productUuid: crypto.randomUUID(), productSerial: '', macAddresses: [], machineId: newId() };
@@ -82,6 +90,7 @@ export const startProtectedMachine = async (options: ProtectedMachineOptions): P
       report: { interval: '200ms' },
       sender: { 'retry-first': '50ms', 'retry-longest': '500ms' },
       ...settings,
+      trace: { 'memory-directory': MEMORY, ...settings['trace'] },
     });
     const state = path.join(files.directory, 'state');
     await mkdir(state, { mode: 0o700 });
@@ -95,6 +104,7 @@ export const startProtectedMachine = async (options: ProtectedMachineOptions): P
       version: '0.0.0-test',
       directory: state,
     });
+    machineId = id;
     server.assign([id]);
     await server.start();
     agent = createProgramProcess({
