@@ -138,6 +138,28 @@ describe('the work of a capture', () => {
     expect([count(calls, 'full'), count(calls, 'room')]).toEqual([1, 1]);
   });
 
+  it('goes on with a copy that filled an empty log by its own pieces', async () => {
+    const world = createWorld();
+    const { start, calls, stopping, committed, hrl, freed, capture } = world;
+    let attempts = 0;
+    (capture as { copy: MachineCapture['copy'] }).copy = async ({ onProgress }) => {
+      attempts += 1;
+      if (attempts > 1) return;
+      committed.push({} as CutContent);
+      hrl.usedBytes = 100;
+      onProgress();
+      throw full;
+    };
+    const done = start();
+    await until('it is full', () => calls.includes('full'));
+    hrl.usedBytes = 10;
+    freed.give();
+    await until('it is copied', () => calls.includes('copied'));
+    stopping.abort();
+    await done;
+    expect(attempts).toBe(2);
+  });
+
   it('ends while the log is full when told', async () => {
     const { start, calls, stopping, committed, hrl } = createWorld({ copy: () => Promise.reject(full) });
     committed.push({} as CutContent);

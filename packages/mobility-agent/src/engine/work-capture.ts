@@ -41,11 +41,17 @@ export const workCapture = async (work: CaptureWork): Promise<void> => {
   const signal = AbortSignal.any([work.signal, over.signal]);
 
   /** Does what writes to the log; while the log is full, waits until the vault has taken enough of it. */
-  const unlessFull = async <T>(attempt: () => Promise<T>, tooMuch: (reason: Error) => Error): Promise<T | undefined> => {
+  const unlessFull = async <T>(
+    attempt: (progress: () => void) => Promise<T>,
+    tooMuch: (reason: Error) => Error,
+  ): Promise<T | undefined> => {
     for (let full = false; !signal.aborted; full = true) {
-      const wasEmpty = hrl.committed().length === 0;
+      let wasEmpty = hrl.committed().length === 0;
       try {
-        const result = await attempt();
+        const result = await attempt(() => {
+          // What fills the log from now on is the attempt's own: there will be room again.
+          wasEmpty = false;
+        });
         if (full) onFull(false);
         return result;
       } catch (reason) {
@@ -62,7 +68,14 @@ export const workCapture = async (work: CaptureWork): Promise<void> => {
     const pause = createNotice();
     while (!signal.aborted) {
       await unlessFull(
-        () => capture.copy({ signal, onProgress: onCommitted }),
+        (progress) =>
+          capture.copy({
+            signal,
+            onProgress() {
+              progress();
+              onCommitted();
+            },
+          }),
         (reason) => reason,
       );
       if (signal.aborted) return;
