@@ -49,7 +49,8 @@ const outcomeOf = async (program: string, ...args: (string | number)[]): Promise
 };
 
 /** What becomes of a disk that is attached, and of a script that writes to it. */
-const attach = (device: string, script = ''): Promise<Record<string, unknown>> => outcomeOf('trace/testing/attach-main.ts', device, script);
+const attach = (device: string, ...scripts: string[]): Promise<Record<string, unknown>> =>
+  outcomeOf('trace/testing/attach-main.ts', device, ...scripts);
 
 describe('capture of disks without requests in a guest', () => {
   test(
@@ -108,10 +109,19 @@ describe('capture of disks without requests in a guest', () => {
     async () => {
       const partition =
         'echo "8192,8192,L" | sfdisk -q /dev/md1; udevadm settle; dd if=/dev/urandom of=/dev/md1p1 bs=4k count=5 oflag=direct';
-      expect(await attach('/dev/md1', partition)).toMatchObject({ bioBased: true, continuity: { kind: 'new' } });
-      const swap = `mkswap /dev/vg/striped; swapon /dev/vg/striped; systemd-run -q --wait -p MemoryMax=24M dd if=/dev/zero of=/dev/null bs=32M count=1; swapoff /dev/vg/striped`;
-      const { dirtyBlocks } = await attach('/dev/vg/striped', swap);
-      expect(dirtyBlocks).toBeGreaterThan(100);
+      expect(await attach('/dev/md1', partition)).toMatchObject({ bioBased: true, continuity: 'new', after: [{ dirtyBlocks: 6 }] });
+      const squeezed = '/sys/fs/cgroup/squeezed';
+      const swap = `
+        echo +memory > /sys/fs/cgroup/cgroup.subtree_control
+        mkdir ${squeezed}
+        echo 24M > ${squeezed}/memory.max
+        mkswap /dev/vg/striped
+        swapon /dev/vg/striped
+        (echo $BASHPID > ${squeezed}/cgroup.procs; exec dd if=/dev/zero of=/dev/null bs=32M count=1)
+        swapoff /dev/vg/striped
+      `;
+      const { after } = await attach('/dev/vg/striped', swap);
+      expect((after as { dirtyBlocks: number }[])[0]!.dirtyBlocks).toBeGreaterThan(100);
     },
     PATIENCE_MS,
   );

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { type Guest, startGuest } from './index.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');
-const PROGRAMS = '/share/packages/mobility-agent/src/capture/testing';
+const PROGRAMS = '/share/packages/mobility-agent/src';
 const DISK_BYTES = 16 << 20;
 const PATIENCE_MS = 600_000;
 
@@ -26,7 +26,7 @@ afterAll(async () => guest?.stop(), PATIENCE_MS);
 
 /** What a program printed last. */
 const outcomeOf = async (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> => {
-  const command = `node --conditions=@holdfast/source ${PROGRAMS}/${program} ${args.join(' ')}`;
+  const command = `node --conditions=@holdfast/source ${PROGRAMS}/${program} ${args.map((arg) => `'${arg}'`).join(' ')}`;
   const printed = await guest.output(command, { timeoutSeconds: 300 });
   return JSON.parse(printed.split('\n').at(-1)!);
 };
@@ -35,7 +35,12 @@ describe('capture in a guest', () => {
   test(
     'cuts of a virtio, a SCSI and an NVMe disk under two writers are exact prefixes across all three',
     async () => {
-      const outcome = await outcomeOf('exact-prefix-main.ts', 15_000, 5000, ...guest.disks.slice(0, 3).map(({ device }) => device));
+      const outcome = await outcomeOf(
+        'capture/testing/exact-prefix-main.ts',
+        15_000,
+        5000,
+        ...guest.disks.slice(0, 3).map(({ device }) => device),
+      );
       expect(outcome['wrong']).toEqual([]);
       expect(outcome['points']).toBeGreaterThan(3);
     },
@@ -43,9 +48,24 @@ describe('capture in a guest', () => {
   );
 
   test(
+    'what a program writes past the block layer ends continuity, what it asks does not',
+    async () => {
+      const disk = guest.disks[1]!.device;
+      const asks = `sg_inq ${disk}; sg_turs ${disk}; sg_readcap ${disk}; sg_dd if=${disk} of=/dev/null bs=512 count=8 blk_sgio=1`;
+      const writes = `sg_dd if=/dev/zero of=${disk} bs=512 count=8 blk_sgio=1`;
+      const { after } = await outcomeOf('trace/testing/attach-main.ts', disk, asks, writes);
+      expect(after).toEqual([
+        { dirtyBlocks: 0 },
+        { lost: expect.stringMatching(/CONTINUITY_LOST.*SCSI command 0x2a, past the block layer/) },
+      ]);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
     'discards of several ranges are all taken in',
     async () => {
-      const outcome = await outcomeOf('discard-main.ts', guest.disks[3]!.device);
+      const outcome = await outcomeOf('capture/testing/discard-main.ts', guest.disks[3]!.device);
       expect(outcome['differing']).toBe(0);
       // A request that holds more ranges than the one it names.
       expect(outcome['ranges']).toBeGreaterThan(outcome['requests'] as number);

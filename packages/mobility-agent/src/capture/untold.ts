@@ -13,4 +13,8 @@ export const toldTooLate = (disk: number, nanoseconds: number): HoldfastError =>
 
 /** Of a write to a disk without requests not all was told that must be. */
 export const toldInPart = (disk: number, what: string): HoldfastError =>
-  lost(disk, `the kernel told ${what}`, 'a resynchronization follows by itself; if it happens again, use capture scan for this disk');
+  lost(
+    disk,
+    `the kernel told ${what}`,
+    'a resynchronization follows by itself; if it happens again, protect what this disk is made of instead, and report this',
+  );

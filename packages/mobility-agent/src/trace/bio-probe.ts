@@ -67,7 +67,7 @@ const refuse = (device: TracedDevice, why: string): HoldfastError =>
     remedy:
       why === 'what is written to it is not counted'
         ? `switch its statistics on: echo 1 > /sys/block/${device.name}/queue/iostats`
-        : 'use capture scan',
+        : 'protect what it is made of, if that is not made of more, or what is on it by other means',
   });
 
 /** An instance of its own for the moment: that of the trace must not be disturbed. One a killed process left is taken away. */

@@ -2,6 +2,7 @@ import { realpathSync, type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { attribute } from './attribute.ts';
+import { type PassThrough, passThroughOf } from './pass-through.ts';
 import type { FollowedDevice } from './trace-instance.ts';
 import { isBioBased, type Refusal, refusalOf, sharingOf } from './traceable.ts';
 
@@ -25,6 +26,8 @@ export interface TracedDevice {
   readonly gathersDiscards?: boolean;
   /** The kernel handles it without requests (dm, md, zram): only what is handed to it and what of that ends is told. */
   readonly bioBased?: boolean;
+  /** What programs may hand to it past the block layer (SG_IO and the like); nothing if not given. */
+  readonly passThrough?: PassThrough | undefined;
 }
 
 /** A `dev_t` as C libraries pack it, which is what Node reports. */
@@ -40,10 +43,13 @@ export const unpackDevice = (device: number): { major: number; minor: number } =
 export const kernelDevice = ({ major, minor }: { major: number; minor: number }): number => major * 2 ** 20 + minor;
 
 /** A device as a trace follows it. */
-export const followedDevice = (disk: Pick<TracedDevice, 'major' | 'minor' | 'gathersDiscards' | 'bioBased'>): FollowedDevice => ({
+export const followedDevice = (
+  disk: Pick<TracedDevice, 'major' | 'minor' | 'gathersDiscards' | 'bioBased' | 'passThrough'>,
+): FollowedDevice => ({
   device: kernelDevice(disk),
   gathersDiscards: disk.gathersDiscards === true,
   bioBased: disk.bioBased === true,
+  passThrough: disk.passThrough,
 });
 
 /** Where the kernel describes a block device, with all links followed; `undefined` if there is none of this number. */
@@ -96,5 +102,6 @@ export const identifyDevice = (path: string): TracedDevice => {
     serial: SERIALS.map((name) => attribute(folder, name)).find((serial) => serial !== '') ?? '',
     gathersDiscards: !bioBased && Number(attribute(folder, 'queue/max_discard_segments')) > 1,
     bioBased,
+    passThrough: passThroughOf(folder),
   };
 };

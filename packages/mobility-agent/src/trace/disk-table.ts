@@ -4,7 +4,10 @@ import { DISK, DISK_LIMIT, DISK_STAGE, diskOffset, TEXT_BYTES, TOLD } from './me
 export type DiskStage = keyof typeof DISK_STAGE;
 
 /** What the table keeps of a disk to know it again. */
-export type KnownDisk = Pick<TracedDevice, 'major' | 'minor' | 'size' | 'diskSequence' | 'serial' | 'gathersDiscards' | 'bioBased'>;
+export type KnownDisk = Pick<
+  TracedDevice,
+  'major' | 'minor' | 'size' | 'diskSequence' | 'serial' | 'gathersDiscards' | 'bioBased' | 'passThrough'
+>;
 
 /** The traced disks, in the tracking memory. An index belongs to one disk until it is freed. */
 export interface DiskTable {
@@ -19,6 +22,8 @@ export interface DiskTable {
   /** Indexes of all entries in one of these stages. */
   indexes(...stages: DiskStage[]): number[];
 }
+
+const PASS_THROUGH: readonly TracedDevice['passThrough'][] = [undefined, 'scsi', 'nvme'];
 
 const toldAs = ({ gathersDiscards, bioBased }: KnownDisk): number => {
   if (bioBased === true) return TOLD.bios;
@@ -49,6 +54,7 @@ class Table implements DiskTable {
     this.#view.setUint32(at + DISK.major, disk.major, true);
     this.#view.setUint32(at + DISK.minor, disk.minor, true);
     this.#view.setUint32(at + DISK.told, toldAs(disk), true);
+    this.#view.setUint32(at + DISK.passThrough, PASS_THROUGH.indexOf(disk.passThrough), true);
     this.#view.setFloat64(at + DISK.size, disk.size, true);
     this.#view.setFloat64(at + DISK.sequence, disk.diskSequence, true);
     this.#view.setFloat64(at + DISK.baseline, 0, true);
@@ -66,6 +72,7 @@ class Table implements DiskTable {
       serial: readText(this.#bytes, at + DISK.serial),
       gathersDiscards: this.#view.getUint32(at + DISK.told, true) === TOLD.gatheringRequests,
       bioBased: this.#view.getUint32(at + DISK.told, true) === TOLD.bios,
+      passThrough: PASS_THROUGH[this.#view.getUint32(at + DISK.passThrough, true)],
     };
   }
 

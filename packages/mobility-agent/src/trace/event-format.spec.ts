@@ -1,5 +1,5 @@
 import { isHoldfastError } from '@holdfast/errors';
-import { parseRequestEvent, subBufferBytes } from './event-format.ts';
+import { parseCommandEvent, parseRequestEvent, subBufferBytes } from './event-format.ts';
 
 /** Linux 6.18. */
 const COMPLETE = `name: block_rq_complete
@@ -19,6 +19,19 @@ format:
 	field:__data_loc char[] cmd;	offset:44;	size:4;	signed:0;
 
 print fmt: "%d,%d %s (%s) %llu + %u [%d]", REC->dev
+`;
+
+/** As include/trace/events/scsi.h has it. */
+const COMMAND = `name: scsi_dispatch_cmd_start
+ID: 1201
+format:
+	field:unsigned short common_type;	offset:0;	size:2;	signed:0;
+
+	field:unsigned int host_no;	offset:8;	size:4;	signed:0;
+	field:unsigned int opcode;	offset:24;	size:4;	signed:0;
+	field:unsigned int cmd_len;	offset:28;	size:4;	signed:0;
+	field:unsigned char prot_op;	offset:48;	size:1;	signed:0;
+	field:__data_loc unsigned char[] cmnd;	offset:52;	size:4;	signed:0;
 `;
 
 const PAGE_HEADER = `	field: u64 timestamp;	offset:0;	size:8;	signed:0;
@@ -100,5 +113,20 @@ describe('subBufferBytes', () => {
     ['nothing', '', ''],
   ])('refuses %s', (_name, page, event) => {
     expect(refusal(() => subBufferBytes(page, event))).toBe(true);
+  });
+});
+
+describe('parseCommandEvent', () => {
+  it('finds the fields', () => {
+    expect(parseCommandEvent(COMMAND)).toEqual({ id: 1201, opcode: 6, command: 13, words: 14 });
+  });
+
+  it.each([
+    ['has no operation code', COMMAND.replace('opcode', 'other')],
+    ['has no command', COMMAND.replace('cmnd', 'other')],
+    ['lies across words', COMMAND.replace('offset:24', 'offset:26')],
+    ['has no number', COMMAND.replace('ID: 1201', '')],
+  ])('refuses an event that %s', (_, text) => {
+    expect(refusal(() => parseCommandEvent(text))).toBe(true);
   });
 });

@@ -51,6 +51,27 @@ export const parseRequestEvent = (text: string, name: string): RequestEventForma
   return { ...format, ...(error === undefined ? {} : { error }), ...(letter === undefined ? {} : { letter }), words: last + 1 };
 };
 
+/** Where the fields of the event of a SCSI command on its way to a device lie, in 32-bit words. */
+export interface CommandEventFormat {
+  readonly id: number;
+  readonly opcode: number;
+  /** Where its bytes are: their place in the record, in bytes, in the low half, their number in the high half. */
+  readonly command: number;
+  readonly words: number;
+}
+
+/** Reads the `format` file of `scsi_dispatch_cmd_start`. Throws TRACEFS_UNAVAILABLE if it is not as expected. */
+export const parseCommandEvent = (text: string): CommandEventFormat => {
+  const name = 'scsi_dispatch_cmd_start';
+  const fields = parseFields(text);
+  const opcode = fields.get('opcode');
+  const command = fields.get('cmnd');
+  const id = Number(/^ID:\s*(\d+)\s*$/m.exec(text)?.[1]);
+  if (!(id <= 0xffff) || opcode?.size !== 4 || command?.size !== 4 || (opcode.offset | command.offset) % 4 !== 0)
+    throw unknown(name, 'its records lie or look otherwise than known');
+  return { id, opcode: opcode.offset / 4, command: command.offset / 4, words: Math.max(opcode.offset, command.offset) / 4 + 1 };
+};
+
 /**
  * Checks that sub-buffers look the way `parseRingPage` reads them (the ring buffer's `header_page` and `header_event` files) and returns
  * their size in bytes. Throws TRACEFS_UNAVAILABLE if they do not.

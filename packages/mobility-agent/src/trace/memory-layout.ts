@@ -24,6 +24,7 @@
  *            16   double   size in bytes
  *            24   double   disk sequence, 0 if the kernel has none
  *            32   double   baseline of the witness: sectors the kernel had counted as written when `sectors` below were 0
+ *            40   u32      what programs may hand to it past the block layer: 0 nothing, 1 SCSI commands, 2 NVMe commands
  *            64   64 bytes serial number, cut off at 64 bytes of UTF-8, ending in zeroes
  *     12288  for each CPU 1280 bytes: what is booked
  *            0    u32      turn: the half in force is `turn % 2`
@@ -54,7 +55,7 @@ export const HEADER = {
 } as const;
 export const STAGE = { making: 0, used: 1, lost: 2 } as const;
 
-export const DISK = { stage: 0, major: 4, minor: 8, told: 12, size: 16, sequence: 24, baseline: 32, serial: 64 } as const;
+export const DISK = { stage: 0, major: 4, minor: 8, told: 12, size: 16, sequence: 24, baseline: 32, passThrough: 40, serial: 64 } as const;
 export const TOLD = { requests: 0, gatheringRequests: 1, bios: 2 } as const;
 export const DISK_STAGE = { free: 0, changing: 1, traced: 2, lost: 3 } as const;
 export const TEXT_BYTES = 64;

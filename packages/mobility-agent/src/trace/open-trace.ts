@@ -108,6 +108,8 @@ class Trace implements OpenTrace {
         const behind = this.#memory.disks.baseline(index) - readings[index]!.upper(this.#memory.sectors(index));
         this.#checkDisk(index, () => {
           disk.check();
+          const harm = this.#reader.harm(index, start);
+          if (harm !== undefined) throw diskLost(disk.device, harm);
           if (missing > 0) throw diskLost(disk.device, `${missing} sectors written to it are missing in the trace`);
           if (disk.device.bioBased === true) return this.#assureCounted(index, disk, readings[index]!);
           if (behind <= 0) return;

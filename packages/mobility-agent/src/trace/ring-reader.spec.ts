@@ -8,7 +8,7 @@ import { type MemoryFolder, openMemoryFolder } from './memory-file.ts';
 import { timeBase } from './ring-page.ts';
 import { createRingReader, type RingReader } from './ring-reader.ts';
 import { secondsAsleep } from './sleep.ts';
-import { createFakeRings, type FakeEvent, type FakeRings, PAGE } from './testing/fake-instance.ts';
+import { createFakeRings, type FakeCommand, type FakeEvent, type FakeRings, PAGE } from './testing/fake-instance.ts';
 import { createTrackingMemory, openTrackingMemory, type TrackingMemory } from './tracking-memory.ts';
 import type { WriteSink } from './write-trace.ts';
 
@@ -54,7 +54,7 @@ const firstProcess = (): { memory: TrackingMemory; reader: RingReader } => {
 const follow = (memory: TrackingMemory, fresh: boolean): RingReader => {
   const reader = createRingReader(rings.instance, memory, timeBase(0n));
   for (const [index, device] of DEVICES.entries())
-    reader.follow(index, { device, gathersDiscards: false, bioBased: false }, memory.dirty(index, fresh), true);
+    reader.follow(index, { device, gathersDiscards: false, bioBased: false, passThrough: undefined }, memory.dirty(index, fresh), true);
   return reader;
 };
 
@@ -141,7 +141,7 @@ describe('ring reader', () => {
     try {
       const { memory, reader } = firstProcess();
       const [many, plain] = DEVICES as [number, number];
-      reader.follow(0, { device: many, gathersDiscards: true, bioBased: false }, memory.dirty(0, true), true);
+      reader.follow(0, { device: many, gathersDiscards: true, bioBased: false, passThrough: undefined }, memory.dirty(0, true), true);
       const one = (about: Omit<FakeEvent, 'delta'>): FakeEvent => ({ ...about, delta: 1 });
       rings.fill(0, [
         [
@@ -192,7 +192,7 @@ describe('ring reader', () => {
     try {
       const { memory, reader } = firstProcess();
       const [bios, requests] = DEVICES as [number, number];
-      reader.follow(0, { device: bios, gathersDiscards: false, bioBased: true }, memory.dirty(0, true), true);
+      reader.follow(0, { device: bios, gathersDiscards: false, bioBased: true, passThrough: undefined }, memory.dirty(0, true), true);
       const one = (about: Omit<FakeEvent, 'delta'>): FakeEvent => ({ ...about, delta: 1 });
       rings.fill(0, [
         [
@@ -231,6 +231,73 @@ describe('ring reader', () => {
     } finally {
       stop();
     }
+  });
+
+  describe('of what programs hand to a disk past the block layer', () => {
+    beforeEach(start);
+    afterEach(stop);
+
+    const [handed, other] = DEVICES as [number, number];
+    const one = (event: 'issue' | 'complete', device: number, letter: 'W' | 'N' = 'N', sectors = 0): FakeEvent => ({
+      event,
+      device,
+      sector: 0,
+      sectors,
+      delta: 1,
+      letter,
+    });
+    const command = (...bytes: number[]): FakeCommand => ({ event: 'command', bytes, delta: 1 });
+    const READ = command(0x28, ...Array.from({ length: 9 }, () => 0));
+    const WRITE = command(0x2a, ...Array.from({ length: 9 }, () => 0));
+
+    /** One for each completion that was told. */
+    let completions: number[] = [];
+    const harmOf = (passThrough: 'scsi' | 'nvme' | undefined, ...pages: (FakeEvent | FakeCommand)[][]): string | undefined => {
+      const { memory, reader } = firstProcess();
+      reader.follow(0, { device: handed, gathersDiscards: false, bioBased: false, passThrough }, memory.dirty(0, true), true);
+      rings.fill(1, pages);
+      completions = [];
+      reader.drain({ ...silent, completed: () => void completions.push(0) });
+      const harm = reader.harm(0, 2_000_000);
+      expect(reader.harm(1, 2_000_000)).toBeUndefined();
+      return harm;
+    };
+
+    it.each<[string, 'scsi' | 'nvme' | undefined, (FakeEvent | FakeCommand)[][], RegExp | undefined]>([
+      [
+        'a command that writes',
+        'scsi',
+        [[one('issue', handed), WRITE, one('complete', handed)]],
+        /SCSI command 0x2a, past the block layer/,
+      ],
+      ['one that does not', 'scsi', [[one('issue', handed), READ, one('complete', handed)]], undefined],
+      ['one on the next page', 'scsi', [[one('issue', handed)], [WRITE]], /SCSI command 0x2a/],
+      ['one by ATA PASS-THROUGH', 'scsi', [[one('issue', handed), command(0xa1, 0, 0, 0, 0, 0, 0, 0, 0, 0xca)]], /SCSI command 0xa1/],
+      ['one that reads by ATA PASS-THROUGH', 'scsi', [[one('issue', handed), command(0xa1, 0, 0, 0, 0, 0, 0, 0, 0, 0xec)]], undefined],
+      ['one that is not told of', 'scsi', [[one('issue', handed), one('issue', handed), READ]], /not told of/],
+      ['one that is not told of, the last one', 'scsi', [[one('issue', handed)]], /not told of/],
+      ['the command of an ordinary write', 'scsi', [[one('issue', handed), READ, one('issue', handed, 'W', 8), WRITE]], undefined],
+      ['zeroes that are written', 'scsi', [[one('issue', handed, 'N', 8), WRITE]], undefined],
+      ['a command to another disk', 'scsi', [[one('issue', other), WRITE]], undefined],
+      ['anything to NVMe', 'nvme', [[one('issue', handed)]], /NVMe command/],
+      ['the question for a serial number', undefined, [[one('issue', handed)]], undefined],
+    ])('judges %s', (_name, kind, pages, expected) => {
+      const harm = harmOf(kind, ...pages);
+      if (expected === undefined) expect(harm).toBeUndefined();
+      else expect(harm).toMatch(expected);
+    });
+
+    it('takes the end of it for no write, although it has a length', () => {
+      const end: FakeEvent = { ...one('complete', handed, 'N', 8), sector: 2 ** 64 - 2 ** 32 };
+      expect(harmOf('scsi', [one('issue', handed), READ, end])).toBeUndefined();
+      expect(completions).toEqual([]);
+      expect(nextProcess().memory.sectors(0)).toBe(0);
+    });
+
+    it('forgets nothing of it in a restart', () => {
+      harmOf('scsi', [one('issue', handed), WRITE]);
+      expect(nextProcess().memory.disks.stage(0)).toBe('lost');
+    });
   });
 
   it('loses nothing and counts nothing twice when killed at any event', () => {

@@ -2,8 +2,9 @@ import { closeSync } from 'node:fs';
 import type { BlockSet } from '@holdfast/block';
 import { readInto } from '../platform/file.ts';
 import { traceLost } from './continuity-lost.ts';
-import type { RequestEventFormat } from './event-format.ts';
+import type { CommandEventFormat, RequestEventFormat } from './event-format.ts';
 import { DISK_LIMIT } from './memory-layout.ts';
+import { mayChange } from './pass-through.ts';
 import { type PageSummary, parseRingPage, type RecordVisitor, type TimeBase } from './ring-page.ts';
 import type { FollowedDevice, TraceInstance } from './trace-instance.ts';
 import type { TrackingMemory } from './tracking-memory.ts';
@@ -14,6 +15,8 @@ const SECTOR = 512;
 /** How the kernel's events abbreviate a discard, secure ones too: the letter that is first of all. */
 const DISCARD = 'D'.charCodeAt(0);
 const WRITE = 'W'.charCodeAt(0);
+/** Neither data written nor discarded: zeroes, and whatever has no place. */
+const OTHER = 'N'.charCodeAt(0);
 /** Goes before the others when the device is to empty its cache first. */
 const FLUSH_FIRST = 'F'.charCodeAt(0);
 
@@ -23,6 +26,11 @@ export interface RingReader {
   follow(index: number, device: FollowedDevice, dirty: BlockSet, reported: boolean): void;
   unfollow(index: number): void;
   dirty(index: number): BlockSet;
+  /**
+   * Why data of disk `index` may have changed unseen, if it may: a program handed a command to it. What was handed over by `until` must have
+   * been told of in full.
+   */
+  harm(index: number, until: number): string | undefined;
   /** When data written to disk `index`, which is handled without requests, was last seen to arrive; -Infinity if it never was. */
   lastWritten(index: number): number;
   /**
@@ -33,6 +41,11 @@ export interface RingReader {
   /** Books what a killed process left in the slots. Returns why that proves nothing, if it does not. */
   recover(): string | undefined;
   close(): void;
+}
+
+interface Handed {
+  readonly disk: number;
+  readonly time: number;
 }
 
 interface Followed extends FollowedDevice {
@@ -51,6 +64,9 @@ const operationOf = ({ letter }: RequestEventFormat, words: Uint32Array, first: 
 
 const isDiscard = (format: RequestEventFormat, words: Uint32Array, first: number): boolean => operationOf(format, words, first) === DISCARD;
 
+/** High word of the sector of a completed request that has none: what a program handed over, of which the length is told nevertheless. */
+const NO_PLACE = 0xffff_ffff;
+
 const offsetOf = (format: RequestEventFormat, words: Uint32Array, first: number): number =>
   (words[first + format.sector + 1]! * 2 ** 32 + words[first + format.sector]!) * SECTOR;
 
@@ -65,18 +81,32 @@ class Visitor implements RecordVisitor {
   /** A record of a known event was too short for its fields. */
   cutOff = false;
   readonly followed: (Followed | undefined)[] = [];
+  /** Whose ring is being read. */
+  cpu = 0;
+  /** Disks to which a program handed a command that is not known yet, by processor. */
+  readonly #handed: (Handed | undefined)[] = [];
+  /** The kernel tells of commands at present. */
+  toldCommands = false;
+  /** Why data of a disk may have changed where nobody knows. */
+  readonly harm: (string | undefined)[] = [];
   readonly lastWritten = new Float64Array(DISK_LIMIT).fill(Number.NEGATIVE_INFINITY);
   readonly #formats: TraceInstance['formats'];
+  readonly #commands: TraceInstance['commandFormat'];
   #lastDevice = -1;
   #lastIndex = -1;
 
-  constructor(formats: TraceInstance['formats']) {
+  constructor({ formats, commandFormat }: Pick<TraceInstance, 'formats' | 'commandFormat'>) {
     this.#formats = formats;
+    this.#commands = commandFormat;
   }
 
   record(words: Uint32Array, first: number, count: number, time: number): void {
-    const format = this.#formatOf(words[first]! & 0xffff);
-    if (format === undefined) return;
+    const id = words[first]! & 0xffff;
+    const format = this.#formatOf(id);
+    if (format === undefined) {
+      if (id === this.#commands?.id) this.#command(this.#commands, words, first, count);
+      return;
+    }
     if (count < format.words) {
       this.cutOff = true;
       return;
@@ -103,7 +133,8 @@ class Visitor implements RecordVisitor {
   #request(format: RequestEventFormat, words: Uint32Array, first: number, disk: number, time: number): void {
     const { complete, issue, queue, end } = this.#formats;
     const sectors = words[first + format.sectors]!;
-    if (sectors === 0 || format === end) return;
+    if (sectors === 0 && format === issue && operationOf(format, words, first) === OTHER) this.#hand(disk, time);
+    if (sectors === 0 || format === end || words[first + format.sector + 1] === NO_PLACE) return;
     const { dirty, reported, gathersDiscards } = this.followed[disk]!;
     if (format === queue && !gathersDiscards) return;
     const offset = offsetOf(format, words, first);
@@ -144,6 +175,38 @@ class Visitor implements RecordVisitor {
     }
   }
 
+  /** Commands handed over until `time` of which nothing more was told; each is told of at once, unless something came in between. */
+  assumeWorst(time: number): void {
+    for (const [cpu, handed] of this.#handed.entries()) if (handed !== undefined && handed.time <= time) this.#assumeWorst(cpu, handed);
+  }
+
+  #assumeWorst(cpu: number, { disk }: Handed): void {
+    this.harm[disk] ??= 'a program handed it a command of its own, which was not told of';
+    this.#handed[cpu] = undefined;
+  }
+
+  #hand(disk: number, time: number): void {
+    const { passThrough } = this.followed[disk]!;
+    if (passThrough === 'nvme') this.harm[disk] ??= 'a program handed it an NVMe command of its own';
+    if (passThrough !== 'scsi') return;
+    const before = this.#handed[this.cpu];
+    if (before !== undefined) this.#assumeWorst(this.cpu, before);
+    this.#handed[this.cpu] = { disk, time };
+  }
+
+  #command({ opcode, command, words: least }: CommandEventFormat, words: Uint32Array, first: number, count: number): void {
+    this.toldCommands = true;
+    const handed = this.#handed[this.cpu];
+    if (handed === undefined) return;
+    this.#handed[this.cpu] = undefined;
+    const place = count < least ? 0 : words[first + command]!;
+    const [at, length] = [place & 0xffff, place >>> 16];
+    const isThere = (index: number): boolean => index < length && at + index < count * 4;
+    const code = count < least ? 0xff : words[first + opcode]!;
+    if (!mayChange(code, (index) => (isThere(index) ? byteAt(words, first, at + index) : undefined))) return;
+    this.harm[handed.disk] ??= `a program handed it the SCSI command 0x${code.toString(16).padStart(2, '0')}, past the block layer`;
+  }
+
   #count(disk: number, sectors: number, time: number): void {
     this.sectors[disk]! += sectors;
     const readings = this.readings[disk];
@@ -171,7 +234,7 @@ class Reader implements RingReader {
     this.#instance = instance;
     this.#memory = memory;
     this.#base = base;
-    this.#visitor = new Visitor(instance.formats);
+    this.#visitor = new Visitor(instance);
     this.#slots = instance.cpus.map((_, cpu) => memory.slot(cpu));
     this.#rings = instance.cpus.map((_, cpu) => instance.openRing(cpu));
     // What was in a ring when a drain began is read after as many reads as it has pages, its reader's page and a page cut in two.
@@ -183,6 +246,11 @@ class Reader implements RingReader {
     this.#visitor.forgetLast();
   }
 
+  harm(index: number, until: number): string | undefined {
+    this.#visitor.assumeWorst(until);
+    return this.#visitor.harm[index];
+  }
+
   lastWritten(index: number): number {
     return this.#visitor.lastWritten[index]!;
   }
@@ -190,6 +258,7 @@ class Reader implements RingReader {
   unfollow(index: number): void {
     this.#visitor.followed[index] = undefined;
     this.#visitor.lastWritten[index] = Number.NEGATIVE_INFINITY;
+    this.#visitor.harm[index] = undefined;
     this.#visitor.forgetLast();
   }
 
@@ -202,6 +271,9 @@ class Reader implements RingReader {
     this.#visitor.readings = readings;
     for (let cpu = 0; cpu < this.#slots.length; cpu += 1) this.#drainCpu(cpu);
     this.#visitor.readings = NO_READINGS;
+    if (!this.#visitor.toldCommands) return;
+    this.#visitor.toldCommands = false;
+    this.#instance.quietCommands();
   }
 
   recover(): string | undefined {
@@ -242,7 +314,10 @@ class Reader implements RingReader {
   }
 
   #visit(cpu: number): PageSummary {
+    this.#visitor.cpu = cpu;
     const page = parseRingPage(this.#slots[cpu]!.words, this.#base, this.#visitor);
+    // Before the page is booked: a process that follows must not go on with such a disk either.
+    for (const [disk, harm] of this.#visitor.harm.entries()) if (harm !== undefined) this.#memory.disks.setStage(disk, 'lost');
     return this.#visitor.cutOff ? { ...page, fault: 'a record is too short for its fields' } : page;
   }
 }

@@ -1,7 +1,8 @@
 import { constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import { parseRequestEvent, type RequestEventFormat, subBufferBytes } from './event-format.ts';
+import { type CommandEventFormat, parseCommandEvent, parseRequestEvent, type RequestEventFormat, subBufferBytes } from './event-format.ts';
+import type { PassThrough } from './pass-through.ts';
 
 /** Complete before issue: a request must not be seen to start by a trace that would not see it end. */
 const EVENTS = ['complete', 'requeue', 'issue'] as const;
@@ -22,6 +23,8 @@ export interface FollowedDevice {
   readonly gathersDiscards: boolean;
   /** It has no requests: bios are told of, as they are queued and as they end. */
   readonly bioBased: boolean;
+  /** What programs may hand to it past the block layer is told of too. */
+  readonly passThrough: PassThrough | undefined;
 }
 
 /** Written in this order. The clock comes first: writing it, even the same value, empties the rings, so it is written only once. */
@@ -45,6 +48,10 @@ export interface TraceInstance {
   readonly cpus: readonly string[];
   readonly subBufferBytes: number;
   readonly formats: EventFormats;
+  /** Of SCSI commands that come from programs; not where the kernel has no SCSI. */
+  readonly commandFormat?: CommandEventFormat | undefined;
+  /** Ends the telling of commands until a program hands over the next one. */
+  quietCommands(): void;
   /** Records the writes of exactly these devices from now on; each event changes over without a gap. */
   follow(devices: readonly FollowedDevice[]): void;
   /** What is not as `createTraceInstance` and `follow` of one of these lists left it; `undefined` if all is. */
@@ -78,6 +85,7 @@ class Instance implements TraceInstance {
   readonly cpus: readonly string[];
   readonly subBufferBytes: number;
   readonly formats: EventFormats;
+  readonly commandFormat: CommandEventFormat | undefined;
 
   constructor(path: string) {
     this.path = path;
@@ -88,6 +96,20 @@ class Instance implements TraceInstance {
     const bio = (event: BioEvent): RequestEventFormat => parseRequestEvent(this.#read(`${bioFolderOf(event)}/format`), BIO_NAMES[event]);
     const requests = { issue: format('issue'), complete: format('complete'), requeue: format('requeue') };
     this.formats = { ...requests, queue: bio('queue'), end: bio('end') };
+    this.commandFormat = this.#hasCommands ? parseCommandEvent(this.#read(`${COMMAND}/format`)) : undefined;
+  }
+
+  /** Has the kernel tell of the command of a request that has no place on the disk: each issue of such a request is told of, then it. */
+  traceCommands(): void {
+    if (this.#hasCommands) this.write(`${folderOf('issue')}/trigger`, `${COMMAND_TRIGGER} if ${COMMAND_CONDITION}`);
+  }
+
+  quietCommands(): void {
+    this.write(`${COMMAND}/enable`, '0');
+  }
+
+  get #hasCommands(): boolean {
+    return existsSync(join(this.path, COMMAND));
   }
 
   follow(devices: readonly FollowedDevice[]): void {
@@ -117,6 +139,8 @@ class Instance implements TraceInstance {
       const filter = this.#read(`${folderOf(event)}/filter`);
       if (!follows.some((devices) => filter === filterOf(devices))) return `the filter of the event block_rq_${event} is ${filter}`;
     }
+    if (this.#hasCommands && !this.#read(`${folderOf('issue')}/trigger`).includes(COMMAND_TRIGGER))
+      return 'the trigger of block_rq_issue is gone';
     for (const event of BIO_EVENTS) {
       const filter = this.#read(`${bioFolderOf(event)}/filter`);
       if (!follows.some((devices) => filter === bioFilterOf(event, devices)))
@@ -160,6 +184,14 @@ class Instance implements TraceInstance {
 
 const folderOf = (event: RequestEvent): string => `events/block/block_rq_${event}`;
 
+const COMMAND = 'events/scsi/scsi_dispatch_cmd_start';
+/**
+ * What programs hand to a disk past the block layer is a request without a place, followed on the same processor by the event of its command.
+ * Every read and write is a command too: so that event is off, such a request switches it on, and whoever has seen it switches it off again.
+ */
+const COMMAND_TRIGGER = 'enable_event:scsi:scsi_dispatch_cmd_start';
+const COMMAND_CONDITION = 'nr_sector == 0 && rwbs ~ "N*"';
+
 const bioFolderOf = (event: BioEvent): string => `events/block/${BIO_NAMES[event]}`;
 
 const pathOf = (tracefs: string, name: string): string => join(tracefs, 'instances', name);
@@ -187,6 +219,7 @@ export const createTraceInstance = (tracefs: string, name: string, bufferBytes: 
   for (const [file, value] of SETTINGS) instance.write(file, value);
   instance.write('buffer_size_kb', String(kilobytes));
   instance.follow([]);
+  instance.traceCommands();
   for (const event of EVENTS) instance.write(`${folderOf(event)}/enable`, '1');
   // One record that is booked at once, so that a trace someone emptied differs from one in which nothing happened yet.
   instance.write('trace_marker', `${name} begins\n`);

@@ -9,7 +9,7 @@ export interface Refusal {
   readonly remedy: string;
 }
 
-const SCAN = 'use capture scan';
+const SCAN = 'protect what is on it by other means: only image files are captured by scan';
 
 const entries = (folder: string): string[] => {
   try {

@@ -1,5 +1,5 @@
-// Attaches a disk to a trace, for machines that no test runner reaches: attach-main.ts DISK [SCRIPT]
-// Prints one line of JSON: what the disk is, and after the shell script ran what the trace knows of it; or why it is refused.
+// Attaches a disk to a trace, for machines that no test runner reaches: attach-main.ts DISK SCRIPT…
+// Prints one line of JSON: what the disk is, and what the trace knows of it after each of the shell scripts; or why it is refused.
 import { execFileSync } from 'node:child_process';
 import { isHoldfastError } from '@holdfast/errors';
 import { newId } from '@holdfast/protocol';
@@ -7,17 +7,29 @@ import { identifyDevice } from '../device.ts';
 import { createWriteTrace } from '../trace.ts';
 import type { WriteSink } from '../write-trace.ts';
 
-const [path, script] = process.argv.slice(2);
+const [path, ...scripts] = process.argv.slice(2);
 const silent: WriteSink = { issued: () => undefined, requeued: () => undefined, completed: () => undefined };
+
+const messageOf = (reason: unknown): string => {
+  if (!isHoldfastError(reason)) throw reason;
+  return reason.message;
+};
 
 const look = (): object => {
   const device = identifyDevice(path!);
   const session = createWriteTrace({ machineId: newId(), bufferBytes: 16 * 1024 * 1024 });
   try {
     const { index, continuity } = session.attach(device, silent);
-    if (script !== undefined) execFileSync('/bin/bash', ['-c', script], { stdio: 'pipe' });
-    session.trace.verify(silent);
-    return { bioBased: device.bioBased, continuity, dirtyBlocks: session.trace.dirty(index).size };
+    const after = (script: string): object => {
+      execFileSync('/bin/bash', ['-ec', script], { stdio: 'pipe' });
+      try {
+        session.trace.verify(silent);
+        return { dirtyBlocks: session.trace.dirty(index).size };
+      } catch (reason) {
+        return { lost: messageOf(reason) };
+      }
+    };
+    return { bioBased: device.bioBased, continuity: continuity.kind, after: scripts.map(after) };
   } finally {
     session.destroy();
   }
@@ -26,6 +38,5 @@ const look = (): object => {
 try {
   console.log(JSON.stringify(look()));
 } catch (reason) {
-  if (!isHoldfastError(reason)) throw reason;
-  console.log(JSON.stringify({ refused: reason.message }));
+  console.log(JSON.stringify({ refused: messageOf(reason) }));
 }

@@ -9,7 +9,7 @@ import { findTracefs } from '../tracefs.ts';
 
 const [name, file, device] = process.argv.slice(2);
 const instance = createTraceInstance(findTracefs(), name!, 16 * 1024 * 1024);
-instance.follow([{ device: Number(device), gathersDiscards: false, bioBased: false }]);
+instance.follow([{ device: Number(device), gathersDiscards: false, bioBased: false, passThrough: undefined }]);
 const rings = instance.cpus.map((_, cpu) => instance.openRing(cpu));
 /** What writing it down for good costs, in nanoseconds. */
 const FSYNC = 5_000_000n;

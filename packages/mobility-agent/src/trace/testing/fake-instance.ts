@@ -1,7 +1,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RequestEventFormat } from '../event-format.ts';
+import type { CommandEventFormat, RequestEventFormat } from '../event-format.ts';
 import type { EventFormats, TraceInstance } from '../trace-instance.ts';
 import { type WrittenRecord, writePage } from './page-writer.ts';
 
@@ -11,6 +11,8 @@ const format = (id: number): RequestEventFormat => ({ id, letter: 4, device: 2, 
 
 export const FORMATS: EventFormats = { issue: format(11), complete: format(12), requeue: format(13), queue: format(14), end: format(15) };
 
+const COMMANDS: CommandEventFormat = { id: 16, opcode: 2, command: 3, words: 4 };
+
 export interface FakeEvent {
   readonly event: keyof EventFormats | 'foreign';
   readonly device: number;
@@ -19,14 +21,30 @@ export interface FakeEvent {
   /** Nanoseconds since the event before. */
   readonly delta: number;
   /** What is done, a write unless told. */
-  readonly letter?: 'W' | 'D';
+  readonly letter?: 'W' | 'D' | 'N';
   /** 0 unless told. */
   readonly error?: number;
   /** Leaves out the last field. */
   readonly short?: boolean;
 }
 
-const recordOf = ({ event, device, sector, sectors, delta, letter = 'W', error = 0, short }: FakeEvent): WrittenRecord => {
+/** A SCSI command on its way to whatever device. */
+export interface FakeCommand {
+  readonly event: 'command';
+  readonly bytes: readonly number[];
+  readonly delta: number;
+}
+
+const recordOf = (event: FakeEvent | FakeCommand): WrittenRecord => (event.event === 'command' ? commandOf(event) : requestOf(event));
+
+const commandOf = ({ bytes, delta }: FakeCommand): WrittenRecord => {
+  const packed = new Uint8Array(16);
+  packed.set(bytes);
+  const words = [COMMANDS.id, 0, bytes[0]!, bytes.length * 2 ** 16 + 16, ...new Uint32Array(packed.buffer)];
+  return { delta: BigInt(delta), words };
+};
+
+const requestOf = ({ event, device, sector, sectors, delta, letter = 'W', error = 0, short }: FakeEvent): WrittenRecord => {
   const id = event === 'foreign' ? 99 : FORMATS[event].id;
   const words = [id, letter.charCodeAt(0), device, error, sector % 2 ** 32, Math.floor(sector / 2 ** 32), sectors];
   return { delta: BigInt(delta), words: short ? words.slice(0, -1) : words };
@@ -39,7 +57,7 @@ const recordOf = ({ event, device, sector, sectors, delta, letter = 'W', error =
 export interface FakeRings {
   readonly instance: TraceInstance;
   /** Pages of events for each CPU; each page is one read. */
-  fill(cpu: number, pages: readonly (readonly FakeEvent[])[], lost?: bigint): void;
+  fill(cpu: number, pages: readonly (readonly (FakeEvent | FakeCommand)[])[], lost?: bigint): void;
   /** Overwrites the records of the CPU's last page with zeroes. */
   spoil(cpu: number): void;
   readonly counters: { lost: number };
@@ -60,8 +78,10 @@ export const createFakeRings = (cpus: number): FakeRings => {
     cpus: names.map((_, cpu) => `cpu${cpu}`),
     subBufferBytes: PAGE,
     formats: FORMATS,
+    commandFormat: COMMANDS,
     follow: () => {},
     difference: () => undefined,
+    quietCommands: () => {},
     kilobytes: () => '64',
     counters: (cpu) => ({ lost: counters.lost, read: sum(pages[cpu]!.slice(0, position(cpu) / PAGE)) }),
     openRing: (cpu) => descriptors[cpu]!,
