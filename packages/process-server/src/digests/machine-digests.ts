@@ -14,8 +14,9 @@ import {
 import type { Log } from '@holdfast/daemon';
 import { fromSystem } from '@holdfast/errors';
 import { type CutContent, type DigestQuery, DigestRefusal, type EpochRef, idBytes, idText } from '@holdfast/protocol';
-import { type MachineHistory, readDigests, readMachine, type Vault } from '@holdfast/vault';
+import { type KnownBlocks, type MachineHistory, readDigests, readMachine, type Vault } from '@holdfast/vault';
 import { violation } from '../receive/check-frames.ts';
+import { interrupted } from '../upload/interrupted.ts';
 import type { EpochPosition } from '../upload/uploader.ts';
 import { type DigestFile, type DigestState, NEWEST, openDigestFile } from './digest-file.ts';
 
@@ -243,9 +244,15 @@ class CachedDigests implements MachineDigests {
     const size = sizeAt(history, diskId, to);
     file.setState({ at: from, towards: to, size: file.state!.size });
     const { onDamage } = this.#options;
-    for await (const { offset, digests } of readDigests(history, diskId, refOf(to), { since: refOf(from), onDamage }))
-      file.write(offset / BLOCK_SIZE, digests);
+    await this.#write(file, readDigests(history, diskId, refOf(to), { since: refOf(from), onDamage }));
     file.setState({ at: to, towards: undefined, size });
+  }
+
+  async #write(file: DigestFile, parts: AsyncIterable<KnownBlocks>): Promise<void> {
+    for await (const { offset, digests } of parts) {
+      if (this.#closed) throw interrupted(`machine ${this.#options.machineId}`, 'this process server lets go of it');
+      file.write(offset / BLOCK_SIZE, digests);
+    }
   }
 
   async #readAll(file: DigestFile, history: MachineHistory, diskId: string, target: EpochPosition): Promise<void> {
@@ -253,8 +260,7 @@ class CachedDigests implements MachineDigests {
     const size = sizeAt(history, diskId, target);
     log.info('Digests of a whole disk are read out of the vault', { machine: machineId, disk: diskId, size });
     file.reset();
-    for await (const { offset, digests } of readDigests(history, diskId, refOf(target), { onDamage }))
-      file.write(offset / BLOCK_SIZE, digests);
+    await this.#write(file, readDigests(history, diskId, refOf(target), { onDamage }));
     file.setState({ at: target, towards: undefined, size });
   }
 }
