@@ -71,7 +71,7 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'mkfs.xfs', 'psql', 'setpr
         execFileSync('chown', ['postgres:postgres', path.join(disk.mountPoint, name)]);
       }
       const place = path.join(data.mountPoint, 'data');
-      postgres('initdb', '-D', place, '--auth=trust', `--waldir=${path.join(wal.mountPoint, 'wal')}`, '--no-sync');
+      postgres('initdb', '-D', place, '--auth=trust', `--waldir=${path.join(wal.mountPoint, 'wal')}`);
       const socket = fs.mkdtempSync('/run/holdfast-pg-');
       undo.push(() => fs.rmSync(socket, { recursive: true }));
       const server = await startPostgres(place, socket);
