@@ -57,7 +57,7 @@ describe('capture of disks without requests in a guest', () => {
     'cuts of LVM stripes, LUKS and a mirror are exact prefixes across all three, with writes that are split',
     async () => {
       const disks = ['/dev/vg/striped', '/dev/mapper/luks', '/dev/md1'];
-      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', '--span=4', 20_000, 5000, ...disks);
+      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', '--span=4', 40_000, 5000, ...disks);
       expect(outcome['wrong']).toEqual([]);
       expect(outcome['points']).toBeGreaterThan(3);
     },
@@ -68,7 +68,7 @@ describe('capture of disks without requests in a guest', () => {
     'whoever takes what is told of ends for all that was written has wrong points',
     async () => {
       await guest.output('head -c 16M /dev/zero | dd of=/dev/vg/striped bs=1M iflag=fullblock oflag=direct');
-      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', '--span=4', '--trust-ends', 10_000, 5000, '/dev/vg/striped');
+      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', '--span=4', '--trust-ends', 20_000, 5000, '/dev/vg/striped');
       expect(outcome['points']).toBeGreaterThan(3);
       expect(outcome['wrong']).not.toEqual([]);
     },
