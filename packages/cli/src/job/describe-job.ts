@@ -56,7 +56,8 @@ export const describeJob = (job: Job, machines: readonly Pick<Machine, 'id' | 'n
 const progressWords = ({ state, progress }: JobDescription): string =>
   progress === null || state !== 'running' ? '' : `${Math.floor(progress * 100)} %`;
 
-const problemWords = ({ problem }: JobDescription): string => (problem === null ? '' : `[${problem.code}] ${problem.text}`);
+/** The words of the server begin with the code. */
+const problemWords = ({ problem }: JobDescription): string => problem?.text ?? '';
 
 const machineName = ({ machine }: JobDescription): string => machine?.name || (machine?.id ?? '');
 

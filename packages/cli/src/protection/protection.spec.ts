@@ -62,7 +62,7 @@ describe('protect', () => {
   });
 
   it('ends with 1 when the job it waits for fails', async () => {
-    play({ state: JobState.FAILED, problemCode: 'NO_SPACE', problem: 'the vault is full' });
+    play({ state: JobState.FAILED, problemCode: 'NO_SPACE', problem: '[NO_SPACE] the vault is full' });
     expect(await person.run(['protect', 'web', '--vault', 'office', '--wait'])).toMatchObject({
       status: 1,
       stdout: expect.stringContaining('[NO_SPACE] the vault is full'),
@@ -74,7 +74,7 @@ describe('machine point', () => {
   it('asks for the kind that is wanted, and ends with 1 when it became a lesser one', async () => {
     expect(await person.json(['machine', 'point', 'db1'])).toMatchObject({ kind: 'point', machine: { name: 'db1' } });
     await person.json(['machine', 'point', 'db1', '--filesystem']);
-    play({ state: JobState.FAILED, problemCode: 'POINT_NOT_CONSISTENT', problem: 'a script failed' });
+    play({ state: JobState.FAILED, problemCode: 'POINT_NOT_CONSISTENT', problem: '[POINT_NOT_CONSISTENT] a script failed' });
     expect(await person.run(['machine', 'point', 'db1', '--application', '--wait'])).toMatchObject({
       status: 1,
       stdout: expect.stringContaining('[POINT_NOT_CONSISTENT] a script failed'),
