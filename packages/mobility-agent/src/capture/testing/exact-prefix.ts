@@ -22,6 +22,8 @@ export const PREFIX_DISK_SIZE = WRITERS * BLOCKS_PER_WRITER * BLOCK_SIZE;
 
 export interface PrefixOutcome {
   readonly points: number;
+  /** Made by all writers before the last point. */
+  readonly writes: number;
   /** Why points are not what the machine was. */
   readonly wrong: readonly string[];
   /** Cuts that did not converge. */
@@ -119,6 +121,7 @@ export const runExactPrefix = async ({
     }
     await capture.copy();
     let points = 0;
+    let writes = 0;
     let skipped = 0;
     const wrong: string[] = [];
     const end = Date.now() + milliseconds;
@@ -136,10 +139,11 @@ export const runExactPrefix = async ({
       }
       if (proposal === undefined) continue;
       points += 1;
+      writes = before.reduce((sum, one) => sum + one, 0);
       const verdict = judge([...images.values()], WRITERS, before, span);
       if ('wrong' in verdict) wrong.push(verdict.wrong);
     }
-    return { points, wrong, skipped };
+    return { points, writes, wrong, skipped };
   } finally {
     for (const writer of writers) writer.kill();
     await Promise.all(
