@@ -42,7 +42,7 @@ const grow = async ({ directory, note }: BenchContext, how: string, choose: (dra
     await source.cut(writer, await blockFrames(blocks, randomFillSync(Buffer.alloc(blocks.length * block.length))));
   }
   await writer.close();
-  await keepMachine(vault, source.machineId, { policy: '30d', clock, minCuts: 1 });
+  await keepMachine(vault, source.machineId, { policy: '15d', clock, minCuts: 1 });
 
   const before = metrics.bytesCreated;
   let appended = 0;
@@ -57,7 +57,7 @@ const grow = async ({ directory, note }: BenchContext, how: string, choose: (dra
       appended += metrics.bytesCreated - bytesBefore;
     }
     await writer.close();
-    await keepMachine(vault, source.machineId, { policy: '30d', clock });
+    await keepMachine(vault, source.machineId, { policy: '15d', clock });
   }
   await vault.close();
   const written = (metrics.bytesCreated - before) / appended;
