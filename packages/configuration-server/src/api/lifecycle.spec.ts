@@ -184,4 +184,68 @@ describe('a machine', () => {
     expect(await site.agent.ended).toMatchObject({ code: 'CERTIFICATE_REVOKED' });
     await site.streams[0]!.until(() => site.streams[0]!.states.at(-1)!.assignments.length === 0);
   });
+
+  it('has one job at a time, also when two are asked for at one moment', async () => {
+    const site = await openSite();
+    const protections = site.server.api(ProtectionService);
+    const asked = [
+      protections.makePoint({ machine: 'web1' }),
+      protections.makePoint({ machine: 'web1' }),
+      protections.move({ machine: 'web1' }),
+    ];
+    const codes = await Promise.all(asked.map((one) => codeOf(one)));
+    expect(codes.toSorted()).toEqual(['JOB_RUNNING', 'JOB_RUNNING', 'no error']);
+  });
+
+  it('takes its job with it when it is removed by force', async () => {
+    const site = await openSite();
+    const { job } = await site.server.api(ProtectionService).makePoint({ machine: 'web1' });
+    const machines = site.server.api(MachineService);
+    const { version } = (await machines.getMachine({ machine: 'web1' })).machine!;
+    await machines.removeMachine({ machine: 'web1', version, force: true });
+    expect((await untilJob(site.server, job!.id)).state).toBe(JobState.CANCELLED);
+  });
+
+  it('stays where it is when the server it was to move to is removed meanwhile', async () => {
+    const site = await openSite();
+    const { server } = site;
+    const third = await enrolMember(server, 'process-server', 'three', { endpoints: ['127.0.0.1:3'] });
+    const three = connectServer(server, third, { endpoints: ['127.0.0.1:3'] });
+    await three.until(() => true);
+    const { job } = await server.api(ProtectionService).move({ machine: 'web1', processServer: 'three' });
+    await three.until(({ assignments }) => assignments.length === 1);
+    await server.api(ServerService).removeServer({ server: 'three', version: await versionOf(site, 'three'), force: true });
+    expect(await untilJob(server, job!.id)).toMatchObject({ state: JobState.FAILED, problemCode: 'RESOURCE_NOT_FOUND' });
+    expect(placesOf(site)).toEqual(['127.0.0.1:1']);
+  });
+
+  it('in its first copy leaves a server that is lost', async () => {
+    const server = await startTestServer(QUICK);
+    const machine = await enrolMember(server, 'agent', 'web1');
+    const agent = connectAgent(server, machine, 'web1', { manifest: manifestOf(machine.id) });
+    const streams: ServerStream[] = [];
+    for (const [name, place] of [
+      ['one', '127.0.0.1:1'],
+      ['two', '127.0.0.1:2'],
+    ] as const) {
+      const stream = connectServer(server, await enrolMember(server, 'process-server', name, { endpoints: [place] }), {
+        endpoints: [place],
+      });
+      obey(stream);
+      await stream.until(() => true);
+      streams.push(stream);
+    }
+    await agent.until(() => true);
+    const { job } = await server.api(ProtectionService).protect({ machine: 'web1', vault: 'office', processServer: 'one' });
+    const { revision } = await agent.until(({ protection }) => protection?.processServers[0] === '127.0.0.1:1');
+    agent.report(diskReport(revision, DiskPhase.COPYING));
+    await eventually(
+      async () => (await server.api(JobService).getJob({ id: job!.id })).job!.steps.at(-1)!.state,
+      (state) => state === JobState.RUNNING,
+    );
+    await streams[0]!.close();
+    await agent.until(() => agent.states.at(-1)?.protection?.processServers[0] === '127.0.0.1:2');
+    agent.report(diskReport(agent.states.at(-1)!.revision));
+    expect((await untilJob(server, job!.id)).state).toBe(JobState.SUCCEEDED);
+  }, 60_000);
 });

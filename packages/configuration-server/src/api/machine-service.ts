@@ -4,6 +4,8 @@ import { HoldfastError } from '@holdfast/errors';
 import { isId, type Machine, MachineSchema, type MachineService } from '@holdfast/protocol';
 import { nameId } from '../enrolment/member-name.ts';
 import { revokeCertificates } from '../enrolment/revoke.ts';
+import { hasEnded, jobs, jobTurns } from '../jobs/job-record.ts';
+import { openJobOf } from '../jobs/open-job-of.ts';
 import { forgetProtection } from '../jobs/protect-plan.ts';
 import { personOf } from '../listener/caller.ts';
 import { find, listPage, type Stored } from '../records/kind.ts';
@@ -98,8 +100,12 @@ export const createMachineService = ({ store, agents, alerting }: ApiParts): Ser
             remedy: 'end its protection first, or force it when it does not come back',
           });
         if (protectionId !== '') await forgetProtection(transaction, { machineId: id, protectionId });
+        const open = await openJobOf(store, id, transaction);
+        const job = open === undefined ? undefined : await transaction.read(jobs, open.id);
+        // What it waits for will never come; it takes back what it began.
+        if (job !== undefined && !hasEnded(job.value)) transaction.put(jobs, job.id, { ...job.value, cancelling: true });
         if (member !== undefined) revokeCertificates(transaction, member);
-        for (const kind of [machines, manifests, members, anchors, pointRequests]) transaction.delete(kind, id);
+        for (const kind of [machines, manifests, members, anchors, pointRequests, jobTurns]) transaction.delete(kind, id);
         transaction.delete(names, nameId('machine', name));
         transaction.event({
           severity: 'information',

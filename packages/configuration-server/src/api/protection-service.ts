@@ -20,7 +20,7 @@ import { personOf } from '../listener/caller.ts';
 import { listPage, type Stored } from '../records/kind.ts';
 import { machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { pointRequests } from '../records/point-requests.ts';
-import { transact } from '../records/transaction.ts';
+import { type Transaction, transact } from '../records/transaction.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ApiParts } from './api-parts.ts';
@@ -46,8 +46,8 @@ const gone = (id: string): HoldfastError =>
   new HoldfastError('MACHINE_NOT_FOUND', { thing: `machine ${id}`, why: 'it was removed a moment ago', remedy: 'list machines' });
 
 /** Throws JOB_RUNNING while a job is at work on the machine. */
-const refuseBusy = async (store: StateStore, machineId: string, name: string): Promise<void> => {
-  const running = await openJobOf(store, machineId);
+const refuseBusy = async (store: StateStore, transaction: Transaction, machineId: string, name: string): Promise<void> => {
+  const running = await openJobOf(store, machineId, transaction);
   if (running === undefined) return;
   throw new HoldfastError('JOB_RUNNING', {
     thing: `machine ${name}`,
@@ -58,6 +58,9 @@ const refuseBusy = async (store: StateStore, machineId: string, name: string): P
 
 const notProtected = (name: string): HoldfastError =>
   new HoldfastError('MACHINE_NOT_PROTECTED', { thing: `machine ${name}`, why: 'it is not protected', remedy: 'check the name' });
+
+const noPolicy = (name: string): HoldfastError =>
+  new HoldfastError('RESOURCE_NOT_FOUND', { thing: `policy ${name}`, why: 'it was deleted', remedy: 'name another' });
 
 /** Protects machines. */
 export const createProtectionService = ({ store, agents, servers, plans }: ApiParts): ServiceImpl<typeof ProtectionService> => ({
@@ -79,12 +82,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
           why: 'it is protected',
           remedy: 'see `holdfast machine show`',
         });
-      if ((await transaction.read(policies, policy.id)) === undefined)
-        throw new HoldfastError('RESOURCE_NOT_FOUND', {
-          thing: `policy ${policy.value.name}`,
-          why: 'it was deleted',
-          remedy: 'name another',
-        });
+      if ((await transaction.read(policies, policy.id)) === undefined) throw noPolicy(policy.value.name);
       const manifest = (await transaction.read(manifests, machine.id))?.value;
       const excluded = manifest === undefined ? [] : excludedDisks(request.excludedDisks, manifest);
       const connected = agents.get(machine.id)?.connected ?? false;
@@ -136,7 +134,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       if (protection === undefined) throw notProtected(name);
       // States come and go by themselves while a machine replicates: whoever names no version means the protection as it is.
       if (version !== 0n) requireVersion(`protection of ${name}`, protection.version, version);
-      await refuseBusy(store, machine.id, name);
+      await refuseBusy(store, transaction, machine.id, name);
       transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.STOPPING, stateDetail: '' });
       const started = startJob(transaction, plans.unprotect, { kind: 'unprotect', machineId: machine.id, protectionId, startedBy: actor });
       transaction.event({
@@ -162,7 +160,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       if (current === undefined) throw gone(machine.id);
       const { name, protectionId } = current.value;
       if (protectionId === '' || (await transaction.read(protections, protectionId)) === undefined) throw notProtected(name);
-      await refuseBusy(store, machine.id, name);
+      await refuseBusy(store, transaction, machine.id, name);
       const started = startJob(transaction, plans.point, { kind: 'point', machineId: machine.id, protectionId, startedBy: actor });
       transaction.put(pointRequests, machine.id, { requestId: newId(), kind: asked });
       transaction.audit({ actor, action: 'MakePoint', subject: machine.id, detail: name });
@@ -191,6 +189,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
         throw requestInvalid('exclude_disks', 'no disk would be left', 'leave one, or end the protection');
       const before = protection.value.policyId;
       if (policy !== undefined && policy.id !== before) {
+        if ((await transaction.read(policies, policy.id)) === undefined) throw noPolicy(policy.value.name);
         await countUse(transaction, before, -1);
         await countUse(transaction, policy.id, 1);
       }
@@ -215,7 +214,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       const { name, protectionId } = current.value;
       const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
       if (protection === undefined) throw notProtected(name);
-      await refuseBusy(store, machine.id, name);
+      await refuseBusy(store, transaction, machine.id, name);
       const { vault, processServerId } = protection.value;
       const others = (await serversFor(store, servers, vault)).filter((id) => id !== processServerId);
       if (wantedServer === '' ? others.length === 0 : !others.includes(wantedServer))

@@ -4,9 +4,10 @@ import { ProtectionState } from '@holdfast/protocol';
 import type { ServerPresence } from '../control/presence.ts';
 import { serversFor } from '../jobs/choose-server.ts';
 import type { JobPlan } from '../jobs/job-plan.ts';
+import type { JobRecord } from '../jobs/job-record.ts';
 import { openJobOf } from '../jobs/open-job-of.ts';
 import { startJob } from '../jobs/start-job.ts';
-import { listAll } from '../records/kind.ts';
+import { listAll, type Stored } from '../records/kind.ts';
 import { machines, protections, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -25,37 +26,45 @@ export interface BalanceOptions {
 
 const ACTOR = 'configuration server';
 
-/** Why machines have to leave a server, by its id. */
+/** Why machines have to leave a server, if they do. */
 const leaving = async (
   { store, servers, reassignAfter, now = Date.now }: BalanceOptions,
   started: number,
-): Promise<ReadonlyMap<string, string>> => {
-  const reasons = new Map<string, string>();
+): Promise<(server: string) => string | undefined> => {
+  const reasons = new Map<string, string | undefined>();
   for await (const { id, value } of listAll(store, serverKind)) {
     const known = servers.get(id);
     // Of the time before this program started nothing is known: a server gets the same time again to come back.
     const lastSeen = Math.max(known?.lastSeen ?? value.lastSeen, started);
-    if (value.draining === true) reasons.set(id, `${value.name} is drained`);
-    else if (known?.connected !== true && now() - lastSeen >= reassignAfter) reasons.set(id, `${value.name} is away`);
+    const isAway = known?.connected !== true && now() - lastSeen >= reassignAfter;
+    reasons.set(id, value.draining === true ? `${value.name} is drained` : isAway ? `${value.name} is away` : undefined);
   }
-  return reasons;
+  return (server) => {
+    if (server === '') return 'it has no process server';
+    return reasons.has(server) ? reasons.get(server) : 'its process server was removed';
+  };
 };
+
+/** A first copy may take days, and goes on at another server; it is no reason to wait. */
+const mayMove = (job: Stored<JobRecord> | undefined): boolean =>
+  job === undefined || (job.value.kind === 'protect' && !job.value.cancelling && job.value.steps[0]?.state === 'succeeded');
 
 /** Starts the moves that are needed now: away from servers that are lost or drained, and for machines that have none. Gives how many. */
 export const balanceOnce = async (options: BalanceOptions, started: number): Promise<number> => {
   const { store, servers, plans } = options;
-  const reasons = await leaving(options, started);
+  const reasonOf = await leaving(options, started);
   let moves = 0;
   for await (const { id, value: protection } of listAll(store, protections)) {
     const { processServerId: from, machineId, vault, state } = protection;
-    const reason = from === '' ? 'it has no process server' : reasons.get(from);
+    const reason = reasonOf(from);
     if (reason === undefined || state === ProtectionState.STOPPING) continue;
-    if ((await openJobOf(store, machineId)) !== undefined) continue;
+    if (!mayMove(await openJobOf(store, machineId))) continue;
     if (!(await serversFor(store, servers, vault)).some((other) => other !== from)) continue;
     await transact(store, async (transaction) => {
       const machine = await transaction.read(machines, machineId);
       const current = await transaction.read(protections, id);
       if (machine?.value.protectionId !== id || current?.value.processServerId !== from) return;
+      if (!mayMove(await openJobOf(store, machineId, transaction))) return;
       startJob(transaction, plans.move, { kind: 'move', machineId, protectionId: id, startedBy: ACTOR });
       transaction.event({
         severity: 'warning',

@@ -48,11 +48,15 @@ export const createPresence = <H, R>(): Presence<H, R> => {
   const streams = new Map<string, { readonly replace: () => void }>();
   const listeners = new Map<string, Set<() => void>>();
 
+  const tell = (id: string): void => {
+    for (const listener of [...(listeners.get(id) ?? [])]) listener();
+  };
+
   const change = (id: string, part: Partial<Known<H, R>>): void => {
     const known = all.get(id);
     if (known === undefined) return;
     all.set(id, { ...known, ...part });
-    for (const listener of [...(listeners.get(id) ?? [])]) listener();
+    tell(id);
   };
 
   return {
@@ -89,6 +93,7 @@ export const createPresence = <H, R>(): Presence<H, R> => {
     forget(id) {
       streams.delete(id);
       all.delete(id);
+      tell(id);
     },
   };
 };

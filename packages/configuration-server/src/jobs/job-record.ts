@@ -38,6 +38,9 @@ export const jobs = plainKind<JobRecord>('job', 1);
 /** Finds the jobs of a machine; its id is "MACHINE/JOB". */
 export const jobsOf = plainKind<Record<never, never>>('job-of', 1);
 
+/** The newest job of a machine; its id is the machine's. Of two that are started at one moment it lets one see the other. */
+export const jobTurns = plainKind<{ readonly job: string }>('job-turn', 1);
+
 /** The jobs that have not ended. */
 export const openJobs = plainKind<Record<never, never>>('job-open', 1);
 

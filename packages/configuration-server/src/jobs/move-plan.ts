@@ -15,6 +15,21 @@ const moves: Kind<{ readonly to: string }> = plainKind('move', 1);
 const nowhere = (job: JobRecord): HoldfastError =>
   new HoldfastError('MACHINE_NOT_PROTECTED', { thing: job.machineId, why: 'its protection is gone', remedy: 'protect it again' });
 
+/** Milliseconds the other server may be away before the machine is no longer promised to it. */
+const PATIENCE = 5 * 60_000;
+
+const lost = (server: string): HoldfastError =>
+  new HoldfastError('RESOURCE_NOT_FOUND', {
+    thing: `process server ${server}`,
+    why: 'it went away before it was ready for the machine',
+    remedy: 'move the machine to another one; it stays where it was until then',
+  });
+
+/** Whoever looks after machines without a server finds another one. */
+const giveUp = (server: string, isAssigned: boolean, since: number): void => {
+  if (!isAssigned || Date.now() - since >= PATIENCE) throw lost(server);
+};
+
 /** Takes back what was prepared at the other server. */
 const takeBack = async (transaction: Transaction, { machineId, protectionId }: JobRecord): Promise<void> => {
   const move = await transaction.read(moves, machineId);
@@ -55,11 +70,20 @@ export const createMovePlan = ({ store, agents, servers: presence }: PlanParts):
       },
     },
     {
-      ...tellServerStep(store, presence, async ({ machineId }) => (await find(store, moves, machineId))?.value.to ?? ''),
+      ...tellServerStep(
+        store,
+        presence,
+        async (job) => {
+          await protectionOf(store, job);
+          return (await find(store, moves, job.machineId))?.value.to ?? '';
+        },
+        giveUp,
+      ),
       async apply(transaction, job) {
         const move = await transaction.read(moves, job.machineId);
         const protection = await transaction.read(protections, job.protectionId);
         if (move === undefined || protection === undefined) throw nowhere(job);
+        if ((await transaction.read(assignments, `${move.value.to}/${job.machineId}`)) === undefined) throw lost(move.value.to);
         const { processServerId: from } = protection.value;
         transaction.put(protections, job.protectionId, { ...protection.value, processServerId: move.value.to });
         transaction.delete(moves, job.machineId);

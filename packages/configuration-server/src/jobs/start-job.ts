@@ -1,7 +1,7 @@
 import type { Stored } from '../records/kind.ts';
 import type { Transaction } from '../records/transaction.ts';
 import type { JobPlan } from './job-plan.ts';
-import { type JobRecord, jobs, jobsOf, newJobId, openJobs } from './job-record.ts';
+import { type JobRecord, jobs, jobsOf, jobTurns, newJobId, openJobs } from './job-record.ts';
 
 /** Puts a new job into a commit; the engine begins with it as soon as the commit is made. */
 export const startJob = (
@@ -24,5 +24,6 @@ export const startJob = (
   transaction.put(jobs, id, value);
   transaction.put(openJobs, id, {});
   transaction.put(jobsOf, `${about.machineId}/${id}`, {});
+  transaction.put(jobTurns, about.machineId, { job: id });
   return { id, key: jobs.key(id), value };
 };

@@ -46,18 +46,28 @@ export const chooseFor = async (
   return leastLoaded(store, wanted === '' ? candidates : candidates.filter((id) => id === wanted));
 };
 
-/** The server of an assignment has it in force. */
+/**
+ * The server of an assignment has it in force. Which server that is may change meanwhile. `lost` is called where it is not there, and throws
+ * when there is nothing more to wait for.
+ */
 export const tellServerStep = (
   store: StateStore,
   presence: ServerPresence,
   serverOf: (job: JobRecord) => Promise<string>,
+  lost: (server: string, isAssigned: boolean, since: number) => void = () => undefined,
 ): Required<Pick<JobStep, 'name' | 'wait'>> => ({
   name: 'tell process server',
   async wait(job, { signal, progress }) {
-    const server = await serverOf(job);
-    const assigned = await find(store, assignments, `${server}/${job.machineId}`);
-    progress({ detail: `waiting for ${await serverName(store, server)} to be ready`, fraction: -1 });
-    const ready = inForce(() => presence.get(server), assigned?.version ?? 0);
-    await until(ready, [(listener) => presence.subscribe(server, listener)], signal);
+    const since = Date.now();
+    const first = await serverOf(job);
+    const look = async (): Promise<true | undefined> => {
+      const server = await serverOf(job);
+      const assigned = await find(store, assignments, `${server}/${job.machineId}`);
+      const known = presence.get(server);
+      if (assigned === undefined || known?.connected !== true) lost(server, assigned !== undefined, Math.max(since, known?.lastSeen ?? 0));
+      progress({ detail: `waiting for ${server === '' ? 'a process server' : await serverName(store, server)} to be ready`, fraction: -1 });
+      return assigned !== undefined && known !== undefined && hasInForce(known, assigned.version) ? true : undefined;
+    };
+    await until(look, [everySecond, (listener) => presence.subscribe(first, listener)], signal);
   },
 });
