@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
@@ -15,6 +15,7 @@ import {
 import fc from 'fast-check';
 import { connectAgent } from '../conformance/test-member.ts';
 import { codeOf, endTestServers, enrolMember, startTestServer } from '../conformance/test-server.ts';
+import { writeBackup } from './content.ts';
 import { createBackupKeeper, writeBackupFile } from './keep-backups.ts';
 import { restore } from './restore.ts';
 import { seal, unseal } from './sealed-stream.ts';
@@ -159,10 +160,16 @@ describe('a backup', () => {
     const place = path.join(directory, 'damaged');
     expect(await to(place, backup.subarray(0, -1))).toBe('DAMAGED');
     expect(await readdir(place).catch(() => [])).not.toContain('authority');
-    const again = path.join(directory, 'again');
-    await mkdir(again);
-    expect(await to(again)).toBe('restored');
-    expect((await stat(path.join(again, 'authority', 'authority.key'))).mode & 0o777).toBe(0o600);
+    // Nothing of it is mixed with the copy that is used instead.
+    async function* without() {
+      yield { key: 'm/state', value: { format: 1, revision: 1, compacted: 0, events: 0, audit: 0, changes: 0 } };
+      yield { key: 'd/user/left-over', value: { r: 1, s: 1, v: {} } };
+    }
+    const incomplete = await gather(writeBackup({ made: 0, software: '' }, without(), PASSPHRASE));
+    expect(await to(place, incomplete)).toBe('DAMAGED');
+    expect(await readdir(place)).toEqual([]);
+    expect(await to(place)).toBe('restored');
+    expect((await stat(path.join(place, 'authority', 'authority.key'))).mode & 0o777).toBe(0o600);
   }, 60_000);
 });
 
@@ -191,6 +198,19 @@ describe('backups by themselves', () => {
       stateDirectory: path.join(directory, 'restored'),
     });
     expect(Date.now() - head.made).toBeLessThan(600_000);
+  }, 60_000);
+
+  it('go on where a clock that was wrong left one of a time to come', async () => {
+    const ahead = 'holdfast-20990101T000000Z.backup';
+    await writeFile(path.join(directory, ahead), '');
+    const server = await startTestServer({ 'backup.passphrase': PASSPHRASE, 'backup.directory': directory, 'backup.keep': '1' });
+    let names: string[] = [];
+    while (names.length < 2) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      names = (await readdir(directory)).filter((name) => name.endsWith('.backup'));
+    }
+    expect(names).toContain(ahead);
+    await server.stop();
   }, 60_000);
 
   it('leave nothing half behind, and say what is wrong', async () => {

@@ -26,6 +26,12 @@ export interface BackupKeeper {
 
 const NAME = /^holdfast-\d{8}T\d{6}Z\.backup$/;
 
+/** A clock that was wrong once may have made some of a time that has not come: those say nothing of when the next is due. */
+const timeOf = (name: string): number => {
+  const [, day, time] = /(\d{8})T(\d{6})Z/.exec(name)!;
+  return Date.parse(`${day!.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time!.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`);
+};
+
 const nameAt = (time: number): string => `holdfast-${new Date(time).toISOString().replaceAll(/[-:]|\.\d+/g, '')}.backup`;
 
 /** Milliseconds before the next try after one that failed. */
@@ -53,7 +59,7 @@ export const writeBackupFile = async (options: Omit<KeepBackupsOptions, 'interva
     await requireWhole(temporary, passphrase);
     await rename(temporary, file);
     const old = (await readdir(directory)).filter((name) => NAME.test(name)).toSorted();
-    for (const name of old.slice(0, Math.max(0, old.length - keep))) await rm(path.join(directory, name));
+    for (const name of old.slice(0, Math.max(0, old.length - keep))) if (name !== path.basename(file)) await rm(path.join(directory, name));
   } catch (reason) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw fromSystem(reason, file);
@@ -69,13 +75,8 @@ export const createBackupKeeper = (options: KeepBackupsOptions): BackupKeeper =>
     const names = await readdir(directory).catch((reason: unknown) => {
       throw fromSystem(reason, directory);
     });
-    const last = names
-      .filter((name) => NAME.test(name))
-      .toSorted()
-      .at(-1);
-    if (last === undefined) return 0;
-    const [, day, time] = /(\d{8})T(\d{6})Z/.exec(last)!;
-    return Date.parse(`${day!.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time!.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`);
+    const times = names.filter((name) => NAME.test(name)).map(timeOf);
+    return Math.max(0, ...times.filter((time) => time <= Date.now()));
   };
   return {
     problem: () => (failure === undefined ? undefined : `no backup could be made: ${failure.message}`),

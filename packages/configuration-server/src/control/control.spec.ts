@@ -98,7 +98,12 @@ describe('control streams', () => {
       ({ connected }) => !connected,
     );
     expect(gone.lastSeenUnixMillis).toBeGreaterThan(0n);
-    expect(await codesOf(server, machine.id)).toEqual(['machine-disconnected', 'machine-connected', 'agent-enrolled']);
+    // It is told a moment after it is known.
+    const codes = await eventually(
+      () => codesOf(server, machine.id),
+      (told) => told.length > 2,
+    );
+    expect(codes).toEqual(['machine-disconnected', 'machine-connected', 'agent-enrolled']);
   });
 
   it('bring a machine from nothing to its first point, and to an end', async () => {
