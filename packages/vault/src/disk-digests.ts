@@ -57,6 +57,21 @@ export async function* readDigests(
 export const diskSizeAt = async (history: MachineHistory, diskId: string, ref: EpochRef): Promise<number> =>
   (await mapDisk(history, diskId, ref)).size;
 
+/** The whole blocks of a disk that read as zeroes at an epoch because nothing is kept of them; ascending. Nothing but indexes is read. Errors: DAMAGED. */
+export async function* emptyBlocks(history: MachineHistory, diskId: string, ref: EpochRef): AsyncGenerator<Extent> {
+  const map = await mapDisk(history, diskId, ref);
+  for (let start = 0; start < map.size; start += WINDOW) {
+    const end = Math.min(start + WINDOW, map.size);
+    let at = start;
+    for (const piece of [...(await map.find(start, end)), { start: end, end }]) {
+      const offset = Math.ceil(at / BLOCK_SIZE) * BLOCK_SIZE;
+      const length = (piece.start < end ? piece.start - (piece.start % BLOCK_SIZE) : end) - offset;
+      if (length > 0) yield { offset, length };
+      at = Math.max(at, piece.end);
+    }
+  }
+}
+
 function* wholeDisk(size: number): Generator<Extent> {
   if (size > 0) yield { offset: 0, length: size };
 }

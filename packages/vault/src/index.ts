@@ -6,7 +6,7 @@ export { type Clock, systemClock } from './clock.ts';
 export { type CompactionReport, type CompactMachineOptions, compactMachine } from './compact-machine.ts';
 export { type CopyOptions, type CopyReport, copyVault } from './copy-vault.ts';
 export { type DiskDifference, diskDifference } from './difference.ts';
-export { diskSizeAt, type KnownBlocks, readDigests } from './disk-digests.ts';
+export { diskSizeAt, emptyBlocks, type KnownBlocks, readDigests } from './disk-digests.ts';
 export type { Finding } from './finding.ts';
 export { type FrameCache, type FrameCacheOptions, openFrameCache } from './frame-cache.ts';
 export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';

@@ -34,6 +34,7 @@ export class ScriptedSource {
   readonly #codec: CodecName;
   readonly #interval: bigint;
   readonly #dirty = new Set<number>();
+  readonly #discarded = new Set<number>();
   #generation = newId();
   #number = 0;
   #instant = 1_700_000_000_000_000_000n;
@@ -55,7 +56,15 @@ export class ScriptedSource {
       for (let byte = 0; byte < BLOCK_SIZE / 2; byte += 4) this.disk.writeUInt32LE(Math.floor(this.#random() * 2 ** 32), at + byte);
       this.disk.fill(this.#number % 251, at + BLOCK_SIZE / 2, at + BLOCK_SIZE);
       this.#dirty.add(block);
+      this.#discarded.delete(block);
     }
+  }
+
+  /** Makes a block zeroes, of which the next cut tells nothing else. */
+  discard(block: number): void {
+    this.disk.fill(0, block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE);
+    this.#dirty.add(block);
+    this.#discarded.add(block);
   }
 
   /** The next epoch begins a new generation that sends the whole disk. */
@@ -74,10 +83,17 @@ export class ScriptedSource {
     const perFrame = FRAME_DATA_LIMIT / BLOCK_SIZE;
     for (let at = 0; at < blocks.length; at += perFrame) {
       const part = blocks.slice(at, at + perFrame);
-      const extents = part.map((block) => ({ offset: block * BLOCK_SIZE, length: BLOCK_SIZE, kind: 'data' as const }));
-      const data = Buffer.concat(part.map((block) => this.disk.subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE)));
+      const isData = (block: number): boolean => !this.#discarded.has(block);
+      const extents = part.map((block) => ({
+        offset: block * BLOCK_SIZE,
+        length: BLOCK_SIZE,
+        kind: isData(block) ? ('data' as const) : ('zero' as const),
+      }));
+      const data = Buffer.concat(part.filter(isData).map((block) => this.disk.subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE)));
       frames.push(serializeFrame(await createFrame(extents, data, this.#codec)));
     }
+    const zeroBytes = this.#discarded.size * BLOCK_SIZE;
+    this.#discarded.clear();
     this.#instant += this.#interval;
     const instant = { unixNanos: this.#instant };
     const hash = createHash('sha256');
@@ -91,7 +107,8 @@ export class ScriptedSource {
       cutId: idBytes(cutId),
       diskSize: BigInt(this.disk.length),
       instant,
-      dataBytes: BigInt(blocks.length * BLOCK_SIZE),
+      dataBytes: BigInt(blocks.length * BLOCK_SIZE - zeroBytes),
+      zeroBytes: BigInt(zeroBytes),
       contentDigest: hash.digest(),
       frameCount: BigInt(frames.length),
     });

@@ -8,6 +8,7 @@ import { type DigestQuery, DigestQuerySchema, DigestRefusal, idBytes, idText, ne
 import { createVault, openLogWriter, openVault, registerMachine, type Vault } from '@holdfast/vault';
 import fc from 'fast-check';
 import { type ScriptedCut, ScriptedSource } from '../conformance/scripted-source.ts';
+import { NEWEST } from './digest-file.ts';
 import { createMachineDigests, type MachineDigests, type MachineDigestsOptions } from './machine-digests.ts';
 
 const KEY = Buffer.alloc(32, 7);
@@ -200,6 +201,40 @@ describe('the digests a process server answers with', () => {
     expect(await check(await step(8))).toBeGreaterThan(0);
     source.startGeneration();
     expect(await check(await step(2))).toBe(0);
+  });
+
+  it('are not those of a state in between, where a block was zeroes before it and is so again, after a kill', async () => {
+    const { source } = site;
+    const cut = async () => (await site.cut(0)).made;
+    const first = site.open();
+    source.scribble(1);
+    await first.follow((await cut()).content);
+    // The first of the blocks that nothing was ever written to.
+    const block = [0, 1].find((one) => source.disk.subarray(one * BLOCK_SIZE, (one + 1) * BLOCK_SIZE).every((byte) => byte === 0))!;
+    const zero = source.disk.subarray(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE);
+    await first.close();
+    const killed = site.open();
+    while (zero.every((byte) => byte === 0)) source.scribble(100);
+    await killed.follow((await cut()).content);
+    source.discard(block);
+    const last = await cut();
+    const content = Buffer.from(source.disk);
+    expect(Buffer.compare(await digestsOf(site.open(), query(source, last)), knownDigests(content))).toBe(0);
+  });
+
+  it('begin anew after a kill when the vault was rolled back to what was known', async () => {
+    const { source } = site;
+    const one = await site.cut(50);
+    const first = site.open();
+    await digestsOf(first, query(source, one.made));
+    await first.close();
+    const { openDigestFile } = await import('./digest-file.ts');
+    const file = openDigestFile(site.directory, source.diskId, KEY);
+    const generationId = idText(one.made.cut.epochs[0]!.generationId);
+    file.setState({ at: { generationId, number: 0 }, towards: { generationId, number: NEWEST }, size: SIZE });
+    file.write(0, new Uint8Array(16 * 300).fill(3));
+    file.close();
+    expect(Buffer.compare(await digestsOf(site.open(), query(source, one.made)), knownDigests(one.content))).toBe(0);
   });
 
   it('begin anew when the file is not what it was', async () => {

@@ -6,6 +6,7 @@ import {
   COARSE_SPAN,
   coarsen,
   DIGEST_SIZE,
+  type Extent,
   markZeroes,
   parseFrame,
   UNKNOWN_MARK,
@@ -14,7 +15,7 @@ import {
 import type { Log } from '@holdfast/daemon';
 import { fromSystem } from '@holdfast/errors';
 import { type CutContent, type DigestQuery, DigestRefusal, type EpochRef, idBytes, idText } from '@holdfast/protocol';
-import { type KnownBlocks, type MachineHistory, readDigests, readMachine, type Vault } from '@holdfast/vault';
+import { emptyBlocks, type KnownBlocks, type MachineHistory, readDigests, readMachine, type Vault } from '@holdfast/vault';
 import { violation } from '../receive/check-frames.ts';
 import { interrupted } from '../upload/interrupted.ts';
 import type { EpochPosition } from '../upload/uploader.ts';
@@ -221,7 +222,9 @@ class CachedDigests implements MachineDigests {
         // A change that did not come to its end: every block it touched is gone over again.
         const { generationId, number } = known.towards;
         const end = number === NEWEST ? newestOf(history, diskId, generationId) : known.towards;
-        if (end !== undefined) await this.#move(file, history, diskId, known.at, end);
+        const isForward = end !== undefined && !(end.generationId === known.at.generationId && end.number === known.at.number);
+        // Of a vault that was rolled back to where it began nobody can tell which blocks it touched.
+        if (isForward) await this.#move(file, history, diskId, known.at, end, true);
         else file.reset();
       }
       const { at } = file.state ?? {};
@@ -234,8 +237,18 @@ class CachedDigests implements MachineDigests {
     if (file.state === undefined) await this.#readAll(file, history, diskId, target);
   }
 
-  /** Reads the digests of what differs between two epochs. */
-  async #move(file: DigestFile, history: MachineHistory, diskId: string, from: EpochPosition, to: EpochPosition): Promise<void> {
+  /**
+   * Reads the digests of what differs between two epochs. `again`: some blocks may be those of epochs between them. What was written there and is zeroes
+   * at both ends is no difference.
+   */
+  async #move(
+    file: DigestFile,
+    history: MachineHistory,
+    diskId: string,
+    from: EpochPosition,
+    to: EpochPosition,
+    again = false,
+  ): Promise<void> {
     if (from.generationId === to.generationId && from.number === to.number) return;
     if (entryOf(history, diskId, from) === undefined || entryOf(history, diskId, to) === undefined) {
       file.reset();
@@ -245,6 +258,7 @@ class CachedDigests implements MachineDigests {
     file.setState({ at: from, towards: to, size: file.state!.size });
     const { onDamage } = this.#options;
     await this.#write(file, readDigests(history, diskId, refOf(to), { since: refOf(from), onDamage }));
+    if (again) await this.#clear(file, emptyBlocks(history, diskId, refOf(to)));
     file.setState({ at: to, towards: undefined, size });
   }
 
@@ -252,6 +266,19 @@ class CachedDigests implements MachineDigests {
     for await (const { offset, digests } of parts) {
       if (this.#closed) throw interrupted(`machine ${this.#options.machineId}`, 'this process server lets go of it');
       file.write(offset / BLOCK_SIZE, digests);
+    }
+  }
+
+  async #clear(file: DigestFile, extents: AsyncIterable<Extent>): Promise<void> {
+    for await (const { offset, length } of extents) {
+      const end = offset / BLOCK_SIZE + blockCount(length);
+      for (let first = offset / BLOCK_SIZE; first < end; first += STEP) {
+        if (this.#closed) throw interrupted(`machine ${this.#options.machineId}`, 'this process server lets go of it');
+        const known = file.read(first, Math.min(STEP, end - first));
+        // What is a hole stays one.
+        if (known.some((byte) => byte !== ZERO_MARK)) file.write(first, new Uint8Array(known.length));
+        await setImmediate();
+      }
     }
   }
 
