@@ -30,6 +30,10 @@ const GRAVITY = { information: 0, warning: 1, critical: 2 } as const;
 /** What happens together is told together. */
 const WAITS = { gather: 5000, first: 5000, longest: 5 * 60_000 };
 const MOST_TOGETHER = 100;
+/** Revisions without anything to tell after which the place is stored anew: changes are not kept for ever. */
+const STORED_EVERY = 200;
+/** Events told late, after more changes than are kept. */
+const MOST_MISSED = 1000;
 
 /** Ends of alerts are told as well, though they are no warnings. */
 const isWanted = ({ severity, code }: StoredEvent, minimum: StoredEvent['severity']): boolean =>
@@ -45,8 +49,18 @@ export const runCourier = async (
 ): Promise<void> => {
   let problem: HoldfastError | undefined;
   const removeCheck = health.check(`notification by ${carrier.name}`, () => problem?.message);
-  const save = (revision: number): Promise<unknown> =>
-    transact(store, async (transaction) => transaction.put(positions, carrier.name, { revision }));
+  const save = async (revision: number): Promise<void> => {
+    for (let wait = waits.first; ; wait = Math.min(wait * 2, waits.longest))
+      try {
+        await transact(store, async (transaction) => transaction.put(positions, carrier.name, { revision }));
+        return;
+      } catch (reason) {
+        // A disk that is full for a while is no reason to end the program.
+        if (stopping.aborted || !isHoldfastError(reason) || !reason.retryable) throw reason;
+        log.warn('How far people were told could not be written; it is tried again', { by: carrier.name, error: reason, waitMillis: wait });
+        await sleep(wait, undefined, { signal: stopping }).catch(() => undefined);
+      }
+  };
 
   const deliver = async (events: readonly StoredEvent[]): Promise<void> => {
     for (let wait = waits.first; !stopping.aborted; wait = Math.min(wait * 2, waits.longest)) {
@@ -87,7 +101,7 @@ export const runCourier = async (
       for await (const change of store.watch(after, signal)) {
         events.push(...change.events.filter((event) => isWanted(event, minimum)));
         to = change.revision;
-        if (events.length >= MOST_TOGETHER) break;
+        if (events.length >= MOST_TOGETHER || (events.length === 0 && to - after >= STORED_EVERY)) break;
         if (events.length > 0) timer ??= setTimeout(() => enough.abort(), waits.gather);
       }
     } finally {
@@ -96,21 +110,40 @@ export const runCourier = async (
     return { to, events };
   };
 
+  /** Events after one revision and not after another as the history has them, the oldest first. */
+  const missed = async (after: number, to: number): Promise<readonly StoredEvent[]> => {
+    const found: StoredEvent[] = [];
+    for (let before = to + 1; found.length < MOST_MISSED; ) {
+      const page = await store.events({ before, limit: MOST_TOGETHER });
+      const fresh = page.filter(({ revision }) => revision > after);
+      found.push(...fresh.filter((event) => isWanted(event, minimum)));
+      if (fresh.length < MOST_TOGETHER) break;
+      before = fresh.at(-1)!.revision;
+    }
+    return found.toReversed();
+  };
+
   try {
     let after = await position();
     while (!stopping.aborted) {
       try {
         const { to, events } = await gather(after);
-        if (events.length === 0) continue;
-        await deliver(events);
-        if (stopping.aborted) return;
-        await save(to);
+        if (events.length > 0) await deliver(events);
+        if (stopping.aborted && events.length > 0) return;
+        if (to > after) await save(to);
         after = to;
       } catch (reason) {
         if (!isHoldfastError(reason, 'CHANGES_COMPACTED')) throw reason;
-        log.warn('Events that nobody was told of are gone: more happened than history.changes keeps', { by: carrier.name });
-        after = store.revision();
-        await save(after);
+        const to = store.revision();
+        const events = await missed(after, to);
+        log.warn('More happened than history.changes keeps; the newest of it is told from the events that are kept', {
+          by: carrier.name,
+          events: events.length,
+        });
+        for (let from = 0; from < events.length; from += MOST_TOGETHER) await deliver(events.slice(from, from + MOST_TOGETHER));
+        if (stopping.aborted) return;
+        await save(to);
+        after = to;
       }
     }
   } finally {

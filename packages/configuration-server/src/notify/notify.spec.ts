@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { HoldfastError } from '@holdfast/errors';
 import { createTestAuthority } from '@holdfast/protocol/conformance';
 import { SMTPServer } from 'smtp-server';
 import { createMemoryStore } from '../state/memory-store.ts';
@@ -113,7 +114,7 @@ describe('a courier', () => {
     await courier.end();
   });
 
-  it('goes on with the present when too much happened', async () => {
+  it('tells from the history when more happened than changes are kept', async () => {
     const store = newStore(10);
     const first = start(store, async () => undefined);
     await until(() => store.revision() > 0);
@@ -125,6 +126,31 @@ describe('a courier', () => {
     await until(() => store.revision() > before);
     await store.commit({ events: [event('now')] });
     await until(() => carried.includes('now'));
+    expect(carried).toEqual([...Array.from({ length: 50 }, (_, index) => `lost ${index}`), 'now']);
+    await courier.end();
+  });
+
+  it('that had nothing to tell for long does not start from the past', async () => {
+    const store = newStore(300);
+    const first = start(store, async () => undefined);
+    await until(() => store.revision() > 0);
+    for (let index = 0; index < 500; index += 1) await store.commit({ put: { 'some/thing': { schema: 1, data: index } } });
+    const place = async (): Promise<number> => ((await store.get('courier/test'))!.data as { readonly revision: number }).revision;
+    while ((await place()) < 400) await new Promise((resolve) => setTimeout(resolve, 2));
+    await first.end();
+    expect(await place()).toBeGreaterThan(399);
+  });
+
+  it('goes on when its place could not be written for a while', async () => {
+    const store = newStore();
+    let failures = 2;
+    const full = new HoldfastError('NO_SPACE', { thing: 'database', why: 'the disk is full', remedy: 'free space' });
+    const carried: string[] = [];
+    const flaky: StateStore = { ...store, commit: (commit) => (failures-- > 0 ? Promise.reject(full) : store.commit(commit)) };
+    const courier = start(flaky, async (events) => void carried.push(...events.map(({ text }) => text)));
+    await until(() => store.revision() > 0);
+    await store.commit({ events: [event('one')] });
+    await until(() => carried.length > 0);
     await courier.end();
   });
 });
