@@ -115,13 +115,13 @@ describe('capture of disks without requests in a guest', () => {
       const swap = `
         echo +memory > /sys/fs/cgroup/cgroup.subtree_control
         mkdir ${squeezed}
-        echo 24M > ${squeezed}/memory.max
-        mkswap /dev/vg/striped
-        swapon /dev/vg/striped
-        (echo $BASHPID > ${squeezed}/cgroup.procs; exec dd if=/dev/zero of=/dev/null bs=32M count=1)
-        swapoff /dev/vg/striped
+        echo 32M > ${squeezed}/memory.max
+        mkswap -f /dev/vg/large
+        swapon /dev/vg/large
+        (echo $BASHPID > ${squeezed}/cgroup.procs; exec dd if=/dev/zero of=/dev/null bs=64M count=1)
+        swapoff /dev/vg/large
       `;
-      const { after } = await attach('/dev/vg/striped', swap);
+      const { after } = await attach('/dev/vg/large', swap);
       expect((after as { dirtyBlocks: number }[])[0]!.dirtyBlocks).toBeGreaterThan(100);
     },
     PATIENCE_MS,

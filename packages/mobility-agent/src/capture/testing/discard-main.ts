@@ -1,6 +1,7 @@
 // Discards of a mounted disk through the whole capture, as a program for machines that no test runner reaches: discard-main.ts DISK
 // Makes an XFS (300 MiB at least) on the disk, which is overwritten, with files that come and go, and cuts meanwhile. Prints one line of
-// JSON: ranges and requests discarded together, blocks in which the last cut differs from the disk. Exit status 1 when there are any.
+// JSON: ranges and requests discarded together (of disks without requests: discards), blocks in which the last cut differs from the disk. Exit
+// status 1 when there are any.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,6 +40,11 @@ const counting = (session: WriteTraceSession): WriteTraceSession => {
     discardEnded: (...event) => {
       seen.requests += 1;
       sink.discardEnded?.(...event);
+    },
+    queued: (...event) => sink.queued?.(...event),
+    ended: (...event) => {
+      if (event[4]) seen.requests += 1;
+      sink.ended?.(...event);
     },
   });
   const { trace } = session;
