@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
 import { Health } from '@holdfast/protocol';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
+import { bounded } from '../control/transitions.ts';
 import { find, listAll, type Stored } from '../records/kind.ts';
 import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
@@ -67,7 +68,8 @@ export const createAlertEngine = ({
     const at = now();
     const found: Found[] = [];
     const add = (subject: string, subjectName: string, conditions: readonly Condition[]): void => {
-      for (const condition of conditions) found.push({ ...condition, id: alertId(subject, condition.code), subject, subjectName });
+      for (const condition of conditions)
+        found.push({ ...condition, text: bounded(condition.text), id: alertId(subject, condition.code), subject, subjectName });
     };
     const receiving = new Map<string, number>();
     for await (const { id } of listAll(store, assignments)) {
@@ -182,11 +184,19 @@ export const createAlertEngine = ({
     }
   };
 
-  const look = async (): Promise<void> => {
+  const lookNow = async (): Promise<void> => {
     const found = lasting(await gather());
     texts = new Map(found.map(({ id, text }) => [id, text]));
     await settle(found);
     await remember();
+  };
+
+  let last: Promise<unknown> = Promise.resolve();
+  /** One after the other: what a look saw is old when a later one has settled. */
+  const look = (): Promise<void> => {
+    const turn = last.then(lookNow);
+    last = turn.catch(() => undefined);
+    return turn;
   };
 
   return {

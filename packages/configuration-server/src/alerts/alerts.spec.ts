@@ -22,6 +22,7 @@ import { type AgentPresence, createPresence, type ServerPresence } from '../cont
 import { assignments, machines, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
+import type { StateStore } from '../state/state-store.ts';
 import { createAlertEngine } from './alert-engine.ts';
 import { alerts } from './alert-record.ts';
 
@@ -43,7 +44,7 @@ const thresholds = {
 const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent } as never;
 
 /** One machine that is protected with an RPO of a minute, its process server, and a clock. */
-const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED) => {
+const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED, seen = (store: StateStore): StateStore => store) => {
   const store = createMemoryStore({ events: 1000, audit: 10, changes: 1000 });
   const agents: AgentPresence = createPresence();
   const servers: ServerPresence = createPresence();
@@ -63,7 +64,16 @@ const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED) => 
     });
     transaction.put(assignments, `${SERVER}/${MACHINE}`, { vault: 'office', machineName: 'db1' });
   });
-  const engine = createAlertEngine({ store, agents, servers, thresholds, interval: 1, ownProblem: () => own, log: silent, now: () => now });
+  const engine = createAlertEngine({
+    store: seen(store),
+    agents,
+    servers,
+    thresholds,
+    interval: 1,
+    ownProblem: () => own,
+    log: silent,
+    now: () => now,
+  });
   const agent = agents.open(MACHINE, {} as never, () => undefined);
   const server = servers.open(SERVER, {} as never, () => undefined);
   const look = async (): Promise<string[]> => {
@@ -112,6 +122,44 @@ describe('alerts', () => {
     expect(await look()).toEqual([]);
     expect(engine.healthOf(MACHINE)).toBe(Health.HEALTHY);
     expect(await events()).toEqual(['warning rpo-exceeded', 'critical rpo-exceeded', 'information rpo-exceeded-over']);
+  });
+
+  it('do not end by a look that began before they did', async () => {
+    const held = Promise.withResolvers<void>();
+    let lists = 0;
+    const { at, point, look, events } = await openWorld(ProtectionState.PROTECTED, (store) => ({
+      ...store,
+      async list(options) {
+        if (options.prefix === alerts.prefix && ++lists === 1) await held.promise;
+        return store.list(options);
+      },
+    }));
+    point(0);
+    at(MINUTE);
+    const early = look();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    at(2 * MINUTE);
+    const late = look();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    held.resolve();
+    await Promise.all([early, late]);
+    expect(await events()).toEqual(['warning rpo-exceeded']);
+  });
+
+  it('say in a short line what a machine told at length', async () => {
+    const { agent, look, engine } = await openWorld();
+    const problem = `\u001b[2J\n${'x'.repeat(10_000)}`;
+    agent.reported(
+      create(AgentReportSchema, {
+        newestPointUnixMillis: BigInt(START),
+        disks: [{ diskId: idBytes(SERVER), phase: DiskPhase.FAILED, problemCode: 'READ_FAILED', problem }],
+      }),
+    );
+    await look();
+    const { text } = engine.current()[0]!.value;
+    expect(text.length).toBeLessThan(700);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: those must not be there
+    expect(text).not.toMatch(/[\u0000-\u001f]/);
   });
 
   it('believe the process server where the agent is away', async () => {

@@ -21,7 +21,8 @@ const REPORTED: ReadonlySet<ProtectionState> = new Set([
 
 const LONGEST = 600;
 
-const bounded = (words: string): string =>
+/** Words of a member, short and in one line whatever it sent. */
+export const bounded = (words: string): string =>
   words
     .slice(0, LONGEST)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is replaced
@@ -29,7 +30,7 @@ const bounded = (words: string): string =>
 
 /** What a disk is called: by its name at the source, else by the beginning of its id. */
 export const diskName = (id: Uint8Array, manifest: Manifest | undefined): string =>
-  manifest?.disks.find((disk) => idText(disk.id) === idText(id))?.name || idText(id).slice(0, 8);
+  manifest?.disks.find((disk) => idText(disk.id) === idText(id))?.name.slice(0, 200) || idText(id).slice(0, 8);
 
 const words = (phase: DiskPhase): string =>
   (Object.entries(DiskPhase).find(([, value]) => value === phase)?.[0] ?? 'unknown').toLowerCase();
@@ -54,12 +55,12 @@ export const stateFrom = (state: ProtectionState, { disks, newestPointUnixMillis
   }
   if (newestPointUnixMillis === 0n) return { state: ProtectionState.COPYING, detail: '' };
   if (resynchronizing.length > 0)
-    return { state: ProtectionState.RESYNCHRONIZING, detail: `${named(resynchronizing, manifest)} is compared with the vault` };
+    return { state: ProtectionState.RESYNCHRONIZING, detail: bounded(`${named(resynchronizing, manifest)} is compared with the vault`) };
   const notes = [
     ...(copying.length > 0 ? [`${named(copying, manifest)} is not yet copied`] : []),
     ...(tracking.length > 0 ? [`changes of ${named(tracking, manifest)} are remembered, but make no points for now`] : []),
   ];
-  return { state: ProtectionState.PROTECTED, detail: notes.join('; ') };
+  return { state: ProtectionState.PROTECTED, detail: bounded(notes.join('; ')) };
 };
 
 /** What is worth an event in a change of state. */
@@ -97,7 +98,13 @@ export const diskEvents = (
     const problem = disk.problemCode !== '' && disk.problemCode !== (was?.problemCode ?? '');
     return [
       ...(was !== undefined && was.phase !== disk.phase
-        ? [{ severity: 'information', code: 'disk-phase', text: `${label}: ${words(was.phase)} becomes ${words(disk.phase)}` } as const]
+        ? [
+            {
+              severity: 'information',
+              code: 'disk-phase',
+              text: bounded(`${label}: ${words(was.phase)} becomes ${words(disk.phase)}`),
+            } as const,
+          ]
         : []),
       ...(problem ? [{ severity: 'warning', code: eventCode(disk.problemCode), text: bounded(`${label}: ${disk.problem}`) } as const] : []),
     ];
