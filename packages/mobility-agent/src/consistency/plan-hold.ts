@@ -215,12 +215,18 @@ class HelpingHold extends Planned {
         // Where nothing can be throttled freezing is what is left.
         if (limits.length > 0 || !freezes) await hold.throttle(limits, limit);
       }),
-      ...(freezes ? [this.step((hold) => hold.freeze(filesystemsOf(disks, places), limit))] : []),
+      ...(freezes ? [this.step((hold) => this.#freeze(hold, filesystemsOf(disks, places), limit))] : []),
     ];
   }
 
   kind(): PointKind {
     return PointKind.CRASH;
+  }
+
+  /** Freezing stops writers and then writes out what is in memory, which nothing can end: as much of that as can be is done before. */
+  async #freeze(hold: Hold, filesystems: readonly HeldFilesystem[], limit: number): Promise<void> {
+    await hold.flush(filesystems);
+    await hold.freeze(filesystems, limit);
   }
 }
 

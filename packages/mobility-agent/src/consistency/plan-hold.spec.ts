@@ -1,0 +1,45 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { PointKind } from '@holdfast/protocol';
+import { type HoldPlaces, planConsistentHold, planHelpingHold } from './plan-hold.ts';
+
+/** A keeper that notes what it is told to, and does nothing. */
+const KEEPER = `
+  const { appendFileSync } = require('node:fs');
+  const [, file] = process.argv;
+  require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+    const { order } = JSON.parse(line);
+    appendFileSync(file, order + '\\n');
+    const report = { frozen: [], still: [], moving: [], frozenFor: 0, problems: [] };
+    console.log(JSON.stringify(order === 'end' ? { report } : {}));
+  });
+`;
+
+describe.unless(process.platform === 'linux' ? undefined : 'not Linux', 'a planned hold', () => {
+  let directory: string;
+  let places: HoldPlaces;
+  beforeEach(() => {
+    directory = mkdtempSync(path.join(tmpdir(), 'holdfast-plan-'));
+    places = {
+      machineId: '11'.repeat(16),
+      keeper: [process.execPath, '-e', KEEPER, path.join(directory, 'orders')],
+      scripts: path.join(directory, 'scripts'),
+      scriptLimit: 1000,
+      log: path.join(directory, 'log'),
+      kept: [],
+    };
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  // Of a frozen file system nobody can write until all that was in memory is on the disk.
+  it.each([
+    ['for a cut that does not converge', () => planHelpingHold(true, 1000, [], places)],
+    ['for a consistent point', () => planConsistentHold(PointKind.FILESYSTEM, 1000, [], places)],
+  ])('%s writes out what is in memory before anything is frozen', async (_, plan) => {
+    const hold = plan();
+    for (const step of hold.steps) await step();
+    expect(await hold.end()).toBe(true);
+    expect(readFileSync(path.join(directory, 'orders'), 'utf8').trim().split('\n')).toEqual(['open', 'flush', 'freeze', 'end']);
+  });
+});
