@@ -68,7 +68,7 @@ describe('a damaged agent log', () => {
       (operation) => operation.path === segment && operation.kind === 'write' && operation.bytes.length > 800,
     );
     const at = place?.kind === 'write' ? place.offset : 0;
-    disk.change(segment).fill(0xff, at + 100, at + 101);
+    disk.change(segment)[at + 100]! ^= 0xff;
     await expect(readBack(hrl)).rejects.toMatchObject({ code: 'DAMAGED', thing: `${segment} at byte ${at}` });
   });
 
