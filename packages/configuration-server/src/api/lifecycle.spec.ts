@@ -1,4 +1,13 @@
-import { DiskPhase, EventService, JobService, JobState, MachineService, ProtectionService, ServerService } from '@holdfast/protocol';
+import {
+  DiskPhase,
+  EventService,
+  JobService,
+  JobState,
+  MachineService,
+  PolicyService,
+  ProtectionService,
+  ServerService,
+} from '@holdfast/protocol';
 import {
   type AgentStream,
   connectAgent,
@@ -195,6 +204,21 @@ describe('a machine', () => {
     ];
     const codes = await Promise.all(asked.map((one) => codeOf(one)));
     expect(codes.toSorted()).toEqual(['JOB_RUNNING', 'JOB_RUNNING', 'no error']);
+  });
+
+  it('never follows a policy that is deleted at the same moment', async () => {
+    const { server } = await openSite();
+    const [policies, protections] = [server.api(PolicyService), server.api(ProtectionService)];
+    for (let round = 0; round < 5; round += 1) {
+      const { policy } = await policies.createPolicy({ policy: { name: `gold${round}` } });
+      const { id, version } = policy!;
+      await Promise.all([
+        codeOf(policies.deletePolicy({ policy: id, version })),
+        codeOf(protections.updateProtection({ machine: 'web1', policy: id })),
+      ]);
+      const ids = (await policies.listPolicies({})).policies.map((one) => one.id);
+      expect(ids).toContain((await protections.listProtections({})).protections[0]!.policyId);
+    }
   });
 
   it('takes its job with it when it is removed by force', async () => {
