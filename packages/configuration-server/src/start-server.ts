@@ -124,6 +124,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const control = createControlService({ ...parts, revocations, streams });
   const rpc = createRpcHandler({
     store,
+    notifier,
     attempts,
     revocations,
     grace: { lasts: grace, authorities: authority.trusted },

@@ -36,6 +36,13 @@ const personBehind = async (store: StateStore, { id: access, value }: Stored<Acc
   return { name: user.value.name, role: user.value.role, access, userId, ...ends };
 };
 
+/** The person or tool behind a token that was shown before. Rejects with SIGN_IN_NEEDED when it counts no more. */
+export const personNow = async (store: StateStore, access: string): Promise<Person> => {
+  const known = await find(store, accesses, access);
+  if (known === undefined) throw noMore('it was taken back');
+  return personBehind(store, known);
+};
+
 /**
  * Who makes a call, by the client certificate of its connection or by its bearer token; a token counts where both are there. Throws
  * CERTIFICATE_EXPIRED, unless `grace` lasts, CERTIFICATE_UNTRUSTED, CERTIFICATE_REVOKED, IDENTITY_MISMATCH, SIGN_IN_NEEDED or

@@ -4,8 +4,10 @@ import { Code, ConnectError, type ConnectRouter, createConnectRouter, createCont
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { Log } from '@holdfast/daemon';
 import { connectError, EnrolmentService, type Grace } from '@holdfast/protocol';
+import type { Notifier } from '../state/notifier.ts';
 import { accessTo, requireAccess } from './access.ts';
 import { ADDRESS, CALLER } from './caller.ts';
+import { endWithAccess } from './end-with-access.ts';
 import { type IdentifyOptions, identify } from './identify.ts';
 import { nameErrors } from './name-errors.ts';
 
@@ -13,6 +15,7 @@ export interface RpcOptions extends IdentifyOptions {
   readonly routes: (router: ConnectRouter) => void;
   /** For calls that renew a certificate: it may have ended while this server was away. */
   readonly grace: Grace;
+  readonly notifier: Notifier;
   readonly log: Log;
   /** Aborted when the program stops: calls that are open end then. */
   readonly stopping: AbortSignal;
@@ -35,7 +38,7 @@ const socketOf = (request: Http2ServerRequest): TLSSocket =>
 export type RpcHandler = (request: Http2ServerRequest, response: Http2ServerResponse) => boolean;
 
 /** Calls by Connect, gRPC and gRPC-web. Who calls, and whether they may, is decided before anything of the call is read. */
-export const createRpcHandler = ({ routes, grace, log, stopping, onCall, ...identifying }: RpcOptions): RpcHandler => {
+export const createRpcHandler = ({ routes, grace, notifier, log, stopping, onCall, ...identifying }: RpcOptions): RpcHandler => {
   const ended = new AbortController();
   stopping.addEventListener('abort', () => ended.abort(new ConnectError('the server stops', Code.Unavailable)), { once: true });
   const router = createConnectRouter({
@@ -43,7 +46,7 @@ export const createRpcHandler = ({ routes, grace, log, stopping, onCall, ...iden
     maxTimeoutMs: LONGEST_TIMEOUT,
     shutdownSignal: ended.signal,
     jsonOptions: { ignoreUnknownFields: false },
-    interceptors: [nameErrors(log, onCall)],
+    interceptors: [nameErrors(log, onCall), endWithAccess({ store: identifying.store, notifier })],
     async requestGate({ values, method, requestHeader }) {
       try {
         const socket = values.get(SOCKET)!;

@@ -41,6 +41,34 @@ describe('people', () => {
     expect(await policies(token)).toBe('SIGN_IN_NEEDED');
   });
 
+  it('hear nothing more by calls that are open when they sign out, are disabled, or may do less', async () => {
+    const { id } = await addUser('olga');
+    const watch = (token: string): Promise<string> => {
+      const all = async (): Promise<void> => {
+        for await (const _ of server.client(EventService, { token }).watchEvents({}));
+      };
+      return codeOf(all());
+    };
+    const { token } = await signIn('olga');
+    const first = watch(token);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await server.client(SessionService, { token }).signOut({});
+    expect(await first).toBe('SIGN_IN_NEEDED');
+    const second = watch((await signIn('olga')).token);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const { users: all } = await users().listUsers({});
+    const olga = all.find((one) => one.id === id)!;
+    await users().updateUser({ user: { ...olga, disabled: true } });
+    expect(await second).toBe('SIGN_IN_NEEDED');
+    const { accessToken, secret } = await server.api(AccessTokenService).createAccessToken({ name: 'watcher', role: PersonRole.READER });
+    const third = watch(secret);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await server.api(AccessTokenService).revokeAccessToken({ id: accessToken!.id });
+    expect(await third).toBe('SIGN_IN_NEEDED');
+    const brief = await server.api(AccessTokenService).createAccessToken({ name: 'brief', role: PersonRole.READER, lifetimeSeconds: 1 });
+    expect(await watch(brief.secret)).toBe('SIGN_IN_NEEDED');
+  }, 30_000);
+
   it('are refused with one and the same answer, whether name or password is wrong', async () => {
     await addUser('berta');
     const reason = async (name: string, password: string) => {
