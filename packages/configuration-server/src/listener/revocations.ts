@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '@holdfast/errors';
 import type { Peer } from '@holdfast/protocol';
 import { listAll } from '../records/kind.ts';
@@ -14,6 +15,9 @@ export interface Revocations {
   close(): void;
 }
 
+/** Milliseconds before the list is read again when it could not be. */
+const AGAIN = 500;
+
 const revoked = ({ identity: { role, id }, serial }: Peer): HoldfastError =>
   new HoldfastError('CERTIFICATE_REVOKED', {
     thing: `certificate ${serial} of ${role} ${id}`,
@@ -29,14 +33,18 @@ export const openRevocations = async (store: StateStore, notifier: Notifier): Pr
     for await (const { id } of listAll(store, kind)) serials.add(id);
     for (const serial of living.keys()) if (serials.has(serial)) for (const end of [...living.get(serial)!]) end();
   };
-  const reading = { again: false, busy: false };
+  const reading = { again: false, busy: false, closed: false };
   const changed = async (): Promise<void> => {
     reading.again = true;
     if (reading.busy) return;
     reading.busy = true;
-    while (reading.again) {
+    while (reading.again && !reading.closed) {
       reading.again = false;
-      await read();
+      // A list that could not be read once is not believed for ever.
+      await read().catch(async () => {
+        reading.again = true;
+        await sleep(AGAIN, undefined, { ref: false });
+      });
     }
     reading.busy = false;
   };
@@ -63,6 +71,9 @@ export const openRevocations = async (store: StateStore, notifier: Notifier): Pr
         if (ends.size === 0 && living.get(peer.serial) === ends) living.delete(peer.serial);
       };
     },
-    close: forget,
+    close() {
+      reading.closed = true;
+      forget();
+    },
   };
 };
