@@ -50,6 +50,28 @@ describe('queued writes', () => {
     expect(writes.takeUnknown(100)).toEqual([]);
   });
 
+  it('may end late, after a part of another one was taken for their end', () => {
+    const { told, writes } = createRig();
+    writes.queued(8, 24, 1);
+    writes.queued(16, 16, 3);
+    writes.ended(16, 16, 4, false);
+    // Not told yet: the end of the first one at 2, and that another one of 16 to 32 was queued.
+    writes.ended(24, 8, 6, false);
+    expect([...writes.writes()]).toEqual([]);
+    writes.ended(8, 8, 2, false);
+    writes.ended(16, 16, 2, false);
+    writes.queued(16, 16, 5);
+    expect(writes.takeUnknown(100)).toEqual([]);
+    expect(told.filter(([what]) => what === 'completed')).toEqual([
+      ['completed', 16, 16, 4, false],
+      ['completed', 8, 24, 4, false],
+      ['completed', 8, 24, 6, false],
+    ]);
+    // Negative control: what ended before the write began, and what ends once everything was told, belongs to none of them.
+    writes.ended(8, 8, 101, false);
+    expect(writes.takeUnknown(200)).toMatchObject([{ offset: 8, length: 8, time: 101 }]);
+  });
+
   it('do not begin after their end', () => {
     const { told, writes } = createRig();
     writes.ended(0, 32, 2, false);

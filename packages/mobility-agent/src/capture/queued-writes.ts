@@ -18,6 +18,9 @@ export interface UnknownEnd extends Extent {
  *
  * Writes that overlap and end at the same byte cannot be told apart. Whichever is over, the shortest is taken for it, so that the last end
  * counts for them all; and the others too are taken for completed, and for issued again at that moment.
+ *
+ * An end that is told late may find its write taken for over by a later end, a part of another write say. It says nothing new then: its
+ * bytes were in doubt for longer than they were in truth.
  */
 export interface QueuedWrites {
   queued(offset: number, length: number, time: number): void;
@@ -31,11 +34,19 @@ export interface QueuedWrites {
 }
 
 interface Write extends Extent {
+  /** When it was queued, or taken for issued again. */
   readonly time: number;
+  /** When it was queued. */
+  readonly since: number;
 }
 
 interface End extends UnknownEnd {
   readonly discarded: boolean;
+}
+
+/** A write that was taken for over when an end of `over` was told. */
+interface Over extends Write {
+  readonly over: number;
 }
 
 class Queued implements QueuedWrites {
@@ -44,6 +55,8 @@ class Queued implements QueuedWrites {
   /** In the order in which they were queued, by the byte where they end. */
   readonly #byEnd = new Map<number, Write[]>();
   #unknown: End[] = [];
+  /** Those since everything was told last. */
+  #over: Over[] = [];
 
   constructor(target: WholeWrites, since: number) {
     this.#target = target;
@@ -61,7 +74,7 @@ class Queued implements QueuedWrites {
   }
 
   queued(offset: number, length: number, time: number): void {
-    const write = { offset, length, time };
+    const write = { offset, length, time, since: time };
     const others = this.#byEnd.get(offset + length);
     if (others === undefined) this.#byEnd.set(offset + length, [write]);
     else others.push(write);
@@ -83,6 +96,7 @@ class Queued implements QueuedWrites {
     }
     const [over] = candidates.splice(index, 1);
     if (candidates.length === 0) this.#byEnd.delete(end);
+    this.#over.push({ ...over!, over: time });
     this.#target.completed(over!.offset, over!.length, time, discarded);
     for (const [at, write] of candidates.entries()) {
       if (write.offset === over!.offset) continue;
@@ -95,6 +109,7 @@ class Queued implements QueuedWrites {
   takeUnknown(time: number): UnknownEnd[] {
     const [taken, left] = partition(this.#unknown, (end) => end.time <= time);
     this.#unknown = left;
+    this.#over = this.#over.filter(({ over }) => over > time);
     return taken;
   }
 
@@ -102,6 +117,7 @@ class Queued implements QueuedWrites {
     // What was queued before anybody looked has been read since, or is to be.
     if (part.time <= this.#since) return;
     for (const write of this.writes()) if (isWithin(part, write)) return;
+    if (this.#over.some((write) => write.since <= part.time && part.time <= write.over && isWithin(part, write))) return;
     this.#unknown.push(part);
   }
 }
