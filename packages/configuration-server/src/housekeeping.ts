@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
+import { silences } from './alerts/alert-record.ts';
 import { hasEnded, jobs, jobsOf } from './jobs/job-record.ts';
 import { listAll } from './records/kind.ts';
 import { accesses, revocations, tokens } from './records/kinds.ts';
@@ -15,10 +16,12 @@ const BATCH = 200;
 
 /** Removes what has no meaning any more: revocations of certificates that have ended anyway, old tokens, ended sign-ins and jobs beyond a number. */
 export const cleanUp = async (store: StateStore, jobsKept: number, now = Date.now()): Promise<number> => {
-  const gone: (readonly [typeof revocations | typeof tokens | typeof accesses | typeof jobs | typeof jobsOf, string])[] = [];
+  const gone: (readonly [typeof revocations | typeof tokens | typeof accesses | typeof silences | typeof jobs | typeof jobsOf, string])[] =
+    [];
   for await (const { id, value } of listAll(store, revocations)) if (value.notAfter < now) gone.push([revocations, id]);
   for await (const { id, value } of listAll(store, tokens)) if (value.expires + TOKENS_SHOWN < now) gone.push([tokens, id]);
   for await (const { id, value } of listAll(store, accesses)) if ((value.expires ?? now) < now) gone.push([accesses, id]);
+  for await (const { id, value } of listAll(store, silences)) if (value.silencedUntil < now) gone.push([silences, id]);
   let ended = 0;
   // The newest come first.
   for await (const { id, value } of listAll(store, jobs)) {

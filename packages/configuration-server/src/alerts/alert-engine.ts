@@ -7,7 +7,7 @@ import { find, listAll, type Stored } from '../records/kind.ts';
 import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { type AlertRecord, alertId, alerts } from './alert-record.ts';
+import { type AlertRecord, alertId, alerts, silences } from './alert-record.ts';
 import { type Condition, durablePoints, machineConditions, serverConditions, type Thresholds, TOLD_ELSEWHERE } from './conditions.ts';
 
 export interface AlertEngineOptions {
@@ -122,11 +122,13 @@ export const createAlertEngine = ({
     });
   };
 
-  const raise = (
+  const raise = async (
     transaction: Transaction,
     { id, severity, code, subject, subjectName, text }: Found,
     before: AlertRecord | undefined,
-  ): void => {
+  ): Promise<void> => {
+    const silence = before === undefined ? (await transaction.read(silences, id))?.value : undefined;
+    if (silence !== undefined) transaction.delete(silences, id);
     const fresh: AlertRecord = {
       severity,
       code,
@@ -138,13 +140,14 @@ export const createAlertEngine = ({
       acknowledgedAt: 0,
       silencedBy: '',
       silencedUntil: 0,
+      ...silence,
     };
     // Graver than what somebody looked at: that has to be looked at again.
     const grew = before !== undefined && GRAVITY[severity] > GRAVITY[before.severity];
     const kept = before === undefined ? fresh : { ...before, severity, text };
     transaction.put(alerts, id, grew ? { ...kept, acknowledgedBy: '', acknowledgedAt: 0 } : kept);
     if ((before !== undefined && !grew) || TOLD_ELSEWHERE.has(code)) return;
-    if (before !== undefined && isSilenced(before, now())) return;
+    if (isSilenced(before ?? fresh, now())) return;
     transaction.event({ severity, code, text, subject, actor: 'configuration server' });
   };
 
@@ -152,7 +155,7 @@ export const createAlertEngine = ({
     for (const found of wanted)
       await transact(store, async (transaction) => {
         const before = (await transaction.read(alerts, found.id))?.value;
-        if (before === undefined || before.severity !== found.severity) raise(transaction, found, before);
+        if (before === undefined || before.severity !== found.severity) await raise(transaction, found, before);
       });
     for await (const { id } of listAll(store, alerts)) {
       if (wanted.some((one) => one.id === id)) continue;
@@ -160,7 +163,9 @@ export const createAlertEngine = ({
         const gone = await transaction.read(alerts, id);
         if (gone === undefined) return;
         transaction.delete(alerts, id);
-        const { code, subject, subjectName } = gone.value;
+        const { code, subject, subjectName, silencedBy, silencedUntil } = gone.value;
+        // It may come back within the time for which nobody wants to hear of it.
+        if (isSilenced(gone.value, now())) transaction.put(silences, id, { silencedBy, silencedUntil });
         if (isSilenced(gone.value, now()) || TOLD_ELSEWHERE.has(code)) return;
         transaction.event({
           severity: 'information',

@@ -23,6 +23,9 @@ export interface AlertRecord {
 
 export const alerts: Kind<AlertRecord> = plainKind('alert', 1);
 
+/** A silence that lasts longer than its alert, should that come back; its id is the alert's. */
+export const silences: Kind<Pick<AlertRecord, 'silencedBy' | 'silencedUntil'>> = plainKind('alert-silence', 1);
+
 /** One thing has one alert of a code: its id follows from both. */
 export const alertId = (subject: string, code: string): string =>
   createHash('sha256').update(`${subject}/${code}`).digest('hex').slice(0, 32);

@@ -252,6 +252,28 @@ describe('alerts', () => {
     expect(engine.healthOf(MACHINE)).toBe(Health.CRITICAL);
   });
 
+  it('that come and go are silenced until the time that was said', async () => {
+    const { store, at, point, look, events, engine } = await openWorld();
+    point(0);
+    at(2 * MINUTE);
+    await look();
+    const [alert] = engine.current();
+    await transact(store, async (transaction) =>
+      transaction.put(alerts, alert!.id, { ...alert!.value, silencedBy: 'me', silencedUntil: START + 10 * MINUTE }),
+    );
+    point(2 * MINUTE);
+    expect(await look()).toEqual([]);
+    at(4 * MINUTE);
+    expect(await look()).toEqual(['warning rpo-exceeded']);
+    expect(engine.current()[0]!.value).toMatchObject({ silencedBy: 'me', silencedUntil: START + 10 * MINUTE });
+    expect(await events()).toEqual(['warning rpo-exceeded']);
+    point(4 * MINUTE);
+    await look();
+    at(11 * MINUTE);
+    await look();
+    expect(await events()).toEqual(['warning rpo-exceeded', 'critical rpo-exceeded']);
+  });
+
   it('that grow have to be looked at anew by whoever acknowledged them', async () => {
     const { store, at, point, look, engine } = await openWorld();
     point(0);
