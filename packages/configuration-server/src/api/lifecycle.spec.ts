@@ -243,6 +243,20 @@ describe('a machine', () => {
     expect(placesOf(site)).toEqual(['127.0.0.1:1']);
   });
 
+  it('is known by its new name where it was going to', async () => {
+    const site = await openSite();
+    const { server } = site;
+    const third = await enrolMember(server, 'process-server', 'three', { endpoints: ['127.0.0.1:3'] });
+    const three = connectServer(server, third, { endpoints: ['127.0.0.1:3'] });
+    await three.until(() => true);
+    await server.api(ProtectionService).move({ machine: 'web1', processServer: 'three' });
+    await three.until(({ assignments }) => assignments.length === 1);
+    const { version } = (await server.api(MachineService).getMachine({ machine: 'web1' })).machine!;
+    await server.api(MachineService).renameMachine({ machine: 'web1', name: 'shop', version });
+    obey(three);
+    await three.until(() => three.states.at(-1)!.assignments[0]?.machineName === 'shop');
+  });
+
   it('in its first copy leaves a server that is lost', async () => {
     const server = await startTestServer(QUICK);
     const machine = await enrolMember(server, 'agent', 'web1');

@@ -83,12 +83,17 @@ export const createMovePlan = ({ store, agents, servers: presence }: PlanParts):
         const move = await transaction.read(moves, job.machineId);
         const protection = await transaction.read(protections, job.protectionId);
         if (move === undefined || protection === undefined) throw nowhere(job);
-        if ((await transaction.read(assignments, `${move.value.to}/${job.machineId}`)) === undefined) throw lost(move.value.to);
+        const place = `${move.value.to}/${job.machineId}`;
+        const assigned = await transaction.read(assignments, place);
+        if (assigned === undefined) throw lost(move.value.to);
         const { processServerId: from } = protection.value;
         transaction.put(protections, job.protectionId, { ...protection.value, processServerId: move.value.to });
         transaction.delete(moves, job.machineId);
         if (from !== '' && from !== move.value.to) transaction.delete(assignments, `${from}/${job.machineId}`);
         const machine = await transaction.read(machines, job.machineId);
+        // It may have been renamed on the way.
+        if (machine !== undefined && machine.value.name !== assigned.value.machineName)
+          transaction.put(assignments, place, { ...assigned.value, machineName: machine.value.name });
         transaction.event({
           severity: 'information',
           code: 'machine-moved',
