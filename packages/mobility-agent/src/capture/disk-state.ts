@@ -57,9 +57,13 @@ export const commitStaging = (state: DiskState, staging: Staging, dirty: BlockSe
   const { changes, excluded, early, writes } = state;
   // What is under way to a disk without requests stays dirty: its end does not say where all of it is, should it come after a restart.
   for (const { offset, length } of writes.writes()) told.addBytes(offset, length);
-  const changedSince = [changes.later.read, changes.later.zero, told, staging.unreadable, ...(early === undefined ? [] : [early])];
+  const untold = createSparseBlockSet(state.source.size);
+  // Where nothing was sent, an earlier piece may have told something else: zeroes of a file of the agent that is gone. It is read again.
+  for (const { first, count } of staging.same.runs())
+    for (let block = first; block < first + count; block += 1) if (changes.now.read.has(block)) untold.add(block);
+  const changedSince = [changes.later.read, changes.later.zero, told, staging.unreadable, untold, ...(early === undefined ? [] : [early])];
   for (const { first, count } of staging.blocks.runs()) {
-    for (let block = first; block < first + count; block += 1) changes.settle(block);
+    for (let block = first; block < first + count; block += 1) if (!untold.has(block)) changes.settle(block);
     // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.
     for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, excluded)) {
       for (const block of blocksOf(offset, length)) if (!changedSince.some((set) => set.has(block))) dirty.delete(block);

@@ -14,6 +14,8 @@ export interface Staging {
   readonly blocks: BlockSet;
   /** Those of them that could not be read. */
   readonly unreadable: BlockSet;
+  /** Those of them of which nothing is sent, because it is known to be there. */
+  readonly same: BlockSet;
   /** Bytes of memory the staged data takes. */
   readonly bytes: number;
   /** Takes a copy of `data`, which starts at the block boundary `offset`. */
@@ -32,6 +34,7 @@ class StagingImpl implements Staging {
   /** Where the data of a block is, or what stands for it. */
   readonly #slots = new Map<number, number>();
   readonly unreadable: BlockSet;
+  readonly same: BlockSet;
   readonly #zero: BlockSet;
   /** Blocks that could not be read and have not been handed to the packer as such. */
   readonly #unreadable: BlockSet;
@@ -42,6 +45,7 @@ class StagingImpl implements Staging {
     this.#size = size;
     this.blocks = createSparseBlockSet(size);
     this.unreadable = createSparseBlockSet(size);
+    this.same = createSparseBlockSet(size);
     this.#zero = createSparseBlockSet(size);
     this.#unreadable = createSparseBlockSet(size);
   }
@@ -73,6 +77,7 @@ class StagingImpl implements Staging {
     for (let block = offset / BLOCK_SIZE; block < end; block += 1) {
       if (this.unreadable.has(block)) continue;
       this.blocks.add(block);
+      this.same.add(block);
       this.#slots.delete(block);
       this.#zero.delete(block);
     }
@@ -129,6 +134,7 @@ class StagingImpl implements Staging {
 
   #mark(block: number): void {
     this.blocks.add(block);
+    this.same.delete(block);
     this.#zero.delete(block);
     this.#unreadable.delete(block);
     this.unreadable.delete(block);

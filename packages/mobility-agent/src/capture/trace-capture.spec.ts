@@ -2,13 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, openFrame, parseFrame } from '@holdfast/block';
+import { BLOCK_SIZE, coarsen, knownDigests, openFrame, parseFrame } from '@holdfast/block';
 import { type CutContent, idBytes, idText, type Manifest, ManifestSchema, newId } from '@holdfast/protocol';
 import fc from 'fast-check';
 import type { Hrl } from '../hrl/hrl.ts';
 import { openHrl } from '../hrl/open-hrl.ts';
 import type { Continuity, WriteTraceSession } from '../trace/trace.ts';
 import type { Capture } from './capture.ts';
+import type { CopyingOptions } from './copying.ts';
 import type { DiskSource } from './disk-source.ts';
 import { createSimulatedMachine, type SimulatedMachine, sectorIds } from './testing/simulated-machine.ts';
 import { createTraceCapture } from './trace-capture.ts';
@@ -268,6 +269,69 @@ describe('trace capture', () => {
       expect(await differing()).toEqual([]);
     } finally {
       await rig.close();
+    }
+  });
+
+  test('a file of the agent that goes away in the middle of a resynchronization leaves no zeroes behind', async () => {
+    const [OWN, SIZE] = [20, 24 * BLOCK_SIZE];
+    const directory = mkdtempSync(join(tmpdir(), 'holdfast-capture-'));
+    const machine = createSimulatedMachine({ seed: 7, disks: 1, blocks: 24, writers: 1, think: 3_000_000, latency: 3_000 });
+    const hrl = await openHrl({ machineId, directory, quotaBytes: 4 * 1024 * 1024, segmentBytes: 1024 * 1024 });
+    const session = {
+      trace: machine.trace,
+      attach: () => ({ index: 0, continuity: { kind: 'new' } }),
+      sizeOf: () => 0,
+      confirm: () => undefined,
+      detach: () => undefined,
+    } as Partial<WriteTraceSession> as WriteTraceSession;
+    let own: { offset: number; length: number }[] = [];
+    const source: DiskSource = { ...machine.sources[0]!, excluded: () => own };
+    const device = { path: '/dev/sim0', name: 'sim0', major: 1, minor: 0, size: SIZE, logicalBlockSize: 512, diskSequence: 1, serial: '' };
+    const id = newId();
+    const image = new Uint8Array(SIZE);
+    const begin = async (digests?: CopyingOptions['digests']): Promise<Capture> => {
+      const common = { machineId, session, hrl, bootId: newId(), manifest: async () => manifest, pause, pieceSize: BLOCK_SIZE };
+      const capture = createTraceCapture({ ...common, limits: { rounds: 10_000, milliseconds: 30_000 }, ...(digests && { digests }) });
+      await capture.attach({ id, device, source });
+      return capture;
+    };
+    const cut = async (capture: Capture): Promise<Uint32Array> => {
+      const content = await capture.publish(await capture.propose());
+      for (const one of [...hrl.committed()]) {
+        await applyFrames(one, () => image);
+        hrl.free(idText(one.cut.id));
+      }
+      return machine.stateAt(0, Number(content.cut.point!.instant!.monotonicNanos) + 0.5);
+    };
+    try {
+      while (machine.completed < 200) machine.trace.now();
+      const first = await begin();
+      await first.copy();
+      await cut(first);
+      await first.close();
+      const known = knownDigests(Uint8Array.from(image));
+      const fine = ({ offset }: { offset: number }) => ({ digests: known.subarray((offset / BLOCK_SIZE) * 16), size: SIZE });
+      const second = await begin(() => ({
+        fine: async (range) => fine(range),
+        coarse: async () => ({ digests: coarsen(known), size: SIZE }),
+      }));
+      own = [{ offset: OWN * BLOCK_SIZE, length: BLOCK_SIZE }];
+      const covered: number[] = [];
+      await second.copy({
+        onProgress: ({ done }) => {
+          covered.push(done);
+          own = [];
+        },
+      });
+      // The file was told of as zeroes before it came to its blocks.
+      expect(covered[0]).toBeLessThanOrEqual(OWN * BLOCK_SIZE);
+      const wanted = await cut(second);
+      expect(Buffer.from(new Uint32Array(sectorIds(image)).buffer)).toEqual(Buffer.from(wanted.buffer));
+      expect(image.subarray(OWN * BLOCK_SIZE, (OWN + 1) * BLOCK_SIZE).some((byte) => byte !== 0)).toBe(true);
+      await second.close();
+    } finally {
+      await hrl.close();
+      rmSync(directory, { recursive: true });
     }
   });
 
