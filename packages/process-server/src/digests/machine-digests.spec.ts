@@ -56,6 +56,7 @@ const openSite = async () => {
   };
   return {
     source,
+    vault,
     directory,
     open,
     damage,
@@ -235,6 +236,23 @@ describe('the digests a process server answers with', () => {
     file.write(0, new Uint8Array(16 * 300).fill(3));
     file.close();
     expect(Buffer.compare(await digestsOf(site.open(), query(source, one.made)), knownDigests(one.content))).toBe(0);
+  });
+
+  it('let cuts pass that become durable while the vault is being read', async () => {
+    const { source } = site;
+    const one = await site.cut(50);
+    const vault = Promise.withResolvers<Vault>();
+    const digests = site.open({ vault: () => vault.promise });
+    const answered = digestsOf(digests, query(source, one.made));
+    await new Promise(setImmediate);
+    const two = await site.cut(50);
+    // Nothing of the journal may wait for that.
+    await digests.follow(two.made.content);
+    vault.resolve(site.vault);
+    expect(Buffer.compare(await answered, knownDigests(one.content))).toBe(0);
+    const three = await site.cut(3);
+    await digests.follow(three.made.content);
+    expect(Buffer.compare(await digestsOf(digests, query(source, three.made)), knownDigests(three.content))).toBe(0);
   });
 
   it('begin anew when the file is not what it was', async () => {

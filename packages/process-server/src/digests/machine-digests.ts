@@ -87,6 +87,8 @@ class CachedDigests implements MachineDigests {
   #turn: Promise<unknown> = Promise.resolve();
   /** Cuts that wait to be taken in. */
   #following = 0;
+  /** The vault is being read: of a large disk that may take hours. */
+  #isReading = false;
   #closed = false;
 
   constructor(options: MachineDigestsOptions) {
@@ -116,7 +118,8 @@ class CachedDigests implements MachineDigests {
   }
 
   async follow(cut: CutContent): Promise<void> {
-    if (this.#closed || this.#following >= MOST_FOLLOWING) return;
+    // Who waits holds the journal; what is not followed is read when it is asked for.
+    if (this.#closed || this.#isReading || this.#following >= MOST_FOLLOWING) return;
     this.#following += 1;
     const followed = this.#turn.then(async () => {
       for (const index of cut.cut.epochs.keys()) await this.#followEpoch(cut, index);
@@ -208,11 +211,16 @@ class CachedDigests implements MachineDigests {
     if (fits(wanted, file.state)) return undefined;
     const notDurable = { refusal: DigestRefusal.NOT_DURABLE, reason: `epoch ${state.number} is not in the vault yet` };
     if (this.#options.isPending(diskId, state)) return notDurable;
-    const history = await readMachine(await this.#options.vault(), this.#options.machineId);
-    const target = closedEpoch(history, diskId, state, orNewer);
-    if (target === undefined) return notDurable;
-    await this.#bring(file, history, diskId, target);
-    return undefined;
+    this.#isReading = true;
+    try {
+      const history = await readMachine(await this.#options.vault(), this.#options.machineId);
+      const target = closedEpoch(history, diskId, state, orNewer);
+      if (target === undefined) return notDurable;
+      await this.#bring(file, history, diskId, target);
+      return undefined;
+    } finally {
+      this.#isReading = false;
+    }
   }
 
   async #bring(file: DigestFile, history: MachineHistory, diskId: string, target: EpochPosition): Promise<void> {
