@@ -59,13 +59,16 @@ export const tellServerStep = (
   name: 'tell process server',
   async wait(job, { signal, progress }) {
     const since = Date.now();
+    let told = '';
     const first = await serverOf(job);
     const look = async (): Promise<true | undefined> => {
       const server = await serverOf(job);
       const assigned = await find(store, assignments, `${server}/${job.machineId}`);
       const known = presence.get(server);
       if (assigned === undefined || known?.connected !== true) lost(server, assigned !== undefined, Math.max(since, known?.lastSeen ?? 0));
-      progress({ detail: `waiting for ${server === '' ? 'a process server' : await serverName(store, server)} to be ready`, fraction: -1 });
+      const detail = `waiting for ${server === '' ? 'a process server' : await serverName(store, server)} to be ready`;
+      if (detail !== told) progress({ detail, fraction: -1 });
+      told = detail;
       return assigned !== undefined && known !== undefined && hasInForce(known, assigned.version) ? true : undefined;
     };
     await until(look, [everySecond, (listener) => presence.subscribe(first, listener)], signal);
