@@ -18,6 +18,7 @@ describe('the log of what is to be taken back', () => {
     const log = openUndoLog(file)!;
     log.note(write('a', 'first'));
     const cancelled = log.note(write('b', 'never'));
+    appendFileSync(file, '{"note":{"number":2,"un');
     log.note(write('a', 'second'));
     log.cancel(cancelled);
     log.close();
@@ -34,5 +35,12 @@ describe('the log of what is to be taken back', () => {
     expect([openUndoLog(file), await releaseLeft(file)]).toEqual([undefined, undefined]);
     log.close();
     expect((await releaseLeft(file))!.problems).toEqual([expect.stringContaining(folder)]);
+  });
+
+  it.unless(process.platform === 'linux' ? undefined : 'not Linux', 'does not stop who takes things back when memory is full', () => {
+    const log = openUndoLog('/dev/full')!;
+    expect(() => log.note({ kind: 'remove', folder: '/none' })).toThrow('ENOSPC');
+    log.cancel(1);
+    log.close();
   });
 });

@@ -23,7 +23,7 @@ export interface ScriptCall {
 export interface UndoLog {
   /** Gives a number for `cancel`. */
   note(undo: Undo): number;
-  /** It was not done after all, or was taken back already. */
+  /** It was not done after all, or was taken back already. Never throws: where that cannot be noted it is taken back twice. */
   cancel(number: number): void;
   /** What is to be taken back, the newest first. */
   left(): Undo[];
@@ -66,14 +66,21 @@ export const openUndoLog = (file: string): UndoLog | undefined => {
     return undefined;
   }
   let last = 0;
-  const write = (line: Line): void => appendFileSync(fd, `${JSON.stringify(line)}\n`);
+  // What was cut short before it, for want of memory, is no part of it.
+  const write = (line: Line): void => appendFileSync(fd, `\n${JSON.stringify(line)}\n`);
   return {
     note(undo) {
       last += 1;
       write({ note: { number: last, undo } });
       return last;
     },
-    cancel: (number) => write({ cancel: number }),
+    cancel(number) {
+      try {
+        write({ cancel: number });
+      } catch {
+        // Memory is full. Whoever thaws one file system after the other must get to the last one all the same.
+      }
+    },
     left: () => readUndoLog(file),
     remove: () => rmSync(file, { force: true }),
     close: () => closeSync(fd),
