@@ -8,6 +8,8 @@ import { createMemoryDirectory, type MemoryDirectory } from './memory-directory.
 
 export const SEGMENT = 32 * 1024;
 export const QUOTA = 24 * SEGMENT;
+/** More than any random life, or several, can fill. */
+const ROOMY = 160 * SEGMENT;
 
 export const TEST_KEY: JournalKey = { id: '5a'.repeat(16), key: Buffer.alloc(32, 9) };
 
@@ -80,7 +82,7 @@ export class JournalBench {
 
   static async create(): Promise<JournalBench> {
     const directory = createMemoryDirectory();
-    return new JournalBench(directory, await openTestJournal(directory));
+    return new JournalBench(directory, await openTestJournal(directory, 0, ROOMY));
   }
 
   async run(commands: readonly Command[]): Promise<void> {
@@ -97,7 +99,7 @@ export class JournalBench {
   /** The process is killed and started again. What the journal has then it has promised. */
   async restart(): Promise<JournalBench> {
     const directory = this.directory.afterKill();
-    const next = new JournalBench(directory, await openTestJournal(directory));
+    const next = new JournalBench(directory, await openTestJournal(directory, 0, ROOMY));
     for (const [cutId, content] of this.contents) next.contents.set(cutId, content);
     for (const [cutId, machineId] of this.machineOf) next.machineOf.set(cutId, machineId);
     for (const [machine, machineId] of MACHINES.entries()) {
@@ -184,7 +186,7 @@ export interface Judged {
  * where it is not so there is damage with a name, if `mayBeDamaged`.
  */
 export const judge = async (bench: JournalBench, count: number, files: Map<string, Buffer>, mayBeDamaged = false): Promise<Judged> => {
-  const journal = await openTestJournal(createMemoryDirectory(files));
+  const journal = await openTestJournal(createMemoryDirectory(files), 0, ROOMY);
   const promised = new Set<string>();
   for (const operation of bench.directory.operations.slice(0, count)) {
     if (operation.kind !== 'note') continue;
