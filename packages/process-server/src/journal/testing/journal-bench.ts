@@ -8,6 +8,8 @@ import { createMemoryDirectory, type MemoryDirectory } from './memory-directory.
 
 export const SEGMENT = 32 * 1024;
 export const QUOTA = 24 * SEGMENT;
+/** What records take besides the bytes in them, and what a file's end leaves over. */
+const SLACK = 16 * 1024;
 /** More than any random life, or several, can fill. */
 const ROOMY = 160 * SEGMENT;
 
@@ -121,6 +123,7 @@ export class JournalBench {
     if (command.do === 'frames') {
       const sent = this.#open[machine] ?? this.#begin(machine);
       const frames = command.sizes.map((size) => randomBytes(size));
+      await this.#untilRoom(command.sizes.reduce((sum, size) => sum + size, SLACK));
       const chunk = chunkOf(command.epoch, sent.frames[command.epoch]!.length, frames);
       sent.frames[command.epoch]!.push(...frames);
       this.#under.push(sent.open.append(chunk));
@@ -145,6 +148,11 @@ export class JournalBench {
     this.#open[machine] = undefined;
     if (command.do === 'drop') sent.open.drop();
     else this.#under.push(this.#commit(machine, machineId, sent));
+  }
+
+  /** As whoever receives does it: nothing is taken for which no file is ready. */
+  async #untilRoom(bytes: number): Promise<void> {
+    while (this.journal.usage.room < bytes) await new Promise(setImmediate);
   }
 
   async #commit(machine: 0 | 1, machineId: string, { open, frames }: Sent): Promise<void> {
