@@ -20,6 +20,12 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 );
 const script = fc.array(command, { minLength: 20, maxLength: 120 });
 
+/**
+ * Without restarts: those of an agent send what was sent before, for a cut never changes, while the bench sends other bytes to tell them
+ * apart. When the later ones are damaged the earlier ones count, which is right for an agent and would look wrong here.
+ */
+const withoutRestarts = script.map((commands) => commands.filter((one) => one.do !== 'restart'));
+
 /** Power fails: what no sync covers arrives, or not, or in part, whatever came before or after it. */
 const fateOf =
   (seed: number): Fate =>
@@ -115,7 +121,7 @@ describe('the journal', () => {
 
   it('never gives back a changed byte: the cut is refused, and the place is named', async () => {
     await fc.assert(
-      fc.asyncProperty(script, fc.nat(), fc.nat(), fc.integer({ min: 0, max: 7 }), async (commands, which, where, bit) => {
+      fc.asyncProperty(withoutRestarts, fc.nat(), fc.nat(), fc.integer({ min: 0, max: 7 }), async (commands, which, where, bit) => {
         const bench = await JournalBench.create();
         await bench.run(commands);
         const { operations } = bench.directory;
