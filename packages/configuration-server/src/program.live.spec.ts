@@ -128,6 +128,7 @@ describe('the program', () => {
     const fingerprints = await Promise.all([first, second].map((one) => one.line('Machines, servers and people are served')));
     expect(fingerprints[0]!.fingerprint).toBe(fingerprints[1]!.fingerprint);
     expect((await createClient(EventService, await clientOf(second)).listEvents({})).events.map(({ code }) => code)).toEqual([
+      'policy-created',
       'installation-created',
     ]);
     second.child.kill('SIGTERM');
