@@ -55,8 +55,8 @@ const createRig = async () => {
       for (const content of [...hrl.committed()]) {
         for (const [index, { diskId, diskSize }] of content.cut.epochs.entries()) {
           const before = images.get(idText(diskId)) ?? Buffer.alloc(0);
-          // What a grown disk has behind its old end is not zero until it is said to be.
-          const image = Buffer.alloc(Number(diskSize), before.length === 0 ? 0 : 0xa5);
+          // As docs/format.md has it: an epoch says that what is behind the end of its disk is zeroes, until a later one tells otherwise.
+          const image = Buffer.alloc(Number(diskSize));
           before.copy(image);
           const frames: Uint8Array[] = [];
           for await (const frame of content.frames(index)) frames.push(frame);
