@@ -13,6 +13,7 @@ export type { Check, CheckOptions, CheckResult, Health, HealthReport } from './h
 export type { Log, LogFields } from './log/log.ts';
 export { redactText } from './log/redact.ts';
 export { awaitMembership } from './membership/await-membership.ts';
+export { aboutTime } from './membership/certificate-times.ts';
 export { type HardwareSources, readHardwareIdentity } from './membership/hardware-identity.ts';
 export { type JoinCommandOptions, joinCommand } from './membership/join-command.ts';
 export { type Joined, type JoinOptions, joinSite } from './membership/join-site.ts';

@@ -1,4 +1,4 @@
-import { createMemoryStore, type ObjectStore, type StoreCall, seededFaults } from '@holdfast/object-store';
+import { createMemoryStore, type StoreCall, seededFaults } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
 import { compactMachine } from './compact-machine.ts';
 import { addHolder } from './holders.ts';
@@ -9,25 +9,10 @@ import { rekeyVault } from './rekey.ts';
 import { NO_TAG, openHead, sealObject } from './sealed-object.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
-import { repeated } from './testing/nonce-book.ts';
+import { recording, repeated } from './testing/nonce-book.ts';
 import { createTestVault, TEST_KEY } from './testing/open-test-vault.ts';
 import { SimulatedSource } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
-
-/** Remembers everything that anybody ever tried to create, whatever became of it. */
-const recording = (inner: ObjectStore, sealed: Buffer[]): ObjectStore => ({
-  url: inner.url,
-  create: (name, content) => {
-    // Key slots are no objects of this kind: they have keys and salts of their own.
-    if (!name.startsWith('keys/')) sealed.push(Buffer.from(content));
-    return inner.create(name, content);
-  },
-  read: (name, range) => inner.read(name, range),
-  stat: (name) => inner.stat(name),
-  list: (prefix, options) => inner.list(prefix, options),
-  delete: (name) => inner.delete(name),
-  close: () => inner.close(),
-});
 
 describe('key and nonce', () => {
   it('never seal two things although the random generator repeats itself', () => {
@@ -57,7 +42,7 @@ describe('key and nonce', () => {
   it('never seal two things, whatever is sealed again: retries, orphans, crashes, takeovers, keepers, changes of keys', async () => {
     const sealed: Buffer[] = [];
     const source = new SimulatedSource([64 * 1024, 50_000]);
-    const store = recording(createMemoryStore(), sealed);
+    const store = recording(createMemoryStore(), (content) => void sealed.push(content));
     const bench = new WriterBench(source, store, await createTestVault(source, store));
     const cuts = await bench.cuts(12);
     const older = await bench.open({ inFlight: 4 });

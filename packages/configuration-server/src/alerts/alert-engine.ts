@@ -114,7 +114,8 @@ export const createAlertEngine = ({
   /** Those that lasted long enough. */
   const lasting = (found: readonly Found[]): Found[] => {
     const at = now();
-    for (const id of [...seen.keys()]) if (!found.some((one) => one.id === id)) seen.delete(id);
+    const ids = new Set(found.map(({ id }) => id));
+    for (const id of [...seen.keys()]) if (!ids.has(id)) seen.delete(id);
     return found.filter(({ id, lasting: needed = 0 }) => {
       const first = seen.get(id) ?? at;
       seen.set(id, first);
@@ -157,8 +158,9 @@ export const createAlertEngine = ({
         const before = (await transaction.read(alerts, found.id))?.value;
         if (before === undefined || before.severity !== found.severity) await raise(transaction, found, before);
       });
+    const ids = new Set(wanted.map(({ id }) => id));
     for await (const { id } of listAll(store, alerts)) {
-      if (wanted.some((one) => one.id === id)) continue;
+      if (ids.has(id)) continue;
       await transact(store, async (transaction) => {
         const gone = await transaction.read(alerts, id);
         if (gone === undefined) return;

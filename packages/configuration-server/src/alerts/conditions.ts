@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { aboutTime } from '@holdfast/daemon';
 import {
   type AgentReport,
   DiskPhase,
@@ -67,19 +68,11 @@ const BUSY_FOR = 15 * MINUTE;
 /** Clocks of a machine and of this server may differ by this much. */
 const CLOCKS = MINUTE;
 
-/** A length of time for people: "40 s", "12 min", "3 h". */
-export const forPeople = (milliseconds: number): string => {
-  const seconds = Math.round(milliseconds / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
-};
-
 const away = (label: string, connected: boolean, lastSeen: number, now: number, limits: Thresholds, code: string): readonly Condition[] => {
   const since = now - lastSeen;
   if (connected || since < limits.awayWarning) return [];
   const severity = since >= limits.awayCritical ? 'critical' : 'warning';
-  return [{ severity, code, text: `${label} has not been heard of for ${forPeople(since)}` }];
+  return [{ severity, code, text: `${label} has not been heard of for ${aboutTime(since)}` }];
 };
 
 const SENDING: ReadonlySet<ProtectionState> = new Set([ProtectionState.PROTECTED, ProtectionState.RESYNCHRONIZING, ProtectionState.FAILED]);
@@ -98,8 +91,8 @@ const rpo = (
   if (behind <= threshold) return [];
   const severity = behind > threshold * limits.rpoCritical ? 'critical' : 'warning';
   const told =
-    newest === 0 ? `no recovery point was told of for ${forPeople(behind)}` : `its newest safe recovery point is ${forPeople(behind)} old`;
-  return [{ severity, code: 'rpo-exceeded', text: `${name}: ${told}; the policy allows ${forPeople(threshold)}` }];
+    newest === 0 ? `no recovery point was told of for ${aboutTime(behind)}` : `its newest safe recovery point is ${aboutTime(behind)} old`;
+  return [{ severity, code: 'rpo-exceeded', text: `${name}: ${told}; the policy allows ${aboutTime(threshold)}` }];
 };
 
 const disks = ({ name, report, manifest }: MachineFacts): readonly Condition[] => {
@@ -133,7 +126,7 @@ export const machineConditions = (facts: MachineFacts, now: number, started: num
           {
             severity: 'warning',
             code: 'clock-differs',
-            text: `the clock of ${name} is ${forPeople(ahead)} ahead of this server's`,
+            text: `the clock of ${name} is ${aboutTime(ahead)} ahead of this server's`,
           } as const,
         ]
       : []),

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
 import { isId, type Machine, MachineSchema, type MachineService } from '@holdfast/protocol';
-import { nameId } from '../enrolment/member-name.ts';
+import { claimName, nameId } from '../enrolment/member-name.ts';
 import { revokeCertificates } from '../enrolment/revoke.ts';
 import { hasEnded, jobs, jobTurns } from '../jobs/job-record.ts';
 import { openJobOf } from '../jobs/open-job-of.ts';
@@ -57,15 +57,8 @@ export const createMachineService = ({ store, agents, alerting }: ApiParts): Ser
         if (stored === undefined) throw gone(id);
         const { name: before, protectionId } = stored.value;
         requireVersion(`machine ${before}`, stored.version, version);
-        const taken = await transaction.read(names, nameId('machine', name));
-        if (taken !== undefined && taken.value.id !== id)
-          throw new HoldfastError('NAME_TAKEN', {
-            thing: `machine ${name}`,
-            why: 'another one has this name',
-            remedy: 'choose another name',
-          });
         transaction.delete(names, nameId('machine', before));
-        transaction.put(names, nameId('machine', name), { id });
+        await claimName(transaction, 'machine', name, id);
         const value = { ...stored.value, name };
         transaction.put(machines, id, value);
         const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);

@@ -2,7 +2,7 @@ import { clone } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
 import { isId, newId, type Policy, PolicySchema, type PolicyService } from '@holdfast/protocol';
-import { nameId } from '../enrolment/member-name.ts';
+import { claimName, nameId } from '../enrolment/member-name.ts';
 import { personOf } from '../listener/caller.ts';
 import { find, listPage, type Stored } from '../records/kind.ts';
 import { names, policies, policyUses } from '../records/kinds.ts';
@@ -22,17 +22,10 @@ const message = ({ id, version, value }: Omit<Stored<Policy>, 'key'>, used: numb
   protections: used,
 });
 
-const take = async (transaction: Transaction, name: string, id: string): Promise<void> => {
-  const taken = await transaction.read(names, nameId('policy', name));
-  if (taken !== undefined && taken.value.id !== id)
-    throw new HoldfastError('NAME_TAKEN', { thing: `policy ${name}`, why: 'another one has this name', remedy: 'choose another name' });
-  transaction.put(names, nameId('policy', name), { id });
-};
-
 /** Writes a new policy into a commit. */
 export const putPolicy = async (transaction: Transaction, policy: Policy): Promise<string> => {
   const id = newId();
-  await take(transaction, policy.name, id);
+  await claimName(transaction, 'policy', policy.name, id);
   transaction.put(policies, id, { ...policy, id: '', version: 0n, protections: 0 });
   return id;
 };
@@ -80,7 +73,7 @@ export const createPolicyService = ({ store }: { readonly store: StateStore }): 
       requireVersion(`policy ${stored.value.name}`, stored.version, value.version);
       if (nameId('policy', stored.value.name) !== nameId('policy', value.name))
         transaction.delete(names, nameId('policy', stored.value.name));
-      await take(transaction, value.name, id);
+      await claimName(transaction, 'policy', value.name, id);
       transaction.put(policies, id, { ...value, id: '', version: 0n, protections: 0 });
       transaction.event({ severity: 'information', code: 'policy-changed', text: `Policy ${value.name} was changed`, subject: id, actor });
       transaction.audit({ actor, action: 'UpdatePolicy', subject: id, detail: value.name });

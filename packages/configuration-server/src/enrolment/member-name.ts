@@ -1,3 +1,4 @@
+import { HoldfastError } from '@holdfast/errors';
 import { names } from '../records/kinds.ts';
 import type { Transaction } from '../records/transaction.ts';
 
@@ -15,6 +16,14 @@ export const plainName = (hostname: string, fallback: string): string => {
     .replaceAll(/^-+|-+$/g, '')
     .slice(0, 56);
   return plain === '' ? fallback : plain;
+};
+
+/** Gives a name to `id`. Throws NAME_TAKEN when another one has it. */
+export const claimName = async (transaction: Transaction, space: NameSpace, name: string, id: string): Promise<void> => {
+  const taken = await transaction.read(names, nameId(space, name));
+  if (taken !== undefined && taken.value.id !== id)
+    throw new HoldfastError('NAME_TAKEN', { thing: `${space} ${name}`, why: 'another one has this name', remedy: 'choose another name' });
+  transaction.put(names, nameId(space, name), { id });
 };
 
 /** Takes the first free name for `id`: "web1", then "web1-2" … */

@@ -4,11 +4,11 @@ import { HoldfastError } from '@holdfast/errors';
 import { isId, newId, type User, UserSchema, type UserService } from '@holdfast/protocol';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from '../api/paging.ts';
 import { checkName, requireVersion, resolve } from '../api/resolve.ts';
-import { nameId } from '../enrolment/member-name.ts';
+import { claimName, nameId } from '../enrolment/member-name.ts';
 import { personOf } from '../listener/caller.ts';
 import { listPage, type Stored } from '../records/kind.ts';
 import { names, type UserRecord, users } from '../records/kinds.ts';
-import { type Transaction, transact } from '../records/transaction.ts';
+import { transact } from '../records/transaction.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { endSessions, requireAdministratorWithout } from './accesses.ts';
@@ -34,14 +34,6 @@ const message = ({ id, version, value }: Omit<Stored<UserRecord>, 'key'>): User 
 const gone = (thing: string): HoldfastError =>
   new HoldfastError('RESOURCE_NOT_FOUND', { thing, why: 'it was deleted', remedy: 'list users with `holdfast user list`' });
 
-/** Throws REQUEST_INVALID or NAME_TAKEN. */
-const takeUserName = async (transaction: Transaction, name: string, id: string): Promise<void> => {
-  const taken = await transaction.read(names, nameId('user', name));
-  if (taken !== undefined && taken.value.id !== id)
-    throw new HoldfastError('NAME_TAKEN', { thing: `user ${name}`, why: 'another one has this name', remedy: 'choose another name' });
-  transaction.put(names, nameId('user', name), { id });
-};
-
 /** People of this installation. */
 export const createUserService = ({ store, passwords }: UserParts): ServiceImpl<typeof UserService> => ({
   async listUsers({ pageSize: size, pageToken: token }) {
@@ -64,7 +56,7 @@ export const createUserService = ({ store, passwords }: UserParts): ServiceImpl<
     };
     const id = newId();
     const { revision } = await transact(store, async (transaction) => {
-      await takeUserName(transaction, name, id);
+      await claimName(transaction, 'user', name, id);
       transaction.put(users, id, value);
       transaction.event({ severity: 'information', code: 'user-created', text: `${name} may sign in, as ${role}`, subject: id, actor });
       transaction.audit({ actor, action: 'CreateUser', subject: id, detail: `${name} ${role}` });
@@ -88,7 +80,7 @@ export const createUserService = ({ store, passwords }: UserParts): ServiceImpl<
       const next: UserRecord = { ...stored.value, name, role, disabled, ...(kept === undefined ? {} : { password: kept }) };
       if (role !== 'administrator' || disabled) await requireAdministratorWithout(store, transaction, stored);
       if (nameId('user', stored.value.name) !== nameId('user', name)) transaction.delete(names, nameId('user', stored.value.name));
-      await takeUserName(transaction, name, id);
+      await claimName(transaction, 'user', name, id);
       if (disabled || kept !== undefined) await endSessions(store, transaction, id);
       transaction.put(users, id, next);
       const changed = [role, ...(disabled ? ['disabled'] : []), ...(kept === undefined ? [] : ['with a new password'])].join(', ');

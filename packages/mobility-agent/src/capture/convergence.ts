@@ -1,3 +1,4 @@
+// Longer than others: what makes a cut exact is one argument over shared state, and has to be read as one.
 import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd, runExtent } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import type { WriteSink, WriteTrace } from '../trace/write-trace.ts';

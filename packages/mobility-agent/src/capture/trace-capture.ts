@@ -1,3 +1,4 @@
+// Longer than others: a capture is the order in which its rooms are called, and that order is what it promises.
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, type CodecName, type Extent } from '@holdfast/block';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';

@@ -40,19 +40,7 @@ export class NonceBook {
 
   /** The same store; everything that is to be created goes into the book. */
   over(inner: ObjectStore): ObjectStore {
-    return {
-      url: inner.url,
-      create: (name, content) => {
-        // Key slots are no objects of this kind: they have keys and salts of their own.
-        if (!name.startsWith('keys/')) this.take(Buffer.from(content));
-        return inner.create(name, content);
-      },
-      read: (name, range) => inner.read(name, range),
-      stat: (name) => inner.stat(name),
-      list: (prefix, options) => inner.list(prefix, options),
-      delete: (name) => inner.delete(name),
-      close: () => inner.close(),
-    };
+    return recording(inner, (content) => this.take(content));
   }
 }
 
@@ -62,3 +50,18 @@ export const repeated = (sealed: readonly Buffer[]): readonly string[] => {
   for (const bytes of sealed) book.take(bytes);
   return book.repeated;
 };
+
+/** The same store; everything that anybody tries to create is told, whatever becomes of it. */
+export const recording = (inner: ObjectStore, tell: (content: Buffer) => void): ObjectStore => ({
+  url: inner.url,
+  create: (name, content) => {
+    // Key slots are no objects of this kind: they have keys and salts of their own.
+    if (!name.startsWith('keys/')) tell(Buffer.from(content));
+    return inner.create(name, content);
+  },
+  read: (name, range) => inner.read(name, range),
+  stat: (name) => inner.stat(name),
+  list: (prefix, options) => inner.list(prefix, options),
+  delete: (name) => inner.delete(name),
+  close: () => inner.close(),
+});
