@@ -20,6 +20,8 @@ export interface AgentFigures {
   readonly pendingCuts: number;
   readonly pendingBytes: number;
   readonly conflicts: number;
+  /** Age of the newest durable state; NaN before the first. */
+  readonly rpoSeconds: number;
 }
 
 /** `holdfast-agent` and `holdfast-process-server` as processes, with a vault in a folder; a machine of which some disks are protected. */
@@ -47,6 +49,8 @@ export interface ProtectedMachineOptions {
   readonly pointIntervalSeconds: number;
   /** Further settings of the agent: { hrl: { memory: '16MiB' } }. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Makes the way to the process server's port and tells the address at its near end; straight unless told. */
+  readonly reach?: (port: number) => Promise<string>;
 }
 
 /** A tmpfs for what survives the agent. */
@@ -62,7 +66,7 @@ const figureOf = (page: string, name: string): number => {
 
 /** Starts both and waits for the first point: from here on the disks are copied. */
 export const startProtectedMachine = async (options: ProtectedMachineOptions): Promise<ProtectedMachine> => {
-  const { directory, disks, main = mainOf('mobility-agent'), pointIntervalSeconds, settings = {} } = options;
+  const { directory, disks, main = mainOf('mobility-agent'), pointIntervalSeconds, settings = {}, reach } = options;
   const agentDirectory = options.agentDirectory ?? path.join(directory, 'agent');
   const serverDirectory = path.join(directory, 'server');
   await mkdir(serverDirectory, { recursive: true });
@@ -123,12 +127,13 @@ export const startProtectedMachine = async (options: ProtectedMachineOptions): P
     const { hello } = await server.configuration.agents.stream((stream) => stream.id === id);
     const diskIds = hello.manifest?.disks.map((disk) => disk.id) ?? [];
     if (diskIds.length !== disks.length) throw new Error(`the agent sees ${diskIds.length} of ${disks.length} disks`);
+    const address = (await reach?.(server.port)) ?? `127.0.0.1:${server.port}`;
     server.configuration.agents.setState(id, {
       revision: 1n,
       protection: {
         machineId: idBytes(id),
         diskIds,
-        processServers: [`127.0.0.1:${server.port}`],
+        processServers: [address],
         pointIntervalSeconds,
         compression: 'lz4',
       },
@@ -142,6 +147,7 @@ export const startProtectedMachine = async (options: ProtectedMachineOptions): P
         pendingCuts: figureOf(page, 'agent_pending_cuts'),
         pendingBytes: figureOf(page, 'agent_pending_bytes'),
         conflicts: figureOf(page, 'agent_cut_conflicts_total'),
+        rpoSeconds: figureOf(page, 'agent_rpo_seconds'),
       };
     };
     const points = async (count: number): Promise<AgentFigures> => {
