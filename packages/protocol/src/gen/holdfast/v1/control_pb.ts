@@ -18,7 +18,43 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/control.proto.
  */
 export const file_holdfast_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSJ2ChNDb25uZWN0QWdlbnRSZXF1ZXN0EigKBWhlbGxvGAEgASgLMhcuaG9sZGZhc3QudjEuQWdlbnRIZWxsb0gAEioKBnJlcG9ydBgCIAEoCzIYLmhvbGRmYXN0LnYxLkFnZW50UmVwb3J0SABCCQoHbWVzc2FnZSKeAQoKQWdlbnRIZWxsbxIPCgd2ZXJzaW9uGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEEi8KCGhhcmR3YXJlGAMgASgLMh0uaG9sZGZhc3QudjEuSGFyZHdhcmVJZGVudGl0eRIQCghob3N0bmFtZRgEIAEoCRInCghtYW5pZmVzdBgFIAEoCzIVLmhvbGRmYXN0LnYxLk1hbmlmZXN0IsMCCgtBZ2VudFJlcG9ydBIQCghyZXZpc2lvbhgBIAEoBBImCgVkaXNrcxgCIAMoCzIXLmhvbGRmYXN0LnYxLkRpc2tSZXBvcnQSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAMgASgEEhMKC3Jwb19zZWNvbmRzGAQgASgBEhUKDXBlbmRpbmdfYnl0ZXMYBSABKAQSIAoYY2hhbmdlZF9ieXRlc19wZXJfc2Vjb25kGAYgASgEEh0KFXNlbnRfYnl0ZXNfcGVyX3NlY29uZBgHIAEoBBIOCgZwb2ludHMYCCABKAQSKwoGZXZlbnRzGAkgAygLMhsuaG9sZGZhc3QudjEuQ29tcG9uZW50RXZlbnQSLgoMcG9pbnRfYW5zd2VyGAogASgLMhguaG9sZGZhc3QudjEuUG9pbnRBbnN3ZXIilAEKC1BvaW50QW5zd2VyEhIKCnJlcXVlc3RfaWQYASABKAwSJAoEa2luZBgCIAEoDjIWLmhvbGRmYXN0LnYxLlBvaW50S2luZBITCgt1bml4X21pbGxpcxgDIAEoBBIPCgdkdXJhYmxlGAQgASgIEhQKDHByb2JsZW1fY29kZRgFIAEoCRIPCgdwcm9ibGVtGAYgASgJIo8BCgpEaXNrUmVwb3J0Eg8KB2Rpc2tfaWQYASABKAwSJQoFcGhhc2UYAiABKA4yFi5ob2xkZmFzdC52MS5EaXNrUGhhc2USDAoEc2l6ZRgDIAEoBBIUCgxjb3BpZWRfYnl0ZXMYBCABKAQSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkiQQoOQ29tcG9uZW50RXZlbnQSEwoLdW5peF9taWxsaXMYASABKAQSDAoEY29kZRgCIAEoCRIMCgR0ZXh0GAMgASgJIloKFENvbm5lY3RBZ2VudFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjAKCnByb3RlY3Rpb24YAiABKAsyHC5ob2xkZmFzdC52MS5BZ2VudFByb3RlY3Rpb24ipwIKD0FnZW50UHJvdGVjdGlvbhISCgptYWNoaW5lX2lkGAEgASgMEhAKCGRpc2tfaWRzGAIgAygMEhkKEWV4Y2x1ZGVkX2Rpc2tfaWRzGAMgAygMEhcKD3Byb2Nlc3Nfc2VydmVycxgEIAMoCRIeChZwb2ludF9pbnRlcnZhbF9zZWNvbmRzGAUgASgNEhMKC2NvbXByZXNzaW9uGAYgASgJEiQKHGFwcGxpY2F0aW9uX2ludGVydmFsX3NlY29uZHMYByABKA0SDAoEaG9sZBgIIAEoCRIfChdob2xkX2xpbWl0X21pbGxpc2Vjb25kcxgJIAEoDRIwCg1wb2ludF9yZXF1ZXN0GAogASgLMhkuaG9sZGZhc3QudjEuUG9pbnRSZXF1ZXN0IkAKDFBvaW50UmVxdWVzdBIKCgJpZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kInkKFENvbm5lY3RTZXJ2ZXJSZXF1ZXN0EikKBWhlbGxvGAEgASgLMhguaG9sZGZhc3QudjEuU2VydmVySGVsbG9IABIrCgZyZXBvcnQYAiABKAsyGS5ob2xkZmFzdC52MS5TZXJ2ZXJSZXBvcnRIAEIJCgdtZXNzYWdlIlYKC1NlcnZlckhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSEQoJZW5kcG9pbnRzGAMgAygJEg4KBnZhdWx0cxgEIAMoCSL5AQoMU2VydmVyUmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEjIKCG1hY2hpbmVzGAIgAygLMiAuaG9sZGZhc3QudjEuU2VydmVyTWFjaGluZVJlcG9ydBIaChJqb3VybmFsX3VzZWRfYnl0ZXMYAyABKAQSGwoTam91cm5hbF9xdW90YV9ieXRlcxgEIAEoBBIRCgljcHVfc2hhcmUYBSABKAESFgoOcmVzaWRlbnRfYnl0ZXMYBiABKAQSKwoGZXZlbnRzGAcgAygLMhsuaG9sZGZhc3QudjEuQ29tcG9uZW50RXZlbnQSEgoKcHJvY2Vzc29ycxgIIAEoDSKfAQoTU2VydmVyTWFjaGluZVJlcG9ydBISCgptYWNoaW5lX2lkGAEgASgMEgwKBHRlcm0YAiABKAQSGAoQZHVyYWJsZV9zZXF1ZW5jZRgDIAEoBBITCgtkdXJhYmxlX3RhZxgEIAEoDBIVCg1wZW5kaW5nX2J5dGVzGAUgASgEEiAKGG5ld2VzdF9wb2ludF91bml4X21pbGxpcxgGIAEoBCJ2ChVDb25uZWN0U2VydmVyUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSMgoLYXNzaWdubWVudHMYAiADKAsyHS5ob2xkZmFzdC52MS5TZXJ2ZXJBc3NpZ25tZW50EhcKD3Jldm9rZWRfc2VyaWFscxgDIAMoDCJxChBTZXJ2ZXJBc3NpZ25tZW50EhIKCm1hY2hpbmVfaWQYASABKAwSFAoMbWFjaGluZV9uYW1lGAIgASgJEg0KBXZhdWx0GAMgASgJEhEKCXNlZW5fdGVybRgEIAEoBBIRCglyZXRlbnRpb24YBSABKAkqxwEKCURpc2tQaGFzZRIaChZESVNLX1BIQVNFX1VOU1BFQ0lGSUVEEAASGgoWRElTS19QSEFTRV9VTlBST1RFQ1RFRBABEhYKEkRJU0tfUEhBU0VfQ09QWUlORxACEh4KGkRJU0tfUEhBU0VfUkVTWU5DSFJPTklaSU5HEAMSGgoWRElTS19QSEFTRV9SRVBMSUNBVElORxAEEhcKE0RJU0tfUEhBU0VfVFJBQ0tJTkcQBRIVChFESVNLX1BIQVNFX0ZBSUxFRBAGMsUBCg5Db250cm9sU2VydmljZRJXCgxDb25uZWN0QWdlbnQSIC5ob2xkZmFzdC52MS5Db25uZWN0QWdlbnRSZXF1ZXN0GiEuaG9sZGZhc3QudjEuQ29ubmVjdEFnZW50UmVzcG9uc2UoATABEloKDUNvbm5lY3RTZXJ2ZXISIS5ob2xkZmFzdC52MS5Db25uZWN0U2VydmVyUmVxdWVzdBoiLmhvbGRmYXN0LnYxLkNvbm5lY3RTZXJ2ZXJSZXNwb25zZSgBMAFiBnByb3RvMw", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest]);
+  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSIjChJGZXRjaEJhY2t1cFJlcXVlc3QSDQoFdmF1bHQYASABKAkiIwoTRmV0Y2hCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMInYKE0Nvbm5lY3RBZ2VudFJlcXVlc3QSKAoFaGVsbG8YASABKAsyFy5ob2xkZmFzdC52MS5BZ2VudEhlbGxvSAASKgoGcmVwb3J0GAIgASgLMhguaG9sZGZhc3QudjEuQWdlbnRSZXBvcnRIAEIJCgdtZXNzYWdlIp4BCgpBZ2VudEhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSLwoIaGFyZHdhcmUYAyABKAsyHS5ob2xkZmFzdC52MS5IYXJkd2FyZUlkZW50aXR5EhAKCGhvc3RuYW1lGAQgASgJEicKCG1hbmlmZXN0GAUgASgLMhUuaG9sZGZhc3QudjEuTWFuaWZlc3QiwwIKC0FnZW50UmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEiYKBWRpc2tzGAIgAygLMhcuaG9sZGZhc3QudjEuRGlza1JlcG9ydBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYAyABKAQSEwoLcnBvX3NlY29uZHMYBCABKAESFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhjaGFuZ2VkX2J5dGVzX3Blcl9zZWNvbmQYBiABKAQSHQoVc2VudF9ieXRlc19wZXJfc2Vjb25kGAcgASgEEg4KBnBvaW50cxgIIAEoBBIrCgZldmVudHMYCSADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudBIuCgxwb2ludF9hbnN3ZXIYCiABKAsyGC5ob2xkZmFzdC52MS5Qb2ludEFuc3dlciKUAQoLUG9pbnRBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kEhMKC3VuaXhfbWlsbGlzGAMgASgEEg8KB2R1cmFibGUYBCABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkijwEKCkRpc2tSZXBvcnQSDwoHZGlza19pZBgBIAEoDBIlCgVwaGFzZRgCIAEoDjIWLmhvbGRmYXN0LnYxLkRpc2tQaGFzZRIMCgRzaXplGAMgASgEEhQKDGNvcGllZF9ieXRlcxgEIAEoBBIUCgxwcm9ibGVtX2NvZGUYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJBCg5Db21wb25lbnRFdmVudBITCgt1bml4X21pbGxpcxgBIAEoBBIMCgRjb2RlGAIgASgJEgwKBHRleHQYAyABKAkiggEKFENvbm5lY3RBZ2VudFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjAKCnByb3RlY3Rpb24YAiABKAsyHC5ob2xkZmFzdC52MS5BZ2VudFByb3RlY3Rpb24SEQoJYWRkcmVzc2VzGAMgAygJEhMKC3JlY29uY2lsaW5nGAQgASgIIqcCCg9BZ2VudFByb3RlY3Rpb24SEgoKbWFjaGluZV9pZBgBIAEoDBIQCghkaXNrX2lkcxgCIAMoDBIZChFleGNsdWRlZF9kaXNrX2lkcxgDIAMoDBIXCg9wcm9jZXNzX3NlcnZlcnMYBCADKAkSHgoWcG9pbnRfaW50ZXJ2YWxfc2Vjb25kcxgFIAEoDRITCgtjb21wcmVzc2lvbhgGIAEoCRIkChxhcHBsaWNhdGlvbl9pbnRlcnZhbF9zZWNvbmRzGAcgASgNEgwKBGhvbGQYCCABKAkSHwoXaG9sZF9saW1pdF9taWxsaXNlY29uZHMYCSABKA0SMAoNcG9pbnRfcmVxdWVzdBgKIAEoCzIZLmhvbGRmYXN0LnYxLlBvaW50UmVxdWVzdCJACgxQb2ludFJlcXVlc3QSCgoCaWQYASABKAwSJAoEa2luZBgCIAEoDjIWLmhvbGRmYXN0LnYxLlBvaW50S2luZCJ5ChRDb25uZWN0U2VydmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmhvbGRmYXN0LnYxLlNlcnZlckhlbGxvSAASKwoGcmVwb3J0GAIgASgLMhkuaG9sZGZhc3QudjEuU2VydmVyUmVwb3J0SABCCQoHbWVzc2FnZSJWCgtTZXJ2ZXJIZWxsbxIPCgd2ZXJzaW9uGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEEhEKCWVuZHBvaW50cxgDIAMoCRIOCgZ2YXVsdHMYBCADKAkijAMKDFNlcnZlclJlcG9ydBIQCghyZXZpc2lvbhgBIAEoBBIyCghtYWNoaW5lcxgCIAMoCzIgLmhvbGRmYXN0LnYxLlNlcnZlck1hY2hpbmVSZXBvcnQSGgoSam91cm5hbF91c2VkX2J5dGVzGAMgASgEEhsKE2pvdXJuYWxfcXVvdGFfYnl0ZXMYBCABKAQSEQoJY3B1X3NoYXJlGAUgASgBEhYKDnJlc2lkZW50X2J5dGVzGAYgASgEEisKBmV2ZW50cxgHIAMoCzIbLmhvbGRmYXN0LnYxLkNvbXBvbmVudEV2ZW50EhIKCnByb2Nlc3NvcnMYCCABKA0SKwoEaGVsZBgJIAMoCzIdLmhvbGRmYXN0LnYxLlNlcnZlckFzc2lnbm1lbnQSJQoFbGluZXMYCiADKAsyFi5ob2xkZmFzdC52MS5MaW5lU3RhdGUSEwoLdmF1bHRzX3JlYWQYCyADKAkSKAoHYmFja3VwcxgMIAMoCzIXLmhvbGRmYXN0LnYxLkJhY2t1cEtlcHQinwEKE1NlcnZlck1hY2hpbmVSZXBvcnQSEgoKbWFjaGluZV9pZBgBIAEoDBIMCgR0ZXJtGAIgASgEEhgKEGR1cmFibGVfc2VxdWVuY2UYAyABKAQSEwoLZHVyYWJsZV90YWcYBCABKAwSFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYBiABKAQiygEKFUNvbm5lY3RTZXJ2ZXJSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIyCgthc3NpZ25tZW50cxgCIAMoCzIdLmhvbGRmYXN0LnYxLlNlcnZlckFzc2lnbm1lbnQSFwoPcmV2b2tlZF9zZXJpYWxzGAMgAygMEhEKCWFkZHJlc3NlcxgEIAMoCRITCgtyZWNvbmNpbGluZxgFIAEoCBIqCgdiYWNrdXBzGAYgAygLMhkuaG9sZGZhc3QudjEuQmFja3VwV2FudGVkIk4KDEJhY2t1cFdhbnRlZBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIMCgRrZWVwGAMgASgNEg8KB3NpdGVfaWQYBCABKAkiaQoKQmFja3VwS2VwdBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBITCgt1bml4X21pbGxpcxgDIAEoBBIUCgxwcm9ibGVtX2NvZGUYBCABKAkSDwoHcHJvYmxlbRgFIAEoCSKdAQoJTGluZVN0YXRlEhIKCm1hY2hpbmVfaWQYASABKAwSDQoFdmF1bHQYAiABKAkSDAoEdGVybRgDIAEoBBIdChVmYWlsb3Zlcl9vcGVyYXRpb25faWQYBCABKAwSGQoRZmFpbG92ZXJfcG9pbnRfaWQYBSABKAwSFAoMcHJvYmxlbV9jb2RlGAYgASgJEg8KB3Byb2JsZW0YByABKAkicQoQU2VydmVyQXNzaWdubWVudBISCgptYWNoaW5lX2lkGAEgASgMEhQKDG1hY2hpbmVfbmFtZRgCIAEoCRINCgV2YXVsdBgDIAEoCRIRCglzZWVuX3Rlcm0YBCABKAQSEQoJcmV0ZW50aW9uGAUgASgJKscBCglEaXNrUGhhc2USGgoWRElTS19QSEFTRV9VTlNQRUNJRklFRBAAEhoKFkRJU0tfUEhBU0VfVU5QUk9URUNURUQQARIWChJESVNLX1BIQVNFX0NPUFlJTkcQAhIeChpESVNLX1BIQVNFX1JFU1lOQ0hST05JWklORxADEhoKFkRJU0tfUEhBU0VfUkVQTElDQVRJTkcQBBIXChNESVNLX1BIQVNFX1RSQUNLSU5HEAUSFQoRRElTS19QSEFTRV9GQUlMRUQQBjKZAgoOQ29udHJvbFNlcnZpY2USVwoMQ29ubmVjdEFnZW50EiAuaG9sZGZhc3QudjEuQ29ubmVjdEFnZW50UmVxdWVzdBohLmhvbGRmYXN0LnYxLkNvbm5lY3RBZ2VudFJlc3BvbnNlKAEwARJaCg1Db25uZWN0U2VydmVyEiEuaG9sZGZhc3QudjEuQ29ubmVjdFNlcnZlclJlcXVlc3QaIi5ob2xkZmFzdC52MS5Db25uZWN0U2VydmVyUmVzcG9uc2UoATABElIKC0ZldGNoQmFja3VwEh8uaG9sZGZhc3QudjEuRmV0Y2hCYWNrdXBSZXF1ZXN0GiAuaG9sZGZhc3QudjEuRmV0Y2hCYWNrdXBSZXNwb25zZTABYgZwcm90bzM", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest]);
+
+/**
+ * @generated from message holdfast.v1.FetchBackupRequest
+ */
+export type FetchBackupRequest = Message<"holdfast.v1.FetchBackupRequest"> & {
+  /**
+   * The vault it is for.
+   *
+   * @generated from field: string vault = 1;
+   */
+  vault: string;
+};
+
+/**
+ * Describes the message holdfast.v1.FetchBackupRequest.
+ * Use `create(FetchBackupRequestSchema)` to create a new message.
+ */
+export const FetchBackupRequestSchema: GenMessage<FetchBackupRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 0);
+
+/**
+ * @generated from message holdfast.v1.FetchBackupResponse
+ */
+export type FetchBackupResponse = Message<"holdfast.v1.FetchBackupResponse"> & {
+  /**
+   * @generated from field: bytes part = 1;
+   */
+  part: Uint8Array;
+};
+
+/**
+ * Describes the message holdfast.v1.FetchBackupResponse.
+ * Use `create(FetchBackupResponseSchema)` to create a new message.
+ */
+export const FetchBackupResponseSchema: GenMessage<FetchBackupResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 1);
 
 /**
  * @generated from message holdfast.v1.ConnectAgentRequest
@@ -47,7 +83,7 @@ export type ConnectAgentRequest = Message<"holdfast.v1.ConnectAgentRequest"> & {
  * Use `create(ConnectAgentRequestSchema)` to create a new message.
  */
 export const ConnectAgentRequestSchema: GenMessage<ConnectAgentRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 0);
+  messageDesc(file_holdfast_v1_control, 2);
 
 /**
  * @generated from message holdfast.v1.AgentHello
@@ -86,7 +122,7 @@ export type AgentHello = Message<"holdfast.v1.AgentHello"> & {
  * Use `create(AgentHelloSchema)` to create a new message.
  */
 export const AgentHelloSchema: GenMessage<AgentHello> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 1);
+  messageDesc(file_holdfast_v1_control, 3);
 
 /**
  * Sent every few seconds.
@@ -160,7 +196,7 @@ export type AgentReport = Message<"holdfast.v1.AgentReport"> & {
  * Use `create(AgentReportSchema)` to create a new message.
  */
 export const AgentReportSchema: GenMessage<AgentReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 2);
+  messageDesc(file_holdfast_v1_control, 4);
 
 /**
  * @generated from message holdfast.v1.PointAnswer
@@ -210,7 +246,7 @@ export type PointAnswer = Message<"holdfast.v1.PointAnswer"> & {
  * Use `create(PointAnswerSchema)` to create a new message.
  */
 export const PointAnswerSchema: GenMessage<PointAnswer> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 3);
+  messageDesc(file_holdfast_v1_control, 5);
 
 /**
  * @generated from message holdfast.v1.DiskReport
@@ -254,7 +290,7 @@ export type DiskReport = Message<"holdfast.v1.DiskReport"> & {
  * Use `create(DiskReportSchema)` to create a new message.
  */
 export const DiskReportSchema: GenMessage<DiskReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 4);
+  messageDesc(file_holdfast_v1_control, 6);
 
 /**
  * @generated from message holdfast.v1.ComponentEvent
@@ -281,7 +317,7 @@ export type ComponentEvent = Message<"holdfast.v1.ComponentEvent"> & {
  * Use `create(ComponentEventSchema)` to create a new message.
  */
 export const ComponentEventSchema: GenMessage<ComponentEvent> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 5);
+  messageDesc(file_holdfast_v1_control, 7);
 
 /**
  * @generated from message holdfast.v1.ConnectAgentResponse
@@ -298,6 +334,21 @@ export type ConnectAgentResponse = Message<"holdfast.v1.ConnectAgentResponse"> &
    * @generated from field: holdfast.v1.AgentProtection protection = 2;
    */
   protection?: AgentProtection | undefined;
+
+  /**
+   * Where the configuration server is reached, "host:port", in the order to try; empty: not told.
+   *
+   * @generated from field: repeated string addresses = 3;
+   */
+  addresses: string[];
+
+  /**
+   * The configuration server was restored or rebuilt and does not know what was decided since: what was wanted before stays in force, and
+   * nothing this message says of protection counts.
+   *
+   * @generated from field: bool reconciling = 4;
+   */
+  reconciling: boolean;
 };
 
 /**
@@ -305,7 +356,7 @@ export type ConnectAgentResponse = Message<"holdfast.v1.ConnectAgentResponse"> &
  * Use `create(ConnectAgentResponseSchema)` to create a new message.
  */
 export const ConnectAgentResponseSchema: GenMessage<ConnectAgentResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 6);
+  messageDesc(file_holdfast_v1_control, 8);
 
 /**
  * @generated from message holdfast.v1.AgentProtection
@@ -381,7 +432,7 @@ export type AgentProtection = Message<"holdfast.v1.AgentProtection"> & {
  * Use `create(AgentProtectionSchema)` to create a new message.
  */
 export const AgentProtectionSchema: GenMessage<AgentProtection> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 7);
+  messageDesc(file_holdfast_v1_control, 9);
 
 /**
  * @generated from message holdfast.v1.PointRequest
@@ -407,7 +458,7 @@ export type PointRequest = Message<"holdfast.v1.PointRequest"> & {
  * Use `create(PointRequestSchema)` to create a new message.
  */
 export const PointRequestSchema: GenMessage<PointRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 8);
+  messageDesc(file_holdfast_v1_control, 10);
 
 /**
  * @generated from message holdfast.v1.ConnectServerRequest
@@ -436,7 +487,7 @@ export type ConnectServerRequest = Message<"holdfast.v1.ConnectServerRequest"> &
  * Use `create(ConnectServerRequestSchema)` to create a new message.
  */
 export const ConnectServerRequestSchema: GenMessage<ConnectServerRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 9);
+  messageDesc(file_holdfast_v1_control, 11);
 
 /**
  * @generated from message holdfast.v1.ServerHello
@@ -470,7 +521,7 @@ export type ServerHello = Message<"holdfast.v1.ServerHello"> & {
  * Use `create(ServerHelloSchema)` to create a new message.
  */
 export const ServerHelloSchema: GenMessage<ServerHello> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 10);
+  messageDesc(file_holdfast_v1_control, 12);
 
 /**
  * @generated from message holdfast.v1.ServerReport
@@ -519,6 +570,32 @@ export type ServerReport = Message<"holdfast.v1.ServerReport"> & {
    * @generated from field: uint32 processors = 8;
    */
   processors: number;
+
+  /**
+   * While the configuration server reconciles: assignments in force here, and the lines of every machine of the vaults of this server.
+   *
+   * @generated from field: repeated holdfast.v1.ServerAssignment held = 9;
+   */
+  held: ServerAssignment[];
+
+  /**
+   * @generated from field: repeated holdfast.v1.LineState lines = 10;
+   */
+  lines: LineState[];
+
+  /**
+   * Vaults whose machines are all among the lines.
+   *
+   * @generated from field: repeated string vaults_read = 11;
+   */
+  vaultsRead: string[];
+
+  /**
+   * Backups of the configuration server.
+   *
+   * @generated from field: repeated holdfast.v1.BackupKept backups = 12;
+   */
+  backups: BackupKept[];
 };
 
 /**
@@ -526,7 +603,7 @@ export type ServerReport = Message<"holdfast.v1.ServerReport"> & {
  * Use `create(ServerReportSchema)` to create a new message.
  */
 export const ServerReportSchema: GenMessage<ServerReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 11);
+  messageDesc(file_holdfast_v1_control, 13);
 
 /**
  * @generated from message holdfast.v1.ServerMachineReport
@@ -568,7 +645,7 @@ export type ServerMachineReport = Message<"holdfast.v1.ServerMachineReport"> & {
  * Use `create(ServerMachineReportSchema)` to create a new message.
  */
 export const ServerMachineReportSchema: GenMessage<ServerMachineReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 12);
+  messageDesc(file_holdfast_v1_control, 14);
 
 /**
  * @generated from message holdfast.v1.ConnectServerResponse
@@ -590,6 +667,28 @@ export type ConnectServerResponse = Message<"holdfast.v1.ConnectServerResponse">
    * @generated from field: repeated bytes revoked_serials = 3;
    */
   revokedSerials: Uint8Array[];
+
+  /**
+   * As told to agents.
+   *
+   * @generated from field: repeated string addresses = 4;
+   */
+  addresses: string[];
+
+  /**
+   * As told to agents: assignments from before stay in force, those of this message do not count, and nothing is thinned or deleted. The server
+   * reports what it holds and what the fences of its vaults say. Revoked serials count beside those from before.
+   *
+   * @generated from field: bool reconciling = 5;
+   */
+  reconciling: boolean;
+
+  /**
+   * Vaults into which a backup of the configuration server is to be put.
+   *
+   * @generated from field: repeated holdfast.v1.BackupWanted backups = 6;
+   */
+  backups: BackupWanted[];
 };
 
 /**
@@ -597,7 +696,145 @@ export type ConnectServerResponse = Message<"holdfast.v1.ConnectServerResponse">
  * Use `create(ConnectServerResponseSchema)` to create a new message.
  */
 export const ConnectServerResponseSchema: GenMessage<ConnectServerResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 13);
+  messageDesc(file_holdfast_v1_control, 15);
+
+/**
+ * @generated from message holdfast.v1.BackupWanted
+ */
+export type BackupWanted = Message<"holdfast.v1.BackupWanted"> & {
+  /**
+   * @generated from field: string vault = 1;
+   */
+  vault: string;
+
+  /**
+   * Revision of the state that the backup has to hold at least.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * How many stay in the vault; the oldest go first.
+   *
+   * @generated from field: uint32 keep = 3;
+   */
+  keep: number;
+
+  /**
+   * Id of the installation, 32 hexadecimal digits.
+   *
+   * @generated from field: string site_id = 4;
+   */
+  siteId: string;
+};
+
+/**
+ * Describes the message holdfast.v1.BackupWanted.
+ * Use `create(BackupWantedSchema)` to create a new message.
+ */
+export const BackupWantedSchema: GenMessage<BackupWanted> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 16);
+
+/**
+ * What became of a backup for a vault.
+ *
+ * @generated from message holdfast.v1.BackupKept
+ */
+export type BackupKept = Message<"holdfast.v1.BackupKept"> & {
+  /**
+   * @generated from field: string vault = 1;
+   */
+  vault: string;
+
+  /**
+   * Of the newest one that is whole in the vault.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * Milliseconds since 1970 when it was put there; 0 = never.
+   *
+   * @generated from field: uint64 unix_millis = 3;
+   */
+  unixMillis: bigint;
+
+  /**
+   * Why the newest one that was wanted is not there; empty when it is.
+   *
+   * @generated from field: string problem_code = 4;
+   */
+  problemCode: string;
+
+  /**
+   * @generated from field: string problem = 5;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message holdfast.v1.BackupKept.
+ * Use `create(BackupKeptSchema)` to create a new message.
+ */
+export const BackupKeptSchema: GenMessage<BackupKept> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 17);
+
+/**
+ * What the log of a machine in a vault says.
+ *
+ * @generated from message holdfast.v1.LineState
+ */
+export type LineState = Message<"holdfast.v1.LineState"> & {
+  /**
+   * @generated from field: bytes machine_id = 1;
+   */
+  machineId: Uint8Array;
+
+  /**
+   * @generated from field: string vault = 2;
+   */
+  vault: string;
+
+  /**
+   * The highest term that was taken.
+   *
+   * @generated from field: uint64 term = 3;
+   */
+  term: bigint;
+
+  /**
+   * Operation that failed the machine over, and the point it started from; empty while it is not failed over.
+   *
+   * @generated from field: bytes failover_operation_id = 4;
+   */
+  failoverOperationId: Uint8Array;
+
+  /**
+   * @generated from field: bytes failover_point_id = 5;
+   */
+  failoverPointId: Uint8Array;
+
+  /**
+   * Why the log could not be read; empty when it was.
+   *
+   * @generated from field: string problem_code = 6;
+   */
+  problemCode: string;
+
+  /**
+   * @generated from field: string problem = 7;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message holdfast.v1.LineState.
+ * Use `create(LineStateSchema)` to create a new message.
+ */
+export const LineStateSchema: GenMessage<LineState> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 18);
 
 /**
  * A machine whose data this process server receives.
@@ -640,7 +877,7 @@ export type ServerAssignment = Message<"holdfast.v1.ServerAssignment"> & {
  * Use `create(ServerAssignmentSchema)` to create a new message.
  */
 export const ServerAssignmentSchema: GenMessage<ServerAssignment> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 14);
+  messageDesc(file_holdfast_v1_control, 19);
 
 /**
  * @generated from enum holdfast.v1.DiskPhase
@@ -718,6 +955,16 @@ export const ControlService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof ConnectServerRequestSchema;
     output: typeof ConnectServerResponseSchema;
+  },
+  /**
+   * The bytes of a backup of the configuration server, encrypted, for a process server that was asked to put one into a vault.
+   *
+   * @generated from rpc holdfast.v1.ControlService.FetchBackup
+   */
+  fetchBackup: {
+    methodKind: "server_streaming";
+    input: typeof FetchBackupRequestSchema;
+    output: typeof FetchBackupResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_holdfast_v1_control, 0);

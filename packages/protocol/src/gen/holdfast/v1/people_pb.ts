@@ -7,13 +7,15 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { BackupKept } from "./control_pb.ts";
+import { file_holdfast_v1_control } from "./control_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file holdfast/v1/people.proto.
  */
 export const file_holdfast_v1_people: GenFile = /*@__PURE__*/
-  fileDesc("Chhob2xkZmFzdC92MS9wZW9wbGUucHJvdG8SC2hvbGRmYXN0LnYxIqYBCgRVc2VyEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIlCgRyb2xlGAQgASgOMhcuaG9sZGZhc3QudjEuUGVyc29uUm9sZRIQCghkaXNhYmxlZBgFIAEoCBIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAYgASgEEh0KFXNpZ25lZF9pbl91bml4X21pbGxpcxgHIAEoBCKcAQoLQWNjZXNzVG9rZW4SCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIlCgRyb2xlGAMgASgOMhcuaG9sZGZhc3QudjEuUGVyc29uUm9sZRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAQgASgEEhsKE2V4cGlyZXNfdW5peF9taWxsaXMYBSABKAQSEgoKY3JlYXRlZF9ieRgGIAEoCSIvCg1TaWduSW5SZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiYwoOU2lnbkluUmVzcG9uc2USDQoFdG9rZW4YASABKAkSGwoTZXhwaXJlc191bml4X21pbGxpcxgCIAEoBBIlCgRyb2xlGAMgASgOMhcuaG9sZGZhc3QudjEuUGVyc29uUm9sZSIQCg5TaWduT3V0UmVxdWVzdCIRCg9TaWduT3V0UmVzcG9uc2UiEwoRR2V0U2Vzc2lvblJlcXVlc3QidwoSR2V0U2Vzc2lvblJlc3BvbnNlEgwKBG5hbWUYASABKAkSJQoEcm9sZRgCIAEoDjIXLmhvbGRmYXN0LnYxLlBlcnNvblJvbGUSGwoTZXhwaXJlc191bml4X21pbGxpcxgDIAEoBBIPCgd1c2VyX2lkGAQgASgJIj8KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIQCghwYXNzd29yZBgBIAEoCRIUCgxuZXdfcGFzc3dvcmQYAiABKAkiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSI5ChBMaXN0VXNlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIk4KEUxpc3RVc2Vyc1Jlc3BvbnNlEiAKBXVzZXJzGAEgAygLMhEuaG9sZGZhc3QudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiWgoRQ3JlYXRlVXNlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIlCgRyb2xlGAIgASgOMhcuaG9sZGZhc3QudjEuUGVyc29uUm9sZRIQCghwYXNzd29yZBgDIAEoCSI1ChJDcmVhdGVVc2VyUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmhvbGRmYXN0LnYxLlVzZXIiRgoRVXBkYXRlVXNlclJlcXVlc3QSHwoEdXNlchgBIAEoCzIRLmhvbGRmYXN0LnYxLlVzZXISEAoIcGFzc3dvcmQYAiABKAkiNQoSVXBkYXRlVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5ob2xkZmFzdC52MS5Vc2VyIjIKEURlbGV0ZVVzZXJSZXF1ZXN0EgwKBHVzZXIYASABKAkSDwoHdmVyc2lvbhgCIAEoBCIUChJEZWxldGVVc2VyUmVzcG9uc2UiQAoXTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiZAoYTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEi8KDWFjY2Vzc190b2tlbnMYASADKAsyGC5ob2xkZmFzdC52MS5BY2Nlc3NUb2tlbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiaQoYQ3JlYXRlQWNjZXNzVG9rZW5SZXF1ZXN0EgwKBG5hbWUYASABKAkSJQoEcm9sZRgCIAEoDjIXLmhvbGRmYXN0LnYxLlBlcnNvblJvbGUSGAoQbGlmZXRpbWVfc2Vjb25kcxgDIAEoDSJbChlDcmVhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEi4KDGFjY2Vzc190b2tlbhgBIAEoCzIYLmhvbGRmYXN0LnYxLkFjY2Vzc1Rva2VuEg4KBnNlY3JldBgCIAEoCSImChhSZXZva2VBY2Nlc3NUb2tlblJlcXVlc3QSCgoCaWQYASABKAkiGwoZUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZSJKChBMaXN0QXVkaXRSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB3N1YmplY3QYAyABKAkiVwoRTGlzdEF1ZGl0UmVzcG9uc2USKQoHcmVjb3JkcxgBIAMoCzIYLmhvbGRmYXN0LnYxLkF1ZGl0UmVjb3JkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ0CgtBdWRpdFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBITCgt1bml4X21pbGxpcxgCIAEoBBINCgVhY3RvchgDIAEoCRIOCgZhY3Rpb24YBCABKAkSDwoHc3ViamVjdBgFIAEoCRIOCgZkZXRhaWwYBiABKAkiFQoTQ3JlYXRlQmFja3VwUmVxdWVzdCIkChRDcmVhdGVCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMKnoKClBlcnNvblJvbGUSGwoXUEVSU09OX1JPTEVfVU5TUEVDSUZJRUQQABIWChJQRVJTT05fUk9MRV9SRUFERVIQARIYChRQRVJTT05fUk9MRV9PUEVSQVRPUhACEh0KGVBFUlNPTl9ST0xFX0FETUlOSVNUUkFUT1IQAzLDAgoOU2Vzc2lvblNlcnZpY2USQQoGU2lnbkluEhouaG9sZGZhc3QudjEuU2lnbkluUmVxdWVzdBobLmhvbGRmYXN0LnYxLlNpZ25JblJlc3BvbnNlEkQKB1NpZ25PdXQSGy5ob2xkZmFzdC52MS5TaWduT3V0UmVxdWVzdBocLmhvbGRmYXN0LnYxLlNpZ25PdXRSZXNwb25zZRJNCgpHZXRTZXNzaW9uEh4uaG9sZGZhc3QudjEuR2V0U2Vzc2lvblJlcXVlc3QaHy5ob2xkZmFzdC52MS5HZXRTZXNzaW9uUmVzcG9uc2USWQoOQ2hhbmdlUGFzc3dvcmQSIi5ob2xkZmFzdC52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaIy5ob2xkZmFzdC52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlMsYCCgtVc2VyU2VydmljZRJKCglMaXN0VXNlcnMSHS5ob2xkZmFzdC52MS5MaXN0VXNlcnNSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuTGlzdFVzZXJzUmVzcG9uc2USTQoKQ3JlYXRlVXNlchIeLmhvbGRmYXN0LnYxLkNyZWF0ZVVzZXJSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuQ3JlYXRlVXNlclJlc3BvbnNlEk0KClVwZGF0ZVVzZXISHi5ob2xkZmFzdC52MS5VcGRhdGVVc2VyUmVxdWVzdBofLmhvbGRmYXN0LnYxLlVwZGF0ZVVzZXJSZXNwb25zZRJNCgpEZWxldGVVc2VyEh4uaG9sZGZhc3QudjEuRGVsZXRlVXNlclJlcXVlc3QaHy5ob2xkZmFzdC52MS5EZWxldGVVc2VyUmVzcG9uc2UyvQIKEkFjY2Vzc1Rva2VuU2VydmljZRJfChBMaXN0QWNjZXNzVG9rZW5zEiQuaG9sZGZhc3QudjEuTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QaJS5ob2xkZmFzdC52MS5MaXN0QWNjZXNzVG9rZW5zUmVzcG9uc2USYgoRQ3JlYXRlQWNjZXNzVG9rZW4SJS5ob2xkZmFzdC52MS5DcmVhdGVBY2Nlc3NUb2tlblJlcXVlc3QaJi5ob2xkZmFzdC52MS5DcmVhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEmIKEVJldm9rZUFjY2Vzc1Rva2VuEiUuaG9sZGZhc3QudjEuUmV2b2tlQWNjZXNzVG9rZW5SZXF1ZXN0GiYuaG9sZGZhc3QudjEuUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZTJaCgxBdWRpdFNlcnZpY2USSgoJTGlzdEF1ZGl0Eh0uaG9sZGZhc3QudjEuTGlzdEF1ZGl0UmVxdWVzdBoeLmhvbGRmYXN0LnYxLkxpc3RBdWRpdFJlc3BvbnNlMmYKDUJhY2t1cFNlcnZpY2USVQoMQ3JlYXRlQmFja3VwEiAuaG9sZGZhc3QudjEuQ3JlYXRlQmFja3VwUmVxdWVzdBohLmhvbGRmYXN0LnYxLkNyZWF0ZUJhY2t1cFJlc3BvbnNlMAFiBnByb3RvMw");
+  fileDesc("Chhob2xkZmFzdC92MS9wZW9wbGUucHJvdG8SC2hvbGRmYXN0LnYxIqYBCgRVc2VyEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIlCgRyb2xlGAQgASgOMhcuaG9sZGZhc3QudjEuUGVyc29uUm9sZRIQCghkaXNhYmxlZBgFIAEoCBIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAYgASgEEh0KFXNpZ25lZF9pbl91bml4X21pbGxpcxgHIAEoBCKcAQoLQWNjZXNzVG9rZW4SCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIlCgRyb2xlGAMgASgOMhcuaG9sZGZhc3QudjEuUGVyc29uUm9sZRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAQgASgEEhsKE2V4cGlyZXNfdW5peF9taWxsaXMYBSABKAQSEgoKY3JlYXRlZF9ieRgGIAEoCSIvCg1TaWduSW5SZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiYwoOU2lnbkluUmVzcG9uc2USDQoFdG9rZW4YASABKAkSGwoTZXhwaXJlc191bml4X21pbGxpcxgCIAEoBBIlCgRyb2xlGAMgASgOMhcuaG9sZGZhc3QudjEuUGVyc29uUm9sZSIQCg5TaWduT3V0UmVxdWVzdCIRCg9TaWduT3V0UmVzcG9uc2UiEwoRR2V0U2Vzc2lvblJlcXVlc3QidwoSR2V0U2Vzc2lvblJlc3BvbnNlEgwKBG5hbWUYASABKAkSJQoEcm9sZRgCIAEoDjIXLmhvbGRmYXN0LnYxLlBlcnNvblJvbGUSGwoTZXhwaXJlc191bml4X21pbGxpcxgDIAEoBBIPCgd1c2VyX2lkGAQgASgJIj8KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIQCghwYXNzd29yZBgBIAEoCRIUCgxuZXdfcGFzc3dvcmQYAiABKAkiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSI5ChBMaXN0VXNlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIk4KEUxpc3RVc2Vyc1Jlc3BvbnNlEiAKBXVzZXJzGAEgAygLMhEuaG9sZGZhc3QudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiWgoRQ3JlYXRlVXNlclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIlCgRyb2xlGAIgASgOMhcuaG9sZGZhc3QudjEuUGVyc29uUm9sZRIQCghwYXNzd29yZBgDIAEoCSI1ChJDcmVhdGVVc2VyUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmhvbGRmYXN0LnYxLlVzZXIiRgoRVXBkYXRlVXNlclJlcXVlc3QSHwoEdXNlchgBIAEoCzIRLmhvbGRmYXN0LnYxLlVzZXISEAoIcGFzc3dvcmQYAiABKAkiNQoSVXBkYXRlVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5ob2xkZmFzdC52MS5Vc2VyIjIKEURlbGV0ZVVzZXJSZXF1ZXN0EgwKBHVzZXIYASABKAkSDwoHdmVyc2lvbhgCIAEoBCIUChJEZWxldGVVc2VyUmVzcG9uc2UiQAoXTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiZAoYTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEi8KDWFjY2Vzc190b2tlbnMYASADKAsyGC5ob2xkZmFzdC52MS5BY2Nlc3NUb2tlbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiaQoYQ3JlYXRlQWNjZXNzVG9rZW5SZXF1ZXN0EgwKBG5hbWUYASABKAkSJQoEcm9sZRgCIAEoDjIXLmhvbGRmYXN0LnYxLlBlcnNvblJvbGUSGAoQbGlmZXRpbWVfc2Vjb25kcxgDIAEoDSJbChlDcmVhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEi4KDGFjY2Vzc190b2tlbhgBIAEoCzIYLmhvbGRmYXN0LnYxLkFjY2Vzc1Rva2VuEg4KBnNlY3JldBgCIAEoCSImChhSZXZva2VBY2Nlc3NUb2tlblJlcXVlc3QSCgoCaWQYASABKAkiGwoZUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZSJKChBMaXN0QXVkaXRSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB3N1YmplY3QYAyABKAkiVwoRTGlzdEF1ZGl0UmVzcG9uc2USKQoHcmVjb3JkcxgBIAMoCzIYLmhvbGRmYXN0LnYxLkF1ZGl0UmVjb3JkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ0CgtBdWRpdFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBITCgt1bml4X21pbGxpcxgCIAEoBBINCgVhY3RvchgDIAEoCRIOCgZhY3Rpb24YBCABKAkSDwoHc3ViamVjdBgFIAEoCRIOCgZkZXRhaWwYBiABKAkiGgoYR2V0UmVjb25jaWxpYXRpb25SZXF1ZXN0IqQBChlHZXRSZWNvbmNpbGlhdGlvblJlc3BvbnNlEg8KB3dhaXRpbmcYASABKAgSDAoEZnJvbRgCIAEoCRIYChBtYWRlX3VuaXhfbWlsbGlzGAMgASgEEg8KB21pc3NpbmcYBCADKAkSEwoLZGlmZmVyZW5jZXMYBSADKAkSKAoHYmFja3VwcxgGIAMoCzIXLmhvbGRmYXN0LnYxLkJhY2t1cEtlcHQiJgoVQ29uZmlybVJlc3RvcmVSZXF1ZXN0Eg0KBWZvcmNlGAEgASgIIhgKFkNvbmZpcm1SZXN0b3JlUmVzcG9uc2UieQoUQXV0aG9yaXR5Q2VydGlmaWNhdGUSEwoLZmluZ2VycHJpbnQYASABKAkSHgoWbm90X2JlZm9yZV91bml4X21pbGxpcxgCIAEoBBIdChVub3RfYWZ0ZXJfdW5peF9taWxsaXMYAyABKAQSDQoFc2lnbnMYBCABKAgiFQoTR2V0QXV0aG9yaXR5UmVxdWVzdCJyChRHZXRBdXRob3JpdHlSZXNwb25zZRI2CgthdXRob3JpdGllcxgBIAMoCzIhLmhvbGRmYXN0LnYxLkF1dGhvcml0eUNlcnRpZmljYXRlEg0KBXBoYXNlGAIgASgJEhMKC3dhaXRpbmdfZm9yGAMgAygJIicKFlJvdGF0ZUF1dGhvcml0eVJlcXVlc3QSDQoFZm9yY2UYASABKAgiTwoXUm90YXRlQXV0aG9yaXR5UmVzcG9uc2USNAoJYXV0aG9yaXR5GAEgASgLMiEuaG9sZGZhc3QudjEuR2V0QXV0aG9yaXR5UmVzcG9uc2UiFQoTQ3JlYXRlQmFja3VwUmVxdWVzdCIkChRDcmVhdGVCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMKnoKClBlcnNvblJvbGUSGwoXUEVSU09OX1JPTEVfVU5TUEVDSUZJRUQQABIWChJQRVJTT05fUk9MRV9SRUFERVIQARIYChRQRVJTT05fUk9MRV9PUEVSQVRPUhACEh0KGVBFUlNPTl9ST0xFX0FETUlOSVNUUkFUT1IQAzLDAgoOU2Vzc2lvblNlcnZpY2USQQoGU2lnbkluEhouaG9sZGZhc3QudjEuU2lnbkluUmVxdWVzdBobLmhvbGRmYXN0LnYxLlNpZ25JblJlc3BvbnNlEkQKB1NpZ25PdXQSGy5ob2xkZmFzdC52MS5TaWduT3V0UmVxdWVzdBocLmhvbGRmYXN0LnYxLlNpZ25PdXRSZXNwb25zZRJNCgpHZXRTZXNzaW9uEh4uaG9sZGZhc3QudjEuR2V0U2Vzc2lvblJlcXVlc3QaHy5ob2xkZmFzdC52MS5HZXRTZXNzaW9uUmVzcG9uc2USWQoOQ2hhbmdlUGFzc3dvcmQSIi5ob2xkZmFzdC52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaIy5ob2xkZmFzdC52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlMsYCCgtVc2VyU2VydmljZRJKCglMaXN0VXNlcnMSHS5ob2xkZmFzdC52MS5MaXN0VXNlcnNSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuTGlzdFVzZXJzUmVzcG9uc2USTQoKQ3JlYXRlVXNlchIeLmhvbGRmYXN0LnYxLkNyZWF0ZVVzZXJSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuQ3JlYXRlVXNlclJlc3BvbnNlEk0KClVwZGF0ZVVzZXISHi5ob2xkZmFzdC52MS5VcGRhdGVVc2VyUmVxdWVzdBofLmhvbGRmYXN0LnYxLlVwZGF0ZVVzZXJSZXNwb25zZRJNCgpEZWxldGVVc2VyEh4uaG9sZGZhc3QudjEuRGVsZXRlVXNlclJlcXVlc3QaHy5ob2xkZmFzdC52MS5EZWxldGVVc2VyUmVzcG9uc2UyvQIKEkFjY2Vzc1Rva2VuU2VydmljZRJfChBMaXN0QWNjZXNzVG9rZW5zEiQuaG9sZGZhc3QudjEuTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QaJS5ob2xkZmFzdC52MS5MaXN0QWNjZXNzVG9rZW5zUmVzcG9uc2USYgoRQ3JlYXRlQWNjZXNzVG9rZW4SJS5ob2xkZmFzdC52MS5DcmVhdGVBY2Nlc3NUb2tlblJlcXVlc3QaJi5ob2xkZmFzdC52MS5DcmVhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEmIKEVJldm9rZUFjY2Vzc1Rva2VuEiUuaG9sZGZhc3QudjEuUmV2b2tlQWNjZXNzVG9rZW5SZXF1ZXN0GiYuaG9sZGZhc3QudjEuUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZTJaCgxBdWRpdFNlcnZpY2USSgoJTGlzdEF1ZGl0Eh0uaG9sZGZhc3QudjEuTGlzdEF1ZGl0UmVxdWVzdBoeLmhvbGRmYXN0LnYxLkxpc3RBdWRpdFJlc3BvbnNlMqUCCg1CYWNrdXBTZXJ2aWNlElUKDENyZWF0ZUJhY2t1cBIgLmhvbGRmYXN0LnYxLkNyZWF0ZUJhY2t1cFJlcXVlc3QaIS5ob2xkZmFzdC52MS5DcmVhdGVCYWNrdXBSZXNwb25zZTABEmIKEUdldFJlY29uY2lsaWF0aW9uEiUuaG9sZGZhc3QudjEuR2V0UmVjb25jaWxpYXRpb25SZXF1ZXN0GiYuaG9sZGZhc3QudjEuR2V0UmVjb25jaWxpYXRpb25SZXNwb25zZRJZCg5Db25maXJtUmVzdG9yZRIiLmhvbGRmYXN0LnYxLkNvbmZpcm1SZXN0b3JlUmVxdWVzdBojLmhvbGRmYXN0LnYxLkNvbmZpcm1SZXN0b3JlUmVzcG9uc2UyxQEKEEF1dGhvcml0eVNlcnZpY2USUwoMR2V0QXV0aG9yaXR5EiAuaG9sZGZhc3QudjEuR2V0QXV0aG9yaXR5UmVxdWVzdBohLmhvbGRmYXN0LnYxLkdldEF1dGhvcml0eVJlc3BvbnNlElwKD1JvdGF0ZUF1dGhvcml0eRIjLmhvbGRmYXN0LnYxLlJvdGF0ZUF1dGhvcml0eVJlcXVlc3QaJC5ob2xkZmFzdC52MS5Sb3RhdGVBdXRob3JpdHlSZXNwb25zZWIGcHJvdG8z", [file_holdfast_v1_control]);
 
 /**
  * @generated from message holdfast.v1.User
@@ -662,6 +664,219 @@ export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_people, 26);
 
 /**
+ * @generated from message holdfast.v1.GetReconciliationRequest
+ */
+export type GetReconciliationRequest = Message<"holdfast.v1.GetReconciliationRequest"> & {
+};
+
+/**
+ * Describes the message holdfast.v1.GetReconciliationRequest.
+ * Use `create(GetReconciliationRequestSchema)` to create a new message.
+ */
+export const GetReconciliationRequestSchema: GenMessage<GetReconciliationRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 27);
+
+/**
+ * @generated from message holdfast.v1.GetReconciliationResponse
+ */
+export type GetReconciliationResponse = Message<"holdfast.v1.GetReconciliationResponse"> & {
+  /**
+   * False: it was not restored, or that was reconciled or confirmed.
+   *
+   * @generated from field: bool waiting = 1;
+   */
+  waiting: boolean;
+
+  /**
+   * "backup" or "vault"; empty when it was never restored.
+   *
+   * @generated from field: string from = 2;
+   */
+  from: string;
+
+  /**
+   * Milliseconds since 1970 of what it was restored from.
+   *
+   * @generated from field: uint64 made_unix_millis = 3;
+   */
+  madeUnixMillis: bigint;
+
+  /**
+   * What is missing, and what differs, a line each; nothing is missing when `missing` is empty.
+   *
+   * @generated from field: repeated string missing = 4;
+   */
+  missing: string[];
+
+  /**
+   * @generated from field: repeated string differences = 5;
+   */
+  differences: string[];
+
+  /**
+   * @generated from field: repeated holdfast.v1.BackupKept backups = 6;
+   */
+  backups: BackupKept[];
+};
+
+/**
+ * Describes the message holdfast.v1.GetReconciliationResponse.
+ * Use `create(GetReconciliationResponseSchema)` to create a new message.
+ */
+export const GetReconciliationResponseSchema: GenMessage<GetReconciliationResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 28);
+
+/**
+ * @generated from message holdfast.v1.ConfirmRestoreRequest
+ */
+export type ConfirmRestoreRequest = Message<"holdfast.v1.ConfirmRestoreRequest"> & {
+  /**
+   * Although something is missing.
+   *
+   * @generated from field: bool force = 1;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.ConfirmRestoreRequest.
+ * Use `create(ConfirmRestoreRequestSchema)` to create a new message.
+ */
+export const ConfirmRestoreRequestSchema: GenMessage<ConfirmRestoreRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 29);
+
+/**
+ * @generated from message holdfast.v1.ConfirmRestoreResponse
+ */
+export type ConfirmRestoreResponse = Message<"holdfast.v1.ConfirmRestoreResponse"> & {
+};
+
+/**
+ * Describes the message holdfast.v1.ConfirmRestoreResponse.
+ * Use `create(ConfirmRestoreResponseSchema)` to create a new message.
+ */
+export const ConfirmRestoreResponseSchema: GenMessage<ConfirmRestoreResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 30);
+
+/**
+ * @generated from message holdfast.v1.AuthorityCertificate
+ */
+export type AuthorityCertificate = Message<"holdfast.v1.AuthorityCertificate"> & {
+  /**
+   * SHA-256 of the public key, as join commands name it.
+   *
+   * @generated from field: string fingerprint = 1;
+   */
+  fingerprint: string;
+
+  /**
+   * @generated from field: uint64 not_before_unix_millis = 2;
+   */
+  notBeforeUnixMillis: bigint;
+
+  /**
+   * @generated from field: uint64 not_after_unix_millis = 3;
+   */
+  notAfterUnixMillis: bigint;
+
+  /**
+   * Certificates are signed by this one.
+   *
+   * @generated from field: bool signs = 4;
+   */
+  signs: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.AuthorityCertificate.
+ * Use `create(AuthorityCertificateSchema)` to create a new message.
+ */
+export const AuthorityCertificateSchema: GenMessage<AuthorityCertificate> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 31);
+
+/**
+ * @generated from message holdfast.v1.GetAuthorityRequest
+ */
+export type GetAuthorityRequest = Message<"holdfast.v1.GetAuthorityRequest"> & {
+};
+
+/**
+ * Describes the message holdfast.v1.GetAuthorityRequest.
+ * Use `create(GetAuthorityRequestSchema)` to create a new message.
+ */
+export const GetAuthorityRequestSchema: GenMessage<GetAuthorityRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 32);
+
+/**
+ * @generated from message holdfast.v1.GetAuthorityResponse
+ */
+export type GetAuthorityResponse = Message<"holdfast.v1.GetAuthorityResponse"> & {
+  /**
+   * All that members trust.
+   *
+   * @generated from field: repeated holdfast.v1.AuthorityCertificate authorities = 1;
+   */
+  authorities: AuthorityCertificate[];
+
+  /**
+   * "steady"; "announced": members learn of the new one; "switched": the new one signs, the old one is still trusted.
+   *
+   * @generated from field: string phase = 2;
+   */
+  phase: string;
+
+  /**
+   * Names of members that the next step waits for.
+   *
+   * @generated from field: repeated string waiting_for = 3;
+   */
+  waitingFor: string[];
+};
+
+/**
+ * Describes the message holdfast.v1.GetAuthorityResponse.
+ * Use `create(GetAuthorityResponseSchema)` to create a new message.
+ */
+export const GetAuthorityResponseSchema: GenMessage<GetAuthorityResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 33);
+
+/**
+ * @generated from message holdfast.v1.RotateAuthorityRequest
+ */
+export type RotateAuthorityRequest = Message<"holdfast.v1.RotateAuthorityRequest"> & {
+  /**
+   * The next step although members are not ready: those have to enrol anew.
+   *
+   * @generated from field: bool force = 1;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.RotateAuthorityRequest.
+ * Use `create(RotateAuthorityRequestSchema)` to create a new message.
+ */
+export const RotateAuthorityRequestSchema: GenMessage<RotateAuthorityRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 34);
+
+/**
+ * @generated from message holdfast.v1.RotateAuthorityResponse
+ */
+export type RotateAuthorityResponse = Message<"holdfast.v1.RotateAuthorityResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.GetAuthorityResponse authority = 1;
+   */
+  authority?: GetAuthorityResponse | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.RotateAuthorityResponse.
+ * Use `create(RotateAuthorityResponseSchema)` to create a new message.
+ */
+export const RotateAuthorityResponseSchema: GenMessage<RotateAuthorityResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_people, 35);
+
+/**
  * @generated from message holdfast.v1.CreateBackupRequest
  */
 export type CreateBackupRequest = Message<"holdfast.v1.CreateBackupRequest"> & {
@@ -672,7 +887,7 @@ export type CreateBackupRequest = Message<"holdfast.v1.CreateBackupRequest"> & {
  * Use `create(CreateBackupRequestSchema)` to create a new message.
  */
 export const CreateBackupRequestSchema: GenMessage<CreateBackupRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_people, 27);
+  messageDesc(file_holdfast_v1_people, 36);
 
 /**
  * @generated from message holdfast.v1.CreateBackupResponse
@@ -689,7 +904,7 @@ export type CreateBackupResponse = Message<"holdfast.v1.CreateBackupResponse"> &
  * Use `create(CreateBackupResponseSchema)` to create a new message.
  */
 export const CreateBackupResponseSchema: GenMessage<CreateBackupResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_people, 28);
+  messageDesc(file_holdfast_v1_people, 37);
 
 /**
  * @generated from enum holdfast.v1.PersonRole
@@ -883,6 +1098,53 @@ export const BackupService: GenService<{
     input: typeof CreateBackupRequestSchema;
     output: typeof CreateBackupResponseSchema;
   },
+  /**
+   * Whether this server was restored or rebuilt and waits, and for what; and what became of backups in vaults.
+   *
+   * @generated from rpc holdfast.v1.BackupService.GetReconciliation
+   */
+  getReconciliation: {
+    methodKind: "unary";
+    input: typeof GetReconciliationRequestSchema;
+    output: typeof GetReconciliationResponseSchema;
+  },
+  /**
+   * An administrator says that what this server holds is what shall be: members are told again what is wanted of them.
+   *
+   * @generated from rpc holdfast.v1.BackupService.ConfirmRestore
+   */
+  confirmRestore: {
+    methodKind: "unary";
+    input: typeof ConfirmRestoreRequestSchema;
+    output: typeof ConfirmRestoreResponseSchema;
+  },
 }> = /*@__PURE__*/
   serviceDesc(file_holdfast_v1_people, 4);
+
+/**
+ * The built-in certificate authority and its replacement without enrolling anybody anew.
+ *
+ * @generated from service holdfast.v1.AuthorityService
+ */
+export const AuthorityService: GenService<{
+  /**
+   * @generated from rpc holdfast.v1.AuthorityService.GetAuthority
+   */
+  getAuthority: {
+    methodKind: "unary";
+    input: typeof GetAuthorityRequestSchema;
+    output: typeof GetAuthorityResponseSchema;
+  },
+  /**
+   * Begins, or goes to the next step once every member is ready for it.
+   *
+   * @generated from rpc holdfast.v1.AuthorityService.RotateAuthority
+   */
+  rotateAuthority: {
+    methodKind: "unary";
+    input: typeof RotateAuthorityRequestSchema;
+    output: typeof RotateAuthorityResponseSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_holdfast_v1_people, 5);
 
