@@ -7,6 +7,8 @@ export * from './gen/holdfast/v1/enrolment_pb.ts';
 export * from './gen/holdfast/v1/lineage_pb.ts';
 export * from './gen/holdfast/v1/manifest_pb.ts';
 export * from './gen/holdfast/v1/people_pb.ts';
+export * from './gen/holdfast/v1/recovery_api_pb.ts';
+export * from './gen/holdfast/v1/recovery_pb.ts';
 export * from './gen/holdfast/v1/replication_pb.ts';
 export * from './gen/holdfast/v1/resources_pb.ts';
 export * from './gen/holdfast/v1/vault_pb.ts';

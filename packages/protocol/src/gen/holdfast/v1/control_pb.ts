@@ -12,13 +12,15 @@ import type { PointKind } from "./lineage_pb.ts";
 import { file_holdfast_v1_lineage } from "./lineage_pb.ts";
 import type { Manifest } from "./manifest_pb.ts";
 import { file_holdfast_v1_manifest } from "./manifest_pb.ts";
+import type { FabricReport, RecoveryAnswer, RecoveryQuestion, RecoveryReport, WantedRecovery } from "./recovery_pb.ts";
+import { file_holdfast_v1_recovery } from "./recovery_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file holdfast/v1/control.proto.
  */
 export const file_holdfast_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSIjChJGZXRjaEJhY2t1cFJlcXVlc3QSDQoFdmF1bHQYASABKAkiIwoTRmV0Y2hCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMInYKE0Nvbm5lY3RBZ2VudFJlcXVlc3QSKAoFaGVsbG8YASABKAsyFy5ob2xkZmFzdC52MS5BZ2VudEhlbGxvSAASKgoGcmVwb3J0GAIgASgLMhguaG9sZGZhc3QudjEuQWdlbnRSZXBvcnRIAEIJCgdtZXNzYWdlIp4BCgpBZ2VudEhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSLwoIaGFyZHdhcmUYAyABKAsyHS5ob2xkZmFzdC52MS5IYXJkd2FyZUlkZW50aXR5EhAKCGhvc3RuYW1lGAQgASgJEicKCG1hbmlmZXN0GAUgASgLMhUuaG9sZGZhc3QudjEuTWFuaWZlc3QiwwIKC0FnZW50UmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEiYKBWRpc2tzGAIgAygLMhcuaG9sZGZhc3QudjEuRGlza1JlcG9ydBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYAyABKAQSEwoLcnBvX3NlY29uZHMYBCABKAESFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhjaGFuZ2VkX2J5dGVzX3Blcl9zZWNvbmQYBiABKAQSHQoVc2VudF9ieXRlc19wZXJfc2Vjb25kGAcgASgEEg4KBnBvaW50cxgIIAEoBBIrCgZldmVudHMYCSADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudBIuCgxwb2ludF9hbnN3ZXIYCiABKAsyGC5ob2xkZmFzdC52MS5Qb2ludEFuc3dlciKUAQoLUG9pbnRBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kEhMKC3VuaXhfbWlsbGlzGAMgASgEEg8KB2R1cmFibGUYBCABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkijwEKCkRpc2tSZXBvcnQSDwoHZGlza19pZBgBIAEoDBIlCgVwaGFzZRgCIAEoDjIWLmhvbGRmYXN0LnYxLkRpc2tQaGFzZRIMCgRzaXplGAMgASgEEhQKDGNvcGllZF9ieXRlcxgEIAEoBBIUCgxwcm9ibGVtX2NvZGUYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJBCg5Db21wb25lbnRFdmVudBITCgt1bml4X21pbGxpcxgBIAEoBBIMCgRjb2RlGAIgASgJEgwKBHRleHQYAyABKAkiggEKFENvbm5lY3RBZ2VudFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjAKCnByb3RlY3Rpb24YAiABKAsyHC5ob2xkZmFzdC52MS5BZ2VudFByb3RlY3Rpb24SEQoJYWRkcmVzc2VzGAMgAygJEhMKC3JlY29uY2lsaW5nGAQgASgIIqcCCg9BZ2VudFByb3RlY3Rpb24SEgoKbWFjaGluZV9pZBgBIAEoDBIQCghkaXNrX2lkcxgCIAMoDBIZChFleGNsdWRlZF9kaXNrX2lkcxgDIAMoDBIXCg9wcm9jZXNzX3NlcnZlcnMYBCADKAkSHgoWcG9pbnRfaW50ZXJ2YWxfc2Vjb25kcxgFIAEoDRITCgtjb21wcmVzc2lvbhgGIAEoCRIkChxhcHBsaWNhdGlvbl9pbnRlcnZhbF9zZWNvbmRzGAcgASgNEgwKBGhvbGQYCCABKAkSHwoXaG9sZF9saW1pdF9taWxsaXNlY29uZHMYCSABKA0SMAoNcG9pbnRfcmVxdWVzdBgKIAEoCzIZLmhvbGRmYXN0LnYxLlBvaW50UmVxdWVzdCJACgxQb2ludFJlcXVlc3QSCgoCaWQYASABKAwSJAoEa2luZBgCIAEoDjIWLmhvbGRmYXN0LnYxLlBvaW50S2luZCJ5ChRDb25uZWN0U2VydmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmhvbGRmYXN0LnYxLlNlcnZlckhlbGxvSAASKwoGcmVwb3J0GAIgASgLMhkuaG9sZGZhc3QudjEuU2VydmVyUmVwb3J0SABCCQoHbWVzc2FnZSJWCgtTZXJ2ZXJIZWxsbxIPCgd2ZXJzaW9uGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEEhEKCWVuZHBvaW50cxgDIAMoCRIOCgZ2YXVsdHMYBCADKAkijAMKDFNlcnZlclJlcG9ydBIQCghyZXZpc2lvbhgBIAEoBBIyCghtYWNoaW5lcxgCIAMoCzIgLmhvbGRmYXN0LnYxLlNlcnZlck1hY2hpbmVSZXBvcnQSGgoSam91cm5hbF91c2VkX2J5dGVzGAMgASgEEhsKE2pvdXJuYWxfcXVvdGFfYnl0ZXMYBCABKAQSEQoJY3B1X3NoYXJlGAUgASgBEhYKDnJlc2lkZW50X2J5dGVzGAYgASgEEisKBmV2ZW50cxgHIAMoCzIbLmhvbGRmYXN0LnYxLkNvbXBvbmVudEV2ZW50EhIKCnByb2Nlc3NvcnMYCCABKA0SKwoEaGVsZBgJIAMoCzIdLmhvbGRmYXN0LnYxLlNlcnZlckFzc2lnbm1lbnQSJQoFbGluZXMYCiADKAsyFi5ob2xkZmFzdC52MS5MaW5lU3RhdGUSEwoLdmF1bHRzX3JlYWQYCyADKAkSKAoHYmFja3VwcxgMIAMoCzIXLmhvbGRmYXN0LnYxLkJhY2t1cEtlcHQinwEKE1NlcnZlck1hY2hpbmVSZXBvcnQSEgoKbWFjaGluZV9pZBgBIAEoDBIMCgR0ZXJtGAIgASgEEhgKEGR1cmFibGVfc2VxdWVuY2UYAyABKAQSEwoLZHVyYWJsZV90YWcYBCABKAwSFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYBiABKAQiygEKFUNvbm5lY3RTZXJ2ZXJSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIyCgthc3NpZ25tZW50cxgCIAMoCzIdLmhvbGRmYXN0LnYxLlNlcnZlckFzc2lnbm1lbnQSFwoPcmV2b2tlZF9zZXJpYWxzGAMgAygMEhEKCWFkZHJlc3NlcxgEIAMoCRITCgtyZWNvbmNpbGluZxgFIAEoCBIqCgdiYWNrdXBzGAYgAygLMhkuaG9sZGZhc3QudjEuQmFja3VwV2FudGVkIk4KDEJhY2t1cFdhbnRlZBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIMCgRrZWVwGAMgASgNEg8KB3NpdGVfaWQYBCABKAkiaQoKQmFja3VwS2VwdBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBITCgt1bml4X21pbGxpcxgDIAEoBBIUCgxwcm9ibGVtX2NvZGUYBCABKAkSDwoHcHJvYmxlbRgFIAEoCSKdAQoJTGluZVN0YXRlEhIKCm1hY2hpbmVfaWQYASABKAwSDQoFdmF1bHQYAiABKAkSDAoEdGVybRgDIAEoBBIdChVmYWlsb3Zlcl9vcGVyYXRpb25faWQYBCABKAwSGQoRZmFpbG92ZXJfcG9pbnRfaWQYBSABKAwSFAoMcHJvYmxlbV9jb2RlGAYgASgJEg8KB3Byb2JsZW0YByABKAkicQoQU2VydmVyQXNzaWdubWVudBISCgptYWNoaW5lX2lkGAEgASgMEhQKDG1hY2hpbmVfbmFtZRgCIAEoCRINCgV2YXVsdBgDIAEoCRIRCglzZWVuX3Rlcm0YBCABKAQSEQoJcmV0ZW50aW9uGAUgASgJKscBCglEaXNrUGhhc2USGgoWRElTS19QSEFTRV9VTlNQRUNJRklFRBAAEhoKFkRJU0tfUEhBU0VfVU5QUk9URUNURUQQARIWChJESVNLX1BIQVNFX0NPUFlJTkcQAhIeChpESVNLX1BIQVNFX1JFU1lOQ0hST05JWklORxADEhoKFkRJU0tfUEhBU0VfUkVQTElDQVRJTkcQBBIXChNESVNLX1BIQVNFX1RSQUNLSU5HEAUSFQoRRElTS19QSEFTRV9GQUlMRUQQBjKZAgoOQ29udHJvbFNlcnZpY2USVwoMQ29ubmVjdEFnZW50EiAuaG9sZGZhc3QudjEuQ29ubmVjdEFnZW50UmVxdWVzdBohLmhvbGRmYXN0LnYxLkNvbm5lY3RBZ2VudFJlc3BvbnNlKAEwARJaCg1Db25uZWN0U2VydmVyEiEuaG9sZGZhc3QudjEuQ29ubmVjdFNlcnZlclJlcXVlc3QaIi5ob2xkZmFzdC52MS5Db25uZWN0U2VydmVyUmVzcG9uc2UoATABElIKC0ZldGNoQmFja3VwEh8uaG9sZGZhc3QudjEuRmV0Y2hCYWNrdXBSZXF1ZXN0GiAuaG9sZGZhc3QudjEuRmV0Y2hCYWNrdXBSZXNwb25zZTABYgZwcm90bzM", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest]);
+  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSIjChJGZXRjaEJhY2t1cFJlcXVlc3QSDQoFdmF1bHQYASABKAkiIwoTRmV0Y2hCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMInYKE0Nvbm5lY3RBZ2VudFJlcXVlc3QSKAoFaGVsbG8YASABKAsyFy5ob2xkZmFzdC52MS5BZ2VudEhlbGxvSAASKgoGcmVwb3J0GAIgASgLMhguaG9sZGZhc3QudjEuQWdlbnRSZXBvcnRIAEIJCgdtZXNzYWdlIp4BCgpBZ2VudEhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSLwoIaGFyZHdhcmUYAyABKAsyHS5ob2xkZmFzdC52MS5IYXJkd2FyZUlkZW50aXR5EhAKCGhvc3RuYW1lGAQgASgJEicKCG1hbmlmZXN0GAUgASgLMhUuaG9sZGZhc3QudjEuTWFuaWZlc3Qi+QIKC0FnZW50UmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEiYKBWRpc2tzGAIgAygLMhcuaG9sZGZhc3QudjEuRGlza1JlcG9ydBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYAyABKAQSEwoLcnBvX3NlY29uZHMYBCABKAESFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhjaGFuZ2VkX2J5dGVzX3Blcl9zZWNvbmQYBiABKAQSHQoVc2VudF9ieXRlc19wZXJfc2Vjb25kGAcgASgEEg4KBnBvaW50cxgIIAEoBBIrCgZldmVudHMYCSADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudBIuCgxwb2ludF9hbnN3ZXIYCiABKAsyGC5ob2xkZmFzdC52MS5Qb2ludEFuc3dlchI0Cg9zaHV0ZG93bl9hbnN3ZXIYFCABKAsyGy5ob2xkZmFzdC52MS5TaHV0ZG93bkFuc3dlciKUAQoLUG9pbnRBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kEhMKC3VuaXhfbWlsbGlzGAMgASgEEg8KB2R1cmFibGUYBCABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkinwEKCkRpc2tSZXBvcnQSDwoHZGlza19pZBgBIAEoDBIlCgVwaGFzZRgCIAEoDjIWLmhvbGRmYXN0LnYxLkRpc2tQaGFzZRIMCgRzaXplGAMgASgEEhQKDGNvcGllZF9ieXRlcxgEIAEoBBIOCgZwYXVzZWQYByABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkiQQoOQ29tcG9uZW50RXZlbnQSEwoLdW5peF9taWxsaXMYASABKAQSDAoEY29kZRgCIAEoCRIMCgR0ZXh0GAMgASgJIoIBChRDb25uZWN0QWdlbnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIwCgpwcm90ZWN0aW9uGAIgASgLMhwuaG9sZGZhc3QudjEuQWdlbnRQcm90ZWN0aW9uEhEKCWFkZHJlc3NlcxgDIAMoCRITCgtyZWNvbmNpbGluZxgEIAEoCCKpAwoPQWdlbnRQcm90ZWN0aW9uEhIKCm1hY2hpbmVfaWQYASABKAwSEAoIZGlza19pZHMYAiADKAwSGQoRZXhjbHVkZWRfZGlza19pZHMYAyADKAwSFwoPcHJvY2Vzc19zZXJ2ZXJzGAQgAygJEh4KFnBvaW50X2ludGVydmFsX3NlY29uZHMYBSABKA0SEwoLY29tcHJlc3Npb24YBiABKAkSJAocYXBwbGljYXRpb25faW50ZXJ2YWxfc2Vjb25kcxgHIAEoDRIMCgRob2xkGAggASgJEh8KF2hvbGRfbGltaXRfbWlsbGlzZWNvbmRzGAkgASgNEjAKDXBvaW50X3JlcXVlc3QYCiABKAsyGS5ob2xkZmFzdC52MS5Qb2ludFJlcXVlc3QSEwoLY29weV9wYXVzZWQYECABKAgSEQoJcmVzeW5jX2lkGBEgASgMEiAKGGZhaWxlZF9vdmVyX29wZXJhdGlvbl9pZBgUIAEoDBI2ChBzaHV0ZG93bl9yZXF1ZXN0GBUgASgLMhwuaG9sZGZhc3QudjEuU2h1dGRvd25SZXF1ZXN0IkAKDFBvaW50UmVxdWVzdBIKCgJpZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kIjAKD1NodXRkb3duUmVxdWVzdBIKCgJpZBgBIAEoDBIRCglwb3dlcl9vZmYYAiABKAgimQEKDlNodXRkb3duQW5zd2VyEhIKCnJlcXVlc3RfaWQYASABKAwSDwoHYXRfcmVzdBgCIAEoCBIQCghwb2ludF9pZBgDIAEoDBITCgt1bml4X21pbGxpcxgEIAEoBBIUCgxwb3dlcmluZ19vZmYYBSABKAgSFAoMcHJvYmxlbV9jb2RlGAYgASgJEg8KB3Byb2JsZW0YByABKAkieQoUQ29ubmVjdFNlcnZlclJlcXVlc3QSKQoFaGVsbG8YASABKAsyGC5ob2xkZmFzdC52MS5TZXJ2ZXJIZWxsb0gAEisKBnJlcG9ydBgCIAEoCzIZLmhvbGRmYXN0LnYxLlNlcnZlclJlcG9ydEgAQgkKB21lc3NhZ2UiggEKC1NlcnZlckhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSEQoJZW5kcG9pbnRzGAMgAygJEg4KBnZhdWx0cxgEIAMoCRIqCgdmYWJyaWNzGBQgAygLMhkuaG9sZGZhc3QudjEuRmFicmljUmVwb3J0IusDCgxTZXJ2ZXJSZXBvcnQSEAoIcmV2aXNpb24YASABKAQSMgoIbWFjaGluZXMYAiADKAsyIC5ob2xkZmFzdC52MS5TZXJ2ZXJNYWNoaW5lUmVwb3J0EhoKEmpvdXJuYWxfdXNlZF9ieXRlcxgDIAEoBBIbChNqb3VybmFsX3F1b3RhX2J5dGVzGAQgASgEEhEKCWNwdV9zaGFyZRgFIAEoARIWCg5yZXNpZGVudF9ieXRlcxgGIAEoBBIrCgZldmVudHMYByADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudBISCgpwcm9jZXNzb3JzGAggASgNEi8KCnJlY292ZXJpZXMYFCADKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVJlcG9ydBIsCgdhbnN3ZXJzGBUgAygLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlBbnN3ZXISKwoEaGVsZBgJIAMoCzIdLmhvbGRmYXN0LnYxLlNlcnZlckFzc2lnbm1lbnQSJQoFbGluZXMYCiADKAsyFi5ob2xkZmFzdC52MS5MaW5lU3RhdGUSEwoLdmF1bHRzX3JlYWQYCyADKAkSKAoHYmFja3VwcxgMIAMoCzIXLmhvbGRmYXN0LnYxLkJhY2t1cEtlcHQinwEKE1NlcnZlck1hY2hpbmVSZXBvcnQSEgoKbWFjaGluZV9pZBgBIAEoDBIMCgR0ZXJtGAIgASgEEhgKEGR1cmFibGVfc2VxdWVuY2UYAyABKAQSEwoLZHVyYWJsZV90YWcYBCABKAwSFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYBiABKAQirQIKFUNvbm5lY3RTZXJ2ZXJSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIyCgthc3NpZ25tZW50cxgCIAMoCzIdLmhvbGRmYXN0LnYxLlNlcnZlckFzc2lnbm1lbnQSFwoPcmV2b2tlZF9zZXJpYWxzGAMgAygMEi8KCnJlY292ZXJpZXMYFCADKAsyGy5ob2xkZmFzdC52MS5XYW50ZWRSZWNvdmVyeRIwCglxdWVzdGlvbnMYFSADKAsyHS5ob2xkZmFzdC52MS5SZWNvdmVyeVF1ZXN0aW9uEhEKCWFkZHJlc3NlcxgEIAMoCRITCgtyZWNvbmNpbGluZxgFIAEoCBIqCgdiYWNrdXBzGAYgAygLMhkuaG9sZGZhc3QudjEuQmFja3VwV2FudGVkIk4KDEJhY2t1cFdhbnRlZBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIMCgRrZWVwGAMgASgNEg8KB3NpdGVfaWQYBCABKAkiaQoKQmFja3VwS2VwdBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBITCgt1bml4X21pbGxpcxgDIAEoBBIUCgxwcm9ibGVtX2NvZGUYBCABKAkSDwoHcHJvYmxlbRgFIAEoCSKdAQoJTGluZVN0YXRlEhIKCm1hY2hpbmVfaWQYASABKAwSDQoFdmF1bHQYAiABKAkSDAoEdGVybRgDIAEoBBIdChVmYWlsb3Zlcl9vcGVyYXRpb25faWQYBCABKAwSGQoRZmFpbG92ZXJfcG9pbnRfaWQYBSABKAwSFAoMcHJvYmxlbV9jb2RlGAYgASgJEg8KB3Byb2JsZW0YByABKAkicQoQU2VydmVyQXNzaWdubWVudBISCgptYWNoaW5lX2lkGAEgASgMEhQKDG1hY2hpbmVfbmFtZRgCIAEoCRINCgV2YXVsdBgDIAEoCRIRCglzZWVuX3Rlcm0YBCABKAQSEQoJcmV0ZW50aW9uGAUgASgJKscBCglEaXNrUGhhc2USGgoWRElTS19QSEFTRV9VTlNQRUNJRklFRBAAEhoKFkRJU0tfUEhBU0VfVU5QUk9URUNURUQQARIWChJESVNLX1BIQVNFX0NPUFlJTkcQAhIeChpESVNLX1BIQVNFX1JFU1lOQ0hST05JWklORxADEhoKFkRJU0tfUEhBU0VfUkVQTElDQVRJTkcQBBIXChNESVNLX1BIQVNFX1RSQUNLSU5HEAUSFQoRRElTS19QSEFTRV9GQUlMRUQQBjKZAgoOQ29udHJvbFNlcnZpY2USVwoMQ29ubmVjdEFnZW50EiAuaG9sZGZhc3QudjEuQ29ubmVjdEFnZW50UmVxdWVzdBohLmhvbGRmYXN0LnYxLkNvbm5lY3RBZ2VudFJlc3BvbnNlKAEwARJaCg1Db25uZWN0U2VydmVyEiEuaG9sZGZhc3QudjEuQ29ubmVjdFNlcnZlclJlcXVlc3QaIi5ob2xkZmFzdC52MS5Db25uZWN0U2VydmVyUmVzcG9uc2UoATABElIKC0ZldGNoQmFja3VwEh8uaG9sZGZhc3QudjEuRmV0Y2hCYWNrdXBSZXF1ZXN0GiAuaG9sZGZhc3QudjEuRmV0Y2hCYWNrdXBSZXNwb25zZTABYgZwcm90bzM", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest, file_holdfast_v1_recovery]);
 
 /**
  * @generated from message holdfast.v1.FetchBackupRequest
@@ -189,6 +191,13 @@ export type AgentReport = Message<"holdfast.v1.AgentReport"> & {
    * @generated from field: holdfast.v1.PointAnswer point_answer = 10;
    */
   pointAnswer?: PointAnswer | undefined;
+
+  /**
+   * What became of the shutdown that was asked for, as long as it is asked for.
+   *
+   * @generated from field: holdfast.v1.ShutdownAnswer shutdown_answer = 20;
+   */
+  shutdownAnswer?: ShutdownAnswer | undefined;
 };
 
 /**
@@ -271,6 +280,13 @@ export type DiskReport = Message<"holdfast.v1.DiskReport"> & {
    * @generated from field: uint64 copied_bytes = 4;
    */
   copiedBytes: bigint;
+
+  /**
+   * Its copy or resynchronization rests because somebody wants it to.
+   *
+   * @generated from field: bool paused = 7;
+   */
+  paused: boolean;
 
   /**
    * Code and words of what is wrong, empty when nothing is.
@@ -425,6 +441,34 @@ export type AgentProtection = Message<"holdfast.v1.AgentProtection"> & {
    * @generated from field: holdfast.v1.PointRequest point_request = 10;
    */
   pointRequest?: PointRequest | undefined;
+
+  /**
+   * First copies and resynchronizations rest; changes and points of disks that have none go on.
+   *
+   * @generated from field: bool copy_paused = 16;
+   */
+  copyPaused: boolean;
+
+  /**
+   * All disks are compared with the vault and what differs is sent, once for each such id; empty: nobody has asked.
+   *
+   * @generated from field: bytes resync_id = 17;
+   */
+  resyncId: Uint8Array;
+
+  /**
+   * While set the machine is failed over: changes are tracked, nothing is sent (process_servers is empty then too).
+   *
+   * @generated from field: bytes failed_over_operation_id = 20;
+   */
+  failedOverOperationId: Uint8Array;
+
+  /**
+   * The machine shall come to rest and power off; absent when not.
+   *
+   * @generated from field: holdfast.v1.ShutdownRequest shutdown_request = 21;
+   */
+  shutdownRequest?: ShutdownRequest | undefined;
 };
 
 /**
@@ -461,6 +505,87 @@ export const PointRequestSchema: GenMessage<PointRequest> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_control, 10);
 
 /**
+ * Orderly: what runs is stopped or frozen, everything is sent, then the machine powers off.
+ *
+ * @generated from message holdfast.v1.ShutdownRequest
+ */
+export type ShutdownRequest = Message<"holdfast.v1.ShutdownRequest"> & {
+  /**
+   * The same request is met once.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * False: come to rest and have a last point made durable. True: that is done, power off now.
+   *
+   * @generated from field: bool power_off = 2;
+   */
+  powerOff: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.ShutdownRequest.
+ * Use `create(ShutdownRequestSchema)` to create a new message.
+ */
+export const ShutdownRequestSchema: GenMessage<ShutdownRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 11);
+
+/**
+ * @generated from message holdfast.v1.ShutdownAnswer
+ */
+export type ShutdownAnswer = Message<"holdfast.v1.ShutdownAnswer"> & {
+  /**
+   * @generated from field: bytes request_id = 1;
+   */
+  requestId: Uint8Array;
+
+  /**
+   * Nothing is written any more and everything is durable.
+   *
+   * @generated from field: bool at_rest = 2;
+   */
+  atRest: boolean;
+
+  /**
+   * Of the last point.
+   *
+   * @generated from field: bytes point_id = 3;
+   */
+  pointId: Uint8Array;
+
+  /**
+   * @generated from field: uint64 unix_millis = 4;
+   */
+  unixMillis: bigint;
+
+  /**
+   * @generated from field: bool powering_off = 5;
+   */
+  poweringOff: boolean;
+
+  /**
+   * Why it cannot be; empty when all is well.
+   *
+   * @generated from field: string problem_code = 6;
+   */
+  problemCode: string;
+
+  /**
+   * @generated from field: string problem = 7;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message holdfast.v1.ShutdownAnswer.
+ * Use `create(ShutdownAnswerSchema)` to create a new message.
+ */
+export const ShutdownAnswerSchema: GenMessage<ShutdownAnswer> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 12);
+
+/**
  * @generated from message holdfast.v1.ConnectServerRequest
  */
 export type ConnectServerRequest = Message<"holdfast.v1.ConnectServerRequest"> & {
@@ -487,7 +612,7 @@ export type ConnectServerRequest = Message<"holdfast.v1.ConnectServerRequest"> &
  * Use `create(ConnectServerRequestSchema)` to create a new message.
  */
 export const ConnectServerRequestSchema: GenMessage<ConnectServerRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 11);
+  messageDesc(file_holdfast_v1_control, 13);
 
 /**
  * @generated from message holdfast.v1.ServerHello
@@ -514,6 +639,13 @@ export type ServerHello = Message<"holdfast.v1.ServerHello"> & {
    * @generated from field: repeated string vaults = 4;
    */
   vaults: string[];
+
+  /**
+   * Where it can start machines; empty for one without the role recovery.
+   *
+   * @generated from field: repeated holdfast.v1.FabricReport fabrics = 20;
+   */
+  fabrics: FabricReport[];
 };
 
 /**
@@ -521,7 +653,7 @@ export type ServerHello = Message<"holdfast.v1.ServerHello"> & {
  * Use `create(ServerHelloSchema)` to create a new message.
  */
 export const ServerHelloSchema: GenMessage<ServerHello> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 12);
+  messageDesc(file_holdfast_v1_control, 14);
 
 /**
  * @generated from message holdfast.v1.ServerReport
@@ -572,6 +704,20 @@ export type ServerReport = Message<"holdfast.v1.ServerReport"> & {
   processors: number;
 
   /**
+   * Of every recovery it has anything of, told to do or not.
+   *
+   * @generated from field: repeated holdfast.v1.RecoveryReport recoveries = 20;
+   */
+  recoveries: RecoveryReport[];
+
+  /**
+   * To the questions that are asked, as long as they are.
+   *
+   * @generated from field: repeated holdfast.v1.RecoveryAnswer answers = 21;
+   */
+  answers: RecoveryAnswer[];
+
+  /**
    * While the configuration server reconciles: assignments in force here, and the lines of every machine of the vaults of this server.
    *
    * @generated from field: repeated holdfast.v1.ServerAssignment held = 9;
@@ -603,7 +749,7 @@ export type ServerReport = Message<"holdfast.v1.ServerReport"> & {
  * Use `create(ServerReportSchema)` to create a new message.
  */
 export const ServerReportSchema: GenMessage<ServerReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 13);
+  messageDesc(file_holdfast_v1_control, 15);
 
 /**
  * @generated from message holdfast.v1.ServerMachineReport
@@ -645,7 +791,7 @@ export type ServerMachineReport = Message<"holdfast.v1.ServerMachineReport"> & {
  * Use `create(ServerMachineReportSchema)` to create a new message.
  */
 export const ServerMachineReportSchema: GenMessage<ServerMachineReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 14);
+  messageDesc(file_holdfast_v1_control, 16);
 
 /**
  * @generated from message holdfast.v1.ConnectServerResponse
@@ -667,6 +813,16 @@ export type ConnectServerResponse = Message<"holdfast.v1.ConnectServerResponse">
    * @generated from field: repeated bytes revoked_serials = 3;
    */
   revokedSerials: Uint8Array[];
+
+  /**
+   * @generated from field: repeated holdfast.v1.WantedRecovery recoveries = 20;
+   */
+  recoveries: WantedRecovery[];
+
+  /**
+   * @generated from field: repeated holdfast.v1.RecoveryQuestion questions = 21;
+   */
+  questions: RecoveryQuestion[];
 
   /**
    * As told to agents.
@@ -696,7 +852,7 @@ export type ConnectServerResponse = Message<"holdfast.v1.ConnectServerResponse">
  * Use `create(ConnectServerResponseSchema)` to create a new message.
  */
 export const ConnectServerResponseSchema: GenMessage<ConnectServerResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 15);
+  messageDesc(file_holdfast_v1_control, 17);
 
 /**
  * @generated from message holdfast.v1.BackupWanted
@@ -734,7 +890,7 @@ export type BackupWanted = Message<"holdfast.v1.BackupWanted"> & {
  * Use `create(BackupWantedSchema)` to create a new message.
  */
 export const BackupWantedSchema: GenMessage<BackupWanted> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 16);
+  messageDesc(file_holdfast_v1_control, 18);
 
 /**
  * What became of a backup for a vault.
@@ -779,7 +935,7 @@ export type BackupKept = Message<"holdfast.v1.BackupKept"> & {
  * Use `create(BackupKeptSchema)` to create a new message.
  */
 export const BackupKeptSchema: GenMessage<BackupKept> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 17);
+  messageDesc(file_holdfast_v1_control, 19);
 
 /**
  * What the log of a machine in a vault says.
@@ -834,7 +990,7 @@ export type LineState = Message<"holdfast.v1.LineState"> & {
  * Use `create(LineStateSchema)` to create a new message.
  */
 export const LineStateSchema: GenMessage<LineState> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 18);
+  messageDesc(file_holdfast_v1_control, 20);
 
 /**
  * A machine whose data this process server receives.
@@ -877,7 +1033,7 @@ export type ServerAssignment = Message<"holdfast.v1.ServerAssignment"> & {
  * Use `create(ServerAssignmentSchema)` to create a new message.
  */
 export const ServerAssignmentSchema: GenMessage<ServerAssignment> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 19);
+  messageDesc(file_holdfast_v1_control, 21);
 
 /**
  * @generated from enum holdfast.v1.DiskPhase

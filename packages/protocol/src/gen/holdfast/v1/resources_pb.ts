@@ -12,13 +12,15 @@ import type { Role } from "./enrolment_pb.ts";
 import { file_holdfast_v1_enrolment } from "./enrolment_pb.ts";
 import type { Manifest } from "./manifest_pb.ts";
 import { file_holdfast_v1_manifest } from "./manifest_pb.ts";
+import type { RecoveryTarget } from "./recovery_pb.ts";
+import { file_holdfast_v1_recovery } from "./recovery_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file holdfast/v1/resources.proto.
  */
 export const file_holdfast_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("Chtob2xkZmFzdC92MS9yZXNvdXJjZXMucHJvdG8SC2hvbGRmYXN0LnYxIowCCgdNYWNoaW5lEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIRCgljb25uZWN0ZWQYBCABKAgSHQoVbGFzdF9zZWVuX3VuaXhfbWlsbGlzGAUgASgEEhUKDWFnZW50X3ZlcnNpb24YBiABKAkSJwoIbWFuaWZlc3QYByABKAsyFS5ob2xkZmFzdC52MS5NYW5pZmVzdBIVCg1wcm90ZWN0aW9uX2lkGAggASgJEigKBnJlcG9ydBgJIAEoCzIYLmhvbGRmYXN0LnYxLkFnZW50UmVwb3J0EiMKBmhlYWx0aBgKIAEoDjITLmhvbGRmYXN0LnYxLkhlYWx0aCLCAgoKUHJvdGVjdGlvbhIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEhIKCm1hY2hpbmVfaWQYAyABKAkSEQoJcG9saWN5X2lkGAQgASgJEg0KBXZhdWx0GAUgASgJEhkKEXByb2Nlc3Nfc2VydmVyX2lkGAYgASgJEhkKEWV4Y2x1ZGVkX2Rpc2tfaWRzGAcgAygJEikKCWRpcmVjdGlvbhgIIAEoDjIWLmhvbGRmYXN0LnYxLkRpcmVjdGlvbhIrCgZ0YXJnZXQYCSABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIQCghncm91cF9pZBgKIAEoCRIrCgVzdGF0ZRgLIAEoDjIcLmhvbGRmYXN0LnYxLlByb3RlY3Rpb25TdGF0ZRIUCgxzdGF0ZV9kZXRhaWwYDCABKAkigAEKDlJlY292ZXJ5VGFyZ2V0Eg4KBmZhYnJpYxgBIAEoCRIPCgduZXR3b3JrGAIgASgJEhQKDHRlc3RfbmV0d29yaxgDIAEoCRIMCgRzaXplGAQgASgJEg8KB2FkZHJlc3MYBSABKAkSGAoQZ3Vlc3RfY3JlZGVudGlhbBgGIAEoCSKEAgoGUG9saWN5EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIeChZwb2ludF9pbnRlcnZhbF9zZWNvbmRzGAQgASgNEh0KFXJwb190aHJlc2hvbGRfc2Vjb25kcxgFIAEoDRIRCglyZXRlbnRpb24YBiABKAkSEwoLY29tcHJlc3Npb24YByABKAkSEwoLcHJvdGVjdGlvbnMYCCABKA0SJAocYXBwbGljYXRpb25faW50ZXJ2YWxfc2Vjb25kcxgJIAEoDRIMCgRob2xkGAogASgJEh8KF2hvbGRfbGltaXRfbWlsbGlzZWNvbmRzGAsgASgNIrcCCgZTZXJ2ZXISCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIMCgRuYW1lGAMgASgJEh8KBHJvbGUYBCABKA4yES5ob2xkZmFzdC52MS5Sb2xlEhEKCWNvbm5lY3RlZBgFIAEoCBIdChVsYXN0X3NlZW5fdW5peF9taWxsaXMYBiABKAQSGAoQc29mdHdhcmVfdmVyc2lvbhgHIAEoCRIRCgllbmRwb2ludHMYCCADKAkSDgoGdmF1bHRzGAkgAygJEhAKCG1hY2hpbmVzGAogASgNEikKBnJlcG9ydBgLIAEoCzIZLmhvbGRmYXN0LnYxLlNlcnZlclJlcG9ydBIjCgZoZWFsdGgYDCABKA4yEy5ob2xkZmFzdC52MS5IZWFsdGgSEAoIZHJhaW5pbmcYDSABKAgiigEKBVRva2VuEgoKAmlkGAEgASgJEh8KBHJvbGUYAiABKA4yES5ob2xkZmFzdC52MS5Sb2xlEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAyABKAQSGwoTZXhwaXJlc191bml4X21pbGxpcxgEIAEoBBIMCgR1c2VkGAUgASgIEgwKBG5vdGUYBiABKAkivwIKA0pvYhIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEgwKBGtpbmQYAyABKAkSJAoFc3RhdGUYBCABKA4yFS5ob2xkZmFzdC52MS5Kb2JTdGF0ZRIpCglkaXJlY3Rpb24YBSABKA4yFi5ob2xkZmFzdC52MS5EaXJlY3Rpb24SEgoKbWFjaGluZV9pZBgGIAEoCRISCgpzdGFydGVkX2J5GAcgASgJEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYCCABKAQSGQoRZW5kZWRfdW5peF9taWxsaXMYCSABKAQSIwoFc3RlcHMYCiADKAsyFC5ob2xkZmFzdC52MS5Kb2JTdGVwEhAKCHByb2dyZXNzGAsgASgBEhQKDHByb2JsZW1fY29kZRgMIAEoCRIPCgdwcm9ibGVtGA0gASgJIoUBCgdKb2JTdGVwEgwKBG5hbWUYASABKAkSJAoFc3RhdGUYAiABKA4yFS5ob2xkZmFzdC52MS5Kb2JTdGF0ZRIbChNzdGFydGVkX3VuaXhfbWlsbGlzGAMgASgEEhkKEWVuZGVkX3VuaXhfbWlsbGlzGAQgASgEEg4KBmRldGFpbBgFIAEoCSKTAQoFRXZlbnQSEAoIcmV2aXNpb24YASABKAQSEwoLdW5peF9taWxsaXMYAiABKAQSJwoIc2V2ZXJpdHkYAyABKA4yFS5ob2xkZmFzdC52MS5TZXZlcml0eRIMCgRjb2RlGAQgASgJEgwKBHRleHQYBSABKAkSDwoHc3ViamVjdBgGIAEoCRINCgVhY3RvchgHIAEoCSpdCgZIZWFsdGgSFgoSSEVBTFRIX1VOU1BFQ0lGSUVEEAASEgoOSEVBTFRIX0hFQUxUSFkQARISCg5IRUFMVEhfV0FSTklORxACEhMKD0hFQUxUSF9DUklUSUNBTBADKlQKCURpcmVjdGlvbhIZChVESVJFQ1RJT05fVU5TUEVDSUZJRUQQABIVChFESVJFQ1RJT05fRk9SV0FSRBABEhUKEURJUkVDVElPTl9SRVZFUlNFEAIq2AIKD1Byb3RlY3Rpb25TdGF0ZRIgChxQUk9URUNUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHgoaUFJPVEVDVElPTl9TVEFURV9QUkVQQVJJTkcQARIcChhQUk9URUNUSU9OX1NUQVRFX0NPUFlJTkcQAhIeChpQUk9URUNUSU9OX1NUQVRFX1BST1RFQ1RFRBADEiQKIFBST1RFQ1RJT05fU1RBVEVfUkVTWU5DSFJPTklaSU5HEAQSIAocUFJPVEVDVElPTl9TVEFURV9GQUlMRURfT1ZFUhAFEh4KGlBST1RFQ1RJT05fU1RBVEVfQ09NTUlUVEVEEAYSIQodUFJPVEVDVElPTl9TVEFURV9SRVBST1RFQ1RJTkcQBxIdChlQUk9URUNUSU9OX1NUQVRFX1NUT1BQSU5HEAgSGwoXUFJPVEVDVElPTl9TVEFURV9GQUlMRUQQCSq7AQoISm9iU3RhdGUSGQoVSk9CX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQSk9CX1NUQVRFX1FVRVVFRBABEhUKEUpPQl9TVEFURV9SVU5OSU5HEAISHwobSk9CX1NUQVRFX1dBSVRJTkdfRk9SX0lOUFVUEAMSFwoTSk9CX1NUQVRFX1NVQ0NFRURFRBAEEhQKEEpPQl9TVEFURV9GQUlMRUQQBRIXChNKT0JfU1RBVEVfQ0FOQ0VMTEVEEAYqawoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABIYChRTRVZFUklUWV9JTkZPUk1BVElPThABEhQKEFNFVkVSSVRZX1dBUk5JTkcQAhIVChFTRVZFUklUWV9DUklUSUNBTBADYgZwcm90bzM", [file_holdfast_v1_control, file_holdfast_v1_enrolment, file_holdfast_v1_manifest]);
+  fileDesc("Chtob2xkZmFzdC92MS9yZXNvdXJjZXMucHJvdG8SC2hvbGRmYXN0LnYxIowCCgdNYWNoaW5lEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIRCgljb25uZWN0ZWQYBCABKAgSHQoVbGFzdF9zZWVuX3VuaXhfbWlsbGlzGAUgASgEEhUKDWFnZW50X3ZlcnNpb24YBiABKAkSJwoIbWFuaWZlc3QYByABKAsyFS5ob2xkZmFzdC52MS5NYW5pZmVzdBIVCg1wcm90ZWN0aW9uX2lkGAggASgJEigKBnJlcG9ydBgJIAEoCzIYLmhvbGRmYXN0LnYxLkFnZW50UmVwb3J0EiMKBmhlYWx0aBgKIAEoDjITLmhvbGRmYXN0LnYxLkhlYWx0aCLqAgoKUHJvdGVjdGlvbhIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEhIKCm1hY2hpbmVfaWQYAyABKAkSEQoJcG9saWN5X2lkGAQgASgJEg0KBXZhdWx0GAUgASgJEhkKEXByb2Nlc3Nfc2VydmVyX2lkGAYgASgJEhkKEWV4Y2x1ZGVkX2Rpc2tfaWRzGAcgAygJEikKCWRpcmVjdGlvbhgIIAEoDjIWLmhvbGRmYXN0LnYxLkRpcmVjdGlvbhIrCgZ0YXJnZXQYCSABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIQCghncm91cF9pZBgKIAEoCRIrCgVzdGF0ZRgLIAEoDjIcLmhvbGRmYXN0LnYxLlByb3RlY3Rpb25TdGF0ZRIUCgxzdGF0ZV9kZXRhaWwYDCABKAkSEwoLY29weV9wYXVzZWQYECABKAgSEQoJcmVzeW5jX2lkGBEgASgJIoQCCgZQb2xpY3kSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIMCgRuYW1lGAMgASgJEh4KFnBvaW50X2ludGVydmFsX3NlY29uZHMYBCABKA0SHQoVcnBvX3RocmVzaG9sZF9zZWNvbmRzGAUgASgNEhEKCXJldGVudGlvbhgGIAEoCRITCgtjb21wcmVzc2lvbhgHIAEoCRITCgtwcm90ZWN0aW9ucxgIIAEoDRIkChxhcHBsaWNhdGlvbl9pbnRlcnZhbF9zZWNvbmRzGAkgASgNEgwKBGhvbGQYCiABKAkSHwoXaG9sZF9saW1pdF9taWxsaXNlY29uZHMYCyABKA0itwIKBlNlcnZlchIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEgwKBG5hbWUYAyABKAkSHwoEcm9sZRgEIAEoDjIRLmhvbGRmYXN0LnYxLlJvbGUSEQoJY29ubmVjdGVkGAUgASgIEh0KFWxhc3Rfc2Vlbl91bml4X21pbGxpcxgGIAEoBBIYChBzb2Z0d2FyZV92ZXJzaW9uGAcgASgJEhEKCWVuZHBvaW50cxgIIAMoCRIOCgZ2YXVsdHMYCSADKAkSEAoIbWFjaGluZXMYCiABKA0SKQoGcmVwb3J0GAsgASgLMhkuaG9sZGZhc3QudjEuU2VydmVyUmVwb3J0EiMKBmhlYWx0aBgMIAEoDjITLmhvbGRmYXN0LnYxLkhlYWx0aBIQCghkcmFpbmluZxgNIAEoCCKKAQoFVG9rZW4SCgoCaWQYASABKAkSHwoEcm9sZRgCIAEoDjIRLmhvbGRmYXN0LnYxLlJvbGUSGwoTY3JlYXRlZF91bml4X21pbGxpcxgDIAEoBBIbChNleHBpcmVzX3VuaXhfbWlsbGlzGAQgASgEEgwKBHVzZWQYBSABKAgSDAoEbm90ZRgGIAEoCSLnAwoDSm9iEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEa2luZBgDIAEoCRIkCgVzdGF0ZRgEIAEoDjIVLmhvbGRmYXN0LnYxLkpvYlN0YXRlEikKCWRpcmVjdGlvbhgFIAEoDjIWLmhvbGRmYXN0LnYxLkRpcmVjdGlvbhISCgptYWNoaW5lX2lkGAYgASgJEhIKCnN0YXJ0ZWRfYnkYByABKAkSGwoTY3JlYXRlZF91bml4X21pbGxpcxgIIAEoBBIZChFlbmRlZF91bml4X21pbGxpcxgJIAEoBBIjCgVzdGVwcxgKIAMoCzIULmhvbGRmYXN0LnYxLkpvYlN0ZXASEAoIcHJvZ3Jlc3MYCyABKAESFAoMcHJvYmxlbV9jb2RlGAwgASgJEg8KB3Byb2JsZW0YDSABKAkSKgoIcXVlc3Rpb24YDiABKAsyGC5ob2xkZmFzdC52MS5Kb2JRdWVzdGlvbhIRCglyZXRyeWFibGUYDyABKAgSDQoFdHJpZXMYECABKA0SKgoFaW5wdXQYESADKAsyGy5ob2xkZmFzdC52MS5Kb2IuSW5wdXRFbnRyeRosCgpJbnB1dEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEifAoLSm9iUXVlc3Rpb24SCgoCaWQYASABKAkSDAoEdGV4dBgCIAEoCRInCgdjaG9pY2VzGAMgAygLMhYuaG9sZGZhc3QudjEuSm9iQ2hvaWNlEhkKEWFza2VkX3VuaXhfbWlsbGlzGAQgASgEEg8KB2ZhaWx1cmUYBSABKAgiKgoJSm9iQ2hvaWNlEgwKBHdvcmQYASABKAkSDwoHbWVhbmluZxgCIAEoCSJcCglKb2JBbnN3ZXISDgoGY2hvaWNlGAEgASgJEgwKBG5vdGUYAiABKAkSEwoLYW5zd2VyZWRfYnkYAyABKAkSHAoUYW5zd2VyZWRfdW5peF9taWxsaXMYBCABKAQirQEKB0pvYlN0ZXASDAoEbmFtZRgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLmhvbGRmYXN0LnYxLkpvYlN0YXRlEhsKE3N0YXJ0ZWRfdW5peF9taWxsaXMYAyABKAQSGQoRZW5kZWRfdW5peF9taWxsaXMYBCABKAQSDgoGZGV0YWlsGAUgASgJEiYKBmFuc3dlchgGIAEoCzIWLmhvbGRmYXN0LnYxLkpvYkFuc3dlciKTAQoFRXZlbnQSEAoIcmV2aXNpb24YASABKAQSEwoLdW5peF9taWxsaXMYAiABKAQSJwoIc2V2ZXJpdHkYAyABKA4yFS5ob2xkZmFzdC52MS5TZXZlcml0eRIMCgRjb2RlGAQgASgJEgwKBHRleHQYBSABKAkSDwoHc3ViamVjdBgGIAEoCRINCgVhY3RvchgHIAEoCSpdCgZIZWFsdGgSFgoSSEVBTFRIX1VOU1BFQ0lGSUVEEAASEgoOSEVBTFRIX0hFQUxUSFkQARISCg5IRUFMVEhfV0FSTklORxACEhMKD0hFQUxUSF9DUklUSUNBTBADKlQKCURpcmVjdGlvbhIZChVESVJFQ1RJT05fVU5TUEVDSUZJRUQQABIVChFESVJFQ1RJT05fRk9SV0FSRBABEhUKEURJUkVDVElPTl9SRVZFUlNFEAIqpwQKD1Byb3RlY3Rpb25TdGF0ZRIgChxQUk9URUNUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHgoaUFJPVEVDVElPTl9TVEFURV9QUkVQQVJJTkcQARIcChhQUk9URUNUSU9OX1NUQVRFX0NPUFlJTkcQAhIeChpQUk9URUNUSU9OX1NUQVRFX1BST1RFQ1RFRBADEiQKIFBST1RFQ1RJT05fU1RBVEVfUkVTWU5DSFJPTklaSU5HEAQSIAocUFJPVEVDVElPTl9TVEFURV9GQUlMRURfT1ZFUhAFEh4KGlBST1RFQ1RJT05fU1RBVEVfQ09NTUlUVEVEEAYSIQodUFJPVEVDVElPTl9TVEFURV9SRVBST1RFQ1RJTkcQBxIdChlQUk9URUNUSU9OX1NUQVRFX1NUT1BQSU5HEAgSGwoXUFJPVEVDVElPTl9TVEFURV9GQUlMRUQQCRIhCh1QUk9URUNUSU9OX1NUQVRFX0ZBSUxJTkdfT1ZFUhAKEh8KG1BST1RFQ1RJT05fU1RBVEVfQ0FOQ0VMTElORxALEh8KG1BST1RFQ1RJT05fU1RBVEVfQ09NTUlUVElORxAMEiMKH1BST1RFQ1RJT05fU1RBVEVfUFJPVEVDVEVEX0JBQ0sQDRIhCh1QUk9URUNUSU9OX1NUQVRFX0ZBSUxJTkdfQkFDSxAOEiAKHFBST1RFQ1RJT05fU1RBVEVfRkFJTEVEX0JBQ0sQDyq7AQoISm9iU3RhdGUSGQoVSk9CX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQSk9CX1NUQVRFX1FVRVVFRBABEhUKEUpPQl9TVEFURV9SVU5OSU5HEAISHwobSk9CX1NUQVRFX1dBSVRJTkdfRk9SX0lOUFVUEAMSFwoTSk9CX1NUQVRFX1NVQ0NFRURFRBAEEhQKEEpPQl9TVEFURV9GQUlMRUQQBRIXChNKT0JfU1RBVEVfQ0FOQ0VMTEVEEAYqawoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABIYChRTRVZFUklUWV9JTkZPUk1BVElPThABEhQKEFNFVkVSSVRZX1dBUk5JTkcQAhIVChFTRVZFUklUWV9DUklUSUNBTBADYgZwcm90bzM", [file_holdfast_v1_control, file_holdfast_v1_enrolment, file_holdfast_v1_manifest, file_holdfast_v1_recovery]);
 
 /**
  * @generated from message holdfast.v1.Machine
@@ -151,6 +153,20 @@ export type Protection = Message<"holdfast.v1.Protection"> & {
    * @generated from field: string state_detail = 12;
    */
   stateDetail: string;
+
+  /**
+   * First copies and resynchronizations rest.
+   *
+   * @generated from field: bool copy_paused = 16;
+   */
+  copyPaused: boolean;
+
+  /**
+   * Of the newest request to resynchronize; empty when there was none.
+   *
+   * @generated from field: string resync_id = 17;
+   */
+  resyncId: string;
 };
 
 /**
@@ -159,58 +175,6 @@ export type Protection = Message<"holdfast.v1.Protection"> & {
  */
 export const ProtectionSchema: GenMessage<Protection> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_resources, 1);
-
-/**
- * Where and as what the machine is recovered.
- *
- * @generated from message holdfast.v1.RecoveryTarget
- */
-export type RecoveryTarget = Message<"holdfast.v1.RecoveryTarget"> & {
-  /**
-   * "qemu", "azure", "vsphere".
-   *
-   * @generated from field: string fabric = 1;
-   */
-  fabric: string;
-
-  /**
-   * @generated from field: string network = 2;
-   */
-  network: string;
-
-  /**
-   * @generated from field: string test_network = 3;
-   */
-  testNetwork: string;
-
-  /**
-   * Size name of the fabric, or "same".
-   *
-   * @generated from field: string size = 4;
-   */
-  size: string;
-
-  /**
-   * Fixed address, or "dhcp".
-   *
-   * @generated from field: string address = 5;
-   */
-  address: string;
-
-  /**
-   * Name of the credential for the guest, kept outside this message.
-   *
-   * @generated from field: string guest_credential = 6;
-   */
-  guestCredential: string;
-};
-
-/**
- * Describes the message holdfast.v1.RecoveryTarget.
- * Use `create(RecoveryTargetSchema)` to create a new message.
- */
-export const RecoveryTargetSchema: GenMessage<RecoveryTarget> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 2);
 
 /**
  * @generated from message holdfast.v1.Policy
@@ -287,7 +251,7 @@ export type Policy = Message<"holdfast.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 3);
+  messageDesc(file_holdfast_v1_resources, 2);
 
 /**
  * @generated from message holdfast.v1.Server
@@ -364,7 +328,7 @@ export type Server = Message<"holdfast.v1.Server"> & {
  * Use `create(ServerSchema)` to create a new message.
  */
 export const ServerSchema: GenMessage<Server> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 4);
+  messageDesc(file_holdfast_v1_resources, 3);
 
 /**
  * @generated from message holdfast.v1.Token
@@ -406,7 +370,7 @@ export type Token = Message<"holdfast.v1.Token"> & {
  * Use `create(TokenSchema)` to create a new message.
  */
 export const TokenSchema: GenMessage<Token> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 5);
+  messageDesc(file_holdfast_v1_resources, 4);
 
 /**
  * @generated from message holdfast.v1.Job
@@ -480,6 +444,34 @@ export type Job = Message<"holdfast.v1.Job"> & {
    * @generated from field: string problem = 13;
    */
   problem: string;
+
+  /**
+   * What somebody has to say before it goes on; absent unless it waits for input.
+   *
+   * @generated from field: holdfast.v1.JobQuestion question = 14;
+   */
+  question?: JobQuestion | undefined;
+
+  /**
+   * It has failed, and can be begun again where it stopped.
+   *
+   * @generated from field: bool retryable = 15;
+   */
+  retryable: boolean;
+
+  /**
+   * How often it was begun.
+   *
+   * @generated from field: uint32 tries = 16;
+   */
+  tries: number;
+
+  /**
+   * What was asked for beside the machine, by name.
+   *
+   * @generated from field: map<string, string> input = 17;
+   */
+  input: { [key: string]: string };
 };
 
 /**
@@ -487,7 +479,108 @@ export type Job = Message<"holdfast.v1.Job"> & {
  * Use `create(JobSchema)` to create a new message.
  */
 export const JobSchema: GenMessage<Job> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_resources, 5);
+
+/**
+ * A job waits until somebody chooses: something has to be done by hand or decided, or a step failed and others may still be worth doing.
+ *
+ * @generated from message holdfast.v1.JobQuestion
+ */
+export type JobQuestion = Message<"holdfast.v1.JobQuestion"> & {
+  /**
+   * Names the question, so that no answer is taken for that of another.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * @generated from field: repeated holdfast.v1.JobChoice choices = 3;
+   */
+  choices: JobChoice[];
+
+  /**
+   * @generated from field: uint64 asked_unix_millis = 4;
+   */
+  askedUnixMillis: bigint;
+
+  /**
+   * A step failed.
+   *
+   * @generated from field: bool failure = 5;
+   */
+  failure: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.JobQuestion.
+ * Use `create(JobQuestionSchema)` to create a new message.
+ */
+export const JobQuestionSchema: GenMessage<JobQuestion> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_resources, 6);
+
+/**
+ * @generated from message holdfast.v1.JobChoice
+ */
+export type JobChoice = Message<"holdfast.v1.JobChoice"> & {
+  /**
+   * What an answer says: "done", "retry" …
+   *
+   * @generated from field: string word = 1;
+   */
+  word: string;
+
+  /**
+   * What comes of it.
+   *
+   * @generated from field: string meaning = 2;
+   */
+  meaning: string;
+};
+
+/**
+ * Describes the message holdfast.v1.JobChoice.
+ * Use `create(JobChoiceSchema)` to create a new message.
+ */
+export const JobChoiceSchema: GenMessage<JobChoice> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_resources, 7);
+
+/**
+ * @generated from message holdfast.v1.JobAnswer
+ */
+export type JobAnswer = Message<"holdfast.v1.JobAnswer"> & {
+  /**
+   * @generated from field: string choice = 1;
+   */
+  choice: string;
+
+  /**
+   * @generated from field: string note = 2;
+   */
+  note: string;
+
+  /**
+   * @generated from field: string answered_by = 3;
+   */
+  answeredBy: string;
+
+  /**
+   * @generated from field: uint64 answered_unix_millis = 4;
+   */
+  answeredUnixMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.JobAnswer.
+ * Use `create(JobAnswerSchema)` to create a new message.
+ */
+export const JobAnswerSchema: GenMessage<JobAnswer> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_resources, 8);
 
 /**
  * @generated from message holdfast.v1.JobStep
@@ -517,6 +610,13 @@ export type JobStep = Message<"holdfast.v1.JobStep"> & {
    * @generated from field: string detail = 5;
    */
   detail: string;
+
+  /**
+   * What was answered where the step asked.
+   *
+   * @generated from field: holdfast.v1.JobAnswer answer = 6;
+   */
+  answer?: JobAnswer | undefined;
 };
 
 /**
@@ -524,7 +624,7 @@ export type JobStep = Message<"holdfast.v1.JobStep"> & {
  * Use `create(JobStepSchema)` to create a new message.
  */
 export const JobStepSchema: GenMessage<JobStep> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 7);
+  messageDesc(file_holdfast_v1_resources, 9);
 
 /**
  * @generated from message holdfast.v1.Event
@@ -575,7 +675,7 @@ export type Event = Message<"holdfast.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 8);
+  messageDesc(file_holdfast_v1_resources, 10);
 
 /**
  * The gravest of the alerts that are not silenced.
@@ -705,6 +805,40 @@ export const ProtectionState = {
    * @generated from enum value: PROTECTION_STATE_FAILED = 9;
    */
   FAILED: 9,
+
+  /**
+   * Between the order and the running machine.
+   *
+   * @generated from enum value: PROTECTION_STATE_FAILING_OVER = 10;
+   */
+  FAILING_OVER: 10,
+
+  /**
+   * @generated from enum value: PROTECTION_STATE_CANCELLING = 11;
+   */
+  CANCELLING: 11,
+
+  /**
+   * @generated from enum value: PROTECTION_STATE_COMMITTING = 12;
+   */
+  COMMITTING: 12,
+
+  /**
+   * Replicates home from where it was failed over to.
+   *
+   * @generated from enum value: PROTECTION_STATE_PROTECTED_BACK = 13;
+   */
+  PROTECTED_BACK: 13,
+
+  /**
+   * @generated from enum value: PROTECTION_STATE_FAILING_BACK = 14;
+   */
+  FAILING_BACK: 14,
+
+  /**
+   * @generated from enum value: PROTECTION_STATE_FAILED_BACK = 15;
+   */
+  FAILED_BACK: 15,
 } as const;
 
 /**
