@@ -1,12 +1,17 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
 import { isId, type Job, type JobService } from '@holdfast/protocol';
-import { hasEnded, type JobRecord, jobMessage, jobs, jobsOf } from '../jobs/job-record.ts';
+import { answerJob } from '../jobs/answer-job.ts';
+import { jobMessage } from '../jobs/job-message.ts';
+import { hasEnded, type JobRecord, jobs } from '../jobs/job-record.ts';
+import { listJobs } from '../jobs/list-jobs.ts';
+import { retryJob } from '../jobs/retry-job.ts';
 import { personOf } from '../listener/caller.ts';
-import { find, listPage, type Stored } from '../records/kind.ts';
+import { find, type Stored } from '../records/kind.ts';
 import { machines } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import type { ApiParts } from './api-parts.ts';
+import { jobFilter } from './job-filter.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { resolve } from './resolve.ts';
 
@@ -18,8 +23,9 @@ const missing = (id: string): HoldfastError =>
   });
 
 /** Long operations: what they do, and how far they are. The newest come first. */
-export const createJobService = ({ store, notifier, engine }: ApiParts): ServiceImpl<typeof JobService> => {
-  const message = ({ id, version, value }: Stored<JobRecord>): Job => jobMessage(id, version, value, engine.progress(id));
+export const createJobService = ({ store, notifier, engine, plans }: ApiParts): ServiceImpl<typeof JobService> => {
+  const message = (job: Stored<JobRecord>): Job =>
+    jobMessage({ ...job, now: engine.progress(job.id), retryable: plans[job.value.kind].retried !== undefined });
 
   const jobOf = async (id: string): Promise<Stored<JobRecord>> => {
     const job = isId(id) ? await find(store, jobs, id) : undefined;
@@ -27,17 +33,11 @@ export const createJobService = ({ store, notifier, engine }: ApiParts): Service
     return job;
   };
 
-  const listOf = async (machine: string, size: number, after: string | undefined) => {
-    const { id } = await resolve(store, machines, 'machine', machine);
-    const page = await listPage(store, jobsOf, size, after === undefined ? undefined : `${id}/${after}`, `${id}/`);
-    const found = await Promise.all(page.rows.map((row) => find(store, jobs, row.id.slice(id.length + 1))));
-    return { rows: found.filter((job) => job !== undefined), next: page.next?.slice(id.length + 1) };
-  };
-
   return {
-    async listJobs({ pageSize: wanted, pageToken: token, machine }) {
-      const [size, after] = [pageSize(wanted), pagePlace(token, ID_PLACE)];
-      const page = machine === '' ? await listPage(store, jobs, size, after) : await listOf(machine, size, after);
+    async listJobs(request) {
+      const [size, after] = [pageSize(request.pageSize), pagePlace(request.pageToken, ID_PLACE)];
+      const machineId = request.machine === '' ? '' : (await resolve(store, machines, 'machine', request.machine)).id;
+      const page = await listJobs(store, jobFilter(request, machineId), size, after);
       return { jobs: page.rows.map(message), nextPageToken: pageToken(page.next) };
     },
     async getJob({ id }) {
@@ -76,6 +76,26 @@ export const createJobService = ({ store, notifier, engine }: ApiParts): Service
         if (job.value.cancelling) return;
         transaction.put(jobs, id, { ...job.value, cancelling: true });
         transaction.audit({ actor, action: 'CancelJob', subject: job.value.machineId, detail: `${job.value.kind} ${id}` });
+      });
+      return { job: message(await jobOf(id)) };
+    },
+    async retryJob({ id }, { values }) {
+      const { name: actor } = personOf(values);
+      await jobOf(id);
+      await transact(store, async (transaction) => {
+        const job = await transaction.read(jobs, id);
+        if (job === undefined) throw missing(id);
+        await retryJob(store, transaction, plans[job.value.kind], job, actor);
+      });
+      return { job: message(await jobOf(id)) };
+    },
+    async answerJob({ id, ...said }, { values }) {
+      const { name: by } = personOf(values);
+      await jobOf(id);
+      await transact(store, async (transaction) => {
+        const job = await transaction.read(jobs, id);
+        if (job === undefined) throw missing(id);
+        answerJob(transaction, job, { ...said, by });
       });
       return { job: message(await jobOf(id)) };
     },

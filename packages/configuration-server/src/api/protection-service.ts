@@ -12,8 +12,9 @@ import {
   ProtectionState,
 } from '@holdfast/protocol';
 import { serversFor } from '../jobs/choose-server.ts';
-import { jobMessage } from '../jobs/job-record.ts';
+import { jobMessage } from '../jobs/job-message.ts';
 import { openJobOf } from '../jobs/open-job-of.ts';
+import { POINT_KINDS } from '../jobs/point-plan.ts';
 import { countUse } from '../jobs/protect-plan.ts';
 import { startJob } from '../jobs/start-job.ts';
 import { personOf } from '../listener/caller.ts';
@@ -118,7 +119,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       return { id, protection, job };
     });
     return {
-      job: jobMessage(result.job.id, revision, result.job.value),
+      job: jobMessage({ ...result.job, version: revision }),
       protection: message({ id: result.id, version: revision, value: result.protection }),
     };
   },
@@ -147,7 +148,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       transaction.audit({ actor, action: 'Unprotect', subject: machine.id, detail: name });
       return started;
     });
-    return { job: jobMessage(job.id, revision, job.value) };
+    return { job: jobMessage({ ...job, version: revision }) };
   },
 
   async makePoint({ machine: wanted, kind }, { values }) {
@@ -161,12 +162,18 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       const { name, protectionId } = current.value;
       if (protectionId === '' || (await transaction.read(protections, protectionId)) === undefined) throw notProtected(name);
       await refuseBusy(store, transaction, machine.id, name);
-      const started = startJob(transaction, plans.point, { kind: 'point', machineId: machine.id, protectionId, startedBy: actor });
+      const started = startJob(transaction, plans.point, {
+        kind: 'point',
+        machineId: machine.id,
+        protectionId,
+        startedBy: actor,
+        input: { point: POINT_KINDS.find(([one]) => one === asked)![1] },
+      });
       transaction.put(pointRequests, machine.id, { requestId: newId(), kind: asked });
       transaction.audit({ actor, action: 'MakePoint', subject: machine.id, detail: name });
       return started;
     });
-    return { job: jobMessage(job.id, revision, job.value) };
+    return { job: jobMessage({ ...job, version: revision }) };
   },
 
   async updateProtection({ machine: wanted, version, policy: wantedPolicy, excludeDisks, includeDisks }, { values }) {
@@ -236,7 +243,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       transaction.audit({ actor, action: 'Move', subject: machine.id, detail: wantedServer });
       return started;
     });
-    return { job: jobMessage(job.id, revision, job.value) };
+    return { job: jobMessage({ ...job, version: revision }) };
   },
 
   async listProtections({ pageSize: size, pageToken: token }) {

@@ -5,8 +5,20 @@ import { find, listAll, type Stored } from '../records/kind.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
-import type { JobPlan, JobStep } from './job-plan.ts';
-import { hasEnded, type JobKind, type JobRecord, jobs, openJobs, type StepProgress, type StepRecord } from './job-record.ts';
+import { type JobPlan, type JobStep, stepsOf } from './job-plan.ts';
+import {
+  currentStep,
+  hasEnded,
+  type JobKind,
+  type JobRecord,
+  jobs,
+  openJobs,
+  questionOf,
+  type StepProgress,
+  type StepRecord,
+} from './job-record.ts';
+import { failureOf, failureQuestion, leaveOut, newQuestion, tellQuestion, tryAgain } from './questions.ts';
+import { until } from './until.ts';
 
 export interface JobEngineOptions {
   readonly store: StateStore;
@@ -86,7 +98,7 @@ export const createJobEngine = ({ store, notifier, plans, log }: JobEngineOption
   const finish = (id: string, index: number, step: JobStep): Promise<void> =>
     change(id, async (transaction, job) => {
       if (job.cancelling) return undefined;
-      const detail = (await step.apply?.(transaction, job)) ?? progresses.get(id)?.detail ?? '';
+      const detail = (await step.apply?.(transaction, job, job.steps[index]!.answer)) ?? progresses.get(id)?.detail ?? '';
       const done = withStep(job, index, { state: 'succeeded', ended: Date.now(), detail });
       return index === job.steps.length - 1 ? { ...done, state: 'succeeded', ended: Date.now() } : done;
     });
@@ -97,25 +109,59 @@ export const createJobEngine = ({ store, notifier, plans, log }: JobEngineOption
       return { ...withStep(job, index, { state: 'running', started: Date.now() }), state: 'running' };
     });
 
-  /** Does the step at which the job stands. Whatever it gives, the job is read again afterwards. */
+  /** Lets the job wait for somebody's answer. */
+  const ask = (id: string, index: number, question: Parameters<typeof newQuestion>[0]): Promise<void> =>
+    change(id, async (transaction, job) => {
+      if (job.cancelling) return undefined;
+      const asking = newQuestion(question);
+      tellQuestion(transaction, id, job, asking);
+      const { answer: _, ...step } = job.steps[index]!;
+      const steps = job.steps.map((one, at) => (at === index ? { ...step, state: 'waiting' as const, question: asking } : one));
+      return { ...job, state: 'waiting', steps };
+    });
+
+  /** What somebody chose after the step had failed. True when it was left out or the job failed with it. */
+  const settleFailure = async (id: string, index: number, job: JobRecord): Promise<boolean> => {
+    const { question, answer } = job.steps[index]!;
+    if (question?.failure === undefined || answer === undefined) return false;
+    if (answer.choice === 'fail') await fail(id, index, failureOf(question.failure));
+    else await change(id, async (_, now) => (answer.choice === 'retry' ? tryAgain(now, index) : leaveOut(now, index)));
+    return true;
+  };
+
+  /** Does the step at which the job stands, or a part of it. Whatever it gives, the job is read again afterwards. */
   const takeStep = async ({ id, value: job }: Stored<JobRecord>, index: number, signal: AbortSignal): Promise<void> => {
-    const step = plans[job.kind].steps[index]!;
+    const step = stepsOf(plans[job.kind], job)[index]!;
     progresses.delete(id);
+    if (await settleFailure(id, index, job)) return;
     await begin(id, index);
+    const isAnswered = job.steps[index]!.answer !== undefined;
     for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {
-        await step.wait?.(job, { signal, progress: (progress) => setProgress(id, progress) });
-        if (!signal.aborted) await finish(id, index, step);
+        if (!isAnswered) await step.wait?.(job, { signal, progress: (progress) => setProgress(id, progress) });
+        if (signal.aborted) return;
+        const question = isAnswered ? undefined : await step.ask?.(job);
+        await (question === undefined ? finish(id, index, step) : ask(id, index, question));
         return;
       } catch (reason) {
         if (signal.aborted) return;
         const error = fromSystem(reason, `job ${id}`, 'INTERNAL');
-        if (!error.retryable) return fail(id, index, error);
+        if (!error.retryable)
+          return step.askWhenFailed === true ? ask(id, index, failureQuestion(step.name, error)) : fail(id, index, error);
         log.warn('A step of a job is tried again', { job: id, step: step.name, waitMillis: pause, error });
         setProgress(id, { detail: error.message, fraction: -1 });
         await sleep(pause, undefined, { signal }).catch(() => undefined);
       }
     }
+  };
+
+  /** Waits until the job no longer waits for an answer. */
+  const answered = async (id: string, stopping: AbortSignal): Promise<void> => {
+    const look = async (): Promise<true | undefined> => {
+      const now = await find(store, jobs, id);
+      return now === undefined || now.value.cancelling || questionOf(now.value) === undefined ? true : undefined;
+    };
+    await until(look, [(listener) => notifier.subscribe([jobs.key(id)], listener)], stopping);
   };
 
   const carryOut = async (id: string, stopping: AbortSignal): Promise<void> => {
@@ -126,15 +172,18 @@ export const createJobEngine = ({ store, notifier, plans, log }: JobEngineOption
         await cancel(id);
         continue;
       }
+      if (questionOf(stored.value) !== undefined) {
+        await answered(id, stopping);
+        continue;
+      }
       const interrupt = new AbortController();
       const look = async (): Promise<void> => {
         const now = await find(store, jobs, id);
         if (now === undefined || now.value.cancelling) interrupt.abort();
       };
       const forget = notifier.subscribe([jobs.key(id)], () => void look().catch(() => interrupt.abort()));
-      const index = stored.value.steps.findIndex(({ state }) => state !== 'succeeded');
       try {
-        await takeStep(stored, index, AbortSignal.any([stopping, interrupt.signal]));
+        await takeStep(stored, currentStep(stored.value), AbortSignal.any([stopping, interrupt.signal]));
       } finally {
         forget();
       }

@@ -1,10 +1,34 @@
 import { randomBytes } from 'node:crypto';
-import { create } from '@bufbuild/protobuf';
-import { Direction, type Job, JobSchema, JobState } from '@holdfast/protocol';
+import type { HoldfastError } from '@holdfast/errors';
 import { plainKind } from '../records/kind.ts';
 
 export type JobKind = 'protect' | 'unprotect' | 'point' | 'move';
-export type StepState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+/** 'waiting': for somebody's answer. A step that is 'cancelled' in a job that goes on was left out. */
+export type StepState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
+
+export interface Choice {
+  /** What an answer says: "done", "retry" … */
+  readonly word: string;
+  /** What comes of it. */
+  readonly meaning: string;
+}
+
+/** What people are asked before a job goes on. */
+export interface StepQuestion {
+  readonly id: string;
+  readonly text: string;
+  readonly choices: readonly Choice[];
+  readonly asked: number;
+  /** Set when the step failed. */
+  readonly failure?: Pick<HoldfastError, 'code' | 'thing' | 'why' | 'remedy'>;
+}
+
+export interface StepAnswer {
+  readonly choice: string;
+  readonly note: string;
+  readonly by: string;
+  readonly at: number;
+}
 
 export interface StepRecord {
   readonly name: string;
@@ -13,6 +37,8 @@ export interface StepRecord {
   readonly started: number;
   readonly ended: number;
   readonly detail: string;
+  readonly question?: StepQuestion;
+  readonly answer?: StepAnswer;
 }
 
 /** A long operation, step by step. Its id begins with its age, so that lists show the newest first. */
@@ -23,6 +49,12 @@ export interface JobRecord {
   readonly protectionId: string;
   /** Id of the process server that was asked for; empty = any. */
   readonly wantedServer: string;
+  /** What was asked for beside the machine, by name; people see it. */
+  readonly input?: Readonly<Record<string, string>>;
+  /** Forward unless told. */
+  readonly direction?: 'forward' | 'reverse';
+  /** How often it was begun; absent: once. */
+  readonly tries?: number;
   readonly startedBy: string;
   readonly created: number;
   readonly ended: number;
@@ -49,16 +81,14 @@ const LATEST = 0xffff_ffff_ffff;
 /** Ids of later jobs come first in order. */
 export const newJobId = (now = Date.now()): string => (LATEST - now).toString(16).padStart(12, '0') + randomBytes(10).toString('hex');
 
+/** The id before all those of jobs that began before `instant`; milliseconds since 1970. */
+export const newestIdAt = (instant: number): string =>
+  Math.max(0, LATEST - Math.min(instant, LATEST))
+    .toString(16)
+    .padStart(12, '0') + 'f'.repeat(20);
+
 export const hasEnded = ({ state }: Pick<JobRecord, 'state'>): boolean =>
   state === 'succeeded' || state === 'failed' || state === 'cancelled';
-
-const STATES: Readonly<Record<StepState, JobState>> = {
-  queued: JobState.QUEUED,
-  running: JobState.RUNNING,
-  succeeded: JobState.SUCCEEDED,
-  failed: JobState.FAILED,
-  cancelled: JobState.CANCELLED,
-};
 
 /** What is known of a step under way and stored nowhere. */
 export interface StepProgress {
@@ -67,26 +97,12 @@ export interface StepProgress {
   readonly fraction: number;
 }
 
-/** A job as people see it. */
-export const jobMessage = (id: string, version: number, job: JobRecord, now?: StepProgress): Job =>
-  create(JobSchema, {
-    id,
-    version: BigInt(version),
-    kind: job.kind,
-    state: STATES[job.state],
-    direction: Direction.FORWARD,
-    machineId: job.machineId,
-    startedBy: job.startedBy,
-    createdUnixMillis: BigInt(job.created),
-    endedUnixMillis: BigInt(job.ended),
-    progress: job.state === 'succeeded' ? 1 : (now?.fraction ?? -1),
-    problemCode: job.problemCode,
-    problem: job.problem,
-    steps: job.steps.map(({ name, state, started, ended, detail }) => ({
-      name,
-      state: STATES[state],
-      startedUnixMillis: BigInt(started),
-      endedUnixMillis: BigInt(ended),
-      detail: state === 'running' && now !== undefined ? now.detail : detail,
-    })),
-  });
+/** Where a job stands: its first step that has neither succeeded nor was left out. -1 at its end. */
+export const currentStep = ({ steps }: Pick<JobRecord, 'steps'>): number =>
+  steps.findIndex(({ state }) => state !== 'succeeded' && state !== 'cancelled');
+
+/** The question that a job waits with. */
+export const questionOf = (job: JobRecord): StepQuestion | undefined => {
+  const step = job.steps[currentStep(job)];
+  return step?.state === 'waiting' && step.answer === undefined ? step.question : undefined;
+};

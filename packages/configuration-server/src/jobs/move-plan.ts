@@ -15,6 +15,9 @@ const moves: Kind<{ readonly to: string }> = plainKind('move', 1);
 const nowhere = (job: JobRecord): HoldfastError =>
   new HoldfastError('MACHINE_NOT_PROTECTED', { thing: job.machineId, why: 'its protection is gone', remedy: 'protect it again' });
 
+/** The step after the machine's server has changed. */
+const LAST = 2;
+
 /** Milliseconds the other server may be away before the machine is no longer promised to it. */
 const PATIENCE = 5 * 60_000;
 
@@ -120,4 +123,11 @@ export const createMovePlan = ({ store, agents, servers: presence }: PlanParts):
   ],
   cancelled: takeBack,
   failed: takeBack,
+  async retried(transaction, { machineId, protectionId }, failed) {
+    const machine = await transaction.read(machines, machineId);
+    if (machine?.value.protectionId !== protectionId)
+      throw new HoldfastError('MACHINE_NOT_PROTECTED', { thing: machineId, why: 'its protection is gone', remedy: 'protect it again' });
+    // What was prepared at the other server was taken back, unless the machine goes there already.
+    return failed === LAST ? failed : 0;
+  },
 });

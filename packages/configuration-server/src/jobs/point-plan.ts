@@ -1,12 +1,20 @@
 import { HoldfastError } from '@holdfast/errors';
-import { type AgentReport, idText, type PointAnswer, PointKind } from '@holdfast/protocol';
+import { type AgentReport, idText, newId, type PointAnswer, PointKind } from '@holdfast/protocol';
 import { find } from '../records/kind.ts';
+import { machines } from '../records/kinds.ts';
 import { pointRequests } from '../records/point-requests.ts';
 import type { Transaction } from '../records/transaction.ts';
 import type { JobPlan } from './job-plan.ts';
 import type { JobRecord } from './job-record.ts';
 import type { PlanParts } from './protect-plan.ts';
 import { until } from './until.ts';
+
+/** The kinds of points, as the input of a job names them. */
+export const POINT_KINDS = [
+  [PointKind.CRASH, 'crash'],
+  [PointKind.FILESYSTEM, 'filesystem'],
+  [PointKind.APPLICATION, 'application'],
+] as const;
 
 const KIND_WORDS: Readonly<Record<PointKind, string>> = {
   [PointKind.UNSPECIFIED]: 'no',
@@ -64,4 +72,12 @@ export const createPointPlan = ({ store, agents }: Pick<PlanParts, 'store' | 'ag
   ],
   cancelled: forgetRequest,
   failed: forgetRequest,
+  async retried(transaction, { machineId, protectionId, input }, failed) {
+    const machine = await transaction.read(machines, machineId);
+    if (machine?.value.protectionId !== protectionId)
+      throw new HoldfastError('MACHINE_NOT_PROTECTED', { thing: machineId, why: 'its protection is gone', remedy: 'protect it again' });
+    const kind = POINT_KINDS.find(([, word]) => word === input?.['point'])?.[0] ?? PointKind.CRASH;
+    transaction.put(pointRequests, machineId, { requestId: newId(), kind });
+    return failed;
+  },
 });

@@ -117,5 +117,13 @@ export const createProtectPlan = ({ store, notifier, agents, servers: presence }
       if (protection === undefined) return;
       transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.FAILED, stateDetail: error.message });
     },
+    async retried(transaction, { machineId, protectionId }, failed) {
+      const protection = await transaction.read(protections, protectionId);
+      if (protection === undefined)
+        throw new HoldfastError('MACHINE_NOT_PROTECTED', { thing: machineId, why: 'its protection is gone', remedy: 'protect it again' });
+      if (protection.value.state === ProtectionState.FAILED)
+        transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.PREPARING, stateDetail: '' });
+      return failed;
+    },
   };
 };

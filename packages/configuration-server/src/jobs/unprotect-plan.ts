@@ -33,4 +33,5 @@ export const createUnprotectPlan = ({ store, agents }: Pick<PlanParts, 'store' |
   // The machine may have stopped already: what was begun is brought to its end.
   cancelled: forgetProtection,
   failed: async () => undefined,
+  retried: async (_, __, failed) => failed,
 });

@@ -60,6 +60,8 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [JobService.method.getJob, 'reader'],
   [JobService.method.watchJob, 'reader'],
   [JobService.method.cancelJob, 'operator'],
+  [JobService.method.retryJob, 'operator'],
+  [JobService.method.answerJob, 'operator'],
   [EventService.method.listEvents, 'reader'],
   [EventService.method.watchEvents, 'reader'],
   [AlertService.method.listAlerts, 'reader'],
