@@ -1,0 +1,39 @@
+export type {
+  Fabric,
+  FabricFinding,
+  HydrateOptions,
+  MachineConsole,
+  MachineDiskStatus,
+  MachineRequest,
+  MachineState,
+  MachineStatus,
+  PauseReason,
+  StopOptions,
+} from './fabric.ts';
+export {
+  DISK_CONTROLLERS,
+  type DiskController,
+  type DiskShape,
+  type DiskSource,
+  type MachineFirmware,
+  type MachineShape,
+  NETWORK_MODELS,
+  type NetworkAttachment,
+  type NetworkModel,
+  type NetworkShape,
+} from './machine-shape.ts';
+export { createQemuFabric, type QemuFabricOptions } from './qemu/qemu-fabric.ts';
+export {
+  type AdaptableDisk,
+  type Adaptation,
+  type AdaptationRequest,
+  type AdaptMachine,
+  discardRecovery,
+  listRecoveries,
+  type RecoveredMachine,
+  type RecoverMachineOptions,
+  type RecoveryRecord,
+  type RecoveryStatus,
+  type RecoveryStep,
+  recoverMachine,
+} from './recovery/recover-machine.ts';
