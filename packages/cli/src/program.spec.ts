@@ -201,6 +201,34 @@ describe('vault export', () => {
     expect(JSON.parse(stdout)).toMatchObject({ point: machine.points[index]!.id, file: to, size: machine.disks[0]!.size });
   });
 
+  it.each(['vhd', 'vmdk', 'qcow2'])('as %s: the same image each time, another for another point; a whole machine too', async (format) => {
+    const digests: string[] = [];
+    for (const point of ['latest', 'latest', machine.points[0]!.id]) {
+      const args = ['vault', 'export', ...vault, '--point', point, '-d', 'sda', '--format', format, '--to', at(`x.${format}`), '--force'];
+      const { status, stdout } = await world.run([...args, '-o', 'json']);
+      const { sha256, virtualSize, format: told } = JSON.parse(stdout);
+      expect({ status, told }).toEqual({ status: 0, told: format });
+      expect(virtualSize).toBeGreaterThanOrEqual(machine.disks[0]!.size);
+      digests.push(sha256);
+    }
+    expect(digests[1]).toBe(digests[0]);
+    expect(digests[2]).not.toBe(digests[0]);
+    expect((await world.run(['recover', ...vault, '-m', 'db1', '--export', at('out'), '--format', format])).status).toBe(0);
+    expect((await readdir(at('out'))).sort()).toEqual([`sda.${format}`, `sdb.${format}`]);
+    expect((await readFile(at(`out/sda.${format}`))).equals(await readFile(at(`x.${format}`)))).toBe(false);
+    const { createHash } = await import('node:crypto');
+    expect(
+      createHash('sha256')
+        .update(await readFile(at(`out/sda.${format}`)))
+        .digest('hex'),
+    ).toBe(digests[0]);
+  });
+
+  it('refuses a format it does not know', async () => {
+    const { status, stderr } = await world.run(['vault', 'export', ...vault, '-d', 'sda', '--to', at('x'), '--format', 'vhdx']);
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining('raw, vhd, vmdk, qcow2') });
+  });
+
   it('overwrites nothing without --force', async () => {
     await writeFile(at('precious'), 'precious');
     const args = ['vault', 'export', ...vault, '--disk', 'sdb', '--to', at('precious')];

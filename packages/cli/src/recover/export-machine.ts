@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { type Exported, exportImage, type ImageFormat } from '@holdfast/disk-image';
 import { fromSystem } from '@holdfast/errors';
 import { type MachineHistory, openView, type RecoveryPoint } from '@holdfast/vault';
 import { machineLabel } from '../choose/choose-machine.ts';
 import type { PointDisk } from '../choose/point-disks.ts';
-import { type Exported, exportRaw } from '../disks/export-raw.ts';
+import { imageLabel } from '../disks/image-options.ts';
 import { leasePoint } from '../disks/lease-point.ts';
 import { orStopped } from '../or-stopped.ts';
 import { type OutputOptions, writeAnswer } from '../output/answer.ts';
@@ -19,10 +20,10 @@ export interface MachineExport {
   readonly directory: string;
 }
 
-/** Writes every disk of a point into a raw image of its name. */
+/** Writes every disk of a point into an image of its name. */
 export const exportMachine = async (
   surroundings: Surroundings,
-  options: OutputOptions & { readonly force?: true },
+  options: OutputOptions & { readonly force?: true; readonly format: ImageFormat },
   { history, point, disks, directory }: MachineExport,
 ): Promise<void> => {
   const lease = await leasePoint(surroundings, history, point, 'exported by `holdfast`');
@@ -35,7 +36,7 @@ export const exportMachine = async (
 
 const exportLeased = async (
   surroundings: Surroundings,
-  options: OutputOptions & { readonly force?: true },
+  options: OutputOptions & { readonly force?: true; readonly format: ImageFormat },
   { history, point, disks, directory }: MachineExport,
 ): Promise<void> => {
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((reason: unknown) => {
@@ -43,11 +44,13 @@ const exportLeased = async (
   });
   const images: ({ readonly disk: PointDisk; readonly file: string } & Exported)[] = [];
   for (const disk of disks) {
-    const file = path.join(directory, `${disk.name}.raw`);
+    const file = path.join(directory, `${disk.name}.${options.format}`);
     const view = await orStopped(surroundings.stop, openView(history, point.id, disk.id));
     try {
       const progress = createProgress(surroundings.stderr, { label: disk.name, total: view.size });
-      const exported = await exportRaw(view, file, {
+      const exported = await exportImage(view, file, {
+        format: options.format,
+        label: imageLabel(point, disk.id),
         force: options.force === true,
         skipUnreadable: false,
         signal: surroundings.stop,

@@ -1,3 +1,4 @@
+import type { ImageFormat } from '@holdfast/disk-image';
 import type { VaultOptions } from '../vault/with-vault.ts';
 
 export interface RecoverOptions extends VaultOptions {
@@ -8,6 +9,7 @@ export interface RecoverOptions extends VaultOptions {
   readonly cache?: string;
   readonly cacheSize?: number;
   readonly export?: string;
+  readonly format: ImageFormat;
   readonly force?: true;
   readonly boot?: true;
 }

@@ -5,6 +5,7 @@ import { Command, Option } from 'commander';
 import { choosePoint } from '../choose/choose-point.ts';
 import { pointDisks } from '../choose/point-disks.ts';
 import { cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
+import { formatOption } from '../disks/image-options.ts';
 import { parseListenAddress } from '../disks/listen-address.ts';
 import { runDiskServer } from '../disks/run-disk-server.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -35,7 +36,8 @@ export const recoverCommand = (surroundings: Surroundings): Command =>
     .addOption(new Option('--overlay <directory>', 'lets served disks be written, and keeps that in a file for each'))
     .addOption(cacheOption())
     .addOption(cacheSizeOption())
-    .addOption(new Option('--export <directory>', 'write all disks into raw images, NAME.raw'))
+    .addOption(new Option('--export <directory>', 'write all disks into images, NAME.raw or as --format says'))
+    .addOption(formatOption())
     .addOption(new Option('--force', 'replace images that exist'))
     .addOption(new Option('--boot', 'start the machine under QEMU (not in this version)'))
     .addHelpText('after', HELP)

@@ -1,10 +1,11 @@
 import type { BlockDevice } from '@holdfast/block';
+import { exportImage, type ImageFormat } from '@holdfast/disk-image';
 import { openView } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { choosePoint } from '../choose/choose-point.ts';
 import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
-import { exportRaw } from '../disks/export-raw.ts';
+import { formatOption, imageLabel } from '../disks/image-options.ts';
 import { leasePoint } from '../disks/lease-point.ts';
 import { orStopped } from '../or-stopped.ts';
 import { writeAnswer } from '../output/answer.ts';
@@ -18,28 +19,32 @@ interface ExportCommandOptions extends VaultOptions {
   readonly point: string;
   readonly disk?: string;
   readonly to: string;
+  readonly format: ImageFormat;
   readonly force?: true;
   readonly skipUnreadable?: true;
 }
 
 const HELP = `
-Writes a disk as it was at the point into a raw image, byte for byte. Zeroes become holes: the
-image takes the room of its content only. The SHA-256 told is that of the whole image, so
-\`sha256sum\` can confirm it wherever the image goes.
+Writes a disk as it was at the point into an image: raw (byte for byte), vhd (fixed, of whole MiB:
+what Azure takes), vmdk (streamOptimized: what vSphere imports), qcow2 (QEMU). Zeroes become holes
+or are left out: the image takes the room of its content only. The SHA-256 told is that of the
+whole image, so \`sha256sum\` can confirm it wherever the image goes; the same point makes the same
+image each time.
 
 Examples:
   holdfast vault export --vault file:/srv/vault --key-file office.key --disk sda --to sda.raw
   holdfast vault export --vault file:/srv/vault --key-file office.key --machine db1 --disk sda --point 2026-11-22T01:02:03Z --to sda.raw
-  qemu-img convert -f raw -O vmdk sda.raw sda.vmdk
+  holdfast vault export --vault file:/srv/vault --key-file office.key --disk sda --format vhd --to sda.vhd
 
 ${STORE_HELP}`;
 
 export const exportCommand = (surroundings: Surroundings): Command =>
-  vaultOptions(new Command('export').description('write a disk at a point into a raw image'))
+  vaultOptions(new Command('export').description('write a disk at a point into an image'))
     .addOption(machineOption())
     .addOption(pointOption())
     .addOption(new Option('-d, --disk <disk>', 'name or id; not needed when the point has one disk'))
     .addOption(new Option('--to <file>', 'the image to make (required)').makeOptionMandatory())
+    .addOption(formatOption())
     .addOption(new Option('--force', 'replace the file when it exists'))
     .addOption(new Option('--skip-unreadable', 'write zeroes for what the source could not read, name it, and end with status 1'))
     .addHelpText('after', HELP)
@@ -55,7 +60,9 @@ const exportDisk = (surroundings: Surroundings, options: ExportCommandOptions): 
     try {
       view = await orStopped(surroundings.stop, openView(lease.history, point.id, disk.id));
       const progress = createProgress(surroundings.stderr, { label: disk.name, total: view.size });
-      const exported = await exportRaw(view, options.to, {
+      const exported = await exportImage(view, options.to, {
+        format: options.format,
+        label: imageLabel(point, disk.id),
         force: options.force === true,
         skipUnreadable: options.skipUnreadable === true,
         signal: surroundings.stop,
@@ -70,6 +77,7 @@ const exportDisk = (surroundings: Surroundings, options: ExportCommandOptions): 
           disk: disk.id,
           name: disk.name,
           file: options.to,
+          format: options.format,
           ...exported,
         },
         people: [

@@ -1,6 +1,6 @@
+import { aborted } from 'node:util';
 import { BLOCK_SIZE, type BlockDevice, type Extent } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
-import { orStopped } from '../or-stopped.ts';
 
 /** A part of a disk, in order; `data` is absent where the disk holds nothing but zeroes. */
 export interface Chunk {
@@ -36,9 +36,20 @@ export async function* readChunks(device: BlockDevice, options: ReadChunksOption
       ahead.push(chunk);
       next += CHUNK;
     }
-    yield await orStopped(options.signal, ahead.shift()!);
+    yield await unlessAborted(options.signal, ahead.shift()!);
   }
 }
+
+/** A read that never ends shall not keep anybody who wants to stop. */
+const unlessAborted = (signal: AbortSignal, chunk: Promise<Chunk>): Promise<Chunk> => {
+  signal.throwIfAborted();
+  return Promise.race([
+    chunk,
+    aborted(signal, chunk).then((): never => {
+      throw signal.reason;
+    }),
+  ]);
+};
 
 const readChunk = async (device: BlockDevice, offset: number, data: Buffer, { skipUnreadable }: ReadChunksOptions): Promise<Chunk> => {
   const { length } = data;

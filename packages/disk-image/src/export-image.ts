@@ -3,9 +3,13 @@ import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type BlockDevice, type Extent, mergeExtents } from '@holdfast/block';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import { type ReadChunksOptions, readChunks } from './read-chunks.ts';
+import { encodeImage } from './encode-image.ts';
+import type { ImageFormat, ImageLabel, Piece } from './image-format.ts';
+import { type Chunk, type ReadChunksOptions, readChunks } from './read-chunks.ts';
 
 export interface ExportOptions extends ReadChunksOptions {
+  readonly format: ImageFormat;
+  readonly label: ImageLabel;
   /** Replaces a file that is there. */
   readonly force: boolean;
   /** Called with the bytes of the disk done so far. */
@@ -13,8 +17,10 @@ export interface ExportOptions extends ReadChunksOptions {
 }
 
 export interface Exported {
-  /** Bytes of the image. */
+  /** Bytes of the image file. */
   readonly size: number;
+  /** Bytes of the disk a machine sees in it. */
+  readonly virtualSize: number;
   /** Bytes of it that are no hole. */
   readonly written: number;
   /** SHA-256 of the whole image, as `sha256sum` tells it. */
@@ -26,13 +32,15 @@ export interface Exported {
 /** Holes are of this size or larger; that of a block of nearly every file system. */
 const HOLE = 64 * 1024;
 const ZEROES = Buffer.alloc(1024 * 1024);
+/** Pieces are gathered until they are this long. */
+const GATHERED = 1024 * 1024;
 
 /**
- * Writes a device into a new raw image, readable by its owner only, with holes where it is zero. The image appears under its name when it is whole and
+ * Writes a device into a new image, readable by its owner only, with holes where it is zero. The image appears under its name when it is whole and
  * durable; what is unfinished bears another name and is removed. Errors: OBJECT_EXISTS, NO_SPACE, NO_PERMISSION, UNSUPPORTED_OPERATION when the target is
- * no file; those of the device.
+ * no file or the format cannot hold the disk; those of the device.
  */
-export const exportRaw = async (device: BlockDevice, file: string, options: ExportOptions): Promise<Exported> => {
+export const exportImage = async (device: BlockDevice, file: string, options: ExportOptions): Promise<Exported> => {
   await checkTarget(file, options.force);
   const unfinished = `${file}.${randomUUID().slice(0, 8)}.unfinished`;
   try {
@@ -56,26 +64,60 @@ export const exportRaw = async (device: BlockDevice, file: string, options: Expo
 };
 
 const copy = async (device: BlockDevice, target: FileHandle, options: ExportOptions): Promise<Exported> => {
-  await target.truncate(device.size);
-  const hash = createHash('sha256');
   const unreadable: Extent[] = [];
+  const { virtualSize, pieces } = encodeImage(options.format, device, watched(device, options, unreadable), options.label);
+  const hash = createHash('sha256');
+  let size = 0;
   let written = 0;
-  for await (const chunk of readChunks(device, options)) {
-    const { offset, length, data } = chunk;
-    if (data === undefined)
-      for (let at = 0; at < length; at += ZEROES.length) hash.update(ZEROES.subarray(0, Math.min(ZEROES.length, length - at)));
-    else {
-      hash.update(data);
-      written += await writeSparsely(target, data, offset);
+  for await (const piece of gathered(pieces)) {
+    if ('hole' in piece) {
+      for (let at = 0; at < piece.hole; at += ZEROES.length) hash.update(ZEROES.subarray(0, Math.min(ZEROES.length, piece.hole - at)));
+      size += piece.hole;
+    } else {
+      hash.update(piece.data);
+      written += await writeSparsely(target, piece.data, size);
+      size += piece.data.length;
     }
-    unreadable.push(...chunk.unreadable);
-    options.onProgress?.(offset + length);
   }
-  return { size: device.size, written, sha256: hash.digest('hex'), unreadable: mergeExtents(unreadable) };
+  await target.truncate(size);
+  return { size, virtualSize, written, sha256: hash.digest('hex'), unreadable: mergeExtents(unreadable) };
 };
 
+/** The chunks of the device; tells how far it is, and notes what could not be read. */
+async function* watched(device: BlockDevice, options: ExportOptions, unreadable: Extent[]): AsyncGenerator<Chunk> {
+  for await (const chunk of readChunks(device, options)) {
+    yield chunk;
+    unreadable.push(...chunk.unreadable);
+    options.onProgress?.(chunk.offset + chunk.length);
+  }
+}
+
+/** Small pieces become larger ones, so that each is worth a call. */
+async function* gathered(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece> {
+  let small: Uint8Array[] = [];
+  let length = 0;
+  const gather = (): Piece => {
+    const data = Buffer.concat(small, length);
+    small = [];
+    length = 0;
+    return { data };
+  };
+  for await (const piece of pieces) {
+    const size = 'hole' in piece ? piece.hole : piece.data.length;
+    if (size < GATHERED && length + size <= GATHERED) {
+      // Copied: what a piece holds is there until the next one.
+      small.push('hole' in piece ? ZEROES.subarray(0, size) : Uint8Array.from(piece.data));
+      length += size;
+      continue;
+    }
+    if (length > 0) yield gather();
+    yield piece;
+  }
+  if (length > 0) yield gather();
+}
+
 /** Writes runs of pieces that are not all zero, each run at once. */
-const writeSparsely = async (target: FileHandle, data: Buffer, offset: number): Promise<number> => {
+const writeSparsely = async (target: FileHandle, data: Uint8Array, offset: number): Promise<number> => {
   let written = 0;
   let start = 0;
   const writeRun = async (end: number): Promise<void> => {
@@ -84,7 +126,7 @@ const writeSparsely = async (target: FileHandle, data: Buffer, offset: number): 
   };
   for (let at = 0; at < data.length; at += HOLE) {
     const piece = data.subarray(at, at + HOLE);
-    if (!piece.equals(ZEROES.subarray(0, piece.length))) continue;
+    if (ZEROES.compare(piece, 0, piece.length, 0, piece.length) !== 0) continue;
     await writeRun(at);
     start = at + piece.length;
   }
