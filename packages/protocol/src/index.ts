@@ -2,6 +2,7 @@ export { connectError, fromConnect } from './connect/connect-error.ts';
 export type { CutContent } from './cut-content.ts';
 export * from './gen/holdfast/v1/alert_pb.ts';
 export * from './gen/holdfast/v1/api_pb.ts';
+export * from './gen/holdfast/v1/checks_pb.ts';
 export * from './gen/holdfast/v1/control_pb.ts';
 export * from './gen/holdfast/v1/enrolment_pb.ts';
 export * from './gen/holdfast/v1/lineage_pb.ts';

@@ -21,7 +21,7 @@ const gone = (id: string): HoldfastError =>
   new HoldfastError('MACHINE_NOT_FOUND', { thing: `machine ${id}`, why: 'it was removed a moment ago', remedy: 'list machines' });
 
 /** Machines that belong to the installation. */
-export const createMachineService = ({ store, agents, alerting }: ApiParts): ServiceImpl<typeof MachineService> => {
+export const createMachineService = ({ store, agents, alerting }: ApiParts): Omit<ServiceImpl<typeof MachineService>, 'checkMachine'> => {
   const message = async ({ id, version, value }: Stored<MachineRecord>): Promise<Machine> => {
     const known = agents.get(id);
     const manifest = (await find(store, manifests, id))?.value;

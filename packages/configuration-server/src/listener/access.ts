@@ -38,6 +38,7 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [MachineService.method.getMachine, 'reader'],
   [MachineService.method.renameMachine, 'operator'],
   [MachineService.method.removeMachine, 'administrator'],
+  [MachineService.method.checkMachine, 'operator'],
   [ProtectionService.method.protect, 'operator'],
   [ProtectionService.method.unprotect, 'operator'],
   [ProtectionService.method.makePoint, 'operator'],
@@ -79,6 +80,8 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [AccessTokenService.method.createAccessToken, 'administrator'],
   [AccessTokenService.method.revokeAccessToken, 'administrator'],
   [BackupService.method.createBackup, 'administrator'],
+  [BackupService.method.getReconciliation, 'reader'],
+  [BackupService.method.confirmRestore, 'administrator'],
   [AuditService.method.listAudit, 'administrator'],
 ]);
 

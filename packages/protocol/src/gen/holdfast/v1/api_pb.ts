@@ -7,6 +7,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { CheckFinding } from "./checks_pb.ts";
+import { file_holdfast_v1_checks } from "./checks_pb.ts";
 import type { Role } from "./enrolment_pb.ts";
 import { file_holdfast_v1_enrolment } from "./enrolment_pb.ts";
 import type { PointKind } from "./lineage_pb.ts";
@@ -21,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/api.proto.
  */
 export const file_holdfast_v1_api: GenFile = /*@__PURE__*/
-  fileDesc("ChVob2xkZmFzdC92MS9hcGkucHJvdG8SC2hvbGRmYXN0LnYxIjwKE0xpc3RNYWNoaW5lc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdE1hY2hpbmVzUmVzcG9uc2USJgoIbWFjaGluZXMYASADKAsyFC5ob2xkZmFzdC52MS5NYWNoaW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIkChFHZXRNYWNoaW5lUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJIjsKEkdldE1hY2hpbmVSZXNwb25zZRIlCgdtYWNoaW5lGAEgASgLMhQuaG9sZGZhc3QudjEuTWFjaGluZSJGChRSZW5hbWVNYWNoaW5lUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBCI+ChVSZW5hbWVNYWNoaW5lUmVzcG9uc2USJQoHbWFjaGluZRgBIAEoCzIULmhvbGRmYXN0LnYxLk1hY2hpbmUiRwoUUmVtb3ZlTWFjaGluZVJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg0KBWZvcmNlGAMgASgIIhcKFVJlbW92ZU1hY2hpbmVSZXNwb25zZSKsAQoOUHJvdGVjdFJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIOCgZwb2xpY3kYAiABKAkSDQoFdmF1bHQYAyABKAkSFgoOcHJvY2Vzc19zZXJ2ZXIYBCABKAkSFgoOZXhjbHVkZWRfZGlza3MYBSADKAkSKwoGdGFyZ2V0GAYgASgLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlUYXJnZXQSDQoFZ3JvdXAYByABKAkiXQoPUHJvdGVjdFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhIrCgpwcm90ZWN0aW9uGAIgASgLMhcuaG9sZGZhc3QudjEuUHJvdGVjdGlvbiI0ChBVbnByb3RlY3RSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDwoHdmVyc2lvbhgCIAEoBCIyChFVbnByb3RlY3RSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiowEKF1VwZGF0ZVByb3RlY3Rpb25SZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIOCgZwb2xpY3kYAyABKAkSFQoNZXhjbHVkZV9kaXNrcxgEIAMoCRIVCg1pbmNsdWRlX2Rpc2tzGAUgAygJEhgKC2NvcHlfcGF1c2VkGAYgASgISACIAQFCDgoMX2NvcHlfcGF1c2VkIkcKGFVwZGF0ZVByb3RlY3Rpb25SZXNwb25zZRIrCgpwcm90ZWN0aW9uGAEgASgLMhcuaG9sZGZhc3QudjEuUHJvdGVjdGlvbiI2CgtNb3ZlUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEhYKDnByb2Nlc3Nfc2VydmVyGAIgASgJIi0KDE1vdmVSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiPwoWTGlzdFByb3RlY3Rpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJgChdMaXN0UHJvdGVjdGlvbnNSZXNwb25zZRIsCgtwcm90ZWN0aW9ucxgBIAMoCzIXLmhvbGRmYXN0LnYxLlByb3RlY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkkKEE1ha2VQb2ludFJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kIjIKEU1ha2VQb2ludFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiI0Cg5PcGVyYXRlUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEhEKCW9wZXJhdGlvbhgCIAEoCSIwCg9PcGVyYXRlUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIjwKE0xpc3RQb2xpY2llc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiVgoUTGlzdFBvbGljaWVzUmVzcG9uc2USJQoIcG9saWNpZXMYASADKAsyEy5ob2xkZmFzdC52MS5Qb2xpY3kSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjoKE0NyZWF0ZVBvbGljeVJlcXVlc3QSIwoGcG9saWN5GAEgASgLMhMuaG9sZGZhc3QudjEuUG9saWN5IjsKFENyZWF0ZVBvbGljeVJlc3BvbnNlEiMKBnBvbGljeRgBIAEoCzITLmhvbGRmYXN0LnYxLlBvbGljeSI6ChNVcGRhdGVQb2xpY3lSZXF1ZXN0EiMKBnBvbGljeRgBIAEoCzITLmhvbGRmYXN0LnYxLlBvbGljeSI7ChRVcGRhdGVQb2xpY3lSZXNwb25zZRIjCgZwb2xpY3kYASABKAsyEy5ob2xkZmFzdC52MS5Qb2xpY3kiNgoTRGVsZXRlUG9saWN5UmVxdWVzdBIOCgZwb2xpY3kYASABKAkSDwoHdmVyc2lvbhgCIAEoBCIWChREZWxldGVQb2xpY3lSZXNwb25zZSI7ChJMaXN0U2VydmVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiVAoTTGlzdFNlcnZlcnNSZXNwb25zZRIkCgdzZXJ2ZXJzGAEgAygLMhMuaG9sZGZhc3QudjEuU2VydmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSImChNSZXZva2VTZXJ2ZXJSZXF1ZXN0Eg8KB3N1YmplY3QYASABKAkiFgoUUmV2b2tlU2VydmVyUmVzcG9uc2UiMQoSRHJhaW5TZXJ2ZXJSZXF1ZXN0Eg4KBnNlcnZlchgBIAEoCRILCgNlbmQYAiABKAgiOgoTRHJhaW5TZXJ2ZXJSZXNwb25zZRIjCgZzZXJ2ZXIYASABKAsyEy5ob2xkZmFzdC52MS5TZXJ2ZXIiRQoTUmVtb3ZlU2VydmVyUmVxdWVzdBIOCgZzZXJ2ZXIYASABKAkSDwoHdmVyc2lvbhgCIAEoBBINCgVmb3JjZRgDIAEoCCIWChRSZW1vdmVTZXJ2ZXJSZXNwb25zZSJdChJDcmVhdGVUb2tlblJlcXVlc3QSHwoEcm9sZRgBIAEoDjIRLmhvbGRmYXN0LnYxLlJvbGUSGAoQbGlmZXRpbWVfc2Vjb25kcxgCIAEoDRIMCgRub3RlGAMgASgJIn0KE0NyZWF0ZVRva2VuUmVzcG9uc2USIQoFdG9rZW4YASABKAsyEi5ob2xkZmFzdC52MS5Ub2tlbhIOCgZzZWNyZXQYAiABKAkSHQoVYXV0aG9yaXR5X2ZpbmdlcnByaW50GAMgASgJEhQKDGpvaW5fY29tbWFuZBgEIAEoCSI6ChFMaXN0VG9rZW5zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJRChJMaXN0VG9rZW5zUmVzcG9uc2USIgoGdG9rZW5zGAEgAygLMhIuaG9sZGZhc3QudjEuVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKElJldm9rZVRva2VuUmVxdWVzdBIKCgJpZBgBIAEoCSIVChNSZXZva2VUb2tlblJlc3BvbnNlIskBCg9MaXN0Sm9ic1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHbWFjaGluZRgDIAEoCRINCgVraW5kcxgEIAMoCRIlCgZzdGF0ZXMYBSADKA4yFS5ob2xkZmFzdC52MS5Kb2JTdGF0ZRISCgpzdGFydGVkX2J5GAYgASgJEhkKEXNpbmNlX3VuaXhfbWlsbGlzGAcgASgEEhkKEXVudGlsX3VuaXhfbWlsbGlzGAggASgEIksKEExpc3RKb2JzUmVzcG9uc2USHgoEam9icxgBIAMoCzIQLmhvbGRmYXN0LnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiGwoNR2V0Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIvCg5HZXRKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiHQoPV2F0Y2hKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjEKEFdhdGNoSm9iUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIh4KEENhbmNlbEpvYlJlcXVlc3QSCgoCaWQYASABKAkiMgoRQ2FuY2VsSm9iUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIh0KD1JldHJ5Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIxChBSZXRyeUpvYlJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiJOChBBbnN3ZXJKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEhAKCHF1ZXN0aW9uGAIgASgJEg4KBmNob2ljZRgDIAEoCRIMCgRub3RlGAQgASgJIjIKEUFuc3dlckpvYlJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiJ8ChFMaXN0RXZlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEi8KEG1pbmltdW1fc2V2ZXJpdHkYBCABKA4yFS5ob2xkZmFzdC52MS5TZXZlcml0eSJRChJMaXN0RXZlbnRzUmVzcG9uc2USIgoGZXZlbnRzGAEgAygLMhIuaG9sZGZhc3QudjEuRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiwKEldhdGNoRXZlbnRzUmVxdWVzdBIWCg5hZnRlcl9yZXZpc2lvbhgBIAEoBCI4ChNXYXRjaEV2ZW50c1Jlc3BvbnNlEiEKBWV2ZW50GAEgASgLMhIuaG9sZGZhc3QudjEuRXZlbnQy5AIKDk1hY2hpbmVTZXJ2aWNlElMKDExpc3RNYWNoaW5lcxIgLmhvbGRmYXN0LnYxLkxpc3RNYWNoaW5lc1JlcXVlc3QaIS5ob2xkZmFzdC52MS5MaXN0TWFjaGluZXNSZXNwb25zZRJNCgpHZXRNYWNoaW5lEh4uaG9sZGZhc3QudjEuR2V0TWFjaGluZVJlcXVlc3QaHy5ob2xkZmFzdC52MS5HZXRNYWNoaW5lUmVzcG9uc2USVgoNUmVuYW1lTWFjaGluZRIhLmhvbGRmYXN0LnYxLlJlbmFtZU1hY2hpbmVSZXF1ZXN0GiIuaG9sZGZhc3QudjEuUmVuYW1lTWFjaGluZVJlc3BvbnNlElYKDVJlbW92ZU1hY2hpbmUSIS5ob2xkZmFzdC52MS5SZW1vdmVNYWNoaW5lUmVxdWVzdBoiLmhvbGRmYXN0LnYxLlJlbW92ZU1hY2hpbmVSZXNwb25zZTKzBAoRUHJvdGVjdGlvblNlcnZpY2USRAoHUHJvdGVjdBIbLmhvbGRmYXN0LnYxLlByb3RlY3RSZXF1ZXN0GhwuaG9sZGZhc3QudjEuUHJvdGVjdFJlc3BvbnNlEkoKCVVucHJvdGVjdBIdLmhvbGRmYXN0LnYxLlVucHJvdGVjdFJlcXVlc3QaHi5ob2xkZmFzdC52MS5VbnByb3RlY3RSZXNwb25zZRJfChBVcGRhdGVQcm90ZWN0aW9uEiQuaG9sZGZhc3QudjEuVXBkYXRlUHJvdGVjdGlvblJlcXVlc3QaJS5ob2xkZmFzdC52MS5VcGRhdGVQcm90ZWN0aW9uUmVzcG9uc2USOwoETW92ZRIYLmhvbGRmYXN0LnYxLk1vdmVSZXF1ZXN0GhkuaG9sZGZhc3QudjEuTW92ZVJlc3BvbnNlElwKD0xpc3RQcm90ZWN0aW9ucxIjLmhvbGRmYXN0LnYxLkxpc3RQcm90ZWN0aW9uc1JlcXVlc3QaJC5ob2xkZmFzdC52MS5MaXN0UHJvdGVjdGlvbnNSZXNwb25zZRJKCglNYWtlUG9pbnQSHS5ob2xkZmFzdC52MS5NYWtlUG9pbnRSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuTWFrZVBvaW50UmVzcG9uc2USRAoHT3BlcmF0ZRIbLmhvbGRmYXN0LnYxLk9wZXJhdGVSZXF1ZXN0GhwuaG9sZGZhc3QudjEuT3BlcmF0ZVJlc3BvbnNlMuMCCg1Qb2xpY3lTZXJ2aWNlElMKDExpc3RQb2xpY2llcxIgLmhvbGRmYXN0LnYxLkxpc3RQb2xpY2llc1JlcXVlc3QaIS5ob2xkZmFzdC52MS5MaXN0UG9saWNpZXNSZXNwb25zZRJTCgxDcmVhdGVQb2xpY3kSIC5ob2xkZmFzdC52MS5DcmVhdGVQb2xpY3lSZXF1ZXN0GiEuaG9sZGZhc3QudjEuQ3JlYXRlUG9saWN5UmVzcG9uc2USUwoMVXBkYXRlUG9saWN5EiAuaG9sZGZhc3QudjEuVXBkYXRlUG9saWN5UmVxdWVzdBohLmhvbGRmYXN0LnYxLlVwZGF0ZVBvbGljeVJlc3BvbnNlElMKDERlbGV0ZVBvbGljeRIgLmhvbGRmYXN0LnYxLkRlbGV0ZVBvbGljeVJlcXVlc3QaIS5ob2xkZmFzdC52MS5EZWxldGVQb2xpY3lSZXNwb25zZTLdAgoNU2VydmVyU2VydmljZRJQCgtMaXN0U2VydmVycxIfLmhvbGRmYXN0LnYxLkxpc3RTZXJ2ZXJzUmVxdWVzdBogLmhvbGRmYXN0LnYxLkxpc3RTZXJ2ZXJzUmVzcG9uc2USUwoMUmV2b2tlU2VydmVyEiAuaG9sZGZhc3QudjEuUmV2b2tlU2VydmVyUmVxdWVzdBohLmhvbGRmYXN0LnYxLlJldm9rZVNlcnZlclJlc3BvbnNlElAKC0RyYWluU2VydmVyEh8uaG9sZGZhc3QudjEuRHJhaW5TZXJ2ZXJSZXF1ZXN0GiAuaG9sZGZhc3QudjEuRHJhaW5TZXJ2ZXJSZXNwb25zZRJTCgxSZW1vdmVTZXJ2ZXISIC5ob2xkZmFzdC52MS5SZW1vdmVTZXJ2ZXJSZXF1ZXN0GiEuaG9sZGZhc3QudjEuUmVtb3ZlU2VydmVyUmVzcG9uc2UygQIKDFRva2VuU2VydmljZRJQCgtDcmVhdGVUb2tlbhIfLmhvbGRmYXN0LnYxLkNyZWF0ZVRva2VuUmVxdWVzdBogLmhvbGRmYXN0LnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USTQoKTGlzdFRva2VucxIeLmhvbGRmYXN0LnYxLkxpc3RUb2tlbnNSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuTGlzdFRva2Vuc1Jlc3BvbnNlElAKC1Jldm9rZVRva2VuEh8uaG9sZGZhc3QudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiAuaG9sZGZhc3QudjEuUmV2b2tlVG9rZW5SZXNwb25zZTLEAwoKSm9iU2VydmljZRJHCghMaXN0Sm9icxIcLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVxdWVzdBodLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVzcG9uc2USQQoGR2V0Sm9iEhouaG9sZGZhc3QudjEuR2V0Sm9iUmVxdWVzdBobLmhvbGRmYXN0LnYxLkdldEpvYlJlc3BvbnNlEkkKCFdhdGNoSm9iEhwuaG9sZGZhc3QudjEuV2F0Y2hKb2JSZXF1ZXN0Gh0uaG9sZGZhc3QudjEuV2F0Y2hKb2JSZXNwb25zZTABEkoKCUNhbmNlbEpvYhIdLmhvbGRmYXN0LnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5DYW5jZWxKb2JSZXNwb25zZRJHCghSZXRyeUpvYhIcLmhvbGRmYXN0LnYxLlJldHJ5Sm9iUmVxdWVzdBodLmhvbGRmYXN0LnYxLlJldHJ5Sm9iUmVzcG9uc2USSgoJQW5zd2VySm9iEh0uaG9sZGZhc3QudjEuQW5zd2VySm9iUmVxdWVzdBoeLmhvbGRmYXN0LnYxLkFuc3dlckpvYlJlc3BvbnNlMrEBCgxFdmVudFNlcnZpY2USTQoKTGlzdEV2ZW50cxIeLmhvbGRmYXN0LnYxLkxpc3RFdmVudHNSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuTGlzdEV2ZW50c1Jlc3BvbnNlElIKC1dhdGNoRXZlbnRzEh8uaG9sZGZhc3QudjEuV2F0Y2hFdmVudHNSZXF1ZXN0GiAuaG9sZGZhc3QudjEuV2F0Y2hFdmVudHNSZXNwb25zZTABYgZwcm90bzM", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_recovery, file_holdfast_v1_resources]);
+  fileDesc("ChVob2xkZmFzdC92MS9hcGkucHJvdG8SC2hvbGRmYXN0LnYxIjwKE0xpc3RNYWNoaW5lc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdE1hY2hpbmVzUmVzcG9uc2USJgoIbWFjaGluZXMYASADKAsyFC5ob2xkZmFzdC52MS5NYWNoaW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIkChFHZXRNYWNoaW5lUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJIjsKEkdldE1hY2hpbmVSZXNwb25zZRIlCgdtYWNoaW5lGAEgASgLMhQuaG9sZGZhc3QudjEuTWFjaGluZSJGChRSZW5hbWVNYWNoaW5lUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBCI+ChVSZW5hbWVNYWNoaW5lUmVzcG9uc2USJQoHbWFjaGluZRgBIAEoCzIULmhvbGRmYXN0LnYxLk1hY2hpbmUiRwoUUmVtb3ZlTWFjaGluZVJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg0KBWZvcmNlGAMgASgIIhcKFVJlbW92ZU1hY2hpbmVSZXNwb25zZSJhChNDaGVja01hY2hpbmVSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSKwoGd2FudGVkGAIgASgLMhsuaG9sZGZhc3QudjEuUHJvdGVjdFJlcXVlc3QSDAoEbGFzdBgDIAEoCCJoChRDaGVja01hY2hpbmVSZXNwb25zZRIrCghmaW5kaW5ncxgBIAMoCzIZLmhvbGRmYXN0LnYxLkNoZWNrRmluZGluZxIOCgZwYXNzZWQYAiABKAgSEwoLdW5peF9taWxsaXMYAyABKAQirAEKDlByb3RlY3RSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDgoGcG9saWN5GAIgASgJEg0KBXZhdWx0GAMgASgJEhYKDnByb2Nlc3Nfc2VydmVyGAQgASgJEhYKDmV4Y2x1ZGVkX2Rpc2tzGAUgAygJEisKBnRhcmdldBgGIAEoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5VGFyZ2V0Eg0KBWdyb3VwGAcgASgJIooBCg9Qcm90ZWN0UmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iEisKCnByb3RlY3Rpb24YAiABKAsyFy5ob2xkZmFzdC52MS5Qcm90ZWN0aW9uEisKCHdhcm5pbmdzGAMgAygLMhkuaG9sZGZhc3QudjEuQ2hlY2tGaW5kaW5nIjQKEFVucHJvdGVjdFJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEIjIKEVVucHJvdGVjdFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiKjAQoXVXBkYXRlUHJvdGVjdGlvblJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg4KBnBvbGljeRgDIAEoCRIVCg1leGNsdWRlX2Rpc2tzGAQgAygJEhUKDWluY2x1ZGVfZGlza3MYBSADKAkSGAoLY29weV9wYXVzZWQYBiABKAhIAIgBAUIOCgxfY29weV9wYXVzZWQiRwoYVXBkYXRlUHJvdGVjdGlvblJlc3BvbnNlEisKCnByb3RlY3Rpb24YASABKAsyFy5ob2xkZmFzdC52MS5Qcm90ZWN0aW9uIjYKC01vdmVSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSFgoOcHJvY2Vzc19zZXJ2ZXIYAiABKAkiLQoMTW92ZVJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiI/ChZMaXN0UHJvdGVjdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJImAKF0xpc3RQcm90ZWN0aW9uc1Jlc3BvbnNlEiwKC3Byb3RlY3Rpb25zGAEgAygLMhcuaG9sZGZhc3QudjEuUHJvdGVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoQTWFrZVBvaW50UmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEiQKBGtpbmQYAiABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmQiMgoRTWFrZVBvaW50UmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIjQKDk9wZXJhdGVSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSEQoJb3BlcmF0aW9uGAIgASgJIjAKD09wZXJhdGVSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiPAoTTGlzdFBvbGljaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJWChRMaXN0UG9saWNpZXNSZXNwb25zZRIlCghwb2xpY2llcxgBIAMoCzITLmhvbGRmYXN0LnYxLlBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOgoTQ3JlYXRlUG9saWN5UmVxdWVzdBIjCgZwb2xpY3kYASABKAsyEy5ob2xkZmFzdC52MS5Qb2xpY3kiOwoUQ3JlYXRlUG9saWN5UmVzcG9uc2USIwoGcG9saWN5GAEgASgLMhMuaG9sZGZhc3QudjEuUG9saWN5IjoKE1VwZGF0ZVBvbGljeVJlcXVlc3QSIwoGcG9saWN5GAEgASgLMhMuaG9sZGZhc3QudjEuUG9saWN5IjsKFFVwZGF0ZVBvbGljeVJlc3BvbnNlEiMKBnBvbGljeRgBIAEoCzITLmhvbGRmYXN0LnYxLlBvbGljeSI2ChNEZWxldGVQb2xpY3lSZXF1ZXN0Eg4KBnBvbGljeRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEIhYKFERlbGV0ZVBvbGljeVJlc3BvbnNlIjsKEkxpc3RTZXJ2ZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJUChNMaXN0U2VydmVyc1Jlc3BvbnNlEiQKB3NlcnZlcnMYASADKAsyEy5ob2xkZmFzdC52MS5TZXJ2ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiYKE1Jldm9rZVNlcnZlclJlcXVlc3QSDwoHc3ViamVjdBgBIAEoCSIWChRSZXZva2VTZXJ2ZXJSZXNwb25zZSIxChJEcmFpblNlcnZlclJlcXVlc3QSDgoGc2VydmVyGAEgASgJEgsKA2VuZBgCIAEoCCI6ChNEcmFpblNlcnZlclJlc3BvbnNlEiMKBnNlcnZlchgBIAEoCzITLmhvbGRmYXN0LnYxLlNlcnZlciJFChNSZW1vdmVTZXJ2ZXJSZXF1ZXN0Eg4KBnNlcnZlchgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg0KBWZvcmNlGAMgASgIIhYKFFJlbW92ZVNlcnZlclJlc3BvbnNlIl0KEkNyZWF0ZVRva2VuUmVxdWVzdBIfCgRyb2xlGAEgASgOMhEuaG9sZGZhc3QudjEuUm9sZRIYChBsaWZldGltZV9zZWNvbmRzGAIgASgNEgwKBG5vdGUYAyABKAkifQoTQ3JlYXRlVG9rZW5SZXNwb25zZRIhCgV0b2tlbhgBIAEoCzISLmhvbGRmYXN0LnYxLlRva2VuEg4KBnNlY3JldBgCIAEoCRIdChVhdXRob3JpdHlfZmluZ2VycHJpbnQYAyABKAkSFAoMam9pbl9jb21tYW5kGAQgASgJIjoKEUxpc3RUb2tlbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIlEKEkxpc3RUb2tlbnNSZXNwb25zZRIiCgZ0b2tlbnMYASADKAsyEi5ob2xkZmFzdC52MS5Ub2tlbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIAoSUmV2b2tlVG9rZW5SZXF1ZXN0EgoKAmlkGAEgASgJIhUKE1Jldm9rZVRva2VuUmVzcG9uc2UiyQEKD0xpc3RKb2JzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCRIPCgdtYWNoaW5lGAMgASgJEg0KBWtpbmRzGAQgAygJEiUKBnN0YXRlcxgFIAMoDjIVLmhvbGRmYXN0LnYxLkpvYlN0YXRlEhIKCnN0YXJ0ZWRfYnkYBiABKAkSGQoRc2luY2VfdW5peF9taWxsaXMYByABKAQSGQoRdW50aWxfdW5peF9taWxsaXMYCCABKAQiSwoQTGlzdEpvYnNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAuaG9sZGZhc3QudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIbCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIi8KDkdldEpvYlJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiIdCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkiMQoQV2F0Y2hKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIyChFDYW5jZWxKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiHQoPUmV0cnlKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjEKEFJldHJ5Sm9iUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIk4KEEFuc3dlckpvYlJlcXVlc3QSCgoCaWQYASABKAkSEAoIcXVlc3Rpb24YAiABKAkSDgoGY2hvaWNlGAMgASgJEgwKBG5vdGUYBCABKAkiMgoRQW5zd2VySm9iUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iInwKEUxpc3RFdmVudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB3N1YmplY3QYAyABKAkSLwoQbWluaW11bV9zZXZlcml0eRgEIAEoDjIVLmhvbGRmYXN0LnYxLlNldmVyaXR5IlEKEkxpc3RFdmVudHNSZXNwb25zZRIiCgZldmVudHMYASADKAsyEi5ob2xkZmFzdC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiLAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhYKDmFmdGVyX3JldmlzaW9uGAEgASgEIjgKE1dhdGNoRXZlbnRzUmVzcG9uc2USIQoFZXZlbnQYASABKAsyEi5ob2xkZmFzdC52MS5FdmVudDK5AwoOTWFjaGluZVNlcnZpY2USUwoMTGlzdE1hY2hpbmVzEiAuaG9sZGZhc3QudjEuTGlzdE1hY2hpbmVzUmVxdWVzdBohLmhvbGRmYXN0LnYxLkxpc3RNYWNoaW5lc1Jlc3BvbnNlEk0KCkdldE1hY2hpbmUSHi5ob2xkZmFzdC52MS5HZXRNYWNoaW5lUmVxdWVzdBofLmhvbGRmYXN0LnYxLkdldE1hY2hpbmVSZXNwb25zZRJWCg1SZW5hbWVNYWNoaW5lEiEuaG9sZGZhc3QudjEuUmVuYW1lTWFjaGluZVJlcXVlc3QaIi5ob2xkZmFzdC52MS5SZW5hbWVNYWNoaW5lUmVzcG9uc2USVgoNUmVtb3ZlTWFjaGluZRIhLmhvbGRmYXN0LnYxLlJlbW92ZU1hY2hpbmVSZXF1ZXN0GiIuaG9sZGZhc3QudjEuUmVtb3ZlTWFjaGluZVJlc3BvbnNlElMKDENoZWNrTWFjaGluZRIgLmhvbGRmYXN0LnYxLkNoZWNrTWFjaGluZVJlcXVlc3QaIS5ob2xkZmFzdC52MS5DaGVja01hY2hpbmVSZXNwb25zZTKzBAoRUHJvdGVjdGlvblNlcnZpY2USRAoHUHJvdGVjdBIbLmhvbGRmYXN0LnYxLlByb3RlY3RSZXF1ZXN0GhwuaG9sZGZhc3QudjEuUHJvdGVjdFJlc3BvbnNlEkoKCVVucHJvdGVjdBIdLmhvbGRmYXN0LnYxLlVucHJvdGVjdFJlcXVlc3QaHi5ob2xkZmFzdC52MS5VbnByb3RlY3RSZXNwb25zZRJfChBVcGRhdGVQcm90ZWN0aW9uEiQuaG9sZGZhc3QudjEuVXBkYXRlUHJvdGVjdGlvblJlcXVlc3QaJS5ob2xkZmFzdC52MS5VcGRhdGVQcm90ZWN0aW9uUmVzcG9uc2USOwoETW92ZRIYLmhvbGRmYXN0LnYxLk1vdmVSZXF1ZXN0GhkuaG9sZGZhc3QudjEuTW92ZVJlc3BvbnNlElwKD0xpc3RQcm90ZWN0aW9ucxIjLmhvbGRmYXN0LnYxLkxpc3RQcm90ZWN0aW9uc1JlcXVlc3QaJC5ob2xkZmFzdC52MS5MaXN0UHJvdGVjdGlvbnNSZXNwb25zZRJKCglNYWtlUG9pbnQSHS5ob2xkZmFzdC52MS5NYWtlUG9pbnRSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuTWFrZVBvaW50UmVzcG9uc2USRAoHT3BlcmF0ZRIbLmhvbGRmYXN0LnYxLk9wZXJhdGVSZXF1ZXN0GhwuaG9sZGZhc3QudjEuT3BlcmF0ZVJlc3BvbnNlMuMCCg1Qb2xpY3lTZXJ2aWNlElMKDExpc3RQb2xpY2llcxIgLmhvbGRmYXN0LnYxLkxpc3RQb2xpY2llc1JlcXVlc3QaIS5ob2xkZmFzdC52MS5MaXN0UG9saWNpZXNSZXNwb25zZRJTCgxDcmVhdGVQb2xpY3kSIC5ob2xkZmFzdC52MS5DcmVhdGVQb2xpY3lSZXF1ZXN0GiEuaG9sZGZhc3QudjEuQ3JlYXRlUG9saWN5UmVzcG9uc2USUwoMVXBkYXRlUG9saWN5EiAuaG9sZGZhc3QudjEuVXBkYXRlUG9saWN5UmVxdWVzdBohLmhvbGRmYXN0LnYxLlVwZGF0ZVBvbGljeVJlc3BvbnNlElMKDERlbGV0ZVBvbGljeRIgLmhvbGRmYXN0LnYxLkRlbGV0ZVBvbGljeVJlcXVlc3QaIS5ob2xkZmFzdC52MS5EZWxldGVQb2xpY3lSZXNwb25zZTLdAgoNU2VydmVyU2VydmljZRJQCgtMaXN0U2VydmVycxIfLmhvbGRmYXN0LnYxLkxpc3RTZXJ2ZXJzUmVxdWVzdBogLmhvbGRmYXN0LnYxLkxpc3RTZXJ2ZXJzUmVzcG9uc2USUwoMUmV2b2tlU2VydmVyEiAuaG9sZGZhc3QudjEuUmV2b2tlU2VydmVyUmVxdWVzdBohLmhvbGRmYXN0LnYxLlJldm9rZVNlcnZlclJlc3BvbnNlElAKC0RyYWluU2VydmVyEh8uaG9sZGZhc3QudjEuRHJhaW5TZXJ2ZXJSZXF1ZXN0GiAuaG9sZGZhc3QudjEuRHJhaW5TZXJ2ZXJSZXNwb25zZRJTCgxSZW1vdmVTZXJ2ZXISIC5ob2xkZmFzdC52MS5SZW1vdmVTZXJ2ZXJSZXF1ZXN0GiEuaG9sZGZhc3QudjEuUmVtb3ZlU2VydmVyUmVzcG9uc2UygQIKDFRva2VuU2VydmljZRJQCgtDcmVhdGVUb2tlbhIfLmhvbGRmYXN0LnYxLkNyZWF0ZVRva2VuUmVxdWVzdBogLmhvbGRmYXN0LnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USTQoKTGlzdFRva2VucxIeLmhvbGRmYXN0LnYxLkxpc3RUb2tlbnNSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuTGlzdFRva2Vuc1Jlc3BvbnNlElAKC1Jldm9rZVRva2VuEh8uaG9sZGZhc3QudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiAuaG9sZGZhc3QudjEuUmV2b2tlVG9rZW5SZXNwb25zZTLEAwoKSm9iU2VydmljZRJHCghMaXN0Sm9icxIcLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVxdWVzdBodLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVzcG9uc2USQQoGR2V0Sm9iEhouaG9sZGZhc3QudjEuR2V0Sm9iUmVxdWVzdBobLmhvbGRmYXN0LnYxLkdldEpvYlJlc3BvbnNlEkkKCFdhdGNoSm9iEhwuaG9sZGZhc3QudjEuV2F0Y2hKb2JSZXF1ZXN0Gh0uaG9sZGZhc3QudjEuV2F0Y2hKb2JSZXNwb25zZTABEkoKCUNhbmNlbEpvYhIdLmhvbGRmYXN0LnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5DYW5jZWxKb2JSZXNwb25zZRJHCghSZXRyeUpvYhIcLmhvbGRmYXN0LnYxLlJldHJ5Sm9iUmVxdWVzdBodLmhvbGRmYXN0LnYxLlJldHJ5Sm9iUmVzcG9uc2USSgoJQW5zd2VySm9iEh0uaG9sZGZhc3QudjEuQW5zd2VySm9iUmVxdWVzdBoeLmhvbGRmYXN0LnYxLkFuc3dlckpvYlJlc3BvbnNlMrEBCgxFdmVudFNlcnZpY2USTQoKTGlzdEV2ZW50cxIeLmhvbGRmYXN0LnYxLkxpc3RFdmVudHNSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuTGlzdEV2ZW50c1Jlc3BvbnNlElIKC1dhdGNoRXZlbnRzEh8uaG9sZGZhc3QudjEuV2F0Y2hFdmVudHNSZXF1ZXN0GiAuaG9sZGZhc3QudjEuV2F0Y2hFdmVudHNSZXNwb25zZTABYgZwcm90bzM", [file_holdfast_v1_checks, file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_recovery, file_holdfast_v1_resources]);
 
 /**
  * @generated from message holdfast.v1.ListMachinesRequest
@@ -188,6 +190,70 @@ export const RemoveMachineResponseSchema: GenMessage<RemoveMachineResponse> = /*
   messageDesc(file_holdfast_v1_api, 7);
 
 /**
+ * @generated from message holdfast.v1.CheckMachineRequest
+ */
+export type CheckMachineRequest = Message<"holdfast.v1.CheckMachineRequest"> & {
+  /**
+   * @generated from field: string machine = 1;
+   */
+  machine: string;
+
+  /**
+   * What the machine is to be protected with; absent: by the protection it has.
+   *
+   * @generated from field: holdfast.v1.ProtectRequest wanted = 2;
+   */
+  wanted?: ProtectRequest | undefined;
+
+  /**
+   * Only what was found last, without looking again.
+   *
+   * @generated from field: bool last = 3;
+   */
+  last: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.CheckMachineRequest.
+ * Use `create(CheckMachineRequestSchema)` to create a new message.
+ */
+export const CheckMachineRequestSchema: GenMessage<CheckMachineRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 8);
+
+/**
+ * @generated from message holdfast.v1.CheckMachineResponse
+ */
+export type CheckMachineResponse = Message<"holdfast.v1.CheckMachineResponse"> & {
+  /**
+   * The failures first, then the warnings; those that passed too.
+   *
+   * @generated from field: repeated holdfast.v1.CheckFinding findings = 1;
+   */
+  findings: CheckFinding[];
+
+  /**
+   * Nothing failed.
+   *
+   * @generated from field: bool passed = 2;
+   */
+  passed: boolean;
+
+  /**
+   * When the machine and the process server looked; 0: not yet.
+   *
+   * @generated from field: uint64 unix_millis = 3;
+   */
+  unixMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.CheckMachineResponse.
+ * Use `create(CheckMachineResponseSchema)` to create a new message.
+ */
+export const CheckMachineResponseSchema: GenMessage<CheckMachineResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_api, 9);
+
+/**
  * @generated from message holdfast.v1.ProtectRequest
  */
 export type ProtectRequest = Message<"holdfast.v1.ProtectRequest"> & {
@@ -232,7 +298,7 @@ export type ProtectRequest = Message<"holdfast.v1.ProtectRequest"> & {
  * Use `create(ProtectRequestSchema)` to create a new message.
  */
 export const ProtectRequestSchema: GenMessage<ProtectRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 8);
+  messageDesc(file_holdfast_v1_api, 10);
 
 /**
  * @generated from message holdfast.v1.ProtectResponse
@@ -247,6 +313,13 @@ export type ProtectResponse = Message<"holdfast.v1.ProtectResponse"> & {
    * @generated from field: holdfast.v1.Protection protection = 2;
    */
   protection?: Protection | undefined;
+
+  /**
+   * What is less good than it could be.
+   *
+   * @generated from field: repeated holdfast.v1.CheckFinding warnings = 3;
+   */
+  warnings: CheckFinding[];
 };
 
 /**
@@ -254,7 +327,7 @@ export type ProtectResponse = Message<"holdfast.v1.ProtectResponse"> & {
  * Use `create(ProtectResponseSchema)` to create a new message.
  */
 export const ProtectResponseSchema: GenMessage<ProtectResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 9);
+  messageDesc(file_holdfast_v1_api, 11);
 
 /**
  * @generated from message holdfast.v1.UnprotectRequest
@@ -276,7 +349,7 @@ export type UnprotectRequest = Message<"holdfast.v1.UnprotectRequest"> & {
  * Use `create(UnprotectRequestSchema)` to create a new message.
  */
 export const UnprotectRequestSchema: GenMessage<UnprotectRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 10);
+  messageDesc(file_holdfast_v1_api, 12);
 
 /**
  * @generated from message holdfast.v1.UnprotectResponse
@@ -293,7 +366,7 @@ export type UnprotectResponse = Message<"holdfast.v1.UnprotectResponse"> & {
  * Use `create(UnprotectResponseSchema)` to create a new message.
  */
 export const UnprotectResponseSchema: GenMessage<UnprotectResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 11);
+  messageDesc(file_holdfast_v1_api, 13);
 
 /**
  * @generated from message holdfast.v1.UpdateProtectionRequest
@@ -343,7 +416,7 @@ export type UpdateProtectionRequest = Message<"holdfast.v1.UpdateProtectionReque
  * Use `create(UpdateProtectionRequestSchema)` to create a new message.
  */
 export const UpdateProtectionRequestSchema: GenMessage<UpdateProtectionRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 12);
+  messageDesc(file_holdfast_v1_api, 14);
 
 /**
  * @generated from message holdfast.v1.UpdateProtectionResponse
@@ -360,7 +433,7 @@ export type UpdateProtectionResponse = Message<"holdfast.v1.UpdateProtectionResp
  * Use `create(UpdateProtectionResponseSchema)` to create a new message.
  */
 export const UpdateProtectionResponseSchema: GenMessage<UpdateProtectionResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 13);
+  messageDesc(file_holdfast_v1_api, 15);
 
 /**
  * @generated from message holdfast.v1.MoveRequest
@@ -384,7 +457,7 @@ export type MoveRequest = Message<"holdfast.v1.MoveRequest"> & {
  * Use `create(MoveRequestSchema)` to create a new message.
  */
 export const MoveRequestSchema: GenMessage<MoveRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 14);
+  messageDesc(file_holdfast_v1_api, 16);
 
 /**
  * @generated from message holdfast.v1.MoveResponse
@@ -401,7 +474,7 @@ export type MoveResponse = Message<"holdfast.v1.MoveResponse"> & {
  * Use `create(MoveResponseSchema)` to create a new message.
  */
 export const MoveResponseSchema: GenMessage<MoveResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 15);
+  messageDesc(file_holdfast_v1_api, 17);
 
 /**
  * @generated from message holdfast.v1.ListProtectionsRequest
@@ -423,7 +496,7 @@ export type ListProtectionsRequest = Message<"holdfast.v1.ListProtectionsRequest
  * Use `create(ListProtectionsRequestSchema)` to create a new message.
  */
 export const ListProtectionsRequestSchema: GenMessage<ListProtectionsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 16);
+  messageDesc(file_holdfast_v1_api, 18);
 
 /**
  * @generated from message holdfast.v1.ListProtectionsResponse
@@ -445,7 +518,7 @@ export type ListProtectionsResponse = Message<"holdfast.v1.ListProtectionsRespon
  * Use `create(ListProtectionsResponseSchema)` to create a new message.
  */
 export const ListProtectionsResponseSchema: GenMessage<ListProtectionsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 17);
+  messageDesc(file_holdfast_v1_api, 19);
 
 /**
  * @generated from message holdfast.v1.MakePointRequest
@@ -469,7 +542,7 @@ export type MakePointRequest = Message<"holdfast.v1.MakePointRequest"> & {
  * Use `create(MakePointRequestSchema)` to create a new message.
  */
 export const MakePointRequestSchema: GenMessage<MakePointRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 18);
+  messageDesc(file_holdfast_v1_api, 20);
 
 /**
  * @generated from message holdfast.v1.MakePointResponse
@@ -486,7 +559,7 @@ export type MakePointResponse = Message<"holdfast.v1.MakePointResponse"> & {
  * Use `create(MakePointResponseSchema)` to create a new message.
  */
 export const MakePointResponseSchema: GenMessage<MakePointResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 19);
+  messageDesc(file_holdfast_v1_api, 21);
 
 /**
  * @generated from message holdfast.v1.OperateRequest
@@ -510,7 +583,7 @@ export type OperateRequest = Message<"holdfast.v1.OperateRequest"> & {
  * Use `create(OperateRequestSchema)` to create a new message.
  */
 export const OperateRequestSchema: GenMessage<OperateRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 20);
+  messageDesc(file_holdfast_v1_api, 22);
 
 /**
  * @generated from message holdfast.v1.OperateResponse
@@ -527,7 +600,7 @@ export type OperateResponse = Message<"holdfast.v1.OperateResponse"> & {
  * Use `create(OperateResponseSchema)` to create a new message.
  */
 export const OperateResponseSchema: GenMessage<OperateResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 21);
+  messageDesc(file_holdfast_v1_api, 23);
 
 /**
  * @generated from message holdfast.v1.ListPoliciesRequest
@@ -549,7 +622,7 @@ export type ListPoliciesRequest = Message<"holdfast.v1.ListPoliciesRequest"> & {
  * Use `create(ListPoliciesRequestSchema)` to create a new message.
  */
 export const ListPoliciesRequestSchema: GenMessage<ListPoliciesRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 22);
+  messageDesc(file_holdfast_v1_api, 24);
 
 /**
  * @generated from message holdfast.v1.ListPoliciesResponse
@@ -571,7 +644,7 @@ export type ListPoliciesResponse = Message<"holdfast.v1.ListPoliciesResponse"> &
  * Use `create(ListPoliciesResponseSchema)` to create a new message.
  */
 export const ListPoliciesResponseSchema: GenMessage<ListPoliciesResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 23);
+  messageDesc(file_holdfast_v1_api, 25);
 
 /**
  * @generated from message holdfast.v1.CreatePolicyRequest
@@ -588,7 +661,7 @@ export type CreatePolicyRequest = Message<"holdfast.v1.CreatePolicyRequest"> & {
  * Use `create(CreatePolicyRequestSchema)` to create a new message.
  */
 export const CreatePolicyRequestSchema: GenMessage<CreatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 24);
+  messageDesc(file_holdfast_v1_api, 26);
 
 /**
  * @generated from message holdfast.v1.CreatePolicyResponse
@@ -605,7 +678,7 @@ export type CreatePolicyResponse = Message<"holdfast.v1.CreatePolicyResponse"> &
  * Use `create(CreatePolicyResponseSchema)` to create a new message.
  */
 export const CreatePolicyResponseSchema: GenMessage<CreatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 25);
+  messageDesc(file_holdfast_v1_api, 27);
 
 /**
  * @generated from message holdfast.v1.UpdatePolicyRequest
@@ -624,7 +697,7 @@ export type UpdatePolicyRequest = Message<"holdfast.v1.UpdatePolicyRequest"> & {
  * Use `create(UpdatePolicyRequestSchema)` to create a new message.
  */
 export const UpdatePolicyRequestSchema: GenMessage<UpdatePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 26);
+  messageDesc(file_holdfast_v1_api, 28);
 
 /**
  * @generated from message holdfast.v1.UpdatePolicyResponse
@@ -641,7 +714,7 @@ export type UpdatePolicyResponse = Message<"holdfast.v1.UpdatePolicyResponse"> &
  * Use `create(UpdatePolicyResponseSchema)` to create a new message.
  */
 export const UpdatePolicyResponseSchema: GenMessage<UpdatePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 27);
+  messageDesc(file_holdfast_v1_api, 29);
 
 /**
  * @generated from message holdfast.v1.DeletePolicyRequest
@@ -663,7 +736,7 @@ export type DeletePolicyRequest = Message<"holdfast.v1.DeletePolicyRequest"> & {
  * Use `create(DeletePolicyRequestSchema)` to create a new message.
  */
 export const DeletePolicyRequestSchema: GenMessage<DeletePolicyRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 28);
+  messageDesc(file_holdfast_v1_api, 30);
 
 /**
  * @generated from message holdfast.v1.DeletePolicyResponse
@@ -676,7 +749,7 @@ export type DeletePolicyResponse = Message<"holdfast.v1.DeletePolicyResponse"> &
  * Use `create(DeletePolicyResponseSchema)` to create a new message.
  */
 export const DeletePolicyResponseSchema: GenMessage<DeletePolicyResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 29);
+  messageDesc(file_holdfast_v1_api, 31);
 
 /**
  * @generated from message holdfast.v1.ListServersRequest
@@ -698,7 +771,7 @@ export type ListServersRequest = Message<"holdfast.v1.ListServersRequest"> & {
  * Use `create(ListServersRequestSchema)` to create a new message.
  */
 export const ListServersRequestSchema: GenMessage<ListServersRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 30);
+  messageDesc(file_holdfast_v1_api, 32);
 
 /**
  * @generated from message holdfast.v1.ListServersResponse
@@ -720,7 +793,7 @@ export type ListServersResponse = Message<"holdfast.v1.ListServersResponse"> & {
  * Use `create(ListServersResponseSchema)` to create a new message.
  */
 export const ListServersResponseSchema: GenMessage<ListServersResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 31);
+  messageDesc(file_holdfast_v1_api, 33);
 
 /**
  * @generated from message holdfast.v1.RevokeServerRequest
@@ -739,7 +812,7 @@ export type RevokeServerRequest = Message<"holdfast.v1.RevokeServerRequest"> & {
  * Use `create(RevokeServerRequestSchema)` to create a new message.
  */
 export const RevokeServerRequestSchema: GenMessage<RevokeServerRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 32);
+  messageDesc(file_holdfast_v1_api, 34);
 
 /**
  * @generated from message holdfast.v1.RevokeServerResponse
@@ -752,7 +825,7 @@ export type RevokeServerResponse = Message<"holdfast.v1.RevokeServerResponse"> &
  * Use `create(RevokeServerResponseSchema)` to create a new message.
  */
 export const RevokeServerResponseSchema: GenMessage<RevokeServerResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 33);
+  messageDesc(file_holdfast_v1_api, 35);
 
 /**
  * @generated from message holdfast.v1.DrainServerRequest
@@ -776,7 +849,7 @@ export type DrainServerRequest = Message<"holdfast.v1.DrainServerRequest"> & {
  * Use `create(DrainServerRequestSchema)` to create a new message.
  */
 export const DrainServerRequestSchema: GenMessage<DrainServerRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 34);
+  messageDesc(file_holdfast_v1_api, 36);
 
 /**
  * @generated from message holdfast.v1.DrainServerResponse
@@ -793,7 +866,7 @@ export type DrainServerResponse = Message<"holdfast.v1.DrainServerResponse"> & {
  * Use `create(DrainServerResponseSchema)` to create a new message.
  */
 export const DrainServerResponseSchema: GenMessage<DrainServerResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 35);
+  messageDesc(file_holdfast_v1_api, 37);
 
 /**
  * @generated from message holdfast.v1.RemoveServerRequest
@@ -820,7 +893,7 @@ export type RemoveServerRequest = Message<"holdfast.v1.RemoveServerRequest"> & {
  * Use `create(RemoveServerRequestSchema)` to create a new message.
  */
 export const RemoveServerRequestSchema: GenMessage<RemoveServerRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 36);
+  messageDesc(file_holdfast_v1_api, 38);
 
 /**
  * @generated from message holdfast.v1.RemoveServerResponse
@@ -833,7 +906,7 @@ export type RemoveServerResponse = Message<"holdfast.v1.RemoveServerResponse"> &
  * Use `create(RemoveServerResponseSchema)` to create a new message.
  */
 export const RemoveServerResponseSchema: GenMessage<RemoveServerResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 37);
+  messageDesc(file_holdfast_v1_api, 39);
 
 /**
  * @generated from message holdfast.v1.CreateTokenRequest
@@ -862,7 +935,7 @@ export type CreateTokenRequest = Message<"holdfast.v1.CreateTokenRequest"> & {
  * Use `create(CreateTokenRequestSchema)` to create a new message.
  */
 export const CreateTokenRequestSchema: GenMessage<CreateTokenRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 38);
+  messageDesc(file_holdfast_v1_api, 40);
 
 /**
  * @generated from message holdfast.v1.CreateTokenResponse
@@ -900,7 +973,7 @@ export type CreateTokenResponse = Message<"holdfast.v1.CreateTokenResponse"> & {
  * Use `create(CreateTokenResponseSchema)` to create a new message.
  */
 export const CreateTokenResponseSchema: GenMessage<CreateTokenResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 39);
+  messageDesc(file_holdfast_v1_api, 41);
 
 /**
  * @generated from message holdfast.v1.ListTokensRequest
@@ -922,7 +995,7 @@ export type ListTokensRequest = Message<"holdfast.v1.ListTokensRequest"> & {
  * Use `create(ListTokensRequestSchema)` to create a new message.
  */
 export const ListTokensRequestSchema: GenMessage<ListTokensRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 40);
+  messageDesc(file_holdfast_v1_api, 42);
 
 /**
  * @generated from message holdfast.v1.ListTokensResponse
@@ -944,7 +1017,7 @@ export type ListTokensResponse = Message<"holdfast.v1.ListTokensResponse"> & {
  * Use `create(ListTokensResponseSchema)` to create a new message.
  */
 export const ListTokensResponseSchema: GenMessage<ListTokensResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 41);
+  messageDesc(file_holdfast_v1_api, 43);
 
 /**
  * @generated from message holdfast.v1.RevokeTokenRequest
@@ -961,7 +1034,7 @@ export type RevokeTokenRequest = Message<"holdfast.v1.RevokeTokenRequest"> & {
  * Use `create(RevokeTokenRequestSchema)` to create a new message.
  */
 export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 42);
+  messageDesc(file_holdfast_v1_api, 44);
 
 /**
  * @generated from message holdfast.v1.RevokeTokenResponse
@@ -974,7 +1047,7 @@ export type RevokeTokenResponse = Message<"holdfast.v1.RevokeTokenResponse"> & {
  * Use `create(RevokeTokenResponseSchema)` to create a new message.
  */
 export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 43);
+  messageDesc(file_holdfast_v1_api, 45);
 
 /**
  * @generated from message holdfast.v1.ListJobsRequest
@@ -1036,7 +1109,7 @@ export type ListJobsRequest = Message<"holdfast.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 44);
+  messageDesc(file_holdfast_v1_api, 46);
 
 /**
  * @generated from message holdfast.v1.ListJobsResponse
@@ -1058,7 +1131,7 @@ export type ListJobsResponse = Message<"holdfast.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 45);
+  messageDesc(file_holdfast_v1_api, 47);
 
 /**
  * @generated from message holdfast.v1.GetJobRequest
@@ -1075,7 +1148,7 @@ export type GetJobRequest = Message<"holdfast.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 46);
+  messageDesc(file_holdfast_v1_api, 48);
 
 /**
  * @generated from message holdfast.v1.GetJobResponse
@@ -1092,7 +1165,7 @@ export type GetJobResponse = Message<"holdfast.v1.GetJobResponse"> & {
  * Use `create(GetJobResponseSchema)` to create a new message.
  */
 export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 47);
+  messageDesc(file_holdfast_v1_api, 49);
 
 /**
  * @generated from message holdfast.v1.WatchJobRequest
@@ -1109,7 +1182,7 @@ export type WatchJobRequest = Message<"holdfast.v1.WatchJobRequest"> & {
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 48);
+  messageDesc(file_holdfast_v1_api, 50);
 
 /**
  * @generated from message holdfast.v1.WatchJobResponse
@@ -1126,7 +1199,7 @@ export type WatchJobResponse = Message<"holdfast.v1.WatchJobResponse"> & {
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 49);
+  messageDesc(file_holdfast_v1_api, 51);
 
 /**
  * @generated from message holdfast.v1.CancelJobRequest
@@ -1143,7 +1216,7 @@ export type CancelJobRequest = Message<"holdfast.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 50);
+  messageDesc(file_holdfast_v1_api, 52);
 
 /**
  * @generated from message holdfast.v1.CancelJobResponse
@@ -1160,7 +1233,7 @@ export type CancelJobResponse = Message<"holdfast.v1.CancelJobResponse"> & {
  * Use `create(CancelJobResponseSchema)` to create a new message.
  */
 export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 51);
+  messageDesc(file_holdfast_v1_api, 53);
 
 /**
  * @generated from message holdfast.v1.RetryJobRequest
@@ -1177,7 +1250,7 @@ export type RetryJobRequest = Message<"holdfast.v1.RetryJobRequest"> & {
  * Use `create(RetryJobRequestSchema)` to create a new message.
  */
 export const RetryJobRequestSchema: GenMessage<RetryJobRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 52);
+  messageDesc(file_holdfast_v1_api, 54);
 
 /**
  * @generated from message holdfast.v1.RetryJobResponse
@@ -1194,7 +1267,7 @@ export type RetryJobResponse = Message<"holdfast.v1.RetryJobResponse"> & {
  * Use `create(RetryJobResponseSchema)` to create a new message.
  */
 export const RetryJobResponseSchema: GenMessage<RetryJobResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 53);
+  messageDesc(file_holdfast_v1_api, 55);
 
 /**
  * @generated from message holdfast.v1.AnswerJobRequest
@@ -1232,7 +1305,7 @@ export type AnswerJobRequest = Message<"holdfast.v1.AnswerJobRequest"> & {
  * Use `create(AnswerJobRequestSchema)` to create a new message.
  */
 export const AnswerJobRequestSchema: GenMessage<AnswerJobRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 54);
+  messageDesc(file_holdfast_v1_api, 56);
 
 /**
  * @generated from message holdfast.v1.AnswerJobResponse
@@ -1249,7 +1322,7 @@ export type AnswerJobResponse = Message<"holdfast.v1.AnswerJobResponse"> & {
  * Use `create(AnswerJobResponseSchema)` to create a new message.
  */
 export const AnswerJobResponseSchema: GenMessage<AnswerJobResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 55);
+  messageDesc(file_holdfast_v1_api, 57);
 
 /**
  * @generated from message holdfast.v1.ListEventsRequest
@@ -1281,7 +1354,7 @@ export type ListEventsRequest = Message<"holdfast.v1.ListEventsRequest"> & {
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 56);
+  messageDesc(file_holdfast_v1_api, 58);
 
 /**
  * @generated from message holdfast.v1.ListEventsResponse
@@ -1303,7 +1376,7 @@ export type ListEventsResponse = Message<"holdfast.v1.ListEventsResponse"> & {
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 57);
+  messageDesc(file_holdfast_v1_api, 59);
 
 /**
  * @generated from message holdfast.v1.WatchEventsRequest
@@ -1320,7 +1393,7 @@ export type WatchEventsRequest = Message<"holdfast.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 58);
+  messageDesc(file_holdfast_v1_api, 60);
 
 /**
  * @generated from message holdfast.v1.WatchEventsResponse
@@ -1337,7 +1410,7 @@ export type WatchEventsResponse = Message<"holdfast.v1.WatchEventsResponse"> & {
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_api, 59);
+  messageDesc(file_holdfast_v1_api, 61);
 
 /**
  * @generated from service holdfast.v1.MachineService
@@ -1376,6 +1449,16 @@ export const MachineService: GenService<{
     methodKind: "unary";
     input: typeof RemoveMachineRequestSchema;
     output: typeof RemoveMachineResponseSchema;
+  },
+  /**
+   * Looks whether all is there that its protection needs, or the one that is wanted for it.
+   *
+   * @generated from rpc holdfast.v1.MachineService.CheckMachine
+   */
+  checkMachine: {
+    methodKind: "unary";
+    input: typeof CheckMachineRequestSchema;
+    output: typeof CheckMachineResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_holdfast_v1_api, 0);

@@ -6,6 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { CheckReport, CheckRequest } from "./checks_pb.ts";
+import { file_holdfast_v1_checks } from "./checks_pb.ts";
 import type { HardwareIdentity } from "./enrolment_pb.ts";
 import { file_holdfast_v1_enrolment } from "./enrolment_pb.ts";
 import type { PointKind } from "./lineage_pb.ts";
@@ -20,7 +22,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/control.proto.
  */
 export const file_holdfast_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSIjChJGZXRjaEJhY2t1cFJlcXVlc3QSDQoFdmF1bHQYASABKAkiIwoTRmV0Y2hCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMInYKE0Nvbm5lY3RBZ2VudFJlcXVlc3QSKAoFaGVsbG8YASABKAsyFy5ob2xkZmFzdC52MS5BZ2VudEhlbGxvSAASKgoGcmVwb3J0GAIgASgLMhguaG9sZGZhc3QudjEuQWdlbnRSZXBvcnRIAEIJCgdtZXNzYWdlIp4BCgpBZ2VudEhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSLwoIaGFyZHdhcmUYAyABKAsyHS5ob2xkZmFzdC52MS5IYXJkd2FyZUlkZW50aXR5EhAKCGhvc3RuYW1lGAQgASgJEicKCG1hbmlmZXN0GAUgASgLMhUuaG9sZGZhc3QudjEuTWFuaWZlc3Qi+QIKC0FnZW50UmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEiYKBWRpc2tzGAIgAygLMhcuaG9sZGZhc3QudjEuRGlza1JlcG9ydBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYAyABKAQSEwoLcnBvX3NlY29uZHMYBCABKAESFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhjaGFuZ2VkX2J5dGVzX3Blcl9zZWNvbmQYBiABKAQSHQoVc2VudF9ieXRlc19wZXJfc2Vjb25kGAcgASgEEg4KBnBvaW50cxgIIAEoBBIrCgZldmVudHMYCSADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudBIuCgxwb2ludF9hbnN3ZXIYCiABKAsyGC5ob2xkZmFzdC52MS5Qb2ludEFuc3dlchI0Cg9zaHV0ZG93bl9hbnN3ZXIYFCABKAsyGy5ob2xkZmFzdC52MS5TaHV0ZG93bkFuc3dlciKUAQoLUG9pbnRBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kEhMKC3VuaXhfbWlsbGlzGAMgASgEEg8KB2R1cmFibGUYBCABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkinwEKCkRpc2tSZXBvcnQSDwoHZGlza19pZBgBIAEoDBIlCgVwaGFzZRgCIAEoDjIWLmhvbGRmYXN0LnYxLkRpc2tQaGFzZRIMCgRzaXplGAMgASgEEhQKDGNvcGllZF9ieXRlcxgEIAEoBBIOCgZwYXVzZWQYByABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkiQQoOQ29tcG9uZW50RXZlbnQSEwoLdW5peF9taWxsaXMYASABKAQSDAoEY29kZRgCIAEoCRIMCgR0ZXh0GAMgASgJIoIBChRDb25uZWN0QWdlbnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIwCgpwcm90ZWN0aW9uGAIgASgLMhwuaG9sZGZhc3QudjEuQWdlbnRQcm90ZWN0aW9uEhEKCWFkZHJlc3NlcxgDIAMoCRITCgtyZWNvbmNpbGluZxgEIAEoCCKpAwoPQWdlbnRQcm90ZWN0aW9uEhIKCm1hY2hpbmVfaWQYASABKAwSEAoIZGlza19pZHMYAiADKAwSGQoRZXhjbHVkZWRfZGlza19pZHMYAyADKAwSFwoPcHJvY2Vzc19zZXJ2ZXJzGAQgAygJEh4KFnBvaW50X2ludGVydmFsX3NlY29uZHMYBSABKA0SEwoLY29tcHJlc3Npb24YBiABKAkSJAocYXBwbGljYXRpb25faW50ZXJ2YWxfc2Vjb25kcxgHIAEoDRIMCgRob2xkGAggASgJEh8KF2hvbGRfbGltaXRfbWlsbGlzZWNvbmRzGAkgASgNEjAKDXBvaW50X3JlcXVlc3QYCiABKAsyGS5ob2xkZmFzdC52MS5Qb2ludFJlcXVlc3QSEwoLY29weV9wYXVzZWQYECABKAgSEQoJcmVzeW5jX2lkGBEgASgMEiAKGGZhaWxlZF9vdmVyX29wZXJhdGlvbl9pZBgUIAEoDBI2ChBzaHV0ZG93bl9yZXF1ZXN0GBUgASgLMhwuaG9sZGZhc3QudjEuU2h1dGRvd25SZXF1ZXN0IkAKDFBvaW50UmVxdWVzdBIKCgJpZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kIjAKD1NodXRkb3duUmVxdWVzdBIKCgJpZBgBIAEoDBIRCglwb3dlcl9vZmYYAiABKAgi0QEKDlNodXRkb3duQW5zd2VyEhIKCnJlcXVlc3RfaWQYASABKAwSDwoHYXRfcmVzdBgCIAEoCBIQCghwb2ludF9pZBgDIAEoDBITCgt1bml4X21pbGxpcxgEIAEoBBIUCgxwb3dlcmluZ19vZmYYBSABKAgSFAoMcHJvYmxlbV9jb2RlGAYgASgJEg8KB3Byb2JsZW0YByABKAkSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAggASgEEhQKDG1hY2hpbmVfbmFtZRgJIAEoCSJ5ChRDb25uZWN0U2VydmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmhvbGRmYXN0LnYxLlNlcnZlckhlbGxvSAASKwoGcmVwb3J0GAIgASgLMhkuaG9sZGZhc3QudjEuU2VydmVyUmVwb3J0SABCCQoHbWVzc2FnZSKCAQoLU2VydmVySGVsbG8SDwoHdmVyc2lvbhgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoBBIRCgllbmRwb2ludHMYAyADKAkSDgoGdmF1bHRzGAQgAygJEioKB2ZhYnJpY3MYFCADKAsyGS5ob2xkZmFzdC52MS5GYWJyaWNSZXBvcnQiiQQKDFNlcnZlclJlcG9ydBIQCghyZXZpc2lvbhgBIAEoBBIyCghtYWNoaW5lcxgCIAMoCzIgLmhvbGRmYXN0LnYxLlNlcnZlck1hY2hpbmVSZXBvcnQSGgoSam91cm5hbF91c2VkX2J5dGVzGAMgASgEEhsKE2pvdXJuYWxfcXVvdGFfYnl0ZXMYBCABKAQSEQoJY3B1X3NoYXJlGAUgASgBEhYKDnJlc2lkZW50X2J5dGVzGAYgASgEEisKBmV2ZW50cxgHIAMoCzIbLmhvbGRmYXN0LnYxLkNvbXBvbmVudEV2ZW50EhIKCnByb2Nlc3NvcnMYCCABKA0SLwoKcmVjb3ZlcmllcxgUIAMoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5UmVwb3J0EiwKB2Fuc3dlcnMYFSADKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeUFuc3dlchIrCgRoZWxkGAkgAygLMh0uaG9sZGZhc3QudjEuU2VydmVyQXNzaWdubWVudBIlCgVsaW5lcxgKIAMoCzIWLmhvbGRmYXN0LnYxLkxpbmVTdGF0ZRITCgt2YXVsdHNfcmVhZBgLIAMoCRIoCgdiYWNrdXBzGAwgAygLMhcuaG9sZGZhc3QudjEuQmFja3VwS2VwdBIcChRoZWxkX3Jldm9rZWRfc2VyaWFscxgNIAMoDCKfAQoTU2VydmVyTWFjaGluZVJlcG9ydBISCgptYWNoaW5lX2lkGAEgASgMEgwKBHRlcm0YAiABKAQSGAoQZHVyYWJsZV9zZXF1ZW5jZRgDIAEoBBITCgtkdXJhYmxlX3RhZxgEIAEoDBIVCg1wZW5kaW5nX2J5dGVzGAUgASgEEiAKGG5ld2VzdF9wb2ludF91bml4X21pbGxpcxgGIAEoBCKtAgoVQ29ubmVjdFNlcnZlclJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjIKC2Fzc2lnbm1lbnRzGAIgAygLMh0uaG9sZGZhc3QudjEuU2VydmVyQXNzaWdubWVudBIXCg9yZXZva2VkX3NlcmlhbHMYAyADKAwSLwoKcmVjb3ZlcmllcxgUIAMoCzIbLmhvbGRmYXN0LnYxLldhbnRlZFJlY292ZXJ5EjAKCXF1ZXN0aW9ucxgVIAMoCzIdLmhvbGRmYXN0LnYxLlJlY292ZXJ5UXVlc3Rpb24SEQoJYWRkcmVzc2VzGAQgAygJEhMKC3JlY29uY2lsaW5nGAUgASgIEioKB2JhY2t1cHMYBiADKAsyGS5ob2xkZmFzdC52MS5CYWNrdXBXYW50ZWQiTgoMQmFja3VwV2FudGVkEg0KBXZhdWx0GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEgwKBGtlZXAYAyABKA0SDwoHc2l0ZV9pZBgEIAEoCSJpCgpCYWNrdXBLZXB0Eg0KBXZhdWx0GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEhMKC3VuaXhfbWlsbGlzGAMgASgEEhQKDHByb2JsZW1fY29kZRgEIAEoCRIPCgdwcm9ibGVtGAUgASgJIp0BCglMaW5lU3RhdGUSEgoKbWFjaGluZV9pZBgBIAEoDBINCgV2YXVsdBgCIAEoCRIMCgR0ZXJtGAMgASgEEh0KFWZhaWxvdmVyX29wZXJhdGlvbl9pZBgEIAEoDBIZChFmYWlsb3Zlcl9wb2ludF9pZBgFIAEoDBIUCgxwcm9ibGVtX2NvZGUYBiABKAkSDwoHcHJvYmxlbRgHIAEoCSJxChBTZXJ2ZXJBc3NpZ25tZW50EhIKCm1hY2hpbmVfaWQYASABKAwSFAoMbWFjaGluZV9uYW1lGAIgASgJEg0KBXZhdWx0GAMgASgJEhEKCXNlZW5fdGVybRgEIAEoBBIRCglyZXRlbnRpb24YBSABKAkqxwEKCURpc2tQaGFzZRIaChZESVNLX1BIQVNFX1VOU1BFQ0lGSUVEEAASGgoWRElTS19QSEFTRV9VTlBST1RFQ1RFRBABEhYKEkRJU0tfUEhBU0VfQ09QWUlORxACEh4KGkRJU0tfUEhBU0VfUkVTWU5DSFJPTklaSU5HEAMSGgoWRElTS19QSEFTRV9SRVBMSUNBVElORxAEEhcKE0RJU0tfUEhBU0VfVFJBQ0tJTkcQBRIVChFESVNLX1BIQVNFX0ZBSUxFRBAGMpkCCg5Db250cm9sU2VydmljZRJXCgxDb25uZWN0QWdlbnQSIC5ob2xkZmFzdC52MS5Db25uZWN0QWdlbnRSZXF1ZXN0GiEuaG9sZGZhc3QudjEuQ29ubmVjdEFnZW50UmVzcG9uc2UoATABEloKDUNvbm5lY3RTZXJ2ZXISIS5ob2xkZmFzdC52MS5Db25uZWN0U2VydmVyUmVxdWVzdBoiLmhvbGRmYXN0LnYxLkNvbm5lY3RTZXJ2ZXJSZXNwb25zZSgBMAESUgoLRmV0Y2hCYWNrdXASHy5ob2xkZmFzdC52MS5GZXRjaEJhY2t1cFJlcXVlc3QaIC5ob2xkZmFzdC52MS5GZXRjaEJhY2t1cFJlc3BvbnNlMAFiBnByb3RvMw", [file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest, file_holdfast_v1_recovery]);
+  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSIjChJGZXRjaEJhY2t1cFJlcXVlc3QSDQoFdmF1bHQYASABKAkiIwoTRmV0Y2hCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMInYKE0Nvbm5lY3RBZ2VudFJlcXVlc3QSKAoFaGVsbG8YASABKAsyFy5ob2xkZmFzdC52MS5BZ2VudEhlbGxvSAASKgoGcmVwb3J0GAIgASgLMhguaG9sZGZhc3QudjEuQWdlbnRSZXBvcnRIAEIJCgdtZXNzYWdlIrYBCgpBZ2VudEhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSLwoIaGFyZHdhcmUYAyABKAsyHS5ob2xkZmFzdC52MS5IYXJkd2FyZUlkZW50aXR5EhAKCGhvc3RuYW1lGAQgASgJEicKCG1hbmlmZXN0GAUgASgLMhUuaG9sZGZhc3QudjEuTWFuaWZlc3QSFgoOYW5zd2Vyc19jaGVja3MYHiABKAgiuAMKC0FnZW50UmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEiYKBWRpc2tzGAIgAygLMhcuaG9sZGZhc3QudjEuRGlza1JlcG9ydBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYAyABKAQSEwoLcnBvX3NlY29uZHMYBCABKAESFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhjaGFuZ2VkX2J5dGVzX3Blcl9zZWNvbmQYBiABKAQSHQoVc2VudF9ieXRlc19wZXJfc2Vjb25kGAcgASgEEg4KBnBvaW50cxgIIAEoBBIrCgZldmVudHMYCSADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudBIuCgxwb2ludF9hbnN3ZXIYCiABKAsyGC5ob2xkZmFzdC52MS5Qb2ludEFuc3dlchI0Cg9zaHV0ZG93bl9hbnN3ZXIYFCABKAsyGy5ob2xkZmFzdC52MS5TaHV0ZG93bkFuc3dlchITCgt1bml4X21pbGxpcxgeIAEoBBIoCgZjaGVja3MYHyABKAsyGC5ob2xkZmFzdC52MS5DaGVja1JlcG9ydCKUAQoLUG9pbnRBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kEhMKC3VuaXhfbWlsbGlzGAMgASgEEg8KB2R1cmFibGUYBCABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkinwEKCkRpc2tSZXBvcnQSDwoHZGlza19pZBgBIAEoDBIlCgVwaGFzZRgCIAEoDjIWLmhvbGRmYXN0LnYxLkRpc2tQaGFzZRIMCgRzaXplGAMgASgEEhQKDGNvcGllZF9ieXRlcxgEIAEoBBIOCgZwYXVzZWQYByABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkiQQoOQ29tcG9uZW50RXZlbnQSEwoLdW5peF9taWxsaXMYASABKAQSDAoEY29kZRgCIAEoCRIMCgR0ZXh0GAMgASgJIrQBChRDb25uZWN0QWdlbnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIwCgpwcm90ZWN0aW9uGAIgASgLMhwuaG9sZGZhc3QudjEuQWdlbnRQcm90ZWN0aW9uEhEKCWFkZHJlc3NlcxgDIAMoCRITCgtyZWNvbmNpbGluZxgEIAEoCBIwCg1jaGVja19yZXF1ZXN0GB4gASgLMhkuaG9sZGZhc3QudjEuQ2hlY2tSZXF1ZXN0IokECg9BZ2VudFByb3RlY3Rpb24SEgoKbWFjaGluZV9pZBgBIAEoDBIQCghkaXNrX2lkcxgCIAMoDBIZChFleGNsdWRlZF9kaXNrX2lkcxgDIAMoDBIXCg9wcm9jZXNzX3NlcnZlcnMYBCADKAkSHgoWcG9pbnRfaW50ZXJ2YWxfc2Vjb25kcxgFIAEoDRITCgtjb21wcmVzc2lvbhgGIAEoCRIkChxhcHBsaWNhdGlvbl9pbnRlcnZhbF9zZWNvbmRzGAcgASgNEgwKBGhvbGQYCCABKAkSHwoXaG9sZF9saW1pdF9taWxsaXNlY29uZHMYCSABKA0SMAoNcG9pbnRfcmVxdWVzdBgKIAEoCzIZLmhvbGRmYXN0LnYxLlBvaW50UmVxdWVzdBITCgtjb3B5X3BhdXNlZBgQIAEoCBIRCglyZXN5bmNfaWQYESABKAwSIAoYZmFpbGVkX292ZXJfb3BlcmF0aW9uX2lkGBQgASgMEjYKEHNodXRkb3duX3JlcXVlc3QYFSABKAsyHC5ob2xkZmFzdC52MS5TaHV0ZG93blJlcXVlc3QSLwoOcmVzeW5jX3dpbmRvd3MYHiADKAsyFy5ob2xkZmFzdC52MS5UaW1lV2luZG93Ei0KCWJhbmR3aWR0aBgfIAMoCzIaLmhvbGRmYXN0LnYxLkJhbmR3aWR0aFJ1bGUiQAoMUG9pbnRSZXF1ZXN0EgoKAmlkGAEgASgMEiQKBGtpbmQYAiABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmQiMAoPU2h1dGRvd25SZXF1ZXN0EgoKAmlkGAEgASgMEhEKCXBvd2VyX29mZhgCIAEoCCLRAQoOU2h1dGRvd25BbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIPCgdhdF9yZXN0GAIgASgIEhAKCHBvaW50X2lkGAMgASgMEhMKC3VuaXhfbWlsbGlzGAQgASgEEhQKDHBvd2VyaW5nX29mZhgFIAEoCBIUCgxwcm9ibGVtX2NvZGUYBiABKAkSDwoHcHJvYmxlbRgHIAEoCRIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYCCABKAQSFAoMbWFjaGluZV9uYW1lGAkgASgJInkKFENvbm5lY3RTZXJ2ZXJSZXF1ZXN0EikKBWhlbGxvGAEgASgLMhguaG9sZGZhc3QudjEuU2VydmVySGVsbG9IABIrCgZyZXBvcnQYAiABKAsyGS5ob2xkZmFzdC52MS5TZXJ2ZXJSZXBvcnRIAEIJCgdtZXNzYWdlIpoBCgtTZXJ2ZXJIZWxsbxIPCgd2ZXJzaW9uGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEEhEKCWVuZHBvaW50cxgDIAMoCRIOCgZ2YXVsdHMYBCADKAkSKgoHZmFicmljcxgUIAMoCzIZLmhvbGRmYXN0LnYxLkZhYnJpY1JlcG9ydBIWCg5hbnN3ZXJzX2NoZWNrcxgeIAEoCCLIBAoMU2VydmVyUmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEjIKCG1hY2hpbmVzGAIgAygLMiAuaG9sZGZhc3QudjEuU2VydmVyTWFjaGluZVJlcG9ydBIaChJqb3VybmFsX3VzZWRfYnl0ZXMYAyABKAQSGwoTam91cm5hbF9xdW90YV9ieXRlcxgEIAEoBBIRCgljcHVfc2hhcmUYBSABKAESFgoOcmVzaWRlbnRfYnl0ZXMYBiABKAQSKwoGZXZlbnRzGAcgAygLMhsuaG9sZGZhc3QudjEuQ29tcG9uZW50RXZlbnQSEgoKcHJvY2Vzc29ycxgIIAEoDRIvCgpyZWNvdmVyaWVzGBQgAygLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlSZXBvcnQSLAoHYW5zd2VycxgVIAMoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5QW5zd2VyEisKBGhlbGQYCSADKAsyHS5ob2xkZmFzdC52MS5TZXJ2ZXJBc3NpZ25tZW50EiUKBWxpbmVzGAogAygLMhYuaG9sZGZhc3QudjEuTGluZVN0YXRlEhMKC3ZhdWx0c19yZWFkGAsgAygJEigKB2JhY2t1cHMYDCADKAsyFy5ob2xkZmFzdC52MS5CYWNrdXBLZXB0EhwKFGhlbGRfcmV2b2tlZF9zZXJpYWxzGA0gAygMEhMKC3VuaXhfbWlsbGlzGB4gASgEEigKBmNoZWNrcxgfIAEoCzIYLmhvbGRmYXN0LnYxLkNoZWNrUmVwb3J0Ip8BChNTZXJ2ZXJNYWNoaW5lUmVwb3J0EhIKCm1hY2hpbmVfaWQYASABKAwSDAoEdGVybRgCIAEoBBIYChBkdXJhYmxlX3NlcXVlbmNlGAMgASgEEhMKC2R1cmFibGVfdGFnGAQgASgMEhUKDXBlbmRpbmdfYnl0ZXMYBSABKAQSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAYgASgEIt8CChVDb25uZWN0U2VydmVyUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSMgoLYXNzaWdubWVudHMYAiADKAsyHS5ob2xkZmFzdC52MS5TZXJ2ZXJBc3NpZ25tZW50EhcKD3Jldm9rZWRfc2VyaWFscxgDIAMoDBIvCgpyZWNvdmVyaWVzGBQgAygLMhsuaG9sZGZhc3QudjEuV2FudGVkUmVjb3ZlcnkSMAoJcXVlc3Rpb25zGBUgAygLMh0uaG9sZGZhc3QudjEuUmVjb3ZlcnlRdWVzdGlvbhIRCglhZGRyZXNzZXMYBCADKAkSEwoLcmVjb25jaWxpbmcYBSABKAgSKgoHYmFja3VwcxgGIAMoCzIZLmhvbGRmYXN0LnYxLkJhY2t1cFdhbnRlZBIwCg1jaGVja19yZXF1ZXN0GB4gASgLMhkuaG9sZGZhc3QudjEuQ2hlY2tSZXF1ZXN0Ik4KDEJhY2t1cFdhbnRlZBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIMCgRrZWVwGAMgASgNEg8KB3NpdGVfaWQYBCABKAkiaQoKQmFja3VwS2VwdBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBITCgt1bml4X21pbGxpcxgDIAEoBBIUCgxwcm9ibGVtX2NvZGUYBCABKAkSDwoHcHJvYmxlbRgFIAEoCSKdAQoJTGluZVN0YXRlEhIKCm1hY2hpbmVfaWQYASABKAwSDQoFdmF1bHQYAiABKAkSDAoEdGVybRgDIAEoBBIdChVmYWlsb3Zlcl9vcGVyYXRpb25faWQYBCABKAwSGQoRZmFpbG92ZXJfcG9pbnRfaWQYBSABKAwSFAoMcHJvYmxlbV9jb2RlGAYgASgJEg8KB3Byb2JsZW0YByABKAkilQEKEFNlcnZlckFzc2lnbm1lbnQSEgoKbWFjaGluZV9pZBgBIAEoDBIUCgxtYWNoaW5lX25hbWUYAiABKAkSDQoFdmF1bHQYAyABKAkSEQoJc2Vlbl90ZXJtGAQgASgEEhEKCXJldGVudGlvbhgFIAEoCRIiChpzZWFsX2ludGVydmFsX21pbGxpc2Vjb25kcxgeIAEoDSJGCgpUaW1lV2luZG93EhAKCHdlZWtkYXlzGAEgAygNEhMKC2Zyb21fbWludXRlGAIgASgNEhEKCXRvX21pbnV0ZRgDIAEoDSJSCg1CYW5kd2lkdGhSdWxlEicKBndpbmRvdxgBIAEoCzIXLmhvbGRmYXN0LnYxLlRpbWVXaW5kb3cSGAoQYnl0ZXNfcGVyX3NlY29uZBgCIAEoBCrHAQoJRGlza1BoYXNlEhoKFkRJU0tfUEhBU0VfVU5TUEVDSUZJRUQQABIaChZESVNLX1BIQVNFX1VOUFJPVEVDVEVEEAESFgoSRElTS19QSEFTRV9DT1BZSU5HEAISHgoaRElTS19QSEFTRV9SRVNZTkNIUk9OSVpJTkcQAxIaChZESVNLX1BIQVNFX1JFUExJQ0FUSU5HEAQSFwoTRElTS19QSEFTRV9UUkFDS0lORxAFEhUKEURJU0tfUEhBU0VfRkFJTEVEEAYymQIKDkNvbnRyb2xTZXJ2aWNlElcKDENvbm5lY3RBZ2VudBIgLmhvbGRmYXN0LnYxLkNvbm5lY3RBZ2VudFJlcXVlc3QaIS5ob2xkZmFzdC52MS5Db25uZWN0QWdlbnRSZXNwb25zZSgBMAESWgoNQ29ubmVjdFNlcnZlchIhLmhvbGRmYXN0LnYxLkNvbm5lY3RTZXJ2ZXJSZXF1ZXN0GiIuaG9sZGZhc3QudjEuQ29ubmVjdFNlcnZlclJlc3BvbnNlKAEwARJSCgtGZXRjaEJhY2t1cBIfLmhvbGRmYXN0LnYxLkZldGNoQmFja3VwUmVxdWVzdBogLmhvbGRmYXN0LnYxLkZldGNoQmFja3VwUmVzcG9uc2UwAWIGcHJvdG8z", [file_holdfast_v1_checks, file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest, file_holdfast_v1_recovery]);
 
 /**
  * @generated from message holdfast.v1.FetchBackupRequest
@@ -117,6 +119,13 @@ export type AgentHello = Message<"holdfast.v1.AgentHello"> & {
    * @generated from field: holdfast.v1.Manifest manifest = 5;
    */
   manifest?: Manifest | undefined;
+
+  /**
+   * It answers check requests.
+   *
+   * @generated from field: bool answers_checks = 30;
+   */
+  answersChecks: boolean;
 };
 
 /**
@@ -198,6 +207,20 @@ export type AgentReport = Message<"holdfast.v1.AgentReport"> & {
    * @generated from field: holdfast.v1.ShutdownAnswer shutdown_answer = 20;
    */
   shutdownAnswer?: ShutdownAnswer | undefined;
+
+  /**
+   * Milliseconds since 1970 by the clock of the machine, when it made this report.
+   *
+   * @generated from field: uint64 unix_millis = 30;
+   */
+  unixMillis: bigint;
+
+  /**
+   * What was found when it was asked to look, as long as it is asked.
+   *
+   * @generated from field: holdfast.v1.CheckReport checks = 31;
+   */
+  checks?: CheckReport | undefined;
 };
 
 /**
@@ -365,6 +388,13 @@ export type ConnectAgentResponse = Message<"holdfast.v1.ConnectAgentResponse"> &
    * @generated from field: bool reconciling = 4;
    */
   reconciling: boolean;
+
+  /**
+   * A look at its surroundings; absent when none is asked for.
+   *
+   * @generated from field: holdfast.v1.CheckRequest check_request = 30;
+   */
+  checkRequest?: CheckRequest | undefined;
 };
 
 /**
@@ -469,6 +499,20 @@ export type AgentProtection = Message<"holdfast.v1.AgentProtection"> & {
    * @generated from field: holdfast.v1.ShutdownRequest shutdown_request = 21;
    */
   shutdownRequest?: ShutdownRequest | undefined;
+
+  /**
+   * When resynchronizations may run; empty: whenever they are due. First copies run always.
+   *
+   * @generated from field: repeated holdfast.v1.TimeWindow resync_windows = 30;
+   */
+  resyncWindows: TimeWindow[];
+
+  /**
+   * Most bytes a second to send; the first rule that fits the moment counts, none: no limit.
+   *
+   * @generated from field: repeated holdfast.v1.BandwidthRule bandwidth = 31;
+   */
+  bandwidth: BandwidthRule[];
 };
 
 /**
@@ -660,6 +704,13 @@ export type ServerHello = Message<"holdfast.v1.ServerHello"> & {
    * @generated from field: repeated holdfast.v1.FabricReport fabrics = 20;
    */
   fabrics: FabricReport[];
+
+  /**
+   * It answers check requests.
+   *
+   * @generated from field: bool answers_checks = 30;
+   */
+  answersChecks: boolean;
 };
 
 /**
@@ -763,6 +814,20 @@ export type ServerReport = Message<"holdfast.v1.ServerReport"> & {
    * @generated from field: repeated bytes held_revoked_serials = 13;
    */
   heldRevokedSerials: Uint8Array[];
+
+  /**
+   * Milliseconds since 1970 by the clock of the server, when it made this report.
+   *
+   * @generated from field: uint64 unix_millis = 30;
+   */
+  unixMillis: bigint;
+
+  /**
+   * What was found when it was asked to look, as long as it is asked.
+   *
+   * @generated from field: holdfast.v1.CheckReport checks = 31;
+   */
+  checks?: CheckReport | undefined;
 };
 
 /**
@@ -866,6 +931,13 @@ export type ConnectServerResponse = Message<"holdfast.v1.ConnectServerResponse">
    * @generated from field: repeated holdfast.v1.BackupWanted backups = 6;
    */
   backups: BackupWanted[];
+
+  /**
+   * A look at its surroundings; absent when none is asked for.
+   *
+   * @generated from field: holdfast.v1.CheckRequest check_request = 30;
+   */
+  checkRequest?: CheckRequest | undefined;
 };
 
 /**
@@ -1047,6 +1119,13 @@ export type ServerAssignment = Message<"holdfast.v1.ServerAssignment"> & {
    * @generated from field: string retention = 5;
    */
   retention: string;
+
+  /**
+   * How long changes of the machine are gathered before they become an object; 0: the server's own setting.
+   *
+   * @generated from field: uint32 seal_interval_milliseconds = 30;
+   */
+  sealIntervalMilliseconds: number;
 };
 
 /**
@@ -1055,6 +1134,67 @@ export type ServerAssignment = Message<"holdfast.v1.ServerAssignment"> & {
  */
 export const ServerAssignmentSchema: GenMessage<ServerAssignment> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_control, 21);
+
+/**
+ * A part of each of some days, in the local time of the machine it is for.
+ *
+ * @generated from message holdfast.v1.TimeWindow
+ */
+export type TimeWindow = Message<"holdfast.v1.TimeWindow"> & {
+  /**
+   * 1 is Monday, 7 Sunday; empty: every day.
+   *
+   * @generated from field: repeated uint32 weekdays = 1;
+   */
+  weekdays: number[];
+
+  /**
+   * Minutes from midnight, 0 to 1439: inclusive.
+   *
+   * @generated from field: uint32 from_minute = 2;
+   */
+  fromMinute: number;
+
+  /**
+   * Minutes from midnight, 0 to 1440: exclusive. Not above from_minute: it ends on the next day.
+   *
+   * @generated from field: uint32 to_minute = 3;
+   */
+  toMinute: number;
+};
+
+/**
+ * Describes the message holdfast.v1.TimeWindow.
+ * Use `create(TimeWindowSchema)` to create a new message.
+ */
+export const TimeWindowSchema: GenMessage<TimeWindow> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 22);
+
+/**
+ * @generated from message holdfast.v1.BandwidthRule
+ */
+export type BandwidthRule = Message<"holdfast.v1.BandwidthRule"> & {
+  /**
+   * Absent: always.
+   *
+   * @generated from field: holdfast.v1.TimeWindow window = 1;
+   */
+  window?: TimeWindow | undefined;
+
+  /**
+   * 0: no limit.
+   *
+   * @generated from field: uint64 bytes_per_second = 2;
+   */
+  bytesPerSecond: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.BandwidthRule.
+ * Use `create(BandwidthRuleSchema)` to create a new message.
+ */
+export const BandwidthRuleSchema: GenMessage<BandwidthRule> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 23);
 
 /**
  * @generated from enum holdfast.v1.DiskPhase
