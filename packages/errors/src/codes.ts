@@ -49,6 +49,7 @@ export const ERROR_CODES = {
   OBJECT_EXISTS: { exit: 8, retryable: false },
   OBJECT_LOCKED: { exit: 8, retryable: false },
   OBJECT_NOT_FOUND: { exit: 4, retryable: false },
+  OPERATION_REFUSED: { exit: 8, retryable: false },
   OVERLAY_MISMATCH: { exit: 8, retryable: false },
   POINT_NOT_CONSISTENT: { exit: 9, retryable: false },
   POINT_NOT_FOUND: { exit: 4, retryable: false },

@@ -12,6 +12,7 @@ import { find, listPage, type Stored } from '../records/kind.ts';
 import { anchors, assignments, type MachineRecord, machines, manifests, members, names, protections } from '../records/kinds.ts';
 import { pointRequests } from '../records/point-requests.ts';
 import { transact } from '../records/transaction.ts';
+import { requireOperation } from '../recovery/require-operation.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
@@ -86,6 +87,7 @@ export const createMachineService = ({ store, agents, alerting }: ApiParts): Omi
         if (stored === undefined) return;
         const { name, protectionId } = stored.value;
         requireVersion(`machine ${name}`, stored.version, version);
+        await requireOperation(transaction, stored, 'remove');
         if (protectionId !== '' && !force)
           throw new HoldfastError('MACHINE_PROTECTED', {
             thing: name,

@@ -13,52 +13,27 @@ import {
 } from '@holdfast/protocol';
 import { serversFor } from '../jobs/choose-server.ts';
 import { jobMessage } from '../jobs/job-message.ts';
-import { openJobOf } from '../jobs/open-job-of.ts';
 import { POINT_KINDS } from '../jobs/point-plan.ts';
 import { countUse } from '../jobs/protect-plan.ts';
+import { refuseBusy } from '../jobs/refuse-busy.ts';
 import { startJob } from '../jobs/start-job.ts';
 import { personOf } from '../listener/caller.ts';
 import { listPage, type Stored } from '../records/kind.ts';
 import { machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { pointRequests } from '../records/point-requests.ts';
-import { type Transaction, transact } from '../records/transaction.ts';
+import { transact } from '../records/transaction.ts';
+import { isOperation, MACHINE_OPERATIONS } from '../recovery/operations.ts';
+import { explain, protectionFor, requireOperation } from '../recovery/require-operation.ts';
 import { requestInvalid } from '../request-invalid.ts';
-import type { StateStore } from '../state/state-store.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { chooseVault, completeTarget, excludedDisks, refuseUnbuilt, requirePrerequisites } from './prerequisites.ts';
 import { requireVersion, resolve } from './resolve.ts';
 
-/** Operations on protections, and the version that has each. */
-const OPERATIONS: ReadonlyMap<string, string> = new Map([
-  ['resynchronize', '0.2'],
-  ['test-failover', '0.4'],
-  ['failover', '0.4'],
-  ['commit', '0.4'],
-  ['cancel', '0.4'],
-  ['change-point', '0.4'],
-  ['reprotect', '0.5'],
-  ['failback', '0.5'],
-]);
-
 const message = ({ id, version, value }: Omit<Stored<Protection>, 'key'>): Protection => ({ ...value, id, version: BigInt(version) });
 
 const gone = (id: string): HoldfastError =>
   new HoldfastError('MACHINE_NOT_FOUND', { thing: `machine ${id}`, why: 'it was removed a moment ago', remedy: 'list machines' });
-
-/** Throws JOB_RUNNING while a job is at work on the machine. */
-const refuseBusy = async (store: StateStore, transaction: Transaction, machineId: string, name: string): Promise<void> => {
-  const running = await openJobOf(store, machineId, transaction);
-  if (running === undefined) return;
-  throw new HoldfastError('JOB_RUNNING', {
-    thing: `machine ${name}`,
-    why: `job ${running.id} (${running.value.kind}) is at work on it`,
-    remedy: `wait for it, or cancel it with \`holdfast job cancel ${running.id}\``,
-  });
-};
-
-const notProtected = (name: string): HoldfastError =>
-  new HoldfastError('MACHINE_NOT_PROTECTED', { thing: `machine ${name}`, why: 'it is not protected', remedy: 'check the name' });
 
 const noPolicy = (name: string): HoldfastError =>
   new HoldfastError('RESOURCE_NOT_FOUND', { thing: `policy ${name}`, why: 'it was deleted', remedy: 'name another' });
@@ -76,13 +51,8 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
     const { revision, result } = await transact(store, async (transaction) => {
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);
-      const { name, protectionId } = current.value;
-      if (protectionId !== '')
-        throw new HoldfastError('MACHINE_PROTECTED', {
-          thing: `machine ${name}`,
-          why: 'it is protected',
-          remedy: 'see `holdfast machine show`',
-        });
+      const { name } = current.value;
+      await requireOperation(transaction, current, 'protect');
       if ((await transaction.read(policies, policy.id)) === undefined) throw noPolicy(policy.value.name);
       const manifest = (await transaction.read(manifests, machine.id))?.value;
       const excluded = manifest === undefined ? [] : excludedDisks(request.excludedDisks, manifest);
@@ -131,11 +101,10 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);
       const { name, protectionId } = current.value;
-      const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
-      if (protection === undefined) throw notProtected(name);
+      await refuseBusy(store, transaction, machine.id, name);
+      const protection = await protectionFor(transaction, current, 'unprotect');
       // States come and go by themselves while a machine replicates: whoever names no version means the protection as it is.
       if (version !== 0n) requireVersion(`protection of ${name}`, protection.version, version);
-      await refuseBusy(store, transaction, machine.id, name);
       transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.STOPPING, stateDetail: '' });
       const started = startJob(transaction, plans.unprotect, { kind: 'unprotect', machineId: machine.id, protectionId, startedBy: actor });
       transaction.event({
@@ -160,8 +129,8 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);
       const { name, protectionId } = current.value;
-      if (protectionId === '' || (await transaction.read(protections, protectionId)) === undefined) throw notProtected(name);
       await refuseBusy(store, transaction, machine.id, name);
+      await protectionFor(transaction, current, 'make-point');
       const started = startJob(transaction, plans.point, {
         kind: 'point',
         machineId: machine.id,
@@ -184,8 +153,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);
       const { name, protectionId } = current.value;
-      const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
-      if (protection === undefined) throw notProtected(name);
+      const protection = await protectionFor(transaction, current, 'update');
       if (version !== 0n) requireVersion(`protection of ${name}`, protection.version, version);
       const manifest = (await transaction.read(manifests, machine.id))?.value;
       const excluded = new Set(protection.value.excludedDiskIds);
@@ -219,9 +187,8 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);
       const { name, protectionId } = current.value;
-      const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
-      if (protection === undefined) throw notProtected(name);
       await refuseBusy(store, transaction, machine.id, name);
+      const protection = await protectionFor(transaction, current, 'move');
       const { vault, processServerId } = protection.value;
       const others = (await serversFor(store, servers, vault)).filter((id) => id !== processServerId);
       if (wantedServer === '' ? others.length === 0 : !others.includes(wantedServer))
@@ -251,21 +218,17 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
     return { protections: page.rows.map(message), nextPageToken: pageToken(page.next) };
   },
 
-  async operate({ machine, operation }) {
-    const { value } = await resolve(store, machines, 'machine', machine);
-    const version = OPERATIONS.get(operation);
+  async operate({ machine: wanted, operation }) {
+    const machine = await resolve(store, machines, 'machine', wanted);
     if (operation === 'planned-failover')
       throw requestInvalid(
         'operation',
         'there is no planned failover',
         'fail over with `--shutdown-source --point latest`, which loses nothing',
       );
-    if (version === undefined)
-      throw requestInvalid('operation', `it is not one of ${[...OPERATIONS.keys()].join(', ')}`, 'name one of these');
-    throw new HoldfastError('UNSUPPORTED_OPERATION', {
-      thing: `${operation} of machine ${value.name}`,
-      why: `this version does not have it; version ${version} will`,
-      remedy: 'recover with `holdfast recover`, which needs only the vault and its key',
-    });
+    if (!isOperation(operation))
+      throw requestInvalid('operation', `it is not one of ${MACHINE_OPERATIONS.join(', ')}`, 'name one of these');
+    const { result: error } = await transact(store, (transaction) => explain(transaction, machine, operation));
+    throw error;
   },
 });

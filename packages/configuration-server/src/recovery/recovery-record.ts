@@ -1,0 +1,75 @@
+import { type PointKind, type Protection, RecoveryGoal, RecoveryKind, RecoveryState } from '@holdfast/protocol';
+import { type Kind, plainKind } from '../records/kind.ts';
+
+/** How far a recovery is wanted to come; in this order it comes there. */
+export const GOALS = {
+  held: RecoveryGoal.HELD,
+  fenced: RecoveryGoal.FENCED,
+  running: RecoveryGoal.RUNNING,
+  independent: RecoveryGoal.INDEPENDENT,
+  discarded: RecoveryGoal.DISCARDED,
+  released: RecoveryGoal.RELEASED,
+} as const;
+export type Goal = keyof typeof GOALS;
+
+export const RECOVERY_KINDS = { test: RecoveryKind.TEST, failover: RecoveryKind.FAILOVER } as const;
+
+export const RECOVERY_STATES = {
+  starting: RecoveryState.STARTING,
+  running: RecoveryState.RUNNING,
+  committed: RecoveryState.COMMITTED,
+  ending: RecoveryState.ENDING,
+  ended: RecoveryState.ENDED,
+  failed: RecoveryState.FAILED,
+} as const;
+
+/** A point as it was when it was chosen. */
+export interface ChosenPoint {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly kind: PointKind;
+  readonly disks: readonly string[];
+  readonly unreadable: number;
+}
+
+export type Target = Omit<NonNullable<Protection['target']>, '$typeName' | '$unknown'>;
+
+/** A test failover or a failover. Its id is the operation of its fence, and begins with its age as those of jobs do. */
+export interface RecoveryRecord {
+  readonly kind: keyof typeof RECOVERY_KINDS;
+  readonly machineId: string;
+  readonly machineName: string;
+  readonly protectionId: string;
+  readonly vault: string;
+  /** The process server that carries it out; empty while none is chosen. */
+  readonly serverId: string;
+  /** A new one for each point and each new attempt: 32 hexadecimal digits. */
+  readonly runId: string;
+  readonly point?: ChosenPoint;
+  /** Absent while nothing is wanted of a process server. */
+  readonly goal?: Goal;
+  readonly state: keyof typeof RECOVERY_STATES;
+  readonly target: Target;
+  readonly startedBy: string;
+  readonly created: number;
+  /** Milliseconds since 1970; 0 = not yet. */
+  readonly ended: number;
+  /** Milliseconds from the order to the running machine; 0 = not yet. */
+  readonly startMillis: number;
+  readonly notes: string;
+  readonly jobId: string;
+  /** What became of the source, in words. */
+  readonly sourceShutdown: string;
+}
+
+export const recoveries: Kind<RecoveryRecord> = plainKind('recovery', 1);
+
+/** The recoveries of a machine; its id is "MACHINE/RECOVERY". */
+export const recoveriesOf: Kind<Record<never, never>> = plainKind('recovery-of', 1);
+
+/** The one test, and the one failover, of a machine that have not ended; its id is "MACHINE/test" or "MACHINE/failover". */
+export const openRecoveries: Kind<{ readonly recovery: string }> = plainKind('recovery-open', 1);
+
+/** What process servers are told to carry out; its id is "SERVER/RECOVERY". */
+export const wantedRecoveries: Kind<Record<never, never>> = plainKind('recovery-wanted', 1);
