@@ -39,8 +39,10 @@ export const createBundleMaker = (root: string): BundleMaker => {
   };
   return {
     make: async (role) => {
-      const programs = await Promise.all(role.programs.map(compileOnce));
-      const files = await filesOf(root, role, programs);
+      const files = await filesOf(root, role, {
+        programs: await Promise.all(role.programs.map(compileOnce)),
+        threads: await Promise.all(role.threads.map(compileOnce)),
+      });
       const sums = files
         .map(({ path: name, content }) => `${sha256(content)}  ${name}\n`)
         .sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1))
@@ -56,14 +58,20 @@ export const createBundleMaker = (root: string): BundleMaker => {
 /** Applications that the agent has scripts for. */
 const APPLICATIONS = ['mariadb', 'postgresql'];
 
-const filesOf = async (root: string, role: Role, programs: readonly CompiledProgram[]): Promise<ArchiveFile[]> => {
+interface Compiled {
+  readonly programs: readonly CompiledProgram[];
+  readonly threads: readonly CompiledProgram[];
+}
+
+const filesOf = async (root: string, role: Role, { programs, threads }: Compiled): Promise<ArchiveFile[]> => {
+  const compiled = [...programs, ...threads];
   const read = async (from: string, to: string, executable = false): Promise<ArchiveFile> => ({
     path: to,
     content: await readFile(path.join(root, from)),
     executable,
   });
-  const natives = await closureOf(root, [...new Set(programs.flatMap((program) => program.natives))]);
-  const packages = [...new Set([...programs.flatMap((program) => program.packages), ...natives, NODE])];
+  const natives = await closureOf(root, [...new Set(compiled.flatMap((program) => program.natives))]);
+  const packages = [...new Set([...compiled.flatMap((program) => program.packages), ...natives, NODE])];
   const carried = (await Promise.all(natives.map((directory) => runningFiles(root, directory)))).flat();
   const scripts = role.services.includes('agent') ? APPLICATIONS : [];
   return [
@@ -75,7 +83,7 @@ const filesOf = async (root: string, role: Role, programs: readonly CompiledProg
     await read('deploy/uninstall.sh', 'uninstall.sh', true),
     await read(`${NODE}/bin/node`, 'lib/node', true),
     ...(await Promise.all(programs.map(({ name }) => read('deploy/launch.sh', `bin/${name}`, true)))),
-    ...programs.map(({ name, code }) => ({ path: `lib/${name}.mjs`, content: code })),
+    ...compiled.map(({ name, code }) => ({ path: `lib/${name}.mjs`, content: code })),
     ...carried.map((file) => ({ ...file, path: `lib/${file.path}` })),
     ...(role.services.length === 0 ? [] : [await read(`deploy/systemd/${role.name}.service`, `${role.name}.service`)]),
     ...(await Promise.all(role.services.map((service) => read(`deploy/settings/${service}.yaml`, `settings/${service}.yaml`)))),

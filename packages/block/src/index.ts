@@ -35,3 +35,4 @@ export { createMemoryDevice } from './memory-device.ts';
 export { createOverlay, type OverlayOptions } from './overlay.ts';
 export type { Overlay } from './overlay-device.ts';
 export { createSparseBlockSet } from './sparse-block-set.ts';
+export { startThread } from './start-thread.ts';

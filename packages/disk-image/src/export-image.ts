@@ -1,10 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type BlockDevice, type Extent, mergeExtents } from '@holdfast/block';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { encodeImage } from './encode-image.ts';
 import type { ImageFormat, ImageLabel, Piece } from './image-format.ts';
+import { openImageWriter } from './image-writer.ts';
 import { type Chunk, type ReadChunksOptions, readChunks } from './read-chunks.ts';
 
 export interface ExportOptions extends ReadChunksOptions {
@@ -29,8 +30,6 @@ export interface Exported {
   readonly unreadable: readonly Extent[];
 }
 
-/** Holes are of this size or larger; that of a block of nearly every file system. */
-const HOLE = 64 * 1024;
 const ZEROES = Buffer.alloc(1024 * 1024);
 /** Pieces are gathered until they are this long. */
 const GATHERED = 1024 * 1024;
@@ -66,21 +65,15 @@ export const exportImage = async (device: BlockDevice, file: string, options: Ex
 const copy = async (device: BlockDevice, target: FileHandle, options: ExportOptions): Promise<Exported> => {
   const unreadable: Extent[] = [];
   const { virtualSize, pieces } = encodeImage(options.format, device, watched(device, options, unreadable), options.label);
-  const hash = createHash('sha256');
-  let size = 0;
-  let written = 0;
-  for await (const piece of gathered(pieces)) {
-    if ('hole' in piece) {
-      for (let at = 0; at < piece.hole; at += ZEROES.length) hash.update(ZEROES.subarray(0, Math.min(ZEROES.length, piece.hole - at)));
-      size += piece.hole;
-    } else {
-      hash.update(piece.data);
-      written += await writeSparsely(target, piece.data, size);
-      size += piece.data.length;
-    }
+  const writer = openImageWriter(target.fd, device.size);
+  try {
+    for await (const piece of gathered(pieces)) await writer.add(piece);
+    const { size, written, sha256 } = await writer.end();
+    await target.truncate(size);
+    return { size, virtualSize, written, sha256, unreadable: mergeExtents(unreadable) };
+  } finally {
+    await writer.close();
   }
-  await target.truncate(size);
-  return { size, virtualSize, written, sha256: hash.digest('hex'), unreadable: mergeExtents(unreadable) };
 };
 
 /** The chunks of the device; tells how far it is, and notes what could not be read. */
@@ -115,24 +108,6 @@ async function* gathered(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece> {
   }
   if (length > 0) yield gather();
 }
-
-/** Writes runs of pieces that are not all zero, each run at once. */
-const writeSparsely = async (target: FileHandle, data: Uint8Array, offset: number): Promise<number> => {
-  let written = 0;
-  let start = 0;
-  const writeRun = async (end: number): Promise<void> => {
-    for (let at = start; at < end; ) at += (await target.write(data, at, end - at, offset + at)).bytesWritten;
-    written += end - start;
-  };
-  for (let at = 0; at < data.length; at += HOLE) {
-    const piece = data.subarray(at, at + HOLE);
-    if (ZEROES.compare(piece, 0, piece.length, 0, piece.length) !== 0) continue;
-    await writeRun(at);
-    start = at + piece.length;
-  }
-  await writeRun(data.length);
-  return written;
-};
 
 const checkTarget = async (file: string, force: boolean): Promise<void> => {
   const status = await lstat(file).catch((reason: NodeJS.ErrnoException) => {

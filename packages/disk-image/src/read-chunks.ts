@@ -24,8 +24,8 @@ const AHEAD = 4;
 /** The whole of a device from its first byte to its last, read ahead; a chunk's data is there until the next chunk is asked for. Errors: those of the device; why the signal was aborted. */
 export async function* readChunks(device: BlockDevice, options: ReadChunksOptions): AsyncGenerator<Chunk> {
   const ahead: Promise<Chunk>[] = [];
-  // Used again and again: new ones would cost as much as reading into them.
-  const buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(Math.min(CHUNK, device.size)));
+  // Used again and again: new ones would cost as much as reading into them. Other threads see them too: no copy for who writes them.
+  const buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.from(new SharedArrayBuffer(Math.min(CHUNK, device.size))));
   for (let next = 0; next < device.size || ahead.length > 0; ) {
     while (next < device.size && ahead.length < AHEAD) {
       const buffer = buffers.shift()!;

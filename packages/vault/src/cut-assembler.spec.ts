@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { CutSchema, idBytes, idText, newId, SegmentRecordSchema, SegmentRecordsSchema } from '@holdfast/protocol';
 import { CutAssembler } from './cut-assembler.ts';
@@ -20,6 +21,7 @@ const slot = (frameCount: number, records: RecordInit[]): Slot => {
       throw new Error('not needed');
     },
     openFrame: () => Buffer.alloc(0),
+    frameKeys: { key: createSecretKey(Buffer.alloc(32)), fields: new Uint8Array(0), count: frameCount },
   };
 };
 

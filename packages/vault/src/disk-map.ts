@@ -6,9 +6,10 @@ import type { CutRange } from './cut-range.ts';
 import { checkExtents, decodeLazily, describeExtents, extentsOf } from './decode-frame.ts';
 import { type ExtentMap, ExtentTable, firstPieceBehind, flatten } from './extent-table.ts';
 import type { FrameHandle } from './frame-reader.ts';
+import { frameThreads } from './frame-threads.ts';
 import type { EpochEntry, MachineHistory } from './history.ts';
 import { type LevelSource, partsBetween, versionsBetween } from './level-source.ts';
-import { EXTENT_KIND } from './segment-index.ts';
+import { EXTENT_KIND, sameExtents } from './segment-index.ts';
 import type { SegmentSource } from './segment-source.ts';
 
 /** Segments whose indexes are fetched at the same time. */
@@ -106,6 +107,8 @@ export class SlotHandles {
           readSealed: segment.readSealed,
           decode: (frame, sealed, alone) =>
             decodeLazily(segment.openFrame, frame, sealed, alone, (parsed) => checkExtents(segment, frame, parsed)),
+          decodeSeveral: (first, sealed) =>
+            frameThreads.open(segment.frameKeys, first, sealed, (extents, frame) => sameExtents(segment.index, frame, extents)),
           parse: (frame, sealed) => {
             const parsed = parseFrame(segment.openFrame(frame, sealed));
             checkExtents(segment, frame, parsed);

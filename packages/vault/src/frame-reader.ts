@@ -14,6 +14,8 @@ export interface FrameStore {
   readSealed(first: number, count: number): Promise<Uint8Array[]>;
   /** Opens one of them and checks all but the digests of its blocks. `alone`: no other is wanted with it. Errors: DAMAGED. */
   decode(frame: number, sealed: Uint8Array, alone: boolean): Promise<VerifiedData>;
+  /** Opens neighbours from `first` on and compares the digests of all their blocks; `undefined` for those that are left to `decode`. */
+  decodeSeveral(first: number, sealed: readonly Uint8Array[]): Promise<(VerifiedData | undefined)[]>;
   /** Opens one of them and decodes nothing. Errors: DAMAGED. */
   parse(frame: number, sealed: Uint8Array): Frame;
   /** In words, which bytes of the disk the frame holds. */
@@ -41,6 +43,12 @@ export interface OpenFrame {
   blocks(from: number, to: number, offset: number): ReturnType<VerifiedData['blocks']>;
 }
 
+/** A frame out of the store; decoded if that was done together with its neighbours. */
+interface Fetched {
+  readonly sealed: Uint8Array;
+  readonly decoded: VerifiedData | undefined;
+}
+
 /** Gives frames out of a cache bounded in bytes or the store. */
 export class FrameReader {
   readonly #diskId: string;
@@ -61,21 +69,23 @@ export class FrameReader {
 
   /** The frames in the order given; neighbours that are missing are fetched in one request. */
   read(wanted: readonly FrameAddress[]): Promise<OpenFrame[]> {
-    const sealed = new Map<string, () => Promise<Uint8Array>>();
+    const fetching = new Map<string, () => Promise<Fetched>>();
     for (const group of groupsOf(wanted.filter((address) => !this.#cache.has(keyOf(address))))) {
       const { handle, frame: first } = group[0]!;
       const fetched = once(async () => {
         const store = this.#through(await handle.open());
-        return store.readSealed(first, group.length).catch((reason: unknown) => {
+        const sealed = await store.readSealed(first, group.length).catch((reason: unknown) => {
           throw isHoldfastError(reason, 'OBJECT_NOT_FOUND') ? damaged(store.name, 'it was there and is gone', reason) : reason;
         });
+        const decoded = group.length === 1 ? [] : await store.decodeSeveral(first, sealed);
+        return sealed.map((bytes, i): Fetched => ({ sealed: bytes, decoded: decoded[i] }));
       });
-      for (const [i, address] of group.entries()) sealed.set(keyOf(address), async () => (await fetched())[i]!);
+      for (const [i, address] of group.entries()) fetching.set(keyOf(address), async () => (await fetched())[i]!);
     }
     return Promise.all(
       wanted.map((address) =>
         this.#cache.get(keyOf(address), async () => {
-          return this.#open(address, await sealed.get(keyOf(address))!(), wanted.length === 1);
+          return this.#open(address, await fetching.get(keyOf(address))!(), wanted.length === 1);
         }),
       ),
     );
@@ -85,7 +95,7 @@ export class FrameReader {
     this.#cache.clear();
   }
 
-  async #open({ handle, frame }: FrameAddress, sealed: Uint8Array, alone: boolean): Promise<Sized<OpenFrame>> {
+  async #open({ handle, frame }: FrameAddress, { sealed, decoded }: Fetched, alone: boolean): Promise<Sized<OpenFrame>> {
     const store = this.#through(await handle.open());
     const named = <T>(check: () => T): T => {
       try {
@@ -94,9 +104,11 @@ export class FrameReader {
         throw this.#naming(store, frame, reason);
       }
     };
-    const data = await store.decode(frame, sealed, alone).catch((reason: unknown) => {
-      throw this.#naming(store, frame, reason);
-    });
+    const data =
+      decoded ??
+      (await store.decode(frame, sealed, alone).catch((reason: unknown) => {
+        throw this.#naming(store, frame, reason);
+      }));
     const checkPlace = (from: number, to: number, offset: number): void => {
       if (to > data.length || data.offsetAt(from) !== offset) throw damaged('frame', 'its extents and the index differ');
     };

@@ -5,6 +5,7 @@ import { type CutRange, isOnPath } from './cut-range.ts';
 import { damaged } from './damage.ts';
 import { decodeLazily, describeExtents } from './decode-frame.ts';
 import type { FrameHandle, FrameStore } from './frame-reader.ts';
+import { frameThreads } from './frame-threads.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { decodePartIndex, firstEntryBehind, type PartEntry, type PartIndex, partIndexSize } from './part-index.ts';
 import { decodeRecords } from './read-object.ts';
@@ -57,7 +58,7 @@ export class LevelSource {
       const index = decodePartIndex(head.index, head.header, head.framesAt, name);
       const handle: FrameHandle = { key: id, open: () => this.part({ object } as PartRef) };
       const { store } = this.#vault;
-      const { openFrame } = head;
+      const { openFrame, frameKeys } = head;
       const value: OpenPart = {
         name,
         index,
@@ -70,6 +71,7 @@ export class LevelSource {
           );
         },
         decode: (frame, sealed, alone) => decodeLazily(openFrame, frame, sealed, alone),
+        decodeSeveral: (first, sealed) => frameThreads.open(frameKeys, first, sealed),
         parse: (frame, sealed) => parseFrame(openFrame(frame, sealed)),
         describe: (frame) => describeExtents([...entriesOf(index)].filter((entry) => entry.kind === 0 && entry.frame === frame)),
       };

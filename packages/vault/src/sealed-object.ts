@@ -1,4 +1,4 @@
-import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, type KeyObject, randomBytes } from 'node:crypto';
 import { deriveObjectKey, openBox, PART, sealBox } from './box.ts';
 import { damaged } from './damage.ts';
 import {
@@ -99,6 +99,16 @@ export interface ObjectHead {
   readonly framesAt: number;
   /** Opens frame `number` from its sealed bytes. */
   openFrame(number: number, sealed: Uint8Array): Buffer;
+  readonly frameKeys: FrameKeys;
+}
+
+/** All that is needed to open an object's frames, wherever that is done. */
+export interface FrameKeys {
+  readonly key: KeyObject;
+  /** The header without its tag. */
+  readonly fields: Uint8Array;
+  /** Frames of the object. */
+  readonly count: number;
 }
 
 /** Bytes of the head, and of the whole object, by the (unchecked) header at the beginning of `bytes`. */
@@ -141,5 +151,6 @@ export const openHead = (
     framesAt,
     openFrame: (number, sealed) =>
       openBox(objectKey, fields, { part: PART.frame, number, last: number === header.frameCount - 1 }, sealed, `${name}, frame ${number}`),
+    frameKeys: { key: objectKey, fields, count: header.frameCount },
   };
 };

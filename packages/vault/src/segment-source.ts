@@ -1,6 +1,7 @@
 import { ByteCache } from './byte-cache.ts';
 import { damaged } from './damage.ts';
 import { slotName } from './object-names.ts';
+import type { FrameKeys } from './sealed-object.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import { readSlot, type Slot } from './slot.ts';
 import type { VaultAccess } from './vault-access.ts';
@@ -16,6 +17,7 @@ export interface Segment {
   readSealed(first: number, count: number): Promise<Uint8Array[]>;
   /** Opens a frame from its sealed bytes. Errors: DAMAGED. */
   openFrame(number: number, sealed: Uint8Array): Buffer;
+  readonly frameKeys: FrameKeys;
 }
 
 /** Where views get extents and frames from: the slots of the log, and one day levels below its tail. */
@@ -55,11 +57,12 @@ export const asSegment = ({ store }: VaultAccess, slot: Slot): Segment => {
   const index = slot.index();
   const { positions } = index;
   // Not the slot: its records would live as long as the segment.
-  const { name, openFrame } = slot;
+  const { name, openFrame, frameKeys } = slot;
   return {
     name,
     index,
     openFrame,
+    frameKeys,
     readSealed: async (first, count) => {
       const start = positions[first]!;
       const sealed = await store.read(name, { offset: start, length: positions[first + count]! - start });

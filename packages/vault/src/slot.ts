@@ -3,7 +3,7 @@ import { damaged } from './damage.ts';
 import { newer, OBJECT_KIND } from './object-header.ts';
 import { slotName } from './object-names.ts';
 import { decodeRecords, ifPresent, openObject, readHead } from './read-object.ts';
-import type { ObjectHead } from './sealed-object.ts';
+import type { FrameKeys, ObjectHead } from './sealed-object.ts';
 import { decodeSegmentIndex, type SegmentIndex } from './segment-index.ts';
 import type { VaultAccess } from './vault-access.ts';
 
@@ -21,6 +21,7 @@ export interface Slot {
   index(): SegmentIndex;
   /** Opens frame `number` from its sealed bytes. */
   openFrame(number: number, sealed: Uint8Array): Buffer;
+  readonly frameKeys: FrameKeys;
 }
 
 /** Reads a slot's head; `undefined` when the slot is empty. Errors: DAMAGED, VAULT_VERSION_UNSUPPORTED. */
@@ -51,5 +52,6 @@ const asSlot = (head: ObjectHead, name: string, sequence: number): Slot => {
     size: head.framesAt + head.header.framesLength,
     index: () => decodeSegmentIndex(head.index, head.header, head.framesAt, name),
     openFrame: head.openFrame,
+    frameKeys: head.frameKeys,
   };
 };

@@ -11,7 +11,12 @@ export class VerifiedData {
   readonly #offsets: number[] = [];
   readonly #seen: Uint8Array;
 
-  constructor({ extents, digests }: Pick<Frame, 'extents' | 'digests'>, data: Uint8Array) {
+  /** `verified`: all digests were compared already. */
+  constructor(
+    { extents, digests }: Pick<Frame, 'extents' | 'digests'>,
+    data: Uint8Array,
+    { verified = false }: { readonly verified?: boolean } = {},
+  ) {
     this.#data = data;
     // A copy: what they are part of is larger.
     this.#digests = Uint8Array.from(digests);
@@ -26,7 +31,7 @@ export class VerifiedData {
       block += Math.ceil(length / BLOCK_SIZE);
     }
     this.#starts.push(at);
-    this.#seen = new Uint8Array(block);
+    this.#seen = new Uint8Array(block).fill(verified ? 1 : 0);
   }
 
   /** Bytes it takes in memory, roughly. */

@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Piece } from './image-format.ts';
+import { openImageWriter } from './image-writer.ts';
+
+const KIB = 1024;
+const HERE = 1;
+const IN_A_THREAD = 2 ** 40;
+
+describe.each([
+  ['here', HERE],
+  ['in a thread', IN_A_THREAD],
+])('an image that is written %s', (_, diskSize) => {
+  let directory: string;
+  let file: FileHandle;
+  beforeEach(async () => {
+    directory = mkdtempSync(path.join(tmpdir(), 'holdfast-image-'));
+    file = await open(path.join(directory, 'image'), 'wx+');
+  });
+  afterEach(async () => {
+    await file.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  it('holds its pieces, has holes where they are zero, and is digested', async () => {
+    const shared = Buffer.from(new SharedArrayBuffer(200 * KIB));
+    shared.fill('shared', 0, 10);
+    shared.fill('more', 150 * KIB);
+    const pieces: Piece[] = [{ data: Buffer.alloc(100 * KIB, 'x') }, { hole: 3000 * KIB }, { data: shared }, { data: Buffer.from('end') }];
+    const expected = Buffer.concat(pieces.map((piece) => ('hole' in piece ? Buffer.alloc(piece.hole) : piece.data)));
+    const writer = openImageWriter(file.fd, diskSize);
+    for (const piece of pieces) await writer.add(piece);
+    const result = await writer.end();
+    await writer.close();
+    expect(result).toEqual({
+      size: expected.length,
+      // Of the shared piece the second 64 KiB are zero.
+      written: expected.length - 3000 * KIB - 64 * KIB,
+      sha256: createHash('sha256').update(expected).digest('hex'),
+    });
+    expect(expected.equals(await readFile(path.join(directory, 'image')))).toBe(true);
+  });
+
+  it('fails as writing does', async () => {
+    const readOnly = await open(path.join(directory, 'image'), 'r');
+    const writer = openImageWriter(readOnly.fd, diskSize);
+    try {
+      await expect(writer.add({ data: Buffer.from('no') })).rejects.toMatchObject({ code: 'EBADF' });
+    } finally {
+      await writer.close();
+      await readOnly.close();
+    }
+  });
+});
