@@ -5,25 +5,25 @@ import { ProtectionState } from '@holdfast/protocol';
  * `holdfast machine operations` shows it, and the table of docs/recovery.md is made of it.
  */
 
-/** What a machine is, as far as its protection goes. `then` says what ends that state or what can be done in it. */
+/** What a machine is, as far as its protection goes. `next` says what ends that state or what can be done in it. */
 const STATES = {
-  unprotected: { is: 'is not protected', then: 'protect it first' },
-  preparing: { is: 'is being prepared', then: 'wait until it is prepared' },
-  copying: { is: 'is copied for the first time', then: 'wait for the end of its first copy' },
-  protected: { is: 'is protected', then: 'fail it over first' },
-  resynchronizing: { is: 'is resynchronized', then: 'wait for the end of the resynchronization' },
-  failed: { is: 'is not replicated: something failed', then: 'mend what its state says' },
-  stopping: { is: 'is about to be not protected any more', then: 'wait until that is done' },
-  'failing-over': { is: 'is being failed over', then: 'wait for the job, retry it, change the point, or cancel the failover' },
-  'failed-over': { is: 'is failed over', then: 'commit or cancel the failover first' },
-  cancelling: { is: 'comes back from a failover that is cancelled', then: 'wait for the job, or retry it' },
-  committing: { is: 'is failed over, and that is being committed', then: 'wait for the job, or retry it' },
-  committed: { is: 'is failed over for good', then: 'end its protection, or reprotect it' },
-  reprotecting: { is: 'is copied back home', then: 'wait for the end of the copy' },
-  'protected-back': { is: 'replicates back home', then: 'fail it back first' },
-  'failing-back': { is: 'is being failed back', then: 'wait for the job' },
-  'failed-back': { is: 'is failed back', then: 're-enable its replication' },
-} as const satisfies Readonly<Record<string, { readonly is: string; readonly then: string }>>;
+  unprotected: { is: 'is not protected', next: 'protect it first' },
+  preparing: { is: 'is being prepared', next: 'wait until it is prepared' },
+  copying: { is: 'is copied for the first time', next: 'wait for the end of its first copy' },
+  protected: { is: 'is protected', next: 'fail it over first' },
+  resynchronizing: { is: 'is resynchronized', next: 'wait for the end of the resynchronization' },
+  failed: { is: 'is not replicated: something failed', next: 'mend what its state says' },
+  stopping: { is: 'is about to be not protected any more', next: 'wait until that is done' },
+  'failing-over': { is: 'is being failed over', next: 'wait for the job, retry it, change the point, or cancel the failover' },
+  'failed-over': { is: 'is failed over', next: 'commit or cancel the failover first' },
+  cancelling: { is: 'comes back from a failover that is cancelled', next: 'wait for the job, or retry it' },
+  committing: { is: 'is failed over, and that is being committed', next: 'wait for the job, or retry it' },
+  committed: { is: 'is failed over for good', next: 'end its protection, or reprotect it' },
+  reprotecting: { is: 'is copied back home', next: 'wait for the end of the copy' },
+  'protected-back': { is: 'replicates back home', next: 'fail it back first' },
+  'failing-back': { is: 'is being failed back', next: 'wait for the job' },
+  'failed-back': { is: 'is failed back', next: 're-enable its replication' },
+} as const satisfies Readonly<Record<string, { readonly is: string; readonly next: string }>>;
 
 export type MachineState = keyof typeof STATES;
 export const MACHINE_STATES = Object.keys(STATES) as readonly MachineState[];
@@ -89,12 +89,12 @@ export type Verdict =
 /** The verdict on an operation in a state; `test`: a test failover of the machine runs. */
 export const judge = (state: MachineState, operation: Operation, test = false): Verdict => {
   const sign = TABLE[operation].replaceAll(' ', '')[MACHINE_STATES.indexOf(state)];
-  const { is, then } = STATES[state];
+  const { is, next } = STATES[state];
   const { needs, since }: { readonly needs: string; readonly since?: string } = OPERATIONS[operation];
   if (sign === 'T' && test) return { allowed: false, why: 'a test failover of it runs', remedy: 'clean that up first' };
   if (sign === 'C' && !test)
     return { allowed: false, why: 'no test failover of it runs', remedy: 'see `holdfast recovery ls` for what does' };
-  if (sign === '.') return { allowed: false, why: `it ${is}, and this needs ${needs}`, remedy: then };
+  if (sign === '.') return { allowed: false, why: `it ${is}, and this needs ${needs}`, remedy: next };
   if (since === undefined) return { allowed: true };
   return { allowed: false, since, why: `this version does not have it; version ${since} will`, remedy: `wait for version ${since}` };
 };
@@ -135,8 +135,6 @@ export const describeOperations = (): string => {
   return [
     `| state | ${MACHINE_OPERATIONS.join(' | ')} |`,
     `|---|${MACHINE_OPERATIONS.map(() => '---').join('|')}|`,
-    ...MACHINE_STATES.map(
-      (state, index) => `| ${[state, ...MACHINE_OPERATIONS.map((one) => cell(one, signs(one)[index]!))].join(' | ')} |`,
-    ),
+    ...MACHINE_STATES.map(row),
   ].join('\n');
 };
