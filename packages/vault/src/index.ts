@@ -4,6 +4,13 @@ export { type CheckOptions, type CheckReport, checkMachine } from './check-machi
 export type { CheckpointInterval } from './checkpointer.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type CompactionReport, type CompactMachineOptions, compactMachine } from './compact-machine.ts';
+export {
+  type ControlBackup,
+  newestControlBackups,
+  pruneControlBackups,
+  putControlBackup,
+  readControlBackup,
+} from './control-backups.ts';
 export { type CopyOptions, type CopyReport, copyVault } from './copy-vault.ts';
 export { type DiskDifference, diskDifference } from './difference.ts';
 export { diskSizeAt, emptyBlocks, type KnownBlocks, readDigests } from './disk-digests.ts';

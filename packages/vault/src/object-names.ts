@@ -52,3 +52,21 @@ export const scrubNumberOf = (name: string): number | undefined => {
   const digits = /\/scrubs\/(\d{12})$/.exec(name)?.[1];
   return digits === undefined ? undefined : LAST - Number(digits);
 };
+
+const CONTROL_BACKUPS = 'control/backups/';
+
+/** Where backups of configuration servers are: of one installation, or all. */
+export const controlBackupPrefix = (siteId?: string): string => CONTROL_BACKUPS + (siteId === undefined ? '' : `${siteId}/`);
+
+/** Counts down, so that a list begins with the newest backup. */
+export const controlBackupName = (siteId: string, backup: number): string => `${controlBackupPrefix(siteId)}${number(LAST - backup)}/end`;
+export const controlPartName = (siteId: string, backup: number, part: number): string =>
+  `${controlBackupPrefix(siteId)}${number(LAST - backup)}/${number(part)}`;
+
+/** What the name of an object of a backup says; `undefined` when the name is another. */
+export const controlBackupOf = (
+  name: string,
+): { readonly siteId: string; readonly number: number; readonly isEnd: boolean } | undefined => {
+  const [, siteId, digits, last] = /^control\/backups\/([0-9a-f]{32})\/(\d{12})\/(end|\d{12})$/.exec(name) ?? [];
+  return siteId === undefined ? undefined : { siteId, number: LAST - Number(digits), isEnd: last === 'end' };
+};

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
+import type { ObjectStore } from '@holdfast/object-store';
+import { isId } from '@holdfast/protocol';
+import { damaged } from './damage.ts';
+import { controlBackupName, controlBackupOf, controlBackupPrefix, controlPartName } from './object-names.ts';
+
+/*
+ * Backups of configuration servers under `control/` (docs/format.md, "Control"). What they hold is sealed by whoever made them: a vault carries
+ * them, and needs no key for it.
+ */
+
+/** A backup that is whole in a store. */
+export interface ControlBackup {
+  /** Id of the installation. */
+  readonly siteId: string;
+  /** The newest has the highest. */
+  readonly number: number;
+  readonly parts: number;
+  /** Bytes of all parts. */
+  readonly bytes: number;
+  /** Of all bytes, hexadecimal. */
+  readonly sha256: string;
+  /** By the clock of who put it there, milliseconds since 1970. */
+  readonly put: number;
+}
+
+/** Bytes of a part. */
+const PART = 4 * 1024 * 1024;
+const LARGEST_END = 4096;
+/** Numbers that others may take while one is chosen. */
+const TRIES = 100;
+
+async function* inParts(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of content) {
+    pieces.push(piece);
+    bytes += piece.length;
+    while (bytes >= PART) {
+      const all = Buffer.concat(pieces);
+      yield all.subarray(0, PART);
+      pieces = [all.subarray(PART)];
+      bytes -= PART;
+    }
+  }
+  yield Buffer.concat(pieces);
+}
+
+const numbersOf = async (store: ObjectStore, siteId: string): Promise<Map<number, string[]>> => {
+  const numbers = new Map<number, string[]>();
+  for await (const { name } of store.list(controlBackupPrefix(siteId))) {
+    const number = controlBackupOf(name)?.number;
+    if (number !== undefined) numbers.set(number, [...(numbers.get(number) ?? []), name]);
+  }
+  return numbers;
+};
+
+/**
+ * Puts a backup into a store; it counts once its last object is there. Of two that do so at once each gets a number of its own. Errors: those of
+ * the store and of `content`; what was put until then stays and counts for nothing.
+ */
+export const putControlBackup = async (
+  store: ObjectStore,
+  siteId: string,
+  content: AsyncIterable<Uint8Array>,
+  now: () => number = Date.now,
+): Promise<ControlBackup> => {
+  let number = Math.max(0, ...(await numbersOf(store, siteId)).keys()) + 1;
+  const hash = createHash('sha256');
+  let parts = 0;
+  let bytes = 0;
+  for await (const part of inParts(content)) {
+    hash.update(part);
+    for (let attempt = 1; ; attempt += 1)
+      try {
+        await store.create(controlPartName(siteId, number, parts), part);
+        break;
+      } catch (reason) {
+        // Only the first part decides whose number it is.
+        if (!isHoldfastError(reason, 'OBJECT_EXISTS') || parts > 0 || attempt === TRIES) throw reason;
+        number += 1;
+      }
+    parts += 1;
+    bytes += part.length;
+  }
+  const end = { parts, bytes, sha256: hash.digest('hex'), put: now() };
+  await store.create(controlBackupName(siteId, number), Buffer.from(JSON.stringify(end)));
+  return { siteId, number, ...end };
+};
+
+/** Removes all but the newest `keep` backups of an installation, and what was left behind half. Errors: NO_PERMISSION for who may not delete. */
+export const pruneControlBackups = async (store: ObjectStore, siteId: string, keep: number): Promise<number> => {
+  const numbers = await numbersOf(store, siteId);
+  const whole = [...numbers]
+    .filter(([number, names]) => names.includes(controlBackupName(siteId, number)))
+    .map(([number]) => number)
+    .toSorted((a, b) => b - a);
+  const oldestKept = whole[Math.max(1, keep) - 1];
+  // What is newer than the newest whole one may be on its way.
+  const gone = [...numbers].filter(([number]) => number < (oldestKept ?? 0) || (number < (whole[0] ?? 0) && !whole.includes(number)));
+  for (const [number, names] of gone) {
+    await store.delete(controlBackupName(siteId, number));
+    for (const name of names) await store.delete(name);
+  }
+  return gone.length;
+};
+
+const readEnd = async (store: ObjectStore, siteId: string, number: number): Promise<ControlBackup> => {
+  const name = controlBackupName(siteId, number);
+  const content = await store.read(name, { offset: 0, length: LARGEST_END });
+  try {
+    const { parts, bytes, sha256, put } = JSON.parse(Buffer.from(content).toString()) as Partial<Record<string, unknown>>;
+    const areNumbers = [parts, bytes, put].every((value) => Number.isSafeInteger(value) && (value as number) >= 0);
+    if (!areNumbers || typeof sha256 !== 'string') throw new Error('it does not say what it ends');
+    return { siteId, number, parts: parts as number, bytes: bytes as number, sha256, put: put as number };
+  } catch (cause) {
+    throw damaged(name, (cause as Error).message.slice(0, 200), cause);
+  }
+};
+
+/** The newest whole backup of each installation. Damaged ends are stepped over. */
+export const newestControlBackups = async (store: ObjectStore): Promise<readonly ControlBackup[]> => {
+  const newest = new Map<string, ControlBackup>();
+  // Numbers count down in names: the first end of an installation is its newest.
+  for await (const { name } of store.list(controlBackupPrefix())) {
+    const found = controlBackupOf(name);
+    if (found === undefined || !found.isEnd || newest.has(found.siteId) || !isId(found.siteId)) continue;
+    const backup = await readEnd(store, found.siteId, found.number).catch((reason: unknown) => {
+      if (isHoldfastError(reason, 'DAMAGED')) return undefined;
+      throw reason;
+    });
+    if (backup !== undefined) newest.set(found.siteId, backup);
+  }
+  return [...newest.values()].toSorted((a, b) => b.put - a.put);
+};
+
+/** The bytes of a backup. Ends with DAMAGED when they are not those that were put there. */
+export async function* readControlBackup(store: ObjectStore, { siteId, number, parts, sha256 }: ControlBackup): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  for (let part = 0; part < parts; part += 1) {
+    const content = await store.read(controlPartName(siteId, number, part));
+    hash.update(content);
+    yield content;
+  }
+  if (hash.digest('hex') !== sha256)
+    throw new HoldfastError('DAMAGED', {
+      thing: `${store.url} ${controlBackupName(siteId, number)}`,
+      why: 'its parts are not those that were put there',
+      remedy: 'use an older backup, or one out of another vault or file',
+    });
+}
