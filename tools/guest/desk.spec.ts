@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { duplexPair } from 'node:stream';
 import { HoldfastError } from '@holdfast/errors';
+import { onLine } from '@holdfast/fabric';
 import { createDesk, type Desk } from './desk.ts';
-import { onLine } from './lines.ts';
 
 const failure = (thing: string, why: string) => new HoldfastError('GUEST_FAILED', { thing, why, remedy: 'look' });
 

@@ -2,7 +2,7 @@ import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { HoldfastError } from '@holdfast/errors';
-import { onLine } from './lines.ts';
+import { onLine } from '@holdfast/fabric';
 
 export interface GuestResult {
   /** Exit status of the script; undefined when the guest went off under it, as it was told to. */

@@ -160,7 +160,7 @@ describe('what the host lacks', () => {
   it('answers QMP', async () => {
     const blocks = (await guest.qmp('query-block')) as { inserted?: { 'node-name': string } }[];
     expect(blocks.map(({ inserted }) => inserted?.['node-name'])).toEqual(['holdfast-root', 'mine', 'disk1', 'disk2']);
-    await expect(guest.qmp('no-such-command')).rejects.toMatchObject({ code: 'GUEST_FAILED' });
+    await expect(guest.qmp('no-such-command')).rejects.toMatchObject({ code: 'FABRIC_FAILED' });
   });
 });
 

@@ -37,7 +37,7 @@ export interface RunOptions {
 
 /**
  * A Debian machine in QEMU. Its root is memory and fresh at every start; its disks stay as they were left. All failures are
- * `GUEST_FAILED` and carry the end of the console.
+ * `GUEST_FAILED` and carry the end of the console; what QEMU itself refuses is `FABRIC_FAILED`.
  */
 export interface Guest extends AsyncDisposable {
   readonly disks: readonly GuestDisk[];

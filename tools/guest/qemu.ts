@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { HoldfastError } from '@holdfast/errors';
+import { createQmp, type Qmp } from '@holdfast/fabric';
 import { QEMU_DESCRIPTORS } from './qemu-arguments.ts';
-import { createQmp, type Qmp } from './qmp.ts';
 
 /** One power-on of a guest. */
 export interface Qemu {

@@ -26,9 +26,9 @@ export type MachineState = 'off' | 'running' | 'paused';
 
 /**
  * Why a machine stands still. `io`: a disk could not be read or written; nothing of that reached the machine, `resume` tries again. `space`: the host has no
- * room for what it writes. `asked`: somebody paused it. `starting`: held before its first instruction.
+ * room for what it writes. `asked`: somebody paused it. `starting`: held before its first instruction. `fault`: what runs it gave up.
  */
-export type PauseReason = 'io' | 'space' | 'asked' | 'starting';
+export type PauseReason = 'io' | 'space' | 'asked' | 'starting' | 'fault';
 
 export interface MachineDiskStatus {
   readonly id: string;

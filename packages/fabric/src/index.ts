@@ -22,7 +22,9 @@ export {
   type NetworkModel,
   type NetworkShape,
 } from './machine-shape.ts';
+export { onLine } from './qemu/lines.ts';
 export { createQemuFabric, type QemuFabricOptions } from './qemu/qemu-fabric.ts';
+export { createQmp, type Qmp } from './qemu/qmp.ts';
 export {
   type AdaptableDisk,
   type Adaptation,

@@ -1,7 +1,10 @@
 /** What firmware starts a machine. */
 export type MachineFirmware = 'bios' | 'uefi';
 
-/** What a disk hangs on: `virtio` is the fastest, `sata` is what nearly every system since 2005 can drive. `pvscsi` is VMware's. */
+/**
+ * What a disk hangs on: `virtio` is the fastest, `sata` is what nearly every system since 2005 can drive. `pvscsi` is VMware's.
+ * Of an `nvme` disk that cannot be read the machine sees the error, where it is paused with all others.
+ */
 export type DiskController = 'virtio' | 'scsi' | 'nvme' | 'sata' | 'pvscsi';
 export const DISK_CONTROLLERS: readonly DiskController[] = ['virtio', 'scsi', 'nvme', 'sata', 'pvscsi'];
 

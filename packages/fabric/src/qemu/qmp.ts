@@ -4,7 +4,7 @@ import { onLine } from './lines.ts';
 
 /** A client of QEMU's machine protocol, https://www.qemu.org/docs/master/interop/qmp-spec.html. */
 export interface Qmp {
-  /** The answer's `return` value; `GUEST_FAILED` with QEMU's words when it refuses or is gone. */
+  /** The answer's `return` value; `FABRIC_FAILED` with QEMU's words when it refuses or is gone. */
   execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
 
@@ -21,7 +21,7 @@ interface Pending {
 }
 
 const refused = (command: string, why: string): HoldfastError =>
-  new HoldfastError('GUEST_FAILED', { thing: `QMP command ${command}`, why, remedy: 'see the QMP reference of this QEMU' });
+  new HoldfastError('FABRIC_FAILED', { thing: `QMP command ${command}`, why, remedy: 'see the QMP reference of this QEMU' });
 
 const parse = (line: string): Answer | undefined => {
   try {

@@ -43,18 +43,18 @@ it('tells answers that come out of order apart', async () => {
 
 it("refuses in QEMU's words", async () => {
   const { qmp } = connect(() => ({ error: { class: 'GenericError', desc: 'Device has no medium' } }));
-  await expect(qmp.execute('eject')).rejects.toMatchObject({ code: 'GUEST_FAILED', why: 'Device has no medium' });
+  await expect(qmp.execute('eject')).rejects.toMatchObject({ code: 'FABRIC_FAILED', why: 'Device has no medium' });
 });
 
 it('leaves nobody waiting for a QEMU that is gone or talks nonsense', async () => {
   const gone = connect(() => undefined);
   const waiting = gone.qmp.execute('query-block');
   gone.peer.end();
-  await expect(waiting).rejects.toMatchObject({ code: 'GUEST_FAILED' });
-  await expect(gone.qmp.execute('query-block')).rejects.toMatchObject({ code: 'GUEST_FAILED' });
+  await expect(waiting).rejects.toMatchObject({ code: 'FABRIC_FAILED' });
+  await expect(gone.qmp.execute('query-block')).rejects.toMatchObject({ code: 'FABRIC_FAILED' });
 
   const mad = connect(() => undefined);
   const lost = mad.qmp.execute('query-block');
   mad.peer.write('no json\n');
-  await expect(lost).rejects.toMatchObject({ code: 'GUEST_FAILED' });
+  await expect(lost).rejects.toMatchObject({ code: 'FABRIC_FAILED' });
 });
