@@ -42,3 +42,4 @@ export {
 } from './identity/identity.ts';
 export { certificateError, type ExpectedPeer, type Grace, type Peer, peerOfSocket, readPeer, requirePeer } from './identity/peer.ts';
 export { clientTlsOptions, publicKeyFingerprint, serverTlsOptions } from './identity/tls-options.ts';
+export { describeRecoveryMarker, formatRecoveryMarker, RECOVERY_MARKER, type RecoveryMarker } from './recovery-marker.ts';

@@ -6,6 +6,7 @@ import { outsideItsTime } from './certificate-times.ts';
 import { storeIdentity } from './identity-file.ts';
 import type { HardwareIdentity, MemberRole } from './member.ts';
 import { readCertificates, toPem } from './pem.ts';
+import { forgetRecovery } from './recovered.ts';
 import { openServerLink, serverThing } from './server-link.ts';
 import { requireFitting, type StoredIdentity } from './stored-identity.ts';
 import { requireFingerprint } from './verify-server.ts';
@@ -116,6 +117,7 @@ const keep = async (identity: StoredIdentity, fingerprint: string, directory: st
       remedy: 'use versions of both programs that fit together',
     });
   await storeIdentity(directory, identity);
+  await forgetRecovery(directory);
   const { id, incarnation } = identity;
   const problem = outsideItsTime(leaf, Date.now(), 'this machine');
   return { id, incarnation, notAfter: leaf.validToDate.getTime(), problem };

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { formatRecoveryMarker, RECOVERY_MARKER } from '@holdfast/protocol';
 import { openTestSite, type TestSite } from '../conformance/test-site.ts';
 import { createHealth } from '../health/create-health.ts';
 import { createMetrics } from '../metrics/create-metrics.ts';
@@ -69,6 +70,21 @@ describe('openMembership', () => {
     const other = { ...hardware, productUuid: 'c0ffee' };
     await expect(open({ hardware: other })).rejects.toMatchObject({ code: 'AGENT_CLONED', remedy: expect.stringContaining(directory) });
     await expect(open({ hardware: { ...hardware, macAddresses: [] } })).resolves.toBeDefined();
+  });
+
+  it('refuses a machine that was recovered from a point, on whatever hardware, until it is enrolled', async () => {
+    await join();
+    const marker = path.join(directory, RECOVERY_MARKER);
+    const said = { machineId: '', machineName: 'db1', pointTime: '2026-11-22T01:00:00Z', recovered: '2026-11-22T02:00:00Z' };
+    for (const [text, told] of [
+      [formatRecoveryMarker(said), '2026-11-22T01:00:00Z of db1'],
+      ['torn {', 'another machine'],
+    ] as const) {
+      await writeFile(marker, text);
+      await expect(open()).rejects.toMatchObject({ code: 'AGENT_CLONED', why: expect.stringContaining(told) });
+    }
+    await join();
+    await expect(open()).resolves.toBeDefined();
   });
 
   it("refuses another program's state directory", async () => {

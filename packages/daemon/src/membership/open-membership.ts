@@ -5,6 +5,7 @@ import { withIdentityLock } from './identity-lock.ts';
 import { keepCertificateRenewed } from './keep-renewed.ts';
 import type { Membership, MembershipOptions } from './membership.ts';
 import { readCertificates } from './pem.ts';
+import { recoveryOf } from './recovered.ts';
 import { renewCertificate } from './renew-certificate.ts';
 import { sameHardware } from './same-hardware.ts';
 import { joinedAnew, watchIdentity } from './watch-identity.ts';
@@ -29,6 +30,13 @@ export const openMembership = async ({
       thing: directory,
       why: `it holds the identity ${identityUri(identity)}, and this program is a ${role}`,
       remedy: 'give each program its own state.directory',
+    });
+  const recovered = await recoveryOf(directory);
+  if (recovered !== undefined)
+    throw new HoldfastError('AGENT_CLONED', {
+      thing: directory,
+      why: `${recovered}; nothing is sent under the identity ${identityUri(identity)}`,
+      remedy: 'enrol this machine with a token of its own when it shall be protected',
     });
   if (!sameHardware(identity.hardware, hardware))
     throw new HoldfastError('AGENT_CLONED', {
