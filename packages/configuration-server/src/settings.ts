@@ -13,6 +13,10 @@ export const settings = {
       optional: true,
       help: 'Address that join commands name, where machines reach this server by another one than it listens on',
     }),
+    addresses: list(address({ help: 'HOST:PORT' }), {
+      help: 'Addresses that members shall find this server at, in the order to try, told to all and kept by them; empty: the one of join commands. Name the new one here before this server moves',
+      max: 8,
+    }),
     connections: integer({ default: '8192', min: 16, max: 100_000, help: 'Most connections at a time; more are closed at once' }),
   }),
   certificates: section('The built-in certificate authority.', {
@@ -115,7 +119,25 @@ export const settings = {
       help: 'Where they are written by themselves, best on another machine; without it they are made by holdfast backup only',
     }),
     interval: duration({ default: '1h', min: '1s', max: '30d', help: 'Time between two' }),
-    keep: integer({ default: '48', min: 1, max: 10_000, help: 'How many stay; the oldest go first' }),
+    keep: integer({ default: '48', min: 1, max: 10_000, help: 'How many stay, in the directory and in each vault; the oldest go first' }),
+    intoVaults: flag({
+      default: true,
+      help: 'Whether process servers put backups into the vaults they hold, once there is a passphrase',
+    }),
+    vaultPace: duration({
+      default: '5min',
+      min: '1s',
+      max: '30d',
+      help: 'Least time between two backups into a vault; they are made after changes',
+    }),
+  }),
+  reconciliation: section('What happens after a restore: nothing is told to members until this server knows what it has to know.', {
+    settle: duration({
+      default: '5min',
+      min: '0s',
+      max: '7d',
+      help: 'How long members get to connect before it is said that nothing is missing; holdfast backup confirm ends the wait at once',
+    }),
   }),
   history: section('What is kept of the past.', {
     events: integer({ default: '100000', min: 100, max: 10_000_000, help: 'Events kept; the oldest go first' }),

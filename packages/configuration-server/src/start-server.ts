@@ -1,10 +1,11 @@
 import path from 'node:path';
-import type { ProgramContext } from '@holdfast/daemon';
+import { formatAddress, type ProgramContext } from '@holdfast/daemon';
 import { ControlService, EnrolmentService } from '@holdfast/protocol';
 import { createAlertEngine } from './alerts/alert-engine.ts';
 import { createApi } from './api/create-api.ts';
 import { openAuthority } from './authority/authority.ts';
 import { openBackups } from './backup/open-backups.ts';
+import { createVaultBackups } from './backup/vault-backups.ts';
 import { keepBalance } from './balance/keep-balance.ts';
 import { createControlService } from './control/control-service.ts';
 import { createOpenStreams } from './control/open-streams.ts';
@@ -28,6 +29,8 @@ import { createServerMetrics } from './metrics.ts';
 import { startNotification } from './notify/start-notification.ts';
 import { ownNames, renewOwn } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
+import { createReconciliation } from './reconcile/reconciliation.ts';
+import { restoredOf, whenReconciled } from './reconcile/restored.ts';
 import type { Settings } from './settings.ts';
 import { openLevelStore } from './state/level-store.ts';
 import { createNotifier } from './state/notifier.ts';
@@ -82,7 +85,16 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     move: createMovePlan(parts),
   };
   const engine = createJobEngine({ store, notifier, plans, log });
-  run('jobs', engine.run);
+  const reconciliation = createReconciliation({ store, agents, servers, settle: settings.reconciliation.settle, log });
+  if ((await restoredOf(store)) !== undefined)
+    log.warn(
+      'This server was restored: until that is reconciled or confirmed, members keep what they were told before, and no job goes on',
+    );
+  run('reconciliation', reconciliation.run);
+  run('jobs', async (signal) => {
+    await whenReconciled(store, notifier, signal);
+    await engine.run(signal);
+  });
   run('housekeeping', (signal) => keepHouse(store, settings.history.jobs, log, signal));
 
   const install = createInstallFiles(settings.install.directory, log);
@@ -92,20 +104,33 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     const { host, port: reached } = settings.listen.announced ?? { host: names[0]!, port };
     return host.includes(':') ? `[${host}]:${reached}` : `${host}:${reached}`;
   };
+  const addresses = (): readonly string[] => {
+    const { addresses: told } = settings.listen;
+    return told.length > 0 ? told.map(formatAddress) : [announced()];
+  };
   const backups = openBackups(context, level);
+  const { intoVaults, vaultPace: pace, keep } = settings.backup;
+  const vaultBackups = createVaultBackups({ store, servers, make: intoVaults ? backups.make : undefined, pace, keep, log });
+  run('backups into vaults', vaultBackups.run);
   const alerting = createAlertEngine({
     ...parts,
     thresholds: settings.alerts,
     interval: settings.alerts.interval,
-    ownProblem: () => storeHealth.problem?.message ?? backups.problem() ?? endOf(authority),
+    reconciliation,
+    ownProblem: () => storeHealth.problem?.message ?? backups.problem() ?? vaultBackups.problem() ?? endOf(authority),
     log,
   });
   run('alerts', alerting.run);
-  run('balance', (signal) => keepBalance({ ...parts, plans, log, ...settings.balance }, signal));
+  run('balance', async (signal) => {
+    await whenReconciled(store, notifier, signal);
+    await keepBalance({ ...parts, plans, log, ...settings.balance }, signal);
+  });
   await startNotification(context, store);
   const api = createApi({
     ...parts,
     makeBackup: backups.make,
+    reconciliation,
+    vaultBackups,
     alerting,
     engine,
     plans,
@@ -121,7 +146,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace });
   const streams = createOpenStreams();
   onStop('control streams', streams.over);
-  const control = createControlService({ ...parts, revocations, streams });
+  const control = createControlService({ ...parts, revocations, streams, reconciliation, addresses, vaultBackups });
   const rpc = createRpcHandler({
     store,
     notifier,

@@ -3,12 +3,14 @@ import type { Log } from '@holdfast/daemon';
 import { Health } from '@holdfast/protocol';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import { bounded } from '../control/transitions.ts';
+import type { Reconciliation } from '../reconcile/reconciliation.ts';
 import { find, listAll, type Stored } from '../records/kind.ts';
 import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { type AlertRecord, alertId, alerts, silences } from './alert-record.ts';
 import { type Condition, durablePoints, machineConditions, serverConditions, type Thresholds, TOLD_ELSEWHERE } from './conditions.ts';
+import { unreconciled } from './unreconciled.ts';
 
 export interface AlertEngineOptions {
   readonly store: StateStore;
@@ -17,6 +19,7 @@ export interface AlertEngineOptions {
   readonly thresholds: Thresholds;
   /** Milliseconds between two looks. */
   readonly interval: number;
+  readonly reconciliation: Pick<Reconciliation, 'state'>;
   /** What is not well with this server itself, in words; undefined when all is. */
   readonly ownProblem: () => string | undefined;
   readonly log: Log;
@@ -53,6 +56,7 @@ export const createAlertEngine = ({
   servers,
   thresholds,
   interval,
+  reconciliation,
   ownProblem,
   log,
   now = Date.now,
@@ -106,6 +110,8 @@ export const createAlertEngine = ({
       };
       add(id, value.name, machineConditions(facts, at, started, thresholds));
     }
+    const waiting = await reconciliation.state();
+    if (waiting !== undefined) add('', 'configuration server', [unreconciled(waiting, at)]);
     const own = ownProblem();
     if (own !== undefined) add('', 'configuration server', [{ severity: 'critical', code: 'configuration-server', text: own }]);
     return found;

@@ -70,6 +70,7 @@ const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED, see
     servers,
     thresholds,
     interval: 1,
+    reconciliation: { state: async () => undefined },
     ownProblem: () => own,
     log: silent,
     now: () => now,

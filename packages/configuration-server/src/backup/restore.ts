@@ -3,11 +3,12 @@ import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { writePrivately } from '../authority/authority-files.ts';
 import { listAll } from '../records/kind.ts';
-import { accesses, tokens } from '../records/kinds.ts';
+import { accesses, SITE, sites, tokens } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { fillLevelStore, openLevelStore } from '../state/level-store.ts';
 import { type BackupHead, type BackupItem, readBackup } from './content.ts';
 import { AUTHORITY_FILES } from './make-backup.ts';
+import { forgetWantedBackups } from './vault-backups.ts';
 
 export interface RestoreOptions {
   readonly content: AsyncIterable<Uint8Array>;
@@ -29,10 +30,13 @@ const LIMITS = { events: Number.MAX_SAFE_INTEGER, audit: Number.MAX_SAFE_INTEGER
 const forgetWhatMayBeSpent = async (directory: string, made: number): Promise<void> => {
   const store = await openLevelStore(directory, LIMITS);
   try {
+    await forgetWantedBackups(store);
     await transact(store, async (transaction) => {
       for await (const { id } of listAll(store, tokens)) transaction.delete(tokens, id);
       for await (const { id, value } of listAll(store, accesses)) if (value.userId !== undefined) transaction.delete(accesses, id);
       const at = new Date(made).toISOString();
+      const site = await transaction.read(sites, SITE);
+      if (site !== undefined) transaction.put(sites, SITE, { ...site.value, restored: { from: 'backup', made, at: Date.now() } });
       transaction.event({
         severity: 'warning',
         code: 'restored',
@@ -46,6 +50,14 @@ const forgetWhatMayBeSpent = async (directory: string, made: number): Promise<vo
     await store.close();
   }
 };
+
+/** More than there can have been since the backup: revisions that members were told since are not given out again. */
+const REVISIONS_SINCE = 1_000_000_000;
+
+const later = (state: unknown): unknown => ({
+  ...(state as object),
+  revision: (state as { readonly revision: number }).revision + REVISIONS_SINCE,
+});
 
 /** The parts of a state directory, the one that makes it a server's last. */
 const PLACES = ['authority', 'state'] as const;
@@ -76,7 +88,7 @@ export const restore = async ({ content, passphrase, thing, stateDirectory }: Re
   const files = new Map<string, string>();
   async function* records(source: AsyncIterable<BackupItem>): AsyncGenerator<readonly [string, unknown]> {
     for await (const item of source) {
-      if ('key' in item) yield [item.key, item.value];
+      if ('key' in item) yield [item.key, item.key === 'm/state' ? later(item.value) : item.value];
       else if ((AUTHORITY_FILES as readonly string[]).includes(item.file)) files.set(item.file, item.text);
     }
   }

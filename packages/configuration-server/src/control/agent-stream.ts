@@ -11,6 +11,8 @@ import {
 } from '@holdfast/protocol';
 import { readHardware } from '../enrolment/hardware.ts';
 import { requireMember } from '../enrolment/require-member.ts';
+import { readmit } from '../reconcile/readmit.ts';
+import { restoredNow } from '../reconcile/restored.ts';
 import { find } from '../records/kind.ts';
 import { machines, manifests, members, protections } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
@@ -18,7 +20,7 @@ import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { agentState } from './desired-state.ts';
-import { follow } from './follow.ts';
+import { follow, type TrackedReader } from './follow.ts';
 import type { Admitted } from './hold-stream.ts';
 import { type AgentPresence, hasInForce, type Session } from './presence.ts';
 import type { StreamEnd } from './stream-end.ts';
@@ -27,6 +29,8 @@ import { componentEvents, diskEvents, stateEvents, stateFrom } from './transitio
 export interface ControlParts {
   readonly store: StateStore;
   readonly notifier: Notifier;
+  /** Where members reach this server, "host:port", in the order to try. */
+  readonly addresses: () => readonly string[];
 }
 
 const MOST_DISKS = 256;
@@ -41,11 +45,14 @@ const checkManifest = (manifest: Manifest): void => {
 };
 
 /** The machine said hello: it is the one that enrolled, and what it is now is written down. */
-const greet = async (store: StateStore, { identity }: Peer, hello: AgentHello): Promise<string> => {
+const greet = async (store: StateStore, peer: Peer, hello: AgentHello): Promise<string> => {
+  const { identity } = peer;
   const hardware = readHardware(hello.hardware);
   const version = checkLine(hello.version, 'version', 64);
   if (hello.manifest !== undefined) checkManifest(hello.manifest);
+  const hostname = checkLine(hello.hostname, 'host name', 253);
   const { result } = await transact(store, async (transaction) => {
+    await readmit(transaction, { peer, incarnation: hello.incarnation, hostname, hardware, endpoints: [], version });
     const member = await requireMember(transaction, identity.id, hardware, hello.incarnation);
     if ('clone' in member) return member;
     const machine = await transaction.read(machines, identity.id);
@@ -104,16 +111,20 @@ const take = async (
 };
 
 async function* states(
-  { store, notifier }: ControlParts,
+  { store, notifier, addresses }: ControlParts,
   id: string,
   session: Session<AgentReport>,
   signal: AbortSignal,
 ): AsyncGenerator<MessageInitShape<typeof ConnectAgentResponseSchema>> {
   let last: ConnectAgentResponse | undefined;
-  for await (const { revision, value } of follow(store, notifier, (reader) => agentState(reader, id), signal)) {
+  const wanted = async (reader: TrackedReader) => ({ restored: await restoredNow(reader), protection: await agentState(reader, id) });
+  for await (const { revision, value } of follow(store, notifier, wanted, signal)) {
+    const { restored, protection } = value;
     const state = create(ConnectAgentResponseSchema, {
       revision: BigInt(revision),
-      ...(value === undefined ? {} : { protection: value }),
+      addresses: [...addresses()],
+      reconciling: restored !== undefined,
+      ...(protection === undefined || restored !== undefined ? {} : { protection }),
     });
     const same = last !== undefined && equals(ConnectAgentResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });
     if (!same) last = state;

@@ -1,7 +1,9 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { ControlService } from '@holdfast/protocol';
+import type { VaultBackups } from '../backup/vault-backups.ts';
 import { memberOf } from '../listener/caller.ts';
 import type { Revocations } from '../listener/revocations.ts';
+import type { Reconciliation } from '../reconcile/reconciliation.ts';
 import { admitAgent, type ControlParts } from './agent-stream.ts';
 import { holdStream } from './hold-stream.ts';
 import type { OpenStreams } from './open-streams.ts';
@@ -13,6 +15,8 @@ export interface ControlOptions extends ControlParts {
   readonly agents: AgentPresence;
   readonly servers: ServerPresence;
   readonly streams: OpenStreams;
+  readonly reconciliation: Reconciliation;
+  readonly vaultBackups: VaultBackups;
 }
 
 /** Streams of machines and servers: they say how they are and are told what is wanted of them. */
@@ -23,15 +27,21 @@ export const createControlService = ({
   agents,
   servers,
   streams,
+  reconciliation,
+  addresses,
+  vaultBackups,
 }: ControlOptions): ServiceImpl<typeof ControlService> => ({
   connectAgent: (requests, { values, signal }) => {
     const peer = memberOf(values);
-    const admit = admitAgent.bind(undefined, { store, notifier, presence: agents }, peer);
+    const admit = admitAgent.bind(undefined, { store, notifier, addresses, presence: agents }, peer);
     return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
   },
   connectServer: (requests, { values, signal }) => {
     const peer = memberOf(values);
-    const admit = admitServer.bind(undefined, { store, notifier, presence: servers }, peer);
+    const admit = admitServer.bind(undefined, { store, notifier, addresses, reconciliation, vaultBackups, presence: servers }, peer);
     return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
+  },
+  async *fetchBackup({ vault }, { values }) {
+    for await (const part of vaultBackups.fetch(memberOf(values).identity.id, vault)) yield { part: new Uint8Array(part) };
   },
 });

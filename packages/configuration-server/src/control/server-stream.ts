@@ -9,20 +9,32 @@ import {
   type ServerMachineReport,
   type ServerReport,
 } from '@holdfast/protocol';
+import type { VaultBackups } from '../backup/vault-backups.ts';
+import { boundedTerm } from '../reconcile/bounded-term.ts';
+import { readmit } from '../reconcile/readmit.ts';
+import type { Reconciliation } from '../reconcile/reconciliation.ts';
+import { restoredNow } from '../reconcile/restored.ts';
 import { find } from '../records/kind.ts';
-import { anchors, assignments, members, type ServerRecord, servers } from '../records/kinds.ts';
+import { anchors, assignments, members, type ServerRecord, SITE, servers, sites } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ControlParts } from './agent-stream.ts';
 import { serverState } from './desired-state.ts';
-import { follow } from './follow.ts';
+import { follow, type TrackedReader } from './follow.ts';
 import type { Admitted } from './hold-stream.ts';
 import type { ServerPresence, Session } from './presence.ts';
 import type { StreamEnd } from './stream-end.ts';
 import { componentEvents } from './transitions.ts';
 
-const MOST = { endpoints: 8, vaults: 256, machines: 10_000 } as const;
+export interface ServerParts extends ControlParts {
+  readonly presence: ServerPresence;
+  readonly reconciliation: Reconciliation;
+  readonly vaultBackups: VaultBackups;
+}
+
+const MOST = { endpoints: 8, vaults: 256, machines: 10_000, serials: 100_000 } as const;
+const UNKNOWN_HARDWARE = { productUuid: '', productSerial: '', macAddresses: [], machineId: '' };
 
 const lines = (values: readonly string[], thing: string, most: number, longest: number): string[] => {
   if (values.length > most) throw requestInvalid(`${thing}s`, `there are ${values.length}`, `send at most ${most}`);
@@ -30,11 +42,21 @@ const lines = (values: readonly string[], thing: string, most: number, longest: 
 };
 
 /** The server said hello: what it is now is written down. */
-const greet = async (store: StateStore, { identity }: Peer, hello: ServerHello): Promise<string> => {
+const greet = async (store: StateStore, peer: Peer, hello: ServerHello): Promise<string> => {
+  const { identity } = peer;
   const endpoints = lines(hello.endpoints, 'endpoint', MOST.endpoints, 300);
   const vaults = lines(hello.vaults, 'vault', MOST.vaults, 64);
   const softwareVersion = checkLine(hello.version, 'version', 64);
   const { result } = await transact(store, async (transaction) => {
+    const { incarnation } = hello;
+    await readmit(transaction, {
+      peer,
+      incarnation,
+      hostname: endpoints[0] ?? '',
+      hardware: UNKNOWN_HARDWARE,
+      endpoints,
+      version: softwareVersion,
+    });
     const member = await transaction.read(members, identity.id);
     const server = await transaction.read(servers, identity.id);
     if (member === undefined || server === undefined || BigInt(member.value.incarnation) !== hello.incarnation)
@@ -63,16 +85,27 @@ const tagText = (tag: Uint8Array): string => Buffer.from(tag.subarray(0, 64)).to
 
 /**
  * Keeps the heads of logs as a server tells them, of machines that are assigned to it. Terms are kept at once; how far a log came is
- * telemetry, kept with the next term or when the stream ends.
+ * telemetry, kept with the next term or when the stream ends. A term too far above what is known is not believed.
  */
 const keepAnchors = async (store: StateStore, server: string, reports: readonly ServerMachineReport[]): Promise<void> => {
   for (const { machineId, term, durableSequence, durableTag } of reports) {
     const machine = idText(machineId);
-    if (term > BigInt(Number.MAX_SAFE_INTEGER) || durableSequence > BigInt(Number.MAX_SAFE_INTEGER))
+    if (durableSequence > BigInt(Number.MAX_SAFE_INTEGER))
       throw requestInvalid(`report about ${machine}`, 'its numbers are too large', 'report this');
     await transact(store, async (transaction) => {
-      if ((await transaction.read(assignments, `${server}/${machine}`)) === undefined) return;
+      const assigned = await transaction.read(assignments, `${server}/${machine}`);
+      if (assigned === undefined) return;
       const anchor = (await transaction.read(anchors, machine))?.value ?? { term: 0, durableSequence: 0, durableTag: '' };
+      if (boundedTerm(anchor.term, term) === undefined) {
+        transaction.event({
+          severity: 'critical',
+          code: 'term-unbelievable',
+          text: `A process server says that ${assigned.value.machineName} has term ${term}, and ${anchor.term} is known: it is not believed. Look whether somebody else has that server's key`,
+          subject: machine,
+          actor: server,
+        });
+        return;
+      }
       const next = { term: Number(term), durableSequence: Number(durableSequence), durableTag: tagText(durableTag) };
       if (next.term > anchor.term || (next.term === anchor.term && next.durableSequence > anchor.durableSequence))
         transaction.put(anchors, machine, next);
@@ -80,32 +113,52 @@ const keepAnchors = async (store: StateStore, server: string, reports: readonly 
   }
 };
 
+/** What one stream has told of terms. */
+interface ToldTerms {
+  readonly known: Map<string, bigint>;
+  /** Machines whose terms were not believed: that is told once. */
+  readonly doubted: Set<string>;
+}
+
 /** Reports of machines whose term is above the one that is kept. */
-const newTerms = async (store: StateStore, known: Map<string, bigint>, report: ServerReport): Promise<ServerMachineReport[]> => {
+const newTerms = async (store: StateStore, { known, doubted }: ToldTerms, report: ServerReport): Promise<ServerMachineReport[]> => {
   const fresh: ServerMachineReport[] = [];
   for (const machine of report.machines) {
     const id = idText(machine.machineId);
     if (machine.machineId.length !== 16) throw requestInvalid('report', 'a machine id has not 16 bytes', 'report this');
     if (!known.has(id)) known.set(id, BigInt((await find(store, anchors, id))?.value.term ?? 0));
     if (machine.term <= known.get(id)!) continue;
-    known.set(id, machine.term);
+    const isBelieved = boundedTerm(Number(known.get(id)!), machine.term) !== undefined;
+    if (isBelieved) known.set(id, machine.term);
+    else if (doubted.has(id)) continue;
+    else doubted.add(id);
     fresh.push(machine);
   }
   return fresh;
 };
 
 async function* states(
-  { store, notifier }: ControlParts,
+  { store, notifier, addresses, vaultBackups }: ServerParts,
   id: string,
   session: Session<ServerReport>,
   signal: AbortSignal,
 ): AsyncGenerator<MessageInitShape<typeof ConnectServerResponseSchema>> {
   let last: ConnectServerResponse | undefined;
-  for await (const { revision, value } of follow(store, notifier, (reader) => serverState(reader, id), signal)) {
+  const wanted = async (reader: TrackedReader) => ({
+    ...(await serverState(reader, id)),
+    restored: await restoredNow(reader),
+    backups: await vaultBackups.wantedOf(reader, id),
+    siteId: (await reader.get(sites, SITE))?.value.id ?? '',
+  });
+  for await (const { revision, value } of follow(store, notifier, wanted, signal)) {
     const state = create(ConnectServerResponseSchema, {
       revision: BigInt(revision),
-      assignments: [...value.assignments],
+      addresses: [...addresses()],
+      reconciling: value.restored !== undefined,
+      // What was decided since the backup is not known here: nobody is told what the backup wanted.
+      assignments: value.restored === undefined ? [...value.assignments] : [],
       revokedSerials: [...value.revokedSerials],
+      backups: value.backups.map((one) => ({ ...one, keep: vaultBackups.keep, siteId: value.siteId })),
     });
     const same = last !== undefined && equals(ConnectServerResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });
     if (!same) last = state;
@@ -116,7 +169,7 @@ async function* states(
 
 /** A process server's control stream, from its hello on. */
 export const admitServer = async (
-  parts: ControlParts & { readonly presence: ServerPresence },
+  parts: ServerParts,
   peer: Peer,
   hello: ServerHello,
   end: StreamEnd,
@@ -127,12 +180,16 @@ export const admitServer = async (
   const session = presence.open(id, hello, () =>
     end.end(new HoldfastError('FENCED', { thing: `control stream of ${name}`, why: 'a newer one took over', remedy: 'keep one only' })),
   );
-  const terms = new Map<string, bigint>();
+  const terms: ToldTerms = { known: new Map(), doubted: new Set() };
   return {
     async report(report) {
       if (report.machines.length > MOST.machines)
         throw requestInvalid('report', `it has ${report.machines.length} machines`, `send at most ${MOST.machines}`);
+      const { lines: read, held, heldRevokedSerials } = report;
+      if (Math.max(read.length, held.length) > MOST.machines || heldRevokedSerials.length > MOST.serials)
+        throw requestInvalid('report', 'it tells of too many machines or certificates', `send at most ${MOST.machines} machines`);
       session.reported(report);
+      await parts.reconciliation.take(id, report);
       await keepAnchors(store, id, await newTerms(store, terms, report));
       const news = componentEvents(name, report.events);
       if (news.length > 0)

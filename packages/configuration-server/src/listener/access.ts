@@ -34,6 +34,7 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [EnrolmentService.method.renew, MEMBERS],
   [ControlService.method.connectAgent, ['agent']],
   [ControlService.method.connectServer, ['process-server', 'master-target']],
+  [ControlService.method.fetchBackup, ['process-server']],
   [MachineService.method.listMachines, 'reader'],
   [MachineService.method.getMachine, 'reader'],
   [MachineService.method.renameMachine, 'operator'],

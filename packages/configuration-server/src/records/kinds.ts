@@ -114,10 +114,22 @@ export interface PolicyUseRecord {
   readonly protections: number;
 }
 
+/** Where a state came from that is not this server's own past. */
+export interface RestoredRecord {
+  readonly from: 'backup' | 'vault';
+  /** Milliseconds since 1970 of what it was restored from, and when it was. */
+  readonly made: number;
+  readonly at: number;
+  /** When and by whom it was found, or said, to be what shall be; until then members are told nothing new. */
+  readonly ended?: number;
+  readonly endedBy?: string;
+}
+
 /** The installation itself; its only id is "installation". */
 export interface SiteRecord {
   /** Id of the configuration server. */
   readonly id: string;
+  readonly restored?: RestoredRecord;
 }
 
 export const members: Kind<MemberRecord> = plainKind('member', 1);

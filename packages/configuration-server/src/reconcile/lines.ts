@@ -1,0 +1,68 @@
+import { idText, type LineState, ProtectionState } from '@holdfast/protocol';
+import { bounded } from '../control/transitions.ts';
+import { find, listAll } from '../records/kind.ts';
+import { anchors, machines, protections } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { boundedTerm } from './bounded-term.ts';
+
+const ACTOR = 'reconciliation';
+
+/** States in which a machine sends: those that a failover in the vault contradicts. */
+const SENDING: ReadonlySet<ProtectionState> = new Set([
+  ProtectionState.PREPARING,
+  ProtectionState.COPYING,
+  ProtectionState.PROTECTED,
+  ProtectionState.RESYNCHRONIZING,
+  ProtectionState.FAILED,
+]);
+
+const OVER: ReadonlySet<ProtectionState> = new Set([ProtectionState.FAILING_OVER, ProtectionState.FAILED_OVER, ProtectionState.COMMITTED]);
+
+const isOver = ({ failoverOperationId }: LineState): boolean => failoverOperationId.length > 0;
+
+/** Takes up what the logs of machines say: terms only grow, and a machine that was failed over is failed over here too. */
+export const takeLines = async (store: StateStore, lines: readonly LineState[]): Promise<void> => {
+  for (const line of lines) {
+    if (line.machineId.length !== 16 || line.problemCode !== '') continue;
+    const machineId = idText(line.machineId);
+    await transact(store, async (transaction) => {
+      const machine = await transaction.read(machines, machineId);
+      const anchor = (await transaction.read(anchors, machineId))?.value ?? { term: 0, durableSequence: 0, durableTag: '' };
+      const term = boundedTerm(anchor.term, line.term);
+      if (term !== undefined && term > anchor.term) transaction.put(anchors, machineId, { ...anchor, term });
+      const protectionId = machine?.value.protectionId ?? '';
+      const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
+      if (machine === undefined || protection === undefined || protection.value.vault !== line.vault) return;
+      if (!isOver(line) || !SENDING.has(protection.value.state)) return;
+      const detail = `its vault says so: operation ${idText(line.failoverOperationId).slice(0, 8)}, point ${idText(line.failoverPointId).slice(0, 8)}`;
+      transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.FAILED_OVER, stateDetail: detail });
+      transaction.event({
+        severity: 'critical',
+        code: 'failed-over-found',
+        text: bounded(`${machine.value.name} is failed over, which was not known here: ${detail}. Its source sends nothing`),
+        subject: machineId,
+        actor: ACTOR,
+      });
+    });
+  }
+};
+
+/** What the logs of machines say that this server does not, in words. `made` is of when this server's knowledge is. */
+export const lineDifferences = async (store: StateStore, lines: readonly LineState[], made: number): Promise<readonly string[]> => {
+  const words: string[] = [];
+  const protectedIn = new Map<string, { readonly vault: string; readonly state: ProtectionState }>();
+  for await (const { value } of listAll(store, protections)) protectedIn.set(value.machineId, value);
+  for (const line of lines) {
+    const machineId = idText(line.machineId);
+    const name = (await find(store, machines, machineId))?.value.name ?? (line.machineName || machineId.slice(0, 8));
+    const known = protectedIn.get(machineId);
+    if (line.problemCode !== '')
+      words.push(`the log of ${name} in vault ${line.vault} cannot be read: ${line.problemCode} ${line.problem}`);
+    else if (known === undefined && Number(line.newestPointUnixMillis) > made && !isOver(line))
+      words.push(`${name} has made recovery points in vault ${line.vault} since, and this server knows nothing of its protection`);
+    else if (known?.vault === line.vault && OVER.has(known.state) && !isOver(line))
+      words.push(`${name} is failed over as far as this server knows, and its vault ${line.vault} says that this has ended`);
+  }
+  return words.map(bounded);
+};
