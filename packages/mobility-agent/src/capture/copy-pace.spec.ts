@@ -5,7 +5,7 @@ const MIB = 1024 * 1024;
 /** A clock that only sleeping and reading move on. */
 const createRig = (rate: number, yields: boolean) => {
   let time = 0;
-  const settings = { rate, yields };
+  const settings = { rate, yields, paused: false };
   const pace = createCopyPace(
     settings,
     () => time,
@@ -46,6 +46,22 @@ describe('the pace of a copy', () => {
     expect((await copy(60, () => 1)).bytes / (60 * 3 * MIB)).toBeCloseTo(1, 0);
     settings.rate = 0;
     expect((await copy(10, () => 1)).busy).toBeGreaterThan(0.9);
+  });
+
+  it('rests while it is paused, and goes on', async () => {
+    const { copy, settings } = createRig(0, false);
+    setTimeout(() => {
+      settings.paused = false;
+    }, 20);
+    settings.paused = true;
+    let isOver = false;
+    const copying = copy(5, () => 1).then((result) => {
+      isOver = true;
+      return result;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isOver).toBe(false);
+    await copying;
   });
 
   it('yields to others when the disk becomes slow, and comes back', async () => {

@@ -14,6 +14,8 @@ export interface CopyPaceSettings {
   readonly rate: number;
   /** True: reads less when a read takes longer than usual, because others use the disk. */
   readonly yields: boolean;
+  /** True: nothing is read until it is false again. */
+  readonly paused?: boolean;
 }
 
 /** Bytes read without asking again: a second of a slow rate at most, so that cuts find their turn. */
@@ -51,8 +53,12 @@ class WatchfulPace implements CopyPace {
 
   async next(signal: AbortSignal | undefined): Promise<number> {
     for (;;) {
-      const { rate } = this.#settings;
+      const { rate, paused = false } = this.#settings;
       this.#settle();
+      if (paused && signal?.aborted !== true) {
+        await this.#sleep(LONGEST_REST, signal);
+        continue;
+      }
       const wait = Math.max(this.#rest, rate === 0 ? 0 : (this.#debt * 1000) / rate);
       this.#rest = 0;
       if (wait < 1 || signal?.aborted === true) return rate === 0 ? MOST : Math.min(MOST, Math.max(LEAST, rate));
@@ -64,6 +70,7 @@ class WatchfulPace implements CopyPace {
   read(bytes: number, milliseconds: number): boolean {
     this.#settle();
     if (this.#settings.rate > 0) this.#debt += bytes;
+    if (this.#settings.paused === true) return true;
     if (!this.#settings.yields || bytes < LEAST / 4) return false;
     const time = (milliseconds * LEAST) / bytes;
     this.#present = this.#present === undefined ? time : this.#present * 0.75 + time * 0.25;

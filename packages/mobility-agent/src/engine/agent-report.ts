@@ -29,11 +29,12 @@ export const createReporter = (engine: Engine, now: () => number = () => perform
     return {
       ...rates,
       revision: status.revision,
-      disks: status.disks.map(({ id, phase, size, copiedBytes, problem }) => ({
+      disks: status.disks.map(({ id, phase, size, copiedBytes, paused, problem }) => ({
         diskId: idBytes(id),
         phase,
         size: BigInt(size),
         copiedBytes: BigInt(copiedBytes),
+        paused,
         problemCode: problem?.code ?? '',
         problem: problem?.text ?? '',
       })),

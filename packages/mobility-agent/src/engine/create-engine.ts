@@ -66,6 +66,9 @@ interface Wanted {
   readonly diskIds: readonly string[];
 }
 
+/** The request to resynchronize; empty where there is none. */
+const resyncOf = (protection: AgentProtection | undefined): string => (protection === undefined ? '' : idText(protection.resyncId));
+
 class ProtectingEngine implements Engine {
   readonly #options: EngineOptions;
   readonly #places: MachinePlaces;
@@ -101,7 +104,13 @@ class ProtectingEngine implements Engine {
     this.#options = options;
     const { directory, machineId, log, trace } = options;
     this.#places = { directory, machineId, log, memoryDirectory: trace.memoryDirectory };
-    this.#pace = createCopyPace(options.copy);
+    const isPaused = (): boolean => this.#wanted?.protection?.copyPaused === true;
+    this.#pace = createCopyPace({
+      ...options.copy,
+      get paused() {
+        return isPaused();
+      },
+    });
     this.#events = createEventList((event) => options.onEvent(event));
     this.#points = createPointMaker({
       places: options.hold,
@@ -147,9 +156,10 @@ class ProtectingEngine implements Engine {
     if (
       before === undefined ||
       (before.protection === undefined) !== (protection === undefined) ||
-      before.diskIds.join() !== diskIds.join()
+      before.diskIds.join() !== diskIds.join() ||
+      resyncOf(before.protection) !== resyncOf(protection)
     ) {
-      this.#reopen('the disks to protect have changed');
+      this.#reopen('what is to be protected has changed');
       return;
     }
     if (protection === undefined) return;
@@ -234,6 +244,8 @@ class ProtectingEngine implements Engine {
     const { hrl } = machine;
     const { machineId, trace, registry } = this.#options;
     const { signal } = this.#round;
+    const resyncId = resyncOf(this.#wanted?.protection);
+    this.#obeyResync(machine, disks, resyncId);
     const capture = await openCapture({
       machineId,
       hrl,
@@ -278,6 +290,7 @@ class ProtectingEngine implements Engine {
         onCopied: () => {
           if (isCopying) this.#events.inform('COPY_COMPLETE', 'Every disk is copied');
           isCopying = false;
+          if (machine.memory.current.resyncId !== resyncId) this.#besides(machine.memory.remember({ resyncId }));
         },
       });
     } catch (reason) {
@@ -423,6 +436,13 @@ class ProtectingEngine implements Engine {
     );
   }
 
+  /** Remembered as met when every disk is whole: an agent that is killed before begins again, or goes on where it was. */
+  #obeyResync({ hrl, memory }: OpenMachine, disks: readonly RegisteredDisk[], resyncId: string): void {
+    if (resyncId === '' || memory.current.resyncId === resyncId) return;
+    const whole = disks.filter(({ id }) => hrl.heads().get(id)?.open === false);
+    this.#restartAll(whole, 'somebody asked for it');
+  }
+
   #view(id: string) {
     return {
       capture: this.#capture,
@@ -430,6 +450,7 @@ class ProtectingEngine implements Engine {
       isProtected: this.#wanted?.diskIds.includes(id) === true,
       wasCopied: this.#options.registry.marked('copied').includes(id),
       isFull: this.#isFull,
+      isPaused: this.#wanted?.protection?.copyPaused === true,
       problem: this.#problem,
     };
   }

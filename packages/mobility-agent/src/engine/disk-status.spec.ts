@@ -23,6 +23,7 @@ const well: DiskView = {
   isProtected: true,
   wasCopied: true,
   isFull: false,
+  isPaused: false,
   problem: undefined,
 };
 const withResync = { resyncs: new Map([[ID, 'lost']]), missing: new Map() };

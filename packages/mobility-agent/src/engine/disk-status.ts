@@ -13,6 +13,8 @@ export interface DiskView {
   readonly wasCopied: boolean;
   /** The log is full: changes are remembered only. */
   readonly isFull: boolean;
+  /** Copies are to rest. */
+  readonly isPaused: boolean;
   /** What is wrong with the capture as a whole. */
   readonly problem: Problem | undefined;
 }
@@ -47,11 +49,17 @@ const copiedOf = (id: string, size: number, { capture, head, isProtected }: Disk
   return capture?.resyncs.has(id) === true ? 0 : size;
 };
 
-export const diskStatus = ({ id, path, size }: RegisteredDisk, view: DiskView): DiskStatus => ({
-  id,
-  path,
-  size,
-  phase: phaseOf(id, view),
-  copiedBytes: copiedOf(id, size, view),
-  problem: problemOf(id, view),
-});
+const COPYING: ReadonlySet<DiskPhase> = new Set([DiskPhase.COPYING, DiskPhase.RESYNCHRONIZING]);
+
+export const diskStatus = ({ id, path, size }: RegisteredDisk, view: DiskView): DiskStatus => {
+  const phase = phaseOf(id, view);
+  return {
+    id,
+    path,
+    size,
+    phase,
+    copiedBytes: copiedOf(id, size, view),
+    paused: view.isPaused && COPYING.has(phase),
+    problem: problemOf(id, view),
+  };
+};

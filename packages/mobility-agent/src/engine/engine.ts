@@ -11,6 +11,8 @@ export interface DiskStatus {
   readonly size: number;
   /** Bytes of a copy that are committed; `size` when it is complete. */
   readonly copiedBytes: number;
+  /** Its copy or resynchronization rests because somebody wants it to. */
+  readonly paused: boolean;
   readonly problem: Problem | undefined;
 }
 

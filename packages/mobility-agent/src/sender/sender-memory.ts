@@ -12,6 +12,8 @@ export interface Remembered {
   readonly newestPoint: number;
   /** Points that became durable, ever. */
   readonly points: number;
+  /** The request to resynchronize that was met last; empty before the first. */
+  readonly resyncId: string;
 }
 
 /** Keeps it on disk. */
@@ -50,18 +52,22 @@ const parse = (value: unknown, file: string): Remembered => {
       tag: Uint8Array.from(Buffer.from(tag, 'hex')),
     });
   };
+  const { resyncId = '' } = fields;
+  if (typeof resyncId !== 'string' || !/^([0-9a-f]{32})?$/.test(resyncId)) throw damagedFile(file, 'resyncId is no id');
   return {
     seenTerm: number(fields, 'seenTerm'),
+    resyncId,
     newestPoint: Number(number(fields, 'newestPoint')),
     points: Number(number(fields, 'points')),
     anchor: anchorOf(fields['anchor']),
   };
 };
 
-const show = ({ seenTerm, anchor, newestPoint, points }: Remembered): unknown => ({
+const show = ({ seenTerm, anchor, newestPoint, points, resyncId }: Remembered): unknown => ({
   seenTerm: String(seenTerm),
   newestPoint: String(newestPoint),
   points: String(points),
+  resyncId,
   anchor:
     anchor === undefined
       ? null
@@ -77,10 +83,11 @@ const newest = (a: Remembered, b: Remembered): Remembered => {
     anchor: later.anchor,
     newestPoint: Math.max(a.newestPoint, b.newestPoint),
     points: Math.max(a.points, b.points),
+    resyncId: later.resyncId,
   };
 };
 
-const NOTHING: Remembered = { seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0 };
+const NOTHING: Remembered = { seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0, resyncId: '' };
 
 export interface SenderMemoryFiles {
   /** On disk. */
@@ -121,7 +128,8 @@ export const openSenderMemory = async ({ file, hotFile }: SenderMemoryFiles, now
       behindBytes += changedBytes;
       const behind = now() - behindSince;
       const isWorthIt = (behindBytes >= WORTH_WRITING && behind >= BEHIND) || behind >= LONG_BEHIND;
-      const isDue = hot === undefined || current.seenTerm !== before.seenTerm || isWorthIt;
+      const isRare = current.seenTerm !== before.seenTerm || current.resyncId !== before.resyncId;
+      const isDue = hot === undefined || isRare || isWorthIt;
       if (isDue) {
         behindSince = now();
         behindBytes = 0;
