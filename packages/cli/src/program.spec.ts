@@ -350,7 +350,7 @@ describe('mistakes on the command line', () => {
     ['an unknown command', ['vault', 'pionts'], 2, /^\[SETTING_UNKNOWN\].*Did you mean points\?/],
     ['an unknown option', ['vault', 'points', '--vault', 'x', '--machin', 'y'], 2, /^\[SETTING_UNKNOWN\].*Did you mean --machine\?/],
     ['a missing option', ['vault', 'points'], 2, /^\[SETTING_INVALID\].*--vault/],
-    ['a format there is not', ['vault', 'points', '--vault', 'x', '--output', 'xml'], 2, /^\[SETTING_INVALID\].*table, json, yaml/],
+    ['a format there is not', ['vault', 'points', '--vault', 'x', '--output', 'xml'], 2, /^\[SETTING_INVALID\].*table, json, yaml, csv/],
     ['two keys', ['vault', 'points', '--vault', 'x', '--key-file', 'a', '--passphrase-file', 'b'], 2, /^\[SETTING_INVALID\]/],
     ['no count', ['vault', 'points', '--vault', 'x', '--limit', '0'], 2, /^\[SETTING_INVALID\] "0"/],
     ['no vault there', ['vault', 'points', '--vault', 'memory:empty', '--key-file', 'KEY'], 4, /^\[VAULT_NOT_FOUND\]/],

@@ -13,7 +13,7 @@ import { listDisksCommand } from './disk/list.ts';
 import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
 import { getFilesCommand, listFilesCommand } from './files/commands.ts';
-import { cancelJobCommand, listJobsCommand, showJobCommand, watchJobCommand } from './job/commands.ts';
+import { answerJobCommand, cancelJobCommand, listJobsCommand, retryJobCommand, showJobCommand, watchJobCommand } from './job/commands.ts';
 import { listMachinesCommand } from './machine/list.ts';
 import { moveMachineCommand } from './machine/move.ts';
 import { makePointCommand } from './machine/point.ts';
@@ -112,7 +112,11 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   { noun: 'user', says: 'people who sign in', verbs: [listUsersCommand, createUserCommand, setUserCommand, deleteUserCommand] },
   { noun: 'access', says: 'tokens of tools that call the API', verbs: [listAccessesCommand, createAccessCommand, revokeAccessCommand] },
   { noun: 'audit', says: 'who changed what', verbs: [listAuditCommand] },
-  { noun: 'job', says: 'what is being done', verbs: [listJobsCommand, showJobCommand, watchJobCommand, cancelJobCommand] },
+  {
+    noun: 'job',
+    says: 'what is being done',
+    verbs: [listJobsCommand, showJobCommand, watchJobCommand, answerJobCommand, retryJobCommand, cancelJobCommand],
+  },
   { noun: 'alert', says: 'what is not well now', verbs: [listAlertsCommand, acknowledgeAlertCommand, silenceAlertCommand] },
   { noun: 'event', says: 'what happened', verbs: [listEventsCommand, watchEventsCommand] },
   {

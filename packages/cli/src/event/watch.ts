@@ -2,6 +2,7 @@ import { type Event, Severity } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import type { OutputOptions } from '../output/answer.ts';
+import { renderCsv } from '../output/csv.ts';
 import { createStatusLine } from '../output/status-line.ts';
 import { layOutTable } from '../output/table.ts';
 import { wantsColours } from '../output/tone.ts';
@@ -81,6 +82,7 @@ const withSubject = async (site: Site, names: Names, { subject }: Event): Promis
 const eventWriter = ({ stdout, environment }: Surroundings, { output }: OutputOptions): ((event: EventDescription) => string) => {
   if (output === 'json') return (event) => `${JSON.stringify(event)}\n`;
   if (output === 'yaml') return (event) => `---\n${stringify(event)}`;
+  if (output === 'csv') return csvWriter();
   const colours = wantsColours(stdout, environment);
   let first = true;
   return (event) => {
@@ -90,6 +92,17 @@ const eventWriter = ({ stdout, environment }: Surroundings, { output }: OutputOp
     const lines = first ? [heading, line] : [line];
     first = false;
     return `${lines.join('\n')}\n`;
+  };
+};
+
+/** One line for each, the headings before the first. */
+const csvWriter = (): ((event: EventDescription) => string) => {
+  let first = true;
+  return (event) => {
+    const text = renderCsv(event);
+    const line = first ? text : text.slice(text.indexOf('\r\n') + 2);
+    first = false;
+    return line;
   };
 };
 

@@ -17,12 +17,28 @@ export interface JobDescription {
   readonly ended: string | null;
   /** 0 to 1; null when it is not known. */
   readonly progress: number | null;
+  /** Seconds from its beginning to its end, or until now. */
+  readonly seconds: number | null;
+  /** How often it was begun. */
+  readonly tries: number;
+  /** It failed, and `job retry` lets it go on where it stopped. */
+  readonly retryable: boolean;
+  readonly input: Readonly<Record<string, string>>;
+  /** What it waits for somebody to say; null when it does not wait. */
+  readonly question: {
+    readonly id: string;
+    readonly text: string;
+    readonly choices: readonly { readonly word: string; readonly meaning: string }[];
+    readonly asked: string | null;
+    readonly failure: boolean;
+  } | null;
   readonly steps: readonly {
     readonly name: string;
     readonly state: string;
     readonly started: string | null;
     readonly ended: string | null;
     readonly detail: string;
+    readonly answer: { readonly choice: string; readonly note: string; readonly by: string; readonly at: string | null } | null;
   }[];
   readonly problem: { readonly code: string; readonly text: string } | null;
 }
@@ -31,8 +47,22 @@ const ENDED: ReadonlySet<JobState> = new Set([JobState.SUCCEEDED, JobState.FAILE
 
 export const hasEnded = ({ state }: Job): boolean => ENDED.has(state);
 
+const questionOf = ({ question }: Job): JobDescription['question'] =>
+  question === undefined
+    ? null
+    : {
+        id: question.id,
+        text: question.text,
+        choices: question.choices.map(({ word, meaning }) => ({ word, meaning })),
+        asked: instant(question.askedUnixMillis),
+        failure: question.failure,
+      };
+
+const secondsOf = ({ createdUnixMillis: from, endedUnixMillis: to }: Job, now: number): number | null =>
+  from === 0n ? null : Math.max(0, ((to === 0n ? now : Number(to)) - Number(from)) / 1000);
+
 /** A job as programs get it. */
-export const describeJob = (job: Job, machines: readonly Pick<Machine, 'id' | 'name'>[]): JobDescription => ({
+export const describeJob = (job: Job, machines: readonly Pick<Machine, 'id' | 'name'>[], now = Date.now()): JobDescription => ({
   id: job.id,
   version: Number(job.version),
   kind: job.kind,
@@ -43,12 +73,21 @@ export const describeJob = (job: Job, machines: readonly Pick<Machine, 'id' | 'n
   created: instant(job.createdUnixMillis),
   ended: instant(job.endedUnixMillis),
   progress: job.progress < 0 ? null : job.progress,
-  steps: job.steps.map(({ name, state, startedUnixMillis, endedUnixMillis, detail }) => ({
+  seconds: secondsOf(job, now),
+  tries: job.tries,
+  retryable: job.retryable,
+  input: job.input,
+  question: questionOf(job),
+  steps: job.steps.map(({ name, state, startedUnixMillis, endedUnixMillis, detail, answer }) => ({
     name,
     state: jobStateWord(state),
     started: instant(startedUnixMillis),
     ended: instant(endedUnixMillis),
     detail,
+    answer:
+      answer === undefined
+        ? null
+        : { choice: answer.choice, note: answer.note, by: answer.answeredBy, at: instant(answer.answeredUnixMillis) },
   })),
   problem: job.problemCode === '' ? null : { code: job.problemCode, text: job.problem },
 });
@@ -56,8 +95,8 @@ export const describeJob = (job: Job, machines: readonly Pick<Machine, 'id' | 'n
 const progressWords = ({ state, progress }: JobDescription): string =>
   progress === null || state !== 'running' ? '' : `${Math.floor(progress * 100)} %`;
 
-/** The words of the server begin with the code. */
-const problemWords = ({ problem }: JobDescription): string => problem?.text ?? '';
+/** What somebody should know first: what it asks, else what is wrong. The words of the server begin with the code. */
+const problemWords = ({ problem, question }: JobDescription): string => question?.text ?? problem?.text ?? '';
 
 const machineName = ({ machine }: JobDescription): string => machine?.name || (machine?.id ?? '');
 
@@ -75,6 +114,7 @@ export const jobsAnswer = (jobs: readonly JobDescription[], now: number): Answer
               { heading: 'STATE' },
               { heading: 'DONE', right: true, optional: true },
               { heading: 'BEGAN', right: true, optional: true },
+              { heading: 'TOOK', right: true, optional: true },
               { heading: 'BY', shrink: true, optional: true },
               { heading: 'PROBLEM', shrink: true },
             ],
@@ -85,6 +125,7 @@ export const jobsAnswer = (jobs: readonly JobDescription[], now: number): Answer
               stateCell(job.state),
               progressWords(job),
               job.created === null ? '' : ago(BigInt(Date.parse(job.created)), now),
+              job.seconds === null ? '' : formatSeconds(job.seconds),
               job.startedBy,
               problemWords(job),
             ]),
@@ -97,10 +138,32 @@ export const jobAnswer = (job: JobDescription): Answer => ({
   data: job,
   people: [
     { line: `Job ${job.id}: ${[job.kind, machineName(job)].filter((word) => word !== '').join(' ')}, ${job.state}` },
-    ...(job.problem === null ? [] : [{ line: problemWords(job) }]),
+    ...(job.problem === null ? [] : [{ line: job.problem.text }]),
+    ...aboutLines(job),
     ...(job.steps.length === 0 ? [] : [stepsPart(job)]),
   ],
 });
+
+const aboutLines = ({ id, direction, startedBy, seconds, tries, retryable, input, question }: JobDescription): Part[] => {
+  const about = [
+    ...(startedBy === '' ? [] : [`begun by ${startedBy}`]),
+    ...(seconds === null ? [] : [`${formatSeconds(seconds)}`]),
+    ...(tries > 1 ? [`begun ${tries} times`] : []),
+    ...(direction === 'reverse' ? ['on the way home'] : []),
+    ...Object.entries(input).map(([name, value]) => `${name} ${value}`),
+  ];
+  const short = id.slice(0, 12);
+  return [
+    ...(about.length === 0 ? [] : [{ line: about.join(', ') }]),
+    ...(retryable ? [{ line: `It can go on where it stopped: \`holdfast job retry ${short}\`.` }] : []),
+    ...(question === null
+      ? []
+      : [
+          { line: `It waits for an answer: ${question.text}` },
+          ...question.choices.map(({ word, meaning }) => ({ line: `  holdfast job answer ${short} ${word}   ${meaning}` })),
+        ]),
+  ];
+};
 
 const stepsPart = ({ steps }: JobDescription): Part => ({
   columns: [{ heading: 'STEP', shrink: true }, { heading: 'STATE' }, { heading: 'TOOK', right: true }, { heading: 'DETAIL', shrink: true }],

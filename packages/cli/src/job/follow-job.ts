@@ -18,7 +18,7 @@ export const followJob = async (surroundings: Surroundings, site: Site, id: stri
     for (;;) {
       for await (const { job } of reconnecting(() => site.jobs.watchJob({ id }), { stop, status })) {
         if (job === undefined) continue;
-        for (const line of newlyEnded(job, told)) status.line(line);
+        for (const line of [...newlyEnded(job, told), ...newQuestion(job, told)]) status.line(line);
         if (hasEnded(job)) return job;
         status.status(progressLine(job));
       }
@@ -41,6 +41,16 @@ const newlyEnded = ({ steps }: Job, told: Set<string>): string[] => {
     lines.push(printable(`${jobStateWord(state)}: ${name}${detail === '' ? '' : `, ${detail}`}${took}`));
   }
   return lines;
+};
+
+/** What the job asks, once for each question. */
+const newQuestion = ({ id, question }: Job, told: Set<string>): string[] => {
+  if (question === undefined || told.has(question.id)) return [];
+  told.add(question.id);
+  return [
+    printable(`waits for an answer: ${question.text}`),
+    ...question.choices.map(({ word, meaning }) => printable(`  holdfast job answer ${id.slice(0, 12)} ${word}   ${meaning}`)),
+  ];
 };
 
 /** `protect [############------------] 50 %  copy the disks: 3.1 GiB of 6.2 GiB` */

@@ -18,13 +18,14 @@ export const jobResult = async (
   site: Site,
   { wait }: WaitOptions,
   job: Job,
-  machine: Pick<Machine, 'id' | 'name'>,
+  machine: Pick<Machine, 'id' | 'name'> | readonly Pick<Machine, 'id' | 'name'>[],
 ): Promise<Answer> => {
+  const machines = [machine].flat();
   if (wait !== true) {
-    const { data, people } = jobAnswer(describeJob(job, [machine]));
+    const { data, people } = jobAnswer(describeJob(job, machines, surroundings.now()));
     return { data, people: [...people, { line: `Follow it with \`holdfast job watch ${job.id.slice(0, 12)}\`.` }] };
   }
   const ended = await followJob(surroundings, site, job.id);
   if (ended.state !== JobState.SUCCEEDED) surroundings.onFindings();
-  return jobAnswer(describeJob(ended, [machine]));
+  return jobAnswer(describeJob(ended, machines, surroundings.now()));
 };

@@ -1,11 +1,12 @@
 import { Option } from 'commander';
 import { stringify } from 'yaml';
 import type { Surroundings } from '../surroundings.ts';
+import { renderCsv } from './csv.ts';
 import { printable } from './format.ts';
 import { type Cell, type Column, layOutTable } from './table.ts';
 import { wantsColours } from './tone.ts';
 
-export const OUTPUT_FORMATS = ['table', 'json', 'yaml'] as const;
+export const OUTPUT_FORMATS = ['table', 'json', 'yaml', 'csv'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 export interface OutputOptions {
@@ -34,6 +35,7 @@ export const writeAnswer = (surroundings: Surroundings, options: OutputOptions, 
 export const renderAnswer = (surroundings: Surroundings, { output }: OutputOptions, { data, people }: Answer): string => {
   if (output === 'json') return `${JSON.stringify(data, null, 2)}\n`;
   if (output === 'yaml') return stringify(data);
+  if (output === 'csv') return renderCsv(data);
   return people
     .flatMap((part) => layOutPart(part, surroundings))
     .join('\n')

@@ -1,6 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
-import type { PolicySchema } from '@holdfast/protocol';
+import type { Policy } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { parseCount } from '../parse-count.ts';
 import { parseMilliseconds } from '../parse-milliseconds.ts';
@@ -53,7 +52,7 @@ const toldBy = ({
   applicationInterval,
   hold,
   holdLimit,
-}: PolicyOptions): MessageInitShape<typeof PolicySchema> => ({
+}: PolicyOptions): Partial<Omit<Policy, '$typeName' | '$unknown'>> => ({
   ...(pointInterval !== undefined && { pointIntervalSeconds: pointInterval }),
   ...(rpoThreshold !== undefined && { rpoThresholdSeconds: rpoThreshold }),
   ...(retention !== undefined && { retention }),

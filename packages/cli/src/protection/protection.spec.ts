@@ -97,7 +97,7 @@ describe('unprotect', () => {
 
 describe('job', () => {
   it('list, show and cancel tell what it does', async () => {
-    expect((await person.run(['job', 'list'])).stdout).toMatch(/10b000000000 +protect +db1 +running +37 % +5 min 0 s +anna/);
+    expect((await person.run(['job', 'list'])).stdout).toMatch(/10b000000000 +protect +db1 +running +37 % +5 min 0 s +5 min 0 s +anna/);
     expect(await person.json(['job', 'list', '--machine', 'web'])).toEqual([]);
     expect(await person.json(['job', 'show', '10b'])).toMatchObject({
       progress: 0.375,

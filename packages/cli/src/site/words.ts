@@ -19,6 +19,12 @@ const PROTECTION_STATES: Readonly<Record<ProtectionState, string>> = {
   [ProtectionState.REPROTECTING]: 'reprotecting',
   [ProtectionState.STOPPING]: 'stopping',
   [ProtectionState.FAILED]: 'failed',
+  [ProtectionState.FAILING_OVER]: 'failing over',
+  [ProtectionState.CANCELLING]: 'cancelling',
+  [ProtectionState.COMMITTING]: 'committing',
+  [ProtectionState.PROTECTED_BACK]: 'protected back',
+  [ProtectionState.FAILING_BACK]: 'failing back',
+  [ProtectionState.FAILED_BACK]: 'failed back',
 };
 
 const DISK_PHASES: Readonly<Record<DiskPhase, string>> = {
@@ -132,5 +138,6 @@ const parserOf = <V extends number>(words: Readonly<Record<V, string>>, option: 
 };
 
 export const parseSeverity = parserOf(SEVERITIES, '--severity');
+export const parseJobState = parserOf(JOB_STATES, '--state');
 export const parseRole = parserOf(ROLES, '--role');
 export const parsePersonRole = parserOf(PERSON_ROLE_WORDS, '--role');

@@ -245,7 +245,12 @@ const routes = (router: ConnectRouter, script: Script): void => {
   router.service(JobService, {
     listJobs: (request) => {
       const { rows, nextPageToken } = page(
-        script.jobs.filter(({ machineId }) => request.machine === '' || request.machine === machineId),
+        script.jobs.filter(
+          ({ machineId, kind = '', state }) =>
+            (request.machine === '' || request.machine === machineId) &&
+            (request.kinds.length === 0 || request.kinds.includes(kind)) &&
+            (request.states.length === 0 || request.states.includes(state!)),
+        ),
         request,
       );
       return { jobs: rows, nextPageToken };
@@ -263,6 +268,20 @@ const routes = (router: ConnectRouter, script: Script): void => {
     cancelJob: ({ id }) => {
       const at = script.jobs.findIndex((one) => one.id === id);
       script.jobs[at] = { ...script.jobs[at]!, state: JobState.CANCELLED };
+      return { job: script.jobs[at] };
+    },
+    retryJob: ({ id }) => {
+      const at = script.jobs.findIndex((one) => one.id === id);
+      script.jobs[at] = { ...script.jobs[at]!, state: JobState.SUCCEEDED, retryable: false, tries: 2 };
+      return { job: script.jobs[at] };
+    },
+    answerJob: ({ id, question, choice, note }) => {
+      const at = script.jobs.findIndex((one) => one.id === id);
+      const { question: asked, version, kind, machineId } = create(JobSchema, script.jobs[at]!);
+      if (asked === undefined || asked.id !== question) throw conflict(`job ${id}`);
+      const answer = { choice, note, answeredBy: 'anna' };
+      const steps = [{ name: 'by hand', state: JobState.SUCCEEDED, answer }];
+      script.jobs[at] = create(JobSchema, { id, version, kind, machineId, state: JobState.SUCCEEDED, steps });
       return { job: script.jobs[at] };
     },
   });
