@@ -8,6 +8,7 @@ export type {
   ServerControlOptions,
   ServerGreeting,
 } from './control/control.ts';
+export { fetchBackup } from './control/fetch-backup.ts';
 export { holdAgentControl, holdServerControl } from './control/hold-control.ts';
 export type { Check, CheckOptions, CheckResult, Health, HealthReport } from './health/health.ts';
 export type { Log, LogFields } from './log/log.ts';
@@ -22,6 +23,7 @@ export { type MemberSchema, memberSettings } from './membership/member-settings.
 export type { Membership, MembershipOptions } from './membership/membership.ts';
 export { openMembership } from './membership/open-membership.ts';
 export { sameHardware } from './membership/same-hardware.ts';
+export { useServerCommand } from './membership/use-server-command.ts';
 export type { MetricOptions, Metrics } from './metrics/metrics.ts';
 export { type Command, type CommandContext, defineCommand } from './program/command.ts';
 export type { CommonSchema } from './program/common-settings.ts';

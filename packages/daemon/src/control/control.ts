@@ -4,6 +4,7 @@ import type {
   AgentReportSchema,
   ConnectAgentResponse,
   ConnectServerResponse,
+  FabricReportSchema,
   ManifestSchema,
   ServerReportSchema,
 } from '@holdfast/protocol';
@@ -61,6 +62,8 @@ export interface AgentControlOptions extends ControlOptions<ConnectAgentResponse
 export interface ServerGreeting {
   readonly endpoints: readonly string[];
   readonly vaults: readonly string[];
+  /** Where it can start machines; none unless told. */
+  readonly fabrics?: readonly MessageInitShape<typeof FabricReportSchema>[];
 }
 
 export interface ServerControlOptions extends ControlOptions<ConnectServerResponse> {

@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
@@ -10,6 +11,8 @@ import { joinSite } from '../membership/join-site.ts';
 import type { MemberRole } from '../membership/member.ts';
 import type { Membership } from '../membership/membership.ts';
 import { openMembership } from '../membership/open-membership.ts';
+import { preferAddress, type ServerAddresses } from '../membership/server-addresses.ts';
+import type { Address } from '../settings/kinds.ts';
 import { recordingLog } from '../testing/recording-log.ts';
 import type { AgentControlOptions } from './control.ts';
 import { holdAgentControl, holdServerControl } from './hold-control.ts';
@@ -17,6 +20,13 @@ import { holdAgentControl, holdServerControl } from './hold-control.ts';
 const hardware = { productUuid: 'b0a7', productSerial: '', macAddresses: ['52:54:00:00:00:01'], machineId: 'a'.repeat(32) };
 
 type Report = MessageInitShape<typeof AgentReportSchema>;
+const fixed = (address: Address): ServerAddresses => ({
+  current: () => address,
+  all: () => [address],
+  next: async () => undefined,
+  learn: async () => undefined,
+});
+
 const event = (code: string) => ({ unixMillis: 1n, code, text: code });
 
 describe('the control stream', () => {
@@ -32,10 +42,30 @@ describe('the control stream', () => {
     await Promise.all([site.close(), rm(directory, { recursive: true })]);
   });
 
-  const enter = async (role: MemberRole): Promise<Membership> => {
+  /** Another address of a server. */
+  const passage = async ({ host, port }: Address): Promise<{ readonly address: Address; close(): Promise<void> }> => {
+    const sockets = new Set<Socket>();
+    const server = createServer((from) => {
+      const to = connect(port, host);
+      for (const socket of [from, to]) {
+        sockets.add(socket);
+        socket.on('error', () => undefined);
+      }
+      from.pipe(to).pipe(from);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const close = async (): Promise<void> => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    };
+    ends.push(close);
+    return { address: { host: '127.0.0.1', port: (server.address() as AddressInfo).port }, close };
+  };
+
+  const enter = async (role: MemberRole, server = site.address): Promise<Membership> => {
     const common = { role, hardware, directory };
     const token = site.createToken();
-    await joinSite({ ...common, server: site.address, token, fingerprint: site.fingerprint, hostname: 'web-1', version: '1' });
+    await joinSite({ ...common, server, token, fingerprint: site.fingerprint, hostname: 'web-1', version: '1' });
     return openMembership({ ...common, log: recordingLog().log });
   };
 
@@ -164,10 +194,31 @@ describe('the control stream', () => {
 
   it('sends nothing to a server of another installation', async () => {
     const [membership, other] = [await enter('agent'), await openTestSite()];
-    const { line } = await startAgent({}, { ...membership, server: other.address });
+    const { line } = await startAgent({}, { ...membership, servers: fixed(other.address) });
     expect(await line(({ message }) => message.includes('is refused'))).toMatchObject({ error: { code: 'CERTIFICATE_UNTRUSTED' } });
     expect(other.agents.live).toEqual([]);
     await other.close();
+  });
+
+  it('goes on at the next address that was told of once the one in use is away, and at one that is pointed out', async () => {
+    const [first, second, third] = await Promise.all(['first', 'second', 'third'].map(() => passage(site.address)));
+    const membership = await enter('agent', first!.address);
+    site.agents.setState(membership.id, { revision: 1n, addresses: [`127.0.0.1:${second!.address.port}`] });
+    const told = Promise.withResolvers<void>();
+    const { servers } = membership;
+    const learn = async (addresses: readonly string[]): Promise<void> => servers.learn(addresses).then(told.resolve);
+    const { line } = await startAgent({}, { ...membership, servers: { ...servers, learn } });
+    await told.promise;
+    await first!.close();
+    await line(({ message, server }) => message.includes('is connected') && String(server).includes(String(second!.address.port)));
+    // Pointed out at the machine: it needs no restart.
+    await preferAddress(directory, membership.id, third!.address);
+    await second!.close();
+    await line(({ message, server }) => message.includes('is connected') && String(server).includes(String(third!.address.port)));
+    // What was told is there after a restart.
+    const again = await openMembership({ role: 'agent', hardware, directory, log: recordingLog().log });
+    expect(again.servers.all().map(({ port }) => port)).toEqual([third, first, second].map((one) => one!.address.port));
+    await third!.close();
   });
 
   it('ends in order, and runs no handler any longer', async () => {

@@ -31,13 +31,15 @@ const REFUSED = [60_000, 600_000] as const;
 interface Messages<Request, Response, Report> extends StreamKind<Request, Response> {
   hello(): Promise<Request>;
   report(report: Report): Request;
+  /** Where the configuration server says that it is reached. */
+  addresses(response: Response): readonly string[];
 }
 
 const holdControl = <Request, Response, Report extends object>(
   { membership, log, health, metrics, onState }: Omit<ControlOptions<Response>, 'version'>,
   messages: Messages<Request, Response, Report>,
 ): Control<Report> => {
-  const thing = serverThing(membership.server);
+  const thing = (): string => serverThing(membership.servers.current());
   const outbox = createOutbox<Report>();
   let state: ControlState = 'connecting';
   let problem: HoldfastError | undefined;
@@ -59,6 +61,8 @@ const holdControl = <Request, Response, Report extends object>(
 
   /** One connection from its beginning to its end. Resolves when it was ended here: for a newer certificate, or by the stop. */
   const connectOnce = async (stopping: AbortSignal): Promise<void> => {
+    const server = membership.servers.current();
+    const there = serverThing(server);
     let ending = false;
     const end = (): void => {
       ending = true;
@@ -70,14 +74,14 @@ const holdControl = <Request, Response, Report extends object>(
     try {
       const secure = clientTlsOptions(membership.credentials.current(), { role: 'configuration-server' });
       link = await openServerLink({
-        server: membership.server,
+        server,
         secure,
         signal: stopping,
-        check: (socket) => requireAuthorized(socket, thing),
+        check: (socket) => requireAuthorized(socket, there),
       });
       await runStream({
         link,
-        thing,
+        thing: there,
         kind: messages,
         hello: await messages.hello(),
         stopping,
@@ -91,11 +95,12 @@ const holdControl = <Request, Response, Report extends object>(
         onOpen() {
           state = 'connected';
           problem = undefined;
-          log.info('The configuration server is connected', { server: thing });
+          log.info('The configuration server is connected', { server: there });
         },
         onResponse(response) {
           away.reset();
           refused.reset();
+          void membership.servers.learn(messages.addresses(response));
           states.give(response);
         },
       });
@@ -109,7 +114,7 @@ const holdControl = <Request, Response, Report extends object>(
   };
 
   const suffer = (reason: unknown): number => {
-    const error = fromSystem(reason, thing, 'INTERNAL');
+    const error = fromSystem(reason, thing(), 'INTERNAL');
     const again = error.code === problem?.code;
     problem = error;
     state = isRefusal(error) ? 'refused' : 'away';
@@ -121,6 +126,14 @@ const holdControl = <Request, Response, Report extends object>(
     // The same again and again is no news.
     log[again ? 'debug' : state === 'refused' ? 'error' : 'warn'](words, { error, retryInSeconds: wait / 1000 });
     return wait;
+  };
+
+  /** Another address is tried soon: how long it takes to have tried all of them is what the wait is for. */
+  const tryNext = async (): Promise<number> => {
+    const before = membership.servers.current();
+    await membership.servers.next();
+    const isFirst = membership.servers.current() === membership.servers.all()[0];
+    return membership.servers.current() === before || isFirst ? Number.POSITIVE_INFINITY : AWAY[0];
   };
 
   return {
@@ -138,7 +151,10 @@ const holdControl = <Request, Response, Report extends object>(
           state = 'connecting';
           await connectOnce(stopping);
         } catch (reason) {
-          if (!stopping.aborted) wait = suffer(reason);
+          if (!stopping.aborted) {
+            wait = suffer(reason);
+            wait = Math.min(wait, await tryNext());
+          }
         }
         await sleepUntil(Date.now() + wait, stopping);
       }
@@ -152,6 +168,7 @@ export const holdAgentControl = ({ hello, version, ...options }: AgentControlOpt
   const { incarnation, hardware } = options.membership;
   return holdControl(options, {
     call: (control, requests, how) => control.connectAgent(requests, how),
+    addresses: (response) => response.addresses,
     async hello() {
       const { hostname, manifest } = await hello();
       const value = {
@@ -172,13 +189,15 @@ export const holdAgentControl = ({ hello, version, ...options }: AgentControlOpt
 export const holdServerControl = ({ hello, version, ...options }: ServerControlOptions): ServerControl =>
   holdControl(options, {
     call: (control, requests, how) => control.connectServer(requests, how),
+    addresses: (response) => response.addresses,
     async hello() {
-      const { endpoints, vaults } = await hello();
+      const { endpoints, vaults, fabrics = [] } = await hello();
       const value = {
         version,
         incarnation: BigInt(options.membership.incarnation),
         endpoints: [...endpoints],
         vaults: [...vaults],
+        fabrics: [...fabrics],
       };
       return create(ConnectServerRequestSchema, { message: { case: 'hello', value } });
     },

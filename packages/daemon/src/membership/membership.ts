@@ -4,6 +4,7 @@ import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Address } from '../settings/kinds.ts';
 import type { HardwareIdentity, MemberRole } from './member.ts';
+import type { ServerAddresses } from './server-addresses.ts';
 
 /** A program's place in an installation. */
 export interface Membership {
@@ -12,8 +13,8 @@ export interface Membership {
   readonly role: MemberRole;
   /** Number of this enrolment of the machine. */
   readonly incarnation: number;
-  /** The configuration server. */
-  readonly server: Address;
+  /** Where the configuration server may be. */
+  readonly servers: ServerAddresses;
   readonly hardware: HardwareIdentity;
   /** The newest key and certificate; new connections use them. */
   readonly credentials: CredentialSource;
@@ -38,6 +39,6 @@ export interface MembershipOptions {
   readonly log: Log;
   readonly health?: Health;
   readonly metrics?: Metrics;
-  /** The configuration server's address when it is no longer the one of the enrolment: the setting `configuration-server.address`. */
+  /** The configuration server's address when it is to be tried first: the setting `configuration-server.address`. */
   readonly server?: Address | undefined;
 }

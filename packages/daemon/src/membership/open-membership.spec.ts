@@ -51,14 +51,15 @@ describe('openMembership', () => {
   it('gives what the enrolment gave', async () => {
     const { id, notAfter } = await join();
     const { membership } = await open();
-    expect(membership).toMatchObject({ id, role: 'agent', incarnation: 1, server: site.address, hardware, notAfter });
+    expect(membership).toMatchObject({ id, role: 'agent', incarnation: 1, hardware, notAfter });
+    expect(membership.servers.all()).toEqual([site.address]);
     expect(membership.credentials.current().key).toContain('PRIVATE KEY');
   });
 
   it('follows a configuration server that moved', async () => {
     await join();
     const server = { host: 'other.example', port: 443 };
-    expect((await open({ server })).membership.server).toEqual(server);
+    expect((await open({ server })).membership.servers.current()).toEqual(server);
   });
 
   it('names what is missing', async () => {

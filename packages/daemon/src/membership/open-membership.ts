@@ -8,6 +8,7 @@ import { readCertificates } from './pem.ts';
 import { recoveryOf } from './recovered.ts';
 import { renewCertificate } from './renew-certificate.ts';
 import { sameHardware } from './same-hardware.ts';
+import { openServerAddresses } from './server-addresses.ts';
 import { joinedAnew, watchIdentity } from './watch-identity.ts';
 
 /**
@@ -45,6 +46,7 @@ export const openMembership = async ({
       remedy: `if this is a copy of that machine, remove ${directory} and enrol this machine with a token of its own; if hardware was replaced, enrol again`,
     });
 
+  const servers = await openServerAddresses({ directory, id: identity.id, joined: identity.server, setting: server, log });
   const listeners = new Set<() => void>();
   const leaf = () => readCertificates(identity.certificateChain)[0]!;
   let certificate = leaf();
@@ -52,7 +54,7 @@ export const openMembership = async ({
     id: identity.id,
     role,
     incarnation: identity.incarnation,
-    server: server ?? identity.server,
+    servers,
     hardware,
     credentials: { current: () => identity },
     get notAfter() {
@@ -66,7 +68,7 @@ export const openMembership = async ({
       const ending = new AbortController();
       const signal = AbortSignal.any([stopping, ending.signal]);
       const renew = async (): Promise<void> => {
-        const next = await renewCertificate(identity, membership.server, hardware, signal);
+        const next = await renewCertificate(identity, servers.current(), hardware, signal);
         await withIdentityLock(directory, 0, async () => {
           const problem = await joinedAnew(directory, identity);
           if (problem !== undefined) throw problem;
