@@ -1,4 +1,4 @@
-import { parseFrame } from '@holdfast/block';
+import { type FrameExtent, parseFrame } from '@holdfast/block';
 import type { EpochRef, RunRef } from '@holdfast/protocol';
 import { idText } from '@holdfast/protocol';
 import { type DiskPath, pathTo } from './cut-path.ts';
@@ -102,13 +102,14 @@ export class SlotHandles {
       key: String(sequence),
       open: async () => {
         const segment = await this.#segments.segment(sequence);
+        const isExpected = (extents: readonly FrameExtent[], frame: number): boolean => sameExtents(segment.index, frame, extents);
         return {
           name: segment.name,
           readSealed: segment.readSealed,
           decode: (frame, sealed, alone) =>
             decodeLazily(segment.openFrame, frame, sealed, alone, (parsed) => checkExtents(segment, frame, parsed)),
-          decodeSeveral: (first, sealed) =>
-            frameThreads.open(segment.frameKeys, first, sealed, (extents, frame) => sameExtents(segment.index, frame, extents)),
+          decodeSeveral: (first, sealed) => frameThreads.open(segment.frameKeys, first, sealed, isExpected),
+          fill: (first, sealed, fill) => frameThreads.fill(segment.frameKeys, first, sealed, fill, isExpected),
           parse: (frame, sealed) => {
             const parsed = parseFrame(segment.openFrame(frame, sealed));
             checkExtents(segment, frame, parsed);

@@ -2,6 +2,7 @@ import type { Frame } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
 import { ByteCache, type Sized } from './byte-cache.ts';
 import { damaged } from './damage.ts';
+import type { WantedBytes } from './frame-thread.ts';
 import type { VerifiedData } from './verified-data.ts';
 
 /** Neighbouring frames fetched in one request at most. */
@@ -16,10 +17,18 @@ export interface FrameStore {
   decode(frame: number, sealed: Uint8Array, alone: boolean): Promise<VerifiedData>;
   /** Opens neighbours from `first` on and compares the digests of all their blocks; `undefined` for those that are left to `decode`. */
   decodeSeveral(first: number, sealed: readonly Uint8Array[]): Promise<(VerifiedData | undefined)[]>;
+  /** Fills memory that threads share with bytes of neighbours from `first` on; false when somebody else has to. */
+  fill(first: number, sealed: readonly Uint8Array[], fill: SharedFill): Promise<boolean>;
   /** Opens one of them and decodes nothing. Errors: DAMAGED. */
   parse(frame: number, sealed: Uint8Array): Frame;
   /** In words, which bytes of the disk the frame holds. */
   describe(frame: number): string;
+}
+
+/** Memory that threads share, and what goes there. */
+export interface SharedFill {
+  readonly target: Uint8Array;
+  readonly wanted: readonly WantedBytes[];
 }
 
 /** Where a frame is; the object is opened when it is needed, and may be forgotten meanwhile. */
@@ -89,6 +98,20 @@ export class FrameReader {
         }),
       ),
     );
+  }
+
+  /**
+   * Fills memory that threads share with bytes of neighbouring frames, and keeps nothing: for those who read much, and once. False when that was not done;
+   * whatever is the reason, `read` tells it.
+   */
+  async fill(group: readonly FrameAddress[], fill: SharedFill): Promise<boolean> {
+    const { handle, frame: first } = group[0]!;
+    try {
+      const store = this.#through(await handle.open());
+      return await store.fill(first, await store.readSealed(first, group.length), fill);
+    } catch {
+      return false;
+    }
   }
 
   close(): void {

@@ -37,7 +37,10 @@ const sample = async (): Promise<Sample> => {
   const { bytes } = sealObject(key, identity, { records: Buffer.from('r'), index: new Uint8Array(0), frames });
   const head = openHead(key, identity, bytes, 'object');
   let at = HEADER_SIZE + head.header.recordsLength;
-  const sealed = frames.map(({ length }) => bytes.subarray(at, (at += length + 16)));
+  const sealed = frames.map(({ length }) => {
+    at += length + 16;
+    return bytes.subarray(at - length - 16, at);
+  });
   return { keys: head.frameKeys, sealed, data };
 };
 
@@ -77,6 +80,25 @@ describe('threads that open frames', () => {
     expect(whole(await threads.open(made.keys, 0, swapped))).toEqual(others(2, 6));
     expect(whole(await threads.open({ ...made.keys, key: createSecretKey(Buffer.alloc(32)) }, 0, made.sealed))).toEqual([]);
     expect(whole(await threads.open(made.keys, 0, made.sealed, (_, frame) => frame !== 3))).toEqual(others(3));
+  });
+
+  it('fill memory that they share, or say that they did not', async () => {
+    const target = Buffer.from(new SharedArrayBuffer(3 * FRAME));
+    const wanted = [
+      { frame: 1, from: 0, to: 5000, offset: 2 * FRAME, at: 10 },
+      { frame: 1, from: 8 * BLOCK_SIZE + 7, to: FRAME, offset: 3 * FRAME + BLOCK_SIZE + 7, at: 2 * FRAME },
+      { frame: 4, from: 100, to: 200, offset: 8 * FRAME + 100, at: 9000 },
+    ];
+    expect(await threads.fill(made.keys, 0, made.sealed, { target, wanted })).toBe(true);
+    const expected = Buffer.alloc(target.length);
+    for (const { frame, from, to, at } of wanted) expected.set(made.data[frame]!.subarray(from, to), at);
+    expect(target.equals(expected)).toBe(true);
+    const flipped = made.sealed.map((bytes) => Buffer.from(bytes));
+    flipped[4]![50]! ^= 1;
+    expect(await threads.fill(made.keys, 0, flipped, { target, wanted })).toBe(false);
+    const elsewhere = wanted.map((one) => ({ ...one, offset: one.offset + BLOCK_SIZE }));
+    expect(await threads.fill(made.keys, 0, made.sealed, { target, wanted: elsewhere })).toBe(false);
+    expect(await threads.fill(made.keys, 0, made.sealed, { target, wanted }, (_, frame) => frame !== 1)).toBe(false);
   });
 
   it('are not asked for little, nor before it pays', async () => {

@@ -47,17 +47,14 @@ class FrameThread {
     return this.#jobs.size;
   }
 
-  open({ key, fields, count }: FrameKeys, first: number, sealed: readonly Uint8Array[]): Promise<Opened> {
-    // A copy, handed over: what was read may be wanted by others, such as a cache.
-    const bytes = Buffer.allocUnsafeSlow(sealed.reduce((sum, { length }) => sum + length, 0));
+  open({ key, fields, count }: FrameKeys, first: number, sealed: readonly Uint8Array[], fill?: FramesWanted['fill']): Promise<Opened> {
     const ends: number[] = [];
-    let at = 0;
-    for (const one of sealed) {
-      bytes.set(one, at);
-      at += one.length;
-      ends.push(at);
-    }
-    const wanted: FramesWanted = { id: this.#next, key, fields: Uint8Array.from(fields), count, first, sealed: bytes, ends };
+    for (const { length } of sealed) ends.push((ends.at(-1) ?? 0) + length);
+    const bytes = together(sealed);
+    const wanted: FramesWanted = {
+      ...{ id: this.#next, key, fields: Uint8Array.from(fields), count, first, sealed: bytes, ends },
+      ...(fill && { fill }),
+    };
     this.#next += 1;
     return new Promise((resolve) => {
       this.#jobs.set(wanted.id, resolve);
@@ -84,12 +81,34 @@ class FrameThread {
   }
 }
 
+/** One after the other in memory that can be handed over. A copy: what was read may be wanted by others, such as a cache. */
+const together = (sealed: readonly Uint8Array[]): Uint8Array<ArrayBuffer> => {
+  const bytes = Buffer.allocUnsafeSlow(sealed.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const one of sealed) {
+    bytes.set(one, at);
+    at += one.length;
+  }
+  return bytes;
+};
+
 export interface FrameThreads {
   /**
    * Opens neighbouring frames of an object, every block compared with its digest; `undefined` for those that could not be, and for all when it is not worth
    * it. So are those that `isExpected` denies.
    */
   open(keys: FrameKeys, first: number, sealed: readonly Uint8Array[], isExpected?: IsExpected): Promise<(VerifiedData | undefined)[]>;
+  /**
+   * Fills memory that all threads see with bytes of neighbouring frames, every block of them compared with its digest. False when that was not done, wholly:
+   * some of it was damaged or not expected, or it is not worth it.
+   */
+  fill(
+    keys: FrameKeys,
+    first: number,
+    sealed: readonly Uint8Array[],
+    fill: NonNullable<FramesWanted['fill']>,
+    isExpected?: IsExpected,
+  ): Promise<boolean>;
   /** Threads there are now. */
   readonly running: number;
   /** Ends the threads. What is under way is left to the callers. */
@@ -132,17 +151,23 @@ export const createFrameThreads = ({
     if (least?.busy === 0 || threads.size >= most) return least;
     return begin() ?? least;
   };
+  const anyThread = (sealed: readonly Uint8Array[]): FrameThread | undefined => {
+    const size = sealed.reduce((sum, { length }) => sum + length, 0);
+    opened += size;
+    return size < WORTH_ASKING || opened < after ? undefined : choose();
+  };
   return {
     open: async (keys, first, sealed, isExpected = () => true) => {
-      const size = sealed.reduce((sum, { length }) => sum + length, 0);
-      opened += size;
-      const thread = size < WORTH_ASKING || opened < after ? undefined : choose();
-      const frames = (await thread?.open(keys, first, sealed)) ?? [];
+      const frames = (await anyThread(sealed)?.open(keys, first, sealed)) ?? [];
       return sealed.map((_, i) => {
         const frame = frames[i];
         if (frame === undefined || !isExpected(frame.extents, first + i)) return undefined;
         return new VerifiedData(frame, frame.data, { verified: true });
       });
+    },
+    fill: async (keys, first, sealed, fill, isExpected = () => true) => {
+      const frames = (await anyThread(sealed)?.open(keys, first, sealed, fill)) ?? [];
+      return sealed.every((_, i) => frames[i] !== undefined && isExpected(frames[i].extents, first + i));
     },
     get running() {
       return threads.size;

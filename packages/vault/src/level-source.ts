@@ -71,6 +71,7 @@ export class LevelSource {
           );
         },
         decode: (frame, sealed, alone) => decodeLazily(openFrame, frame, sealed, alone),
+        fill: (first, sealed, fill) => frameThreads.fill(frameKeys, first, sealed, fill),
         decodeSeveral: (first, sealed) => frameThreads.open(frameKeys, first, sealed),
         parse: (frame, sealed) => parseFrame(openFrame(frame, sealed)),
         describe: (frame) => describeExtents([...entriesOf(index)].filter((entry) => entry.kind === 0 && entry.frame === frame)),

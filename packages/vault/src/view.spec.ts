@@ -1,7 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { BLOCK_SIZE, type BlockDevice, createOverlay } from '@holdfast/block';
 import { testBlockDevice } from '@holdfast/block/conformance';
 import { createMemoryStore, withMetrics } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
+import { compactMachine } from './compact-machine.ts';
+import { frameThreads } from './frame-threads.ts';
 import { openLogWriter } from './log-writer.ts';
 import { readMachine } from './read-machine.ts';
 import { createTestVault } from './testing/open-test-vault.ts';
@@ -27,6 +30,8 @@ const viewOf = async (content: Uint8Array): Promise<BlockDevice> => {
 };
 
 testBlockDevice('an overlay over a view', async (content) => createOverlay(await viewOf(content), { identity: 'a view' }), viewOf);
+
+const MIB = 1 << 20;
 
 describe('view', () => {
   let bench: WriterBench;
@@ -184,5 +189,36 @@ describe('reading a view', () => {
     const none = await open(0);
     for (let time = 0; time < 3; time += 1) await none.view.read(0, Buffer.alloc(1));
     expect(none.metrics.requests.read).toBe(3);
+  });
+
+  it('reads the same into memory that threads share, out of the log and out of runs, and names what is damaged', async () => {
+    const large = await WriterBench.create([12 * MIB]);
+    const [disk] = large.source.disks;
+    const { writer } = await large.open({ checkpoint: { slots: 1 } });
+    for (let offset = 0; offset < 10 * MIB; offset += MIB / 32)
+      large.source.change(disk!, { offset, length: MIB / 32, kind: 'data', data: randomBytes(MIB / 32) });
+    const made = await large.source.cut();
+    await writer.append(made.content);
+    const { content } = made.expected.get(disk!.id)!;
+    const readShared = async (offset: number, length: number): Promise<Buffer> => {
+      const view = await openView(await large.read(), made.pointId!, disk!.id);
+      const target = Buffer.from(new SharedArrayBuffer(length)).fill(7);
+      await view.read(offset, target).finally(() => view.close());
+      return target;
+    };
+    for (const length of [12 * MIB, 11 * MIB, 12 * MIB])
+      expect((await readShared(MIB / 2, length - MIB)).equals(content.subarray(MIB / 2, length - MIB / 2))).toBe(true);
+    expect(frameThreads.running).toBeGreaterThan(0);
+    await compactMachine(large.vault, large.source.machineId, { minCuts: 1 });
+    expect((await readShared(0, 12 * MIB)).equals(content)).toBe(true);
+    for (const { name } of await large.objects('parts')) {
+      const object = Buffer.from(await large.store.read(name));
+      object[object.length - 1000]! ^= 1;
+      await large.store.delete(name);
+      await large.store.create(name, object);
+    }
+    await expect(readShared(0, 12 * MIB)).rejects.toMatchObject({ code: 'DAMAGED', thing: expect.stringContaining('parts/') });
+    await frameThreads.close();
+    await large.close();
   });
 });

@@ -53,7 +53,8 @@ class DiskView implements BlockDevice {
       this.#sequential = offset === this.#end ? this.#sequential + target.length : 0;
       this.#end = end;
       const reading = this.#read(await this.#map.find(offset, end), offset, target);
-      if (this.#sequential >= SEQUENTIAL) this.#fetchAhead(end);
+      // Who reads into shared memory reads ahead himself.
+      if (this.#sequential >= SEQUENTIAL && !(target.buffer instanceof SharedArrayBuffer)) this.#fetchAhead(end);
       else this.#ahead = end;
       await reading;
     });
@@ -106,8 +107,10 @@ class DiskView implements BlockDevice {
       else known.push(piece);
     }
     const groups = groupsOf([...byFrame.values()].map((ofFrame) => ofFrame[0]!).sort(byPlace));
+    const isShared = target.buffer instanceof SharedArrayBuffer;
     const work = async (): Promise<void> => {
       for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
+        if (isShared && (await this.#fill(group, byFrame, offset, target))) continue;
         const frames = await this.#frames.read(group);
         for (const [i, address] of group.entries())
           for (const { start, end, position } of byFrame.get(keyOf(address))!)
@@ -115,6 +118,16 @@ class DiskView implements BlockDevice {
       }
     };
     await Promise.all(Array.from({ length: Math.min(CONCURRENCY, groups.length) }, work));
+  }
+
+  /** Lets threads read into memory that they see. */
+  #fill(group: readonly Piece[], byFrame: ReadonlyMap<string, readonly Piece[]>, offset: number, target: Uint8Array): Promise<boolean> {
+    const wanted = group.flatMap((address) =>
+      byFrame.get(keyOf(address))!.map(({ start, end, frame, position }) => ({
+        ...{ frame, from: position, to: position + end - start, offset: start, at: start - offset },
+      })),
+    );
+    return this.#frames.fill(group, { target, wanted });
   }
 
   /** What fails here fails again, and is told, when it is read. */
