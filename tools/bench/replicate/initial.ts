@@ -10,7 +10,7 @@ import { createRow, type Row } from '../row.ts';
 import { MIB, writeImage } from '../vault/content.ts';
 import { runPipe, runRestic } from './rivals.ts';
 
-const MEBIBYTES = 1024;
+const MEBIBYTES = 512;
 const POINT_INTERVAL_SECONDS = 5;
 
 interface CopySample extends Sample {

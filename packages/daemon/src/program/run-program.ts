@@ -6,6 +6,7 @@ import { executeProgram } from './execute-program.ts';
 import type { Stoppable } from './host.ts';
 import type { Program } from './program.ts';
 import { readSecret } from './read-secret.ts';
+import { tuneMemory } from './tune-memory.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
@@ -38,6 +39,7 @@ const bearDeafness = (stream: NodeJS.WriteStream): void => {
  * status that docs/errors.md tells. Never returns.
  */
 export const runProgram = async <S extends Schema>(program: Program<S>): Promise<void> => {
+  tuneMemory();
   for (const stream of [process.stdout, process.stderr]) bearDeafness(stream);
   // A program that waits for nothing but signals would end by itself.
   const alive = setInterval(() => undefined, 2 ** 30);
