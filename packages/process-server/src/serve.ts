@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import path from 'node:path';
-import { holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
+import { createCheckAnswerer, holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import { createReplicationServer, type Peer } from '@holdfast/protocol';
 import { assignmentsOf, openAssignmentFile } from './control/assignment-file.ts';
@@ -17,7 +17,9 @@ import { createServerMetrics } from './metrics.ts';
 import { LARGEST_FRAME } from './receive/check-frames.ts';
 import { createCreditPool } from './receive/credit-pool.ts';
 import { createJournalBrake } from './receive/journal-brake.ts';
+import { startRecovery } from './recovery/start-recovery.ts';
 import type { ProcessServerSchema } from './settings.ts';
+import { lookAround } from './surroundings/look-around.ts';
 import { openAnchors } from './upload/anchors.ts';
 import { createVaults } from './upload/vaults.ts';
 
@@ -44,8 +46,9 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   const events = createEvents();
   const anchors = await openAnchors(stateDirectory, log);
   const journalKey = await openJournalKey(stateDirectory);
+  const journalDirectory = settings.journal.directory ?? path.join(stateDirectory, 'journal');
   const journal = await openJournal({
-    directory: await openNodeDirectory(settings.journal.directory ?? path.join(stateDirectory, 'journal')),
+    directory: await openNodeDirectory(journalDirectory),
     key: journalKey,
     segmentBytes: Math.min(settings.journal.segment, Math.floor(settings.journal.quota / 4)),
     quota: settings.journal.quota,
@@ -146,22 +149,33 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     keeper?.wake();
   };
 
+  const cpuShare = createCpuShare();
+  const recovery = await startRecovery(context, vaults, () => tell());
   const control = holdServerControl({
     membership,
     version,
     log,
     health,
     metrics,
-    onState: (state) => apply(assignmentsOf(state)),
-    hello: () => ({ endpoints: endpointsOf(replication, server.port), vaults: vaults.names }),
+    async onState(state) {
+      checks.ask(state.checkRequest);
+      await Promise.all([apply(assignmentsOf(state)), recovery.apply(state)]);
+    },
+    hello: async () => ({ endpoints: endpointsOf(replication, server.port), vaults: vaults.names, fabrics: await recovery.fabrics() }),
   });
 
   health.check('journal', () => brake.refusal()?.message);
   run('renewal of the certificate', membership.keepRenewed);
   run('control', control.run);
-  const cpuShare = createCpuShare();
+
+  const tell = (): void =>
+    control.report(
+      makeReport({ revision: assignments.revision, machines: machines.all, journal, cpuShare: cpuShare(), events, recovery, checks }),
+    );
+  const surroundings = { vaults, journal: { directory: journalDirectory, quota: settings.journal.quota } };
+  const checks = createCheckAnswerer({ look: () => lookAround(surroundings), onAnswer: tell, log });
   const report = setInterval(() => {
-    control.report(makeReport({ revision: assignments.revision, machines: machines.all, journal, cpuShare: cpuShare(), events }));
+    tell();
     anchors.save().catch((error: unknown) => log.warn('The anchors could not be written', { error }));
   }, REPORT_EVERY);
   const look = setInterval(() => {

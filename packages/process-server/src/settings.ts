@@ -57,6 +57,14 @@ export const settings = {
       scrubPace: bytes({ default: '2MiB', min: '64KiB', max: '10GiB', help: 'Bytes a second it reads for that' }),
     },
   ),
+  recovery: section('Machines that are started out of the vaults, for test failovers and failovers.', {
+    enabled: flag({ default: true, help: 'Whether this server starts machines; it needs QEMU for that' }),
+    directory: filePath({ optional: true, help: 'Where it keeps what it knows of them; default: recovery/ in the state directory' }),
+    machines: filePath({
+      optional: true,
+      help: 'Where machines keep what they write and, by and by, their whole disks; at most 60 characters; default: vm/ in that directory',
+    }),
+  }),
   vaults: table('vault', 'The vaults this server writes to, each under the name the configuration server assigns machines by.', {
     url: url({ schemes: ['file', 'azure'], help: 'file:/srv/vault or azure:https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]' }),
     keyFile: filePath({ optional: true, help: 'Key file of the vault; this or key-vault' }),

@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { CheckAnswerer } from '@holdfast/daemon';
 import { idBytes, type ServerReportSchema } from '@holdfast/protocol';
 import type { Journal } from '../journal/journal.ts';
 import type { Machine } from '../machines.ts';
+import type { RecoveryRole } from '../recovery/start-recovery.ts';
 import type { Events } from './events.ts';
 
 /** Tells how much of one processor this process used since the last call. */
@@ -23,6 +25,8 @@ export interface ReportSources {
   readonly journal: Pick<Journal, 'usage'>;
   readonly cpuShare: number;
   readonly events: Events;
+  readonly recovery: Pick<RecoveryRole, 'report'>;
+  readonly checks: Pick<CheckAnswerer, 'answer'>;
 }
 
 /** What the configuration server is told every few seconds. Takes the events. */
@@ -32,6 +36,8 @@ export const makeReport = ({
   journal,
   cpuShare,
   events,
+  recovery,
+  checks,
 }: ReportSources): MessageInitShape<typeof ServerReportSchema> => ({
   revision: BigInt(revision),
   machines: [...machines].map(({ assignment, uploader }) => {
@@ -50,5 +56,8 @@ export const makeReport = ({
   cpuShare,
   residentBytes: BigInt(process.memoryUsage.rss()),
   processors: availableParallelism(),
+  ...recovery.report(),
+  unixMillis: BigInt(Date.now()),
+  ...(checks.answer === undefined ? {} : { checks: checks.answer }),
   events: events.take().map(({ time, code, text }) => ({ unixMillis: BigInt(time), code, text })),
 });

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isHoldfastError } from '@holdfast/errors';
+import { type MachineHistory, readMachine, recordFailover, recordRelease, type Vault } from '@holdfast/vault';
+import type { Wanted } from './wanted.ts';
+
+/** Somebody may take terms at the same moment: the writer of the source comes back once or twice until it knows. */
+const ATTEMPTS = 5;
+const PAUSE = 200;
+
+type Fence = Pick<Wanted, 'id' | 'machineId' | 'pointId' | 'seenTerm'>;
+
+/** Does `work` unless `isDone`; again when somebody else took a term in between, though not against another operation's failover. */
+const untilDone = async (
+  vault: Vault,
+  { id, machineId }: Fence,
+  isDone: (history: MachineHistory) => boolean,
+  work: () => Promise<unknown>,
+  signal: AbortSignal,
+): Promise<void> => {
+  for (let attempt = 1; ; attempt += 1) {
+    const history = await readMachine(vault, machineId);
+    if (isDone(history)) return;
+    signal.throwIfAborted();
+    try {
+      await work();
+      return;
+    } catch (reason) {
+      const { failedOver } = history;
+      const isOthers = failedOver !== undefined && failedOver.operationId !== id;
+      if (!isHoldfastError(reason, 'FENCED') || isOthers || attempt === ATTEMPTS) throw reason;
+    }
+    await sleep(PAUSE * attempt, undefined, { signal });
+  }
+};
+
+/** The log says that the machine is failed over to the point: its source appends nothing. Errors: FENCED (by another failover), POINT_NOT_FOUND. */
+export const fence = (vault: Vault, wanted: Fence, signal: AbortSignal): Promise<void> => {
+  const { id: operationId, machineId, pointId, seenTerm } = wanted;
+  return untilDone(
+    vault,
+    wanted,
+    ({ failedOver }) => failedOver?.operationId === operationId && failedOver.pointId === pointId,
+    () => recordFailover(vault, machineId, { operationId, pointId, seenTerm }),
+    signal,
+  );
+};
+
+/** The log says that the failover is over: the source may append again. Does nothing where it never said that there was one. */
+export const release = (vault: Vault, wanted: Fence, signal: AbortSignal): Promise<void> => {
+  const { id: operationId, machineId, seenTerm } = wanted;
+  return untilDone(
+    vault,
+    wanted,
+    ({ failedOver }) => failedOver?.operationId !== operationId,
+    () => recordRelease(vault, machineId, { operationId, seenTerm }),
+    signal,
+  );
+};

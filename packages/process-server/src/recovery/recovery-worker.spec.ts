@@ -1,0 +1,264 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import type { Log } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
+import { createMemoryStore } from '@holdfast/object-store';
+import {
+  idBytes,
+  newId,
+  PointKind,
+  RecoveryAnswerSchema,
+  RecoveryGoal,
+  RecoveryKind,
+  RecoveryQuestionSchema,
+  RecoveryStage,
+  type WantedRecovery,
+  WantedRecoverySchema,
+} from '@holdfast/protocol';
+import { createVault, listHolds, openLogWriter, readMachine, recordFailover, registerMachine, type Vault } from '@holdfast/vault';
+import { ScriptedSource } from '../conformance/scripted-source.ts';
+import { createAnswers } from './answers.ts';
+import { openRecoveries, type Recoveries } from './recoveries.ts';
+import { createScriptedFabric, type ScriptedFabric } from './testing/scripted-fabric.ts';
+
+const KEY = { kind: 'key-file', secret: Buffer.alloc(32, 3) } as const;
+const silent = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as unknown as Log;
+
+const until = async (what: string, look: () => boolean | Promise<boolean>): Promise<void> => {
+  const end = Date.now() + 20_000;
+  while (!(await look())) {
+    if (Date.now() > end) throw new Error(`waited in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
+
+describe('recoveries of a process server', () => {
+  let vault: Vault;
+  let source: ScriptedSource;
+  let directory: string;
+  let fabric: ScriptedFabric;
+  let opened: Recoveries[];
+  let points: readonly string[];
+
+  beforeEach(async () => {
+    vault = await createVault(createMemoryStore(), { name: 'test', keys: [KEY] });
+    source = new ScriptedSource({ size: 64 * 1024 });
+    await registerMachine(vault, { id: source.machineId, name: 'db1' });
+    await append(3);
+    points = (await readMachine(vault, source.machineId)).points.map(({ id }) => id);
+    directory = await mkdtemp(path.join(tmpdir(), 'recoveries-'));
+    fabric = createScriptedFabric();
+    opened = [];
+  });
+  afterEach(async () => {
+    for (const recoveries of opened) await recoveries.close();
+    await vault.close();
+    await rm(directory, { recursive: true });
+  });
+
+  const append = async (cuts: number): Promise<void> => {
+    const writer = await openLogWriter(vault, source.machineId, {});
+    for (let n = 0; n < cuts; n += 1) {
+      source.scribble(1);
+      await writer.append((await source.cut()).content);
+    }
+    await writer.close();
+  };
+
+  const open = async (): Promise<Recoveries> => {
+    const recoveries = await openRecoveries({
+      directory,
+      vaults: { open: async () => vault },
+      fabric: () => fabric.fabric,
+      recoverer: fabric.recoverer,
+      log: silent,
+      onChange: () => undefined,
+      look: 10,
+      pause: 10,
+    });
+    opened.push(recoveries);
+    return recoveries;
+  };
+
+  const wanted = (goal: RecoveryGoal, more: Partial<Omit<WantedRecovery, '$typeName' | '$unknown' | 'target'>> = {}): WantedRecovery =>
+    create(WantedRecoverySchema, {
+      id: idBytes(ID),
+      runId: idBytes(RUN),
+      kind: RecoveryKind.FAILOVER,
+      goal,
+      machineId: idBytes(source.machineId),
+      machineName: 'db1',
+      vault: 'main',
+      pointId: idBytes(points[1]!),
+      ...more,
+    });
+  const ID = 'a'.repeat(32);
+  const RUN = 'b'.repeat(32);
+  const holds = async () => (await listHolds(vault, source.machineId)).map((hold) => hold.points);
+  const failedOver = async () => (await readMachine(vault, source.machineId)).failedOver;
+  const reach = (recoveries: Recoveries, goal: RecoveryGoal, stage: RecoveryStage = RecoveryStage.REACHED): Promise<void> =>
+    until(`goal ${goal}, stage ${stage}: ${JSON.stringify(recoveries.reports().map(({ detail, problem }) => [detail, problem]))}`, () =>
+      recoveries.reports().some((report) => report.goal === goal && report.stage === stage),
+    );
+
+  it('goes through a failover step by step, each held against what the vault says', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.HELD)]);
+    await reach(recoveries, RecoveryGoal.HELD);
+    expect(await holds()).toEqual([[points[1]]]);
+    expect(await failedOver()).toBeUndefined();
+
+    await recoveries.want([wanted(RecoveryGoal.FENCED)]);
+    await reach(recoveries, RecoveryGoal.FENCED);
+    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[1] });
+    await expect(append(1)).rejects.toMatchObject({ code: 'FENCED' });
+    expect(fabric.running()).toEqual([]);
+
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    expect(fabric.running()).toEqual([{ run: RUN, point: points[1], name: 'db1' }]);
+    await until('what it says of the machine', () => recoveries.reports()[0]!.machine?.state === 'running');
+
+    await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
+    await reach(recoveries, RecoveryGoal.INDEPENDENT);
+    expect(fabric.running()).toEqual([{ run: RUN, point: points[1], name: 'db1' }]);
+    expect(await holds()).toEqual([]);
+    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[1] });
+  });
+
+  it('takes everything back, and the source goes on', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    await recoveries.want([wanted(RecoveryGoal.DISCARDED)]);
+    await reach(recoveries, RecoveryGoal.DISCARDED);
+    expect(fabric.running()).toEqual([]);
+    expect(await failedOver()).toBeDefined();
+    await recoveries.want([wanted(RecoveryGoal.RELEASED)]);
+    await reach(recoveries, RecoveryGoal.RELEASED);
+    expect([await failedOver(), await holds()]).toEqual([undefined, []]);
+    await append(1);
+    await recoveries.want([]);
+    expect(recoveries.reports()).toEqual([]);
+    expect((await open()).reports()).toEqual([]);
+  });
+
+  it('leaves what it is not told of any more as it is', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    await recoveries.want([]);
+    expect(recoveries.reports()).toHaveLength(1);
+    expect(fabric.running()).toHaveLength(1);
+  });
+
+  it('changes the point: the earlier machine goes, the fence and the hold name the new one', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    const run = 'c'.repeat(32);
+    const other = { runId: idBytes(run), pointId: idBytes(points[0]!) };
+    await recoveries.want([wanted(RecoveryGoal.RUNNING, other)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    expect(fabric.running()).toEqual([{ run, point: points[0], name: 'db1' }]);
+    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[0] });
+    expect(await holds()).toEqual([[points[0]]]);
+  });
+
+  it('tests without a fence, and without a term', async () => {
+    const before = (await readMachine(vault, source.machineId)).head;
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING, { kind: RecoveryKind.TEST })]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    expect(fabric.running()).toEqual([{ run: RUN, point: points[1], name: 'db1-test' }]);
+    expect((await readMachine(vault, source.machineId)).head).toEqual(before);
+    await append(1);
+    await recoveries.want([wanted(RecoveryGoal.RELEASED, { kind: RecoveryKind.TEST })]);
+    await reach(recoveries, RecoveryGoal.RELEASED);
+    expect([fabric.running(), await holds()]).toEqual([[], []]);
+  });
+
+  it('goes on after each of its own ends, whatever step it was at', async () => {
+    for (const at of ['holding', 'opening', 'creating', 'starting', 'ready'] as const) {
+      const id = newId();
+      const runId = idBytes(newId());
+      const kind = RecoveryKind.TEST;
+      const stops = fabric.stopAt(at);
+      const first = await open();
+      await first.want([wanted(RecoveryGoal.RUNNING, { id: idBytes(id), runId, kind })]);
+      await stops;
+      await first.close();
+      fabric.stopAt(undefined);
+      // Without a word of the configuration server.
+      const second = await open();
+      await reach(second, RecoveryGoal.RUNNING);
+      await second.want([wanted(RecoveryGoal.RELEASED, { id: idBytes(id), runId, kind })]);
+      await reach(second, RecoveryGoal.RELEASED);
+      await second.want([]);
+      await second.close();
+      expect([at, fabric.running(), await holds()]).toEqual([at, [], []]);
+    }
+  });
+
+  it('tries again what may pass, and says what will not', async () => {
+    const recoveries = await open();
+    fabric.fail(new HoldfastError('STORE_UNAVAILABLE', { thing: 'the vault', why: 'it does not answer', remedy: 'wait' }));
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await until('a problem', () => recoveries.reports()[0]!.problemCode === 'STORE_UNAVAILABLE');
+    expect(recoveries.reports()[0]!.stage).toBe(RecoveryStage.WORKING);
+    fabric.fail(new HoldfastError('TOOL_MISSING', { thing: 'qemu', why: 'it is not there', remedy: 'install it' }));
+    await reach(recoveries, RecoveryGoal.RUNNING, RecoveryStage.FAILED);
+    expect(recoveries.reports()[0]).toMatchObject({ problemCode: 'TOOL_MISSING', problem: 'qemu: it is not there', remedy: 'install it' });
+    fabric.fail(undefined);
+    await recoveries.want([wanted(RecoveryGoal.RUNNING, { runId: idBytes('d'.repeat(32)) })]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    expect(fabric.running()).toHaveLength(1);
+  });
+
+  it("does not touch another operation's failover, and names a point that is gone", async () => {
+    await recordFailover(vault, source.machineId, { operationId: 'e'.repeat(32), pointId: points[2]! });
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING, RecoveryStage.FAILED);
+    expect(recoveries.reports()[0]).toMatchObject({ problemCode: 'FENCED', problem: expect.stringContaining('e'.repeat(32)) });
+    await recoveries.want([wanted(RecoveryGoal.RELEASED)]);
+    await reach(recoveries, RecoveryGoal.RELEASED);
+    expect(await failedOver()).toEqual({ operationId: 'e'.repeat(32), pointId: points[2] });
+    expect(await holds()).toEqual([]);
+  });
+
+  it('names a point that was thinned', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.FENCED, { pointId: idBytes('f'.repeat(32)) })]);
+    await reach(recoveries, RecoveryGoal.FENCED, RecoveryStage.FAILED);
+    expect(recoveries.reports()[0]).toMatchObject({ problemCode: 'POINT_NOT_FOUND', problem: expect.stringContaining('f'.repeat(32)) });
+    expect(await failedOver()).toBeUndefined();
+  });
+
+  it('answers questions once, and forgets what is not asked any more', async () => {
+    let told = 0;
+    const answers = createAnswers({ vaults: { open: async () => vault }, onAnswer: () => (told += 1) });
+    const question = (id: string, about: Record<string, unknown>) =>
+      create(RecoveryQuestionSchema, { id: idBytes(id), machineId: idBytes(source.machineId), vault: 'main', question: about as never });
+    const [a, b, c] = [newId(), newId(), newId()];
+    const asked = [
+      question(a, { case: 'points', value: { limit: 2 } }),
+      question(b, { case: 'choose', value: { choice: { case: 'newest', value: PointKind.APPLICATION } } }),
+      question(c, { case: 'choose', value: { choice: { case: 'idPrefix', value: points[0]!.slice(0, 8) } } }),
+    ];
+    answers.ask(asked);
+    answers.ask(asked);
+    await until('three answers', () => answers.all().length === 3);
+    expect(told).toBe(3);
+    const of = (id: string) => answers.all().find((one) => Buffer.from(one.id).toString('hex') === id) ?? create(RecoveryAnswerSchema);
+    expect(of(a)).toMatchObject({ more: true, total: 3n, points: [{ id: points[2] }, { id: points[1] }] });
+    expect(of(b)).toMatchObject({ problemCode: 'POINT_NOT_FOUND', points: [] });
+    expect(of(c)).toMatchObject({ problemCode: '', points: [{ id: points[0], held: false }] });
+    const d = newId();
+    answers.ask([question(d, { case: 'points', value: { limit: 2, afterPointId: idBytes(points[1]!) } })]);
+    await until('the next page', () => answers.all().length === 1);
+    expect(of(d)).toMatchObject({ more: false, points: [{ id: points[0] }] });
+  });
+});

@@ -1,0 +1,319 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Log } from '@holdfast/daemon';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import type { discardRecovery, Fabric, listRecoveries, RecoveredMachine, RecoveryStep, recoverMachine } from '@holdfast/fabric';
+import { idBytes, RecoveryGoal, RecoveryKind, type RecoveryReportSchema, RecoveryStage } from '@holdfast/protocol';
+import type { Vaults } from '../upload/vaults.ts';
+import { fence, release } from './fence.ts';
+import { holdPoint, letGo } from './holds.ts';
+import { machineTarget } from './machine-target.ts';
+import type { Wanted } from './wanted.ts';
+
+/** What starts machines; `@holdfast/fabric` but for specs. */
+export interface Recoverer {
+  readonly recoverMachine: typeof recoverMachine;
+  readonly discardRecovery: typeof discardRecovery;
+  readonly listRecoveries: typeof listRecoveries;
+}
+
+export interface RecoveryWorkerOptions {
+  readonly vaults: Pick<Vaults, 'open'>;
+  /** The fabric of that name. Errors: FABRIC_FAILED or UNSUPPORTED_OPERATION when this server has none. */
+  readonly fabric: (name: string) => Fabric;
+  readonly recoverer: Recoverer;
+  /** Of this recovery alone. */
+  readonly directory: string;
+  readonly adapt?: Parameters<typeof recoverMachine>[0]['adapt'];
+  readonly log: Log;
+  /** Called whenever the report is another one. */
+  onChange(): void;
+  /** Milliseconds between looks at a running machine, and between first attempts. */
+  readonly look?: number;
+  readonly pause?: number;
+}
+
+/** Brings one recovery where it is wanted, from wherever it stands, and keeps it there. */
+export interface RecoveryWorker {
+  readonly wanted: Wanted;
+  /** Where it stands. */
+  readonly report: MessageInitShape<typeof RecoveryReportSchema>;
+  /** It is wanted to be gone, and is. */
+  readonly isGone: boolean;
+  want(wanted: Wanted): void;
+  /** Stops working; what runs goes on. */
+  close(): Promise<void>;
+}
+
+const LOOK = 3000;
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 60_000;
+
+const STEP_WORDS: Readonly<Record<RecoveryStep, string>> = {
+  holding: 'the point is being held',
+  opening: 'the disks are being opened at the point',
+  adapting: 'the disks are being adapted to the fabric',
+  creating: 'the machine is being made',
+  starting: 'the machine is being started',
+  ready: 'the machine runs',
+};
+
+const DONE_WORDS: Readonly<Record<number, string>> = {
+  [RecoveryGoal.UNSPECIFIED]: '',
+  [RecoveryGoal.HELD]: 'the point is held',
+  [RecoveryGoal.FENCED]: 'the source is fenced',
+  [RecoveryGoal.RUNNING]: 'the machine runs',
+  [RecoveryGoal.INDEPENDENT]: 'the machine runs and needs the vault no more',
+  [RecoveryGoal.DISCARDED]: 'the machine is gone',
+  [RecoveryGoal.RELEASED]: 'all that was made is gone',
+};
+
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
+
+const text = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part));
+
+class Worker implements RecoveryWorker {
+  readonly #options: RecoveryWorkerOptions;
+  wanted: Wanted;
+  #machine: RecoveredMachine | undefined;
+  #hydration: { readonly done: Promise<void>; readonly stop: AbortController } | undefined;
+  #stage: RecoveryStage = RecoveryStage.WORKING;
+  #detail = '';
+  #fraction = -1;
+  #problem: HoldfastError | undefined;
+  #running: MessageInitShape<typeof RecoveryReportSchema>['machine'];
+  #turn = new AbortController();
+  #news = Promise.withResolvers<void>();
+  #closed = false;
+  readonly #work: Promise<void>;
+
+  constructor(wanted: Wanted, options: RecoveryWorkerOptions) {
+    this.wanted = wanted;
+    this.#options = options;
+    this.#work = this.#run();
+  }
+
+  get report(): MessageInitShape<typeof RecoveryReportSchema> {
+    const { id, runId, goal } = this.wanted;
+    const problem = this.#problem;
+    return {
+      id: idBytes(id),
+      runId: idBytes(runId),
+      goal,
+      stage: this.#stage,
+      detail: this.#detail,
+      fraction: this.#fraction,
+      ...(problem !== undefined && { problemCode: problem.code, problem: `${problem.thing}: ${problem.why}`, remedy: problem.remedy }),
+      ...(this.#running !== undefined && { machine: this.#running }),
+    };
+  }
+
+  get isGone(): boolean {
+    return this.wanted.goal === RecoveryGoal.RELEASED && this.#stage === RecoveryStage.REACHED;
+  }
+
+  want(wanted: Wanted): void {
+    const before = this.wanted;
+    const isSame = before.goal === wanted.goal && before.runId === wanted.runId && before.pointId === wanted.pointId;
+    this.wanted = wanted;
+    if (isSame) return;
+    this.#stage = RecoveryStage.WORKING;
+    this.#problem = undefined;
+    this.#turn.abort(
+      new HoldfastError('INTERRUPTED', { thing: `recovery ${wanted.id}`, why: 'something else is wanted', remedy: 'nothing' }),
+    );
+    this.#news.resolve();
+    this.#options.onChange();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#turn.abort(
+      new HoldfastError('INTERRUPTED', { thing: `recovery ${this.wanted.id}`, why: 'this server stops', remedy: 'nothing' }),
+    );
+    this.#news.resolve();
+    await this.#work;
+    await this.#endHydration();
+    await this.#machine?.close();
+  }
+
+  #say(detail: string, fraction = -1): void {
+    if (this.#detail === detail && this.#fraction === fraction) return;
+    this.#detail = detail;
+    this.#fraction = fraction;
+    this.#options.onChange();
+  }
+
+  #settle(stage: RecoveryStage, problem?: HoldfastError): void {
+    this.#stage = stage;
+    this.#problem = problem;
+    this.#options.onChange();
+  }
+
+  async #run(): Promise<void> {
+    const { log, pause: first = FIRST_PAUSE } = this.#options;
+    let pause = first;
+    while (!this.#closed) {
+      this.#turn = new AbortController();
+      this.#news = Promise.withResolvers();
+      const { signal } = this.#turn;
+      const { wanted } = this;
+      try {
+        await this.#bring(wanted, signal);
+        if (signal.aborted) continue;
+        pause = first;
+        this.#say(DONE_WORDS[wanted.goal] ?? '', 1);
+        this.#settle(RecoveryStage.REACHED);
+        await this.#watch(signal);
+      } catch (reason) {
+        if (signal.aborted) continue;
+        const error = fromSystem(reason, `recovery of machine ${wanted.machineName}`);
+        log.warn('A recovery does not come further', { recovery: wanted.id, machine: wanted.machineId, error });
+        this.#settle(error.retryable ? RecoveryStage.WORKING : RecoveryStage.FAILED, error);
+        if (error.retryable) await sleep(pause, undefined, { signal }).catch(() => undefined);
+        else await this.#news.promise;
+        pause = Math.min(2 * pause, LONGEST_PAUSE);
+      }
+    }
+  }
+
+  async #bring(wanted: Wanted, signal: AbortSignal): Promise<void> {
+    const { goal, kind, runId } = wanted;
+    const runs = goal === RecoveryGoal.RUNNING || goal === RecoveryGoal.INDEPENDENT;
+    const isFailover = kind === RecoveryKind.FAILOVER;
+    const vault = await this.#options.vaults.open(wanted.vault);
+    await this.#discardOthers(wanted, runs ? runId : undefined, vault);
+    signal.throwIfAborted();
+    if (goal === RecoveryGoal.RELEASED) {
+      if (isFailover) {
+        this.#say('the source is being released');
+        await release(vault, wanted, signal);
+      }
+      await letGo(vault, wanted);
+      return;
+    }
+    if (goal === RecoveryGoal.DISCARDED) return;
+    if (goal !== RecoveryGoal.INDEPENDENT) {
+      this.#say('the point is being held');
+      await holdPoint(vault, wanted);
+      signal.throwIfAborted();
+    }
+    if (isFailover && goal !== RecoveryGoal.HELD) {
+      this.#say('the source is being fenced');
+      await fence(vault, wanted, signal);
+    }
+    if (goal !== RecoveryGoal.INDEPENDENT) await letGo(vault, wanted, wanted.pointId);
+    signal.throwIfAborted();
+    if (!runs) return;
+    await this.#start(wanted, vault, signal);
+    if (goal !== RecoveryGoal.INDEPENDENT) return;
+    this.#say('the disks are being copied');
+    await Promise.race([this.#hydrate(), aborted(signal)]);
+    await letGo(vault, wanted);
+  }
+
+  /** Ends what other runs than `kept` have made. */
+  async #discardOthers({ target, id }: Wanted, kept: string | undefined, vault: Awaited<ReturnType<Vaults['open']>>): Promise<void> {
+    const { recoverer, directory, fabric } = this.#options;
+    const machine = this.#machine;
+    if (machine !== undefined && machine.operationId !== kept) {
+      this.#say('the machine is being removed');
+      await this.#endHydration();
+      await machine.discard();
+      this.#machine = undefined;
+      this.#running = undefined;
+    }
+    for (const { operationId } of await recoverer.listRecoveries(directory)) {
+      if (operationId === kept) continue;
+      this.#options.log.info('What is left of an earlier attempt is removed', { recovery: id, operation: operationId });
+      await recoverer.discardRecovery({ fabric: fabric(target.fabric), directory, operationId, vault });
+    }
+  }
+
+  async #start(wanted: Wanted, vault: Awaited<ReturnType<Vaults['open']>>, signal: AbortSignal): Promise<void> {
+    if (this.#machine !== undefined) return;
+    const isTest = wanted.kind === RecoveryKind.TEST;
+    const { network, hardware } = machineTarget(wanted.target, isTest);
+    const { recoverer, directory, adapt, log } = this.#options;
+    this.#machine = await recoverer.recoverMachine({
+      vault,
+      machineId: wanted.machineId,
+      pointId: wanted.pointId,
+      fabric: this.#options.fabric(wanted.target.fabric),
+      operationId: wanted.runId,
+      directory,
+      network,
+      hardware,
+      name: isTest ? `${wanted.machineName}-test` : wanted.machineName,
+      ...(adapt !== undefined && { adapt }),
+      onProgress: (step) => this.#say(STEP_WORDS[step]),
+      onTrouble: (error) => {
+        log.warn('A recovered machine waits', { recovery: wanted.id, error });
+        this.#problem = error;
+        this.#options.onChange();
+      },
+      signal,
+    });
+    await this.#look(Date.now());
+    // Behind its back; a test is gone before that would pay.
+    if (!isTest) this.#hydrate().catch(() => undefined);
+  }
+
+  /** Copies the disks; joins what is under way. */
+  #hydrate(): Promise<void> {
+    if (this.#hydration === undefined) {
+      const stop = new AbortController();
+      const onProgress = (done: number, total: number): void => {
+        if (this.wanted.goal === RecoveryGoal.INDEPENDENT) this.#say('the disks are being copied', total === 0 ? 1 : done / total);
+      };
+      const done = this.#machine!.hydrate({ onProgress, signal: stop.signal }).finally(() => {
+        this.#hydration = undefined;
+      });
+      done.catch((error: unknown) => this.#options.log.warn('Disks of a recovered machine are not copied further', { error }));
+      this.#hydration = { done, stop };
+    }
+    return this.#hydration.done;
+  }
+
+  async #endHydration(): Promise<void> {
+    this.#hydration?.stop.abort();
+    await this.#hydration?.done.catch(() => undefined);
+  }
+
+  /** Looks after a machine that runs until something else is wanted. */
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { look = LOOK } = this.#options;
+    while (!signal.aborted && this.#machine !== undefined) {
+      await sleep(look, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#look().catch((reason: unknown) => {
+        this.#settle(this.#stage, fromSystem(reason, `machine ${this.wanted.machineName}`));
+      });
+    }
+    if (!signal.aborted) await this.#news.promise;
+  }
+
+  async #look(started?: number): Promise<void> {
+    const machine = this.#machine;
+    if (machine === undefined) return;
+    const { machine: status, trouble } = await machine.status();
+    const total = status.disks.reduce((sum, { size }) => sum + size, 0);
+    const done = status.disks.reduce((sum, disk) => sum + (disk.hydrated ? disk.size : (disk.hydrating ?? 0)), 0);
+    const console = await machine.console();
+    const pause = status.pause === undefined ? '' : `: ${status.pause}`;
+    const before = text([this.#running, this.#problem?.message]);
+    this.#running = {
+      state: status.state === 'off' ? 'stopped' : `${status.state}${pause}`,
+      console: console.log,
+      addresses: [],
+      hydrated: total === 0 ? 1 : done / total,
+      startedUnixMillis: this.#running?.startedUnixMillis ?? BigInt(started ?? Date.now()),
+    };
+    this.#problem = trouble;
+    if (before !== text([this.#running, trouble?.message])) this.#options.onChange();
+  }
+}
+
+/** Begins at once. */
+export const createRecoveryWorker = (wanted: Wanted, options: RecoveryWorkerOptions): RecoveryWorker => new Worker(wanted, options);

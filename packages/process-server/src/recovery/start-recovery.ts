@@ -1,0 +1,60 @@
+import path from 'node:path';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ProgramContext } from '@holdfast/daemon';
+import { createQemuFabric, discardRecovery, listRecoveries, recoverMachine } from '@holdfast/fabric';
+import type { ConnectServerResponse, FabricReportSchema, ServerReportSchema } from '@holdfast/protocol';
+import type { ProcessServerSchema } from '../settings.ts';
+import type { Vaults } from '../upload/vaults.ts';
+import { createAnswers } from './answers.ts';
+import { createFabrics } from './fabrics.ts';
+import { openRecoveries } from './recoveries.ts';
+
+/** The role `recovery` of a process server: it answers for vaults, and starts machines out of them. */
+export interface RecoveryRole {
+  /** What it can do, for the hello. */
+  fabrics(): Promise<MessageInitShape<typeof FabricReportSchema>[]>;
+  apply(state: Pick<ConnectServerResponse, 'recoveries' | 'questions' | 'reconciling'>): Promise<void>;
+  /** What there is to say about it, for the report. */
+  report(): Required<Pick<MessageInitShape<typeof ServerReportSchema>, 'recoveries' | 'answers'>>;
+}
+
+/** Reports are gathered for this long, milliseconds. */
+const GATHER = 100;
+
+export const startRecovery = async (
+  { settings, stateDirectory, log, onStop }: ProgramContext<ProcessServerSchema>,
+  vaults: Vaults,
+  tell: () => void,
+): Promise<RecoveryRole> => {
+  let telling: NodeJS.Timeout | undefined;
+  const onChange = (): void => {
+    telling ??= setTimeout(() => {
+      telling = undefined;
+      tell();
+    }, GATHER);
+  };
+  const { enabled, directory = path.join(stateDirectory, 'recovery'), machines = path.join(directory, 'vm') } = settings.recovery;
+  const fabrics = createFabrics(enabled ? [createQemuFabric({ directory: machines })] : []);
+  const recoveries = await openRecoveries({
+    directory,
+    vaults,
+    fabric: fabrics.of,
+    recoverer: { recoverMachine, discardRecovery, listRecoveries },
+    log,
+    onChange,
+  });
+  const answers = createAnswers({ vaults, onAnswer: onChange });
+  onStop('recoveries', async () => {
+    clearTimeout(telling);
+    await recoveries.close();
+  });
+  return {
+    fabrics: fabrics.check,
+    async apply(state) {
+      answers.ask(state.questions);
+      // A configuration server that reconciles may want what was ended long ago.
+      if (!state.reconciling) await recoveries.want(state.recoveries);
+    },
+    report: () => ({ recoveries: [...recoveries.reports()], answers: [...answers.all()] }),
+  };
+};

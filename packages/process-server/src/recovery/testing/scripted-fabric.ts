@@ -1,0 +1,111 @@
+import { HoldfastError } from '@holdfast/errors';
+import type { Fabric, RecoveredMachine, RecoverMachineOptions, RecoveryStep } from '@holdfast/fabric';
+import type { Recoverer } from '../recovery-worker.ts';
+
+/** Machines that are only written down, and outlive whoever started them as real ones do. */
+export interface ScriptedFabric {
+  readonly fabric: Fabric;
+  readonly recoverer: Recoverer;
+  running(): readonly { readonly run: string; readonly point: string; readonly name: string }[];
+  /** From now on every start fails like that; with undefined none does. */
+  fail(error: HoldfastError | undefined): void;
+  /** From now on a start hangs at that step until it is given up; resolves when one does. */
+  stopAt(step: RecoveryStep | undefined): Promise<void>;
+}
+
+interface Made {
+  readonly run: string;
+  readonly point: string;
+  readonly name: string;
+  readonly directory: string;
+  readonly machineId: string;
+  isOn: boolean;
+  hydrated: boolean;
+}
+
+const STEPS: readonly RecoveryStep[] = ['holding', 'opening', 'adapting', 'creating', 'starting', 'ready'];
+
+export const createScriptedFabric = (): ScriptedFabric => {
+  const made = new Map<string, Made>();
+  let failure: HoldfastError | undefined;
+  let stop: { readonly at: RecoveryStep; readonly reached: () => void } | undefined;
+
+  const recover = async (options: RecoverMachineOptions): Promise<RecoveredMachine> => {
+    const { operationId: run, pointId: point, machineId, directory, name = '', signal, onProgress } = options;
+    if (failure !== undefined) throw failure;
+    for (const step of STEPS) {
+      onProgress?.(step);
+      if (step === 'creating' && !made.has(run)) made.set(run, { run, point, machineId, directory, name, isOn: false, hydrated: false });
+      if (step === 'starting') made.get(run)!.isOn = true;
+      if (stop?.at !== step) continue;
+      stop.reached();
+      await new Promise((_, reject) => signal!.addEventListener('abort', () => reject(signal!.reason as Error), { once: true }));
+    }
+    const machine = made.get(run)!;
+    if (machine.point !== point) throw new HoldfastError('SETTING_INVALID', { thing: run, why: 'another point', remedy: 'another run' });
+    return {
+      operationId: run,
+      status: async () => ({
+        operationId: run,
+        machineId,
+        pointId: point,
+        held: true,
+        adaptation: [],
+        machine: {
+          operationId: run,
+          name,
+          state: machine.isOn ? 'running' : 'off',
+          disks: [{ id: 'a', size: 100, stored: 1, hydrated: machine.hydrated, hydrating: 50 }],
+        },
+      }),
+      console: async () => ({ log: `/console/${run}`, open: () => Promise.reject(new Error('not scripted')) }),
+      async hydrate() {
+        machine.hydrated = true;
+      },
+      async start() {
+        machine.isOn = true;
+      },
+      async stop() {
+        machine.isOn = false;
+        return 'orderly';
+      },
+      async discard() {
+        made.delete(run);
+      },
+      async close() {},
+    };
+  };
+
+  return {
+    fabric: { kind: 'qemu' } as Fabric,
+    recoverer: {
+      recoverMachine: recover,
+      listRecoveries: async (directory) =>
+        [...made.values()]
+          .filter((one) => one.directory === directory)
+          .map(({ run, point, machineId, name }) => ({
+            operationId: run,
+            vaultId: '',
+            machineId,
+            pointId: point,
+            name,
+            created: 0,
+            pointTime: 0,
+            holdId: undefined,
+            attended: false,
+          })),
+      async discardRecovery({ operationId }) {
+        made.delete(operationId);
+      },
+    },
+    running: () => [...made.values()].filter(({ isOn }) => isOn).map(({ run, point, name }) => ({ run, point, name })),
+    fail(error) {
+      failure = error;
+    },
+    stopAt(at) {
+      const reached = Promise.withResolvers<void>();
+      stop = at === undefined ? undefined : { at, reached: reached.resolve };
+      return reached.promise;
+    },
+  };
+};

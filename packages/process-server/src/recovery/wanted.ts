@@ -1,0 +1,50 @@
+import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
+import { idText, RecoveryGoal, RecoveryKind, type RecoveryTarget, RecoveryTargetSchema, type WantedRecovery } from '@holdfast/protocol';
+
+/** A recovery as it is wanted, checked. */
+export interface Wanted {
+  /** 32 hexadecimal digits each. */
+  readonly id: string;
+  readonly runId: string;
+  readonly machineId: string;
+  readonly pointId: string;
+  readonly kind: RecoveryKind;
+  readonly goal: RecoveryGoal;
+  readonly machineName: string;
+  readonly vault: string;
+  readonly seenTerm: number;
+  readonly target: RecoveryTarget;
+}
+
+const isId = (id: Uint8Array): boolean => id.length === 16;
+
+/** What a message says; undefined for one that makes no sense. */
+export const wantedOf = (message: WantedRecovery): Wanted | undefined => {
+  const { id, runId, machineId, pointId, kind, goal, machineName, vault, seenTerm, target } = message;
+  if (![id, runId, machineId, pointId].every(isId) || seenTerm > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+  if (kind !== RecoveryKind.TEST && kind !== RecoveryKind.FAILOVER) return undefined;
+  if (goal === RecoveryGoal.UNSPECIFIED) return undefined;
+  return {
+    id: idText(id),
+    runId: idText(runId),
+    machineId: idText(machineId),
+    pointId: idText(pointId),
+    kind,
+    goal,
+    machineName,
+    vault,
+    seenTerm: Number(seenTerm),
+    target: target ?? create(RecoveryTargetSchema),
+  };
+};
+
+/** The same as text for a file, and back. */
+export const wantedText = (wanted: Wanted): string =>
+  JSON.stringify({ form: 1, ...wanted, target: toJson(RecoveryTargetSchema, wanted.target) });
+
+/** Throws when it is none. */
+export const parseWanted = (text: string): Wanted => {
+  const { form, target, ...wanted } = JSON.parse(text) as Record<string, unknown>;
+  if (form !== 1 || typeof wanted['id'] !== 'string' || typeof wanted['runId'] !== 'string') throw new Error('it holds no recovery');
+  return { ...wanted, target: fromJson(RecoveryTargetSchema, target as JsonValue, { ignoreUnknownFields: true }) } as unknown as Wanted;
+};
