@@ -1,3 +1,4 @@
+export { type CheckAnswerer, createCheckAnswerer } from './checks/answer-checks.ts';
 export type {
   AgentControl,
   AgentControlOptions,

@@ -1,3 +1,5 @@
+export { CHECK_CODES, CHECKS, type Check, type CheckCode, type Checker } from './checks/checks.ts';
+export { type Finding, missed, notSo, passed, tryCheck, unknown } from './checks/finding.ts';
 export { connectError, fromConnect } from './connect/connect-error.ts';
 export type { CutContent } from './cut-content.ts';
 export * from './gen/holdfast/v1/alert_pb.ts';

@@ -1,7 +1,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { holdAgentControl, type Membership, type ProgramContext } from '@holdfast/daemon';
+import { createCheckAnswerer, holdAgentControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { connectReplication } from '@holdfast/protocol';
 import type { HoldPlaces } from '../consistency/plan-hold.ts';
 import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
@@ -10,6 +10,7 @@ import { createEngine } from '../engine/create-engine.ts';
 import type { Engine } from '../engine/engine.ts';
 import { KEEP_HOLD } from '../hold/keep-command.ts';
 import { collectManifest } from '../manifest/collect.ts';
+import { lookAround } from '../surroundings/look-around.ts';
 import { findMemoryDirectory } from '../trace/memory-file.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { openDesiredState } from './desired-state.ts';
@@ -107,13 +108,33 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
       manifest: await collectManifest({ machineId: membership.id, disks: await findDisks() }),
     }),
     async onState(state) {
+      checks.ask(state.checkRequest);
       await desired.save(membership.id, state);
       engine.apply(state.revision, state.protection);
     },
   });
   run('certificates', (stopping) => membership.keepRenewed(stopping));
   run('control stream', (stopping) => control.run(stopping));
-  const report = createReporter(engine);
+  const reportEngine = createReporter(engine);
+  const report = () => ({
+    ...reportEngine(),
+    unixMillis: BigInt(Date.now()),
+    ...(checks.answer === undefined ? {} : { checks: checks.answer }),
+  });
+  const { hrl, trace, consistency } = settings;
+  const surroundings = {
+    findDisks,
+    log: { directory: hrl.directory ?? stateDirectory, quota: hrl.quota },
+    memory: { directory: trace.memoryDirectory, bytes: trace.buffer + hrl.memory },
+    scripts: consistency.directory,
+    credentials: membership.credentials,
+    isProtecting: () => engine.status.protecting,
+  };
+  const checks = createCheckAnswerer({
+    look: (request) => lookAround(surroundings, request),
+    onAnswer: () => control.report(report()),
+    log,
+  });
   run('reports', async (stopping) => {
     while (!stopping.aborted) {
       count();
