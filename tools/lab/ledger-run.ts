@@ -19,10 +19,13 @@ export const DISK_SIZE = 768 * 1024 * 1024;
 const RANDOM_POINTS = 3;
 
 /** Two disks with file systems, and the workload on them. */
-export const startSite = async (context: RunContext): Promise<{ site: SiteDisk[]; workload: Workload; ledgers: string }> => {
+export const startSite = async (
+  context: RunContext,
+  diskSize = DISK_SIZE,
+): Promise<{ site: SiteDisk[]; workload: Workload; ledgers: string }> => {
   const { options, recorder, signal, screen } = context;
   const { directory } = recorder.record;
-  const site = await createSite({ directory, diskSize: DISK_SIZE, signal });
+  const site = await createSite({ directory, diskSize, signal });
   const ledgers = path.join(directory, 'ledgers');
   mkdirSync(ledgers);
   const workload = await startWorkload({

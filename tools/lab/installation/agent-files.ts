@@ -39,7 +39,7 @@ export const agentSettings = (
 };
 
 /** Records what the agent keeps outside of its state directory, before it runs. */
-export const noteAgentMemory = ({ recorder }: RunContext, machineId: string): void => {
+export const noteAgentMemory = ({ recorder }: Pick<RunContext, 'recorder'>, machineId: string): void => {
   const names = [machineId, `${machineId}-log`, `${machineId}-sender.json`].map((name) => `holdfast-${name}`);
   recorder.note({ traceInstances: [names[0]!], memory: names.map((name) => path.join(MEMORY_DIRECTORY, name)) });
 };

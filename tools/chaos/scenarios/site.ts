@@ -1,0 +1,169 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openStore } from '@holdfast/object-store';
+import { checkMachine, openVault, readKeyFile, readMachine } from '@holdfast/vault';
+import type { RunContext } from '../../lab/context.ts';
+import { until } from '../../lab/host/until.ts';
+import { parseOptions } from '../../lab/options.ts';
+import { createScreen } from '../../lab/output/screen.ts';
+import { randomBelow } from '../../lab/random.ts';
+import { cleanUp } from '../../lab/record/clean-up.ts';
+import { createRecorder, newRunId } from '../../lab/record/run-record.ts';
+import { removeLeftovers } from '../../lab/record/take-away.ts';
+import type { Resync, Scenario, Verdict } from '../scenario.ts';
+import { createFaults, type Explanation } from '../site/faults.ts';
+import { install } from '../site/programs.ts';
+import { withMemory } from '../site/remembering-store.ts';
+import { protectMachine, type SiteMachine } from '../site/site-machine.ts';
+import { createLedgerSource, createStampedSource, type Source } from '../site/sources.ts';
+
+/** How long an installation may take to work again once nothing is broken: ten times and more of what it usually takes. */
+const PATIENCE_SECONDS = 180;
+const REMEMBERED_BYTES = 512 * 1024 * 1024;
+
+/** A whole site, with a store, two process servers and three machines, and everything breaks. */
+export const scenario: Scenario = {
+  name: 'site',
+  about: 'three machines under ledgers and stamps, two process servers, a store; programs, disks, networks and the store fail in every way',
+  tools: ['filesystems', 'nbd'],
+  setup: async ({ random, note }) => {
+    const seed = randomBelow(random, 1_000_000);
+    const stopping = new AbortController();
+    const context: RunContext = {
+      options: parseOptions(['--seed', String(seed), '--point-every', '2']),
+      screen: createScreen({ isTTY: false, write: (text: string) => note(text.trimEnd()) }),
+      recorder: createRecorder(newRunId()),
+      signal: stopping.signal,
+    };
+    await removeLeftovers(context.screen);
+    const remove = async (): Promise<void> => {
+      stopping.abort();
+      const { failures } = await cleanUp(context.recorder.file, context.recorder.record);
+      for (const failure of failures) note(`left behind: ${failure}`);
+    };
+    try {
+      const site = await install(context, seed);
+      note('store, configuration server and two process servers are at work');
+      const sources: Readonly<Record<string, Source>> = {
+        ledger: await createLedgerSource(context),
+        'stamps-1': await createStampedSource(context, 'stamps-1'),
+        'stamps-2': await createStampedSource(context, 'stamps-2'),
+      };
+      const machines: SiteMachine[] = [];
+      for (const [name, source] of Object.entries(sources))
+        machines.push(await protectMachine(site.person, name, await site.addAgent(name, source.disks), source));
+      note(`${machines.map(({ name }) => name).join(', ')} are protected`);
+
+      const programs = [
+        ...machines.map(({ member }) => member.program),
+        ...site.servers.map(({ program }) => program),
+        site.configurationServer.process,
+      ];
+      const failures = [...programs.map(({ failure }) => failure), ...machines.map(({ source }) => source.failure)];
+      const store = await openStore(site.vault.url, { environment: { AZURE_STORAGE_KEY_FILE: site.vault.accountKeyFile } });
+      const key = await readKeyFile(site.vault.keyFile);
+      const asStored = await openVault(store, key);
+      const remembering = withMemory(store, REMEMBERED_BYTES);
+      const repairs: (() => Promise<void> | void)[] = [];
+      let told = '';
+      let explanations: Explanation[] = [];
+      let verifications = 0;
+      const faults = createFaults({
+        site,
+        machines,
+        repairs,
+        tell: (line, explains) => {
+          note(line);
+          told = line;
+          if (explains !== undefined) explanations.push(explains);
+        },
+      });
+
+      const heal = async (): Promise<void> => {
+        for (const repair of repairs.splice(0).reverse()) await repair();
+      };
+      /** Every machine has a point that began when all was well, and the configuration server knows of it. */
+      const atRest = async (): Promise<void> => {
+        const healed = Date.now();
+        const isBeyond = async ({ newestPoint }: SiteMachine): Promise<boolean> => ((await newestPoint()) ?? 0) > healed;
+        for (const machine of machines)
+          await until(`a point of ${machine.name} after: ${told}`, () => isBeyond(machine), {
+            seconds: PATIENCE_SECONDS,
+            everyMilliseconds: 100,
+          });
+        const seconds = (Date.now() - healed) / 1000;
+        for (const { name, member } of machines) {
+          const knows = async (): Promise<boolean> => {
+            const shown = await site.person
+              .look<{ connected: boolean; newestPoint: string | null }>(['machine', 'show', member.id], stopping.signal)
+              .catch(() => undefined);
+            return shown?.connected === true && Date.parse(shown.newestPoint ?? '') > healed;
+          };
+          await until(`the configuration server hears of ${name}`, knows, { seconds: PATIENCE_SECONDS, everyMilliseconds: 200 });
+        }
+        note(`at rest after ${seconds.toFixed(1)} s`);
+      };
+
+      const verify = async (): Promise<Verdict> => {
+        await heal();
+        await Promise.race([atRest(), ...failures]);
+        verifications += 1;
+        const vault = await openVault(remembering, key);
+        try {
+          let points = 0;
+          const wrong: string[] = [];
+          const lost: string[] = [];
+          const resyncs: Resync[] = [];
+          for (const [index, machine] of machines.entries()) {
+            const history = await readMachine(vault, machine.member.id);
+            const verdict = await machine.judge(history, seed + verifications);
+            points += verdict.judged;
+            wrong.push(...verdict.wrong);
+            lost.push(...verdict.lost);
+            for (const reason of verdict.resyncs)
+              resyncs.push({
+                reason,
+                explainedBy: explanations.some((one) => one.machine === machine.name && one.reason.test(reason)) ? told : undefined,
+              });
+            // Every byte of one machine's log, by turns: what a long run costs must not grow with the square of its length.
+            if (verifications % machines.length !== index) continue;
+            const { findings } = await checkMachine(await readMachine(asStored, machine.member.id));
+            for (const { object, why } of findings) wrong.push(`${machine.name}: ${object}: ${why}`);
+          }
+          explanations = [];
+          return { points, wrong, lost, resyncs };
+        } finally {
+          await vault.close();
+        }
+      };
+
+      return {
+        steps: {
+          live: { weight: 6, run: async (chance) => sleep(300 + randomBelow(chance, 3000)) },
+          'move a machine': {
+            weight: 1,
+            run: async (chance) => {
+              const { member, name } = machines[randomBelow(chance, machines.length)]!;
+              // Refused while another move is under way, or nobody is there to be asked: as it would be for people.
+              const { status, stderr } = await site.person.run(['machine', 'move', member.id]);
+              note(`${name} is to be moved: ${status === 0 ? 'taken' : stderr.trim().slice(0, 200)}`);
+            },
+          },
+        },
+        faults,
+        verify,
+        dispose: async () => {
+          for (const repair of repairs.splice(0).reverse()) await Promise.resolve(repair()).catch(() => undefined);
+          for (const machine of machines) await machine.stopWatching();
+          for (const { member } of machines) await member.program.kill();
+          for (const { source } of machines) await source.stop().catch(() => undefined);
+          await asStored.close();
+          await site.stop();
+          await remove();
+        },
+      };
+    } catch (reason) {
+      await remove();
+      throw reason;
+    }
+  },
+};

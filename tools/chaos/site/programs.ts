@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { startAzurite } from '../../azurite/azurite.ts';
+import { type FaultyProxy, startFaultyProxy } from '../../azurite/faulty-proxy.ts';
+import type { RunContext } from '../../lab/context.ts';
+import { runTool } from '../../lab/host/run-tool.ts';
+import { MEMORY_DIRECTORY, noteAgentMemory } from '../../lab/installation/agent-files.ts';
+import { createPerson, outputOf, type Person, runProcess } from '../../site/cli-process.ts';
+import { type ConfigurationServer, startConfigurationServer } from '../../site/configuration-server.ts';
+import { freePort } from '../../site/free-port.ts';
+import { mainOf } from '../../site/from-source.ts';
+import { createProgramProcess, type ProgramProcess } from '../../site/program-process.ts';
+import { writeSettings } from '../../site/settings-files.ts';
+import { type Link, openLink } from './link.ts';
+import { createSky, type Sky } from './weather.ts';
+
+/** A program that belongs to the installation, with its own way to the configuration server. */
+export interface Member {
+  readonly id: string;
+  readonly program: ProgramProcess;
+  readonly control: Link;
+  readonly metrics: URL;
+}
+
+export interface ServerMember extends Member {
+  /** What all agents reach it by. */
+  readonly data: Link;
+  /** Where its journal is: a small file system of its own. */
+  readonly journal: string;
+  /** Takes its disk away, with everything it knew, and has the machine join again; it does not run afterwards. */
+  loseDisk(): Promise<void>;
+}
+
+/** A vault in a store behind faulty weather, a configuration server, process servers: each a process, each behind a link that may break. */
+export interface Installation {
+  readonly person: Person;
+  readonly sky: Sky;
+  /** For who reads the vault past the weather. */
+  readonly vault: { readonly url: string; readonly keyFile: string; readonly accountKeyFile: string };
+  readonly configurationServer: ConfigurationServer;
+  readonly servers: readonly ServerMember[];
+  /** An agent with these disks joins; it does not run yet. */
+  addAgent(name: string, disks: readonly string[]): Promise<Member>;
+  /** Hands on what the weather held back. */
+  release(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export const VAULT = 'main';
+const HOST = '127.0.0.1';
+const SERVERS = 2;
+/** Bytes of a journal's file system: far less than its quota. */
+const JOURNAL_MEBIBYTES = 64;
+/** After so long without a sign of a process server its machines are moved. */
+export const REASSIGN_AFTER_SECONDS = 5;
+
+const CONFIGURATION = [
+  // Renewed in the middle of everything.
+  'certificates: { lifetime: "4min" }',
+  `balance: { reassign-after: "${REASSIGN_AFTER_SECONDS}s", interval: "500ms" }`,
+].join('\n');
+
+export const install = async (context: RunContext, seed: number): Promise<Installation> => {
+  const { recorder } = context;
+  const directory = path.join(recorder.record.directory, 'site');
+  const contexts = path.join(directory, 'contexts');
+  mkdirSync(contexts, { recursive: true, mode: 0o700 });
+  const onStart = (pid: number): void => recorder.noteProcess(pid);
+  const person = createPerson(contexts, onStart);
+  const links: Link[] = [];
+  const link = async (port: number): Promise<Link> => {
+    const opened = await openLink(port);
+    links.push(opened);
+    return opened;
+  };
+
+  const folder = path.join(directory, 'azurite');
+  mkdirSync(folder);
+  const azurite = await startAzurite({ folder, detached: true });
+  recorder.noteProcess(azurite.pid);
+  const sky = createSky(seed);
+  const proxy: FaultyProxy = await startFaultyProxy(azurite.port, sky.plan);
+  const accountKeyFile = path.join(directory, 'azure-account.key');
+  writeFileSync(accountKeyFile, azurite.key, { mode: 0o600 });
+  const url = await azurite.createContainer('lab');
+  const vault = { url, keyFile: path.join(directory, 'vault.key'), accountKeyFile };
+  const kit = path.join(directory, 'recovery-kit.txt');
+  await person.json(['vault', 'create', '--store', url, '--name', 'chaos', '--new-key-file', vault.keyFile, '--recovery-kit', kit], {
+    environment: { AZURE_STORAGE_KEY_FILE: accountKeyFile },
+  });
+
+  const configurationServer = await startConfigurationServer({
+    directory: path.join(directory, 'configuration-server'),
+    settings: CONFIGURATION,
+    onStart,
+  });
+  const { fingerprint, administratorToken } = configurationServer;
+  await person.json(['login', '--server', configurationServer.url, '--fingerprint', fingerprint, '--name', 'chaos'], {
+    input: administratorToken,
+  });
+
+  const join = async (role: 'agent' | 'process-server', main: string, config: string, control: Link): Promise<string> => {
+    const { secret } = await person.json<{ secret: string }>(['token', 'create', '--role', role]);
+    const args = ['join', '--config', config, '--server', `${HOST}:${control.port}`, '--fingerprint', fingerprint];
+    const said = outputOf(`${role} join`, await runProcess(main, args, { input: `${secret}\n`, onStart }));
+    const [, id] = / as [a-z-]+ ([0-9a-f]{32})/.exec(said) ?? [];
+    if (id === undefined) throw new Error(`the program that joined did not tell its id: ${said}`);
+    return id;
+  };
+  const hardware = (name: string): string => {
+    const file = path.join(directory, `${name}-hardware.json`);
+    writeFileSync(file, JSON.stringify({ productUuid: randomUUID(), productSerial: '', macAddresses: [], machineId: '' }));
+    return file;
+  };
+
+  const addServer = async (name: string): Promise<ServerMember> => {
+    const control = await link(configurationServer.port);
+    const port = await freePort();
+    const data = await link(port);
+    const http = await freePort();
+    const journal = path.join(directory, `${name}-journal`);
+    mkdirSync(journal);
+    await runTool('mount', ['-t', 'tmpfs', '-o', `size=${JOURNAL_MEBIBYTES}m`, 'tmpfs', journal]);
+    const {
+      config,
+      logFile,
+      directory: own,
+    } = writeSettings(directory, name, {
+      http: { listen: `${HOST}:${http}` },
+      identity: { 'hardware-file': hardware(name) },
+      replication: { listen: `${HOST}:${port}`, advertise: [`${HOST}:${data.port}`] },
+      journal: { directory: path.join(journal, 'files'), quota: '1GiB', segment: '8MiB' },
+      vaults: {
+        [VAULT]: {
+          url: url.replace(`:${azurite.port}/`, `:${proxy.port}/`),
+          'key-file': vault.keyFile,
+          'azure-account-key-file': accountKeyFile,
+        },
+      },
+    });
+    const main = mainOf('process-server');
+    const program = createProgramProcess({ name: 'holdfast-process-server', main, config, logFile, onStart });
+    const id = await join('process-server', main, config, control);
+    return {
+      id,
+      program,
+      control,
+      data,
+      journal,
+      metrics: new URL(`http://${HOST}:${http}/metrics`),
+      async loseDisk() {
+        await program.kill();
+        rmSync(path.join(journal, 'files'), { recursive: true, force: true });
+        rmSync(path.join(own, 'state'), { recursive: true, force: true });
+        await join('process-server', main, config, control);
+      },
+    };
+  };
+
+  const servers: ServerMember[] = [];
+  for (let index = 0; index < SERVERS; index += 1) servers.push(await addServer(`process-server-${index}`));
+  await Promise.all(servers.map(({ program }) => program.start()));
+
+  return {
+    person,
+    sky,
+    vault,
+    configurationServer,
+    servers,
+    async addAgent(name, disks) {
+      const control = await link(configurationServer.port);
+      const http = await freePort();
+      const { config, logFile } = writeSettings(directory, name, {
+        http: { listen: `${HOST}:${http}` },
+        identity: { 'hardware-file': hardware(name) },
+        disks: { include: disks },
+        hrl: { quota: '64MiB', segment: '4MiB', memory: '8MiB' },
+        trace: { 'memory-directory': MEMORY_DIRECTORY },
+        copy: { yield: false },
+        check: { interval: '5s' },
+        points: { interval: '2s' },
+        sender: { 'retry-first': '100ms', 'retry-longest': '2s', 'retry-refused': '2s' },
+        report: { interval: '500ms' },
+      });
+      const main = mainOf('mobility-agent');
+      const id = await join('agent', main, config, control);
+      noteAgentMemory(context, id);
+      const program = createProgramProcess({ name: 'holdfast-agent', main, config, logFile, onStart });
+      return { id, program, control, metrics: new URL(`http://${HOST}:${http}/metrics`) };
+    },
+    release: () => proxy.release(),
+    async stop() {
+      for (const { program } of servers) await program.kill();
+      await configurationServer.process.kill();
+      await proxy.close();
+      await azurite.stop('SIGKILL');
+      for (const one of links) await one.close();
+    },
+  };
+};
