@@ -32,6 +32,8 @@ export interface AdaptationRequest {
 export interface Adaptation {
   readonly controller?: DiskController;
   readonly networkModel?: NetworkModel;
+  /** Hardware addresses of the machine's network cards, one for each of `sourceInterfaces(manifest)`, in that order: settings inside were changed to them. */
+  readonly macs?: readonly string[];
   /** For people, one line for each thing changed or left. */
   readonly report: readonly string[];
 }
