@@ -35,6 +35,7 @@ export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
 export { type Lease, type LeaseOptions, leaseMachine } from './lease.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
 export { type MachineSummary, registerMachine } from './machine.ts';
+export { type PointDisk, pointDisks } from './point-disks.ts';
 export { probeRights } from './probe-rights.ts';
 export { type ReadMachineOptions, readMachine } from './read-machine.ts';
 export { type RebuildReport, rebuildCatalogue } from './rebuild-catalogue.ts';

@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { idBytes, ManifestSchema, PointSchema } from '@holdfast/protocol';
-import type { MachineHistory, MachineSummary, RecoveryPoint } from '@holdfast/vault';
+import { type MachineHistory, type MachineSummary, pointDisks, type RecoveryPoint } from '@holdfast/vault';
+import { chooseDisk } from './choose-disk.ts';
 import { chooseMachine } from './choose-machine.ts';
 import { choosePoint } from './choose-point.ts';
 import { nearNames, suggestion } from './near.ts';
-import { chooseDisk, pointDisks } from './point-disks.ts';
 
 const summary = (id: string, name: string): MachineSummary => ({ id: id.padEnd(32, '0'), name, registered: 0 });
 

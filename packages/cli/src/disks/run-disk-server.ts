@@ -1,6 +1,5 @@
-import type { MachineHistory, RecoveryPoint } from '@holdfast/vault';
+import type { MachineHistory, PointDisk, RecoveryPoint } from '@holdfast/vault';
 import { machineLabel } from '../choose/choose-machine.ts';
-import type { PointDisk } from '../choose/point-disks.ts';
 import { type OutputOptions, writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';

@@ -1,7 +1,6 @@
 import { type BlockDevice, createOverlay } from '@holdfast/block';
 import { createNbdServer, type NbdAddress, type NbdExport, type NbdServer } from '@holdfast/nbd';
-import { type FrameCache, type MachineHistory, openFrameCache, openView, type RecoveryPoint } from '@holdfast/vault';
-import type { PointDisk } from '../choose/point-disks.ts';
+import { type FrameCache, type MachineHistory, openFrameCache, openView, type PointDisk, type RecoveryPoint } from '@holdfast/vault';
 import { orStopped } from '../or-stopped.ts';
 import { formatTime } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';

@@ -1,9 +1,10 @@
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { pointDisks } from '@holdfast/vault';
 import { Command, Option } from 'commander';
+import { chooseDisk } from '../choose/choose-disk.ts';
 import { choosePoint } from '../choose/choose-point.ts';
-import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
 import { type CacheOptions, cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
 import { type MountedPoint, mountPoint } from '../mount/mount-point.ts';
 import { runTool } from '../mount/run-tool.ts';

@@ -1,7 +1,6 @@
-import type { MachineHistory } from '@holdfast/vault';
+import { type MachineHistory, pointDisks } from '@holdfast/vault';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { choosePoint } from '../choose/choose-point.ts';
-import { pointDisks } from '../choose/point-disks.ts';
 import { type Part, writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatCount, formatSeconds, formatTime } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';

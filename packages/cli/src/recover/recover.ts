@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { pointDisks } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { choosePoint } from '../choose/choose-point.ts';
-import { pointDisks } from '../choose/point-disks.ts';
 import { cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
 import { formatOption } from '../disks/image-options.ts';
 import { parseListenAddress } from '../disks/listen-address.ts';

@@ -1,6 +1,5 @@
-import { affectedPoints, type Finding, type MachineHistory } from '@holdfast/vault';
+import { affectedPoints, type Finding, type MachineHistory, pointDisks } from '@holdfast/vault';
 import { machineLabel } from '../choose/choose-machine.ts';
-import { pointDisks } from '../choose/point-disks.ts';
 import type { Part } from '../output/answer.ts';
 import { formatCount, formatTime } from '../output/format.ts';
 

@@ -1,6 +1,5 @@
 import { GenerationReason, PointKind } from '@holdfast/protocol';
-import type { MachineHistory, RecoveryPoint } from '@holdfast/vault';
-import { pointDisks } from '../choose/point-disks.ts';
+import { type MachineHistory, pointDisks, type RecoveryPoint } from '@holdfast/vault';
 import type { Part } from '../output/answer.ts';
 import { formatBytes, formatSeconds, formatTime } from '../output/format.ts';
 

@@ -1,10 +1,10 @@
 import type { BlockDevice } from '@holdfast/block';
 import { exportImage, type ImageFormat } from '@holdfast/disk-image';
-import { openView } from '@holdfast/vault';
+import { openView, pointDisks } from '@holdfast/vault';
 import { Command, Option } from 'commander';
+import { chooseDisk } from '../choose/choose-disk.ts';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { choosePoint } from '../choose/choose-point.ts';
-import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
 import { formatOption, imageLabel } from '../disks/image-options.ts';
 import { leasePoint } from '../disks/lease-point.ts';
 import { orStopped } from '../or-stopped.ts';

@@ -1,8 +1,9 @@
 import path from 'node:path';
+import { pointDisks } from '@holdfast/vault';
 import { Command, Option } from 'commander';
+import { chooseDisk } from '../choose/choose-disk.ts';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { choosePoint } from '../choose/choose-point.ts';
-import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
 import { type CacheOptions, cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
 import { untilStopped } from '../disks/serve-disks.ts';
 import { mountPoint } from '../mount/mount-point.ts';

@@ -1,7 +1,8 @@
 import { HoldfastError } from '@holdfast/errors';
+import { pointDisks } from '@holdfast/vault';
 import { Command, Option } from 'commander';
+import { chooseDisk } from '../choose/choose-disk.ts';
 import { choosePoint } from '../choose/choose-point.ts';
-import { chooseDisk, pointDisks } from '../choose/point-disks.ts';
 import { cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
 import { parseListenAddress } from '../disks/listen-address.ts';
 import { runDiskServer } from '../disks/run-disk-server.ts';
