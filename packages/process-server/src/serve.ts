@@ -3,9 +3,11 @@ import path from 'node:path';
 import { createCheckAnswerer, holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import { createReplicationServer, type Peer } from '@holdfast/protocol';
-import { assignmentsOf, openAssignmentFile } from './control/assignment-file.ts';
+import { openAssignmentFile } from './control/assignment-file.ts';
 import type { Assignments } from './control/assignments.ts';
+import { createControlBackups } from './control/control-backups.ts';
 import { createEvents } from './control/events.ts';
+import { createReconciler, inForce } from './control/reconcile.ts';
 import { createCpuShare, makeReport } from './control/server-report.ts';
 import { endpointsOf } from './endpoints.ts';
 import { openJournalKey } from './journal/journal-key.ts';
@@ -107,8 +109,20 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   }
 
   const keeper = settings.keeper.enabled
-    ? startKeeper({ context, events, anchors, machines: () => [...assignments.machines.values()] })
+    ? startKeeper({
+        context,
+        events,
+        anchors,
+        machines: () => (assignments.reconciling === true ? [] : [...assignments.machines.values()]),
+      })
     : undefined;
+  const reconciler = createReconciler({ vaults, log });
+  const controlBackups = createControlBackups({
+    membership,
+    vault: vaults.open,
+    keeperVault: keeper?.vault,
+    log,
+  });
   if (keeper === undefined) log.info('This server keeps no vault: `holdfast vault keep` has to');
 
   const server = await createReplicationServer({
@@ -159,7 +173,10 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     metrics,
     async onState(state) {
       checks.ask(state.checkRequest);
-      await Promise.all([apply(assignmentsOf(state)), recovery.apply(state)]);
+      reconciler.set(state.reconciling);
+      controlBackups.want(state.backups);
+      // One that was restored knows of no recoveries: those that run stay.
+      await Promise.all([apply(inForce(assignments, state)), state.reconciling ? undefined : recovery.apply(state)]);
     },
     hello: async () => ({ endpoints: endpointsOf(replication, server.port), vaults: vaults.names, fabrics: await recovery.fabrics() }),
   });
@@ -167,10 +184,22 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   health.check('journal', () => brake.refusal()?.message);
   run('renewal of the certificate', membership.keepRenewed);
   run('control', control.run);
+  run('reconciliation', reconciler.run);
+  run('backups of the configuration server', controlBackups.run);
 
   const tell = (): void =>
     control.report(
-      makeReport({ revision: assignments.revision, machines: machines.all, journal, cpuShare: cpuShare(), events, recovery, checks }),
+      makeReport({
+        machines: machines.all,
+        journal,
+        cpuShare: cpuShare(),
+        events,
+        recovery,
+        checks,
+        assignments,
+        reconciler,
+        backups: controlBackups,
+      }),
     );
   const surroundings = { vaults, journal: { directory: journalDirectory, quota: settings.journal.quota } };
   const checks = createCheckAnswerer({ look: () => lookAround(surroundings), onAnswer: tell, log });

@@ -39,7 +39,7 @@ const isAssignment = (value: unknown): value is Assignment => {
 };
 
 const parse = (text: string): Assignments => {
-  const { form, revision, machines, revoked } = JSON.parse(text) as Record<string, unknown>;
+  const { form, revision, machines, revoked, reconciling } = JSON.parse(text) as Record<string, unknown>;
   if (form !== 1 || !Number.isSafeInteger(revision) || !Array.isArray(machines) || !Array.isArray(revoked))
     throw new Error('it does not hold assignments');
   return {
@@ -49,6 +49,7 @@ const parse = (text: string): Assignments => {
       machines.filter(isAssignment).map((machine) => [machine.machineId, { ...machine, retention: machine.retention ?? '' }]),
     ),
     revoked: new Set(revoked.filter((serial) => typeof serial === 'string')),
+    ...(reconciling === true ? { reconciling } : {}),
   };
 };
 
@@ -67,10 +68,10 @@ export const openAssignmentFile = (stateDirectory: string, log: Log): Assignment
         return undefined;
       }
     },
-    async save({ revision, machines, revoked }) {
+    async save({ revision, machines, revoked, reconciling }) {
       const handle = await open(`${file}.new`, 'w', 0o600);
       try {
-        await handle.writeFile(JSON.stringify({ form: 1, revision, machines: [...machines.values()], revoked: [...revoked] }));
+        await handle.writeFile(JSON.stringify({ form: 1, revision, machines: [...machines.values()], revoked: [...revoked], reconciling }));
         await handle.sync();
       } finally {
         await handle.close();

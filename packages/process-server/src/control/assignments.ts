@@ -18,4 +18,6 @@ export interface Assignments {
   readonly machines: ReadonlyMap<string, Assignment>;
   /** Serial numbers (lower-case hexadecimal without leading zeroes) of certificates that count no more. */
   readonly revoked: ReadonlySet<string>;
+  /** The configuration server was restored and does not know what it has to: nothing is thinned or deleted. */
+  readonly reconciling?: boolean;
 }

@@ -5,7 +5,10 @@ import { idBytes, type ServerReportSchema } from '@holdfast/protocol';
 import type { Journal } from '../journal/journal.ts';
 import type { Machine } from '../machines.ts';
 import type { RecoveryRole } from '../recovery/start-recovery.ts';
+import type { Assignments } from './assignments.ts';
+import type { ControlBackups } from './control-backups.ts';
 import type { Events } from './events.ts';
+import type { Reconciler } from './reconcile.ts';
 
 /** Tells how much of one processor this process used since the last call. */
 export const createCpuShare = (): (() => number) => {
@@ -20,26 +23,30 @@ export const createCpuShare = (): (() => number) => {
 };
 
 export interface ReportSources {
-  readonly revision: number;
   readonly machines: Iterable<Machine>;
   readonly journal: Pick<Journal, 'usage'>;
   readonly cpuShare: number;
   readonly events: Events;
+  readonly reconciler: Pick<Reconciler, 'report'>;
+  readonly assignments: Assignments;
+  readonly backups: Pick<ControlBackups, 'report'>;
   readonly recovery: Pick<RecoveryRole, 'report'>;
   readonly checks: Pick<CheckAnswerer, 'answer'>;
 }
 
 /** What the configuration server is told every few seconds. Takes the events. */
 export const makeReport = ({
-  revision,
   machines,
   journal,
   cpuShare,
   events,
+  reconciler,
+  assignments,
+  backups,
   recovery,
   checks,
 }: ReportSources): MessageInitShape<typeof ServerReportSchema> => ({
-  revision: BigInt(revision),
+  revision: BigInt(assignments.revision),
   machines: [...machines].map(({ assignment, uploader }) => {
     const { term, head, pendingBytes, newestPoint } = uploader.state;
     return {
@@ -57,6 +64,8 @@ export const makeReport = ({
   residentBytes: BigInt(process.memoryUsage.rss()),
   processors: availableParallelism(),
   ...recovery.report(),
+  ...reconciler.report(assignments),
+  backups: [...backups.report()],
   unixMillis: BigInt(Date.now()),
   ...(checks.answer === undefined ? {} : { checks: checks.answer }),
   events: events.take().map(({ time, code, text }) => ({ unixMillis: BigInt(time), code, text })),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProgramContext } from '@holdfast/daemon';
 import { withThrottle } from '@holdfast/object-store';
+import type { Vault } from '@holdfast/vault';
 import type { Assignment } from '../control/assignments.ts';
 import type { Events } from '../control/events.ts';
 import type { ProcessServerSchema } from '../settings.ts';
@@ -15,11 +16,16 @@ export interface StartKeeperOptions {
   machines(): readonly Assignment[];
 }
 
+export interface StartedKeeper extends Pick<Keeper, 'wake'> {
+  /** A vault, by the credential that may delete. */
+  vault(name: string): Promise<Vault>;
+}
+
 /** Requests a keeper has under way at the same time. */
 const REQUESTS = 4;
 
 /** Runs the keeper for the life of the program, with ways to the vaults of its own: another credential, and a pace. */
-export const startKeeper = ({ context, events, anchors, machines }: StartKeeperOptions): Pick<Keeper, 'wake'> => {
+export const startKeeper = ({ context, events, anchors, machines }: StartKeeperOptions): StartedKeeper => {
   const { settings, log, health, metrics, onStop, run } = context;
   const { every, pace, scrubEvery, scrubPace } = settings.keeper;
   const credentials = Object.fromEntries(
@@ -80,5 +86,5 @@ export const startKeeper = ({ context, events, anchors, machines }: StartKeeperO
   };
   run('keeper', until(keeping, keeper.keep));
   run('scrubbing', until(scrubbing, keeper.scrub));
-  return keeper;
+  return { wake: keeper.wake, vault: keeping.open };
 };
