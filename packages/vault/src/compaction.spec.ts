@@ -13,7 +13,7 @@ import { createTestVault, throughStore } from './testing/open-test-vault.ts';
 import { epochOf, type MadeCut, SimulatedSource } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
-const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 8, minCuts: 1, clock: fastClock };
+const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 8, fanIn: 4, minCuts: 1, clock: fastClock };
 
 describe('compaction', () => {
   let bench: WriterBench;
@@ -214,14 +214,15 @@ describe('compaction', () => {
 describe('runs that are due', () => {
   const due = (...sizes: number[]): number | undefined => runsToMerge(sizes.map((size) => ({ size: BigInt(size) }) as RunRef))?.length;
 
-  it('are those of one size when there are four, and all when they outweigh the oldest', () => {
-    expect(due(1, 1, 1)).toBeUndefined();
-    expect(due(1, 1, 1, 1)).toBe(4);
-    expect(due(1000, 4, 1, 1, 1)).toBeUndefined();
-    expect(due(1000, 4, 1, 1, 1, 1)).toBe(4);
-    expect(due(1000, 4, 4, 4, 4)).toBe(4);
-    expect(due(90, 10, 10, 10)).toBe(4);
-    expect(due(1000, 100, 100, 3, 3)).toBeUndefined();
+  it('are those of one size when there are six, and all when the newer ones outweigh the oldest', () => {
+    expect(due(1, 1, 1, 1, 1)).toBeUndefined();
+    expect(due(1, 1, 1, 1, 1, 1)).toBe(6);
+    expect(due(1000, 6, 1, 1, 1, 1, 1)).toBeUndefined();
+    expect(due(1000, 6, 1, 1, 1, 1, 1, 1)).toBe(6);
+    expect(due(1000, 6, 6, 6, 6, 6, 6)).toBe(6);
+    expect(due(90, 20, 20, 20, 20, 10)).toBe(6);
+    expect(due(90, 20, 20, 20, 20, 9)).toBeUndefined();
+    expect(due(1000, 100, 100, 3, 3, 3, 3)).toBeUndefined();
   });
 });
 

@@ -22,6 +22,8 @@ export interface CompactionOptions {
   readonly cacheBytes?: number;
   /** Frames of the log that are made into runs at once, 2048 unless told. */
   readonly unitFrames?: number;
+  /** Runs of like size at which they are merged, 6 unless told. */
+  readonly fanIn?: number;
   /** Ends the work with the reason of the signal; what was written so far is left to be deleted as rubbish. */
   readonly signal?: AbortSignal;
 }
@@ -139,30 +141,37 @@ const createRun = async (
   return create(RunRefSchema, { object: prepared.ref, diskId, firstCut: BigInt(firstCut), endCut: BigInt(endCut), size });
 };
 
-/** Runs of one size, more or less, that are merged when there are so many. */
-const FAN_IN = 4;
+/*
+ * Lazy: the oldest run, which holds most of the disk, is written anew only when the newer ones outweigh it, because that costs as much as all the rest
+ * together; until then what it holds in vain is at most as much as was written since. The newer ones are merged a few at a time, so that each byte of them
+ * is written once for each power of the fan-in, and a reader has a few runs of each size to look into.
+ */
+
+const FAN_IN = 6;
 
 /** Runs of a disk, oldest first, that are to be one; `undefined` while there are few. */
-export const runsToMerge = (runs: readonly RunRef[]): readonly RunRef[] | undefined => {
-  if (runs.length < FAN_IN) return undefined;
+export const runsToMerge = (runs: readonly RunRef[], fanIn = FAN_IN): readonly RunRef[] | undefined => {
+  if (runs.length < fanIn) return undefined;
   const newer = runs.slice(1).reduce((sum, { size }) => sum + size, 0n);
-  // A third of the oldest one, which holds most of the disk, may be outdated.
-  if (newer * 3n >= runs[0]!.size) return runs;
+  if (newer >= runs[0]!.size) return runs;
   let first = runs.length - 1;
-  const limit = runs.at(-1)!.size * BigInt(FAN_IN);
+  const limit = runs.at(-1)!.size * BigInt(fanIn);
   while (first > 0 && runs[first - 1]!.size < limit) first -= 1;
-  return runs.length - first >= FAN_IN ? runs.slice(first) : undefined;
+  return runs.length - first >= fanIn ? runs.slice(first) : undefined;
 };
 
 /** Merges runs of a disk that are due; `undefined` when none are. */
 export const compactRuns = async (
   writer: MachineWriter,
   history: MachineHistory,
-  { limits = DEFAULT_LIMITS, cacheBytes = DEFAULT_CACHE, signal }: CompactionOptions,
+  { limits = DEFAULT_LIMITS, cacheBytes = DEFAULT_CACHE, fanIn, signal }: CompactionOptions,
 ): Promise<CompactedLevels | undefined> => {
   const { version, catalogue } = history.catalogue!;
   for (const diskId of new Set(catalogue.runs.map((run) => idText(run.diskId)))) {
-    const due = runsToMerge(catalogue.runs.filter((run) => idText(run.diskId) === diskId));
+    const due = runsToMerge(
+      catalogue.runs.filter((run) => idText(run.diskId) === diskId),
+      fanIn,
+    );
     if (due === undefined) continue;
     const opened = await Promise.all(due.map((ref) => history.levels.run(ref)));
     const states = keptStates(history, diskId);

@@ -11,7 +11,7 @@ import { throughStore } from './testing/open-test-vault.ts';
 import type { MadeCut } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
-const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 16, minCuts: 1, clock: fastClock };
+const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 16, fanIn: 4, minCuts: 1, clock: fastClock };
 
 describe('copying a vault', () => {
   let bench: WriterBench;

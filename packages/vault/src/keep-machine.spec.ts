@@ -15,7 +15,7 @@ import { WriterBench } from './testing/writer-bench.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 16, minCuts: 1, thinAtOnce: 1, clock: fastClock };
+const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 16, fanIn: 4, minCuts: 1, thinAtOnce: 1, clock: fastClock };
 
 describe('keeping a machine', () => {
   /** What the store's clock shows. */

@@ -261,7 +261,7 @@ class Model {
     const limits = { size: 12_000, entries: 20 };
     try {
       const vault = await throughStore(store);
-      await compactMachine(vault, this.bench.source.machineId, { unitFrames, limits, minCuts: 1, clock: fastClock });
+      await compactMachine(vault, this.bench.source.machineId, { unitFrames, limits, fanIn: 3, minCuts: 1, clock: fastClock });
     } catch (reason) {
       if (!(reason instanceof HoldfastError) || reason.code !== 'INTERNAL') throw reason;
     }
@@ -299,6 +299,7 @@ class Model {
           limits,
           minCuts: 1,
           unitFrames: 4,
+          fanIn: 3,
           clock: fastClock,
         });
       } catch (reason) {

@@ -14,7 +14,7 @@ import { epochOf, type MadeCut, SimulatedSource } from './testing/simulated-sour
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const WINDOW = 15 * MINUTE;
-const SMALL = { limits: { size: 12_000, entries: 20 }, unitFrames: 6, minCuts: 2, thinAtOnce: 1, clock: fastClock };
+const SMALL = { limits: { size: 12_000, entries: 20 }, unitFrames: 6, fanIn: 4, minCuts: 2, thinAtOnce: 1, clock: fastClock };
 
 /** Numbers in [0, 1) from a seed. */
 const createRandom = (seed: number) => () => {

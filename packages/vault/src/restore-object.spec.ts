@@ -11,7 +11,7 @@ import { fastClock, settled } from './testing/fast-clock.ts';
 import type { MadeCut } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
-const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 16, minCuts: 1, clock: fastClock };
+const SMALL = { limits: { size: 20_000, entries: 40 }, unitFrames: 16, fanIn: 4, minCuts: 1, clock: fastClock };
 
 let bench: WriterBench;
 let machineId: string;
