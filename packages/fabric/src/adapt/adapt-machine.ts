@@ -1,5 +1,5 @@
 import type { Manifest } from '@holdfast/protocol';
-import type { AdaptableDisk, AdaptMachine } from '../recovery/recover-machine.ts';
+import type { AdaptableDisk, AdaptMachine } from '../recovery/recovery.ts';
 import { openGuest } from './mount/open-guest.ts';
 import { partitionName } from './mount/volumes.ts';
 import { applyAdaptation, describePlan, planAdaptation } from './plan-adaptation.ts';
