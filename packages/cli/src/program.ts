@@ -19,12 +19,14 @@ import { moveMachineCommand } from './machine/move.ts';
 import { makePointCommand } from './machine/point.ts';
 import { removeMachineCommand } from './machine/remove.ts';
 import { renameMachineCommand } from './machine/rename.ts';
+import { resyncMachineCommand } from './machine/resync.ts';
 import { showMachineCommand } from './machine/show.ts';
 import { createPolicyCommand, deletePolicyCommand, listPoliciesCommand, setPolicyCommand, showPolicyCommand } from './policy/commands.ts';
 import { protectCommand } from './protection/protect.ts';
 import { setMachineCommand } from './protection/set.ts';
 import { unprotectCommand } from './protection/unprotect.ts';
 import { recoverCommand } from './recover/recover.ts';
+import { confirmRestoreCommand, restoreStatusCommand } from './restore/commands.ts';
 import { drainServerCommand, listServersCommand, removeServerCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './token/commands.ts';
@@ -94,6 +96,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
       setMachineCommand,
       moveMachineCommand,
       renameMachineCommand,
+      resyncMachineCommand,
       removeMachineCommand,
     ],
   },
@@ -112,6 +115,11 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   { noun: 'user', says: 'people who sign in', verbs: [listUsersCommand, createUserCommand, setUserCommand, deleteUserCommand] },
   { noun: 'access', says: 'tokens of tools that call the API', verbs: [listAccessesCommand, createAccessCommand, revokeAccessCommand] },
   { noun: 'audit', says: 'who changed what', verbs: [listAuditCommand] },
+  {
+    noun: 'restore',
+    says: 'a configuration server that was restored',
+    verbs: [restoreStatusCommand, confirmRestoreCommand],
+  },
   {
     noun: 'job',
     says: 'what is being done',

@@ -136,7 +136,7 @@ export const settings = {
       default: '5min',
       min: '0s',
       max: '7d',
-      help: 'How long members get to connect before it is said that nothing is missing; holdfast backup confirm ends the wait at once',
+      help: 'How long members get to connect before it is said that nothing is missing; holdfast restore confirm ends the wait at once',
     }),
   }),
   history: section('What is kept of the past.', {

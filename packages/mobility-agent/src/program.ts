@@ -1,4 +1,4 @@
-import { awaitMembership, joinCommand, type Program, type ProgramContext, VERSION } from '@holdfast/daemon';
+import { awaitMembership, joinCommand, type Program, type ProgramContext, useServerCommand, VERSION } from '@holdfast/daemon';
 import { discoverDisks } from './disks/discover.ts';
 import { openDiskRegistry } from './disks/disk-registry.ts';
 import { localSystem } from './manifest/system-view.ts';
@@ -35,7 +35,7 @@ export const createProgram = (options: ProgramOptions = {}): Program<AgentSchema
   version: VERSION,
   httpPort: 9464,
   settings: agentSettings,
-  commands: { join: joinCommand({ role: 'agent' }), 'hrl inspect': inspectCommand, disks: disksCommand },
+  commands: { join: joinCommand({ role: 'agent' }), 'use-server': useServerCommand(), 'hrl inspect': inspectCommand, disks: disksCommand },
   main: (context) => work(context, options),
 });
 

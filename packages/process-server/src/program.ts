@@ -1,4 +1,4 @@
-import { awaitMembership, joinCommand, type Program, VERSION } from '@holdfast/daemon';
+import { awaitMembership, joinCommand, type Program, useServerCommand, VERSION } from '@holdfast/daemon';
 import { endpointsOf } from './endpoints.ts';
 import { serveMember } from './serve.ts';
 import { type ProcessServerSchema, settings } from './settings.ts';
@@ -15,6 +15,7 @@ export const program: Program<ProcessServerSchema> = {
       role: 'process-server',
       endpoints: ({ replication }) => endpointsOf(replication, replication.listen.port),
     }),
+    'use-server': useServerCommand(),
   },
   async main(context) {
     // Ready before it is a member: health says that it is not, and how to join.

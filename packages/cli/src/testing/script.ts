@@ -6,6 +6,7 @@ import type {
   AlertSchema,
   AuditRecordSchema,
   EventSchema,
+  GetReconciliationResponseSchema,
   JobSchema,
   MachineSchema,
   PointKind,
@@ -35,6 +36,8 @@ export interface Script {
   accessTokens: MessageInitShape<typeof AccessTokenSchema>[];
   /** What comes as a backup, part by part; an error ends it. */
   backup: (string | Error)[];
+  /** Whether it was restored, and what it waits for. */
+  reconciliation: MessageInitShape<typeof GetReconciliationResponseSchema>;
   /** The gravest first. */
   alerts: MessageInitShape<typeof AlertSchema>[];
   audit: MessageInitShape<typeof AuditRecordSchema>[];
@@ -60,6 +63,7 @@ export const emptyScript = (): Script => ({
   passwords: {},
   accessTokens: [],
   backup: [],
+  reconciliation: {},
   alerts: [],
   audit: [],
   events: [],

@@ -99,6 +99,14 @@ export const peopleRoutes = (router: ConnectRouter, script: Script): void => {
         yield { part: new TextEncoder().encode(part) };
       }
     },
+    getReconciliation: () => script.reconciliation,
+    confirmRestore: ({ force }) => {
+      const { missing = [] } = script.reconciliation;
+      if (missing.length > 0 && !force)
+        throw new HoldfastError('PREREQUISITES_MISSING', { thing: 'restore', why: missing.join('; '), remedy: 'wait' });
+      script.reconciliation = { ...script.reconciliation, waiting: false, missing: [] };
+      return {};
+    },
   });
   router.service(AuditService, {
     listAudit: (request) => {

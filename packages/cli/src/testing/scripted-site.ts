@@ -165,13 +165,19 @@ const routes = (router: ConnectRouter, script: Script): void => {
       script.asked.push(kind);
       return { job: startJob('point', machine) };
     },
-    updateProtection: ({ machine, policy, excludeDisks, includeDisks }) => {
+    updateProtection: ({ machine, policy, excludeDisks, includeDisks, copyPaused }) => {
       const at = script.protections.findIndex(({ machineId }) => machineId === machine);
       const { policyId, excludedDiskIds = [] } = script.protections[at]!;
       const excluded = [...excludedDiskIds.filter((id) => !includeDisks.includes(id)), ...excludeDisks];
-      script.protections[at] = { ...script.protections[at]!, policyId: policy || policyId!, excludedDiskIds: excluded };
+      script.protections[at] = {
+        ...script.protections[at]!,
+        policyId: policy || policyId!,
+        excludedDiskIds: excluded,
+        ...(copyPaused !== undefined && { copyPaused }),
+      };
       return {};
     },
+    operate: ({ machine, operation }) => ({ job: startJob(operation, machine) }),
     move: ({ machine, processServer }) => ({ job: startJob(`move to ${processServer}`, machine) }),
     unprotect: ({ machine, version }) => {
       const found = script.protections.find(({ machineId }) => machineId === machine);

@@ -10,6 +10,6 @@ export const unreconciled = ({ restored, missing, differences }: ReconciliationS
   return {
     severity: 'critical',
     code: 'restored-unconfirmed',
-    text: `This server was restored from ${restored.from === 'backup' ? 'a backup' : 'vaults'}, ${aboutTime(now - restored.made)} old: members keep what they were told before, nothing is thinned and no job goes on until that is reconciled (${why}), or confirmed: holdfast backup confirm`,
+    text: `This server was restored from ${restored.from === 'backup' ? 'a backup' : 'vaults'}, ${aboutTime(now - restored.made)} old: members keep what they were told before, nothing is thinned and no job goes on until that is reconciled (${why}), or confirmed: holdfast restore confirm`,
   };
 };

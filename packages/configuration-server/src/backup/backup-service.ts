@@ -58,7 +58,7 @@ export const createBackupService = ({
         thing: 'restore of the configuration server',
         why: `${now.missing.length} things are not known yet and ${now.differences.length} differ, the first: ${first}`,
         remedy:
-          'look at holdfast backup status; wait, or confirm with --force what this server knows: machines it knows no protection of stop then',
+          'look at holdfast restore status; wait, or confirm with --force what this server knows: machines it knows no protection of stop then',
       });
     await endReconciliation(store, actor, `${actor} confirmed the restore: members are told again what this server wants of them`);
     return {};

@@ -109,6 +109,8 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
     }),
     async onState(state) {
       checks.ask(state.checkRequest);
+      // One that was restored does not know what was decided since: what it wanted before goes on.
+      if (state.reconciling) return;
       await desired.save(membership.id, state);
       engine.apply(state.revision, state.protection);
     },
