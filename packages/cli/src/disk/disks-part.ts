@@ -34,7 +34,7 @@ export const disksPart = (disks: readonly PlacedDisk[]): Part => {
 };
 
 /** How far the copy is while there is one. */
-const copiedWords = ({ phase, copied, size }: DiskDescription): string => {
+const copiedWords = ({ phase, copied, size, paused }: DiskDescription): string => {
   if (copied === null || (phase !== 'copying' && phase !== 'resynchronizing')) return '';
-  return `${formatBytes(copied)} (${size === 0 ? 100 : Math.floor((copied / size) * 100)} %)`;
+  return `${formatBytes(copied)} (${size === 0 ? 100 : Math.floor((copied / size) * 100)} %)${paused ? ', rests' : ''}`;
 };

@@ -10,6 +10,8 @@ export interface DiskDescription {
   readonly phase: string;
   /** Bytes of the first copy or resynchronization; null where the agent tells none. */
   readonly copied: number | null;
+  /** Its copy or resynchronization rests because somebody wants it to. */
+  readonly paused: boolean;
   readonly excluded: boolean;
   readonly problem: { readonly code: string; readonly text: string } | null;
 }
@@ -114,6 +116,7 @@ const describeDisk = (id: string, disk: Disk | undefined, report: DiskReport | u
   size: Number(disk?.size ?? report?.size ?? 0n),
   phase: report === undefined ? 'unprotected' : diskPhaseWord(report.phase),
   copied: report === undefined ? null : Number(report.copiedBytes),
+  paused: report?.paused ?? false,
   excluded,
   problem: report === undefined || report.problemCode === '' ? null : { code: report.problemCode, text: report.problem },
 });

@@ -21,6 +21,13 @@ describe('a machine', () => {
     expect(person.site.script.protections[0]!.excludedDiskIds).toEqual([SAMPLE.sdb]);
     expect((await person.run(['machine', 'set', 'shop', '--include-disk', 'sdb'])).status).toBe(0);
     expect(person.site.script.protections[0]!.excludedDiskIds).toEqual([]);
+    expect((await person.run(['machine', 'set', 'shop', '--pause-copy'])).status).toBe(0);
+    expect(person.site.script.protections[0]).toMatchObject({ copyPaused: true, excludedDiskIds: [] });
+    expect((await person.run(['machine', 'set', 'shop', '--resume-copy'])).status).toBe(0);
+    expect(person.site.script.protections[0]!.copyPaused).toBe(false);
+    expect(await person.run(['machine', 'set', 'shop', '--resume-copy', '--pause-copy'])).toMatchObject({ status: 2 });
+    expect((await person.run(['machine', 'resync', 'shop'])).stdout).toContain('holdfast machine show shop');
+    expect(person.site.script.jobs[0]).toMatchObject({ kind: 'resynchronize', machineId: SAMPLE.db1 });
     expect(await person.run(['machine', 'set', 'shop'])).toMatchObject({ status: 2 });
     expect(await person.run(['machine', 'set', 'shop', '--exclude-disk', 'sdx'])).toMatchObject({ status: 4 });
   });

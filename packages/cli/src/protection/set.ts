@@ -11,15 +11,19 @@ interface SetOptions extends SiteOptions {
   readonly policy?: string;
   readonly excludeDisk: readonly string[];
   readonly includeDisk: readonly string[];
+  readonly pauseCopy?: boolean;
+  readonly resumeCopy?: boolean;
 }
 
 const HELP = `
 Changes how a protected machine is protected; it counts at once. A disk that is left out stays as it is in
-points made until then; one that is taken in is copied, and points tell which disks they have.
+points made until then; one that is taken in is copied, and points tell which disks they have. While
+copies rest, nothing is read for them; changes of disks that are copied go on to the vault.
 
 Examples:
   holdfast machine set db1 --policy gold
-  holdfast machine set db1 --exclude-disk sdc --include-disk sdd`;
+  holdfast machine set db1 --exclude-disk sdc --include-disk sdd
+  holdfast machine set db1 --pause-copy`;
 
 const several = (flags: string, says: string): Option =>
   new Option(flags, `${says}: name or id; may be given more than once`)
@@ -31,11 +35,14 @@ export const setMachineCommand = (surroundings: Surroundings): Command =>
     .addOption(new Option('--policy <policy>', 'how it is protected: name or id'))
     .addOption(several('--exclude-disk <disk>', 'leave this disk out'))
     .addOption(several('--include-disk <disk>', 'take this disk in again'))
+    .addOption(new Option('--pause-copy', 'let first copies and resynchronizations rest'))
+    .addOption(new Option('--resume-copy', 'let them go on').conflicts('pauseCopy'))
     .addHelpText('after', HELP)
     .action((word: string, options: SetOptions) =>
       answerFromSite(surroundings, options, async (site) => {
-        const { policy, excludeDisk, includeDisk } = options;
-        if (policy === undefined && excludeDisk.length + includeDisk.length === 0)
+        const { policy, excludeDisk, includeDisk, pauseCopy, resumeCopy } = options;
+        const copyPaused = resumeCopy === true ? false : pauseCopy;
+        if (policy === undefined && copyPaused === undefined && excludeDisk.length + includeDisk.length === 0)
           throw new HoldfastError('SETTING_INVALID', {
             thing: 'command line',
             why: 'nothing is to be changed',
@@ -47,6 +54,7 @@ export const setMachineCommand = (surroundings: Surroundings): Command =>
           policy: policy === undefined ? '' : (await findPolicy(site, policy)).id,
           excludeDisks: disksOf(machine, excludeDisk),
           includeDisks: disksOf(machine, includeDisk),
+          ...(copyPaused !== undefined && { copyPaused }),
         });
         const around = await readNeighbourhood(site);
         const { data, people } = machinesAnswer([describeMachine(await findMachine(site, machine.id), around)], surroundings.now());

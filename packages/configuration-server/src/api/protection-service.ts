@@ -25,6 +25,7 @@ import { transact } from '../records/transaction.ts';
 import { isOperation, MACHINE_OPERATIONS } from '../recovery/operations.ts';
 import { explain, protectionFor, requireOperation } from '../recovery/require-operation.ts';
 import { requestInvalid } from '../request-invalid.ts';
+import type { StateStore } from '../state/state-store.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { chooseVault, completeTarget, excludedDisks, refuseUnbuilt, requirePrerequisites } from './prerequisites.ts';
@@ -37,6 +38,19 @@ const gone = (id: string): HoldfastError =>
 
 const noPolicy = (name: string): HoldfastError =>
   new HoldfastError('RESOURCE_NOT_FOUND', { thing: `policy ${name}`, why: 'it was deleted', remedy: 'name another' });
+
+/** Has the agent compare all disks with the vault; how far it is shows in the state of the protection, which lasts longer than a job should. */
+const resynchronize = (store: StateStore, machineId: string, actor: string) =>
+  transact(store, async (transaction) => {
+    const current = await transaction.read(machines, machineId);
+    if (current === undefined) throw gone(machineId);
+    const { name, protectionId } = current.value;
+    const protection = await protectionFor(transaction, current, 'resynchronize');
+    transaction.put(protections, protectionId, { ...protection.value, resyncId: newId() });
+    const text = `${name} is to be compared with its vault, disk by disk; points follow when that is done`;
+    transaction.event({ severity: 'warning', code: 'resynchronization-requested', text, subject: machineId, actor });
+    transaction.audit({ actor, action: 'Resynchronize', subject: machineId, detail: name });
+  });
 
 /** Protects machines. */
 export const createProtectionService = ({ store, agents, servers, plans }: ApiParts): ServiceImpl<typeof ProtectionService> => ({
@@ -145,7 +159,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
     return { job: jobMessage({ ...job, version: revision }) };
   },
 
-  async updateProtection({ machine: wanted, version, policy: wantedPolicy, excludeDisks, includeDisks }, { values }) {
+  async updateProtection({ machine: wanted, version, policy: wantedPolicy, excludeDisks, includeDisks, copyPaused }, { values }) {
     const { name: actor } = personOf(values);
     const machine = await resolve(store, machines, 'machine', wanted);
     const policy = wantedPolicy === '' ? undefined : await resolve(store, policies, 'policy', wantedPolicy);
@@ -168,10 +182,11 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
         await countUse(transaction, before, -1);
         await countUse(transaction, policy.id, 1);
       }
-      const next = { ...protection.value, policyId: policy?.id ?? before, excludedDiskIds: [...excluded] };
+      const paused = copyPaused ?? protection.value.copyPaused;
+      const next = { ...protection.value, policyId: policy?.id ?? before, excludedDiskIds: [...excluded], copyPaused: paused };
       transaction.put(protections, protectionId, next);
       const leftOut = manifest?.disks.filter(({ id }) => excluded.has(idText(id))).map((disk) => disk.name) ?? [];
-      const words = `${policy === undefined ? '' : `policy ${policy.value.name}, `}disks left out: ${leftOut.join(', ') || 'none'}`;
+      const words = `${policy === undefined ? '' : `policy ${policy.value.name}, `}disks left out: ${leftOut.join(', ') || 'none'}${paused ? ', copies rest' : ''}`;
       transaction.event({ severity: 'information', code: 'protection-changed', text: `${name}: ${words}`, subject: machine.id, actor });
       transaction.audit({ actor, action: 'UpdateProtection', subject: machine.id, detail: words });
       return { id: protectionId, value: next };
@@ -218,8 +233,12 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
     return { protections: page.rows.map(message), nextPageToken: pageToken(page.next) };
   },
 
-  async operate({ machine: wanted, operation }) {
+  async operate({ machine: wanted, operation }, { values }) {
     const machine = await resolve(store, machines, 'machine', wanted);
+    if (operation === 'resynchronize') {
+      await resynchronize(store, machine.id, personOf(values).name);
+      return {};
+    }
     if (operation === 'planned-failover')
       throw requestInvalid(
         'operation',

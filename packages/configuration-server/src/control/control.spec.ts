@@ -191,6 +191,13 @@ describe('control streams', () => {
     await server.api(PolicyService).updatePolicy({ policy: { ...policies[0]!, pointIntervalSeconds: 30, rpoThresholdSeconds: 120 } });
     await agent.until(({ protection }) => protection?.pointIntervalSeconds === 30);
     expect(agent.states.length).toBe(before + 1);
+
+    await server.api(ProtectionService).updateProtection({ machine: 'web1', copyPaused: true });
+    expect((await agent.until(({ protection }) => protection?.copyPaused === true)).protection!.resyncId).toHaveLength(0);
+    await server.api(ProtectionService).updateProtection({ machine: 'web1', copyPaused: false });
+    await agent.until(({ protection }) => protection?.copyPaused === false);
+    await server.api(ProtectionService).operate({ machine: 'web1', operation: 'resynchronize' });
+    await agent.until(({ protection }) => protection?.resyncId.length === 16);
   });
 
   it('end with the certificate, within five seconds of its revocation, and tell process servers', async () => {

@@ -45,6 +45,8 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
     applicationIntervalSeconds: policy.value.applicationIntervalSeconds,
     hold: policy.value.hold,
     holdLimitMilliseconds: policy.value.holdLimitMilliseconds,
+    copyPaused: protection.value.copyPaused,
+    ...(protection.value.resyncId === '' ? {} : { resyncId: idBytes(protection.value.resyncId) }),
     ...(request === undefined ? {} : { pointRequest: { id: idBytes(request.value.requestId), kind: request.value.kind } }),
   });
 };
