@@ -244,6 +244,43 @@ describe('a new root key', () => {
     expect(server.keys.rootGeneration).toBe(2);
   });
 
+  it('keeps the keys of machines that are registered by who does not know of it from who had the old one, whenever it comes', async () => {
+    const under = async (store: ObjectStore, machineId: string, epoch: number) =>
+      readHeader(Buffer.from(await store.read(dataKeyName(machineId, epoch))), '').rootGeneration ?? 1;
+    let finished = false;
+    for (let at = 0; !finished; at += 1) {
+      const store = createMemoryStore();
+      const vault = await createVault(store, { name: 'v', keys: [file(1)] });
+      let key = file(1);
+      let requests = Number.NEGATIVE_INFINITY;
+      const rekeying: ObjectStore = new Proxy(store, {
+        get: (target, name: 'create' | 'read' | 'stat') => {
+          const method = target[name].bind(target) as (...parameters: unknown[]) => unknown;
+          if (!['create', 'read', 'stat'].includes(name)) return method;
+          return async (...parameters: unknown[]) => {
+            requests += 1;
+            if (requests - 1 === at) {
+              await rekeyVault(vault, [{ key: file(2) }]);
+              key = file(2);
+            }
+            return method(...parameters);
+          };
+        },
+      });
+      const server = await openVault(rekeying, async () => key);
+      requests = 0;
+      const { id } = await registerMachine(server, { id: newId(), name: 'db1' });
+      finished = key.kind === 'key-file' && key.secret[0] === 1;
+      if (finished) {
+        expect(at).toBeGreaterThan(3);
+        break;
+      }
+      const newest = await vault.keys.newestEpoch(id);
+      expect([at, await under(store, id, newest)]).toEqual([at, 2]);
+      expect(await server.keys.keyOf(id, newest)).toHaveLength(32);
+    }
+  });
+
   it('survives the loss of any one object that tells the older root keys', async () => {
     const store = createMemoryStore();
     const vault = await createVault(store, { name: 'v', keys: [file(1)] });

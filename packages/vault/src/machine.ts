@@ -6,6 +6,7 @@ import { OBJECT_KIND } from './object-header.ts';
 import { MACHINES, machineName } from './object-names.ts';
 import { decodeRecords, ifPresent, readHead } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
+import { learnRoot, settleDataKey } from './settle-keys.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 export interface MachineSummary {
@@ -32,6 +33,8 @@ export const registerMachine = async (
   const known = await ifPresent(readMachineSummary(vault, id));
   if (known !== undefined) return known;
   const registered = Date.now();
+  // The vault may have been given a new root key since it was opened here: who had the old one must not know the keys of what comes.
+  await learnRoot(vault);
   await vault.keys.createKey(id, 1, registered);
   const { bytes } = sealObject(
     await vault.keys.keyOf(id, 1),
@@ -48,6 +51,8 @@ export const registerMachine = async (
     if (!isHoldfastError(reason, 'OBJECT_EXISTS')) throw reason;
     return readMachineSummary(vault, id);
   }
+  // And it may have been given one just now.
+  await settleDataKey(vault, id);
   return { id, name, registered };
 };
 

@@ -1,6 +1,7 @@
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
 import { idText } from '@holdfast/protocol';
 import { keepMachine } from './keep-machine.ts';
+import { openLogWriter } from './log-writer.ts';
 import { catalogueName, historyName, slotName } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
 import { rebuildCatalogue } from './rebuild-catalogue.ts';
@@ -8,6 +9,7 @@ import { restoreObject } from './restore-object.ts';
 import { scrubMachine } from './scrub-machine.ts';
 import { compareAll } from './testing/compare.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
+import { throughStore } from './testing/open-test-vault.ts';
 import type { MadeCut } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
@@ -47,6 +49,11 @@ const flip = async (store: ObjectStore, name: string): Promise<void> => {
   content[content.length - 20]! ^= 1;
   await replace(store, name, content);
 };
+const listOf = async (store: ObjectStore, prefix: string): Promise<string[]> => {
+  const found: string[] = [];
+  for await (const { name } of store.list(prefix)) found.push(name);
+  return found;
+};
 const scrub = () => scrubMachine(bench.vault, machineId, { fresh: true, clock: fastClock });
 const names = async (folder: string): Promise<string[]> => (await bench.objects(folder)).map(({ name }) => name);
 
@@ -84,6 +91,28 @@ describe('restoring objects out of a copy', () => {
     expect(await compareAll(await bench.read(), cuts)).toBeUndefined();
     expect((await bench.read()).points).toHaveLength(8);
   });
+});
+
+it('puts back the last slot of the log out of a copy that has it, and not out of one that went its own way', async () => {
+  const copy = await copyOf(bench.store);
+  const other = await copyOf(bench.store);
+  // A copy that a writer went on with, by mistake: same numbers, another story.
+  const [last] = (await names('log/')).slice(-1);
+  await other.delete(last!);
+  const astray = await openLogWriter(await throughStore(other), machineId, { clock: fastClock });
+  await astray.append(cuts.at(-1)!.content);
+  await astray.close();
+  const [furthest] = (await listOf(other, `m/${machineId}/log/`)).slice(-1);
+  expect(furthest! >= last!).toBe(true);
+  await flip(bench.store, last!);
+  const { findings, history } = await scrub();
+  const [finding] = findings.filter(({ object }) => object === last);
+  // Its fence took the number: it follows what this vault has, and is a slot like any other. The slot behind it follows that fence.
+  const moved = createMemoryStore();
+  await moved.create(furthest!, await other.read(furthest!));
+  expect(await restoreObject(history, moved, { ...finding!, object: furthest! })).toContain('no good');
+  expect(await restoreObject(history, copy, finding!)).toBeUndefined();
+  expect((await scrub()).findings).toEqual([]);
 });
 
 describe('rebuilding a catalogue', () => {

@@ -25,7 +25,7 @@ export const restoreObject = async (history: MachineHistory, copy: ObjectStore, 
 /** What is wrong with the copy's object, checked as if it were the vault's own. */
 const differs = async (
   inCopy: MachineHistory,
-  { vault, machine }: MachineHistory,
+  { vault, machine, head }: MachineHistory,
   name: string,
   content: Buffer,
 ): Promise<string | undefined> => {
@@ -41,8 +41,11 @@ const differs = async (
     const slot = await parseSlot(vault, machine.id, sequence, content);
     const next = await readSlot(vault, machine.id, sequence + 1).catch(() => undefined);
     const known = inCopy.tags.get(sequence);
-    const isKnown = known === slot.tag || next?.previousTag === slot.tag;
-    return isKnown || (known === undefined && next === undefined) ? undefined : 'the slots around it follow another one';
+    if (known === slot.tag || next?.previousTag === slot.tag) return undefined;
+    if (known !== undefined || next !== undefined) return 'the slots around it follow another one';
+    // The last one: what it follows must be what this vault has, or it is of a copy that went its own way.
+    const before = sequence === 0 ? undefined : await readSlot(vault, machine.id, sequence - 1).catch(() => undefined);
+    return [head.tag, before?.tag].includes(slot.previousTag) ? undefined : 'it does not follow the slots before it';
   } catch (reason) {
     const finding = findingOf(reason, name);
     if (finding === undefined) throw reason;

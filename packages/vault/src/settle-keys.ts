@@ -1,3 +1,4 @@
+import { isHoldfastError } from '@holdfast/errors';
 import { idText, isId } from '@holdfast/protocol';
 import { type Clock, systemClock } from './clock.ts';
 import { type HoldersVersion, newestHolders, newestRoot, publishHolders } from './holders-object.ts';
@@ -5,6 +6,7 @@ import { HEADER_SIZE, readHeader } from './object-header.ts';
 import { dataKeyName, holdersName, keySlotName, MACHINES } from './object-names.ts';
 import { storedSlots } from './stored-slots.ts';
 import type { Vault } from './vault.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /**
  * Brings to its end what a change of keys has to do behind the version of the holders that made it true, whether it was this one or one that was killed:
@@ -35,13 +37,35 @@ const doubleHolders = async (vault: Vault, newest: HoldersVersion): Promise<void
 const renewDataKeys = async (vault: Vault, generation: number, clock: Clock): Promise<void> => {
   for await (const { name } of vault.store.list(MACHINES)) {
     const machineId = name.slice(MACHINES.length);
-    if (!isId(machineId)) continue;
-    const epoch = await vault.keys.newestEpoch(machineId);
-    if ((await generationOf(vault, dataKeyName(machineId, epoch))) < generation)
-      await vault.keys.createKey(machineId, epoch + 1, clock.now());
+    if (isId(machineId)) await renewDataKey(vault, machineId, generation, clock);
   }
 };
 
+const renewDataKey = async (vault: VaultAccess, machineId: string, generation: number, clock: Clock): Promise<void> => {
+  const epoch = await vault.keys.newestEpoch(machineId);
+  if ((await generationOf(vault, dataKeyName(machineId, epoch))) < generation)
+    await vault.keys.createKey(machineId, epoch + 1, clock.now());
+};
+
+/**
+ * The same for one machine that was registered just now: a change of keys that ended before could not know of it, and one that comes later does. Errors:
+ * VAULT_KEY_WRONG when the key that opened the vault is no longer a holder's.
+ */
+export const settleDataKey = async (vault: VaultAccess, machineId: string, clock: Clock = systemClock): Promise<void> => {
+  const generation = await learnRoot(vault);
+  if (generation > 1) await renewDataKey(vault, machineId, generation, clock);
+};
+
+/** Takes up the root key in force; resolves to its number. Of versions that are damaged nothing is learned: opening steps over them too. */
+export const learnRoot = async (vault: VaultAccess): Promise<number> => {
+  try {
+    await newestHolders(vault);
+  } catch (reason) {
+    if (!isHoldfastError(reason, 'DAMAGED')) throw reason;
+  }
+  return vault.keys.rootGeneration;
+};
+
 /** The root key that an object is under, as its header says. */
-const generationOf = async ({ store }: Vault, name: string): Promise<number> =>
+const generationOf = async ({ store }: VaultAccess, name: string): Promise<number> =>
   readHeader(Buffer.from(await store.read(name, { offset: 0, length: HEADER_SIZE })), name).rootGeneration ?? 1;
