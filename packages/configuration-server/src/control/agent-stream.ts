@@ -51,8 +51,8 @@ const greet = async (store: StateStore, peer: Peer, hello: AgentHello): Promise<
   const version = checkLine(hello.version, 'version', 64);
   if (hello.manifest !== undefined) checkManifest(hello.manifest);
   const hostname = checkLine(hello.hostname, 'host name', 253);
+  await readmit(store, { peer, incarnation: hello.incarnation, hostname, hardware, endpoints: [], version });
   const { result } = await transact(store, async (transaction) => {
-    await readmit(transaction, { peer, incarnation: hello.incarnation, hostname, hardware, endpoints: [], version });
     const member = await requireMember(transaction, identity.id, hardware, hello.incarnation);
     if ('clone' in member) return member;
     const machine = await transaction.read(machines, identity.id);

@@ -4,6 +4,7 @@ import type { VaultBackups } from '../backup/vault-backups.ts';
 import { memberOf } from '../listener/caller.ts';
 import type { Revocations } from '../listener/revocations.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
+import type { Questions } from '../recovery/questions.ts';
 import { admitAgent, type ControlParts } from './agent-stream.ts';
 import { holdStream } from './hold-stream.ts';
 import type { OpenStreams } from './open-streams.ts';
@@ -17,6 +18,7 @@ export interface ControlOptions extends ControlParts {
   readonly streams: OpenStreams;
   readonly reconciliation: Reconciliation;
   readonly vaultBackups: VaultBackups;
+  readonly questions: Questions;
 }
 
 /** Streams of machines and servers: they say how they are and are told what is wanted of them. */
@@ -30,6 +32,7 @@ export const createControlService = ({
   reconciliation,
   addresses,
   vaultBackups,
+  questions,
 }: ControlOptions): ServiceImpl<typeof ControlService> => ({
   connectAgent: (requests, { values, signal }) => {
     const peer = memberOf(values);
@@ -38,7 +41,11 @@ export const createControlService = ({
   },
   connectServer: (requests, { values, signal }) => {
     const peer = memberOf(values);
-    const admit = admitServer.bind(undefined, { store, notifier, addresses, reconciliation, vaultBackups, presence: servers }, peer);
+    const admit = admitServer.bind(
+      undefined,
+      { store, notifier, addresses, reconciliation, vaultBackups, questions, presence: servers },
+      peer,
+    );
     return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
   },
   async *fetchBackup({ vault }, { values }) {

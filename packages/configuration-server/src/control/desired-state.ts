@@ -10,6 +10,9 @@ import {
 } from '@holdfast/protocol';
 import { anchors, assignments, machines, manifests, policies, protections, revocations, servers } from '../records/kinds.ts';
 import { pointRequests } from '../records/point-requests.ts';
+import { shutdownRequests } from '../records/shutdown-requests.ts';
+import { silencedBy } from '../recovery/recoveries-wanted.ts';
+import { FAILING } from '../recovery/recovery-commits.ts';
 import { serialBytes } from '../serial.ts';
 import type { TrackedReader } from './follow.ts';
 
@@ -22,24 +25,27 @@ const SENDING: ReadonlySet<ProtectionState> = new Set([
   ProtectionState.FAILED,
 ]);
 
-/** What a machine shall do; undefined when nothing is to be protected, or no process server is chosen yet. */
+/** What a machine shall do; one that is failed over tracks its changes and sends nothing, so that cancelling costs no resynchronization; undefined when nothing is to be protected, or no process server is chosen yet. */
 export const agentState = async (read: TrackedReader, machineId: string): Promise<AgentProtection | undefined> => {
   const machine = await read.get(machines, machineId);
   if (machine === undefined || machine.value.protectionId === '') return undefined;
   const protection = await read.get(protections, machine.value.protectionId);
-  if (protection === undefined || !SENDING.has(protection.value.state) || protection.value.processServerId === '') return undefined;
+  if (protection === undefined || protection.value.processServerId === '') return undefined;
+  if (!SENDING.has(protection.value.state) && !FAILING.has(protection.value.state)) return undefined;
   const { policyId, processServerId, excludedDiskIds } = protection.value;
   const policy = await read.get(policies, policyId);
   const server = await read.get(servers, processServerId);
   const manifest = await read.get(manifests, machineId);
   if (policy === undefined || server === undefined || manifest === undefined) return undefined;
   const request = await read.get(pointRequests, machineId);
+  const shutdown = await read.get(shutdownRequests, machineId);
+  const silenced = await silencedBy(read, machineId);
   const wanted = manifest.value.disks.filter(({ id }) => !excludedDiskIds.includes(idText(id)));
   return create(AgentProtectionSchema, {
     machineId: idBytes(machineId),
     diskIds: wanted.map(({ id }) => id),
     excludedDiskIds: excludedDiskIds.map(idBytes),
-    processServers: [...server.value.endpoints],
+    processServers: silenced === undefined ? [...server.value.endpoints] : [],
     pointIntervalSeconds: policy.value.pointIntervalSeconds,
     compression: policy.value.compression,
     applicationIntervalSeconds: policy.value.applicationIntervalSeconds,
@@ -47,6 +53,8 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
     holdLimitMilliseconds: policy.value.holdLimitMilliseconds,
     copyPaused: protection.value.copyPaused,
     ...(protection.value.resyncId === '' ? {} : { resyncId: idBytes(protection.value.resyncId) }),
+    ...(silenced === undefined ? {} : { failedOverOperationId: idBytes(silenced) }),
+    ...(shutdown === undefined ? {} : { shutdownRequest: { id: idBytes(shutdown.value.requestId), powerOff: shutdown.value.powerOff } }),
     ...(request === undefined ? {} : { pointRequest: { id: idBytes(request.value.requestId), kind: request.value.kind } }),
   });
 };

@@ -15,12 +15,13 @@ export interface Computed<T> {
   readonly value: T;
 }
 
-/** The value of `compute` now, and again after each change of anything it read, until `signal` aborts. */
+/** The value of `compute` now, and again after each change of anything it read, or when `also` calls back, until `signal` aborts. */
 export async function* follow<T>(
   store: StateStore,
   notifier: Notifier,
   compute: (reader: TrackedReader) => Promise<T>,
   signal: AbortSignal,
+  also: (listener: () => void) => () => void = () => () => undefined,
 ): AsyncGenerator<Computed<T>> {
   let wake: () => void = () => undefined;
   let changed = false;
@@ -29,6 +30,7 @@ export async function* follow<T>(
     wake();
   };
   signal.addEventListener('abort', onChange);
+  const forgetAlso = also(onChange);
   let forget: (() => void)[] = [];
   try {
     while (!signal.aborted) {
@@ -60,6 +62,7 @@ export async function* follow<T>(
     }
   } finally {
     signal.removeEventListener('abort', onChange);
+    forgetAlso();
     for (const end of forget) end();
   }
 }

@@ -17,6 +17,8 @@ import { restoredNow } from '../reconcile/restored.ts';
 import { find } from '../records/kind.ts';
 import { anchors, assignments, members, type ServerRecord, SITE, servers, sites } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
+import type { Questions } from '../recovery/questions.ts';
+import { recoveriesWanted } from '../recovery/recoveries-wanted.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ControlParts } from './agent-stream.ts';
@@ -31,6 +33,7 @@ export interface ServerParts extends ControlParts {
   readonly presence: ServerPresence;
   readonly reconciliation: Reconciliation;
   readonly vaultBackups: VaultBackups;
+  readonly questions: Questions;
 }
 
 const MOST = { endpoints: 8, vaults: 256, machines: 10_000, serials: 100_000 } as const;
@@ -47,16 +50,10 @@ const greet = async (store: StateStore, peer: Peer, hello: ServerHello): Promise
   const endpoints = lines(hello.endpoints, 'endpoint', MOST.endpoints, 300);
   const vaults = lines(hello.vaults, 'vault', MOST.vaults, 64);
   const softwareVersion = checkLine(hello.version, 'version', 64);
+  const { incarnation } = hello;
+  const hostname = endpoints[0] ?? '';
+  await readmit(store, { peer, incarnation, hostname, hardware: UNKNOWN_HARDWARE, endpoints, version: softwareVersion });
   const { result } = await transact(store, async (transaction) => {
-    const { incarnation } = hello;
-    await readmit(transaction, {
-      peer,
-      incarnation,
-      hostname: endpoints[0] ?? '',
-      hardware: UNKNOWN_HARDWARE,
-      endpoints,
-      version: softwareVersion,
-    });
     const member = await transaction.read(members, identity.id);
     const server = await transaction.read(servers, identity.id);
     if (member === undefined || server === undefined || BigInt(member.value.incarnation) !== hello.incarnation)
@@ -138,7 +135,7 @@ const newTerms = async (store: StateStore, { known, doubted }: ToldTerms, report
 };
 
 async function* states(
-  { store, notifier, addresses, vaultBackups }: ServerParts,
+  { store, notifier, addresses, vaultBackups, questions }: ServerParts,
   id: string,
   session: Session<ServerReport>,
   signal: AbortSignal,
@@ -149,8 +146,10 @@ async function* states(
     restored: await restoredNow(reader),
     backups: await vaultBackups.wantedOf(reader, id),
     siteId: (await reader.get(sites, SITE))?.value.id ?? '',
+    recoveries: await recoveriesWanted(reader, id),
+    questions: questions.of(id),
   });
-  for await (const { revision, value } of follow(store, notifier, wanted, signal)) {
+  for await (const { revision, value } of follow(store, notifier, wanted, signal, (listener) => questions.subscribe(id, listener))) {
     const state = create(ConnectServerResponseSchema, {
       revision: BigInt(revision),
       addresses: [...addresses()],
@@ -158,6 +157,8 @@ async function* states(
       // What was decided since the backup is not known here: nobody is told what the backup wanted.
       assignments: value.restored === undefined ? [...value.assignments] : [],
       revokedSerials: [...value.revokedSerials],
+      recoveries: value.restored === undefined ? [...value.recoveries] : [],
+      questions: [...value.questions],
       backups: value.backups.map((one) => ({ ...one, keep: vaultBackups.keep, siteId: value.siteId })),
     });
     const same = last !== undefined && equals(ConnectServerResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });

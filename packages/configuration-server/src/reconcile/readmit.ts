@@ -2,8 +2,9 @@ import type { HardwareIdentity } from '@holdfast/daemon';
 import type { Peer } from '@holdfast/protocol';
 import { plainName, takeName } from '../enrolment/member-name.ts';
 import { machines, members, servers } from '../records/kinds.ts';
-import type { Transaction } from '../records/transaction.ts';
-import { restoredIn } from './restored.ts';
+import { type Transaction, transact } from '../records/transaction.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { restoredIn, restoredOf } from './restored.ts';
 
 const ACTOR = 'reconciliation';
 
@@ -21,10 +22,11 @@ interface Newcomer {
  * revoked it, so it belongs here. Whoever was removed before the backup is not taken for one: those certificates are revoked. Does nothing for
  * members that are known, and once the restore is reconciled.
  */
-export const readmit = async (
-  transaction: Transaction,
-  { peer, incarnation, hostname, hardware, endpoints, version }: Newcomer,
-): Promise<void> => {
+export const readmit = async (store: StateStore, newcomer: Newcomer): Promise<void> => {
+  if ((await restoredOf(store)) !== undefined) await transact(store, (transaction) => admit(transaction, newcomer));
+};
+
+const admit = async (transaction: Transaction, { peer, incarnation, hostname, hardware, endpoints, version }: Newcomer): Promise<void> => {
   const { id, role } = peer.identity;
   if (role === 'configuration-server') return;
   const known = await transaction.read(members, id);
