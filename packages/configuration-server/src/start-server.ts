@@ -31,6 +31,8 @@ import { ownNames, renewOwn } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
 import { createReconciliation } from './reconcile/reconciliation.ts';
 import { restoredOf, whenReconciled } from './reconcile/restored.ts';
+import { createQuestions } from './recovery/questions.ts';
+import { createRecoveryPlans } from './recovery/recovery-plans.ts';
 import type { Settings } from './settings.ts';
 import { openLevelStore } from './state/level-store.ts';
 import { createNotifier } from './state/notifier.ts';
@@ -77,12 +79,14 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const servers: ServerPresence = createPresence();
   const metrics = createServerMetrics(context.metrics, { store, agents, servers });
 
+  const questions = createQuestions(servers);
   const parts = { store, notifier, agents, servers };
   const plans = {
     protect: createProtectPlan(parts),
     unprotect: createUnprotectPlan(parts),
     point: createPointPlan(parts),
     move: createMovePlan(parts),
+    ...createRecoveryPlans({ ...parts, questions }),
   };
   const engine = createJobEngine({ store, notifier, plans, log });
   const reconciliation = createReconciliation({ store, agents, servers, settle: settings.reconciliation.settle, log });
@@ -133,6 +137,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     vaultBackups,
     alerting,
     engine,
+    questions,
     plans,
     authority,
     install,
@@ -146,7 +151,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace });
   const streams = createOpenStreams();
   onStop('control streams', streams.over);
-  const control = createControlService({ ...parts, revocations, streams, reconciliation, addresses, vaultBackups });
+  const control = createControlService({ ...parts, questions, revocations, streams, reconciliation, addresses, vaultBackups });
   const rpc = createRpcHandler({
     store,
     notifier,

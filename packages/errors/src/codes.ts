@@ -65,6 +65,7 @@ export const ERROR_CODES = {
   SETTING_INVALID: { exit: 2, retryable: false },
   SETTING_UNKNOWN: { exit: 2, retryable: false },
   SIGN_IN_NEEDED: { exit: 3, retryable: false },
+  SOURCE_UNREACHABLE: { exit: 9, retryable: false },
   STATE_VERSION_UNSUPPORTED: { exit: 5, retryable: false },
   STOP_INCOMPLETE: { exit: 9, retryable: false },
   STORE_NOT_FOUND: { exit: 4, retryable: false },

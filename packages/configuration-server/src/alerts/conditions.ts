@@ -104,6 +104,20 @@ const disks = ({ name, report, manifest }: MachineFacts): readonly Condition[] =
   return [{ severity: failed ? 'critical' : 'warning', code: 'disk-problem', text: `${name}, ${words.join('; ')}` }];
 };
 
+const FAILED_OVER: ReadonlySet<ProtectionState> = new Set([
+  ProtectionState.FAILING_OVER,
+  ProtectionState.FAILED_OVER,
+  ProtectionState.COMMITTING,
+  ProtectionState.COMMITTED,
+]);
+
+/** Of a machine that is failed over nobody expects points; that its source is back is worth knowing: both may serve people. */
+const failedOver = ({ name, protection, connected }: MachineFacts): readonly Condition[] => {
+  if (!connected || protection?.state === ProtectionState.FAILING_OVER) return [];
+  const text = `${name} is failed over, and its source runs: it was told to send nothing; shut it down, or cancel the failover`;
+  return [{ severity: 'warning', code: 'source-returned', text }];
+};
+
 /** What is not well with a machine. A machine that nobody protects is well whatever it does. */
 export const machineConditions = (facts: MachineFacts, now: number, started: number, limits: Thresholds): readonly Condition[] => {
   const { name, protection, connected, lastSeen, report } = facts;
@@ -111,6 +125,7 @@ export const machineConditions = (facts: MachineFacts, now: number, started: num
   const { state, stateDetail } = protection;
   const ahead = Number(report?.newestPointUnixMillis ?? 0n) - now;
   const detail = stateDetail === '' ? '' : `: ${stateDetail}`;
+  if (FAILED_OVER.has(state)) return failedOver(facts);
   return [
     ...away(`the agent of ${name}`, connected, Math.max(lastSeen, started), now, limits, 'agent-away'),
     ...rpo(facts, now, started, limits),

@@ -8,6 +8,7 @@ import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobKind } from '../jobs/job-record.ts';
 import type { InstallFiles } from '../listener/install-files.ts';
 import type { Passwords } from '../people/password.ts';
+import type { Questions } from '../recovery/questions.ts';
 import type { Notifier } from '../state/notifier.ts';
 
 /** What the services of the API work with. */
@@ -17,6 +18,7 @@ export interface ApiParts extends BackupParts {
   readonly servers: ServerPresence;
   readonly alerting: AlertEngine;
   readonly engine: JobEngine;
+  readonly questions: Questions;
   readonly plans: Readonly<Record<JobKind, JobPlan>>;
   readonly authority: Authority;
   readonly install: InstallFiles;

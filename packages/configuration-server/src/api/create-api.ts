@@ -9,6 +9,7 @@ import {
   MachineService,
   PolicyService,
   ProtectionService,
+  RecoveryService,
   ServerService,
   SessionService,
   TokenService,
@@ -20,6 +21,7 @@ import { createAccessTokenService } from '../people/access-token-service.ts';
 import { createAuditService } from '../people/audit-service.ts';
 import { createSessionService } from '../people/session-service.ts';
 import { createUserService } from '../people/user-service.ts';
+import { createRecoveryService } from '../recovery/recovery-service.ts';
 import type { ApiParts } from './api-parts.ts';
 import { createEventService } from './event-service.ts';
 import { createJobService } from './job-service.ts';
@@ -36,6 +38,7 @@ export const createApi =
     router.service(MachineService, createMachineService(parts));
     router.service(ProtectionService, createProtectionService(parts));
     router.service(PolicyService, createPolicyService(parts));
+    router.service(RecoveryService, createRecoveryService(parts));
     router.service(ServerService, createServerService(parts));
     router.service(TokenService, createTokenService(parts));
     router.service(JobService, createJobService(parts));

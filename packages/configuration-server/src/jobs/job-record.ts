@@ -2,7 +2,17 @@ import { randomBytes } from 'node:crypto';
 import type { HoldfastError } from '@holdfast/errors';
 import { plainKind } from '../records/kind.ts';
 
-export type JobKind = 'protect' | 'unprotect' | 'point' | 'move';
+export type JobKind =
+  | 'protect'
+  | 'unprotect'
+  | 'point'
+  | 'move'
+  | 'test-failover'
+  | 'clean-up-test'
+  | 'failover'
+  | 'change-point'
+  | 'cancel-failover'
+  | 'commit';
 /** 'waiting': for somebody's answer. A step that is 'cancelled' in a job that goes on was left out. */
 export type StepState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
 

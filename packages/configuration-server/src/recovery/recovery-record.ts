@@ -61,6 +61,8 @@ export interface RecoveryRecord {
   readonly jobId: string;
   /** What became of the source, in words. */
   readonly sourceShutdown: string;
+  /** Id of the last point of a source that came to rest: that is the one meant. */
+  readonly lastPoint?: string;
 }
 
 export const recoveries: Kind<RecoveryRecord> = plainKind('recovery', 1);

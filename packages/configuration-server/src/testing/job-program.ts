@@ -12,6 +12,8 @@ import { createProtectPlan } from '../jobs/protect-plan.ts';
 import { createUnprotectPlan } from '../jobs/unprotect-plan.ts';
 import { until } from '../jobs/until.ts';
 import { find } from '../records/kind.ts';
+import { createQuestions } from '../recovery/questions.ts';
+import { createRecoveryPlans } from '../recovery/recovery-plans.ts';
 import { createNotifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
 
@@ -70,6 +72,7 @@ export const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; no
       unprotect: createUnprotectPlan(parts),
       point: createPointPlan(parts),
       move: createMovePlan(parts),
+      ...createRecoveryPlans({ ...parts, questions: createQuestions(parts.servers) }),
     },
   };
 };

@@ -1,0 +1,175 @@
+import { HoldfastError } from '@holdfast/errors';
+import { newId, ProtectionState } from '@holdfast/protocol';
+import type { JobPlan } from '../jobs/job-plan.ts';
+import type { JobRecord } from '../jobs/job-record.ts';
+import { startJob } from '../jobs/start-job.ts';
+import { pointRequests } from '../records/point-requests.ts';
+import { shutdownRequests } from '../records/shutdown-requests.ts';
+import type { Transaction } from '../records/transaction.ts';
+import { pointWord } from './point-word.ts';
+import { changeRecovery, endRecovery, recoveryIdOf, setState } from './recovery-commits.ts';
+import { openRecoveries, recoveries } from './recovery-record.ts';
+import { drainStep, powerOffStep, restStep, SOURCE_PATIENCE, type SourcePatience } from './source-steps.ts';
+import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep } from './steps.ts';
+
+type Jobs = Pick<JobPlan, 'steps'>;
+
+/** Puts the job that takes a failover back into a commit. */
+export const startCancel = (
+  transaction: Transaction,
+  plan: Jobs,
+  job: Pick<JobRecord, 'machineId' | 'protectionId' | 'startedBy' | 'input'>,
+): ReturnType<typeof startJob> =>
+  startJob(transaction, plan, {
+    kind: 'cancel-failover',
+    machineId: job.machineId,
+    protectionId: job.protectionId,
+    startedBy: job.startedBy,
+    input: { recovery: recoveryIdOf(job) },
+    direction: 'forward',
+  });
+
+const forgetRequests = (transaction: Transaction, { machineId }: JobRecord): void => {
+  transaction.delete(shutdownRequests, machineId);
+  transaction.delete(pointRequests, machineId);
+};
+
+/** As if nothing had been; true when nothing was made or fenced yet. */
+const undoneAtOnce = async (transaction: Transaction, job: JobRecord, notes: string): Promise<boolean> => {
+  forgetRequests(transaction, job);
+  const stored = await transaction.read(recoveries, recoveryIdOf(job));
+  if (stored !== undefined && stored.value.goal !== undefined) return false;
+  if (stored !== undefined) await endRecovery(transaction, job, { notes });
+  await setState(transaction, job, ProtectionState.PROTECTED);
+  return true;
+};
+
+/** The machine runs at the recovery site, and it is not committed. */
+const runs = (parts: RecoveryParts, name: string) =>
+  reachStep(parts, name, 'running', async (transaction, job, { value }) => {
+    const { machineName, machineId, point, created, startMillis: before } = value;
+    const startMillis = before === 0 ? Date.now() - created : before;
+    await changeRecovery(transaction, job, { state: 'running', startMillis });
+    await setState(transaction, job, ProtectionState.FAILED_OVER, `it runs from point ${pointWords(point!)}`);
+    transaction.event({
+      severity: 'warning',
+      code: 'failed-over',
+      text: `${machineName} is failed over and runs from point ${pointWords(point!)}; commit or cancel it, or change the point`,
+      subject: machineId,
+      actor: job.startedBy,
+    });
+    return 'it runs';
+  });
+
+/** Brings a failover that stands still with what is made of it into sight of people. */
+const standsStill = async (transaction: Transaction, job: JobRecord, error: HoldfastError, state: ProtectionState): Promise<void> => {
+  await changeRecovery(transaction, job, { state: 'failed' });
+  await setState(transaction, job, state, error.message);
+};
+
+/** A failed start goes on with a run of its own, so that nothing of the failed one is in its way. */
+const tryAgain = async (transaction: Transaction, job: JobRecord, failed: number, state: ProtectionState): Promise<number> => {
+  const stored = await transaction.read(recoveries, recoveryIdOf(job));
+  if (stored === undefined || stored.value.ended !== 0)
+    throw new HoldfastError('JOB_ENDED', { thing: `job ${job.kind}`, why: 'it was taken back', remedy: 'order it anew' });
+  await changeRecovery(transaction, job, { state: 'starting', runId: newId() });
+  await setState(transaction, job, state);
+  return failed;
+};
+
+export const createFailoverPlan = (parts: RecoveryParts, cancel: Jobs, patience: SourcePatience = SOURCE_PATIENCE): JobPlan => ({
+  steps: ({ input }) => [
+    ...(input?.['shutdown'] === 'yes' ? [restStep(parts, patience)] : []),
+    ...(pointWord(input?.['point'] ?? '').drains ? [drainStep(parts, patience)] : []),
+    choosePointStep(parts, keepPoint),
+    reachStep(parts, 'hold the point', 'held', async () => 'it is kept until the failover is committed or cancelled'),
+    reachStep(parts, 'fence the source', 'fenced', async () => 'its log takes nothing more of the source'),
+    ...(input?.['shutdown'] === 'yes' ? [powerOffStep(parts, patience)] : []),
+    runs(parts, 'start the machine'),
+  ],
+  async cancelled(transaction, job) {
+    if (await undoneAtOnce(transaction, job, 'cancelled before it began')) return;
+    await changeRecovery(transaction, job, { state: 'ending' });
+    await setState(transaction, job, ProtectionState.CANCELLING);
+    startCancel(transaction, cancel, job);
+  },
+  async failed(transaction, job, error) {
+    if (await undoneAtOnce(transaction, job, `failed: ${error.message}`)) return;
+    await standsStill(transaction, job, error, ProtectionState.FAILING_OVER);
+  },
+  retried: (transaction, job, failed) => tryAgain(transaction, job, failed, ProtectionState.FAILING_OVER),
+});
+
+/** Another point takes the place of the one that runs. */
+export const createChangePointPlan = (parts: RecoveryParts): JobPlan => ({
+  steps: [
+    choosePointStep(parts, async (transaction, job, point) => {
+      await changeRecovery(transaction, job, { point, runId: newId(), state: 'starting', goal: 'running' });
+      await setState(transaction, job, ProtectionState.FAILING_OVER, `it changes to point ${pointWords(point)}`);
+    }),
+    runs(parts, 'start the machine'),
+  ],
+  // Before the new point was chosen nothing has changed; behind that the failover stands still until people decide.
+  cancelled: async (transaction, job) => {
+    if (job.steps[0]?.state === 'succeeded') await changeRecovery(transaction, job, { state: 'failed' });
+  },
+  failed: async (transaction, job, error) => {
+    if (job.steps[0]?.state === 'succeeded') await standsStill(transaction, job, error, ProtectionState.FAILING_OVER);
+  },
+  retried: (transaction, job, failed) => tryAgain(transaction, job, failed, ProtectionState.FAILING_OVER),
+});
+
+/** As if it had not been: the machine goes, the source may go on. */
+export const createCancelPlan = (parts: RecoveryParts): JobPlan => ({
+  steps: [
+    reachStep(parts, 'remove the machine', 'discarded', async () => 'it is gone with what it wrote'),
+    reachStep(parts, 'release the source', 'released', async (transaction, job) => {
+      const { machineName, machineId } = await endRecovery(transaction, job, { notes: 'cancelled' });
+      await setState(transaction, job, ProtectionState.PROTECTED);
+      transaction.event({
+        severity: 'information',
+        code: 'failover-cancelled',
+        text: `The failover of ${machineName} is cancelled; its source goes on where it was`,
+        subject: machineId,
+        actor: job.startedBy,
+      });
+      return 'it sends again what it has tracked meanwhile';
+    }),
+  ],
+  cancelled: async (transaction, job) => void (await changeRecovery(transaction, job, { state: 'failed' })),
+  failed: (transaction, job, error) => standsStill(transaction, job, error, ProtectionState.CANCELLING),
+  async retried(transaction, job, failed) {
+    await changeRecovery(transaction, job, { state: 'ending' });
+    await setState(transaction, job, ProtectionState.CANCELLING);
+    return failed;
+  },
+});
+
+/** From now on the recovered machine is the machine. */
+export const createCommitPlan = (parts: RecoveryParts): JobPlan => ({
+  steps: [
+    reachStep(parts, 'copy the disks', 'independent', async (transaction, job) => {
+      const { machineName, machineId } = await changeRecovery(transaction, job, { state: 'committed', ended: Date.now() });
+      transaction.delete(openRecoveries, `${machineId}/failover`);
+      await setState(transaction, job, ProtectionState.COMMITTED, 'its source is fenced for good');
+      transaction.event({
+        severity: 'information',
+        code: 'failover-committed',
+        text: `The failover of ${machineName} is committed: it needs the vault no more, and its source stays fenced`,
+        subject: machineId,
+        actor: job.startedBy,
+      });
+      return 'the machine needs the vault no more';
+    }),
+  ],
+  async cancelled(transaction, job) {
+    await changeRecovery(transaction, job, { state: 'running', goal: 'running' });
+    await setState(transaction, job, ProtectionState.FAILED_OVER);
+  },
+  // The machine runs on.
+  failed: (transaction, job, error) => setState(transaction, job, ProtectionState.COMMITTING, error.message),
+  async retried(transaction, job, failed) {
+    await setState(transaction, job, ProtectionState.COMMITTING);
+    return failed;
+  },
+});

@@ -1,0 +1,41 @@
+import { create } from '@bufbuild/protobuf';
+import { idBytes, type WantedRecovery, WantedRecoverySchema } from '@holdfast/protocol';
+import type { TrackedReader } from '../control/follow.ts';
+import { anchors } from '../records/kinds.ts';
+import { GOALS, openRecoveries, RECOVERY_KINDS, recoveries, wantedRecoveries } from './recovery-record.ts';
+
+/** What a process server shall carry out. */
+export const recoveriesWanted = async (read: TrackedReader, serverId: string): Promise<readonly WantedRecovery[]> => {
+  const wanted: WantedRecovery[] = [];
+  for (const { id: place } of await read.list(wantedRecoveries, `${serverId}/`)) {
+    const id = place.slice(serverId.length + 1);
+    const recovery = await read.get(recoveries, id);
+    if (recovery === undefined) continue;
+    const { kind, goal, runId, machineId, machineName, vault, point, target } = recovery.value;
+    if (goal === undefined || point === undefined) continue;
+    const anchor = await read.get(anchors, machineId);
+    wanted.push(
+      create(WantedRecoverySchema, {
+        id: idBytes(id),
+        runId: idBytes(runId),
+        kind: RECOVERY_KINDS[kind],
+        goal: GOALS[goal],
+        machineId: idBytes(machineId),
+        machineName,
+        vault,
+        pointId: idBytes(point.id),
+        target,
+        seenTerm: BigInt(anchor?.value.term ?? 0),
+      }),
+    );
+  }
+  return wanted;
+};
+
+/** The failover that keeps a machine from sending: its id, once its source is fenced or about to be. */
+export const silencedBy = async (read: TrackedReader, machineId: string): Promise<string | undefined> => {
+  const open = await read.get(openRecoveries, `${machineId}/failover`);
+  const recovery = open === undefined ? undefined : await read.get(recoveries, open.value.recovery);
+  const goal = recovery?.value.goal;
+  return goal === undefined || goal === 'held' || goal === 'released' ? undefined : open!.value.recovery;
+};

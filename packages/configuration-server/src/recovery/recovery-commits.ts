@@ -1,0 +1,83 @@
+import { HoldfastError } from '@holdfast/errors';
+import { ProtectionState } from '@holdfast/protocol';
+import type { JobRecord } from '../jobs/job-record.ts';
+import { find, type Stored } from '../records/kind.ts';
+import { protections } from '../records/kinds.ts';
+import { type Transaction, transact } from '../records/transaction.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { type Goal, openRecoveries, type RecoveryRecord, recoveries, wantedRecoveries } from './recovery-record.ts';
+
+/** The id of the recovery that a job is about. */
+export const recoveryIdOf = ({ input }: Pick<JobRecord, 'input'>): string => input?.['recovery'] ?? '';
+
+const gone = (id: string): HoldfastError =>
+  new HoldfastError('RESOURCE_NOT_FOUND', {
+    thing: `recovery ${id}`,
+    why: 'it is not there any more',
+    remedy: 'see `holdfast recovery ls`',
+  });
+
+/** The recovery a job is about. Errors: RESOURCE_NOT_FOUND. */
+export const recoveryOf = async (store: StateStore, job: Pick<JobRecord, 'input'>): Promise<Stored<RecoveryRecord>> => {
+  const found = await find(store, recoveries, recoveryIdOf(job));
+  if (found === undefined) throw gone(recoveryIdOf(job));
+  return found;
+};
+
+/** Changes the recovery of a job within a commit. */
+export const changeRecovery = async (
+  transaction: Transaction,
+  job: Pick<JobRecord, 'input'>,
+  part: Partial<RecoveryRecord>,
+): Promise<RecoveryRecord> => {
+  const id = recoveryIdOf(job);
+  const stored = await transaction.read(recoveries, id);
+  if (stored === undefined) throw gone(id);
+  const next = { ...stored.value, ...part };
+  transaction.put(recoveries, id, next);
+  return next;
+};
+
+/** Its process server is told to bring it there; done again, nothing happens. */
+export const want = (store: StateStore, job: Pick<JobRecord, 'input'>, goal: Goal): Promise<unknown> =>
+  transact(store, async (transaction) => {
+    const id = recoveryIdOf(job);
+    const stored = await transaction.read(recoveries, id);
+    if (stored === undefined) throw gone(id);
+    const place = `${stored.value.serverId}/${id}`;
+    if (stored.value.goal !== goal) transaction.put(recoveries, id, { ...stored.value, goal });
+    if ((await transaction.read(wantedRecoveries, place)) === undefined) transaction.put(wantedRecoveries, place, {});
+  });
+
+/** It is over: nothing is wanted of anybody any more, and it becomes history. */
+export const endRecovery = async (
+  transaction: Transaction,
+  job: Pick<JobRecord, 'input'>,
+  part: Partial<RecoveryRecord> = {},
+): Promise<RecoveryRecord> => {
+  const next = await changeRecovery(transaction, job, { state: 'ended', ended: Date.now(), ...part });
+  const id = recoveryIdOf(job);
+  transaction.delete(wantedRecoveries, `${next.serverId}/${id}`);
+  const open = await transaction.read(openRecoveries, `${next.machineId}/${next.kind}`);
+  if (open?.value.recovery === id) transaction.delete(openRecoveries, `${next.machineId}/${next.kind}`);
+  return next;
+};
+
+/** Puts the state of the protection a job is about into a commit; does nothing when it is gone. */
+export const setState = async (
+  transaction: Transaction,
+  { protectionId }: Pick<JobRecord, 'protectionId'>,
+  state: ProtectionState,
+  stateDetail = '',
+): Promise<void> => {
+  const protection = await transaction.read(protections, protectionId);
+  if (protection !== undefined) transaction.put(protections, protectionId, { ...protection.value, state, stateDetail });
+};
+
+/** States that a protection is in while a failover is at work on it. */
+export const FAILING: ReadonlySet<ProtectionState> = new Set([
+  ProtectionState.FAILING_OVER,
+  ProtectionState.FAILED_OVER,
+  ProtectionState.CANCELLING,
+  ProtectionState.COMMITTING,
+]);

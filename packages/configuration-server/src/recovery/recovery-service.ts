@@ -1,0 +1,250 @@
+import type { ServiceImpl } from '@connectrpc/connect';
+import { HoldfastError } from '@holdfast/errors';
+import { Direction, idBytes, isId, ProtectionState, type RecoveryService, type RecoveryTarget } from '@holdfast/protocol';
+import type { ApiParts } from '../api/api-parts.ts';
+import { ID_PLACE, pagePlace, pageSize, pageToken } from '../api/paging.ts';
+import { completeTarget } from '../api/prerequisites.ts';
+import { resolve } from '../api/resolve.ts';
+import { jobMessage } from '../jobs/job-message.ts';
+import { personOf } from '../listener/caller.ts';
+import { find, listPage, type Stored } from '../records/kind.ts';
+import { type MachineRecord, machines, protections, servers as serverKind } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import { checkLine, requestInvalid } from '../request-invalid.ts';
+import { chooseRecoveryServer } from './choose-recovery-server.ts';
+import { commitConsequences } from './commit-consequences.ts';
+import { judge, MACHINE_OPERATIONS, machineState } from './operations.ts';
+import { machineIn, type Ordered, openRecoveryOf, orderNext, orderRecovery } from './order-recovery.ts';
+import { pointWord } from './point-word.ts';
+import { recoveryMessage } from './recovery-message.ts';
+import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, type Target } from './recovery-record.ts';
+import { hasTest, protectionFor, refusal, requireOperation } from './require-operation.ts';
+
+const LONGEST_NOTES = 1000;
+
+const missing = (id: string): HoldfastError =>
+  new HoldfastError('RESOURCE_NOT_FOUND', {
+    thing: `recovery ${id.slice(0, 64)}`,
+    why: 'there is none of this id',
+    remedy: 'see `holdfast recovery ls`',
+  });
+
+/** What the protection says with what the request says instead. */
+const overridden = (own: RecoveryTarget | undefined, other: RecoveryTarget | undefined): Target => {
+  const [base, over] = [completeTarget(own), other];
+  if (over === undefined) return base;
+  const said = Object.entries(over).filter(([field, value]) => !field.startsWith('$') && typeof value === 'string' && value !== '');
+  return completeTarget({ ...base, ...Object.fromEntries(said) } as RecoveryTarget);
+};
+
+/** Points, test failovers and failovers. What is done is done by jobs. */
+export const createRecoveryService = ({ store, servers, plans, questions }: ApiParts): ServiceImpl<typeof RecoveryService> => {
+  const answer = ({ job, recovery }: Ordered, revision: number) => ({
+    job: jobMessage({ ...job, version: revision }),
+    recovery: recoveryMessage({ ...recovery, version: revision }, servers),
+  });
+
+  const recoveryById = async (id: string): Promise<Stored<RecoveryRecord>> => {
+    const found = isId(id) ? await find(store, recoveries, id) : undefined;
+    if (found === undefined) throw missing(id);
+    return found;
+  };
+
+  /** Where the points of a machine are: the vault of its protection. */
+  const placeOf = async (wanted: string) => {
+    const machine = await resolve(store, machines, 'machine', wanted);
+    const { name, protectionId } = machine.value;
+    const protection = protectionId === '' ? undefined : await find(store, protections, protectionId);
+    if (protection === undefined)
+      throw new HoldfastError('MACHINE_NOT_PROTECTED', {
+        thing: `machine ${name}`,
+        why: 'it is not protected, so it is not known which vault its points are in',
+        remedy: 'see `holdfast vault points` with the vault and its key',
+      });
+    return { machine, machineId: machine.id, vault: protection.value.vault, server: protection.value.processServerId, protection };
+  };
+
+  /** Begins a test or a failover of a machine. */
+  const order = async (
+    kind: 'test' | 'failover',
+    request: { readonly machine: string; readonly target?: RecoveryTarget | undefined; readonly processServer: string },
+    more: { readonly point: string; readonly actor: string; readonly shutdown?: boolean; readonly force?: boolean },
+  ) => {
+    pointWord(more.point);
+    const machine = await resolve(store, machines, 'machine', request.machine);
+    // What is not possible at all is said before what is missing.
+    await transact(store, (transaction) => protectionFor(transaction, machine, kind === 'test' ? 'test-failover' : 'failover'));
+    const { protection, vault, server: own } = await placeOf(request.machine);
+    const target = overridden(protection.value.target, request.target);
+    const wanted = request.processServer === '' ? '' : (await resolve(store, serverKind, 'server', request.processServer)).id;
+    const serverId = await chooseRecoveryServer(store, servers, { vault, fabric: target.fabric, wanted, own });
+    const plan = plans[kind === 'test' ? 'test-failover' : 'failover'];
+    const { revision, result } = await transact(store, (transaction) =>
+      orderRecovery(transaction, { ...more, store, plan, kind, machineId: machine.id, serverId, target }),
+    );
+    return answer(result, revision);
+  };
+
+  /** The machine and its failover, in a state in which the operation is possible. */
+  const failoverOf = async (
+    transaction: Parameters<Parameters<typeof transact>[1]>[0],
+    { id }: Stored<MachineRecord>,
+    operation: 'change-point' | 'cancel-failover' | 'commit',
+  ): Promise<Stored<RecoveryRecord>> => {
+    const machine = await machineIn(transaction, id);
+    await requireOperation(transaction, machine, operation);
+    return openRecoveryOf(transaction, machine, 'failover');
+  };
+
+  return {
+    async listPoints({ machine, pageSize: size, pageToken: token, fromUnixMillis, toUnixMillis }, { signal }) {
+      const { machineId, vault, server } = await placeOf(machine);
+      const after = pagePlace(token, ID_PLACE);
+      const points = {
+        limit: pageSize(size),
+        fromUnixMillis,
+        toUnixMillis,
+        ...(after === undefined ? {} : { afterPointId: idBytes(after) }),
+      };
+      const found = await questions.ask({ machineId, vault, server, question: { case: 'points', value: points } }, signal);
+      return { points: found.points, nextPageToken: pageToken(found.more ? found.points.at(-1)?.id : undefined), total: found.total };
+    },
+
+    async resolvePoint({ machine, point }, { signal }) {
+      const { choice } = pointWord(point);
+      const { machineId, vault, server } = await placeOf(machine);
+      const found = await questions.ask({ machineId, vault, server, question: { case: 'choose', value: { choice } } }, signal);
+      return found.points[0] === undefined ? {} : { point: found.points[0] };
+    },
+
+    testFailover: (request, { values }) => order('test', request, { point: request.point, actor: personOf(values).name }),
+
+    async cleanUpTest({ recovery: wanted, machine: wantedMachine, notes }, { values }) {
+      const { name: actor } = personOf(values);
+      checkLine(notes, 'notes', LONGEST_NOTES);
+      const machine = wanted === '' ? await resolve(store, machines, 'machine', wantedMachine) : undefined;
+      const { revision, result } = await transact(store, async (transaction) => {
+        if (machine !== undefined) await requireOperation(transaction, await machineIn(transaction, machine.id), 'clean-up-test');
+        const recovery = machine === undefined ? await recoveryById(wanted) : await openRecoveryOf(transaction, machine, 'test');
+        const current = (await transaction.read(recoveries, recovery.id)) ?? recovery;
+        if (current.value.kind !== 'test')
+          throw requestInvalid('recovery', 'it is a failover', 'cancel or commit it with `holdfast failover`');
+        if (current.value.state === 'ended') throw requestInvalid('recovery', 'it has ended', 'there is nothing to clean up');
+        const plan = plans['clean-up-test'];
+        return orderNext(transaction, current, { store, plan, kind: 'clean-up-test', actor, recovery: { state: 'ending', notes } });
+      });
+      return answer(result, revision);
+    },
+
+    failover(request, { values }) {
+      if (request.direction !== Direction.FORWARD)
+        throw requestInvalid(
+          'direction',
+          'it was not confirmed: this failover goes from the source to the recovery site',
+          'send DIRECTION_FORWARD; the way back comes with version 0.5',
+        );
+      return order('failover', request, {
+        point: request.point || 'latest',
+        actor: personOf(values).name,
+        shutdown: request.shutdownSource,
+        force: request.force,
+      });
+    },
+
+    async changePoint({ machine: wanted, point }, { values }) {
+      const { name: actor } = personOf(values);
+      if (pointWord(point).drains)
+        throw requestInvalid('point', 'the source sends nothing any more', 'say latest-processed, which is the newest there is');
+      const machine = await resolve(store, machines, 'machine', wanted);
+      const { revision, result } = await transact(store, async (transaction) => {
+        const recovery = await failoverOf(transaction, machine, 'change-point');
+        return orderNext(transaction, recovery, {
+          store,
+          plan: plans['change-point'],
+          kind: 'change-point',
+          actor,
+          input: { point },
+          recovery: { lastPoint: '' },
+        });
+      });
+      return answer(result, revision);
+    },
+
+    async cancelFailover({ machine: wanted }, { values }) {
+      const { name: actor } = personOf(values);
+      const machine = await resolve(store, machines, 'machine', wanted);
+      const { revision, result } = await transact(store, async (transaction) => {
+        const recovery = await failoverOf(transaction, machine, 'cancel-failover');
+        return orderNext(transaction, recovery, {
+          store,
+          plan: plans['cancel-failover'],
+          kind: 'cancel-failover',
+          actor,
+          recovery: { state: 'ending' },
+          state: ProtectionState.CANCELLING,
+        });
+      });
+      return answer(result, revision);
+    },
+
+    async commitFailover({ machine: wanted, preview }, { values }) {
+      const { name: actor } = personOf(values);
+      const machine = await resolve(store, machines, 'machine', wanted);
+      const { result: before } = await transact(store, (transaction) => failoverOf(transaction, machine, 'commit'));
+      const consequences = commitConsequences(before, servers);
+      if (preview) return { recovery: recoveryMessage(before, servers), ...consequences };
+      const { revision, result } = await transact(store, async (transaction) => {
+        const recovery = await failoverOf(transaction, machine, 'commit');
+        return orderNext(transaction, recovery, { store, plan: plans.commit, kind: 'commit', actor, state: ProtectionState.COMMITTING });
+      });
+      return { ...answer(result, revision), ...consequences };
+    },
+
+    async listRecoveries({ pageSize: size, pageToken: token, machine: wanted, open }) {
+      const [limit, after] = [pageSize(size), pagePlace(token, ID_PLACE)];
+      const machine = wanted === '' ? undefined : await resolve(store, machines, 'machine', wanted);
+      if (open) {
+        const page = await listPage(store, openRecoveries, limit, undefined, machine === undefined ? '' : `${machine.id}/`);
+        const found = await Promise.all(page.rows.map(({ value }) => find(store, recoveries, value.recovery)));
+        return { recoveries: found.filter((one) => one !== undefined).map((one) => recoveryMessage(one, servers)), nextPageToken: '' };
+      }
+      if (machine === undefined) {
+        const page = await listPage(store, recoveries, limit, after);
+        return { recoveries: page.rows.map((one) => recoveryMessage(one, servers)), nextPageToken: pageToken(page.next) };
+      }
+      const within = `${machine.id}/`;
+      const page = await listPage(store, recoveriesOf, limit, after === undefined ? undefined : within + after, within);
+      const found = await Promise.all(page.rows.map(({ id }) => find(store, recoveries, id.slice(within.length))));
+      return {
+        recoveries: found.filter((one) => one !== undefined).map((one) => recoveryMessage(one, servers)),
+        nextPageToken: pageToken(page.next?.slice(within.length)),
+      };
+    },
+
+    async getRecovery({ id }) {
+      return { recovery: recoveryMessage(await recoveryById(id), servers) };
+    },
+
+    async listOperations({ machine: wanted }) {
+      const machine = await resolve(store, machines, 'machine', wanted);
+      const { name, protectionId } = machine.value;
+      const protection = protectionId === '' ? undefined : await find(store, protections, protectionId);
+      const { result: test } = await transact(store, (transaction) => hasTest(transaction, machine.id));
+      const state = machineState(protection?.value.state);
+      return {
+        state: protection?.value.state ?? ProtectionState.UNSPECIFIED,
+        operations: MACHINE_OPERATIONS.map((operation) => {
+          const verdict = judge(state, operation, test);
+          if (verdict.allowed) return { operation, allowed: true };
+          return {
+            operation,
+            allowed: false,
+            problemCode: refusal(name, state, operation, test)!.code,
+            why: verdict.why,
+            remedy: verdict.remedy,
+          };
+        }),
+      };
+    },
+  };
+};

@@ -1,0 +1,111 @@
+import { idText, type RecoveryPoint, RecoveryStage } from '@holdfast/protocol';
+import type { AgentPresence, ServerPresence } from '../control/presence.ts';
+import type { JobStep } from '../jobs/job-plan.ts';
+import type { JobRecord, StepProgress } from '../jobs/job-record.ts';
+import { everySecond, serverName } from '../jobs/steps.ts';
+import { until } from '../jobs/until.ts';
+import type { Stored } from '../records/kind.ts';
+import type { Transaction } from '../records/transaction.ts';
+import type { Notifier } from '../state/notifier.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { pointWord } from './point-word.ts';
+import { errorOfMember, type Questions } from './questions.ts';
+import { changeRecovery, recoveryIdOf, recoveryOf, want } from './recovery-commits.ts';
+import { type ChosenPoint, GOALS, type Goal, type RecoveryRecord, recoveries } from './recovery-record.ts';
+
+export interface RecoveryParts {
+  readonly store: StateStore;
+  readonly notifier: Notifier;
+  readonly agents: AgentPresence;
+  readonly servers: ServerPresence;
+  readonly questions: Questions;
+}
+
+/** What is kept of a point that was chosen. */
+export const chosenPoint = ({ id, unixMillis, kind, disks, unreadableBytes }: RecoveryPoint): ChosenPoint => ({
+  id,
+  time: Number(unixMillis),
+  kind,
+  disks: [...disks],
+  unreadable: Number(unreadableBytes),
+});
+
+/** Words about a point: "abcdef12 of 2026-11-22T10:00:00.000Z". */
+export const pointWords = ({ id, time }: ChosenPoint): string => `${id.slice(0, 8)} of ${new Date(time).toISOString()}`;
+
+/** Chooses the point that the job's input names; `then` is done in the commit that keeps it. */
+export const choosePointStep = (
+  { store, questions }: RecoveryParts,
+  then: (transaction: Transaction, job: JobRecord, point: ChosenPoint) => Promise<void>,
+): JobStep => {
+  /** By job; asked again after a restart. */
+  const found = new Map<string, ChosenPoint>();
+  return {
+    name: 'choose the point',
+    async wait(job, { signal, progress }) {
+      const { value: recovery } = await recoveryOf(store, job);
+      progress({ detail: 'the process server looks into the vault', fraction: -1 });
+      const { choice } = pointWord(recovery.lastPoint || job.input?.['point'] || '');
+      const { machineId, vault, serverId: server } = recovery;
+      const answer = await questions.ask({ machineId, vault, server, question: { case: 'choose', value: { choice } } }, signal);
+      const [point] = answer.points;
+      if (point === undefined) throw errorOfMember(`machine ${recovery.machineName}`, 'POINT_NOT_FOUND', 'the answer names none', '');
+      found.set(recoveryIdOf(job), chosenPoint(point));
+    },
+    async apply(transaction, job) {
+      const point = found.get(recoveryIdOf(job))!;
+      await then(transaction, job, point);
+      found.delete(recoveryIdOf(job));
+      return pointWords(point);
+    },
+  };
+};
+
+/** Keeps the chosen point with the recovery. */
+export const keepPoint = async (transaction: Transaction, job: JobRecord, point: ChosenPoint): Promise<void> => {
+  await changeRecovery(transaction, job, { point });
+};
+
+/** Orders the goal of its process server and waits until that says that it is reached. Errors: those it tells of. */
+export const reach = async (
+  { store, servers }: Pick<RecoveryParts, 'store' | 'servers'>,
+  job: JobRecord,
+  goal: Goal,
+  signal: AbortSignal,
+  progress: (progress: StepProgress) => void,
+): Promise<void> => {
+  await want(store, job, goal);
+  const { id, value } = await recoveryOf(store, job);
+  const look = async (): Promise<true | undefined> => {
+    const known = servers.get(value.serverId);
+    if (known?.connected !== true) {
+      progress({ detail: `waiting for process server ${await serverName(store, value.serverId)}, which is not connected`, fraction: -1 });
+      return undefined;
+    }
+    const report = known.report?.recoveries.find((one) => idText(one.id) === id);
+    if (report === undefined || idText(report.runId) !== value.runId || report.goal !== GOALS[goal]) return undefined;
+    if (report.stage === RecoveryStage.REACHED) return true;
+    if (report.stage === RecoveryStage.FAILED)
+      throw errorOfMember(`recovery of ${value.machineName}`, report.problemCode, report.problem, report.remedy);
+    const trouble = report.problem === '' ? '' : `; tried again: ${report.problem.slice(0, 500)}`;
+    progress({ detail: `${report.detail.slice(0, 500)}${trouble}`, fraction: report.fraction });
+    return undefined;
+  };
+  await until(look, [everySecond, (listener) => servers.subscribe(value.serverId, listener)], signal);
+};
+
+/** A step that brings the recovery to a goal. */
+export const reachStep = (
+  parts: RecoveryParts,
+  name: string,
+  goal: Goal,
+  apply: (transaction: Transaction, job: JobRecord, recovery: Stored<RecoveryRecord>) => Promise<string>,
+): JobStep => ({
+  name,
+  wait: (job, { signal, progress }) => reach(parts, job, goal, signal, progress),
+  async apply(transaction, job) {
+    const recovery = await transaction.read(recoveries, recoveryIdOf(job));
+    if (recovery === undefined) return 'it is gone';
+    return apply(transaction, job, recovery);
+  },
+});
