@@ -30,17 +30,15 @@ export {
 export { onLine } from './qemu/lines.ts';
 export { createQemuFabric, type QemuFabricOptions } from './qemu/qemu-fabric.ts';
 export { createQmp, type Qmp } from './qemu/qmp.ts';
-export {
-  type AdaptableDisk,
-  type Adaptation,
-  type AdaptationRequest,
-  type AdaptMachine,
-  discardRecovery,
-  listRecoveries,
-  type RecoveredMachine,
-  type RecoverMachineOptions,
-  type RecoveryRecord,
-  type RecoveryStatus,
-  type RecoveryStep,
-  recoverMachine,
-} from './recovery/recover-machine.ts';
+export { discardRecovery, recoverMachine } from './recovery/recover-machine.ts';
+export type {
+  AdaptableDisk,
+  Adaptation,
+  AdaptationRequest,
+  AdaptMachine,
+  RecoveredMachine,
+  RecoverMachineOptions,
+  RecoveryStatus,
+  RecoveryStep,
+} from './recovery/recovery.ts';
+export { listRecoveries, type RecoveryRecord } from './recovery/recovery-files.ts';

@@ -36,6 +36,8 @@ export interface DiskShape {
   readonly source: DiskSource;
   /** What the disk says it is called; the beginning of its id unless told. At most 20 characters. */
   readonly serial?: string;
+  /** Started from before the others; otherwise the firmware takes them in their order. */
+  readonly boot?: true;
   /** 512 unless told. SATA knows nothing else. */
   readonly sectorBytes?: 512 | 4096;
 }
@@ -66,7 +68,7 @@ export interface MachineShape {
   /** A multiple of 1 MiB. */
   readonly memoryBytes: number;
   readonly firmware: MachineFirmware;
-  /** In this order; the first is started from. */
+  /** In this order. */
   readonly disks: readonly DiskShape[];
   readonly networks: readonly NetworkShape[];
 }

@@ -72,13 +72,13 @@ const CONTROLLERS: Readonly<
 
 const diskDevices = (disks: readonly DiskShape[]): string[] => {
   const counts = new Map<DiskController, number>();
-  const devices = disks.flatMap(({ id, controller, serial = id.slice(0, 20), sectorBytes = 512 }, index) => {
+  const devices = disks.flatMap(({ id, controller, boot, serial = id.slice(0, 20), sectorBytes = 512 }, index) => {
     const n = counts.get(controller) ?? 0;
     counts.set(controller, n + 1);
     const sectors = sectorBytes === 512 ? {} : { logical_block_size: sectorBytes, physical_block_size: sectorBytes };
     // A machine that is paused at an error sees none: it is tried again when it goes on.
     const errors = controller === 'nvme' ? {} : { rerror: 'stop', werror: 'stop' };
-    const place = { drive: nodeOf(index), id: deviceOf(index), serial, bootindex: index + 1 };
+    const place = { drive: nodeOf(index), id: deviceOf(index), serial, bootindex: (boot ? 1 : 100) + index };
     return object('-device', { ...CONTROLLERS[controller].disk(n), ...place, ...errors, ...sectors });
   });
   const hosts = [...counts].flatMap(([controller, count]) => CONTROLLERS[controller].hosts(count));

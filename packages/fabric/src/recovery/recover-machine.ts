@@ -1,150 +1,235 @@
-import type { BlockDevice } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
-import type { Manifest } from '@holdfast/protocol';
-import type { FrameCache, Vault } from '@holdfast/vault';
-import type { Fabric, HydrateOptions, MachineConsole, MachineStatus, StopOptions } from '../fabric.ts';
-import type { DiskController, MachineFirmware, NetworkAttachment, NetworkModel } from '../machine-shape.ts';
+import type { Vault } from '@holdfast/vault';
+import type { Fabric, HydrateOptions, MachineConsole, StopOptions } from '../fabric.ts';
+import { type HeldPoint, holdPoint, releasePoint } from './hold-point.ts';
+import type { Adaptation, RecoveredMachine, RecoverMachineOptions, RecoveryStatus } from './recovery.ts';
+import {
+  type KeptRecord,
+  lockRecovery,
+  type RecoveryFiles,
+  readRecord,
+  recoveryFiles,
+  removeRecovery,
+  writeRecord,
+} from './recovery-files.ts';
+import { type ServedDisks, serveDisks } from './served-disks.ts';
+import { firmwareOf, shapeOfPoint } from './shape-of-point.ts';
+import { type Watch, watchMachine } from './watch-machine.ts';
 
-/** A disk of the point as boot adaptation gets it: what is written goes into a layer of its own, never into the vault. */
-export interface AdaptableDisk {
-  readonly id: string;
-  /** Name at the source. */
-  readonly name: string;
-  /** Writable. Closed by whoever called. */
-  readonly device: BlockDevice;
-  /** The same by NBD, for programs that want to mount it; through a Unix socket, writable. */
-  readonly uri: string;
-}
-
-export interface AdaptationRequest {
-  /** Undefined: the point has none. */
-  readonly manifest: Manifest | undefined;
-  /** In the order of the machine. */
-  readonly disks: readonly AdaptableDisk[];
-  /** What the operator asked for; adaptation chooses where nothing was asked. */
-  readonly controller: DiskController | undefined;
-  readonly firmware: MachineFirmware;
-  readonly network: NetworkAttachment;
-  readonly signal: AbortSignal;
-}
-
-/** What adaptation decided about the hardware, and what it did, for the report. */
-export interface Adaptation {
-  readonly controller?: DiskController;
-  readonly networkModel?: NetworkModel;
-  /** Hardware addresses of the machine's network cards, one for each of `sourceInterfaces(manifest)`, in that order: settings inside were changed to them. */
-  readonly macs?: readonly string[];
-  /** For people, one line for each thing changed or left. */
-  readonly report: readonly string[];
-}
-
-/** Makes the disks of a point start on other hardware. Called once an operation; after a crash in the middle again, on fresh layers. */
-export type AdaptMachine = (request: AdaptationRequest) => Promise<Adaptation>;
-
-/** Where a recovery is. `ready`: the machine was started at least once. */
-export type RecoveryStep = 'holding' | 'opening' | 'adapting' | 'creating' | 'starting' | 'ready';
-
-export interface RecoverMachineOptions {
-  readonly vault: Vault;
-  readonly machineId: string;
-  readonly pointId: string;
-  readonly fabric: Fabric;
-  /** 32 hexadecimal digits. The same again takes up where the last one was left, whoever that was. */
+class Recovery implements RecoveredMachine {
   readonly operationId: string;
-  /** Keeps one directory for each operation: what is needed to go on after a crash, layers of adaptation. The caller's to choose, the same each time. */
-  readonly directory: string;
-  /** What every network card of the machine is plugged into. */
-  readonly network: NetworkAttachment;
-  /** Name of the machine for people; that of the manifest unless told. */
-  readonly name?: string;
-  /** Hardware that shall be other than the manifest and adaptation say. */
-  readonly hardware?: {
-    readonly cpus?: number;
-    readonly memoryBytes?: number;
-    readonly firmware?: MachineFirmware;
-    readonly controller?: DiskController;
-    readonly networkModel?: NetworkModel;
-  };
-  readonly adapt?: AdaptMachine;
-  /** False: everything is made, nothing is started. */
-  readonly start?: boolean;
-  /** Where sealed frames out of the vault are kept for the next reader. The caller closes it, last. */
-  readonly frameCache?: FrameCache;
-  /** Told at the beginning of each step. */
-  readonly onProgress?: (step: RecoveryStep) => void;
-  /** Told what goes wrong while it goes on: a vault that does not answer, a machine that is paused. Once for each trouble. */
-  readonly onTrouble?: (error: HoldfastError) => void;
-  /** Ends the recovery where it is, to be taken up again. Of no concern once it has resolved. */
-  readonly signal?: AbortSignal;
-}
+  readonly #options: RecoverMachineOptions;
+  readonly #files: RecoveryFiles;
+  readonly #unlock: () => Promise<void>;
+  #record!: KeptRecord;
+  #served: ServedDisks | undefined;
+  #watch: Watch | undefined;
+  #closing: Promise<void> | undefined;
 
-export interface RecoveryStatus {
-  readonly operationId: string;
-  readonly machineId: string;
-  readonly pointId: string;
-  /** False where the rights are to read only: the point may be thinned under the machine. */
-  readonly held: boolean;
-  readonly adaptation: readonly string[];
-  readonly machine: MachineStatus;
-  /** What keeps the machine paused, when that is known. */
-  readonly trouble?: HoldfastError;
-}
+  constructor(options: RecoverMachineOptions, files: RecoveryFiles, unlock: () => Promise<void>) {
+    this.operationId = options.operationId;
+    this.#options = options;
+    this.#files = files;
+    this.#unlock = unlock;
+  }
 
-/**
- * A machine that runs from a point. As long as this is open its disks are served out of the vault; when the vault is away the machine is paused before it
- * sees an error, and resumed when it is back. When this process ends, however, the machine goes on and is paused as soon as it needs the vault,
- * until somebody calls `recoverMachine` with the same operation. After `hydrate` it needs neither.
- */
-export interface RecoveredMachine {
-  readonly operationId: string;
-  status(): Promise<RecoveryStatus>;
-  console(): Promise<MachineConsole>;
-  /** Copies all of its disks to the fabric; resolves when the vault is not needed any more, and not held any more. */
-  hydrate(options?: HydrateOptions): Promise<void>;
-  /** Switches the machine on again, after `stop` or its own end. */
-  start(): Promise<void>;
-  stop(options?: StopOptions): Promise<'orderly' | 'power cut'>;
-  /** Ends it all: the machine, what it wrote, what was copied, the hold on the point. Nothing is left. */
-  discard(): Promise<void>;
-  /** Stops serving and watching; everything stays to be taken up again. */
-  close(): Promise<void>;
+  /** From wherever an earlier one was left to a machine that was started once. */
+  async begin(): Promise<void> {
+    const { fabric, start = true, onProgress, signal, onTrouble } = this.#options;
+    const known = await readRecord(this.#files);
+    if (known !== undefined) {
+      this.#assertSame(known);
+      this.#record = known;
+    }
+    if (known?.hydrated === undefined) await this.#prepare(known);
+    signal?.throwIfAborted();
+    onProgress?.('creating');
+    await fabric.create({ operationId: this.operationId, name: this.#record.name, shape: this.#record.shape! });
+    this.#watch = watchMachine(fabric, this.operationId, (error) => onTrouble?.(error));
+    if (start && this.#record.started === undefined) {
+      signal?.throwIfAborted();
+      onProgress?.('starting');
+      await fabric.start(this.operationId);
+      await this.#note({ started: true });
+    }
+    onProgress?.('ready');
+  }
+
+  async status(): Promise<RecoveryStatus> {
+    const { fabric, machineId, pointId } = this.#options;
+    const machine = await fabric.status(this.operationId);
+    if (machine === undefined)
+      throw new HoldfastError('RESOURCE_NOT_FOUND', {
+        thing: `machine of recovery ${this.operationId}`,
+        why: 'somebody removed it',
+        remedy: 'discard the recovery and begin a new one',
+      });
+    const trouble = this.#watch?.trouble;
+    return {
+      operationId: this.operationId,
+      machineId,
+      pointId,
+      held: this.#record.holdId !== undefined,
+      adaptation: this.#record.adaptation?.report ?? [],
+      machine,
+      ...(trouble !== undefined && { trouble }),
+    };
+  }
+
+  console(): Promise<MachineConsole> {
+    return this.#options.fabric.console(this.operationId);
+  }
+
+  async hydrate(options: HydrateOptions = {}): Promise<void> {
+    const { fabric, vault, machineId } = this.#options;
+    await fabric.hydrate(this.operationId, options);
+    if (this.#record.hydrated) return;
+    await this.#note({ hydrated: true });
+    await releasePoint(vault, machineId, this.operationId).then(
+      () => this.#note({ holdId: undefined }),
+      (reason: unknown) => {
+        // It is listed with its reason, and costs room only.
+        if (reason instanceof HoldfastError) this.#options.onTrouble?.(reason);
+        else throw reason;
+      },
+    );
+  }
+
+  async start(): Promise<void> {
+    const { fabric } = this.#options;
+    this.#watch?.forget();
+    await fabric.start(this.operationId);
+    await fabric.resume(this.operationId);
+    await this.#note({ started: true });
+  }
+
+  stop(options?: StopOptions): Promise<'orderly' | 'power cut'> {
+    return this.#options.fabric.stop(this.operationId, options);
+  }
+
+  async discard(): Promise<void> {
+    const { fabric, vault, machineId } = this.#options;
+    await this.#watch?.stop();
+    await fabric.remove(this.operationId);
+    await this.#served?.close();
+    this.#served = undefined;
+    // Last the record: what fails before it is done again.
+    await releasePoint(vault, machineId, this.operationId);
+    await removeRecovery(this.#files);
+    await this.#unlock();
+    this.#closing = Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#watch?.stop();
+    await this.#served?.close();
+    await this.#unlock();
+  }
+
+  /** Holds the point, serves its disks, has them adapted and decides the hardware: each of it once. */
+  async #prepare(known: KeptRecord | undefined): Promise<void> {
+    const { vault, machineId, pointId, frameCache, onProgress, signal } = this.#options;
+    onProgress?.('holding');
+    if (known === undefined) {
+      const identity = { operationId: this.operationId, vaultId: vault.id, machineId, pointId };
+      this.#record = { ...identity, name: this.#options.name ?? '', created: Date.now(), pointTime: 0, holdId: undefined };
+      // Before the hold: one that nobody knows of would keep the point for ever.
+      await this.#note({});
+    }
+    const held = await holdPoint(vault, machineId, pointId, this.operationId);
+    const { history, point, holdId } = held;
+    const name = this.#record.name || point.manifest?.machineName || history.machine.name || machineId;
+    await this.#note({ name, pointTime: point.time, holdId });
+    signal?.throwIfAborted();
+    onProgress?.('opening');
+    const onFailure = (error: HoldfastError): void => this.#watch?.noteFailure(error);
+    const options = { history, point, files: this.#files, frameCache, onFailure };
+    this.#served = await serveDisks(options, this.#record.adaptation !== undefined);
+    if (this.#record.shape === undefined) await this.#decide(held, this.#served);
+  }
+
+  async #decide({ point }: HeldPoint, served: ServedDisks): Promise<void> {
+    const { hardware = {}, network } = this.#options;
+    const adaptation = this.#record.adaptation ?? (await this.#adapt(point.manifest, served));
+    const { disks, exportOf } = served;
+    await this.#note({
+      ...(adaptation !== undefined && { adaptation }),
+      shape: shapeOfPoint({ point, disks, socket: this.#files.socket, exportOf, hardware, network, adaptation }),
+    });
+  }
+
+  async #adapt(manifest: HeldPoint['point']['manifest'], served: ServedDisks): Promise<Adaptation | undefined> {
+    const { adapt, hardware = {}, network, onProgress, signal = new AbortController().signal } = this.#options;
+    if (adapt === undefined) return undefined;
+    signal.throwIfAborted();
+    onProgress?.('adapting');
+    const { controller } = hardware;
+    return served.adapt((disks) => adapt({ manifest, disks, controller, firmware: firmwareOf(manifest, hardware), network, signal }));
+  }
+
+  async #note(changes: Partial<KeptRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...changes };
+    await writeRecord(this.#files, this.#record);
+  }
+
+  #assertSame({ vaultId, machineId, pointId }: KeptRecord): void {
+    const { vault, machineId: machine, pointId: point } = this.#options;
+    if (vaultId === vault.id && machineId === machine && pointId === point) return;
+    throw new HoldfastError('SETTING_INVALID', {
+      thing: `recovery ${this.operationId}`,
+      why: `it was begun with point ${pointId} of machine ${machineId} in vault ${vaultId}`,
+      remedy: 'go on with these, or begin another one',
+    });
+  }
 }
 
 /**
  * Starts a machine from a recovery point, in seconds, whatever its size. Idempotent by operation. Errors: MACHINE_NOT_FOUND, POINT_NOT_FOUND, DAMAGED,
- * SETTING_INVALID (the operation was begun with another machine or point), ALREADY_RUNNING (another process has it open), those of the fabric.
+ * SETTING_INVALID (the operation was begun with another machine or point), ALREADY_RUNNING (another process has it open), those of the fabric. After an
+ * error everything stays as far as it came.
  */
-export const recoverMachine = async (_options: RecoverMachineOptions): Promise<RecoveredMachine> => {
-  throw new HoldfastError('UNSUPPORTED_OPERATION', { thing: 'recovery', why: 'not built yet', remedy: 'wait for the next commit' });
+export const recoverMachine = async (options: RecoverMachineOptions): Promise<RecoveredMachine> => {
+  const files = recoveryFiles(options.directory, options.operationId);
+  const unlock = await lockRecovery(files);
+  const recovery = new Recovery(options, files, unlock);
+  try {
+    await recovery.begin();
+    return recovery;
+  } catch (reason) {
+    await recovery.close();
+    throw reason;
+  }
 };
-
-/** What the directory of recoveries says of one of them, without vault or key. */
-export interface RecoveryRecord {
-  readonly operationId: string;
-  readonly vaultId: string;
-  readonly machineId: string;
-  readonly pointId: string;
-  readonly name: string;
-  /** Milliseconds since 1970. */
-  readonly created: number;
-  /** Time of the point. */
-  readonly pointTime: number;
-  /** Hold in the vault, undefined when there is none. */
-  readonly holdId: string | undefined;
-  /** True while a process has it open. */
-  readonly attended: boolean;
-}
-
-/** The recoveries of a directory, half-made ones too. */
-export const listRecoveries = async (_directory: string): Promise<RecoveryRecord[]> => [];
 
 /**
  * Removes a recovery without opening it: its machine, its files, its hold when a vault is given. Does nothing when there is none. Errors: ALREADY_RUNNING
  * (a process has it open), those of the fabric.
  */
-export const discardRecovery = async (_options: {
+export const discardRecovery = async ({
+  fabric,
+  directory,
+  operationId,
+  vault,
+}: {
   readonly fabric: Fabric;
   readonly directory: string;
   readonly operationId: string;
   readonly vault?: Vault;
-}): Promise<void> => {};
+}): Promise<void> => {
+  const files = recoveryFiles(directory, operationId);
+  const unlock = await lockRecovery(files);
+  try {
+    await fabric.remove(operationId);
+    const record = await readRecord(files).catch(() => undefined);
+    if (record !== undefined && vault !== undefined && record.vaultId === vault.id)
+      await releasePoint(vault, record.machineId, operationId);
+    await removeRecovery(files);
+  } finally {
+    await unlock();
+  }
+};

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import type { Fabric, PauseReason } from '../fabric.ts';
+
+const POLL_MILLISECONDS = 1_000;
+/** Between attempts to go on: each of them takes as long as a read may take. */
+const LONGEST_WAIT_MILLISECONDS = 10_000;
+/** What does not pass by waiting: the machine stays paused until somebody asks for another try. */
+const LASTING: readonly HoldfastError['code'][] = ['DAMAGED', 'UNREADABLE_EXTENT'];
+
+export interface Watch {
+  /** What keeps the machine paused. */
+  readonly trouble: HoldfastError | undefined;
+  /** A read that failed. */
+  noteFailure(error: HoldfastError): void;
+  /** What lasted is tried again. */
+  forget(): void;
+  stop(): Promise<void>;
+}
+
+class MachineWatch implements Watch {
+  trouble: HoldfastError | undefined;
+  readonly #fabric: Fabric;
+  readonly #operationId: string;
+  readonly #onTrouble: (error: HoldfastError) => void;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  #failure: HoldfastError | undefined;
+
+  constructor(fabric: Fabric, operationId: string, onTrouble: (error: HoldfastError) => void) {
+    this.#fabric = fabric;
+    this.#operationId = operationId;
+    this.#onTrouble = onTrouble;
+    this.#running = this.#watch();
+  }
+
+  noteFailure(error: HoldfastError): void {
+    // A lasting one counts more than the silence of others.
+    if (this.#failure === undefined || !LASTING.includes(this.#failure.code)) this.#failure = error;
+  }
+
+  forget(): void {
+    this.#failure = undefined;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stop;
+    for (let wait = POLL_MILLISECONDS; !signal.aborted; ) {
+      await sleep(wait, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      wait = await this.#look(wait).catch((reason: unknown) => {
+        this.#tell(fromSystem(reason, 'recovered machine'));
+        return LONGEST_WAIT_MILLISECONDS;
+      });
+    }
+  }
+
+  /** Looks once, and resumes what may go on; resolves to the milliseconds until the next look. */
+  async #look(waited: number): Promise<number> {
+    const status = await this.#fabric.status(this.#operationId);
+    const pause = status?.pause;
+    if (pause !== 'io' && pause !== 'space') {
+      // Running since the last look: over. What failed for a copy in the background is that one's concern.
+      this.trouble = undefined;
+      if (this.#failure !== undefined && !LASTING.includes(this.#failure.code)) this.#failure = undefined;
+      return POLL_MILLISECONDS;
+    }
+    const trouble = this.#reason(pause);
+    this.#tell(trouble);
+    if (LASTING.includes(trouble.code)) return POLL_MILLISECONDS;
+    await this.#fabric.resume(this.#operationId);
+    return Math.min(waited * 2, LONGEST_WAIT_MILLISECONDS);
+  }
+
+  #reason(pause: PauseReason): HoldfastError {
+    if (pause === 'space')
+      return new HoldfastError('NO_SPACE', {
+        thing: 'host of the recovered machine',
+        why: 'there is no room for what the machine writes; it is paused',
+        remedy: 'free space: it goes on by itself',
+      });
+    return (
+      this.#failure ??
+      new HoldfastError('STORE_UNAVAILABLE', {
+        thing: 'disk of the recovered machine',
+        why: 'it could not be read or written; the machine is paused',
+        remedy: 'it goes on by itself when that is over',
+      })
+    );
+  }
+
+  #tell(error: HoldfastError): void {
+    const known = this.trouble;
+    this.trouble = error;
+    if (known?.code !== error.code) this.#onTrouble(error);
+  }
+}
+
+/** Looks after a machine: whatever paused it without being asked is tried again until it goes on. */
+export const watchMachine = (fabric: Fabric, operationId: string, onTrouble: (error: HoldfastError) => void): Watch =>
+  new MachineWatch(fabric, operationId, onTrouble);

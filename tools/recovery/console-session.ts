@@ -1,0 +1,78 @@
+import type { Duplex } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+
+/** Somebody at a serial console. */
+export interface ConsoleSession extends AsyncDisposable {
+  /** All that came so far. */
+  readonly text: string;
+  type(keys: string): void;
+  /** Resolves with what matched, in what comes from now on. */
+  expect(pattern: RegExp, milliseconds: number): Promise<RegExpExecArray>;
+  /** Logs in as root. */
+  logIn(password: string, milliseconds: number): Promise<void>;
+  /** Runs a line of shell; resolves with what it printed and its status. */
+  run(line: string, milliseconds: number): Promise<{ readonly output: string; readonly status: number }>;
+}
+
+export const openSession = (stream: Duplex): ConsoleSession => {
+  let text = '';
+  let seen = 0;
+  let count = 0;
+  const waiting = new Set<() => void>();
+  stream.on('data', (chunk: Buffer) => {
+    text += stripVTControlCharacters(chunk.toString('latin1')).replaceAll('\r', '');
+    for (const look of waiting) look();
+  });
+  const type = (keys: string): void => void stream.write(keys);
+  const expect = (pattern: RegExp, milliseconds: number): Promise<RegExpExecArray> =>
+    new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        waiting.delete(look);
+        stream.off('close', closed);
+      };
+      const look = (): void => {
+        const found = pattern.exec(text.slice(seen));
+        if (found === null) return;
+        seen += found.index + found[0].length;
+        end();
+        resolve(found);
+      };
+      const fail = (why: string): void => {
+        end();
+        reject(new Error(`${why} before ${pattern}; the console ends with\n${text.slice(-2000)}`));
+      };
+      const closed = (): void => fail('it was closed');
+      const timer = setTimeout(() => fail(`${milliseconds} ms went by`), milliseconds);
+      waiting.add(look);
+      stream.on('close', closed);
+      look();
+    });
+  return {
+    get text() {
+      return text;
+    },
+    type,
+    expect,
+    logIn: async (password, milliseconds) => {
+      // A prompt that was printed before we came is asked for again.
+      type('\n');
+      await expect(/login: $/, milliseconds);
+      type('root\n');
+      await expect(/Password: $/, milliseconds);
+      type(`${password}\n`);
+      await expect(/# $/, milliseconds);
+    },
+    run: async (line, milliseconds) => {
+      count += 1;
+      // Put together by the shell: the echo of the line itself must not look like its end.
+      type(`${line}; echo "END""${count}:$?"\n`);
+      await expect(/\n/, milliseconds);
+      const [all, status] = await expect(new RegExp(`END${count}:(\\d+)\\n`), milliseconds);
+      return { output: text.slice(0, seen - all.length).slice(text.lastIndexOf(`"END""${count}:$?"\n`)).replace(/^.*\n/, ''), status: Number(status) };
+    },
+    [Symbol.asyncDispose]: async () => {
+      stream.destroy();
+    },
+  };
+};
