@@ -1,0 +1,129 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  type ConnectServerResponse,
+  DiskPhase,
+  idBytes,
+  idText,
+  PointKind,
+  ProtectionService,
+  type RecoveryAnswerSchema,
+  type RecoveryGoal,
+  type RecoveryReportSchema,
+  RecoveryService,
+  RecoveryStage,
+  type WantedRecovery,
+} from '@holdfast/protocol';
+import { type AgentStream, connectAgent, connectServer, diskReport, type ServerStream } from '../conformance/test-member.ts';
+import { enrolMember, startTestServer, type TestMember, type TestServer } from '../conformance/test-server.ts';
+
+/** Points that the scripted process server knows, oldest first. */
+export const POINTS = ['a', 'b', 'c'].map((letter, index) => ({
+  id: letter.repeat(32),
+  unixMillis: BigInt(Date.UTC(2026, 10, 22, 10 + index)),
+  kind: index === 1 ? PointKind.APPLICATION : PointKind.CRASH,
+  disks: ['sda'],
+}));
+
+/** A configuration server with a protected machine and a process server that does what it is told, or what a spec says. */
+export interface RecoverySite {
+  readonly server: TestServer;
+  readonly machine: TestMember;
+  readonly receiver: TestMember;
+  readonly agent: AgentStream;
+  /** What the process server is told now. */
+  wanted(): readonly WantedRecovery[];
+  /** Every goal it was told of, in order, without repetitions. */
+  readonly goals: readonly RecoveryGoal[];
+  /** From now on goals are not reached, or fail; undefined: they are reached. */
+  hold(goal: RecoveryGoal, how?: 'wait' | { readonly code: string }): void;
+  letGo(): void;
+  /** The process server connects anew, after a restart of the configuration server too. */
+  reconnect(server: TestServer): Promise<void>;
+  report(revision?: bigint): void;
+}
+
+type Report = MessageInitShape<typeof RecoveryReportSchema>;
+
+const answers = ({ questions }: ConnectServerResponse): MessageInitShape<typeof RecoveryAnswerSchema>[] =>
+  questions.map(({ id, question }) => {
+    const total = BigInt(POINTS.length);
+    if (question.case === 'points') {
+      const { limit, afterPointId } = question.value;
+      const all = POINTS.toReversed();
+      const from = afterPointId.length === 0 ? 0 : all.findIndex((point) => point.id === idText(afterPointId)) + 1;
+      return { id, points: all.slice(from, from + limit), more: from + limit < all.length, total };
+    }
+    const choice = question.case === 'choose' ? question.value.choice : undefined;
+    const meant = POINTS.findLast((point) => {
+      if (choice?.case === 'newest') return point.kind >= choice.value;
+      if (choice?.case === 'idPrefix') return point.id.startsWith(choice.value);
+      return choice?.case === 'atUnixMillis' && point.unixMillis <= choice.value;
+    });
+    if (meant === undefined) return { id, problemCode: 'POINT_NOT_FOUND', problem: 'it was thinned', remedy: 'choose another' };
+    return { id, points: [meant], total };
+  });
+
+export const openRecoverySite = async (settings: Readonly<Record<string, string>> = {}): Promise<RecoverySite> => {
+  const server = await startTestServer(settings);
+  const receiver = await enrolMember(server, 'process-server', 'gw1', { endpoints: ['127.0.0.1:9443'] });
+  const machine = await enrolMember(server, 'agent', 'web1');
+  let stream: ServerStream;
+  let newest: ConnectServerResponse | undefined;
+  const goals: RecoveryGoal[] = [];
+  let held: { readonly goal: RecoveryGoal; readonly how: 'wait' | { readonly code: string } } | undefined;
+
+  const reportOf = ({ id, runId, goal }: WantedRecovery): Report => {
+    if (goals.at(-1) !== goal) goals.push(goal);
+    if (held?.goal !== goal) return { id, runId, goal, stage: RecoveryStage.REACHED, detail: 'done', fraction: 1 };
+    if (held.how === 'wait') return { id, runId, goal, stage: RecoveryStage.WORKING, detail: 'it is at it', fraction: 0.5 };
+    return { id, runId, goal, stage: RecoveryStage.FAILED, problemCode: held.how.code, problem: 'it does not work', remedy: 'mend it' };
+  };
+  const report = (): void => {
+    if (newest === undefined) return;
+    stream.report({ revision: newest.revision, recoveries: newest.recoveries.map(reportOf), answers: answers(newest) });
+  };
+  const connect = async (to: TestServer): Promise<ServerStream> => {
+    stream = connectServer(to, receiver, { fabrics: [{ name: 'qemu', ready: true, detail: 'QEMU 7.2' }] });
+    const own = stream;
+    void (async () => {
+      let seen = 0;
+      for (;;) {
+        await own.until((_) => own.states.length > seen).catch(() => undefined);
+        if (own.states.length === seen) return;
+        seen = own.states.length;
+        newest = own.states.at(-1);
+        report();
+      }
+    })();
+    await own.until(() => true);
+    return own;
+  };
+  await connect(server);
+
+  const agent = connectAgent(server, machine, 'web1');
+  await agent.until(() => true);
+  await server.api(ProtectionService).protect({ machine: 'web1' });
+  const { revision } = await agent.until((state) => state.protection !== undefined);
+  agent.report(diskReport(revision, DiskPhase.REPLICATING));
+  return {
+    server,
+    machine,
+    receiver,
+    agent,
+    goals,
+    wanted: () => newest?.recoveries ?? [],
+    hold(goal, how = 'wait') {
+      held = { goal, how };
+    },
+    letGo() {
+      held = undefined;
+      report();
+    },
+    report,
+    reconnect: async (to) => void (await connect(to)),
+  };
+};
+
+export const recoveriesOf = async (server: TestServer, open = false) =>
+  (await server.api(RecoveryService).listRecoveries({ open })).recoveries;
+export const pointId = (letter: string): Uint8Array => idBytes(letter.repeat(32));
