@@ -1,4 +1,5 @@
-import { type ClientHttp2Session, connect } from 'node:http2';
+import { connect } from 'node:http2';
+import { connect as tlsConnect } from 'node:tls';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type CredentialSource, clientTlsOptions, connectionError, type Finding, missed, passed } from '@holdfast/protocol';
 
@@ -6,32 +7,26 @@ import { type CredentialSource, clientTlsOptions, connectionError, type Finding,
 const PATIENCE = 5000;
 
 /** One ping there and back over HTTP/2; gives its milliseconds. */
-const ping = (address: string, credentials: CredentialSource): Promise<number> => {
+const ping = async (address: string, credentials: CredentialSource): Promise<number> => {
   const answered = Promise.withResolvers<number>();
-  const tls = clientTlsOptions(credentials.current(), { role: 'process-server' });
-  let session: ClientHttp2Session;
-  try {
-    session = connect(`https://${address}`, tls);
-  } catch (reason) {
-    return Promise.reject(reason as Error);
-  }
-  const late = setTimeout(
-    () =>
-      answered.reject(
-        new HoldfastError('TIMED_OUT', { thing: address, why: `no answer came within ${PATIENCE / 1000} s`, remedy: 'open the port' }),
-      ),
-    PATIENCE,
-  );
+  const { hostname, port } = new URL(`https://${address}`);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const secure = clientTlsOptions(credentials.current(), { role: 'process-server' });
+  const socket = tlsConnect({ ...secure, host, port: Number(port || 443), ALPNProtocols: ['h2'] });
+  const session = connect(`https://${address}`, { createConnection: () => socket });
+  const fail = (code: 'TIMED_OUT' | 'CONNECTION_LOST', why: string): void =>
+    answered.reject(new HoldfastError(code, { thing: address, why, remedy: 'open the port' }));
+  const late = setTimeout(() => fail('TIMED_OUT', `no answer came within ${PATIENCE / 1000} s`), PATIENCE);
   session.once('error', answered.reject);
-  session.once('close', () =>
-    answered.reject(new HoldfastError('CONNECTION_LOST', { thing: address, why: 'it was closed', remedy: 'open the port' })),
-  );
+  session.once('close', () => fail('CONNECTION_LOST', 'it was closed'));
   session.once('connect', () => {
     session.ping((error, took) => (error === null ? answered.resolve(took) : answered.reject(error)));
   });
   return answered.promise.finally(() => {
     clearTimeout(late);
     session.destroy();
+    // A session that never came up leaves its socket as it is.
+    socket.destroy();
   });
 };
 
