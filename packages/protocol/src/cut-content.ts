@@ -8,4 +8,6 @@ export interface CutContent {
    * earlier one. May be called again, for a retry, and gives the same bytes every time.
    */
   frames(index: number): AsyncIterable<Uint8Array>;
+  /** True: the frames were checked on their way here, each by itself and all by the content digests, and are authentic since. */
+  readonly verified?: boolean;
 }

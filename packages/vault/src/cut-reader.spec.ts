@@ -52,6 +52,19 @@ describe('frames on their way into the log', () => {
     await bench.expectWhole([made!]);
   });
 
+  it('are not checked again when whoever gives them has done so', async () => {
+    const { writer } = await bench.open();
+    const [made] = await bench.cuts(1);
+    const [frames] = await allFrames(made!);
+    const other = withFrames(made!, frames!, false);
+    const wrong = {
+      ...other,
+      cut: create(CutSchema, { ...other.cut, epochs: other.cut.epochs.map((epoch) => ({ ...epoch, contentDigest: Buffer.alloc(32) })) }),
+    };
+    await expect(writer.append(wrong)).rejects.toMatchObject({ code: 'DAMAGED' });
+    await writer.append({ ...wrong, verified: true });
+  });
+
   it('are refused when they reach behind the disk, end inside a block, or are too large', async () => {
     const { writer } = await bench.open();
     const [made] = await bench.cuts(1);

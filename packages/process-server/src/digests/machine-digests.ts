@@ -303,7 +303,7 @@ class CachedDigests implements MachineDigests {
 /** Writes what the frames of an epoch say. */
 const apply = async (file: DigestFile, frames: AsyncIterable<Uint8Array>): Promise<void> => {
   for await (const bytes of frames) {
-    const { extents, digests } = parseFrame(bytes);
+    const { extents, digests } = parseFrame(bytes, { vouched: true });
     let from = 0;
     for (const { offset, length, kind } of extents) {
       const count = blockCount(length) * DIGEST_SIZE;

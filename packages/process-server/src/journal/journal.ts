@@ -25,6 +25,8 @@ export interface FrameChunk {
   readonly sums: FrameSums;
   /** Frames, each preceded by its length as u32 little-endian. */
   readonly payload: Uint8Array;
+  /** The frames one by one: views of the payload. */
+  readonly parts: readonly Uint8Array[];
 }
 
 /** A cut while it is received. Calls are taken in the order they are made. */
@@ -38,6 +40,10 @@ export interface OpenCut {
    * JOURNAL_FULL.
    */
   append(chunk: FrameChunk): Promise<void>;
+  /** Makes one from before this start ready to go on: reads what there is of it. Rejects with DAMAGED. */
+  resume(): Promise<void>;
+  /** SHA-256 of the frames of each epoch so far. */
+  digests(): readonly Uint8Array[];
   /** Resolves when the cut survives a power loss. Rejects with JOURNAL_FULL. */
   commit(cut: Cut): Promise<JournaledCut>;
   /** Gives the cut up. */

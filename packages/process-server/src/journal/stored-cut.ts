@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { toBinary } from '@bufbuild/protobuf';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, CutBeginSchema, CutSchema, splitFrames } from '@holdfast/protocol';
@@ -49,16 +50,20 @@ export class StoredCut implements OpenCut {
   readonly #host: CutHost;
   readonly #chunks: StoredChunk[][];
   readonly #progress: EpochProgress[];
+  /** Of the frames of each epoch; undefined while those from before this start were not read. */
+  #hashes: Hash[] | undefined;
   #bytes = 0;
   #released = false;
   #damage: HoldfastError | undefined;
 
-  constructor(host: CutHost, machineId: string, cutId: string, begin: CutBegin, chunks: readonly (readonly StoredChunk[])[] = []) {
+  /** `chunks`: what was found of it at the start. */
+  constructor(host: CutHost, machineId: string, cutId: string, begin: CutBegin, chunks?: readonly (readonly StoredChunk[])[]) {
     this.#host = host;
     this.machineId = machineId;
     this.cutId = cutId;
     this.begin = begin;
-    this.#chunks = begin.epochs.map((_, index) => [...(chunks[index] ?? [])]);
+    this.#chunks = begin.epochs.map((_, index) => [...(chunks?.[index] ?? [])]);
+    if (chunks === undefined) this.#hashes = begin.epochs.map(() => createHash('sha256'));
     this.#progress = this.#chunks.map(progressOf);
     this.#bytes = this.#chunks.flat().reduce((sum, { place }) => sum + place.length, 0);
   }
@@ -72,14 +77,16 @@ export class StoredCut implements OpenCut {
     this.#write(this.#subject(RECORD_TYPE.begin), toBinary(CutBeginSchema, this.begin)).written.catch(() => undefined);
   }
 
-  async append({ epochIndex, firstFrame, frames, sums, payload }: FrameChunk): Promise<void> {
+  async append({ epochIndex, firstFrame, frames, sums, payload, parts }: FrameChunk): Promise<void> {
     const subject = { ...this.#subject(RECORD_TYPE.frames), epochIndex, firstFrame, frames, sums };
     const { place, written } = this.#write(subject, payload);
     if (firstFrame === 0) {
       this.#forget(this.#chunks[epochIndex]!);
       this.#chunks[epochIndex] = [];
       this.#progress[epochIndex] = progressOf([]);
+      this.#begun()[epochIndex] = createHash('sha256');
     }
+    for (const part of parts) this.#begun()[epochIndex]!.update(part);
     const memory = this.#host.keep(payload.length) ? payload : undefined;
     this.#chunks[epochIndex]!.push({ place, subject, memory });
     const before = this.#progress[epochIndex]!;
@@ -88,20 +95,36 @@ export class StoredCut implements OpenCut {
     if (this.#host.log.unsynced > UNSYNCED) await this.#host.log.sync();
   }
 
+  async resume(): Promise<void> {
+    if (this.#hashes !== undefined) return;
+    const hashes: Hash[] = [];
+    for (const index of this.#chunks.keys()) {
+      const hash = createHash('sha256');
+      for await (const frame of this.#frames(index)) hash.update(frame);
+      hashes.push(hash);
+    }
+    this.#hashes = hashes;
+  }
+
+  digests(): readonly Uint8Array[] {
+    return this.#begun().map((hash) => hash.copy().digest());
+  }
+
   async commit(cut: Cut): Promise<JournaledCut> {
     this.#write(this.#subject(RECORD_TYPE.commit), toBinary(CutSchema, cut));
     await this.#host.log.sync();
-    return this.journaled(cut);
+    return this.journaled(cut, true);
   }
 
-  /** The cut once it is whole. */
-  journaled(cut: Cut): JournaledCut {
+  /** The cut once it is whole. `verified`: its frames are those that its digests speak of. */
+  journaled(cut: Cut, verified = false): JournaledCut {
     const damage = (): HoldfastError | undefined => this.#damage;
     return {
       machineId: this.machineId,
       cutId: this.cutId,
       cut,
       bytes: this.#bytes,
+      verified,
       get damage() {
         return damage();
       },
@@ -126,6 +149,11 @@ export class StoredCut implements OpenCut {
         throw this.#damage;
       }
     }
+  }
+
+  #begun(): Hash[] {
+    if (this.#hashes === undefined) throw new Error('a cut from before this start goes on without having been read');
+    return this.#hashes;
   }
 
   #forget(chunks: readonly StoredChunk[]): void {

@@ -1,3 +1,4 @@
+import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, type CutBeginEpoch, type Epoch, ID_SIZE, idText } from '@holdfast/protocol';
 import type { EpochProgress } from '../journal/journal.ts';
 import type { EpochPosition } from '../upload/uploader.ts';
@@ -52,6 +53,18 @@ export const checkEnd = (cut: Cut, begin: CutBegin, progress: readonly EpochProg
   if (idText(cut.machineId) !== machineId) throw violation(thing, `it is of machine ${idText(cut.machineId)}`);
   if (cut.epochs.length !== begin.epochs.length) throw violation(thing, 'it ends with other epochs than it began with');
   for (const [index, epoch] of cut.epochs.entries()) checkEpoch(epoch, begin.epochs[index]!, progress[index]!);
+};
+
+/** Compares what came with what the agent committed: from here on the bytes are those. Throws DAMAGED. */
+export const checkContent = ({ epochs }: Cut, digests: readonly Uint8Array[]): void => {
+  for (const [index, epoch] of epochs.entries()) {
+    if (Buffer.compare(epoch.contentDigest, digests[index]!) === 0) continue;
+    throw new HoldfastError('DAMAGED', {
+      thing: nameOf(epoch),
+      why: 'its frames fail its content digest',
+      remedy: 'nothing: the agent sends them again; if it stays so, look at the memory of both machines',
+    });
+  }
 };
 
 const checkEpoch = (epoch: Epoch, begun: CutBeginEpoch, progress: EpochProgress): void => {

@@ -10,7 +10,7 @@ export const violation = (thing: string, why: string): HoldfastError =>
   new HoldfastError('PROTOCOL_VIOLATION', { thing, why, remedy: 'this is a defect of the agent; update it and report this' });
 
 /**
- * Looks at every frame of a message: layout, limits, checksum. What is in the data is for the agent and the vault's digests. Throws
+ * Looks at every frame of a message: layout, limits, checksum. That they are all the agent committed is told by the digest at the end of the cut. Throws
  * PROTOCOL_VIOLATION, or DAMAGED for a frame that was changed on its way.
  */
 export const checkFrames = ({ epochIndex, firstFrame, payload }: Frames, thing: string): FrameChunk => {
@@ -40,5 +40,6 @@ export const checkFrames = ({ epochIndex, firstFrame, payload }: Frames, thing: 
     frames: frames.length,
     sums: { dataBytes: sums.data, zeroBytes: sums.zero, unreadableBytes: sums.unreadable, end },
     payload,
+    parts: frames,
   };
 };

@@ -140,6 +140,7 @@ class StreamReceiver implements MachineReceiver {
       return;
     }
     this.#accepted = new Map(standing.accepted);
+    const partial = await this.#resumable(open);
     const intake = createCutIntake({
       machineId: this.machineId,
       begin: this.#options.begin,
@@ -149,9 +150,8 @@ class StreamReceiver implements MachineReceiver {
           this.#accepted.set(idText(diskId), { generationId: idText(generationId), number: Number(number) });
       },
       isKnown: (cutId) => uploader.isDurable(cutId) || uploader.pending().includes(cutId),
-      partial: this.#partial,
+      partial,
     });
-    this.#partial = undefined;
     let session: Session | undefined;
     try {
       session = await this.#begin(call, intake, open, standing);
@@ -167,6 +167,22 @@ class StreamReceiver implements MachineReceiver {
       await Promise.all(session?.finishing ?? []);
       this.#partial = intake.open;
     }
+  }
+
+  /** The beginning of a cut that the agent still holds. What cannot be read of one from before this start is sent again. */
+  async #resumable({ heldCutIds }: Open): Promise<OpenCut | undefined> {
+    const partial = this.#partial;
+    this.#partial = undefined;
+    try {
+      if (heldCutIds.some((id) => idText(id) === partial?.cutId)) {
+        await partial?.resume();
+        return partial;
+      }
+    } catch (reason) {
+      if (fromSystem(reason, this.machineId).code !== 'DAMAGED') throw reason;
+    }
+    partial?.drop();
+    return undefined;
   }
 
   async #awaitOpen(call: ReplicationCall, messages: AsyncIterator<ReplicateRequest>): Promise<Open> {
@@ -192,7 +208,7 @@ class StreamReceiver implements MachineReceiver {
     const { uploader, pool, version } = this.#options;
     const held = new Set(open.heldCutIds.map(idText));
     const pending = new Set(uploader.pending());
-    const partial = intake.open !== undefined && held.has(intake.open.cutId) ? intake.open : undefined;
+    const partial = intake.open;
     let credit = 0;
     let opened = false;
     const share = pool.join((bytes) => {

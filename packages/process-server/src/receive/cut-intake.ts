@@ -1,7 +1,7 @@
 import { type Cut, type CutBegin, type CutEnd, type Frames, idText } from '@holdfast/protocol';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
 import type { EpochPosition } from '../upload/uploader.ts';
-import { checkBegin, checkEnd, type Unfit, unfitEpochs } from './check-cut.ts';
+import { checkBegin, checkContent, checkEnd, type Unfit, unfitEpochs } from './check-cut.ts';
 import { checkFrames, violation } from './check-frames.ts';
 
 export interface CutIntakeOptions {
@@ -13,7 +13,7 @@ export interface CutIntakeOptions {
   isKnown(cutId: string): boolean;
   /** A whole cut came and goes into the journal: it counts for those that follow. */
   onTaken(cut: Cut): void;
-  /** The beginning of a cut from an earlier stream. */
+  /** The beginning of a cut from an earlier stream, ready to go on. */
   readonly partial: OpenCut | undefined;
 }
 
@@ -98,8 +98,9 @@ export const createCutIntake = (options: CutIntakeOptions): CutIntake => {
       const whole = open;
       current = undefined;
       open = undefined;
-      options.onTaken(cut);
       try {
+        checkContent(cut, whole.digests());
+        options.onTaken(cut);
         return await whole.commit(cut);
       } catch (reason) {
         whole.drop();

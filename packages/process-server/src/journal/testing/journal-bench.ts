@@ -38,6 +38,7 @@ export const chunkOf = (epochIndex: number, firstFrame: number, frames: readonly
       return [length, frame];
     }),
   ),
+  parts: frames,
 });
 
 export const cutOf = (machineId: string, cutId: string, counts: readonly number[]): Cut =>
