@@ -1,5 +1,6 @@
 import { type Program, VERSION } from '@holdfast/daemon';
 import { restoreCommand } from './backup/restore-command.ts';
+import { rebuildCommand } from './rebuild/rebuild-command.ts';
 import { type Settings, settings } from './settings.ts';
 
 /** The program `holdfast-configuration-server`. */
@@ -9,7 +10,7 @@ export const program: Program<Settings> = {
   version: VERSION,
   settings,
   httpPort: 9466,
-  commands: { restore: restoreCommand },
+  commands: { restore: restoreCommand, rebuild: rebuildCommand },
   async main(context) {
     const { startServer } = await import('./start-server.ts');
     await startServer(context);

@@ -1,20 +1,62 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { type Command, defineCommand, filePath } from '@holdfast/daemon';
+import { type Command, defineCommand, filePath, text, url } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { Settings } from '../settings.ts';
 
 const OPTIONS = {
-  from: filePath({ help: 'The backup' }),
+  from: filePath({ optional: true, help: 'The backup, a file' }),
+  fromVault: url({
+    optional: true,
+    schemes: ['file', 'azure'],
+    help: 'Or the vault whose newest backup it is; the right to read it is enough',
+  }),
+  site: text({ optional: true, help: 'Id of the installation, where the vault holds backups of several' }),
   passphraseFile: filePath({ optional: true, help: 'File with its passphrase, where it does not come by standard input' }),
 };
 
-/** `holdfast-configuration-server restore --from FILE`: an empty state directory becomes that of the server the backup was made of. */
+interface Source {
+  readonly thing: string;
+  readonly content: AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+const fromFile = (file: string): Source => ({ thing: file, content: createReadStream(file), close: async () => undefined });
+
+const fromVault = async (place: string, site: string | undefined, print: (line: string) => void): Promise<Source> => {
+  const [{ openStore }, { newestControlBackups, readControlBackup }] = await Promise.all([
+    import('@holdfast/object-store'),
+    import('@holdfast/vault'),
+  ]);
+  const store = await openStore(place);
+  const close = (): Promise<void> => store.close();
+  try {
+    const all = await newestControlBackups(store);
+    const found = site === undefined ? all : all.filter(({ siteId }) => siteId === site);
+    const [backup] = found;
+    if (backup === undefined || found.length > 1)
+      throw new HoldfastError('OBJECT_NOT_FOUND', {
+        thing: place,
+        why:
+          backup === undefined
+            ? 'it holds no backup of such a configuration server'
+            : `it holds backups of ${found.length} installations: ${found.map(({ siteId, put }) => `${siteId} of ${new Date(put).toISOString()}`).join(', ')}`,
+        remedy: backup === undefined ? 'use another vault or a file, or rebuild --from-vault without any backup' : 'choose one by --site',
+      });
+    print(`The newest backup there is of ${new Date(backup.put).toISOString()}, ${backup.bytes} bytes, of installation ${backup.siteId}.`);
+    return { thing: `${place}, backup ${backup.number}`, content: readControlBackup(store, backup), close };
+  } catch (reason) {
+    await close();
+    throw reason;
+  }
+};
+
+/** `holdfast-configuration-server restore --from FILE | --from-vault URL`: an empty state directory becomes that of the server the backup was made of. */
 export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof OPTIONS>({
   summary: 'Fills an empty state directory from a backup.',
   options: OPTIONS,
   notes:
-    'The passphrase is read from standard input, or asked for on a terminal. Members go on by themselves where the new server is reached by the name or address that the old one had. ' +
+    'The passphrase is read from standard input, or asked for on a terminal. Members go on by themselves where the new server is reached by an address that the old one had or told them of (listen.addresses). ' +
     'Join tokens and sign-ins are not taken over; what was changed since the backup has to be changed again.',
   async run({ options, readSecret, stateDirectory, print }) {
     const { restore } = await import('./restore.ts');
@@ -31,15 +73,25 @@ export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof 
         why: 'there is none',
         remedy: 'give it by standard input or --passphrase-file',
       });
+    const { from, fromVault: place } = options;
+    if ((from === undefined) === (place === undefined))
+      throw new HoldfastError('SETTING_INVALID', {
+        thing: 'options --from and --from-vault',
+        why: from === undefined ? 'neither is given' : 'both are given',
+        remedy: 'give one of them',
+      });
+    const source = from === undefined ? await fromVault(place!, options.site, print) : fromFile(from);
     const directory = await stateDirectory();
-    const { head, records } = await restore({
-      content: createReadStream(options.from),
-      passphrase,
-      thing: options.from,
-      stateDirectory: directory,
-    });
+    const { thing, content } = source;
+    const { head, records } = await restore({ content, passphrase, thing, stateDirectory: directory }).finally(source.close);
     print(`Restored ${records} records of ${new Date(head.made).toISOString()} (version ${head.software}) into ${directory}.`);
-    print('Start the server now. Its certificate authority is the same, so members know it again.');
+    print(
+      'Start the server now. Its certificate authority is the same, so members know it again; where it has another address than before,',
+    );
+    print('tell those that were not told by the old one: use-server of holdfast-agent and holdfast-process-server.');
+    print(
+      'Members keep what they were told before until this server knows what was decided since: holdfast restore status, holdfast restore confirm.',
+    );
     return 0;
   },
 });

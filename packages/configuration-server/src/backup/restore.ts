@@ -1,12 +1,12 @@
-import { access, mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { HoldfastError } from '@holdfast/errors';
 import { writePrivately } from '../authority/authority-files.ts';
 import { listAll } from '../records/kind.ts';
 import { accesses, SITE, sites, tokens } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { fillLevelStore, openLevelStore } from '../state/level-store.ts';
 import { type BackupHead, type BackupItem, readBackup } from './content.ts';
+import { fillEmptyState } from './empty-state.ts';
 import { AUTHORITY_FILES } from './make-backup.ts';
 import { forgetWantedBackups } from './vault-backups.ts';
 
@@ -59,31 +59,12 @@ const later = (state: unknown): unknown => ({
   revision: (state as { readonly revision: number }).revision + REVISIONS_SINCE,
 });
 
-/** The parts of a state directory, the one that makes it a server's last. */
-const PLACES = ['authority', 'state'] as const;
-
-const requireEmpty = async (stateDirectory: string): Promise<void> => {
-  for (const place of PLACES) {
-    const isThere = await access(path.join(stateDirectory, place)).then(
-      () => true,
-      () => false,
-    );
-    if (isThere)
-      throw new HoldfastError('OBJECT_EXISTS', {
-        thing: path.join(stateDirectory, place),
-        why: 'a configuration server has its state there',
-        remedy: 'choose another state.directory, or move this one away',
-      });
-  }
-};
-
 /**
  * Fills an empty state directory with what a backup holds. It is made beside and put in place once everything was read and found whole, so that
  * nothing of a backup that is damaged, or of a restore that was killed, stays. Join tokens and sign-ins are not taken over, as they may have
  * been used or ended since. Errors as of `readBackup`, and OBJECT_EXISTS where there is a state already.
  */
 export const restore = async ({ content, passphrase, thing, stateDirectory }: RestoreOptions): Promise<Restored> => {
-  await requireEmpty(stateDirectory);
   const { head, items } = await readBackup(content, passphrase, thing);
   const files = new Map<string, string>();
   async function* records(source: AsyncIterable<BackupItem>): AsyncGenerator<readonly [string, unknown]> {
@@ -92,10 +73,7 @@ export const restore = async ({ content, passphrase, thing, stateDirectory }: Re
       else if ((AUTHORITY_FILES as readonly string[]).includes(item.file)) files.set(item.file, item.text);
     }
   }
-  const beside = path.join(stateDirectory, 'restore.part');
-  try {
-    await rm(beside, { recursive: true, force: true });
-    await mkdir(beside, { recursive: true, mode: 0o700 });
+  return fillEmptyState(stateDirectory, async (beside) => {
     const count = await fillLevelStore(path.join(beside, 'state'), records(items));
     await forgetWhatMayBeSpent(path.join(beside, 'state'), head.made);
     for (const file of AUTHORITY_FILES) {
@@ -104,11 +82,6 @@ export const restore = async ({ content, passphrase, thing, stateDirectory }: Re
         throw new HoldfastError('DAMAGED', { thing, why: `${file} is missing`, remedy: 'use another copy of the backup' });
       await writePrivately(path.join(beside, 'authority', file), text);
     }
-    for (const place of PLACES) await rename(path.join(beside, place), path.join(stateDirectory, place));
     return { head, records: count };
-  } catch (reason) {
-    throw fromSystem(reason, stateDirectory);
-  } finally {
-    await rm(beside, { recursive: true, force: true });
-  }
+  });
 };
