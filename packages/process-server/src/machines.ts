@@ -33,7 +33,8 @@ export interface Machines {
   close(): Promise<void>;
 }
 
-export interface MachinesOptions extends Pick<UploaderOptions, 'anchors' | 'events' | 'log' | 'sealInterval' | 'segmentSize' | 'inFlight'> {
+export interface MachinesOptions
+  extends Pick<UploaderOptions, 'anchors' | 'events' | 'log' | 'sealInterval' | 'idleInterval' | 'segmentSize' | 'inFlight'> {
   readonly version: string;
   readonly journal: Journal;
   readonly pool: CreditPool;
@@ -85,6 +86,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
       key: options.digests.key,
       vault: () => vaults.open(vault),
       isPending: uploader.isPending.bind(uploader),
+      hurry: () => uploader.hurry(),
       onDamage(reason) {
         const { code, thing, why } = fromSystem(reason, `the vault of machine ${machineName}`);
         log.error('The vault is damaged where it was read for digests', { machine: machineId, error: reason });

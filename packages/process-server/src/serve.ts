@@ -30,7 +30,13 @@ const REPORT_EVERY = 3000;
 const LOOK_EVERY = 1000;
 /** Part of the memory that credit may fill; the rest keeps what waits for upload. */
 const CREDIT_PART = 0.5;
-/** Bytes every stream may send in any case: the largest frame with its length, and some. */
+/** Bytes a stream may send at once with nothing begun: something small need not wait. */
+const IDLE = 32 * 1024;
+/** Bytes with which a cut begins: a frame as agents make them, and some. */
+const FIRST = 320 * 1024;
+/** Part of the journal's quota from which on cuts without changes are gathered no longer: they keep the files they are in from being used again. */
+const CROWDED = 0.25;
+/** Bytes every stream may send in any case that does not get along with less: the largest frame with its length, and some. */
 const FLOOR = LARGEST_FRAME + 64 * 1024;
 
 const revoked = ({ identity }: Peer): HoldfastError =>
@@ -68,6 +74,8 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   const brake = createJournalBrake(journal, FLOOR);
   const pool = createCreditPool({
     budget: Math.floor(replication.memory * CREDIT_PART),
+    idle: IDLE,
+    first: FIRST,
     floor: FLOOR,
     most: Math.max(FLOOR, replication.receiveWindow),
     room: brake.room,
@@ -84,6 +92,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     events,
     log,
     sealInterval: upload.sealInterval,
+    idleInterval: upload.idleInterval,
     segmentSize: upload.segment,
     inFlight: upload.inFlight,
     digests: {
@@ -211,6 +220,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     const full = brake.tick(server.calls, durableBytes);
     durableBytes = 0;
     pool.refresh();
+    if (journal.usage.used > CROWDED * journal.usage.quota) for (const { uploader } of machines.all) uploader.hurry();
     if (!full) return;
     const refusal = brake.refusal()!;
     log.error('The journal is full: all agents are stopped', { error: refusal });

@@ -40,6 +40,12 @@ export const settings = {
       max: '5min',
       help: 'Time small cuts are gathered before they become one object; longer costs fewer requests and adds to the RPO',
     }),
+    idleInterval: duration({
+      default: '1min',
+      min: '0s',
+      max: '1h',
+      help: 'Time cuts of a machine in which nothing has changed are gathered; they are on the disk of this server, and the machine counts as safe, meanwhile',
+    }),
     segment: bytes({ default: '8MiB', min: '256KiB', max: '64MiB', help: 'Bytes at which an object is sealed' }),
     inFlight: integer({ default: '4', min: 1, max: 8, help: 'Objects of one machine under way at the same time' }),
     requests: integer({ default: '16', min: 1, max: 256, help: 'Objects of all machines under way at the same time' }),

@@ -314,6 +314,7 @@ class ProtectingEngine implements Engine {
       waits,
       connect,
       servers: processServers,
+      isAwaited: (cutId) => this.#points.answer?.cutId === cutId,
       onDurable: () => this.#freed.give(),
       onResyncNeeded: (diskId, reason) => this.#resyncNeeded(diskId, reason),
       onChange: (status) => this.#senderChanged(status),

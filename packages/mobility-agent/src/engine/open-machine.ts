@@ -24,6 +24,8 @@ export interface OpenMachineOptions {
   readonly waits: SenderWaits;
   readonly servers: readonly string[];
   connect(address: string): Promise<ReplicationStream>;
+  /** Somebody waits until this cut is durable. */
+  isAwaited(cutId: string): boolean;
   onDurable(content: CutContent): void;
   onResyncNeeded(diskId: string, reason: string): void;
   onChange(status: SenderStatus): void;

@@ -31,6 +31,8 @@ export interface ReplicateOptions {
   readonly queries: DigestQueries;
   /** Aborted to end the stream; its reason is thrown. */
   readonly signal: AbortSignal;
+  /** Somebody waits until this cut is durable. */
+  isAwaited?(cutId: string): boolean;
   onOpened(opened: Opened): void;
   onSent(bytes: number): void;
   onResyncNeeded(diskId: string, reason: string): void;
@@ -169,7 +171,8 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
       const beginning = isFirst && partial !== undefined && idText(partial.cutId) === id ? partial : undefined;
       isFirst = false;
       held.reading(id);
-      await sendCut(content, beginning, { stream, allowance, signal, onSent }).finally(() => held.reading(undefined));
+      const awaited = options.isAwaited?.(id) ?? false;
+      await sendCut(content, beginning, { stream, allowance, signal, awaited, onSent }).finally(() => held.reading(undefined));
       sent.add(id);
     }
     return !isFirst;

@@ -15,6 +15,8 @@ export interface SendCutOptions {
   readonly allowance: Allowance;
   /** Ends the waits for credit and pace; what is thrown then is its reason. */
   readonly signal: AbortSignal;
+  /** Somebody waits until it is durable. */
+  readonly awaited?: boolean;
   /** So many bytes of payload were handed to the transport. */
   onSent(bytes: number): void;
 }
@@ -39,7 +41,7 @@ const framesToSkip = ({ cut }: CutContent, partial: PartialCut | undefined): rea
  * message takes as many frames as fit.
  */
 export const sendCut = async (content: CutContent, partial: PartialCut | undefined, options: SendCutOptions): Promise<void> => {
-  const { stream, allowance, signal, onSent } = options;
+  const { stream, allowance, signal, awaited = false, onSent } = options;
   const { cut } = content;
   const skips = framesToSkip(content, partial);
   const epochs = cut.epochs.map(({ diskId, generationId, number }) => ({ diskId, generationId, number }));
@@ -76,5 +78,5 @@ export const sendCut = async (content: CutContent, partial: PartialCut | undefin
     }
     await flush();
   }
-  await stream.send(request({ case: 'cutEnd', value: { cut } }));
+  await stream.send(request({ case: 'cutEnd', value: { cut, awaited } }));
 };

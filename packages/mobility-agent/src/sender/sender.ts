@@ -28,6 +28,8 @@ export interface SenderOptions {
   /** Process servers to try, in order, "host:port". */
   readonly servers: readonly string[];
   connect(address: string): Promise<ReplicationStream>;
+  /** Somebody waits until this cut is durable; nobody unless told. */
+  isAwaited?(cutId: string): boolean;
   /** Told of each cut, in order, once it is durable and freed. */
   onDurable(content: CutContent): void;
   /** The server wants a disk from the beginning. */

@@ -47,6 +47,7 @@ const openSite = async () => {
       key: KEY,
       vault: async (): Promise<Vault> => vault,
       isPending: () => false,
+      hurry: () => undefined,
       onDamage: (reason) => damage.push(reason),
       log: silent,
       ...change,

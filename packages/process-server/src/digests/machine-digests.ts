@@ -59,6 +59,8 @@ export interface MachineDigestsOptions {
   vault(): Promise<Vault>;
   /** True while an epoch is on its way into the vault. */
   isPending(diskId: string, epoch: EpochPosition): boolean;
+  /** Somebody cannot go on before it is there. */
+  hurry(): void;
   /** The vault turned out to be damaged where it was read. */
   onDamage(reason: Error): void;
   readonly log: Log;
@@ -210,7 +212,11 @@ class CachedDigests implements MachineDigests {
     const file = this.#file(diskId);
     if (fits(wanted, file.state)) return undefined;
     const notDurable = { refusal: DigestRefusal.NOT_DURABLE, reason: `epoch ${state.number} is not in the vault yet` };
-    if (this.#options.isPending(diskId, state)) return notDurable;
+    if (this.#options.isPending(diskId, state)) {
+      // A copy cannot go on; who takes newer ones too compares at leisure.
+      if (!orNewer) this.#options.hurry();
+      return notDurable;
+    }
     this.#isReading = true;
     try {
       const history = await readMachine(await this.#options.vault(), this.#options.machineId);

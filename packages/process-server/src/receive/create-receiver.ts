@@ -256,6 +256,7 @@ class StreamReceiver implements MachineReceiver {
     const { call, intake, share } = session;
     switch (message.case) {
       case 'cutBegin': {
+        share.begin();
         for (const { diskId, reason } of intake.begin(message.value))
           await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
         return;
@@ -271,8 +272,9 @@ class StreamReceiver implements MachineReceiver {
         return;
       }
       case 'cutEnd': {
+        share.end();
         // Not waited for: the next cut is received while this one reaches the disk. Commits resolve in their order.
-        const work = this.#watch(call, this.#finish(call, intake.end(message.value)));
+        const work = this.#watch(call, this.#finish(call, intake.end(message.value), message.value.awaited));
         session.finishing.add(work);
         void work.then(() => session.finishing.delete(work));
         return;
@@ -287,7 +289,7 @@ class StreamReceiver implements MachineReceiver {
     }
   }
 
-  async #finish(call: ReplicationCall, ending: ReturnType<CutIntake['end']>): Promise<void> {
+  async #finish(call: ReplicationCall, ending: ReturnType<CutIntake['end']>, awaited: boolean): Promise<void> {
     const result = await ending;
     if (result === undefined) return;
     const { uploader } = this.#options;
@@ -300,7 +302,7 @@ class StreamReceiver implements MachineReceiver {
       return;
     }
     this.#say(call, { case: 'journaled', value: { cutId: idBytes(result.cutId) } });
-    uploader.submit(result);
+    uploader.submit(result, { awaited });
   }
 
   async #answer(session: Session, query: DigestQuery): Promise<void> {

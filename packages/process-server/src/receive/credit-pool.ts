@@ -1,5 +1,9 @@
 /** The share of one stream in the memory for data on its way. */
 export interface CreditShare {
+  /** A cut is on its way: there is something to send. */
+  begin(): void;
+  /** It came whole. */
+  end(): void;
   /** Bytes arrived: they are in memory now. */
   arrived(bytes: number): void;
   /** Bytes left memory. */
@@ -23,7 +27,11 @@ export interface CreditPool {
 export interface CreditPoolOptions {
   /** Bytes in all. */
   readonly budget: number;
-  /** Bytes a stream has at least, so that the largest frame always fits and nobody starves. */
+  /** Bytes of a stream that has nothing to send, so that something small need not wait. */
+  readonly idle: number;
+  /** Bytes of a stream when it begins to send. */
+  readonly first: number;
+  /** Bytes a stream has at least that has something to send and does not get along with less: the largest frame fits. */
   readonly floor: number;
   /** Bytes of one stream at most. */
   readonly most: number;
@@ -32,8 +40,10 @@ export interface CreditPoolOptions {
   readonly now?: () => number;
 }
 
-/** Milliseconds without data after which a stream counts as idle. */
-const IDLE = 3000;
+/** Milliseconds without data after which a stream that could send does not get along with what it has. */
+const STUCK = 500;
+/** Milliseconds between two cuts after which what was used before counts for half. */
+const REST = 1000;
 /** Grants smaller than this part of a share wait for more. */
 const STEP = 4;
 
@@ -41,75 +51,126 @@ interface Stream {
   readonly grant: (bytes: number) => void;
   outstanding: number;
   inMemory: number;
-  lastArrival: number;
+  /** Milliseconds: when it began to send, or data came the last time; undefined with nothing to send. */
+  active: number | undefined;
+  /** Bytes it may have now: grows as it is used up. */
+  window: number;
+  /** Milliseconds: when it sent the last time. */
+  rested: number;
+  closed: boolean;
 }
 
 /**
- * Idle streams have the floor; what is left of the budget is shared out evenly among those that send, none getting more than `most`. Credit cannot be taken
- * back, so a stream that falls idle keeps what it has until it uses it; the floors of new streams may therefore exceed the budget a little. All grants
- * together never exceed the room of the place the data goes to.
+ * What a stream may have grows with what it uses: many slow ones never hold the credit that fast ones could use, since credit cannot be taken back. The
+ * budget is shared out evenly among those that send, none getting more than `most`; who has least of what it needs, and longest, comes first. The floors
+ * of those that send may exceed the budget a little. All grants together never exceed the room of the place the data goes to.
  */
-export const createCreditPool = ({ budget, floor, most, room, now = () => performance.now() }: CreditPoolOptions): CreditPool => {
-  const streams = new Set<Stream>();
+export const createCreditPool = (options: CreditPoolOptions): CreditPool => {
+  const { budget, idle, first, floor, most, room, now = () => performance.now() } = options;
+  /** Those that send. */
+  const active = new Set<Stream>();
+  /** Those that have less than they should, in the order they began to wait. */
+  const waiting = new Set<Stream>();
+  let streams = 0;
+  let outstanding = 0;
+  let inMemory = 0;
 
-  const sums = (): { outstanding: number; inUse: number } => {
-    let outstanding = 0;
-    let inUse = 0;
-    for (const stream of streams) {
-      outstanding += stream.outstanding;
-      inUse += stream.outstanding + stream.inMemory;
-    }
-    return { outstanding, inUse };
+  /** Bytes it has in any case. */
+  const leastOf = (stream: Stream, time: number): number => {
+    if (stream.active === undefined) return idle;
+    return time - stream.active >= STUCK ? floor : Math.min(first, floor);
   };
 
-  const refresh = (): void => {
+  const allowance = (): number => {
+    const spare = Math.max(0, budget - streams * idle);
+    return Math.min(most, Math.max(floor, active.size === 0 ? 0 : Math.floor(spare / active.size)));
+  };
+
+  const feed = (stream: Stream, time: number, left: number): void => {
+    const own = stream.outstanding + stream.inMemory;
+    const least = leastOf(stream, time);
+    const wanted = (stream.active === undefined ? idle : Math.max(least, Math.min(stream.window, allowance()))) - own;
+    const bytes = Math.min(Math.max(Math.min(wanted, budget - outstanding - inMemory), least - own), left - outstanding);
+    if (wanted <= 0) waiting.delete(stream);
+    else if (bytes < wanted) waiting.add(stream);
+    if (bytes <= 0 || (bytes < Math.ceil((own + bytes) / STEP) && own >= least)) return;
+    stream.outstanding += bytes;
+    outstanding += bytes;
+    if (bytes >= wanted) waiting.delete(stream);
+    stream.grant(bytes);
+  };
+
+  /** Those that wait; first the ones that cannot send at all. */
+  const feedWaiting = (): void => {
+    if (waiting.size === 0) return;
     const time = now();
-    const busy = [...streams].filter(({ lastArrival }) => time - lastArrival < IDLE).length;
-    const spare = Math.max(0, budget - streams.size * floor);
-    const allowance = Math.min(most, floor + (busy === 0 ? 0 : Math.floor(spare / busy)));
-    let { outstanding, inUse } = sums();
     const left = room();
-    for (const stream of streams) {
-      const isBusy = time - stream.lastArrival < IDLE;
-      const own = stream.outstanding + stream.inMemory;
-      const wanted = (isBusy ? allowance : floor) - own;
-      // Up to the floor in any case; beyond it only out of the budget.
-      const bytes = Math.min(Math.max(Math.min(wanted, budget - inUse), floor - own), left - outstanding);
-      if (bytes <= 0 || (bytes < Math.ceil((own + bytes) / STEP) && stream.outstanding >= floor)) continue;
-      stream.outstanding += bytes;
-      outstanding += bytes;
-      inUse += bytes;
-      stream.grant(bytes);
-    }
+    const isStarved = (stream: Stream): boolean => stream.outstanding + stream.inMemory < leastOf(stream, time);
+    const inTurn = [...waiting];
+    for (const stream of inTurn) if (isStarved(stream)) feed(stream, time, left);
+    for (const stream of inTurn) if (outstanding < left) feed(stream, time, left);
   };
 
   return {
     join(grant) {
-      const stream: Stream = { grant, outstanding: 0, inMemory: 0, lastArrival: Number.NEGATIVE_INFINITY };
-      streams.add(stream);
-      refresh();
+      const stream: Stream = { grant, outstanding: 0, inMemory: 0, active: undefined, window: first, rested: 0, closed: false };
+      streams += 1;
+      feed(stream, now(), room());
       return {
+        begin() {
+          stream.active = now();
+          active.add(stream);
+          // What it needed once it may not need any more.
+          if (stream.active - stream.rested >= REST) stream.window = Math.max(first, stream.window / 2);
+          feed(stream, stream.active, room());
+        },
+        end() {
+          stream.active = undefined;
+          stream.rested = now();
+          active.delete(stream);
+          waiting.delete(stream);
+        },
         arrived(bytes) {
           stream.outstanding -= bytes;
+          outstanding -= bytes;
           stream.inMemory += bytes;
-          stream.lastArrival = now();
+          inMemory += bytes;
+          const time = now();
+          if (stream.active !== undefined) stream.active = time;
+          if (stream.outstanding * 2 < stream.window) stream.window = Math.min(most, stream.window * 2);
         },
         done(bytes) {
+          if (stream.closed) return;
           stream.inMemory -= bytes;
-          refresh();
+          inMemory -= bytes;
+          feedWaiting();
+          feed(stream, now(), room());
         },
         get outstanding() {
           return stream.outstanding;
         },
         close() {
-          streams.delete(stream);
-          refresh();
+          stream.closed = true;
+          streams -= 1;
+          active.delete(stream);
+          waiting.delete(stream);
+          outstanding -= stream.outstanding;
+          inMemory -= stream.inMemory;
+          stream.outstanding = 0;
+          stream.inMemory = 0;
+          feedWaiting();
         },
       };
     },
     get inUse() {
-      return sums().inUse;
+      return outstanding + inMemory;
     },
-    refresh,
+    refresh() {
+      const time = now();
+      const left = room();
+      for (const stream of active) if (stream.outstanding + stream.inMemory < leastOf(stream, time)) waiting.add(stream);
+      feedWaiting();
+      for (const stream of active) feed(stream, time, left);
+    },
   };
 };

@@ -1,6 +1,6 @@
 import type { Log } from '@holdfast/daemon';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
-import { type Cut, idText, type LogAnchor } from '@holdfast/protocol';
+import { type Cut, idText, type LogAnchor, PointKind } from '@holdfast/protocol';
 import { type Anchor, type LogWriter, openLogWriter, readMachine, registerMachine, type Vault } from '@holdfast/vault';
 import type { Events } from '../control/events.ts';
 import type { JournaledCut } from '../journal/journal.ts';
@@ -22,6 +22,8 @@ export interface UploaderOptions {
   readonly log: Log;
   /** Milliseconds small cuts are gathered. */
   readonly sealInterval: number;
+  /** Milliseconds cuts without any change are gathered, as long as there are no others. */
+  readonly idleInterval: number;
   readonly segmentSize: number;
   readonly inFlight: number;
   /** A cut became durable. It leaves the journal when the promise resolves. */
@@ -39,6 +41,8 @@ interface Entry {
   state: 'waiting' | 'appended';
   /** Times the vault refused it. */
   refusals: number;
+  /** Milliseconds it may wait for others. */
+  patience: number;
 }
 
 /** Milliseconds between attempts to have the vault: from the first, doubling, to the second. */
@@ -50,6 +54,13 @@ const REFUSALS: ReadonlySet<string> = new Set(['DAMAGED', 'PROTOCOL_VIOLATION', 
 const ATTEMPTS = 2;
 
 const pointTime = ({ point }: Cut): number => Number((point?.instant?.unixNanos ?? 0n) / 1_000_000n);
+
+/** Nothing has changed since the cut before it, and it is a point like any other. */
+const isIdle = ({ epochs, generations, manifest, point }: Cut): boolean =>
+  generations.length === 0 &&
+  manifest === undefined &&
+  point?.kind === PointKind.CRASH &&
+  epochs.every(({ open, dataBytes, zeroBytes, unreadableBytes }) => !open && dataBytes + zeroBytes + unreadableBytes === 0n);
 
 class MachineUploader implements Uploader {
   readonly machineId: string;
@@ -66,14 +77,16 @@ class MachineUploader implements Uploader {
   #fence: Fence | undefined;
   #retry: NodeJS.Timeout | undefined;
   #pause = FIRST_PAUSE;
-  #seal: NodeJS.Timeout | undefined;
+  /** When what waits is given to the writer, by performance.now(). */
+  #seal: { readonly timer: NodeJS.Timeout; readonly at: number } | undefined;
   #closed = false;
 
   constructor(options: UploaderOptions) {
     this.#options = options;
     this.machineId = options.machineId;
     this.#seenTerm = options.seenTerm;
-    for (const cut of options.recovered) this.#entries.set(cut.cutId, { cut, recovered: true, state: 'waiting', refusals: 0 });
+    for (const cut of options.recovered)
+      this.#entries.set(cut.cutId, { cut, recovered: true, state: 'waiting', refusals: 0, patience: options.sealInterval });
     if (this.#entries.size > 0) this.#openSoon(0);
   }
 
@@ -116,8 +129,16 @@ class MachineUploader implements Uploader {
     return [...this.#entries.values()].some(({ cut }) => cut.cut.epochs.some(isOf));
   }
 
-  submit(cut: JournaledCut): void {
-    this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0 });
+  submit(cut: JournaledCut, { awaited } = { awaited: false }): void {
+    const { sealInterval, idleInterval } = this.#options;
+    const patience = !awaited && isIdle(cut.cut) ? Math.max(sealInterval, idleInterval) : sealInterval;
+    this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0, patience });
+    this.#pump();
+  }
+
+  hurry(): void {
+    const { sealInterval } = this.#options;
+    for (const entry of this.#entries.values()) entry.patience = Math.min(entry.patience, sealInterval);
     this.#pump();
   }
 
@@ -128,7 +149,7 @@ class MachineUploader implements Uploader {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
-    clearTimeout(this.#seal);
+    this.#unseal();
     this.#listener = undefined;
     this.#letGo();
     await this.#turn;
@@ -214,18 +235,26 @@ class MachineUploader implements Uploader {
     if (writer === undefined || this.#closed) return;
     const waiting = [...this.#entries.values()].filter(({ state }) => state === 'waiting');
     if (waiting.length === 0) return;
-    const { sealInterval, segmentSize } = this.#options;
     const bytes = waiting.reduce((sum, { cut }) => sum + cut.bytes, 0);
-    if (!due && sealInterval > 0 && bytes < segmentSize) {
-      this.#seal ??= setTimeout(() => {
+    const patience = Math.min(...waiting.map((entry) => entry.patience));
+    if (!due && patience > 0 && bytes < this.#options.segmentSize) {
+      const at = performance.now() + patience;
+      if (this.#seal !== undefined && this.#seal.at <= at) return;
+      clearTimeout(this.#seal?.timer);
+      const timer = setTimeout(() => {
         this.#seal = undefined;
         this.#pump(true);
-      }, sealInterval);
+      }, patience);
+      this.#seal = { timer, at };
       return;
     }
-    clearTimeout(this.#seal);
-    this.#seal = undefined;
+    this.#unseal();
     for (const entry of waiting) this.#append(writer, entry);
+  }
+
+  #unseal(): void {
+    clearTimeout(this.#seal?.timer);
+    this.#seal = undefined;
   }
 
   #append(writer: LogWriter, entry: Entry): void {
@@ -303,8 +332,7 @@ class MachineUploader implements Uploader {
   #letGo(): void {
     const writer = this.#writer;
     this.#writer = undefined;
-    clearTimeout(this.#seal);
-    this.#seal = undefined;
+    this.#unseal();
     for (const entry of this.#entries.values()) entry.state = 'waiting';
     writer?.close().catch(() => undefined);
   }

@@ -64,7 +64,10 @@ export interface Uploader {
   pending(): readonly string[];
   /** True for an epoch that is journaled and not durable. */
   isPending(diskId: string, epoch: EpochPosition): boolean;
-  submit(cut: JournaledCut): void;
+  /** `awaited`: at once, whatever may be gathered otherwise. */
+  submit(cut: JournaledCut, options?: { readonly awaited: boolean }): void;
+  /** Somebody waits for what is pending. */
+  hurry(): void;
   /** Tells one stream from now on; undefined ends that. */
   listen(listener: UploadListener | undefined): void;
   /** Stops; what is not durable stays in the journal. */
