@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { HoldfastError } from '@holdfast/errors';
 import { createKeyVaultKey, openStore } from '@holdfast/object-store';
 import { runHoldfast } from './run.ts';
+import { askLine } from './secrets/ask-line.ts';
 import { askSecret } from './secrets/ask-secret.ts';
 
 /** The program `holdfast`: everything is in run.ts; here are only the process and its signals. */
@@ -35,7 +36,9 @@ const status = await runHoldfast(process.argv.slice(2), {
   now: Date.now,
   openStore: (url) => openStore(url, { environment: env }),
   openKeyVault: (url) => createKeyVaultKey(url, env['AZURE_CLIENT_ID'] ? { clientId: env['AZURE_CLIENT_ID'] } : {}),
-  ...(stdin.isTTY ? { askSecret: (question: string) => askSecret(stdin, stderr, question) } : { readInput: () => text(stdin) }),
+  ...(stdin.isTTY
+    ? { askSecret: (question: string) => askSecret(stdin, stderr, question), ask: (question: string) => askLine(stdin, stderr, question) }
+    : { readInput: () => text(stdin) }),
 });
 const interrupted = new HoldfastError('INTERRUPTED', { thing: '', why: '', remedy: '' }).exitCode;
 process.exitCode = status === interrupted && signalled !== undefined ? 128 + constants.signals[signalled] : status;

@@ -12,20 +12,31 @@ import { backupCommand } from './backup/backup.ts';
 import { listDisksCommand } from './disk/list.ts';
 import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
+import {
+  cancelFailoverCommand,
+  changePointCommand,
+  cleanUpCommand,
+  commitFailoverCommand,
+  startFailoverCommand,
+  testFailoverCommand,
+} from './failover/commands.ts';
 import { getFilesCommand, listFilesCommand } from './files/commands.ts';
 import { answerJobCommand, cancelJobCommand, listJobsCommand, retryJobCommand, showJobCommand, watchJobCommand } from './job/commands.ts';
 import { listMachinesCommand } from './machine/list.ts';
 import { moveMachineCommand } from './machine/move.ts';
+import { machineOperationsCommand } from './machine/operations.ts';
 import { makePointCommand } from './machine/point.ts';
 import { removeMachineCommand } from './machine/remove.ts';
 import { renameMachineCommand } from './machine/rename.ts';
 import { resyncMachineCommand } from './machine/resync.ts';
 import { showMachineCommand } from './machine/show.ts';
+import { listPointsCommand } from './point/list.ts';
 import { createPolicyCommand, deletePolicyCommand, listPoliciesCommand, setPolicyCommand, showPolicyCommand } from './policy/commands.ts';
 import { protectCommand } from './protection/protect.ts';
 import { setMachineCommand } from './protection/set.ts';
 import { unprotectCommand } from './protection/unprotect.ts';
 import { recoverCommand } from './recover/recover.ts';
+import { listRecoveriesCommand, showRecoveryCommand } from './recovery/commands.ts';
 import { confirmRestoreCommand, restoreStatusCommand } from './restore/commands.ts';
 import { drainServerCommand, listServersCommand, removeServerCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -97,10 +108,22 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
       moveMachineCommand,
       renameMachineCommand,
       resyncMachineCommand,
+      machineOperationsCommand,
       removeMachineCommand,
     ],
   },
   { noun: 'disk', says: 'their disks', verbs: [listDisksCommand] },
+  { noun: 'point', says: 'their recovery points', verbs: [listPointsCommand] },
+  {
+    noun: 'failover',
+    says: 'start machines at the recovery site, as a test or for good',
+    verbs: [testFailoverCommand, cleanUpCommand, startFailoverCommand, changePointCommand, cancelFailoverCommand, commitFailoverCommand],
+  },
+  {
+    noun: 'recovery',
+    says: 'test failovers and failovers: those that run, and those there were',
+    verbs: [listRecoveriesCommand, showRecoveryCommand],
+  },
   {
     noun: 'policy',
     says: 'how machines are protected',

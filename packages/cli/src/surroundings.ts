@@ -25,6 +25,8 @@ export interface Surroundings {
   openKeyVault(url: string): RemoteKey;
   /** Asks a person for a secret without showing it; absent where nobody can be asked. */
   readonly askSecret?: (question: string) => Promise<string>;
+  /** Asks a person, who sees what is typed; absent where nobody can be asked. */
+  readonly ask?: (question: string) => Promise<string>;
   /** All of standard input; absent where a person sits there. */
   readonly readInput?: () => Promise<string>;
   /** Called when the command ran and what it looked at is not well: it ends with status 1. */

@@ -10,6 +10,7 @@ import {
   MachineService,
   PolicyService,
   ProtectionService,
+  RecoveryService,
   readPeer,
   requirePeer,
   ServerService,
@@ -38,6 +39,7 @@ export interface Site {
   readonly alerts: Client<typeof AlertService>;
   readonly backups: Client<typeof BackupService>;
   readonly audit: Client<typeof AuditService>;
+  readonly recoveries: Client<typeof RecoveryService>;
   close(): void;
 }
 
@@ -92,6 +94,7 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
     alerts: createClient(AlertService, transport),
     backups: createClient(BackupService, transport),
     audit: createClient(AuditService, transport),
+    recoveries: createClient(RecoveryService, transport),
     close: () => sessions.abort(),
   };
 };

@@ -12,6 +12,8 @@ import type {
   PointKind,
   PolicySchema,
   ProtectionSchema,
+  RecoveryPointSchema,
+  RecoverySchema,
   ServerSchema,
   TokenSchema,
   UserSchema,
@@ -43,6 +45,11 @@ export interface Script {
   audit: MessageInitShape<typeof AuditRecordSchema>[];
   /** Kinds of the points that were asked for. */
   asked: PointKind[];
+  /** Newest first. */
+  points: MessageInitShape<typeof RecoveryPointSchema>[];
+  recoveries: MessageInitShape<typeof RecoverySchema>[];
+  /** What was asked of recoveries, as it came. */
+  orders: unknown[];
   /** Oldest first. */
   events: MessageInitShape<typeof EventSchema>[];
   /** Called before each call is answered; may throw, wait, or change what is told. */
@@ -58,6 +65,9 @@ export const emptyScript = (): Script => ({
   servers: [],
   tokens: [],
   jobs: [],
+  points: [],
+  recoveries: [],
+  orders: [],
   asked: [],
   users: [],
   passwords: {},

@@ -26,6 +26,7 @@ import {
 import { createTestAuthority, type TestAuthority } from '@holdfast/protocol/conformance';
 import { conflict, page, type Script, TOKEN } from './script.ts';
 import { peopleRoutes } from './scripted-people.ts';
+import { recoveryRoutes } from './scripted-recoveries.ts';
 
 /** Milliseconds between two looks of a watch at what it tells of. */
 const LOOK = 5;
@@ -248,6 +249,7 @@ const routes = (router: ConnectRouter, script: Script): void => {
     revokeToken: () => ({}),
   });
   peopleRoutes(router, script);
+  recoveryRoutes(router, script, startJob);
   router.service(JobService, {
     listJobs: (request) => {
       const { rows, nextPageToken } = page(

@@ -93,7 +93,7 @@ export const judge = (state: MachineState, operation: Operation, test = false): 
   const { needs, since }: { readonly needs: string; readonly since?: string } = OPERATIONS[operation];
   if (sign === 'T' && test) return { allowed: false, why: 'a test failover of it runs', remedy: 'clean that up first' };
   if (sign === 'C' && !test)
-    return { allowed: false, why: 'no test failover of it runs', remedy: 'see `holdfast recovery ls` for what does' };
+    return { allowed: false, why: 'no test failover of it runs', remedy: 'see `holdfast recovery list` for what does' };
   if (sign === '.') return { allowed: false, why: `it ${is}, and this needs ${needs}`, remedy: next };
   if (since === undefined) return { allowed: true };
   return { allowed: false, since, why: `this version does not have it; version ${since} will`, remedy: `wait for version ${since}` };

@@ -160,6 +160,6 @@ export const openRecoveryOf = async (
   throw requestInvalid(
     `machine ${machine.value.name}`,
     `there is no ${kind === 'test' ? 'test failover' : 'failover'} of it`,
-    'see `holdfast recovery ls`',
+    'see `holdfast recovery list`',
   );
 };

@@ -24,7 +24,7 @@ export interface Questions {
 }
 
 /** Milliseconds until a question is given up. */
-const PATIENCE = 60_000;
+const PATIENCE = 25_000;
 
 /** A code that a member sent; one that is none of ours stands for something that went wrong there. */
 export const codeOfMember = (code: string): ErrorCode => (Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'INTERNAL');

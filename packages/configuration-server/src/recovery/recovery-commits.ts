@@ -14,7 +14,7 @@ const gone = (id: string): HoldfastError =>
   new HoldfastError('RESOURCE_NOT_FOUND', {
     thing: `recovery ${id}`,
     why: 'it is not there any more',
-    remedy: 'see `holdfast recovery ls`',
+    remedy: 'see `holdfast recovery list`',
   });
 
 /** The recovery a job is about. Errors: RESOURCE_NOT_FOUND. */

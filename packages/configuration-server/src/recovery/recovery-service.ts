@@ -26,7 +26,7 @@ const missing = (id: string): HoldfastError =>
   new HoldfastError('RESOURCE_NOT_FOUND', {
     thing: `recovery ${id.slice(0, 64)}`,
     why: 'there is none of this id',
-    remedy: 'see `holdfast recovery ls`',
+    remedy: 'see `holdfast recovery list`',
   });
 
 /** What the protection says with what the request says instead. */

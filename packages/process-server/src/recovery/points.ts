@@ -6,7 +6,7 @@ import type { HoldSummary, MachineHistory, RecoveryPoint } from '@holdfast/vault
 const MOST = 500;
 
 const none = (why: string): HoldfastError =>
-  new HoldfastError('POINT_NOT_FOUND', { thing: 'recovery point', why, remedy: 'see `holdfast point ls` for what there is' });
+  new HoldfastError('POINT_NOT_FOUND', { thing: 'recovery point', why, remedy: 'see `holdfast point list` for what there is' });
 
 const day = (time: number): string => new Date(time).toISOString();
 

@@ -1,0 +1,77 @@
+import type { Recovery } from '@holdfast/protocol';
+import { Command, Option } from 'commander';
+import { chooseResource, type Kind } from '../choose/choose-resource.ts';
+import { parseCount } from '../parse-count.ts';
+import { readPages } from '../site/read-pages.ts';
+import { findMachine } from '../site/resources.ts';
+import type { Site } from '../site/site.ts';
+import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
+import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { describeRecovery, recoveriesAnswer, recoveryAnswer } from './describe-recovery.ts';
+
+interface ListOptions extends SiteOptions, WatchOptions {
+  readonly machine?: string;
+  readonly open?: true;
+  readonly limit: number;
+}
+
+const LIST_HELP = `
+Test failovers and failovers, newest first: those that run, and those there were.
+
+Examples:
+  holdfast recovery list --open
+  holdfast recovery list --machine db1 --output json`;
+
+const SHOW_HELP = `
+RECOVERY is its id, the first two or more digits of it, or a machine of which one runs.
+
+Examples:
+  holdfast recovery show db1 --watch`;
+
+const RECOVERY: Kind = { one: 'recovery', many: 'recoveries' };
+
+const readRecoveries = ({ recoveries }: Site, filter: { machine?: string; open?: boolean }, limit?: number): Promise<Recovery[]> =>
+  readPages(async (request) => {
+    const { recoveries: rows, nextPageToken } = await recoveries.listRecoveries({ ...request, ...filter });
+    return { rows, nextPageToken };
+  }, limit);
+
+/** Recoveries looked at for the beginning of an id. */
+const NEWEST = 500;
+
+/** The recovery meant by its id, by the beginning of it, or by the machine of which it is the only open one. */
+export const findRecovery = async (site: Site, word: string): Promise<Recovery> => {
+  const open = await readRecoveries(site, { open: true });
+  const ofMachine = open.filter(({ machineName }) => machineName === word);
+  if (ofMachine.length === 1) return ofMachine[0]!;
+  const all = ofMachine.length > 1 ? ofMachine : await readRecoveries(site, {}, NEWEST);
+  return chooseResource(
+    all.map((one) => ({ id: one.id, ...(ofMachine.length > 1 && { name: one.machineName }), one })),
+    word,
+    RECOVERY,
+  ).one;
+};
+
+export const listRecoveriesCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('list').alias('ls').description('list test failovers and failovers'))
+    .addOption(new Option('-m, --machine <machine>', 'those of one machine: name or id'))
+    .addOption(new Option('--open', 'those that have not ended'))
+    .addOption(new Option('--limit <count>', 'recoveries at most').argParser(parseCount).default(20))
+    .addOption(watchOption())
+    .addHelpText('after', LIST_HELP)
+    .action((options: ListOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const machine = options.machine === undefined ? '' : (await findMachine(site, options.machine)).id;
+        const found = await readRecoveries(site, { machine, open: options.open === true }, options.limit);
+        return recoveriesAnswer(found.map(describeRecovery));
+      }),
+    );
+
+export const showRecoveryCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('show').description('tell all about one').argument('<recovery>', 'id, or machine'))
+    .addOption(watchOption())
+    .addHelpText('after', SHOW_HELP)
+    .action((word: string, options: SiteOptions & WatchOptions) =>
+      answerFromSite(surroundings, options, async (site) => recoveryAnswer(describeRecovery(await findRecovery(site, word)))),
+    );
