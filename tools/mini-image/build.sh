@@ -12,6 +12,9 @@ rm -rf "$work"
 mkdir -p "$work/initramfs/bin" "$work/initramfs/lib" "$work/root"
 trap 'rm -rf "$work"' EXIT
 
+# Cylinders, heads and sectors are beyond what they could say.
+entry() { printf '%s' "$1\\376\\377\\377$2\\376\\377\\377$3$4"; }
+
 # The initramfs: busybox and modules, each after what it needs.
 cp "$busybox" "$work/initramfs/bin/busybox"
 install -m 755 "$here/init" "$work/initramfs/init"
@@ -37,8 +40,12 @@ head -c 5242880 /dev/urandom >"$work/root/payload"
 
 # The disk, 64 MiB: FAT of 40 MiB at 1 MiB, ext4 behind it.
 truncate -s 64M "$output.partial"
-printf 'label: dos\nlabel-id: 0x484f4c44\nstart=2048, size=81920, type=ef, bootable\nstart=83968, type=83\n' | sfdisk -q "$output.partial"
 dd if=/usr/lib/syslinux/mbr/mbr.bin of="$output.partial" bs=440 count=1 conv=notrunc status=none
+# The partition table, by hand: sfdisk asks the kernel to write back every file system of the host first. An id; then status, type, first sector and number
+# of sectors of each partition; then the signature.
+printf 'DLOH\0\0'"$(entry '\200' '\357' '\0\010\0\0' '\0\100\001\0')$(entry '\0' '\203' '\0\110\001\0' '\0\270\0\0')" |
+  dd of="$output.partial" bs=1 seek=440 conv=notrunc status=none
+printf '\125\252' | dd of="$output.partial" bs=1 seek=510 conv=notrunc status=none
 fat="$output.partial@@1M"
 export MTOOLS_SKIP_CHECK=1
 mformat -i "$fat" -F -T 81920 -h 64 -s 32 -H 2048 -v HOLDFAST ::

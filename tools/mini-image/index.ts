@@ -27,11 +27,11 @@ export const MINI_PASSWORD = 'holdfast';
 export const MINI_MARKER =
   /HOLDFAST-BOOT-OK boots=(?<boots>\d+) payload=(?<payload>\w+) firmware=(?<firmware>\w+) disk=(?<disk>\w+) up=(?<up>[\d.]+)/;
 /** What building it needs, for `lacks()`. */
-export const MINI_TOOLS = ['apt-get', 'dpkg-deb', 'depmod', 'sfdisk', 'mformat', 'syslinux', '/usr/lib/SYSLINUX.EFI', 'mkfs.ext4'] as const;
+export const MINI_TOOLS = ['apt-get', 'dpkg-deb', 'depmod', 'mformat', 'syslinux', '/usr/lib/SYSLINUX.EFI', 'mkfs.ext4'] as const;
 
 const SIZE = 64 * 1024 * 1024;
 const WORKSPACE = path.resolve(import.meta.dirname, '../..');
-const COMMON = 'virtio_pci virtio_blk virtio_scsi virtio_net sd_mod nvme vmw_pvscsi vmxnet3 ext4 evdev crc32c_generic';
+const COMMON = 'virtio_pci virtio_blk virtio_scsi virtio_net sd_mod nvme vmw_pvscsi vmxnet3 ext4 evdev button crc32c_generic';
 const MODULES = { cloud: COMMON, amd64: `${COMMON} ahci e1000 e1000e` } as const;
 const META = { cloud: 'linux-image-cloud-amd64', amd64: 'linux-image-amd64' } as const;
 

@@ -18,7 +18,7 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
   { apt: 'xfsprogs', proof: 'mkfs.xfs', purpose: 'XFS: make, check', groups: ['filesystems'] },
   { apt: 'btrfs-progs', proof: 'mkfs.btrfs', purpose: 'btrfs: make, check', groups: ['filesystems'] },
   { apt: 'dosfstools', proof: 'mkfs.vfat', purpose: 'FAT: make', groups: ['filesystems'] },
-  { apt: 'fdisk', proof: 'sfdisk', purpose: 'partition tables for the manifest', groups: ['filesystems', 'guest'] },
+  { apt: 'fdisk', proof: 'sfdisk', purpose: 'partition tables for the manifest', groups: ['filesystems'] },
   { apt: 'iproute2', proof: 'ip', purpose: 'interfaces and routes for the manifest', groups: ['filesystems'] },
   { apt: 'fuse3', proof: 'fusermount3', purpose: 'unmounting what nbdfuse mounts', groups: ['nbd'] },
   { apt: 'libnbd-bin', proof: 'nbdfuse', purpose: 'nbdcopy, nbdinfo, nbdfuse: a client that is not ours', groups: ['nbd'] },
