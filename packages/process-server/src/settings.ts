@@ -65,7 +65,7 @@ export const settings = {
   ),
   recovery: section('Machines that are started out of the vaults, for test failovers and failovers.', {
     enabled: flag({ default: true, help: 'Whether this server starts machines; it needs QEMU for that' }),
-    directory: filePath({ optional: true, help: 'Where it keeps what it knows of them; default: recovery/ in the state directory' }),
+    directory: filePath({ optional: true, help: 'Where it keeps what it knows of them; at most 60 characters; default: recovery/ in the state directory' }),
     machines: filePath({
       optional: true,
       help: 'Where machines keep what they write and, by and by, their whole disks; at most 60 characters; default: vm/ in that directory',

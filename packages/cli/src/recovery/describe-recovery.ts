@@ -105,7 +105,13 @@ export interface RecoveryDescription {
   readonly startSeconds: number | null;
   readonly now: string;
   /** Of the machine itself; null while it is not known. */
-  readonly running: { readonly state: string; readonly console: string; readonly hydrated: number } | null;
+  readonly running: {
+    readonly state: string;
+    readonly console: string;
+    readonly hydrated: number;
+    /** What was changed so that it starts there. */
+    readonly adaptation: readonly string[];
+  } | null;
   readonly problem: { readonly code: string; readonly text: string; readonly remedy: string } | null;
   readonly sourceShutdown: string;
   readonly notes: string;
@@ -135,7 +141,12 @@ export const describeRecovery = (recovery: Recovery): RecoveryDescription => {
     running:
       report?.machine === undefined
         ? null
-        : { state: report.machine.state, console: report.machine.console, hydrated: report.machine.hydrated },
+        : {
+            state: report.machine.state,
+            console: report.machine.console,
+            hydrated: report.machine.hydrated,
+            adaptation: report.machine.adaptation,
+          },
     problem:
       report === undefined || report.problemCode === '' ? null : { code: report.problemCode, text: report.problem, remedy: report.remedy },
     sourceShutdown: recovery.sourceShutdown,
@@ -192,6 +203,7 @@ export const recoveryAnswer = (one: RecoveryDescription): Answer => ({
     ...line('ended', one.ended ?? ''),
     ...line('machine', one.running === null ? '' : `${one.running.state}, ${Math.floor(one.running.hydrated * 100)} % of its disks copied`),
     ...line('console', one.running?.console ?? ''),
+    ...(one.running?.adaptation ?? []).flatMap((change) => line('adapted', change)),
     ...line('now', one.now),
     ...line('problem', one.problem === null ? '' : `[${one.problem.code}] ${one.problem.text}; ${one.problem.remedy}`),
     ...line('source', one.sourceShutdown),

@@ -24,6 +24,7 @@ export const recoveriesWanted = async (read: TrackedReader, serverId: string): P
         machineName,
         vault,
         pointId: idBytes(point.id),
+        pointUnixMillis: BigInt(point.time),
         target,
         seenTerm: BigInt(anchor?.value.term ?? 0),
       }),

@@ -4,7 +4,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { isId, type RecoveryReportSchema, type WantedRecovery } from '@holdfast/protocol';
 import { writeWhole } from '../control/write-whole.ts';
 import { createRecoveryWorker, type RecoveryWorker, type RecoveryWorkerOptions } from './recovery-worker.ts';
-import { parseWanted, type Wanted, wantedOf, wantedText } from './wanted.ts';
+import { parseWanted, type Wanted, wantedJson, wantedOf } from './wanted.ts';
 
 /** All recoveries of this server. What is wanted is kept on disk: machines are looked after while the configuration server is away. */
 export interface Recoveries {
@@ -14,25 +14,58 @@ export interface Recoveries {
   close(): Promise<void>;
 }
 
-export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'directory'> {
-  /** Keeps a file and a directory for each recovery. */
+export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'directory' | 'runs' | 'noteRuns'> {
+  /** Keeps a file for each recovery, and below runs/ what the fabric needs; short enough for Unix sockets in there: at most 60 bytes. */
   readonly directory: string;
 }
 
+/** What is kept of a recovery: what is wanted of it, and the runs that may have left something. */
+interface Kept {
+  wanted: Wanted;
+  runs: readonly string[];
+}
+
+const parseKept = (text: string): Kept => {
+  const { form, wanted, runs } = JSON.parse(text) as { form: unknown; wanted: unknown; runs: unknown };
+  const isList = Array.isArray(runs) && runs.every((run) => typeof run === 'string' && isId(run));
+  if (form !== 1 || !isList) throw new Error('it holds no recovery');
+  return { wanted: parseWanted(wanted), runs };
+};
+
 export const openRecoveries = async (options: RecoveriesOptions): Promise<Recoveries> => {
   const { directory, log } = options;
+  const runsDirectory = path.join(directory, 'runs');
   const workers = new Map<string, RecoveryWorker>();
+  const records = new Map<string, Kept>();
+  let saving: Promise<unknown> = Promise.resolve();
   const fileOf = (id: string): string => path.join(directory, `${id}.json`);
-  const begin = (wanted: Wanted): void => {
-    workers.set(wanted.id, createRecoveryWorker(wanted, { ...options, directory: path.join(directory, wanted.id) }));
+
+  const save = (id: string): Promise<void> => {
+    const saved = saving.then(async () => {
+      const record = records.get(id);
+      if (record === undefined) return;
+      await writeWhole(fileOf(id), JSON.stringify({ form: 1, wanted: wantedJson(record.wanted), runs: record.runs }));
+    });
+    saving = saved.catch(() => undefined);
+    return saved;
   };
 
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const begin = (kept: Kept): void => {
+    const { id } = kept.wanted;
+    records.set(id, kept);
+    const noteRuns = (runs: readonly string[]): Promise<void> => {
+      kept.runs = runs;
+      return save(id);
+    };
+    workers.set(id, createRecoveryWorker(kept.wanted, { ...options, directory: runsDirectory, runs: kept.runs, noteRuns }));
+  };
+
+  await mkdir(runsDirectory, { recursive: true, mode: 0o700 });
   for (const name of await readdir(directory)) {
     const id = name.endsWith('.json') ? name.slice(0, -'.json'.length) : '';
     if (!isId(id)) continue;
     try {
-      begin(parseWanted(await readFile(fileOf(id), 'utf8')));
+      begin(parseKept(await readFile(fileOf(id), 'utf8')));
     } catch (error) {
       log.warn('What was wanted of a recovery cannot be read; it rests until the configuration server says it again', {
         recovery: id,
@@ -47,23 +80,33 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
       for (const message of messages) {
         const wanted = wantedOf(message);
         if (wanted === undefined) continue;
-        named.add(wanted.id);
-        await writeWhole(fileOf(wanted.id), wantedText(wanted));
-        const worker = workers.get(wanted.id);
-        if (worker === undefined) begin(wanted);
-        else worker.want(wanted);
+        const { id } = wanted;
+        named.add(id);
+        const record = records.get(id);
+        if (record === undefined) {
+          const kept = { wanted, runs: [] };
+          records.set(id, kept);
+          await save(id);
+          begin(kept);
+          continue;
+        }
+        record.wanted = wanted;
+        await save(id);
+        workers.get(id)?.want(wanted);
       }
       for (const [id, worker] of workers) {
         if (named.has(id) || !worker.isGone) continue;
         workers.delete(id);
+        records.delete(id);
         await worker.close();
-        await rm(path.join(directory, id), { recursive: true, force: true });
+        await saving;
         await rm(fileOf(id), { force: true });
       }
     },
     reports: () => [...workers.values()].map(({ report }) => report),
     async close() {
       await Promise.all([...workers.values()].map((worker) => worker.close()));
+      await saving;
     },
   };
 };

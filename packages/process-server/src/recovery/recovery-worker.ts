@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Log } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import type { discardRecovery, Fabric, listRecoveries, RecoveredMachine, RecoveryStep, recoverMachine } from '@holdfast/fabric';
+import type { AdaptMachine, discardRecovery, Fabric, RecoveredMachine, RecoveryStep, recoverMachine } from '@holdfast/fabric';
 import { idBytes, RecoveryGoal, RecoveryKind, type RecoveryReportSchema, RecoveryStage } from '@holdfast/protocol';
 import type { Vaults } from '../upload/vaults.ts';
 import { fence, release } from './fence.ts';
@@ -14,7 +14,6 @@ import type { Wanted } from './wanted.ts';
 export interface Recoverer {
   readonly recoverMachine: typeof recoverMachine;
   readonly discardRecovery: typeof discardRecovery;
-  readonly listRecoveries: typeof listRecoveries;
 }
 
 export interface RecoveryWorkerOptions {
@@ -22,9 +21,13 @@ export interface RecoveryWorkerOptions {
   /** The fabric of that name. Errors: FABRIC_FAILED or UNSUPPORTED_OPERATION when this server has none. */
   readonly fabric: (name: string) => Fabric;
   readonly recoverer: Recoverer;
-  /** Of this recovery alone. */
+  /** Of all recoveries: the fabric's library keeps a directory for each run there. */
   readonly directory: string;
-  readonly adapt?: Parameters<typeof recoverMachine>[0]['adapt'];
+  /** Runs of this recovery that may have left something, and where that is written down. */
+  readonly runs: readonly string[];
+  noteRuns(runs: readonly string[]): Promise<void>;
+  /** Makes what is on the disks start on the fabric; nothing unless given. */
+  readonly adaptationOf?: (wanted: Wanted) => AdaptMachine;
   readonly log: Log;
   /** Called whenever the report is another one. */
   onChange(): void;
@@ -76,6 +79,7 @@ const text = (value: unknown): string => JSON.stringify(value, (_, part: unknown
 class Worker implements RecoveryWorker {
   readonly #options: RecoveryWorkerOptions;
   wanted: Wanted;
+  #runs: readonly string[];
   #machine: RecoveredMachine | undefined;
   #hydration: { readonly done: Promise<void>; readonly stop: AbortController } | undefined;
   #stage: RecoveryStage = RecoveryStage.WORKING;
@@ -91,6 +95,7 @@ class Worker implements RecoveryWorker {
   constructor(wanted: Wanted, options: RecoveryWorkerOptions) {
     this.wanted = wanted;
     this.#options = options;
+    this.#runs = options.runs;
     this.#work = this.#run();
   }
 
@@ -224,18 +229,26 @@ class Worker implements RecoveryWorker {
       this.#machine = undefined;
       this.#running = undefined;
     }
-    for (const { operationId } of await recoverer.listRecoveries(directory)) {
-      if (operationId === kept) continue;
-      this.#options.log.info('What is left of an earlier attempt is removed', { recovery: id, operation: operationId });
-      await recoverer.discardRecovery({ fabric: fabric(target.fabric), directory, operationId, vault });
+    for (const run of this.#runs.filter((one) => one !== kept)) {
+      if (machine?.operationId !== run) {
+        this.#options.log.info('What is left of an earlier attempt is removed', { recovery: id, run });
+        await recoverer.discardRecovery({ fabric: fabric(target.fabric), directory, operationId: run, vault });
+      }
+      await this.#note(this.#runs.filter((one) => one !== run));
     }
+  }
+
+  async #note(runs: readonly string[]): Promise<void> {
+    this.#runs = runs;
+    await this.#options.noteRuns(runs);
   }
 
   async #start(wanted: Wanted, vault: Awaited<ReturnType<Vaults['open']>>, signal: AbortSignal): Promise<void> {
     if (this.#machine !== undefined) return;
     const isTest = wanted.kind === RecoveryKind.TEST;
     const { network, hardware } = machineTarget(wanted.target, isTest);
-    const { recoverer, directory, adapt, log } = this.#options;
+    const { recoverer, directory, adaptationOf, log } = this.#options;
+    if (!this.#runs.includes(wanted.runId)) await this.#note([...this.#runs, wanted.runId]);
     this.#machine = await recoverer.recoverMachine({
       vault,
       machineId: wanted.machineId,
@@ -246,7 +259,7 @@ class Worker implements RecoveryWorker {
       network,
       hardware,
       name: isTest ? `${wanted.machineName}-test` : wanted.machineName,
-      ...(adapt !== undefined && { adapt }),
+      ...(adaptationOf !== undefined && { adapt: adaptationOf(wanted) }),
       onProgress: (step) => this.#say(STEP_WORDS[step]),
       onTrouble: (error) => {
         log.warn('A recovered machine waits', { recovery: wanted.id, error });
@@ -297,7 +310,7 @@ class Worker implements RecoveryWorker {
   async #look(started?: number): Promise<void> {
     const machine = this.#machine;
     if (machine === undefined) return;
-    const { machine: status, trouble } = await machine.status();
+    const { machine: status, trouble, adaptation } = await machine.status();
     const total = status.disks.reduce((sum, { size }) => sum + size, 0);
     const done = status.disks.reduce((sum, disk) => sum + (disk.hydrated ? disk.size : (disk.hydrating ?? 0)), 0);
     const console = await machine.console();
@@ -307,6 +320,7 @@ class Worker implements RecoveryWorker {
       state: status.state === 'off' ? 'stopped' : `${status.state}${pause}`,
       console: console.log,
       addresses: [],
+      adaptation: [...adaptation],
       hydrated: total === 0 ? 1 : done / total,
       startedUnixMillis: this.#running?.startedUnixMillis ?? BigInt(started ?? Date.now()),
     };

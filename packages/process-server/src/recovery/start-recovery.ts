@@ -1,12 +1,13 @@
 import path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ProgramContext } from '@holdfast/daemon';
-import { createQemuFabric, discardRecovery, listRecoveries, recoverMachine } from '@holdfast/fabric';
+import { createAdaptation, createQemuFabric, discardRecovery, recoverMachine } from '@holdfast/fabric';
 import type { ConnectServerResponse, FabricReportSchema, ServerReportSchema } from '@holdfast/protocol';
 import type { ProcessServerSchema } from '../settings.ts';
 import type { Vaults } from '../upload/vaults.ts';
 import { createAnswers } from './answers.ts';
 import { createFabrics } from './fabrics.ts';
+import { lenientAdaptation } from './lenient-adaptation.ts';
 import { openRecoveries } from './recoveries.ts';
 
 /** The role `recovery` of a process server: it answers for vaults, and starts machines out of them. */
@@ -39,7 +40,8 @@ export const startRecovery = async (
     directory,
     vaults,
     fabric: fabrics.of,
-    recoverer: { recoverMachine, discardRecovery, listRecoveries },
+    recoverer: { recoverMachine, discardRecovery },
+    adaptationOf: ({ pointTime }) => lenientAdaptation(createAdaptation({ scratch: path.join(directory, 'scratch'), pointTime }), log),
     log,
     onChange,
   });

@@ -13,6 +13,8 @@ export interface Wanted {
   readonly machineName: string;
   readonly vault: string;
   readonly seenTerm: number;
+  /** Milliseconds since 1970. */
+  readonly pointTime: number;
   readonly target: RecoveryTarget;
 }
 
@@ -20,7 +22,7 @@ const isId = (id: Uint8Array): boolean => id.length === 16;
 
 /** What a message says; undefined for one that makes no sense. */
 export const wantedOf = (message: WantedRecovery): Wanted | undefined => {
-  const { id, runId, machineId, pointId, kind, goal, machineName, vault, seenTerm, target } = message;
+  const { id, runId, machineId, pointId, kind, goal, machineName, vault, seenTerm, target, pointUnixMillis } = message;
   if (![id, runId, machineId, pointId].every(isId) || seenTerm > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
   if (kind !== RecoveryKind.TEST && kind !== RecoveryKind.FAILOVER) return undefined;
   if (goal === RecoveryGoal.UNSPECIFIED) return undefined;
@@ -34,17 +36,17 @@ export const wantedOf = (message: WantedRecovery): Wanted | undefined => {
     machineName,
     vault,
     seenTerm: Number(seenTerm),
+    pointTime: Number(pointUnixMillis),
     target: target ?? create(RecoveryTargetSchema),
   };
 };
 
-/** The same as text for a file, and back. */
-export const wantedText = (wanted: Wanted): string =>
-  JSON.stringify({ form: 1, ...wanted, target: toJson(RecoveryTargetSchema, wanted.target) });
+/** The same as plain JSON for a file, and back. */
+export const wantedJson = (wanted: Wanted): object => ({ ...wanted, target: toJson(RecoveryTargetSchema, wanted.target) });
 
 /** Throws when it is none. */
-export const parseWanted = (text: string): Wanted => {
-  const { form, target, ...wanted } = JSON.parse(text) as Record<string, unknown>;
-  if (form !== 1 || typeof wanted['id'] !== 'string' || typeof wanted['runId'] !== 'string') throw new Error('it holds no recovery');
+export const parseWanted = (json: unknown): Wanted => {
+  const { target, ...wanted } = json as Record<string, unknown>;
+  if (typeof wanted['id'] !== 'string' || typeof wanted['runId'] !== 'string') throw new Error('it holds no recovery');
   return { ...wanted, target: fromJson(RecoveryTargetSchema, target as JsonValue, { ignoreUnknownFields: true }) } as unknown as Wanted;
 };

@@ -17,7 +17,6 @@ interface Made {
   readonly run: string;
   readonly point: string;
   readonly name: string;
-  readonly directory: string;
   readonly machineId: string;
   isOn: boolean;
   hydrated: boolean;
@@ -31,11 +30,11 @@ export const createScriptedFabric = (): ScriptedFabric => {
   let stop: { readonly at: RecoveryStep; readonly reached: () => void } | undefined;
 
   const recover = async (options: RecoverMachineOptions): Promise<RecoveredMachine> => {
-    const { operationId: run, pointId: point, machineId, directory, name = '', signal, onProgress } = options;
+    const { operationId: run, pointId: point, machineId, name = '', signal, onProgress } = options;
     if (failure !== undefined) throw failure;
     for (const step of STEPS) {
       onProgress?.(step);
-      if (step === 'creating' && !made.has(run)) made.set(run, { run, point, machineId, directory, name, isOn: false, hydrated: false });
+      if (step === 'creating' && !made.has(run)) made.set(run, { run, point, machineId, name, isOn: false, hydrated: false });
       if (step === 'starting') made.get(run)!.isOn = true;
       if (stop?.at !== step) continue;
       stop.reached();
@@ -80,20 +79,6 @@ export const createScriptedFabric = (): ScriptedFabric => {
     fabric: { kind: 'qemu' } as Fabric,
     recoverer: {
       recoverMachine: recover,
-      listRecoveries: async (directory) =>
-        [...made.values()]
-          .filter((one) => one.directory === directory)
-          .map(({ run, point, machineId, name }) => ({
-            operationId: run,
-            vaultId: '',
-            machineId,
-            pointId: point,
-            name,
-            created: 0,
-            pointTime: 0,
-            holdId: undefined,
-            attended: false,
-          })),
       async discardRecovery({ operationId }) {
         made.delete(operationId);
       },
