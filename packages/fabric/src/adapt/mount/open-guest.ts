@@ -1,8 +1,8 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { readText, type WritableTree } from '../tree/guest-tree.ts';
-import { mountedTree } from '../tree/mounted-tree.ts';
+import { createTreeReader, type MountedTree, type TreeReader } from '../tree/mounted-tree.ts';
 import { asFile } from './disk-file.ts';
 import { fatTree } from './esp.ts';
 import { runTool } from './run-tool.ts';
@@ -53,6 +53,11 @@ export const openGuest = async (disks: readonly GuestDisk[], { scratch, signal, 
     throw new HoldfastError('NO_PERMISSION', { thing: 'mounting', why: 'only root may mount file systems', remedy: 'run it by sudo' });
   const directory = await makeScratch(scratch);
   const notes: string[] = [];
+  const reader = createTreeReader();
+  const close = async (): Promise<void> => {
+    await reader.close();
+    await clearScratch(directory);
+  };
   try {
     const volumes: Volume[] = [];
     for (const [at, disk] of disks.entries()) {
@@ -60,17 +65,17 @@ export const openGuest = async (disks: readonly GuestDisk[], { scratch, signal, 
       volumes.push(...(await readVolumes(disk, await asFile(directory, `disk-${at}`, disk.uri))));
     }
     const mounts = createMounts(directory);
-    const linux = await findLinux(mounts, volumes, rootHints, notes, signal);
+    const linux = await findLinux(mounts, reader, volumes, rootHints, notes, signal);
     const esp = volumes.find((volume) => volume.esp && volume.type === 'vfat');
     return {
       volumes,
       linux,
       esp: esp && fatTree(esp.file, esp.offset),
       notes,
-      close: () => clearScratch(directory),
+      close,
     };
   } catch (reason) {
-    await clearScratch(directory);
+    await close();
     throw reason;
   }
 };
@@ -109,6 +114,7 @@ const createMounts = (directory: string): Mounts => {
 
 const findLinux = async (
   mounts: Mounts,
+  reader: TreeReader,
   volumes: readonly Volume[],
   hints: readonly string[],
   notes: string[],
@@ -128,7 +134,7 @@ const findLinux = async (
         if (subvolume === '') notes.push(`${volume.name} (${volume.type}) could not be mounted: ${reason.why}`);
         continue;
       }
-      const tree = mountedTree(at);
+      const tree = reader.tree(at);
       if (await isRoot(tree)) {
         await mountParts(mounts, tree, at, volume, volumes, notes);
         return { root: volume, tree };
@@ -146,7 +152,7 @@ const isRoot = async (tree: WritableTree): Promise<boolean> => {
 /** Mounts what the root's own table says belongs below it. */
 const mountParts = async (
   mounts: Mounts,
-  tree: WritableTree,
+  tree: MountedTree,
   root: string,
   rootVolume: Volume,
   volumes: readonly Volume[],
@@ -159,13 +165,11 @@ const mountParts = async (
     if (line === undefined || volume === undefined || !ROOT_TYPES.has(volume.type)) continue;
     const subvolume = /(?:^|,)(subvol=[^,]+)/.exec(line[3] ?? '')?.[1];
     if (volume === rootVolume && subvolume === undefined) continue;
-    // A link in its place would lead anywhere.
-    if ((await tree.kind(target)) !== 'directory') continue;
-    const plain = path.join(root, target);
-    if ((await realpath(plain)) !== plain) {
-      notes.push(`${target} is a link: what is on ${volume.name} was not looked at`);
+    if (!(await tree.isPlainDirectory(target))) {
+      notes.push(`${target} is no directory, or a link: what is on ${volume.name} was not looked at`);
       continue;
     }
+    const plain = path.join(root, target);
     try {
       await mounts.mount(volume, plain, subvolume);
     } catch (reason) {

@@ -1,104 +1,132 @@
-import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, readlink, rm } from 'node:fs/promises';
-import path from 'node:path';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { WritableTree } from './guest-tree.ts';
+import { type TreeAnswer, type TreeQuestion, treeWorker } from './tree-worker.ts';
 
 const LARGEST_TEXT = 4 * 1024 * 1024;
-/** As the kernel's own limit. */
-const MOST_LINKS = 40;
 
-/**
- * A tree mounted below a directory of this host. Links were made by somebody else's machine: each step of a path is looked at, and one that leads out leads
- * to the tree's own root instead, as it would there. Nobody else changes the tree meanwhile.
- */
-export const mountedTree = (root: string): WritableTree => {
-  const absent = (reason: NodeJS.ErrnoException): undefined => {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(reason.code ?? '')) return undefined;
-    throw fromSystem(reason, root);
+/** Looks at trees that are mounted on this host. */
+export interface TreeReader {
+  /**
+   * The tree mounted at a directory. Links were made by somebody else's machine: each step of a path is looked at, and one that leads out leads to the tree's
+   * own root instead, as it would there.
+   */
+  tree(root: string): MountedTree;
+  close(): Promise<void>;
+}
+
+export interface MountedTree extends WritableTree {
+  /** True where a directory is at this path without any link on the way. */
+  isPlainDirectory(path: string): Promise<boolean>;
+}
+
+/** Starts the process that looks (see tree-worker.ts). */
+export const createTreeReader = (): TreeReader => {
+  // In a group of its own: Ctrl-C at the terminal ends us, and closing its input ends it.
+  const child = spawn(process.execPath, ['-e', `(${treeWorker.toString()})()`], {
+    detached: true,
+    env: { PATH: process.env['PATH'] ?? '' },
+  });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const answers = createAnswers(child);
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const ask = (question: TreeQuestion, content?: Uint8Array): Promise<{ answer: TreeAnswer; data: Buffer }> => {
+    const answered = turn.then(async () => {
+      child.stdin.write(`${JSON.stringify(question)}\n`);
+      if (content !== undefined) child.stdin.write(content);
+      const { answer, data } = await answers.next();
+      if (answer.error !== undefined)
+        throw fromSystem(Object.assign(new Error(answer.error.message), { code: answer.error.code || undefined }), question.path);
+      return { answer, data };
+    });
+    // One after the other; what becomes of one is no concern of the next.
+    turn = answered.catch(() => undefined);
+    return answered;
   };
 
-  /** Where a path is on this host, every link followed; the last name need not exist. Undefined when the way to it does not, or goes in circles. */
-  const locate = async (guestPath: string): Promise<string | undefined> => {
-    const left = guestPath.split('/').filter((name) => name !== '' && name !== '.');
-    const done: string[] = [];
-    for (let links = 0; left.length > 0; ) {
-      const name = left.shift()!;
-      if (name === '..') {
-        done.pop();
-        continue;
-      }
-      const at = path.join(root, ...done, name);
-      const status = await lstat(at).catch(absent);
-      if (status === undefined && left.length > 0) return undefined;
-      if (status?.isSymbolicLink()) {
-        links += 1;
-        if (links > MOST_LINKS) return undefined;
-        const target = await readlink(at);
-        if (target.startsWith('/')) done.length = 0;
-        left.unshift(...target.split('/').filter((part) => part !== '' && part !== '.'));
-        continue;
-      }
-      done.push(name);
-    }
-    return path.join(root, ...done);
+  return {
+    tree: (root) => {
+      const about = (what: TreeQuestion['ask'], path: string, length = 0, mode = 0): TreeQuestion => ({
+        ask: what,
+        root,
+        path,
+        length,
+        mode,
+      });
+      return {
+        async read(path, limit = LARGEST_TEXT) {
+          const { answer, data } = await ask(about('read', path, limit));
+          return answer.length === -1 ? undefined : data;
+        },
+        list: async (path) => (await ask(about('list', path))).answer.names ?? [],
+        kind: async (path) => (await ask(about('kind', path))).answer.kind,
+        isPlainDirectory: async (path) => (await ask(about('plain', path))).answer.kind === 'directory',
+        write: async (path, content, mode = 0o644) => void (await ask(about('write', path, content.length, mode), content)),
+        remove: async (path) => void (await ask(about('remove', path))),
+      };
+    },
+    async close() {
+      child.stdin.end();
+      await ended;
+    },
   };
+};
 
-  const kindOf = async (at: string): Promise<'file' | 'directory' | 'other' | undefined> => {
-    const status = await lstat(at).catch(absent);
-    if (status === undefined) return undefined;
-    return status.isFile() ? 'file' : status.isDirectory() ? 'directory' : 'other';
+interface Answers {
+  next(): Promise<{ answer: TreeAnswer; data: Buffer }>;
+}
+
+/** One answer at a time out of what the process writes. */
+const createAnswers = (child: ChildProcessWithoutNullStreams): Answers => {
+  let pieces: Buffer[] = [];
+  let said = '';
+  let over: HoldfastError | undefined;
+  let look: (() => void) | undefined;
+  child.stdout.on('data', (piece: Buffer) => {
+    pieces.push(piece);
+    look?.();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-1000);
+  });
+  child.stdin.on('error', () => {});
+  const end = (why: string): void => {
+    over ??= new HoldfastError('IO_FAILED', { thing: 'process that looks at files', why, remedy: 'try again' });
+    look?.();
   };
+  child.once('error', (reason) => end(reason.message));
+  child.once('close', () => end(said.trim() || 'it ended'));
 
-  const makeDirectories = async (guestPath: string): Promise<void> => {
-    const names = guestPath.split('/').filter((name) => name !== '');
-    for (let depth = 1; depth <= names.length; depth += 1) {
-      const at = await locate(names.slice(0, depth).join('/'));
-      if (at !== undefined && (await kindOf(at)) === undefined) await mkdir(at, 0o755);
+  const more = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (over !== undefined) return reject(over);
+      look = () => {
+        look = undefined;
+        if (over === undefined) resolve();
+        else reject(over);
+      };
+    });
+  const atLeast = async (length: number): Promise<void> => {
+    for (let have = pieces.reduce((sum, piece) => sum + piece.length, 0); have < length; ) {
+      const known = pieces.length;
+      await more();
+      for (const piece of pieces.slice(known)) have += piece.length;
     }
   };
 
   return {
-    async read(guestPath, limit = LARGEST_TEXT) {
-      const at = await locate(guestPath);
-      if (at === undefined || (await kindOf(at)) !== 'file') return undefined;
-      const handle = await open(at, constants.O_RDONLY | constants.O_NOFOLLOW);
-      try {
-        return (await handle.stat()).size > limit ? undefined : await handle.readFile();
-      } finally {
-        await handle.close();
-      }
-    },
-    async list(guestPath) {
-      const at = await locate(guestPath);
-      return at === undefined ? [] : ((await readdir(at).catch(absent)) ?? []).toSorted();
-    },
-    async kind(guestPath) {
-      const at = await locate(guestPath);
-      return at === undefined ? undefined : kindOf(at);
-    },
-    async write(guestPath, content, mode = 0o644) {
-      try {
-        await makeDirectories(path.posix.dirname(guestPath));
-        const at = await locate(guestPath);
-        const kind = at === undefined ? 'other' : await kindOf(at);
-        if (at === undefined || (kind !== undefined && kind !== 'file'))
-          throw new HoldfastError('IO_FAILED', { thing: guestPath, why: 'it is no file there', remedy: 'look at the disk' });
-        const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-        const handle = await open(at, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
-        try {
-          await handle.writeFile(content);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
-      } catch (reason) {
-        throw fromSystem(reason, guestPath);
-      }
-    },
-    async remove(guestPath) {
-      const at = await locate(guestPath);
-      if (at !== undefined && (await kindOf(at)) === 'file') await rm(at);
+    async next() {
+      while (!pieces.some((piece) => piece.includes(10))) await more();
+      const head = Buffer.concat(pieces);
+      const line = head.indexOf(10);
+      const answer = JSON.parse(head.toString('utf8', 0, line)) as TreeAnswer;
+      const length = Math.max(0, answer.length ?? 0);
+      pieces = [head.subarray(line + 1)];
+      await atLeast(length);
+      const all = Buffer.concat(pieces);
+      pieces = [all.subarray(length)];
+      return { answer, data: all.subarray(0, length) };
     },
   };
 };
