@@ -155,7 +155,8 @@ export const runsToMerge = (runs: readonly RunRef[], fanIn = FAN_IN): readonly R
   const newer = runs.slice(1).reduce((sum, { size }) => sum + size, 0n);
   if (newer >= runs[0]!.size) return runs;
   let first = runs.length - 1;
-  const limit = runs.at(-1)!.size * BigInt(fanIn);
+  // Half of what is made of so many: what was merged is not merged again with the next few.
+  const limit = (runs.at(-1)!.size * BigInt(fanIn)) / 2n;
   while (first > 0 && runs[first - 1]!.size < limit) first -= 1;
   return runs.length - first >= fanIn ? runs.slice(first) : undefined;
 };

@@ -277,6 +277,7 @@ describe('a new root key', () => {
       }
       const newest = await vault.keys.newestEpoch(id);
       expect([at, await under(store, id, newest)]).toEqual([at, 2]);
+      if (at === 0) expect(await under(store, id, 1)).toBe(2);
       expect(await server.keys.keyOf(id, newest)).toHaveLength(32);
     }
   });
