@@ -1,6 +1,7 @@
 import { cpus, freemem } from 'node:os';
 import { Firmware, idText, type Manifest } from '@holdfast/protocol';
 import type { PointDisk, RecoveryPoint } from '@holdfast/vault';
+import { sourceInterfaces } from '../adapt/rules/network.ts';
 import type { DiskController, DiskShape, MachineFirmware, MachineShape, NetworkModel, NetworkShape } from '../machine-shape.ts';
 import type { Adaptation, RecoverMachineOptions } from './recovery.ts';
 
@@ -12,10 +13,7 @@ const SMALLEST_MEMORY = 128 * MIB;
 /** Left to the host and to others. */
 const MEMORY_SHARE = 0.75;
 const MOST_ON_VIRTIO = 20;
-const MOST_NETWORKS = 8;
 const SERIAL = /^[\w.: -]{1,20}$/;
-/** Six bytes of which the first is even: an address of one card. */
-const MAC = /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i;
 
 export interface ShapeRequest {
   readonly point: RecoveryPoint;
@@ -58,13 +56,10 @@ const disksOf = ({ point: { manifest }, disks, socket, exportOf }: ShapeRequest)
   });
 };
 
-/** A card for each that had an address of its own at the source, and with that address: systems name their interfaces by it. */
-const networksOf = ({ point: { manifest }, network }: ShapeRequest, model: NetworkModel): NetworkShape[] => {
-  const macs = (manifest?.networkInterfaces ?? [])
-    .map(({ mac }) => mac.toLowerCase())
-    .filter((mac) => MAC.test(mac) && !/^00(:00)*$/.test(mac));
-  const unique = [...new Set(macs)].slice(0, MOST_NETWORKS);
-  const cards = unique.length === 0 ? [{}] : unique.map((mac) => ({ mac }));
+/** A card for each that the source had, with the address that adaptation gave it; without adaptation that of the source: systems name their interfaces by it. */
+const networksOf = ({ point: { manifest }, network, adaptation }: ShapeRequest, model: NetworkModel): NetworkShape[] => {
+  const macs = sourceInterfaces(manifest).map(({ mac }, index) => adaptation?.macs?.[index] ?? mac.toLowerCase());
+  const cards = macs.length === 0 ? [{}] : macs.map((mac) => ({ mac }));
   return cards.map((card, index) => {
     // A port of this host leads to one card only.
     const attachment = network.kind === 'isolated' && index > 0 ? ({ kind: 'isolated' } as const) : network;

@@ -3,17 +3,31 @@ import type { Guest, PlanItem, Rule } from '../guest.ts';
 import { filesIn, readText } from '../tree/guest-tree.ts';
 import { withDhcp } from './interfaces-file.ts';
 
-/** Network cards of the source, in the order in which it had them: one each is what the recovered machine gets. */
-export const sourceInterfaces = (manifest: Manifest | undefined): NetworkInterface[] =>
-  (manifest?.networkInterfaces ?? []).filter(
-    ({ name, mac }) => /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac) && /^[\w.:-]{1,15}$/.test(name),
-  );
+const MOST_CARDS = 8;
+/** Six bytes of which the first is even: an address of one card. */
+const MAC = /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i;
+
+/** Network cards of the source, in the order in which it had them: one each is what the recovered machine gets. A bridge shows the address of its card once more. */
+export const sourceInterfaces = (manifest: Manifest | undefined): NetworkInterface[] => {
+  const seen = new Set<string>();
+  return (manifest?.networkInterfaces ?? [])
+    .filter(({ mac }) => {
+      const address = mac.toLowerCase();
+      if (!MAC.test(address) || /^00(:00)*$/.test(address) || seen.has(address)) return false;
+      seen.add(address);
+      return true;
+    })
+    .slice(0, MOST_CARDS);
+};
+
+/** Names that may stand in settings as they are. */
+const PLAIN_NAME = /^[\w.-]{1,15}$/;
 
 /** Names, hardware addresses and, where the network gives them, addresses. */
 export const networkRule: Rule = async (guest) => {
   const cards = sourceInterfaces(guest.manifest).flatMap(({ name, mac }, at) => {
     const next = guest.target.macs[at];
-    return next === undefined ? [] : [{ name, before: mac.toLowerCase(), now: next }];
+    return next === undefined || !PLAIN_NAME.test(name) ? [] : [{ name, before: mac.toLowerCase(), now: next }];
   });
   return [
     ...(await macItems(guest, cards)),
