@@ -46,7 +46,7 @@ export const runFio = async ({
   iops,
   distinct = false,
   size,
-  blockBytes = '4k',
+  blockBytes = '4k-4k',
   rate,
   signal,
 }: FioLoad): Promise<FioResult> => {
