@@ -2,8 +2,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PROGRAMS } from './programs.ts';
 import { withSettings } from './settings-tables.ts';
+import { supportMarkdown } from './support.ts';
 
 const FILE = path.resolve(import.meta.dirname, '../../docs/operations.md');
 
 await writeFile(FILE, withSettings(await readFile(FILE, 'utf8'), PROGRAMS));
 console.log(`${FILE} tells the settings as they are`);
+
+const SUPPORT = path.resolve(import.meta.dirname, '../../docs/support.md');
+await writeFile(SUPPORT, supportMarkdown());
+console.log(`${SUPPORT} tells the checks as they are`);

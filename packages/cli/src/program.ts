@@ -22,6 +22,7 @@ import {
 } from './failover/commands.ts';
 import { getFilesCommand, listFilesCommand } from './files/commands.ts';
 import { answerJobCommand, cancelJobCommand, listJobsCommand, retryJobCommand, showJobCommand, watchJobCommand } from './job/commands.ts';
+import { checkMachineCommand } from './machine/check.ts';
 import { listMachinesCommand } from './machine/list.ts';
 import { moveMachineCommand } from './machine/move.ts';
 import { machineOperationsCommand } from './machine/operations.ts';
@@ -103,6 +104,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
     verbs: [
       listMachinesCommand,
       showMachineCommand,
+      checkMachineCommand,
       makePointCommand,
       setMachineCommand,
       moveMachineCommand,

@@ -53,6 +53,10 @@ export const settings = {
       help: 'Cost of comparing a password, as the power of two that scrypt calls N; one more takes twice the time and memory (16: 64 MiB). Counts for passwords set from then on',
     }),
   }),
+  checks: section('Whether all is there that protections need.', {
+    every: duration({ default: '12h', min: '1min', max: '30d', help: 'Time from one look at a protected machine to the next' }),
+    patience: duration({ default: '15s', min: '1s', max: '5min', help: 'Longest time that agents and process servers may take to look' }),
+  }),
   alerts: section('From when on something is an alert. RPO thresholds are those of the policies.', {
     interval: duration({ default: '5s', min: '100ms', max: '5min', help: 'Time between two looks at everything' }),
     awayWarning: duration({ default: '5min', min: '10s', max: '7d', help: 'Time without a sign of an agent or server: warning' }),

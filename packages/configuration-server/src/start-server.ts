@@ -7,6 +7,7 @@ import { openAuthority } from './authority/authority.ts';
 import { openBackups } from './backup/open-backups.ts';
 import { createVaultBackups } from './backup/vault-backups.ts';
 import { keepBalance } from './balance/keep-balance.ts';
+import { createChecking } from './checks/keep-checking.ts';
 import { createControlService } from './control/control-service.ts';
 import { createOpenStreams } from './control/open-streams.ts';
 import { type AgentPresence, createPresence, type ServerPresence } from './control/presence.ts';
@@ -99,7 +100,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     await whenReconciled(store, notifier, signal);
     await engine.run(signal);
   });
-  run('housekeeping', (signal) => keepHouse(store, settings.history.jobs, log, signal));
+  run('housekeeping', (signal) => keepHouse(store, settings.history.jobs, settings.certificates.grace, log, signal));
 
   const install = createInstallFiles(settings.install.directory, log);
   const names = settings.listen.names.length > 0 ? settings.listen.names : ownNames();
@@ -116,8 +117,11 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const { intoVaults, vaultPace: pace, keep } = settings.backup;
   const vaultBackups = createVaultBackups({ store, servers, make: intoVaults ? backups.make : undefined, pace, keep, log });
   run('backups into vaults', vaultBackups.run);
+  const checking = createChecking({ ...parts, ...settings.checks, log });
+  run('checks', checking.run);
   const alerting = createAlertEngine({
     ...parts,
+    checking,
     thresholds: settings.alerts,
     interval: settings.alerts.interval,
     reconciliation,
@@ -136,6 +140,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     reconciliation,
     vaultBackups,
     alerting,
+    checking,
     engine,
     questions,
     plans,

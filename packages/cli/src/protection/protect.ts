@@ -2,16 +2,19 @@ import { idText, type Machine } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { chooseResource, type Kind } from '../choose/choose-resource.ts';
 import { jobResult, type WaitOptions, waitOption } from '../job/job-result.ts';
+import { printable } from '../output/format.ts';
 import { required } from '../site/required.ts';
 import { findMachine, findPolicy, findServer } from '../site/resources.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { checksAnswer } from './checks-answer.ts';
 
 interface ProtectOptions extends SiteOptions, WaitOptions {
   readonly vault: string;
   readonly policy?: string;
   readonly excludeDisk: readonly string[];
   readonly processServer?: string;
+  readonly checkOnly?: boolean;
 }
 
 const DISK: Kind = { one: 'disk', many: 'disks', missing: 'DEVICE_NOT_FOUND' };
@@ -26,7 +29,8 @@ settings of the process server: \`holdfast server list\` tells.
 
 Examples:
   holdfast protect db1 --vault office --wait
-  holdfast protect db1 --vault office --policy gold --exclude-disk sdc --exclude-disk sdd`;
+  holdfast protect db1 --vault office --policy gold --exclude-disk sdc --exclude-disk sdd
+  holdfast protect db1 --vault office --check-only`;
 
 export const protectCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('protect').description('protect a machine').argument('<machine>', 'name or id'))
@@ -38,18 +42,27 @@ export const protectCommand = (surroundings: Surroundings): Command =>
         .default([], 'none'),
     )
     .addOption(new Option('--process-server <server>', 'through which it goes: name or id (default: chosen by load)'))
+    .addOption(new Option('--check-only', 'only look whether all is there that it needs'))
     .addOption(waitOption())
     .addHelpText('after', HELP)
     .action((word: string, options: ProtectOptions) =>
       answerFromSite(surroundings, options, async (site) => {
         const machine = await findMachine(site, word);
-        const { job } = await site.protections.protect({
+        const wanted = {
           machine: machine.id,
           vault: options.vault,
           policy: options.policy === undefined ? '' : (await findPolicy(site, options.policy)).id,
           processServer: options.processServer === undefined ? '' : (await findServer(site, options.processServer)).id,
           excludedDisks: disksOf(machine, options.excludeDisk),
-        });
+        };
+        if (options.checkOnly === true) {
+          const checked = await site.machines.checkMachine({ machine: machine.id, wanted });
+          if (!checked.passed) surroundings.onFindings();
+          return checksAnswer(machine, checked);
+        }
+        const { job, warnings } = await site.protections.protect(wanted);
+        for (const { code, thing, text, remedy } of warnings)
+          surroundings.stderr.write(printable(`warning: ${code} (${thing}): ${text}; ${remedy}`).concat('\n'));
         return jobResult(surroundings, site, options, required(job, word), machine);
       }),
     );

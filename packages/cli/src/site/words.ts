@@ -1,7 +1,7 @@
 // What the numbers of the API are called.
 
 import { HoldfastError } from '@holdfast/errors';
-import { Direction, DiskPhase, Health, JobState, PersonRole, ProtectionState, Role, Severity } from '@holdfast/protocol';
+import { CheckResult, Direction, DiskPhase, Health, JobState, PersonRole, ProtectionState, Role, Severity } from '@holdfast/protocol';
 import type { Cell } from '../output/table.ts';
 import type { Tone } from '../output/tone.ts';
 
@@ -83,6 +83,15 @@ const DIRECTIONS: Readonly<Record<Direction, string>> = {
   [Direction.REVERSE]: 'reverse',
 };
 
+const CHECK_RESULTS: Readonly<Record<CheckResult, string>> = {
+  [CheckResult.UNSPECIFIED]: UNKNOWN,
+  [CheckResult.PASSED]: 'passed',
+  [CheckResult.WARNING]: 'warning',
+  [CheckResult.FAILED]: 'failed',
+  [CheckResult.UNKNOWN]: UNKNOWN,
+};
+
+export const checkResultWord = (result: CheckResult): string => CHECK_RESULTS[result] ?? UNKNOWN;
 export const protectionStateWord = (state: ProtectionState): string => PROTECTION_STATES[state] ?? UNKNOWN;
 export const diskPhaseWord = (phase: DiskPhase): string => DISK_PHASES[phase] ?? UNKNOWN;
 export const healthWord = (health: Health): string => HEALTHS[health] ?? UNKNOWN;
@@ -98,6 +107,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   protected: 'good',
   replicating: 'good',
   succeeded: 'good',
+  passed: 'good',
   connected: 'good',
   committed: 'good',
   copying: 'warning',

@@ -7,6 +7,7 @@ import type { ConnectRouter, Interceptor } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { HoldfastError } from '@holdfast/errors';
 import {
+  CheckResult,
   connectError,
   EventService,
   JobSchema,
@@ -128,6 +129,22 @@ const routes = (router: ConnectRouter, script: Script): void => {
     listMachines: (request) => {
       const { rows, nextPageToken } = page(script.machines, request);
       return { machines: rows, nextPageToken };
+    },
+    checkMachine: ({ machine, wanted, last }) => {
+      const found = (code: string, thing: string, result: CheckResult, text: string, remedy = '') => ({
+        code,
+        thing,
+        result,
+        text,
+        remedy,
+      });
+      const isWhole = script.protections.some(({ machineId }) => machineId === machine) || wanted?.vault === 'office';
+      const findings = [
+        ...(isWhole ? [] : [found('vault-named', wanted?.vault ?? '', CheckResult.FAILED, 'nobody holds it', 'name another')]),
+        found('log-space', '/var', CheckResult.WARNING, 'it has room for 1 MiB', 'free space'),
+        found('machine-connected', machine, CheckResult.PASSED, last ? 'it was connected' : 'it is connected'),
+      ];
+      return { findings, passed: isWhole, unixMillis: 1_000n };
     },
     renameMachine: ({ machine, name, version }) => {
       const at = script.machines.findIndex(({ id }) => id === machine);

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
 import { Health } from '@holdfast/protocol';
+import { failures } from '../checks/check-machine.ts';
+import type { Checking } from '../checks/keep-checking.ts';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import { bounded } from '../control/transitions.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
@@ -17,6 +19,8 @@ export interface AlertEngineOptions {
   readonly agents: AgentPresence;
   readonly servers: ServerPresence;
   readonly thresholds: Thresholds;
+  /** What protections need and lack. */
+  readonly checking: Pick<Checking, 'found'>;
   /** Milliseconds between two looks. */
   readonly interval: number;
   readonly reconciliation: Pick<Reconciliation, 'state'>;
@@ -46,6 +50,10 @@ interface Found extends Condition {
   readonly subjectName: string;
 }
 
+/** What failed, in words. */
+const lacking = (found: ReturnType<Checking['found']>): readonly string[] =>
+  found === undefined ? [] : failures(found).map(({ code, thing, text }) => `${code} (${thing}): ${text}`);
+
 const GRAVITY = { information: 0, warning: 1, critical: 2 } as const;
 
 export const isSilenced = ({ silencedUntil }: AlertRecord, now: number): boolean => silencedUntil > now;
@@ -55,6 +63,7 @@ export const createAlertEngine = ({
   agents,
   servers,
   thresholds,
+  checking,
   interval,
   reconciliation,
   ownProblem,
@@ -106,6 +115,7 @@ export const createAlertEngine = ({
         connected: there?.connected ?? false,
         lastSeen: there?.lastSeen ?? value.lastSeen,
         report: there?.report,
+        missing: lacking(checking.found(id)),
         durableAtServer: durable.get(id) ?? 0,
       };
       add(id, value.name, machineConditions(facts, at, started, thresholds));

@@ -4,6 +4,7 @@ import {
   AgentReportSchema,
   AlertService,
   AuditService,
+  CheckResult,
   DiskPhase,
   EventService,
   Health,
@@ -16,6 +17,7 @@ import {
   ServerService,
   Severity,
 } from '@holdfast/protocol';
+import type { Checked } from '../checks/check-machine.ts';
 import { connectServer } from '../conformance/test-member.ts';
 import { codeOf, endTestServers, enrolMember, startTestServer } from '../conformance/test-server.ts';
 import { type AgentPresence, createPresence, type ServerPresence } from '../control/presence.ts';
@@ -50,6 +52,7 @@ const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED, see
   const servers: ServerPresence = createPresence();
   let now = START;
   let own: string | undefined;
+  const lacking = new Map<string, Checked>();
   await transact(store, async (transaction) => {
     transaction.put(machines, MACHINE, { name: 'db1', agentVersion: '1', lastSeen: 0, protectionId: 'c' });
     transaction.put(protections, 'c', create(ProtectionSchema, { machineId: MACHINE, policyId: 'd', state, stateDetail: 'why' }));
@@ -69,6 +72,7 @@ const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED, see
     agents,
     servers,
     thresholds,
+    checking: { found: (id) => lacking.get(id) },
     interval: 1,
     reconciliation: { state: async () => undefined },
     ownProblem: () => own,
@@ -91,6 +95,7 @@ const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED, see
     engine,
     agent,
     server,
+    lacking,
     look,
     events,
     at: (milliseconds: number) => {
@@ -104,6 +109,23 @@ const openWorld = async (state: ProtectionState = ProtectionState.PROTECTED, see
 };
 
 describe('alerts', () => {
+  it('tell what a protection needs and lacks, as long as it does', async () => {
+    const { point, look, lacking, engine } = await openWorld();
+    point(0);
+    const missing = {
+      code: 'disk-kind',
+      thing: '/dev/sdb',
+      result: CheckResult.FAILED,
+      text: 'it is zoned',
+      remedy: 'exclude it',
+    } as const;
+    lacking.set(MACHINE, { at: 1, findings: [missing] });
+    expect(await look()).toEqual(['warning prerequisites-missing']);
+    expect(engine.current()[0]!.value.text).toContain('disk-kind (/dev/sdb): it is zoned');
+    lacking.set(MACHINE, { at: 2, findings: [{ ...missing, result: CheckResult.WARNING }] });
+    expect(await look()).toEqual([]);
+  });
+
   it('rise with the RPO, grow, and are over when a point comes; each is told once', async () => {
     const { at, point, look, events, engine } = await openWorld();
     point(0);

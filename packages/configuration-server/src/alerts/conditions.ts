@@ -50,6 +50,8 @@ export interface MachineFacts {
   /** Milliseconds since 1970; not before this server started, which could not know. */
   readonly lastSeen: number;
   readonly report: AgentReport | undefined;
+  /** What its protection needs and lacks, in words. */
+  readonly missing: readonly string[];
   /** Of the newest point that its process server made durable, milliseconds since 1970; 0 when it told of none. */
   readonly durableAtServer: number;
 }
@@ -120,7 +122,7 @@ const failedOver = ({ name, protection, connected }: MachineFacts): readonly Con
 
 /** What is not well with a machine. A machine that nobody protects is well whatever it does. */
 export const machineConditions = (facts: MachineFacts, now: number, started: number, limits: Thresholds): readonly Condition[] => {
-  const { name, protection, connected, lastSeen, report } = facts;
+  const { name, protection, connected, lastSeen, report, missing } = facts;
   if (protection === undefined) return [];
   const { state, stateDetail } = protection;
   const ahead = Number(report?.newestPointUnixMillis ?? 0n) - now;
@@ -130,6 +132,15 @@ export const machineConditions = (facts: MachineFacts, now: number, started: num
     ...away(`the agent of ${name}`, connected, Math.max(lastSeen, started), now, limits, 'agent-away'),
     ...rpo(facts, now, started, limits),
     ...disks(facts),
+    ...(missing.length === 0
+      ? []
+      : [
+          {
+            severity: 'warning',
+            code: 'prerequisites-missing',
+            text: `${name} lacks what its protection needs: ${missing.join('; ')}`,
+          } as const,
+        ]),
     ...(state === ProtectionState.FAILED
       ? [{ severity: 'critical', code: 'replication-failed', text: `${name} is not replicated${detail}` } as const]
       : []),

@@ -1,6 +1,7 @@
 import type { AlertEngine } from '../alerts/alert-engine.ts';
 import type { Authority } from '../authority/authority.ts';
 import type { BackupParts } from '../backup/backup-service.ts';
+import type { Checking } from '../checks/keep-checking.ts';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import type { Attempts } from '../enrolment/attempts.ts';
 import type { JobEngine } from '../jobs/job-engine.ts';
@@ -17,6 +18,7 @@ export interface ApiParts extends BackupParts {
   readonly agents: AgentPresence;
   readonly servers: ServerPresence;
   readonly alerting: AlertEngine;
+  readonly checking: Checking;
   readonly engine: JobEngine;
   readonly questions: Questions;
   readonly plans: Readonly<Record<JobKind, JobPlan>>;

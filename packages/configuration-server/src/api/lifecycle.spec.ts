@@ -257,6 +257,30 @@ describe('a machine', () => {
     await three.until(() => three.states.at(-1)!.assignments[0]?.machineName === 'shop');
   });
 
+  it('that cannot reach its server gets another, and is not sent back and forth', async () => {
+    const site = await openSite();
+    const isAt = (place: string) => () => placesOf(site)[0] === place;
+    const cannot = (seconds: number): void =>
+      site.agent.report({
+        ...diskReport(site.agent.states.at(-1)!.revision),
+        secondsWithoutServer: seconds,
+        serverProblem: '[CONNECTION_LOST] process server 127.0.0.1:1: nobody answers',
+      });
+    cannot(1);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(placesOf(site)).toEqual(['127.0.0.1:1']);
+    cannot(2.5);
+    await site.agent.until(isAt('127.0.0.1:2'));
+    const moved = performance.now();
+    cannot(1000);
+    const { events } = await site.server.api(EventService).listEvents({});
+    expect(events.find(({ code }) => code === 'machine-reassigned')?.text).toContain(
+      'it cannot reach its process server: [CONNECTION_LOST]',
+    );
+    await site.agent.until(isAt('127.0.0.1:1'));
+    expect(performance.now() - moved).toBeGreaterThan(1500);
+  }, 60_000);
+
   it('in its first copy leaves a server that is lost', async () => {
     const server = await startTestServer(QUICK);
     const machine = await enrolMember(server, 'agent', 'web1');

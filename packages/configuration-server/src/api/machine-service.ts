@@ -1,7 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
-import { isId, type Machine, MachineSchema, type MachineService } from '@holdfast/protocol';
+import { CheckFindingSchema, isId, type Machine, MachineSchema, type MachineService, ProtectRequestSchema } from '@holdfast/protocol';
+import { failures, type Wanted } from '../checks/check-machine.ts';
+import { checkRecords } from '../checks/check-record.ts';
 import { claimName, nameId } from '../enrolment/member-name.ts';
 import { revokeCertificates } from '../enrolment/revoke.ts';
 import { hasEnded, jobs, jobTurns } from '../jobs/job-record.ts';
@@ -9,20 +11,31 @@ import { openJobOf } from '../jobs/open-job-of.ts';
 import { forgetProtection } from '../jobs/protect-plan.ts';
 import { personOf } from '../listener/caller.ts';
 import { find, listPage, type Stored } from '../records/kind.ts';
-import { anchors, assignments, type MachineRecord, machines, manifests, members, names, protections } from '../records/kinds.ts';
+import { anchors, assignments, type MachineRecord, machines, manifests, members, names, policies, protections } from '../records/kinds.ts';
 import { pointRequests } from '../records/point-requests.ts';
 import { transact } from '../records/transaction.ts';
 import { requireOperation } from '../recovery/require-operation.ts';
 import { requestInvalid } from '../request-invalid.ts';
+import type { StateStore } from '../state/state-store.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { checkName, requireVersion, resolve } from './resolve.ts';
+import { wantedProtection } from './wanted-protection.ts';
 
 const gone = (id: string): HoldfastError =>
   new HoldfastError('MACHINE_NOT_FOUND', { thing: `machine ${id}`, why: 'it was removed a moment ago', remedy: 'list machines' });
 
+/** What a machine is protected with. */
+const protectedWith = async (store: StateStore, { name, protectionId }: MachineRecord): Promise<Wanted> => {
+  const protection = (await find(store, protections, protectionId))?.value;
+  if (protection === undefined) throw gone(name);
+  const { policyId, vault, processServerId: server, excludedDiskIds: excluded, target } = protection;
+  const policyName = (await find(store, policies, policyId))?.value.name ?? policyId;
+  return { policyId, policyName, vault, server, excluded, target };
+};
+
 /** Machines that belong to the installation. */
-export const createMachineService = ({ store, agents, alerting }: ApiParts): Omit<ServiceImpl<typeof MachineService>, 'checkMachine'> => {
+export const createMachineService = ({ store, agents, alerting, servers, checking }: ApiParts): ServiceImpl<typeof MachineService> => {
   const message = async ({ id, version, value }: Stored<MachineRecord>): Promise<Machine> => {
     const known = agents.get(id);
     const manifest = (await find(store, manifests, id))?.value;
@@ -47,6 +60,19 @@ export const createMachineService = ({ store, agents, alerting }: ApiParts): Omi
     },
     async getMachine({ machine }) {
       return { machine: await message(await resolve(store, machines, 'machine', machine)) };
+    },
+    async checkMachine({ machine: word, wanted: request, last }) {
+      const machine = await resolve(store, machines, 'machine', word);
+      const isItsOwn = request === undefined && machine.value.protectionId !== '';
+      const { wanted } = isItsOwn
+        ? { wanted: await protectedWith(store, machine.value) }
+        : await wantedProtection(store, servers, { ...(request ?? create(ProtectRequestSchema)), machine: machine.id });
+      const checked = await checking.check(machine.id, wanted, { last, counts: isItsOwn });
+      return {
+        findings: checked.findings.map((one) => create(CheckFindingSchema, one)),
+        passed: failures(checked).length === 0,
+        unixMillis: BigInt(checked.at),
+      };
     },
     async renameMachine({ machine, name, version }, { values }) {
       const { name: actor } = personOf(values);
@@ -100,7 +126,7 @@ export const createMachineService = ({ store, agents, alerting }: ApiParts): Omi
         // What it waits for will never come; it takes back what it began.
         if (job !== undefined && !hasEnded(job.value)) transaction.put(jobs, job.id, { ...job.value, cancelling: true });
         if (member !== undefined) revokeCertificates(transaction, member);
-        for (const kind of [machines, manifests, members, anchors, pointRequests, jobTurns]) transaction.delete(kind, id);
+        for (const kind of [machines, manifests, members, anchors, pointRequests, jobTurns, checkRecords]) transaction.delete(kind, id);
         transaction.delete(names, nameId('machine', name));
         transaction.event({
           severity: 'information',

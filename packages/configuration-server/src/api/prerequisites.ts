@@ -1,18 +1,11 @@
 import { HoldfastError } from '@holdfast/errors';
 import { idText, isId, type Manifest, type ProtectRequest, type RecoveryTarget } from '@holdfast/protocol';
+import { type Checked, failures } from '../checks/check-machine.ts';
 import type { ServerPresence } from '../control/presence.ts';
-import { serversWith } from '../jobs/choose-server.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import { checkName } from './resolve.ts';
 
-/** Something that is needed to protect a machine and is not there. */
-export interface Missing {
-  readonly why: string;
-  readonly remedy: string;
-}
-
 const FABRICS = ['qemu', 'azure', 'vsphere'];
-const SECTORS = [512, 4096];
 
 /** Where and as what a machine is recovered, with what was not said filled in. Throws REQUEST_INVALID. */
 export const completeTarget = (target: RecoveryTarget | undefined): Omit<RecoveryTarget, '$typeName' | '$unknown'> => {
@@ -44,48 +37,14 @@ export const chooseVault = (wanted: string, presence: ServerPresence): string =>
   return known[0] ?? '';
 };
 
-export interface PrerequisiteFacts {
-  readonly connected: boolean;
-  readonly manifest: Manifest | undefined;
-  readonly excluded: readonly string[];
-  readonly vault: string;
-  readonly wantedServer: string;
-  readonly servers: ServerPresence;
-}
-
-/** Everything that is missing, at once. */
-export const missingPrerequisites = (facts: PrerequisiteFacts): readonly Missing[] => {
-  const { connected, manifest, excluded, vault, wantedServer, servers } = facts;
-  const missing: Missing[] = [];
-  const needs = (holds: boolean, why: string, remedy: string): void => {
-    if (!holds) missing.push({ why, remedy });
-  };
-  needs(connected, 'the machine is not connected', 'start holdfast-agent on it and see what it logs');
-  const disks = manifest?.disks.filter(({ id }) => !excluded.includes(idText(id))) ?? [];
-  needs(disks.length > 0, 'the machine has told of no disk that could be protected', 'see `holdfast disk list`, and exclude fewer');
-  for (const { name, size, logicalSectorSize } of disks) {
-    needs(SECTORS.includes(logicalSectorSize), `disk ${name} has sectors of ${logicalSectorSize} bytes`, 'exclude it');
-    needs(size > 0n && size % 512n === 0n, `disk ${name} has a size of ${size} bytes`, 'exclude it');
-  }
-  const holders = serversWith(servers, vault);
-  needs(
-    holders.length > 0,
-    vault === '' ? 'no process server with a vault is connected' : `no connected process server holds the vault ${vault}`,
-    'name the vault in the settings of a process server, and start it',
-  );
-  if (wantedServer !== '' && holders.length > 0)
-    needs(holders.includes(wantedServer), 'the process server that was named is not connected or does not hold it', 'name another one');
-  return missing;
-};
-
-/** Throws PREREQUISITES_MISSING when anything is missing. */
-export const requirePrerequisites = (machine: string, facts: PrerequisiteFacts): void => {
-  const missing = missingPrerequisites(facts);
+/** Throws PREREQUISITES_MISSING with all that failed. */
+export const requirePassed = (machine: string, checked: Checked): void => {
+  const missing = failures(checked);
   if (missing.length === 0) return;
   throw new HoldfastError('PREREQUISITES_MISSING', {
     thing: `machine ${machine}`,
-    why: missing.map(({ why }) => why).join('; '),
-    remedy: missing.map(({ remedy }) => remedy).join('; '),
+    why: missing.map(({ code, thing, text }) => `${code} (${thing}): ${text}`).join('; '),
+    remedy: [...new Set(missing.map(({ remedy }) => remedy))].join('; '),
   });
 };
 

@@ -2,6 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
 import {
+  CheckFindingSchema,
+  CheckResult,
   Direction,
   idText,
   newId,
@@ -28,8 +30,9 @@ import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
-import { chooseVault, completeTarget, excludedDisks, refuseUnbuilt, requirePrerequisites } from './prerequisites.ts';
+import { excludedDisks, requirePassed } from './prerequisites.ts';
 import { requireVersion, resolve } from './resolve.ts';
+import { wantedProtection } from './wanted-protection.ts';
 
 const message = ({ id, version, value }: Omit<Stored<Protection>, 'key'>): Protection => ({ ...value, id, version: BigInt(version) });
 
@@ -53,15 +56,14 @@ const resynchronize = (store: StateStore, machineId: string, actor: string) =>
   });
 
 /** Protects machines. */
-export const createProtectionService = ({ store, agents, servers, plans }: ApiParts): ServiceImpl<typeof ProtectionService> => ({
+export const createProtectionService = ({ store, servers, plans, checking }: ApiParts): ServiceImpl<typeof ProtectionService> => ({
   async protect(request, { values }) {
     const { name: actor } = personOf(values);
-    refuseUnbuilt(request);
-    const target = completeTarget(request.target);
-    const machine = await resolve(store, machines, 'machine', request.machine);
-    const policy = await resolve(store, policies, 'policy', request.policy || 'default');
-    const wantedServer = request.processServer === '' ? '' : (await resolve(store, serverKind, 'server', request.processServer)).id;
-    const vault = chooseVault(request.vault, servers);
+    const { machine, policy, wanted, excludedIn } = await wantedProtection(store, servers, request);
+    const { vault, server: wantedServer, target } = wanted;
+    await transact(store, (transaction) => requireOperation(transaction, machine, 'protect'));
+    const checked = await checking.check(machine.id, wanted, { counts: true });
+    requirePassed(machine.value.name, checked);
     const { revision, result } = await transact(store, async (transaction) => {
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);
@@ -69,9 +71,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
       await requireOperation(transaction, current, 'protect');
       if ((await transaction.read(policies, policy.id)) === undefined) throw noPolicy(policy.value.name);
       const manifest = (await transaction.read(manifests, machine.id))?.value;
-      const excluded = manifest === undefined ? [] : excludedDisks(request.excludedDisks, manifest);
-      const connected = agents.get(machine.id)?.connected ?? false;
-      requirePrerequisites(name, { connected, manifest, excluded, vault, wantedServer, servers });
+      const excluded = excludedIn(manifest);
       const id = newId();
       const protection = create(ProtectionSchema, {
         machineId: machine.id,
@@ -105,6 +105,7 @@ export const createProtectionService = ({ store, agents, servers, plans }: ApiPa
     return {
       job: jobMessage({ ...result.job, version: revision }),
       protection: message({ id: result.id, version: revision, value: result.protection }),
+      warnings: checked.findings.filter((one) => one.result === CheckResult.WARNING).map((one) => create(CheckFindingSchema, one)),
     };
   },
 

@@ -117,9 +117,13 @@ async function* states(
   signal: AbortSignal,
 ): AsyncGenerator<MessageInitShape<typeof ConnectAgentResponseSchema>> {
   let last: ConnectAgentResponse | undefined;
-  const wanted = async (reader: TrackedReader) => ({ restored: await restoredNow(reader), protection: await agentState(reader, id) });
+  const wanted = async (reader: TrackedReader) => ({
+    restored: await restoredNow(reader),
+    protection: await agentState(reader, id),
+    check: await wantedCheck(reader, id),
+  });
   for await (const { revision, value } of follow(store, notifier, wanted, signal)) {
-    const { restored, protection } = value;
+    const { restored, protection, check } = value;
     const state = create(ConnectAgentResponseSchema, {
       revision: BigInt(revision),
       addresses: [...addresses()],
@@ -128,6 +132,7 @@ async function* states(
     });
     const same = last !== undefined && equals(ConnectAgentResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });
     if (!same) last = state;
+      ...(check === undefined ? {} : { checkRequest: check }),
     session.told(revision, Number(last!.revision));
     if (!same) yield state;
   }
@@ -153,6 +158,7 @@ export const admitAgent = async (
       const known = presence.get(id);
       const machine = await find(store, machines, id);
       await take(store, id, report, before, known !== undefined && machine !== undefined && hasInForce(known, machine.version));
+      await takeAnswer(store, id, report.checks);
     },
     states: states(parts, id, session, end.signal),
     async close() {

@@ -309,7 +309,7 @@ describe('protecting', () => {
       .protect({ machine: 'web1' })
       .catch((reason: Error) => reason.message);
     expect(refusal).toContain('PREREQUISITES_MISSING');
-    for (const words of ['the machine is not connected', 'no disk', 'no process server']) expect(refusal).toContain(words);
+    for (const words of ['machine-connected (web1): it is not connected', 'no disk', 'no process server']) expect(refusal).toContain(words);
     expect(await protectionOf(server)).toBeUndefined();
     expect((await server.api(JobService).listJobs({})).jobs).toEqual([]);
   });

@@ -151,6 +151,7 @@ async function* states(
   });
   for await (const { revision, value } of follow(store, notifier, wanted, signal, (listener) => questions.subscribe(id, listener))) {
     const state = create(ConnectServerResponseSchema, {
+    check: await wantedCheck(reader, id),
       revision: BigInt(revision),
       addresses: [...addresses()],
       reconciling: value.restored !== undefined,
@@ -162,6 +163,7 @@ async function* states(
       backups: value.backups.map((one) => ({ ...one, keep: vaultBackups.keep, siteId: value.siteId })),
     });
     const same = last !== undefined && equals(ConnectServerResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });
+      ...(value.check === undefined ? {} : { checkRequest: value.check }),
     if (!same) last = state;
     session.told(revision, Number(last!.revision));
     if (!same) yield state;
@@ -193,6 +195,7 @@ export const admitServer = async (
       await parts.reconciliation.take(id, report);
       await keepAnchors(store, id, await newTerms(store, terms, report));
       const news = componentEvents(name, report.events);
+      await takeAnswer(store, id, report.checks);
       if (news.length > 0)
         await transact(store, async (transaction) => {
           for (const event of news) transaction.event({ ...event, subject: id, actor: id });

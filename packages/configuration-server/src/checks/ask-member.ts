@@ -1,0 +1,58 @@
+import { newId } from '@holdfast/protocol';
+import type { Known } from '../control/presence.ts';
+import { until } from '../jobs/until.ts';
+import { find } from '../records/kind.ts';
+import { transact } from '../records/transaction.ts';
+import type { Notifier } from '../state/notifier.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { type CheckRecord, checkRecords } from './check-record.ts';
+
+/** `late`: it was asked and says nothing. `unable`: it is away, has not reported yet, or is of a version that cannot look. */
+export type Answer = CheckRecord | 'late' | 'unable';
+
+export interface AskParts {
+  readonly store: StateStore;
+  readonly notifier: Notifier;
+  /** Milliseconds to wait for an answer. */
+  readonly patience: number;
+}
+
+type Member = Known<unknown, { readonly unixMillis: bigint }> | undefined;
+
+/** Whether a member looks around when it is asked: it says so by telling the time. */
+const canLook = (member: Member): boolean => member?.connected === true && (member.report?.unixMillis ?? 0n) > 0n;
+
+const sameServers = (a: readonly string[], b: readonly string[]): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Asks a member to look around, and waits for the answer. Whoever asks the same while it looks gets the same answer. */
+export const askMember = async (
+  { store, notifier, patience }: AskParts,
+  id: string,
+  member: Member,
+  servers: readonly string[],
+): Promise<Answer> => {
+  if (!canLook(member)) return 'unable';
+  const { result: requestId } = await transact(store, async (transaction) => {
+    const before = (await transaction.read(checkRecords, id))?.value;
+    const now = Date.now();
+    if (before !== undefined && before.answered === 0 && now - before.asked < patience && sameServers(before.servers, servers))
+      return before.requestId;
+    const fresh = newId();
+    transaction.put(checkRecords, id, { requestId: fresh, servers, asked: now, answered: 0, findings: [] });
+    return fresh;
+  });
+  const look = async (): Promise<CheckRecord | 'late' | undefined> => {
+    const record = (await find(store, checkRecords, id))?.value;
+    // Somebody asked for something else meanwhile.
+    if (record === undefined || record.requestId !== requestId) return 'late';
+    return record.answered === 0 ? undefined : record;
+  };
+  const limit = AbortSignal.timeout(patience);
+  return (await until(look, [(listener) => notifier.subscribe([checkRecords.key(id)], listener)], limit)) ?? 'late';
+};
+
+/** What a member found last; undefined when it never looked. */
+export const lastAnswer = async (store: StateStore, id: string): Promise<CheckRecord | undefined> => {
+  const record = (await find(store, checkRecords, id))?.value;
+  return record === undefined || record.answered === 0 ? undefined : record;
+};

@@ -1,0 +1,69 @@
+import { CheckResult, type Finding, type RecoveryTarget } from '@holdfast/protocol';
+import type { AgentPresence, ServerPresence } from '../control/presence.ts';
+import { serversFor } from '../jobs/choose-server.ts';
+import { find } from '../records/kind.ts';
+import { machines, manifests, policies, servers as serverKind } from '../records/kinds.ts';
+import { type Answer, type AskParts, askMember, lastAnswer } from './ask-member.ts';
+import { type JudgedServer, judge } from './judge.ts';
+
+/** What a machine is, or is to be, protected with. */
+export interface Wanted {
+  readonly policyId: string;
+  readonly policyName: string;
+  readonly vault: string;
+  /** Id of the one process server that is wanted; empty for any. */
+  readonly server: string;
+  readonly excluded: readonly string[];
+  readonly target: RecoveryTarget | Omit<RecoveryTarget, '$typeName' | '$unknown'> | undefined;
+}
+
+export interface CheckParts extends AskParts {
+  readonly agents: AgentPresence;
+  readonly servers: ServerPresence;
+}
+
+export interface Checked {
+  /** The gravest first. */
+  readonly findings: readonly Finding[];
+  /** When the machine looked; 0: not yet. */
+  readonly at: number;
+}
+
+export const failures = ({ findings }: Checked): readonly Finding[] => findings.filter(({ result }) => result === CheckResult.FAILED);
+
+/** Process servers whose surroundings are looked at for one machine, at most. */
+const MOST_SERVERS = 4;
+
+/** Looks whether all is there that a machine needs: by asking it and process servers, or (`last`) by what they found before. */
+export const checkMachine = async (parts: CheckParts, machineId: string, wanted: Wanted, last = false): Promise<Checked> => {
+  const { store, agents, servers: presence } = parts;
+  const candidates = (await serversFor(store, presence, wanted.vault)).filter((id) => wanted.server === '' || id === wanted.server);
+  const chosen = candidates
+    .slice(0, MOST_SERVERS)
+    .flatMap((id) => (presence.get(id)?.connected === true ? [{ id, known: presence.get(id)! }] : []));
+  const addresses = [...new Set(chosen.flatMap(({ known }) => known.hello.endpoints))];
+  const known = agents.get(machineId);
+  const ask = async (id: string, member: Parameters<typeof askMember>[2], servers: readonly string[]): Promise<Answer> =>
+    last ? ((await lastAnswer(store, id)) ?? 'unable') : askMember(parts, id, member, servers);
+  const [answer, ...answers] = await Promise.all([
+    ask(machineId, known, addresses),
+    ...chosen.map((server) => ask(server.id, server.known, [])),
+  ]);
+  const nameOf = async (id: string): Promise<string> => (await find(store, serverKind, id))?.value.name ?? id;
+  const judged: JudgedServer[] = await Promise.all(
+    chosen.map(async (server, at) => ({ name: await nameOf(server.id), known: server.known, answer: answers[at]! })),
+  );
+  const policy = await find(store, policies, wanted.policyId);
+  const findings = judge({
+    machine: { name: (await find(store, machines, machineId))?.value.name ?? machineId, known: agents.get(machineId), answer: answer! },
+    manifest: (await find(store, manifests, machineId))?.value,
+    excluded: wanted.excluded,
+    vault: wanted.vault,
+    wantedServer: wanted.server === '' ? '' : await nameOf(wanted.server),
+    servers: judged,
+    policy: { name: policy?.value.name ?? wanted.policyName, isThere: policy !== undefined },
+    target: wanted.target,
+    fabrics: presence.connected().flatMap((id) => presence.get(id)?.hello.fabrics ?? []),
+  });
+  return { findings, at: typeof answer === 'string' ? 0 : answer!.answered };
+};

@@ -1,0 +1,173 @@
+import { AlertService, CheckResult, idText, MachineService, ProtectionService } from '@holdfast/protocol';
+import { connectAgent, connectServer, diskReport, type ServerStream } from '../conformance/test-member.ts';
+import { endTestServers, enrolMember, errorOf, startTestServer, type TestMember, type TestServer } from '../conformance/test-server.ts';
+
+const { PASSED, FAILED, WARNING, UNKNOWN } = CheckResult;
+const NOW = (): bigint => BigInt(Date.now());
+const found = (code: string, result: CheckResult, thing = 'x', text = 'why') => ({ code, thing, result, text, remedy: 'mend it' });
+
+afterAll(endTestServers);
+
+/** Members that look around when they are asked, and find what the spec says. */
+const openSite = async (settings: Record<string, string> = {}) => {
+  const server = await startTestServer({ 'checks.patience': '1s', ...settings });
+  const [machine, gateway] = [await enrolMember(server, 'agent', 'web1'), await enrolMember(server, 'process-server', 'gw')];
+  return { server, machine, gateway };
+};
+
+type AgentStream = ReturnType<typeof connectAgent>;
+interface Told {
+  readonly findings?: ReturnType<typeof found>[];
+  readonly unixMillis?: () => bigint;
+}
+
+const isRequest = (state: { readonly checkRequest?: { readonly id: Uint8Array } | undefined }, done: Set<string>): boolean =>
+  state.checkRequest !== undefined && !done.has(idText(state.checkRequest.id));
+
+/** Answers each request, until the stream ends. */
+const answering = async (
+  stream: AgentStream | ServerStream,
+  report: object,
+  { findings = [], unixMillis = NOW }: Told,
+  asked: string[][] = [],
+) => {
+  const done = new Set<string>();
+  const say = (more: object = {}): void => stream.report({ ...report, unixMillis: unixMillis(), ...more } as never);
+  say();
+  for (;;) {
+    const state = await (stream as AgentStream).until((one) => isRequest(one, done)).catch(() => undefined);
+    if (state === undefined) return;
+    const { id, processServers } = state.checkRequest!;
+    done.add(idText(id));
+    asked.push([...processServers]);
+    say({ checks: { requestId: id, unixMillis: NOW(), findings } });
+  }
+};
+
+const opened = async (server: TestServer, machine: TestMember, gateway: TestMember, ofAgent: Told = {}, ofServer: Told = {}) => {
+  const agent = connectAgent(server, machine, 'web1');
+  const receiver = connectServer(server, gateway);
+  await Promise.all([agent.until(() => true), receiver.until(() => true)]);
+  const asked: string[][] = [];
+  const work = [answering(agent, diskReport(0n), ofAgent, asked), answering(receiver, { revision: 0n }, ofServer)];
+  const machines = server.api(MachineService);
+  const reported = async (): Promise<boolean> => ((await machines.getMachine({ machine: 'web1' })).machine?.report?.unixMillis ?? 0n) > 0n;
+  while (!(await reported()));
+  return {
+    asked,
+    machines,
+    end: async () => {
+      await Promise.all([agent.close(), receiver.close()]);
+      await Promise.all(work);
+    },
+  };
+};
+
+describe('checks before a protection', () => {
+  it('ask the machine, with the addresses of process servers, and the process server; all is told, the gravest first', async () => {
+    const { server, machine, gateway } = await openSite();
+    const told = [
+      found('kernel-tracing', PASSED),
+      found('log-space', WARNING),
+      found('disk-kind', FAILED, '/dev/sdz'),
+      found('made-up', FAILED),
+    ];
+    const site = await opened(
+      server,
+      machine,
+      gateway,
+      { findings: told },
+      { findings: [found('vault-rights', FAILED, 'elsewhere'), found('vault-key', PASSED, 'office')] },
+    );
+    const { findings, passed, unixMillis } = await site.machines.checkMachine({ machine: 'web1', wanted: {} });
+    expect(site.asked).toEqual([['127.0.0.1:9443']]);
+    expect(passed).toBe(false);
+    expect(unixMillis).toBeGreaterThan(0n);
+    // One of another vault does not matter here, and a code that nobody knows is none.
+    expect(findings.filter(({ result }) => result !== PASSED)).toMatchObject([
+      { code: 'disk-kind', thing: '/dev/sdz', result: FAILED },
+      { code: 'target-fabric', result: WARNING },
+      { code: 'log-space', result: WARNING },
+    ]);
+    expect(findings.filter(({ result }) => result === PASSED).map(({ code }) => code)).toEqual(
+      expect.arrayContaining([
+        'machine-connected',
+        'machine-answers',
+        'machine-version',
+        'machine-clock',
+        'server-answers',
+        'vault-key',
+        'disk-sectors',
+      ]),
+    );
+    const refusal = await server.api(ProtectionService).protect({ machine: 'web1' }).catch(errorOf);
+    expect(refusal).toMatchObject({ code: 'PREREQUISITES_MISSING', why: 'disk-kind (/dev/sdz): why' });
+    // What was found before is told again without asking anybody.
+    const before = site.asked.length;
+    expect(await site.machines.checkMachine({ machine: 'web1', wanted: {}, last: true })).toMatchObject({ passed: false });
+    expect(site.asked).toHaveLength(before);
+    await site.end();
+  });
+
+  it('let a protection begin with warnings, and tell them', async () => {
+    const { server, machine, gateway } = await openSite();
+    const behind = { unixMillis: () => NOW() - 60_000n };
+    const site = await opened(server, machine, gateway, behind);
+    const { warnings } = await server.api(ProtectionService).protect({ machine: 'web1' });
+    expect(warnings.map(({ code }) => code).toSorted()).toEqual(['machine-clock', 'target-fabric']);
+    await site.end();
+  });
+
+  it('take one address that is reached for enough, and none for a failure', async () => {
+    const { server, machine, gateway } = await openSite();
+    const unreached = found('server-reachable', FAILED, 'a:1');
+    const site = await opened(server, machine, gateway, { findings: [unreached, found('server-reachable', PASSED, 'b:1')] });
+    expect((await site.machines.checkMachine({ machine: 'web1', wanted: {} })).passed).toBe(true);
+    await site.end();
+    const again = await opened(server, machine, gateway, { findings: [unreached] });
+    expect((await again.machines.checkMachine({ machine: 'web1', wanted: {} })).passed).toBe(false);
+    await again.end();
+  });
+
+  it('wait no longer than they may for somebody who says nothing, and ask nobody who cannot look', async () => {
+    const { server, machine, gateway } = await openSite();
+    const agent = connectAgent(server, machine, 'web1');
+    const receiver = connectServer(server, gateway);
+    await Promise.all([agent.until(() => true), receiver.until(() => true)]);
+    agent.report({ ...diskReport(0n), unixMillis: NOW() });
+    const machines = server.api(MachineService);
+    const reported = async () => ((await machines.getMachine({ machine: 'web1' })).machine?.report?.unixMillis ?? 0n) > 0n;
+    while (!(await reported()));
+    const { findings } = await machines.checkMachine({ machine: 'web1', wanted: {} });
+    const resultOf = (code: string) => findings.find((one) => one.code === code)?.result;
+    expect([resultOf('machine-answers'), resultOf('server-answers')]).toEqual([FAILED, UNKNOWN]);
+    await Promise.all([agent.close(), receiver.close()]);
+  });
+
+  it('say of a machine that is away that it is, with everything else that is missing', async () => {
+    const { server } = await openSite();
+    const { findings } = await server.api(MachineService).checkMachine({ machine: 'web1', wanted: { target: { fabric: 'azure' } } });
+    expect(findings.filter(({ result }) => result === FAILED).map(({ code }) => code)).toEqual([
+      'machine-connected',
+      'disks-there',
+      'vault-named',
+      'target-network',
+    ]);
+  });
+});
+
+describe('checks of protected machines', () => {
+  it('go on by themselves, and are an alert where something is missing', async () => {
+    const { server, machine, gateway } = await openSite({ 'alerts.interval': '100ms' });
+    const findings: ReturnType<typeof found>[] = [];
+    const site = await opened(server, machine, gateway, { findings });
+    await server.api(ProtectionService).protect({ machine: 'web1' });
+    findings.push(found('application-scripts', FAILED));
+    expect((await site.machines.checkMachine({ machine: 'web1' })).passed).toBe(false);
+    const isTold = async (): Promise<boolean> =>
+      (await server.api(AlertService).listAlerts({})).alerts.some(({ code }) => code === 'prerequisites-missing');
+    while (!(await isTold()));
+    expect(await isTold()).toBe(true);
+    await site.end();
+  });
+});
