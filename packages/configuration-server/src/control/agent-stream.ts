@@ -9,6 +9,7 @@ import {
   ManifestSchema,
   type Peer,
 } from '@holdfast/protocol';
+import { takeAnswer, wantedCheck } from '../checks/check-record.ts';
 import { readHardware } from '../enrolment/hardware.ts';
 import { requireMember } from '../enrolment/require-member.ts';
 import { readmit } from '../reconcile/readmit.ts';
@@ -129,10 +130,10 @@ async function* states(
       addresses: [...addresses()],
       reconciling: restored !== undefined,
       ...(protection === undefined || restored !== undefined ? {} : { protection }),
+      ...(check === undefined ? {} : { checkRequest: check }),
     });
     const same = last !== undefined && equals(ConnectAgentResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });
     if (!same) last = state;
-      ...(check === undefined ? {} : { checkRequest: check }),
     session.told(revision, Number(last!.revision));
     if (!same) yield state;
   }
@@ -155,10 +156,10 @@ export const admitAgent = async (
     async report(report) {
       const before = presence.get(id)?.report;
       session.reported(report);
+      await takeAnswer(store, id, report.checks);
       const known = presence.get(id);
       const machine = await find(store, machines, id);
       await take(store, id, report, before, known !== undefined && machine !== undefined && hasInForce(known, machine.version));
-      await takeAnswer(store, id, report.checks);
     },
     states: states(parts, id, session, end.signal),
     async close() {

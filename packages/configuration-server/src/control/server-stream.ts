@@ -10,6 +10,7 @@ import {
   type ServerReport,
 } from '@holdfast/protocol';
 import type { VaultBackups } from '../backup/vault-backups.ts';
+import { takeAnswer, wantedCheck } from '../checks/check-record.ts';
 import { boundedTerm } from '../reconcile/bounded-term.ts';
 import { readmit } from '../reconcile/readmit.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
@@ -148,10 +149,10 @@ async function* states(
     siteId: (await reader.get(sites, SITE))?.value.id ?? '',
     recoveries: await recoveriesWanted(reader, id),
     questions: questions.of(id),
+    check: await wantedCheck(reader, id),
   });
   for await (const { revision, value } of follow(store, notifier, wanted, signal, (listener) => questions.subscribe(id, listener))) {
     const state = create(ConnectServerResponseSchema, {
-    check: await wantedCheck(reader, id),
       revision: BigInt(revision),
       addresses: [...addresses()],
       reconciling: value.restored !== undefined,
@@ -160,10 +161,10 @@ async function* states(
       revokedSerials: [...value.revokedSerials],
       recoveries: value.restored === undefined ? [...value.recoveries] : [],
       questions: [...value.questions],
+      ...(value.check === undefined ? {} : { checkRequest: value.check }),
       backups: value.backups.map((one) => ({ ...one, keep: vaultBackups.keep, siteId: value.siteId })),
     });
     const same = last !== undefined && equals(ConnectServerResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });
-      ...(value.check === undefined ? {} : { checkRequest: value.check }),
     if (!same) last = state;
     session.told(revision, Number(last!.revision));
     if (!same) yield state;
@@ -192,10 +193,10 @@ export const admitServer = async (
       if (Math.max(read.length, held.length) > MOST.machines || heldRevokedSerials.length > MOST.serials)
         throw requestInvalid('report', 'it tells of too many machines or certificates', `send at most ${MOST.machines} machines`);
       session.reported(report);
+      await takeAnswer(store, id, report.checks);
       await parts.reconciliation.take(id, report);
       await keepAnchors(store, id, await newTerms(store, terms, report));
       const news = componentEvents(name, report.events);
-      await takeAnswer(store, id, report.checks);
       if (news.length > 0)
         await transact(store, async (transaction) => {
           for (const event of news) transaction.event({ ...event, subject: id, actor: id });
