@@ -19,11 +19,11 @@ const program = createProgram({
   onFindings: () => {},
 });
 
-/** All commands that do something, as `noun verb`. */
-const leaves = (command: Command, words: readonly string[]): { name: string; command: Command }[] =>
-  command.commands.length === 0
-    ? [{ name: words.join(' '), command }]
-    : command.commands.flatMap((child) => leaves(child, [...words, child.name()]));
+/** All commands that do something, as `noun verb`; one with verbs and options of its own does something by itself too. */
+const leaves = (command: Command, words: readonly string[]): { name: string; command: Command }[] => [
+  ...(command.commands.length === 0 || (words.length > 0 && command.options.length > 0) ? [{ name: words.join(' '), command }] : []),
+  ...command.commands.flatMap((child) => leaves(child, [...words, child.name()])),
+];
 
 const COMMANDS = leaves(program, []);
 const OPTIONS = new Set(COMMANDS.flatMap(({ command }) => command.options.map(({ long }) => long!)));

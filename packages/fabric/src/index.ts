@@ -42,3 +42,4 @@ export type {
   RecoveryStep,
 } from './recovery/recovery.ts';
 export { listRecoveries, type RecoveryRecord } from './recovery/recovery-files.ts';
+export { firmwareOf } from './recovery/shape-of-point.ts';

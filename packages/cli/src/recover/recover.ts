@@ -11,6 +11,7 @@ import { runDiskServer } from '../disks/run-disk-server.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { machineOption, readChosenMachine, readMachines, STORE_HELP, vaultOptions, withVault } from '../vault/with-vault.ts';
 import { exportMachine } from './export-machine.ts';
+import { inspectPointCommand } from './inspect.ts';
 import { listMachine, listMachines } from './list.ts';
 import type { RecoverOptions } from './recover-options.ts';
 
@@ -40,6 +41,8 @@ export const recoverCommand = (surroundings: Surroundings): Command =>
     .addOption(formatOption())
     .addOption(new Option('--force', 'replace images that exist'))
     .addOption(new Option('--boot', 'start the machine under QEMU (not in this version)'))
+    .enablePositionalOptions()
+    .addCommand(inspectPointCommand(surroundings))
     .addHelpText('after', HELP)
     .action((options: RecoverOptions) => recover(surroundings, options));
 
