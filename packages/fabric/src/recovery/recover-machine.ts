@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/errors';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { Vault } from '@holdfast/vault';
 import type { Fabric, HydrateOptions, MachineConsole, StopOptions } from '../fabric.ts';
 import { type HeldPoint, holdPoint, releasePoint } from './hold-point.ts';
@@ -45,7 +45,12 @@ class Recovery implements RecoveredMachine {
     signal?.throwIfAborted();
     onProgress?.('creating');
     await fabric.create({ operationId: this.operationId, name: this.#record.name, shape: this.#record.shape! });
-    this.#watch = watchMachine(fabric, this.operationId, (error) => onTrouble?.(error));
+    this.#watch = watchMachine({
+      fabric,
+      operationId: this.operationId,
+      onTrouble: (error) => onTrouble?.(error),
+      onHydrated: () => this.#becomeIndependent(),
+    });
     if (start && this.#record.started === undefined) {
       signal?.throwIfAborted();
       onProgress?.('starting');
@@ -81,18 +86,9 @@ class Recovery implements RecoveredMachine {
   }
 
   async hydrate(options: HydrateOptions = {}): Promise<void> {
-    const { fabric, vault, machineId } = this.#options;
+    const { fabric } = this.#options;
     await fabric.hydrate(this.operationId, options);
-    if (this.#record.hydrated) return;
-    await this.#note({ hydrated: true });
-    await releasePoint(vault, machineId, this.operationId).then(
-      () => this.#note({ holdId: undefined }),
-      (reason: unknown) => {
-        // It is listed with its reason, and costs room only.
-        if (reason instanceof HoldfastError) this.#options.onTrouble?.(reason);
-        else throw reason;
-      },
-    );
+    await this.#becomeIndependent();
   }
 
   async start(): Promise<void> {
@@ -129,6 +125,20 @@ class Recovery implements RecoveredMachine {
     await this.#watch?.stop();
     await this.#served?.close();
     await this.#unlock();
+  }
+
+  /** It needs the vault no more, so nothing of the vault is kept for it. */
+  async #becomeIndependent(): Promise<void> {
+    const { vault, machineId, onTrouble } = this.#options;
+    if (this.#record.hydrated) return;
+    await this.#note({ hydrated: true });
+    try {
+      await releasePoint(vault, machineId, this.operationId);
+      await this.#note({ holdId: undefined });
+    } catch (reason) {
+      // It is listed with its reason, and costs room only.
+      onTrouble?.(fromSystem(reason, `hold on point ${this.#record.pointId}`));
+    }
   }
 
   /** Holds the point, serves its disks, has them adapted and decides the hardware: each of it once. */

@@ -2,6 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { Fabric, PauseReason } from '../fabric.ts';
 
+export interface WatchOptions {
+  readonly fabric: Fabric;
+  readonly operationId: string;
+  /** Once for each trouble. */
+  readonly onTrouble: (error: HoldfastError) => void;
+  /** Called when all of its disks are copied, whoever asked for that. */
+  readonly onHydrated: () => Promise<void>;
+}
+
 const POLL_MILLISECONDS = 1_000;
 /** Between attempts to go on: each of them takes as long as a read may take. */
 const LONGEST_WAIT_MILLISECONDS = 10_000;
@@ -20,17 +29,13 @@ export interface Watch {
 
 class MachineWatch implements Watch {
   trouble: HoldfastError | undefined;
-  readonly #fabric: Fabric;
-  readonly #operationId: string;
-  readonly #onTrouble: (error: HoldfastError) => void;
+  readonly #options: WatchOptions;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #failure: HoldfastError | undefined;
 
-  constructor(fabric: Fabric, operationId: string, onTrouble: (error: HoldfastError) => void) {
-    this.#fabric = fabric;
-    this.#operationId = operationId;
-    this.#onTrouble = onTrouble;
+  constructor(options: WatchOptions) {
+    this.#options = options;
     this.#running = this.#watch();
   }
 
@@ -62,7 +67,9 @@ class MachineWatch implements Watch {
 
   /** Looks once, and resumes what may go on; resolves to the milliseconds until the next look. */
   async #look(waited: number): Promise<number> {
-    const status = await this.#fabric.status(this.#operationId);
+    const { fabric, operationId, onHydrated } = this.#options;
+    const status = await fabric.status(operationId);
+    if (status !== undefined && status.disks.length > 0 && status.disks.every(({ hydrated }) => hydrated)) await onHydrated();
     const pause = status?.pause;
     if (pause !== 'io' && pause !== 'space') {
       // Running since the last look: over. What failed for a copy in the background is that one's concern.
@@ -73,7 +80,7 @@ class MachineWatch implements Watch {
     const trouble = this.#reason(pause);
     this.#tell(trouble);
     if (LASTING.includes(trouble.code)) return POLL_MILLISECONDS;
-    await this.#fabric.resume(this.#operationId);
+    await fabric.resume(operationId);
     return Math.min(waited * 2, LONGEST_WAIT_MILLISECONDS);
   }
 
@@ -97,10 +104,9 @@ class MachineWatch implements Watch {
   #tell(error: HoldfastError): void {
     const known = this.trouble;
     this.trouble = error;
-    if (known?.code !== error.code) this.#onTrouble(error);
+    if (known?.code !== error.code) this.#options.onTrouble(error);
   }
 }
 
 /** Looks after a machine: whatever paused it without being asked is tried again until it goes on. */
-export const watchMachine = (fabric: Fabric, operationId: string, onTrouble: (error: HoldfastError) => void): Watch =>
-  new MachineWatch(fabric, operationId, onTrouble);
+export const watchMachine = (options: WatchOptions): Watch => new MachineWatch(options);
