@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
 import { ProtectionState } from '@holdfast/protocol';
-import type { ServerPresence } from '../control/presence.ts';
+import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import { serversFor } from '../jobs/choose-server.ts';
 import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
@@ -14,10 +14,11 @@ import type { StateStore } from '../state/state-store.ts';
 
 export interface BalanceOptions {
   readonly store: StateStore;
+  readonly agents: AgentPresence;
   readonly servers: ServerPresence;
   readonly plans: { readonly move: JobPlan };
   readonly log: Log;
-  /** Milliseconds a server may be away before its machines are moved. */
+  /** Milliseconds a server may be away, or out of a machine's reach, before its machines are moved. */
   readonly reassignAfter: number;
   /** Milliseconds between two looks. */
   readonly interval: number;
@@ -25,6 +26,8 @@ export interface BalanceOptions {
 }
 
 const ACTOR = 'configuration server';
+/** Characters of what an agent says that are told to people. */
+const MOST_WORDS = 300;
 
 /** Why machines have to leave a server, if they do. */
 const leaving = async (
@@ -45,18 +48,32 @@ const leaving = async (
   };
 };
 
+/** Why a machine has to leave a server that is well: it cannot reach it, and perhaps it can reach another. It goes on cutting meanwhile. */
+const outOfReach = ({ agents, reassignAfter }: BalanceOptions, machineId: string): string | undefined => {
+  const known = agents.get(machineId);
+  if (known?.connected !== true || known.report === undefined) return undefined;
+  const { secondsWithoutServer, serverProblem } = known.report;
+  if (!(secondsWithoutServer * 1000 >= reassignAfter)) return undefined;
+  return `it cannot reach its process server: ${serverProblem.slice(0, MOST_WORDS)}`;
+};
+
 /** A first copy may take days, and goes on at another server; it is no reason to wait. */
 const mayMove = (job: Stored<JobRecord> | undefined): boolean =>
   job === undefined || (job.value.kind === 'protect' && !job.value.cancelling && job.value.steps[0]?.state === 'succeeded');
 
-/** Starts the moves that are needed now: away from servers that are lost or drained, and for machines that have none. Gives how many. */
-export const balanceOnce = async (options: BalanceOptions, started: number): Promise<number> => {
-  const { store, servers, plans } = options;
+/**
+ * Starts the moves that are needed now: away from servers that are lost, drained or out of reach, and for machines that have none. Gives how many.
+ * `tried`: when machines were moved because of what they say themselves; kept here.
+ */
+export const balanceOnce = async (options: BalanceOptions, started: number, tried: Map<string, number>): Promise<number> => {
+  const { store, servers, plans, reassignAfter, now = Date.now } = options;
   const reasonOf = await leaving(options, started);
   let moves = 0;
   for await (const { id, value: protection } of listAll(store, protections)) {
     const { processServerId: from, machineId, vault, state } = protection;
-    const reason = reasonOf(from);
+    // A machine that reaches none of them, or says so, does not wander faster than that.
+    const isSettled = now() - (tried.get(machineId) ?? 0) >= reassignAfter;
+    const reason = reasonOf(from) ?? (isSettled ? outOfReach(options, machineId) : undefined);
     if (reason === undefined || state === ProtectionState.STOPPING) continue;
     if (!mayMove(await openJobOf(store, machineId))) continue;
     if (!(await serversFor(store, servers, vault)).some((other) => other !== from)) continue;
@@ -74,6 +91,7 @@ export const balanceOnce = async (options: BalanceOptions, started: number): Pro
         actor: ACTOR,
       });
       moves += 1;
+      tried.set(machineId, now());
     });
   }
   return moves;
@@ -82,9 +100,10 @@ export const balanceOnce = async (options: BalanceOptions, started: number): Pro
 /** Looks again and again until `stopping` aborts. */
 export const keepBalance = async (options: BalanceOptions, stopping: AbortSignal): Promise<void> => {
   const started = (options.now ?? Date.now)();
+  const tried = new Map<string, number>();
   while (!stopping.aborted) {
     try {
-      await balanceOnce(options, started);
+      await balanceOnce(options, started, tried);
     } catch (error) {
       options.log.warn('Machines could not be moved; it is tried again', { error });
     }

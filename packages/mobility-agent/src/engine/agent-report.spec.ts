@@ -34,6 +34,8 @@ describe('the report of an agent', () => {
       newestPointUnixMillis: 1234n,
       rpoSeconds: 1.5,
       pendingBytes: 300n,
+      secondsWithoutServer: 0,
+      serverProblem: '',
       changedBytesPerSecond: 2500n,
       sentBytesPerSecond: 0n,
       points: 2n,

@@ -41,6 +41,8 @@ export const createReporter = (engine: Engine, now: () => number = () => perform
       newestPointUnixMillis: BigInt(status.newestPoint),
       rpoSeconds: status.rpoSeconds ?? 0,
       pendingBytes: BigInt(status.pendingBytes),
+      secondsWithoutServer: (status.sender?.without ?? 0) / 1000,
+      serverProblem: status.sender?.problem?.message.slice(0, 1000) ?? '',
       points: BigInt(status.durablePoints),
       ...(status.pointAnswer === undefined ? {} : { pointAnswer: answerMessage(status.pointAnswer) }),
       events: engine.takeEvents().map(({ unixMillis, code, text }) => ({ unixMillis: BigInt(unixMillis), code, text })),

@@ -296,6 +296,24 @@ describe('a sender that is not served', () => {
     expectCarried(rig, [id]);
   });
 
+  it('says for how long it reaches none, anew for other servers, and nothing where only people can help', async () => {
+    const rig = await rigOf();
+    await until('it is connected', () => rig.sender.status.state === 'connected');
+    expect(rig.sender.status.without).toBe(0);
+    rig.server.behaviour.refusal = new HoldfastError('STORE_UNAVAILABLE', { thing: 'a', why: 'b', remedy: 'c' });
+    rig.server.restart();
+    await until('it says so', () => rig.sender.status.without > 200, describeRig(rig));
+    rig.sender.useServers(['127.0.0.1:1']);
+    expect(rig.sender.status.without).toBeLessThan(200);
+    rig.sender.useServers([rig.address]);
+    rig.server.behaviour.refusal = new HoldfastError('CERTIFICATE_REVOKED', { thing: 'a', why: 'b', remedy: 'c' });
+    await until('it is refused', () => rig.sender.status.state === 'refused', describeRig(rig));
+    expect(rig.sender.status.without).toBe(0);
+    rig.server.behaviour.refusal = undefined;
+    await until('it is connected again', () => rig.sender.status.state === 'connected');
+    expect(rig.sender.status.without).toBe(0);
+  });
+
   it('stops when it is fenced in the middle, and asks again', async () => {
     const rig = await rigOf();
     await until('it is connected', () => rig.sender.status.state === 'connected');

@@ -48,6 +48,8 @@ export interface SenderStatus {
   readonly server: string | undefined;
   /** Why there is no stream. */
   readonly problem: HoldfastError | undefined;
+  /** Milliseconds since there was a stream, or other servers were told; 0 while there is one, or only people can help. */
+  readonly without: number;
   /** Bytes of payload handed to the transport since the start. */
   readonly sentBytes: number;
   /** Bytes that may be sent before the server grants more, and what it asks to stay below (0: nothing). */
@@ -92,6 +94,8 @@ class ReplicatingSender implements Sender {
   #state: SenderStatus['state'] = 'idle';
   #server: string | undefined;
   #problem: HoldfastError | undefined;
+  /** By performance.now(): since when there is no stream; undefined while there is one. */
+  #since: number | undefined = performance.now();
   #sentBytes = 0;
 
   constructor(options: SenderOptions) {
@@ -107,6 +111,7 @@ class ReplicatingSender implements Sender {
       state: this.#state,
       server: this.#server,
       problem: this.#problem,
+      without: this.#since === undefined || !this.#isHopeful() ? 0 : performance.now() - this.#since,
       sentBytes: this.#sentBytes,
       credit,
       pace,
@@ -128,6 +133,7 @@ class ReplicatingSender implements Sender {
   useServers(servers: readonly string[]): void {
     if (servers.join() === this.#servers.join()) return;
     this.#servers = servers;
+    if (this.#since !== undefined) this.#since = performance.now();
     if (this.#server !== undefined && !servers.includes(this.#server))
       this.#stream?.abort(interrupted('the machine has another process server'));
     this.#news.give();
@@ -189,6 +195,7 @@ class ReplicatingSender implements Sender {
         signal,
         onOpened: () => {
           opened = true;
+          this.#since = undefined;
           this.#change('connected', undefined);
         },
         onSent: (bytes) => {
@@ -200,7 +207,13 @@ class ReplicatingSender implements Sender {
     } finally {
       this.#journaled.clear();
       this.#stream = undefined;
+      this.#since ??= performance.now();
     }
+  }
+
+  /** Another server, or this one later, may take what is sent; a refusal that is final comes from the vault or from people. */
+  #isHopeful(): boolean {
+    return this.#servers.length > 0 && (this.#problem === undefined || this.#problem.retryable || this.#problem.code === 'INTERRUPTED');
   }
 
   #change(state: SenderStatus['state'], problem: HoldfastError | undefined): void {
