@@ -22,6 +22,8 @@ export interface PointToJudge {
 export interface Source {
   /** `/dev/loop3` */
   readonly disks: readonly string[];
+  /** Judging takes moments, not a minute. */
+  readonly isQuick: boolean;
   /** Judges points that no earlier call was given; tells what is wrong, and how many were compared. */
   judge(points: readonly PointToJudge[], seed: number): Promise<{ readonly judged: number; readonly wrong: readonly string[] }>;
   /** Why the workload itself failed. */
@@ -83,6 +85,7 @@ export const createStampedSource = async ({ recorder }: Pick<RunContext, 'record
   return {
     disks,
     failure,
+    isQuick: true,
     async judge(points) {
       const wrong: string[] = [];
       for (const { point, open } of points) {
@@ -116,6 +119,7 @@ export const createLedgerSource = async (context: RunContext): Promise<Source> =
   return {
     disks: site.map(({ device }) => device),
     failure: workload.failure,
+    isQuick: false,
     async judge(points, seed) {
       const wrong: string[] = [];
       const chosen = choosePoints(points, 1, seed);
