@@ -13,8 +13,8 @@ describe('housekeeping', () => {
     const now = Date.now();
     const ids: string[] = [];
     await transact(store, async (transaction) => {
-      transaction.put(revocations, 'aa', { member: 'm', notAfter: now - 1 });
-      transaction.put(revocations, 'bb', { member: 'm', notAfter: now + 1 });
+      transaction.put(revocations, 'aa', { member: 'm', notAfter: now - 4 * DAY });
+      transaction.put(revocations, 'bb', { member: 'm', notAfter: now - 2 * DAY });
       const token = { hash: '', role: 'agent', created: 0, note: '' } as const;
       transaction.put(tokens, 'old', { ...token, expires: now - 31 * DAY });
       transaction.put(tokens, 'late', { ...token, expires: now - DAY });
@@ -26,7 +26,7 @@ describe('housekeeping', () => {
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
     });
-    expect(await cleanUp(store, 2, now)).toBe(2 + 3 * 2);
+    expect(await cleanUp(store, 2, 2 * DAY, now)).toBe(2 + 3 * 2);
     const left = (await store.list({ prefix: '', limit: 100 })).map(({ key }) => key);
     expect(left).toEqual(expect.arrayContaining([revocations.key('bb'), tokens.key('late')]));
     expect(left).not.toEqual(expect.arrayContaining([revocations.key('aa')]));
@@ -34,6 +34,6 @@ describe('housekeeping', () => {
     // The one that runs, and of the ended ones the newest two.
     expect(left.filter((key) => key.startsWith(jobs.prefix))).toEqual([ids[5], ids[4], ids[0]].map((id) => jobs.key(id!)));
     expect(left.filter((key) => key.startsWith(jobsOf.prefix))).toHaveLength(3);
-    expect(await cleanUp(store, 2, now)).toBe(0);
+    expect(await cleanUp(store, 2, 2 * DAY, now)).toBe(0);
   });
 });

@@ -11,14 +11,17 @@ import type { StateStore } from './state/state-store.ts';
 const ROUND = 10 * 60_000;
 /** Tokens that can be used no more are shown for this long. */
 const TOKENS_SHOWN = 30 * 24 * 3_600_000;
+/** How late clocks of process servers may be: what has ended here may count there still, and renews itself for a while (certificates.grace). */
+const CLOCKS_LATE = 24 * 3_600_000;
 /** Deleted in one commit. */
 const BATCH = 200;
 
 /** Removes what has no meaning any more: revocations of certificates that have ended anyway, old tokens, ended sign-ins and jobs beyond a number. */
-export const cleanUp = async (store: StateStore, jobsKept: number, now = Date.now()): Promise<number> => {
+export const cleanUp = async (store: StateStore, jobsKept: number, grace: number, now = Date.now()): Promise<number> => {
   const gone: (readonly [typeof revocations | typeof tokens | typeof accesses | typeof silences | typeof jobs | typeof jobsOf, string])[] =
     [];
-  for await (const { id, value } of listAll(store, revocations)) if (value.notAfter < now) gone.push([revocations, id]);
+  for await (const { id, value } of listAll(store, revocations))
+    if (value.notAfter + grace + CLOCKS_LATE < now) gone.push([revocations, id]);
   for await (const { id, value } of listAll(store, tokens)) if (value.expires + TOKENS_SHOWN < now) gone.push([tokens, id]);
   for await (const { id, value } of listAll(store, accesses)) if ((value.expires ?? now) < now) gone.push([accesses, id]);
   for await (const { id, value } of listAll(store, silences)) if (value.silencedUntil < now) gone.push([silences, id]);
@@ -37,10 +40,10 @@ export const cleanUp = async (store: StateStore, jobsKept: number, now = Date.no
 };
 
 /** Cleans up now and then until `stopping` aborts. */
-export const keepHouse = async (store: StateStore, jobsKept: number, log: Log, stopping: AbortSignal): Promise<void> => {
+export const keepHouse = async (store: StateStore, jobsKept: number, grace: number, log: Log, stopping: AbortSignal): Promise<void> => {
   while (!stopping.aborted) {
     try {
-      const removed = await cleanUp(store, jobsKept);
+      const removed = await cleanUp(store, jobsKept, grace);
       if (removed > 0) log.debug('Records without meaning were removed', { removed });
     } catch (error) {
       log.warn('Records without meaning could not be removed; it is tried again', { error });

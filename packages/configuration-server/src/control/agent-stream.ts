@@ -10,6 +10,7 @@ import {
   type Peer,
 } from '@holdfast/protocol';
 import { takeAnswer, wantedCheck } from '../checks/check-record.ts';
+import { withShown } from '../enrolment/certificates-of.ts';
 import { readHardware } from '../enrolment/hardware.ts';
 import { requireMember } from '../enrolment/require-member.ts';
 import { readmit } from '../reconcile/readmit.ts';
@@ -60,8 +61,9 @@ const greet = async (store: StateStore, peer: Peer, hello: AgentHello): Promise<
     if (machine === undefined)
       throw new HoldfastError('MACHINE_NOT_FOUND', { thing: identity.id, why: 'it was removed', remedy: 'enrol it with a new token' });
     const known = await transaction.read(manifests, identity.id);
-    if (JSON.stringify(member.value.hardware) !== JSON.stringify(hardware))
-      transaction.put(members, identity.id, { ...member.value, hardware });
+    const shown = withShown(member.value, peer);
+    if (shown !== member.value || JSON.stringify(member.value.hardware) !== JSON.stringify(hardware))
+      transaction.put(members, identity.id, { ...shown, hardware });
     if (machine.value.agentVersion !== version) transaction.put(machines, identity.id, { ...machine.value, agentVersion: version });
     if (hello.manifest !== undefined && (known === undefined || !equals(ManifestSchema, known.value, hello.manifest)))
       transaction.put(manifests, identity.id, hello.manifest);

@@ -11,6 +11,7 @@ import {
 } from '@holdfast/protocol';
 import type { VaultBackups } from '../backup/vault-backups.ts';
 import { takeAnswer, wantedCheck } from '../checks/check-record.ts';
+import { withShown } from '../enrolment/certificates-of.ts';
 import { boundedTerm } from '../reconcile/bounded-term.ts';
 import { readmit } from '../reconcile/readmit.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
@@ -65,8 +66,9 @@ const greet = async (store: StateStore, peer: Peer, hello: ServerHello): Promise
       });
     const next: ServerRecord = { ...server.value, endpoints, vaults, softwareVersion };
     if (JSON.stringify(next) !== JSON.stringify(server.value)) transaction.put(servers, identity.id, next);
-    if (JSON.stringify(member.value.endpoints) !== JSON.stringify(endpoints))
-      transaction.put(members, identity.id, { ...member.value, endpoints });
+    const shown = withShown(member.value, peer);
+    if (shown !== member.value || JSON.stringify(member.value.endpoints) !== JSON.stringify(endpoints))
+      transaction.put(members, identity.id, { ...shown, endpoints });
     transaction.event({
       severity: 'information',
       code: 'server-connected',

@@ -19,12 +19,32 @@ describe('wrong tokens', () => {
     let now = 0;
     const attempts = createAttempts(2, () => now);
     attempts.wrong('a', wrong);
-    attempts.require('a');
+    attempts.guess('a').end();
     attempts.wrong('a', wrong);
-    expect(() => attempts.require('a')).toThrow('2 wrong secrets');
-    attempts.require('b');
+    expect(() => attempts.guess('a')).toThrow('2 wrong secrets');
+    attempts.guess('b').end();
     now = 60_000;
-    attempts.require('a');
+    attempts.guess('a').end();
+  });
+
+  it('that are compared at the same time are as many tries', () => {
+    const attempts = createAttempts(2, () => 0);
+    const [first, second] = [attempts.guess('a'), attempts.guess('a')];
+    expect(() => attempts.guess('a')).toThrow('TOO_MANY_ATTEMPTS');
+    // A right one gives its place back, a wrong one does not.
+    first.end();
+    first.end();
+    second.wrong(wrong);
+    second.end();
+    attempts.guess('a').wrong(wrong);
+    expect(() => attempts.guess('a')).toThrow('TOO_MANY_ATTEMPTS');
+  });
+
+  it('from one network of IPv6 are of one place', () => {
+    const attempts = createAttempts(1, () => 0);
+    attempts.wrong('2001:db8:1:2::1', wrong);
+    expect(attempts.wrong('2001:db8:1:2:ffff::9', wrong).code).toBe('TOO_MANY_ATTEMPTS');
+    expect(attempts.wrong('2001:db8:1:3::1', wrong).code).toBe('TOKEN_UNKNOWN');
   });
 
   it('from many places do not fill the memory, and the busiest is not forgotten', () => {

@@ -1,11 +1,23 @@
 import { HoldfastError } from '@holdfast/errors';
+import { placeOf } from '../listener/place-of.ts';
 
 /** Counts wrong secrets, so that somebody who tries many is noticed and told to stop. Right ones are never refused for the wrong ones of others. */
 export interface Attempts {
-  /** Throws TOO_MANY_ATTEMPTS when too many were wrong within a minute: for secrets that can be guessed. */
-  require(from: string): void;
+  /**
+   * A secret that can be guessed is about to be compared. Throws TOO_MANY_ATTEMPTS when too many were wrong within a minute; those that are being
+   * compared count as wrong until they are found right, so that many at once are no more tries than many one by one.
+   */
+  guess(from: string): Guess;
   /** One more was wrong: gives the error to answer with, which is `error` or, when there were too many within a minute, TOO_MANY_ATTEMPTS. */
   wrong(from: string, error: HoldfastError): HoldfastError;
+}
+
+/** One comparison. */
+export interface Guess {
+  /** It was wrong: gives the error to answer with. */
+  wrong(error: HoldfastError): HoldfastError;
+  /** It is over; what was not said to be wrong was right. To be called in any case. */
+  end(): void;
 }
 
 const MINUTE = 60_000;
@@ -21,21 +33,46 @@ export const createAttempts = (perMinute: number, now: () => number = () => perf
       why: `${count} wrong secrets came from there within a minute`,
       remedy: `try again in ${Math.ceil((since + MINUTE - now()) / 1000)} s with the right one`,
     });
+  /** Being compared, by place. */
+  const pending = new Map<string, number>();
+
+  const wrong = (from: string, error: HoldfastError): HoldfastError => {
+    const name = placeOf(from);
+    const known = places.get(name);
+    const place = known !== undefined && now() - known.since < MINUTE ? known : { since: now(), count: 0 };
+    place.count += 1;
+    places.delete(name);
+    places.set(name, place);
+    const oldest = places.keys().next();
+    if (places.size > MOST_PLACES && oldest.done !== true) places.delete(oldest.value);
+    if (place.count <= perMinute) return error;
+    return tooMany(from, place);
+  };
+
   return {
-    require(from) {
-      const place = places.get(from);
-      if (place !== undefined && now() - place.since < MINUTE && place.count >= perMinute) throw tooMany(from, place);
-    },
-    wrong(from, error) {
-      const known = places.get(from);
+    wrong,
+    guess(from) {
+      const name = placeOf(from);
+      const known = places.get(name);
       const place = known !== undefined && now() - known.since < MINUTE ? known : { since: now(), count: 0 };
-      place.count += 1;
-      places.delete(from);
-      places.set(from, place);
-      const oldest = places.keys().next();
-      if (places.size > MOST_PLACES && oldest.done !== true) places.delete(oldest.value);
-      if (place.count <= perMinute) return error;
-      return tooMany(from, place);
+      const waiting = pending.get(name) ?? 0;
+      if (place.count + waiting >= perMinute) throw tooMany(from, { since: place.since, count: place.count + waiting });
+      pending.set(name, waiting + 1);
+      let isOver = false;
+      const end = (): void => {
+        if (isOver) return;
+        isOver = true;
+        const left = (pending.get(name) ?? 1) - 1;
+        if (left > 0) pending.set(name, left);
+        else pending.delete(name);
+      };
+      return {
+        end,
+        wrong(error) {
+          end();
+          return wrong(from, error);
+        },
+      };
     },
   };
 };

@@ -10,6 +10,7 @@ import { type Transaction, transact } from '../records/transaction.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { Attempts } from './attempts.ts';
+import { withIssued, withShown } from './certificates-of.ts';
 import { readHardware, surelySame } from './hardware.ts';
 import { plainName, takeName } from './member-name.ts';
 import { requireMember } from './require-member.ts';
@@ -28,8 +29,6 @@ export interface EnrolmentOptions {
 }
 
 const MOST_ENDPOINTS = 8;
-/** Certificates of one member that count at a time: the one in use, its successor, and some whose answer was lost. */
-const MOST_CERTIFICATES = 8;
 
 interface Candidate {
   readonly role: MemberRole;
@@ -143,10 +142,11 @@ export const createEnrolmentService = ({
         if ('clone' in member) return member;
         const ended = requireRenewable(member, peer);
         const issued = await authority.issue(identity, request.certificateRequest, certificateLifetime);
-        const next = { serial: issued.serial, notAfter: issued.notAfter, ...(ended ? { lateFrom: peer.serial } : {}) };
-        const all = [...member.value.certificates.filter(({ notAfter }) => notAfter + grace > Date.now()), next];
-        revokeSerials(transaction, member.id, all.slice(0, -MOST_CERTIFICATES));
-        transaction.put(members, member.id, { ...member.value, hardware, certificates: all.slice(-MOST_CERTIFICATES) });
+        const next = { serial: issued.serial, notAfter: issued.notAfter, seen: false, ...(ended ? { lateFrom: peer.serial } : {}) };
+        const living = withShown(member.value, peer).certificates.filter(({ notAfter }) => notAfter + grace > Date.now());
+        const { kept, gone } = withIssued({ certificates: living }, next, peer.serial);
+        revokeSerials(transaction, member.id, gone);
+        transaction.put(members, member.id, { ...member.value, hardware, certificates: kept });
         return { issued };
       });
       if ('clone' in result) throw result.clone;

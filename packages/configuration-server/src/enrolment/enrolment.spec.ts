@@ -157,14 +157,25 @@ describe('enrolment', () => {
 
   it('keeps no more certificates of a member alive than it needs', async () => {
     const { credentials } = await enrolMember(server, 'agent', 'eager');
-    const renewal = server.client(EnrolmentService, { credentials });
-    const outcomes: string[] = [];
-    for (let index = 0; index < 10; index += 1)
-      outcomes.push(
-        await codeOf(renewal.renew({ certificateRequest: (await newRequest()).der, hardware: hardwareOf('eager'), incarnation: 1n })),
+    const answers: TestMember['credentials'][] = [];
+    for (let index = 0; index < 10; index += 1) {
+      const { key, der } = await newRequest();
+      const renewal = server.client(EnrolmentService, { credentials });
+      const answer = await renewal.renew({ certificateRequest: der, hardware: hardwareOf('eager'), incarnation: 1n });
+      answers.push({ key, certificateChain: pem('CERTIFICATE', answer.certificateChain[0]!) });
+    }
+    // Answers that were lost count no more, the oldest first; the certificate it asks with, and the newest answer, do.
+    const asking = (shown: TestMember['credentials']): Promise<string> =>
+      codeOf(
+        newRequest().then(({ der }) =>
+          server
+            .client(EnrolmentService, { credentials: shown })
+            .renew({ certificateRequest: der, hardware: hardwareOf('eager'), incarnation: 1n }),
+        ),
       );
-    expect(outcomes.slice(0, 8)).toEqual(Array(8).fill('no error'));
-    expect(outcomes[9]).toBe('CERTIFICATE_REVOKED');
+    expect(await asking(answers[0]!)).toBe('CERTIFICATE_REVOKED');
+    expect(await asking(answers[9]!)).toBe('no error');
+    expect(await asking(credentials)).toBe('no error');
   });
 
   it('never shows a token or its hash in lists, events or the log', async () => {
@@ -230,6 +241,23 @@ describe('certificates that ended while the server was away', () => {
     expect(await codeOf(renew(late.credentials))).toBe('CERTIFICATE_EXPIRED');
   });
 
+  it('are renewed although a newer one lives whose answer never came', async () => {
+    const before = await startTestServer({ 'certificates.lifetime': '2s' });
+    const lost = await enrolMember(before, 'agent', 'lost');
+    await before.stop();
+    // The answer to a renewal in time is lost, and then the server is away until the certificate that its member has is over.
+    const server = await startTestServer({}, before.directory);
+    const unseen = await renewalOf(server, 'lost')(lost.credentials);
+    await ended(lost.credentials);
+    const late = await renewalOf(server, 'lost')(lost.credentials);
+    // Once the member showed it, an old copy is good for nothing.
+    const stream = connectAgent(server, { ...lost, credentials: late }, 'lost');
+    await stream.until(() => true);
+    await stream.close();
+    expect(await codeOf(renewalOf(server, 'lost')(lost.credentials))).toBe('CERTIFICATE_EXPIRED');
+    expect(unseen.certificateChain).not.toBe(late.certificateChain);
+  });
+
   it('are refused once their member was enrolled anew or removed, and when there is no grace', async () => {
     const server = await startTestServer({ 'certificates.lifetime': '1s' });
     const [again, gone] = await Promise.all(['again', 'gone'].map((name) => enrolMember(server, 'agent', name)));
@@ -237,7 +265,7 @@ describe('certificates that ended while the server was away', () => {
     await enrolMember(server, 'agent', 'again');
     expect(await codeOf(renewalOf(server, 'again')(again!.credentials))).toBe('CERTIFICATE_REVOKED');
     await server.api(ServerService).revokeServer({ subject: gone!.id });
-    expect(await codeOf(renewalOf(server, 'gone')(gone!.credentials))).toBe('CERTIFICATE_EXPIRED');
+    expect(await codeOf(renewalOf(server, 'gone')(gone!.credentials))).toBe('CERTIFICATE_REVOKED');
     const strict = await startTestServer({ 'certificates.lifetime': '1s', 'certificates.grace': '0s' });
     const late = await enrolMember(strict, 'agent', 'late');
     await ended(late.credentials);

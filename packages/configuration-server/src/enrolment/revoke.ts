@@ -2,9 +2,9 @@ import type { Stored } from '../records/kind.ts';
 import { type MemberRecord, revocations } from '../records/kinds.ts';
 import type { Transaction } from '../records/transaction.ts';
 
-/** Makes certificates of a member that are still valid count no more. */
+/** Makes certificates of a member count no more, those too that have ended: by a clock that is late they have not, and they could be renewed. */
 export const revokeSerials = (transaction: Transaction, member: string, certificates: MemberRecord['certificates']): void => {
-  for (const { serial, notAfter } of certificates) if (notAfter > Date.now()) transaction.put(revocations, serial, { member, notAfter });
+  for (const { serial, notAfter } of certificates) transaction.put(revocations, serial, { member, notAfter });
 };
 
 /** Makes every certificate of a member count no more. */

@@ -39,11 +39,18 @@ export const createSessionService = ({
   async signIn({ name, password }, { values }) {
     const from = addressOf(values);
     // Passwords can be guessed, unlike tokens: from an address that guesses, not even the right one is taken.
-    attempts.require(from);
-    const id = await idOf(store, 'user', name).catch(() => undefined);
-    const known = id === undefined ? undefined : await find(store, users, id);
-    const isRight = await passwords.isRight(password, known?.value.password);
-    if (known === undefined || !isRight || known.value.disabled) throw attempts.wrong(from, refused(name));
+    const guess = attempts.guess(from);
+    const known = await (async () => {
+      try {
+        const id = await idOf(store, 'user', name).catch(() => undefined);
+        const user = id === undefined ? undefined : await find(store, users, id);
+        const isRight = await passwords.isRight(password, user?.value.password);
+        if (user === undefined || !isRight || user.value.disabled) throw guess.wrong(refused(name));
+        return user;
+      } finally {
+        guess.end();
+      }
+    })();
     const secret = newSecret();
     const now = Date.now();
     const expires = now + sessionLifetime;
@@ -82,10 +89,14 @@ export const createSessionService = ({
     const { access, userId, name } = personOf(values);
     if (userId === undefined) throw notAUser('it is of a tool, which has no password', 'sign in with `holdfast login --user NAME`');
     const from = addressOf(values);
-    attempts.require(from);
     checkPassword(newPassword, name);
+    const guess = attempts.guess(from);
     const known = await find(store, users, userId);
-    if (!(await passwords.isRight(password, known?.value.password))) throw attempts.wrong(from, refused(name));
+    try {
+      if (!(await passwords.isRight(password, known?.value.password))) throw guess.wrong(refused(name));
+    } finally {
+      guess.end();
+    }
     const kept = await passwords.keep(newPassword);
     await transact(store, async (transaction) => {
       const user = await transaction.read(users, userId);

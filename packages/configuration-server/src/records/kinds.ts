@@ -10,6 +10,8 @@ export interface CertificateRecord {
   readonly notAfter: number;
   /** Serial of the one it replaced, where that had ended. */
   readonly lateFrom?: string;
+  /** False while its member has not shown it: the answer with it may have been lost. */
+  readonly seen?: boolean;
 }
 
 /** Who belongs to the installation: what decides whether a certificate counts. */
