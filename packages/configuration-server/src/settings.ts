@@ -59,6 +59,12 @@ export const settings = {
   }),
   alerts: section('From when on something is an alert. RPO thresholds are those of the policies.', {
     interval: duration({ default: '5s', min: '100ms', max: '5min', help: 'Time between two looks at everything' }),
+    calm: duration({
+      default: '1min',
+      min: '0s',
+      max: '1d',
+      help: 'How long something has to be well, or less grave, before its alert ends or lessens: what wavers is one alert',
+    }),
     awayWarning: duration({ default: '5min', min: '10s', max: '7d', help: 'Time without a sign of an agent or server: warning' }),
     awayCritical: duration({ default: '15min', min: '10s', max: '7d', help: 'The same: critical' }),
     rpoCritical: integer({

@@ -124,6 +124,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     checking,
     thresholds: settings.alerts,
     interval: settings.alerts.interval,
+    calm: settings.alerts.calm,
     reconciliation,
     ownProblem: () => storeHealth.problem?.message ?? backups.problem() ?? vaultBackups.problem() ?? endOf(authority),
     log,

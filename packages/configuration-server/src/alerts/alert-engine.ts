@@ -12,6 +12,7 @@ import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { type AlertRecord, alertId, alerts, silences } from './alert-record.ts';
 import { type Condition, durablePoints, machineConditions, serverConditions, type Thresholds, TOLD_ELSEWHERE } from './conditions.ts';
+import { createHysteresis } from './hysteresis.ts';
 import { unreconciled } from './unreconciled.ts';
 
 export interface AlertEngineOptions {
@@ -23,6 +24,8 @@ export interface AlertEngineOptions {
   readonly checking: Pick<Checking, 'found'>;
   /** Milliseconds between two looks. */
   readonly interval: number;
+  /** Milliseconds that something has to be well before its alert ends; 0 unless told. */
+  readonly calm?: number;
   readonly reconciliation: Pick<Reconciliation, 'state'>;
   /** What is not well with this server itself, in words; undefined when all is. */
   readonly ownProblem: () => string | undefined;
@@ -65,12 +68,14 @@ export const createAlertEngine = ({
   thresholds,
   checking,
   interval,
+  calm = 0,
   reconciliation,
   ownProblem,
   log,
   now = Date.now,
 }: AlertEngineOptions): AlertEngine => {
   const started = now();
+  const steady = createHysteresis<Found>(calm, now);
   /** When a condition was seen first, for those that have to last. */
   const seen = new Map<string, number>();
   let texts = new Map<string, string>();
@@ -208,7 +213,7 @@ export const createAlertEngine = ({
   };
 
   const lookNow = async (): Promise<void> => {
-    const found = lasting(await gather());
+    const found = steady(lasting(await gather()));
     texts = new Map(found.map(({ id, text }) => [id, text]));
     await settle(found);
     await remember();

@@ -328,7 +328,7 @@ describe('alerts', () => {
 
 describe('alerts over the API', () => {
   it('are listed, acknowledged and silenced', async () => {
-    const server = await startTestServer({ 'alerts.interval': '100ms' });
+    const server = await startTestServer({ 'alerts.calm': '0s', 'alerts.interval': '100ms' });
     const member = await enrolMember(server, 'process-server', 'ps', { endpoints: ['127.0.0.1:9443'] });
     const stream = connectServer(server, member);
     await stream.until(() => true);
