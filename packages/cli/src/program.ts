@@ -190,7 +190,8 @@ export const createProgram = (surroundings: Surroundings): Command => {
     new Command('holdfast').description('Disaster recovery for servers: protect them, look after them, recover them.'),
     [...nouns, ...ALONE.map((make) => make(surroundings))],
   );
-  program.addHelpText('after', HELP).version(`holdfast ${VERSION}`, '-V, --version', 'tell which version this is');
+  // What stands behind a command belongs to it: `recover` and `recover inspect` have options of the same names.
+  program.enablePositionalOptions().addHelpText('after', HELP).version(`holdfast ${VERSION}`, '-V, --version', 'tell which version this is');
   settleAll(program, surroundings);
   return program;
 };
