@@ -6,11 +6,13 @@ import type { LogPosition } from './control-slot.ts';
 import { misuse } from './damage.ts';
 import type { HrlCutWriter } from './hrl.ts';
 import type { LoggedCut } from './log-reader.ts';
+import type { RecentFrames } from './recent-frames.ts';
 import { EPOCH_LIMIT, RECORD_HEADER_SIZE, RECORD_TYPE } from './record.ts';
 import type { RecordPlace, SegmentedLog } from './segmented-log.ts';
 
 export interface CutWriterOptions {
   readonly log: SegmentedLog;
+  readonly recent: RecentFrames;
   readonly start: LogPosition;
   /** Refuses a cut that must not be committed. */
   check(cut: Cut): void;
@@ -39,7 +41,9 @@ class AppendingCutWriter implements LogCutWriter {
   append(epochIndex: number, frame: Uint8Array): void {
     this.#attempt(() => {
       const epoch = this.#epoch(epochIndex);
-      epoch.places.push(this.#options.log.append(RECORD_TYPE.frame, epochIndex, frame));
+      const place = this.#options.log.append(RECORD_TYPE.frame, epochIndex, frame);
+      epoch.places.push(place);
+      this.#options.recent.keep(place, frame);
       epoch.hash.update(frame);
       this.bytes += RECORD_HEADER_SIZE + frame.length;
     });
@@ -64,6 +68,7 @@ class AppendingCutWriter implements LogCutWriter {
   abandon(): void {
     if (this.#ended) return;
     this.#end();
+    for (const { places } of this.#epochs) this.#options.recent.forget(places);
     this.#options.log.rewind(this.#options.start);
   }
 

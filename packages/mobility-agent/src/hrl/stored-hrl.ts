@@ -8,6 +8,7 @@ import type { HrlDirectory } from './files.ts';
 import type { Hrl, HrlCutWriter, HrlHead, HrlManifest, HrlRecovery } from './hrl.ts';
 import { withEpochsOf } from './lineage-check.ts';
 import { type LoggedCut, readPayloadLater } from './log-reader.ts';
+import { createRecentFrames, type RecentFrames } from './recent-frames.ts';
 import { type RecoveredLog, stateAfter } from './recover.ts';
 import type { SegmentPool } from './segment-pool.ts';
 import { createSegmentedLog, type SegmentedLog } from './segmented-log.ts';
@@ -26,17 +27,24 @@ class CommittedCut implements CutContent {
   readonly logged: LoggedCut;
   /** Why its frames cannot be read any more. */
   gone: string | undefined;
+  readonly #recent: RecentFrames;
   readonly #reads: Set<Promise<unknown>>;
 
-  constructor(logged: LoggedCut, reads: Set<Promise<unknown>>) {
+  constructor(logged: LoggedCut, recent: RecentFrames, reads: Set<Promise<unknown>>) {
     this.cut = logged.cut;
     this.logged = logged;
+    this.#recent = recent;
     this.#reads = reads;
   }
 
   async *frames(index: number): AsyncGenerator<Uint8Array> {
     for (const place of this.logged.frames[index] ?? []) {
       this.#checkHere();
+      const recent = this.#recent.take(place);
+      if (recent !== undefined) {
+        yield recent;
+        continue;
+      }
       const read = readPayloadLater(place);
       this.#reads.add(read);
       try {
@@ -65,6 +73,7 @@ class StoredHrl implements Hrl {
   #writer: LogCutWriter | undefined;
   /** Set when a write left it open what counts: only opening anew can tell. */
   #broken: unknown;
+  readonly #recent = createRecentFrames();
   readonly #reads = new Set<Promise<unknown>>();
 
   constructor(options: StoredHrlOptions) {
@@ -73,7 +82,7 @@ class StoredHrl implements Hrl {
     this.quotaBytes = options.quotaBytes;
     this.#state = options.state;
     this.#log = createSegmentedLog(options.pool, options.segments, options.state.end);
-    this.#cuts = options.cuts.map((cut) => new CommittedCut(cut, this.#reads));
+    this.#cuts = options.cuts.map((cut) => new CommittedCut(cut, this.#recent, this.#reads));
     options.pool.prepare();
   }
 
@@ -84,6 +93,7 @@ class StoredHrl implements Hrl {
     if (this.#state.end === undefined) this.#save({ ...this.#state, tail: start, end: start }, true);
     const writer = createCutWriter({
       log: this.#log,
+      recent: this.#recent,
       start,
       check: (cut) => this.#check(cut),
       publish: (cut) => this.#publish(cut),
@@ -109,6 +119,7 @@ class StoredHrl implements Hrl {
       tail.salt !== this.#state.tail?.salt,
     );
     oldest.gone = 'it was freed';
+    for (const places of oldest.logged.frames) this.#recent.forget(places);
     this.#cuts.shift();
     this.#log.trim(tail);
   }
@@ -162,7 +173,7 @@ class StoredHrl implements Hrl {
     const { cut, end } = logged;
     const leadsOn = cut.generations.length > 0 || end.salt !== this.#state.end?.salt;
     this.#save({ ...stateAfter(this.#state, cut), end }, leadsOn);
-    const committed = new CommittedCut(logged, this.#reads);
+    const committed = new CommittedCut(logged, this.#recent, this.#reads);
     this.#cuts.push(committed);
     return committed;
   }
