@@ -28,6 +28,17 @@ stderr.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
+const openKeys = (): { readonly stream: typeof stdin; close(): void } => {
+  stdin.setRawMode(true);
+  return {
+    stream: stdin,
+    close: () => {
+      stdin.setRawMode(false);
+      stdin.pause();
+    },
+  };
+};
+
 const status = await runHoldfast(process.argv.slice(2), {
   stdout,
   stderr,
@@ -37,7 +48,11 @@ const status = await runHoldfast(process.argv.slice(2), {
   openStore: (url) => openStore(url, { environment: env }),
   openKeyVault: (url) => createKeyVaultKey(url, env['AZURE_CLIENT_ID'] ? { clientId: env['AZURE_CLIENT_ID'] } : {}),
   ...(stdin.isTTY
-    ? { askSecret: (question: string) => askSecret(stdin, stderr, question), ask: (question: string) => askLine(stdin, stderr, question) }
+    ? {
+        openKeys,
+        askSecret: (question: string) => askSecret(stdin, stderr, question),
+        ask: (question: string) => askLine(stdin, stderr, question),
+      }
     : { readInput: () => text(stdin) }),
 });
 const interrupted = new HoldfastError('INTERRUPTED', { thing: '', why: '', remedy: '' }).exitCode;

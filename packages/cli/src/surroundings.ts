@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@holdfast/object-store';
 import type { RemoteKey } from '@holdfast/vault';
 
@@ -27,6 +28,8 @@ export interface Surroundings {
   readonly askSecret?: (question: string) => Promise<string>;
   /** Asks a person, who sees what is typed; absent where nobody can be asked. */
   readonly ask?: (question: string) => Promise<string>;
+  /** Every key as it is pressed, until it is closed; absent where there is no terminal. */
+  readonly openKeys?: () => { readonly stream: Readable; close(): void };
   /** All of standard input; absent where a person sits there. */
   readonly readInput?: () => Promise<string>;
   /** Called when the command ran and what it looked at is not well: it ends with status 1. */

@@ -11,5 +11,4 @@ export interface RecoverOptions extends VaultOptions {
   readonly export?: string;
   readonly format: ImageFormat;
   readonly force?: true;
-  readonly boot?: true;
 }

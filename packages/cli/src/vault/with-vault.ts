@@ -29,6 +29,13 @@ export const vaultOptions = (command: Command): Command => {
   return command.addOption(outputOption());
 };
 
+/** The same for a command with others below it, which looks itself whether the vault was named. */
+export const optionalVaultOptions = (command: Command): Command => {
+  command.addOption(new Option('--vault <url>', 'where the vault is (required)'));
+  for (const option of keyOptions()) command.addOption(option);
+  return command.addOption(outputOption());
+};
+
 export const machineOption = (): Option => new Option('-m, --machine <machine>', 'name or id; not needed when the vault holds one machine');
 export const machinesOption = (): Option => new Option('-m, --machine <machine>', 'name or id; all unless told');
 export const pointOption = (): Option =>
