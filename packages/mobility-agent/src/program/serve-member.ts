@@ -16,6 +16,7 @@ import { createAgentMetrics } from './agent-metrics.ts';
 import { openDesiredState } from './desired-state.ts';
 import { desiredStateFile } from './places.ts';
 import type { AgentSchema } from './settings.ts';
+import { createShutdown } from './shutdown.ts';
 
 export interface MemberParts {
   readonly membership: Membership;
@@ -25,6 +26,8 @@ export interface MemberParts {
   readonly excludeOwnFiles: boolean;
 }
 
+/** What powers a machine off. */
+const POWER_OFF = ['systemctl', 'poweroff'];
 /** The journal of the machine and this program's own log are there. */
 const SYSTEM_LOGS = '/var/log';
 
@@ -113,6 +116,7 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
       if (state.reconciling) return;
       await desired.save(membership.id, state);
       engine.apply(state.revision, state.protection);
+      shutdown.ask(state.protection?.shutdownRequest);
     },
   });
   run('certificates', (stopping) => membership.keepRenewed(stopping));
@@ -122,6 +126,7 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
     ...reportEngine(),
     unixMillis: BigInt(Date.now()),
     ...(checks.answer === undefined ? {} : { checks: checks.answer }),
+    ...(shutdown.answer === undefined ? {} : { shutdownAnswer: shutdown.answer }),
   });
   const { hrl, trace, consistency } = settings;
   const surroundings = {
@@ -132,6 +137,15 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
     credentials: membership.credentials,
     isProtecting: () => engine.status.protecting,
   };
+  const { powerOff } = settings.shutdown;
+  const shutdown = createShutdown({
+    engine,
+    scripts: settings.shutdown.directory,
+    scriptLimit: settings.shutdown.scriptLimit,
+    powerOff: powerOff.length > 0 ? powerOff : POWER_OFF,
+    log,
+    onAnswer: () => control.report(report()),
+  });
   const checks = createCheckAnswerer({
     look: (request) => lookAround(surroundings, request),
     onAnswer: () => control.report(report()),

@@ -1,4 +1,4 @@
-import { bytes, duration, filePath, flag, list, memberSettings, section } from '@holdfast/daemon';
+import { bytes, duration, filePath, flag, list, memberSettings, section, text } from '@holdfast/daemon';
 
 /** Settings of `holdfast-agent` beside those that every program has. */
 export const agentSettings = {
@@ -47,6 +47,17 @@ export const agentSettings = {
       help: 'Scripts that ask applications to hold still; run as root, so only root may be able to change them',
     }),
     scriptLimit: duration({ default: '30s', min: '1s', max: '10min', help: 'Longest time for one of them, each way' }),
+  }),
+  shutdown: section('Before a failover that shall lose nothing (`failover start --shutdown-source`).', {
+    directory: filePath({
+      default: '/etc/holdfast/shutdown.d',
+      help: 'Scripts that bring to rest what writes (argument pre), and let it go on when that is called off (post); run as root, so only root may be able to change them',
+    }),
+    scriptLimit: duration({ default: '2min', min: '1s', max: '1h', help: 'Longest time for one of them' }),
+    powerOff: list(text({ help: 'A word' }), {
+      help: 'Program and arguments that power the machine off; unless given, systemctl poweroff',
+      max: 16,
+    }),
   }),
   sender: section('The way to the process server.', {
     retryFirst: duration({
