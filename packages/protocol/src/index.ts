@@ -10,6 +10,7 @@ export * from './gen/holdfast/v1/enrolment_pb.ts';
 export * from './gen/holdfast/v1/lineage_pb.ts';
 export * from './gen/holdfast/v1/manifest_pb.ts';
 export * from './gen/holdfast/v1/people_pb.ts';
+export * from './gen/holdfast/v1/plan_api_pb.ts';
 export * from './gen/holdfast/v1/recovery_api_pb.ts';
 export * from './gen/holdfast/v1/recovery_pb.ts';
 export * from './gen/holdfast/v1/replication_pb.ts';
@@ -45,3 +46,4 @@ export {
 export { certificateError, type ExpectedPeer, type Grace, type Peer, peerOfSocket, readPeer, requirePeer } from './identity/peer.ts';
 export { clientTlsOptions, publicKeyFingerprint, serverTlsOptions } from './identity/tls-options.ts';
 export { describeRecoveryMarker, formatRecoveryMarker, RECOVERY_MARKER, type RecoveryMarker } from './recovery-marker.ts';
+export { isWithin, windowProblem } from './time-window.ts';
