@@ -32,12 +32,15 @@ import { ownNames, renewOwn } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
 import { createReconciliation } from './reconcile/reconciliation.ts';
 import { restoredOf, whenReconciled } from './reconcile/restored.ts';
+import { find } from './records/kind.ts';
+import { SITE, sites } from './records/kinds.ts';
 import { createQuestions } from './recovery/questions.ts';
 import { createRecoveryPlans } from './recovery/recovery-plans.ts';
 import type { Settings } from './settings.ts';
 import { openLevelStore } from './state/level-store.ts';
 import { createNotifier } from './state/notifier.ts';
 import { observedStore } from './state/observed-store.ts';
+import { tellStop } from './tell-stop.ts';
 import { endOf, watchHealth } from './watch-health.ts';
 
 /** What a started server tells those who started it in one process. */
@@ -67,10 +70,13 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
       log.error('A change could not be written', { error });
     },
   });
-  const authority = await openAuthority(path.join(stateDirectory, 'authority'));
+  // Members believe nobody but the authority they joined under: where there are records, a new one is no help.
+  const isNew = (await find(store, sites, SITE)) === undefined;
+  const authority = await openAuthority(path.join(stateDirectory, 'authority'), { mayMake: isNew });
   watchHealth(health, storeHealth, authority);
   const id = await ensureInstallation(store, stateDirectory, log);
 
+  onStop('farewell', () => tellStop(store));
   const notifier = createNotifier(store);
   run('changes', notifier.run);
   const revocations = await openRevocations(store, notifier);
@@ -113,7 +119,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     const { addresses: told } = settings.listen;
     return told.length > 0 ? told.map(formatAddress) : [announced()];
   };
-  const backups = openBackups(context, level);
+  const backups = openBackups(context, level, id);
   const { intoVaults, vaultPace: pace, keep } = settings.backup;
   const vaultBackups = createVaultBackups({ store, servers, make: intoVaults ? backups.make : undefined, pace, keep, log });
   run('backups into vaults', vaultBackups.run);
@@ -157,7 +163,16 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace });
   const streams = createOpenStreams();
   onStop('control streams', streams.over);
-  const control = createControlService({ ...parts, questions, revocations, streams, reconciliation, addresses, vaultBackups });
+  const control = createControlService({
+    ...parts,
+    isStopping: () => stopping.aborted,
+    questions,
+    revocations,
+    streams,
+    reconciliation,
+    addresses,
+    vaultBackups,
+  });
   const rpc = createRpcHandler({
     store,
     notifier,

@@ -34,6 +34,24 @@ describe('the authority', () => {
     expect((await openAuthority(directory)).fingerprint).toBe(fingerprint);
   });
 
+  it('is not made anew where members believe in one that is lost, nor beside what is left of one', async () => {
+    await expect(openAuthority(directory, { mayMake: false })).rejects.toMatchObject({
+      code: 'DAMAGED',
+      remedy: expect.stringContaining('restore'),
+    });
+    await openAuthority(directory);
+    await openAuthority(directory, { mayMake: false });
+    const other = await mkdtemp(path.join(directory, 'other-'));
+    await openAuthority(other);
+    const key = await readFile(path.join(directory, 'authority.key'), 'utf8');
+    await unlink(path.join(directory, 'authority.key'));
+    await expect(openAuthority(directory)).rejects.toMatchObject({ code: 'DAMAGED' });
+    await writeFile(path.join(directory, 'authority.key'), await readFile(path.join(other, 'authority.key'), 'utf8'));
+    await expect(openAuthority(directory)).rejects.toMatchObject({ code: 'DAMAGED' });
+    await writeFile(path.join(directory, 'authority.key'), key);
+    await openAuthority(directory);
+  });
+
   it('names files that are damaged, and does not replace them', async () => {
     await openAuthority(directory);
     for (const file of ['authority.key', 'authority.pem']) {

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { createPrivateKey, generateKeyPairSync, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import path from 'node:path';
-import { fromSystem } from '@holdfast/errors';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { type Identity, identitySubject, identityUri, publicKeyFingerprint, type TlsCredentials } from '@holdfast/protocol';
 import {
   BasicConstraintsExtension,
@@ -82,17 +82,33 @@ const createRoot = (keys: webcrypto.CryptoKeyPair): Promise<X509Certificate> =>
     ],
   });
 
+const lost = (file: string): HoldfastError =>
+  new HoldfastError('DAMAGED', {
+    thing: file,
+    why: 'it is missing, and the state beside it belongs to members that believe no other authority',
+    remedy:
+      'put back the directory authority of this state; or move the state away and restore a backup of it, or rebuild it from its vaults: holdfast-configuration-server restore, rebuild',
+  });
+
 /** Key and certificate; the key is on the disk before the certificate, so that a crash between them leaves a key to go on with. */
-const openFiles = async (directory: string): Promise<{ readonly keys: webcrypto.CryptoKeyPair; readonly root: X509Certificate }> => {
+const openFiles = async (
+  directory: string,
+  mayMake: boolean,
+): Promise<{ readonly keys: webcrypto.CryptoKeyPair; readonly root: X509Certificate }> => {
   const keyFile = path.join(directory, 'authority.key');
   const certificateFile = path.join(directory, 'authority.pem');
   const keptKey = await readIfPresent(keyFile);
+  if (keptKey === undefined && (!mayMake || (await readIfPresent(certificateFile)) !== undefined)) throw lost(keyFile);
   const key = keptKey ?? newKey();
   if (keptKey === undefined) await writePrivately(keyFile, key);
   try {
     const keys = await keysOf(key);
     const kept = await readIfPresent(certificateFile);
-    if (kept !== undefined) return { keys, root: new X509Certificate(kept) };
+    if (kept !== undefined) {
+      const root = new X509Certificate(kept);
+      if (!(await root.verify({ publicKey: keys.publicKey, signatureOnly: true }))) throw new Error('its certificate is not of its key');
+      return { keys, root };
+    }
     const root = await createRoot(keys);
     await writePrivately(certificateFile, `${root.toString('pem')}\n`);
     return { keys, root };
@@ -101,9 +117,9 @@ const openFiles = async (directory: string): Promise<{ readonly keys: webcrypto.
   }
 };
 
-/** Opens the authority whose files are in `directory`; makes a new one when there is none. */
-export const openAuthority = async (directory: string): Promise<Authority> => {
-  const { keys, root } = await openFiles(directory);
+/** Opens the authority whose files are in `directory`; makes a new one when there is none, unless it must not: DAMAGED then. */
+export const openAuthority = async (directory: string, { mayMake = true } = {}): Promise<Authority> => {
+  const { keys, root } = await openFiles(directory, mayMake);
   const pem = root.toString('pem');
 
   const sign = (identity: Identity, publicKey: PublicKey | webcrypto.CryptoKey, lifetime: number, names: readonly string[]) =>

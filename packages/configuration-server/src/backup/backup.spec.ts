@@ -15,11 +15,15 @@ import {
 import fc from 'fast-check';
 import { connectAgent } from '../conformance/test-member.ts';
 import { codeOf, endTestServers, enrolMember, startTestServer } from '../conformance/test-server.ts';
+import { find } from '../records/kind.ts';
+import { SITE as RECORD, sites } from '../records/kinds.ts';
+import { openLevelStore } from '../state/level-store.ts';
 import { writeBackup } from './content.ts';
 import { createBackupKeeper, writeBackupFile } from './keep-backups.ts';
 import { restore } from './restore.ts';
 import { seal, unseal } from './sealed-stream.ts';
 
+const SITE = 'a'.repeat(32);
 const PASSPHRASE = 'a passphrase for tests';
 /** Passphrases of these tests are no secrets. */
 const CHEAP = { log2: 4, blockSize: 8, parallelization: 1 };
@@ -173,6 +177,15 @@ describe('a backup', () => {
   }, 60_000);
 });
 
+/** The id of an installation, out of the state of a server that is stopped for it. */
+const siteOf = async (state: string, stop: () => Promise<unknown>): Promise<{ readonly siteId: string }> => {
+  await stop();
+  const store = await openLevelStore(path.join(state, 'state'), { events: 1000, audit: 1000, changes: 1000 });
+  const site = await find(store, sites, RECORD);
+  await store.close();
+  return { siteId: site!.value.id };
+};
+
 describe('backups by themselves', () => {
   it('are written, read back, and thinned to the newest', async () => {
     const server = await startTestServer({
@@ -200,26 +213,36 @@ describe('backups by themselves', () => {
     expect(Date.now() - head.made).toBeLessThan(600_000);
   }, 60_000);
 
-  it('go on where a clock that was wrong left one of a time to come', async () => {
-    const ahead = 'holdfast-20990101T000000Z.backup';
+  it('go on where a clock that was wrong left one of a time to come, and beside those of another installation', async () => {
+    const others = ['holdfast-bbbbbbbb-20200101T000000Z.backup', 'holdfast-bbbbbbbb-20990101T000000Z.backup'];
+    for (const name of others) await writeFile(path.join(directory, name), '');
+    const first = await startTestServer();
+    const { siteId } = await siteOf(first.directory, first.stop);
+    const ahead = `holdfast-${siteId.slice(0, 8)}-20990101T000000Z.backup`;
     await writeFile(path.join(directory, ahead), '');
-    const server = await startTestServer({ 'backup.passphrase': PASSPHRASE, 'backup.directory': directory, 'backup.keep': '1' });
+    const server = await startTestServer(
+      { 'backup.passphrase': PASSPHRASE, 'backup.directory': directory, 'backup.keep': '1' },
+      first.directory,
+    );
     let names: string[] = [];
-    while (names.length < 2) {
+    while (names.length < 4) {
       await new Promise((resolve) => setTimeout(resolve, 20));
       names = (await readdir(directory)).filter((name) => name.endsWith('.backup'));
     }
-    expect(names).toContain(ahead);
+    expect(names).toEqual(expect.arrayContaining([ahead, ...others]));
     await server.stop();
   }, 60_000);
 
   it('leave nothing half behind, and say what is wrong', async () => {
     const make = () => parts(Buffer.from('no backup at all'));
-    await expect(writeBackupFile({ directory, keep: 1, passphrase: PASSPHRASE, make })).rejects.toMatchObject({ code: 'DAMAGED' });
+    await expect(writeBackupFile({ directory, site: SITE, keep: 1, passphrase: PASSPHRASE, make })).rejects.toMatchObject({
+      code: 'DAMAGED',
+    });
     expect(await readdir(directory)).toEqual([]);
     const stop = new AbortController();
     const keeper = createBackupKeeper({
       directory: path.join(directory, 'missing'),
+      site: SITE,
       interval: 1000,
       keep: 1,
       passphrase: PASSPHRASE,

@@ -8,6 +8,8 @@ import { readBackup } from './content.ts';
 
 export interface KeepBackupsOptions {
   readonly directory: string;
+  /** Id of the installation: another one may keep its backups in the same directory. */
+  readonly site: string;
   /** Milliseconds between two. */
   readonly interval: number;
   /** How many stay; the oldest go first. */
@@ -24,7 +26,10 @@ export interface BackupKeeper {
   problem(): string | undefined;
 }
 
-const NAME = /^holdfast-\d{8}T\d{6}Z\.backup$/;
+const LETTERS = 8;
+
+/** The names of the backups of one installation. */
+const namesOf = (site: string): RegExp => new RegExp(`^holdfast-${site.slice(0, LETTERS)}-\\d{8}T\\d{6}Z\\.backup$`);
 
 /** A clock that was wrong once may have made some of a time that has not come: those say nothing of when the next is due. */
 const timeOf = (name: string): number => {
@@ -32,7 +37,8 @@ const timeOf = (name: string): number => {
   return Date.parse(`${day!.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time!.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`);
 };
 
-const nameAt = (time: number): string => `holdfast-${new Date(time).toISOString().replaceAll(/[-:]|\.\d+/g, '')}.backup`;
+const nameAt = (site: string, time: number): string =>
+  `holdfast-${site.slice(0, LETTERS)}-${new Date(time).toISOString().replaceAll(/[-:]|\.\d+/g, '')}.backup`;
 
 /** Milliseconds before the next try after one that failed. */
 const AGAIN = 60_000;
@@ -44,8 +50,8 @@ const requireWhole = async (file: string, passphrase: string): Promise<void> => 
 
 /** Writes a backup and reads it back before it counts. Gives its name. */
 export const writeBackupFile = async (options: Omit<KeepBackupsOptions, 'interval' | 'log'>, now = Date.now()): Promise<string> => {
-  const { directory, keep, passphrase, make } = options;
-  const file = path.join(directory, nameAt(now));
+  const { directory, site, keep, passphrase, make } = options;
+  const file = path.join(directory, nameAt(site, now));
   const temporary = `${file}.part`;
   try {
     await rm(temporary, { force: true });
@@ -58,7 +64,7 @@ export const writeBackupFile = async (options: Omit<KeepBackupsOptions, 'interva
     }
     await requireWhole(temporary, passphrase);
     await rename(temporary, file);
-    const old = (await readdir(directory)).filter((name) => NAME.test(name)).toSorted();
+    const old = (await readdir(directory)).filter((name) => namesOf(site).test(name)).toSorted();
     for (const name of old.slice(0, Math.max(0, old.length - keep))) if (name !== path.basename(file)) await rm(path.join(directory, name));
   } catch (reason) {
     await rm(temporary, { force: true }).catch(() => undefined);
@@ -69,13 +75,13 @@ export const writeBackupFile = async (options: Omit<KeepBackupsOptions, 'interva
 
 /** Makes a backup again and again; the newest one in the directory says when the next is due, also after a restart. */
 export const createBackupKeeper = (options: KeepBackupsOptions): BackupKeeper => {
-  const { directory, interval, log } = options;
+  const { directory, site, interval, log } = options;
   let failure: HoldfastError | undefined;
   const newest = async (): Promise<number> => {
     const names = await readdir(directory).catch((reason: unknown) => {
       throw fromSystem(reason, directory);
     });
-    const times = names.filter((name) => NAME.test(name)).map(timeOf);
+    const times = names.filter((name) => namesOf(site).test(name)).map(timeOf);
     return Math.max(0, ...times.filter((time) => time <= Date.now()));
   };
   return {

@@ -15,6 +15,7 @@ export interface Backups {
 export const openBackups = (
   { settings, stateDirectory, version, log, run, health }: ProgramContext<Settings>,
   store: LevelStore,
+  site: string,
 ): Backups => {
   const { directory, interval, keep } = settings.backup;
   const passphrase = settings.backup.passphrase?.reveal();
@@ -28,7 +29,7 @@ export const openBackups = (
   }
   const make = (): AsyncIterable<Uint8Array> => makeBackup(store, stateDirectory, version, passphrase);
   if (directory === undefined) return { make, problem: () => undefined };
-  const keeper = createBackupKeeper({ directory, interval, keep, passphrase, make, log });
+  const keeper = createBackupKeeper({ directory, site, interval, keep, passphrase, make, log });
   health.check('backup', keeper.problem);
   run('backup', keeper.run);
   return { make, problem: keeper.problem };

@@ -22,6 +22,7 @@ import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { agentState } from './desired-state.ts';
+import { type EventPace, leftOutEvent } from './event-pace.ts';
 import { follow, type TrackedReader } from './follow.ts';
 import type { Admitted } from './hold-stream.ts';
 import { type AgentPresence, hasInForce, type Session } from './presence.ts';
@@ -33,6 +34,9 @@ export interface ControlParts {
   readonly notifier: Notifier;
   /** Where members reach this server, "host:port", in the order to try. */
   readonly addresses: () => readonly string[];
+  readonly pace: EventPace;
+  /** This server stops in order: that its members are gone is no news then. */
+  readonly isStopping: () => boolean;
 }
 
 const MOST_DISKS = 256;
@@ -83,7 +87,7 @@ const greet = async (store: StateStore, peer: Peer, hello: AgentHello): Promise<
 
 /** Brings the stored state of a protection in line with a report, and tells what is new. */
 const take = async (
-  store: StateStore,
+  { store, pace }: Pick<ControlParts, 'store' | 'pace'>,
   id: string,
   report: AgentReport,
   before: AgentReport | undefined,
@@ -94,7 +98,8 @@ const take = async (
   if (machine === undefined) return;
   const { name, protectionId } = machine.value;
   const manifest = (await find(store, manifests, id))?.value;
-  const news = [...diskEvents(name, before, report, manifest), ...componentEvents(name, report.events)];
+  const { told, leftOut } = pace.take(id, [...diskEvents(name, before, report, manifest), ...componentEvents(name, report.events)]);
+  const news = leftOut === 0 ? told : [...told, leftOutEvent(name, leftOut)];
   const current = protectionId === '' || !inForce ? undefined : await find(store, protections, protectionId);
   const next = current === undefined ? undefined : stateFrom(current.value.state, report, manifest);
   const moved = next !== undefined && (next.state !== current!.value.state || next.detail !== current!.value.stateDetail);
@@ -161,7 +166,7 @@ export const admitAgent = async (
       await takeAnswer(store, id, report.checks);
       const known = presence.get(id);
       const machine = await find(store, machines, id);
-      await take(store, id, report, before, known !== undefined && machine !== undefined && hasInForce(known, machine.version));
+      await take(parts, id, report, before, known !== undefined && machine !== undefined && hasInForce(known, machine.version));
     },
     states: states(parts, id, session, end.signal),
     async close() {
@@ -170,6 +175,7 @@ export const admitAgent = async (
         const machine = await transaction.read(machines, id);
         if (machine === undefined) return;
         transaction.put(machines, id, { ...machine.value, lastSeen: Date.now() });
+        if (parts.isStopping()) return;
         transaction.event({
           severity: machine.value.protectionId === '' ? 'information' : 'warning',
           code: 'machine-disconnected',

@@ -6,12 +6,13 @@ import type { Revocations } from '../listener/revocations.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
 import type { Questions } from '../recovery/questions.ts';
 import { admitAgent, type ControlParts } from './agent-stream.ts';
+import { createEventPace } from './event-pace.ts';
 import { holdStream } from './hold-stream.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { AgentPresence, ServerPresence } from './presence.ts';
 import { admitServer } from './server-stream.ts';
 
-export interface ControlOptions extends ControlParts {
+export interface ControlOptions extends Omit<ControlParts, 'pace'> {
   readonly revocations: Revocations;
   readonly agents: AgentPresence;
   readonly servers: ServerPresence;
@@ -31,24 +32,28 @@ export const createControlService = ({
   streams,
   reconciliation,
   addresses,
+  isStopping,
   vaultBackups,
   questions,
-}: ControlOptions): ServiceImpl<typeof ControlService> => ({
-  connectAgent: (requests, { values, signal }) => {
-    const peer = memberOf(values);
-    const admit = admitAgent.bind(undefined, { store, notifier, addresses, presence: agents }, peer);
-    return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
-  },
-  connectServer: (requests, { values, signal }) => {
-    const peer = memberOf(values);
-    const admit = admitServer.bind(
-      undefined,
-      { store, notifier, addresses, reconciliation, vaultBackups, questions, presence: servers },
-      peer,
-    );
-    return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
-  },
-  async *fetchBackup({ vault }, { values }) {
-    for await (const part of vaultBackups.fetch(memberOf(values).identity.id, vault)) yield { part: new Uint8Array(part) };
-  },
-});
+}: ControlOptions): ServiceImpl<typeof ControlService> => {
+  const pace = createEventPace();
+  return {
+    connectAgent: (requests, { values, signal }) => {
+      const peer = memberOf(values);
+      const admit = admitAgent.bind(undefined, { store, notifier, addresses, pace, isStopping, presence: agents }, peer);
+      return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
+    },
+    connectServer: (requests, { values, signal }) => {
+      const peer = memberOf(values);
+      const admit = admitServer.bind(
+        undefined,
+        { store, notifier, addresses, pace, isStopping, reconciliation, vaultBackups, questions, presence: servers },
+        peer,
+      );
+      return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
+    },
+    async *fetchBackup({ vault }, { values }) {
+      for await (const part of vaultBackups.fetch(memberOf(values).identity.id, vault)) yield { part: new Uint8Array(part) };
+    },
+  };
+};

@@ -25,6 +25,7 @@ import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ControlParts } from './agent-stream.ts';
 import { serverState } from './desired-state.ts';
+import { leftOutEvent } from './event-pace.ts';
 import { follow, type TrackedReader } from './follow.ts';
 import type { Admitted } from './hold-stream.ts';
 import type { ServerPresence, Session } from './presence.ts';
@@ -198,7 +199,8 @@ export const admitServer = async (
       await takeAnswer(store, id, report.checks);
       await parts.reconciliation.take(id, report);
       await keepAnchors(store, id, await newTerms(store, terms, report));
-      const news = componentEvents(name, report.events);
+      const { told, leftOut } = parts.pace.take(id, componentEvents(name, report.events));
+      const news = leftOut === 0 ? told : [...told, leftOutEvent(name, leftOut)];
       if (news.length > 0)
         await transact(store, async (transaction) => {
           for (const event of news) transaction.event({ ...event, subject: id, actor: id });
@@ -213,6 +215,7 @@ export const admitServer = async (
         const server = await transaction.read(servers, id);
         if (server === undefined) return;
         transaction.put(servers, id, { ...server.value, lastSeen: Date.now() });
+        if (parts.isStopping()) return;
         transaction.event({
           severity: 'warning',
           code: 'server-disconnected',

@@ -9,7 +9,7 @@ import type { StateStore, StoredEvent } from '../state/state-store.ts';
 export interface Carrier {
   /** "e-mail", "webhook". */
   readonly name: string;
-  /** Rejects when they could not be handed over; they are tried again then. */
+  /** Rejects when they could not be handed over; they are tried again then. REQUEST_INVALID: who receives them does not want these as they are. */
   carry(events: readonly StoredEvent[], signal: AbortSignal): Promise<void>;
 }
 
@@ -30,6 +30,8 @@ const GRAVITY = { information: 0, warning: 1, critical: 2 } as const;
 /** What happens together is told together. */
 const WAITS = { gather: 5000, first: 5000, longest: 5 * 60_000 };
 const MOST_TOGETHER = 100;
+/** Times that a single event is refused before it is given up. */
+const MOST_REFUSALS = 3;
 /** Revisions without anything to tell after which the place is stored anew: changes are not kept for ever. */
 const STORED_EVERY = 200;
 /** Events told late, after more changes than are kept. */
@@ -62,7 +64,25 @@ export const runCourier = async (
       }
   };
 
+  /** An event that nobody takes does not hold up those behind it; that it was not told is told. */
+  const giveUp = async (event: StoredEvent, reason: HoldfastError): Promise<void> => {
+    log.error('An event was not taken and is given up', { by: carrier.name, revision: event.revision, code: event.code, error: reason });
+    await transact(store, async (transaction) =>
+      transaction.event({
+        severity: 'information',
+        code: 'notification-refused',
+        text: `The event ${event.code} of ${new Date(event.at).toISOString()} could not be told by ${carrier.name}: ${reason.why}`.slice(
+          0,
+          600,
+        ),
+        subject: event.subject,
+        actor: 'configuration server',
+      }),
+    ).catch((error: unknown) => log.warn('That an event could not be told could not be written', { error }));
+  };
+
   const deliver = async (events: readonly StoredEvent[]): Promise<void> => {
+    let refusals = 0;
     for (let wait = waits.first; !stopping.aborted; wait = Math.min(wait * 2, waits.longest)) {
       try {
         await carrier.carry(events, stopping);
@@ -77,6 +97,16 @@ export const runCourier = async (
           error: problem,
           waitMillis: wait,
         });
+        if (problem.code === 'REQUEST_INVALID' && events.length > 1) {
+          for (const event of events) await deliver([event]);
+          return;
+        }
+        refusals = problem.code === 'REQUEST_INVALID' ? refusals + 1 : 0;
+        if (refusals === MOST_REFUSALS) {
+          await giveUp(events[0]!, problem);
+          problem = undefined;
+          return;
+        }
         await sleep(wait, undefined, { signal: stopping }).catch(() => undefined);
       }
     }

@@ -1,5 +1,5 @@
 import type { Address } from '@holdfast/daemon';
-import { fromSystem } from '@holdfast/errors';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { createTransport } from 'nodemailer';
 import type { StoredEvent } from '../state/state-store.ts';
 import type { Carrier } from './courier.ts';
@@ -56,6 +56,15 @@ export const createEmail = ({ server, security, from, to, user, password, author
         text: `${events.map(lineOf).join('\n')}\n\nholdfast alert list shows what is not well now, holdfast event list what happened.\n`,
       });
     } catch (reason) {
+      const { command, responseCode = 0, response = '' } = reason as { command?: string; responseCode?: number; response?: string };
+      // A lasting refusal of the message itself (RFC 5321, 4.2.1), not of sender, receivers or credentials.
+      if (command === 'DATA' && responseCode >= 550 && responseCode < 560)
+        throw new HoldfastError('REQUEST_INVALID', {
+          thing: `mail server ${server.host}:${server.port}`,
+          why: `it refused the message: ${response.slice(0, 200)}`,
+          remedy: 'look at what filters mail there',
+          cause: reason,
+        });
       throw fromSystem(reason, `mail server ${server.host}:${server.port}`, 'CONNECTION_LOST');
     } finally {
       transport.close();

@@ -96,6 +96,25 @@ describe('a courier', () => {
     await courier.end();
   });
 
+  it('is not held up by an event that nobody takes, and tells that it was not told', async () => {
+    const store = newStore();
+    const carried: string[] = [];
+    const courier = start(store, async (events) => {
+      if (events.some(({ text }) => text === 'poison'))
+        throw new HoldfastError('REQUEST_INVALID', { thing: 'it', why: 'it is poison', remedy: 'none' });
+      carried.push(...events.map(({ text }) => text));
+    });
+    await until(() => store.revision() > 0);
+    await store.commit({ events: [event('one'), event('poison'), event('two')] });
+    await until(() => carried.length === 2);
+    expect(carried).toEqual(['one', 'two']);
+    await store.commit({ events: [event('three')] });
+    await until(() => carried.length === 3);
+    expect(courier.problem()).toBeUndefined();
+    expect((await store.events({ limit: 10 })).map(({ code }) => code)).toContain('notification-refused');
+    await courier.end();
+  });
+
   it('loses nothing when it ends before somebody was told', async () => {
     const store = newStore();
     let tries = 0;

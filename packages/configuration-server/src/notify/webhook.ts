@@ -14,6 +14,8 @@ export interface WebhookOptions {
 
 /** Milliseconds. */
 const PATIENCE = 30_000;
+/** Answers that mean the content: bad request, too large, not processable. */
+const CONTENT: ReadonlySet<number> = new Set([400, 413, 422]);
 /** Of an answer that says why it is refused. */
 const MOST_WORDS = 200;
 
@@ -57,7 +59,7 @@ export const createWebhook = ({ url, secret, authorities }: WebhookOptions): Car
             status >= 200 && status < 300
               ? resolve()
               : reject(
-                  new HoldfastError('CONNECTION_LOST', {
+                  new HoldfastError(CONTENT.has(status) ? 'REQUEST_INVALID' : 'CONNECTION_LOST', {
                     thing,
                     why: `it answered ${status} ${words.replaceAll(/\s+/g, ' ')}`.trim(),
                     remedy: 'look at what listens there',
