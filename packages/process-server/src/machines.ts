@@ -61,6 +61,8 @@ const same = (a: Assignment, b: Assignment): boolean => a.vault === b.vault && a
 export const createMachines = (options: MachinesOptions): Machines => {
   const { journal, vaults, log, version, pool } = options;
   const machines = new Map<string, Machine>();
+  /** What is wanted for each, milliseconds; 0: as the settings say. */
+  const sealIntervals = new Map<string, number>();
   /** What the journal held at the start and nobody has taken yet. */
   const recovered = new Map(journal.recovered);
 
@@ -73,6 +75,10 @@ export const createMachines = (options: MachinesOptions): Machines => {
       onDurable(cut) {
         options.onDurable(cut);
         return digests.follow(cut);
+      },
+      // Asked at each cut: it may change while the machine is here.
+      get sealInterval() {
+        return sealIntervals.get(machineId) || options.sealInterval;
       },
       machineId,
       machineName,
@@ -126,6 +132,8 @@ export const createMachines = (options: MachinesOptions): Machines => {
   return {
     all: { [Symbol.iterator]: () => machines.values() },
     async assign({ machines: wanted }) {
+      sealIntervals.clear();
+      for (const [machineId, { sealInterval }] of wanted) sealIntervals.set(machineId, sealInterval);
       for (const [machineId, machine] of machines) {
         const assignment = wanted.get(machineId);
         if (assignment !== undefined && same(assignment, machine.assignment)) continue;

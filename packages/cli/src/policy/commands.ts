@@ -1,5 +1,6 @@
+import { create } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
-import type { Policy } from '@holdfast/protocol';
+import { type Policy, TimeWindowSchema } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { parseCount } from '../parse-count.ts';
 import { parseMilliseconds } from '../parse-milliseconds.ts';
@@ -11,6 +12,7 @@ import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { describePolicy, policiesAnswer, policyAnswer } from './describe-policy.ts';
+import { parseWindow } from './time-window.ts';
 
 /** What a policy says; what is not told stays as it is, or as the server has it for new policies. */
 interface PolicyOptions extends SiteOptions {
@@ -21,11 +23,18 @@ interface PolicyOptions extends SiteOptions {
   readonly applicationInterval?: number;
   readonly hold?: string;
   readonly holdLimit?: number;
+  readonly sealInterval?: number;
+  readonly resyncWindow?: readonly Window[];
 }
 
 export const RETENTIONS = ['24h', '72h', '15d'];
 export const COMPRESSIONS = ['lz4', 'zstd', 'raw'];
 export const HOLDS = ['never', 'throttle', 'freeze'];
+
+type Window = ReturnType<typeof parseWindow>;
+
+/** Windows given one by one; "any" is none of them. */
+const gatherWindows = (text: string, before: readonly Window[] = []): Window[] => (text === 'any' ? [] : [...before, parseWindow(text)]);
 
 /** Seconds; 0 for "off". */
 const parseInterval = (text: string): number => (text === 'off' ? 0 : parseSeconds(text));
@@ -42,6 +51,18 @@ const policyOptions = (command: Command): Command =>
     .addOption(new Option('--hold <how>', 'what may be done to writers that let no point be made').choices(HOLDS))
     .addOption(
       new Option('--hold-limit <time>', 'longest time that writers are held still at once: 500ms, 5s').argParser(parseMilliseconds),
+    )
+    .addOption(
+      new Option(
+        '--seal-interval <time>',
+        'gather changes this long for one object of the vault: 5s, 1min; off: as the process server has it',
+      ).argParser(parseInterval),
+    )
+    .addOption(
+      new Option(
+        '--resync-window <window>',
+        "when resynchronizations may run: 'mon-fri 18:00-06:00'; may be given again; any: always",
+      ).argParser(gatherWindows),
     );
 
 const toldBy = ({
@@ -52,6 +73,8 @@ const toldBy = ({
   applicationInterval,
   hold,
   holdLimit,
+  sealInterval,
+  resyncWindow,
 }: PolicyOptions): Partial<Omit<Policy, '$typeName' | '$unknown'>> => ({
   ...(pointInterval !== undefined && { pointIntervalSeconds: pointInterval }),
   ...(rpoThreshold !== undefined && { rpoThresholdSeconds: rpoThreshold }),
@@ -60,6 +83,8 @@ const toldBy = ({
   ...(applicationInterval !== undefined && { applicationIntervalSeconds: applicationInterval }),
   ...(hold !== undefined && { hold }),
   ...(holdLimit !== undefined && { holdLimitMilliseconds: holdLimit }),
+  ...(sealInterval !== undefined && { sealIntervalSeconds: sealInterval }),
+  ...(resyncWindow !== undefined && { resyncWindows: resyncWindow.map((window) => create(TimeWindowSchema, window)) }),
 });
 
 const POLICY_ARGUMENT = ['<policy>', 'name or id'] as const;

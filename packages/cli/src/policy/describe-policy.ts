@@ -3,6 +3,8 @@ import type { Policy } from '@holdfast/protocol';
 import { shortId } from '../choose/choose-resource.ts';
 import type { Answer } from '../output/answer.ts';
 import { formatCount } from '../output/format.ts';
+import { type RequestCost, requestCost } from './request-cost.ts';
+import { formatWindow } from './time-window.ts';
 
 export interface PolicyDescription {
   readonly id: string;
@@ -16,6 +18,13 @@ export interface PolicyDescription {
   readonly applicationIntervalSeconds: number;
   readonly hold: string;
   readonly holdLimitMilliseconds: number;
+  /** 0: as the process server has it. */
+  readonly sealIntervalSeconds: number;
+  readonly requestCost: RequestCost;
+  /** When resynchronizations may run, by the clock of the machine; empty: whenever they are due. */
+  readonly resyncWindows: readonly string[];
+  /** Id of the policy whose machines follow it on their way home; null for one of the way out. */
+  readonly failbackOf: string | null;
   /** Machines that follow it. */
   readonly protections: number;
 }
@@ -32,8 +41,18 @@ export const describePolicy = (policy: Policy): PolicyDescription => ({
   applicationIntervalSeconds: policy.applicationIntervalSeconds,
   hold: policy.hold || 'never',
   holdLimitMilliseconds: policy.holdLimitMilliseconds,
+  sealIntervalSeconds: policy.sealIntervalSeconds,
+  requestCost: requestCost(policy),
+  resyncWindows: policy.resyncWindows.map(formatWindow),
+  failbackOf: policy.failbackOf === '' ? null : policy.failbackOf,
   protections: policy.protections,
 });
+
+const money = (amount: number, currency: string): string => `${amount.toFixed(2)} ${currency}`;
+
+const costWords = ({ busyPerDay, idlePerDay, busyPerMonth, idlePerMonth, currency }: RequestCost): string =>
+  `${busyPerDay.toLocaleString('en-US')} requests a day for a machine that is written to (about ${money(busyPerMonth, currency)} a month), ` +
+  `${idlePerDay.toLocaleString('en-US')} for an idle one (${money(idlePerMonth, currency)})`;
 
 const seconds = (count: number): string => formatDuration(count * 1000);
 
@@ -79,6 +98,11 @@ export const policyAnswer = (policy: PolicyDescription): Answer => ({
     {
       line: `  applications ${policy.applicationIntervalSeconds === 0 ? 'are not asked to rest' : `at rest every ${seconds(policy.applicationIntervalSeconds)}`}`,
     },
+    {
+      line: `  seal         ${policy.sealIntervalSeconds === 0 ? 'as the process server has it' : `after ${seconds(policy.sealIntervalSeconds)}`}: ${costWords(policy.requestCost)}`,
+    },
+    { line: `  resync       ${policy.resyncWindows.length === 0 ? 'whenever it is due' : policy.resyncWindows.join('; ')}` },
+    ...(policy.failbackOf === null ? [] : [{ line: `  for          the way home of machines that follow policy ${policy.failbackOf}` }]),
     { line: `  hold         ${policy.hold}${policy.hold === 'never' ? '' : `, ${formatDuration(policy.holdLimitMilliseconds)} at most`}` },
   ],
 });

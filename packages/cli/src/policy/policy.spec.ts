@@ -11,7 +11,7 @@ describe('policy', () => {
   it('list and show tell times as people write them', async () => {
     expect((await person.run(['policy', 'list'])).stdout).toMatch(/gold +601100000000 +5s +1min +15d +zstd +1 +4\n/);
     expect((await person.run(['policy', 'show', '60'])).stdout).toMatch(/RPO alert +above 1min/);
-    expect(await person.json(['policy', 'show', 'silver'])).toEqual({
+    expect(await person.json(['policy', 'show', 'silver'])).toMatchObject({
       id: SAMPLE.silver,
       version: 1,
       name: 'silver',
@@ -38,7 +38,7 @@ describe('policy', () => {
   });
 
   it('set changes what is told and leaves the rest', async () => {
-    expect(await person.json(['policy', 'set', 'gold', '--rpo-threshold', '30s', '--name', 'platinum'])).toEqual({
+    expect(await person.json(['policy', 'set', 'gold', '--rpo-threshold', '30s', '--name', 'platinum'])).toMatchObject({
       id: SAMPLE.gold,
       version: 5,
       name: 'platinum',
@@ -53,6 +53,33 @@ describe('policy', () => {
     });
   });
 
+  it('says how long changes are gathered, what their requests cost, and when resynchronizations run', async () => {
+    const set = [
+      'policy',
+      'set',
+      'gold',
+      '--seal-interval',
+      '1min',
+      '--resync-window',
+      'mon-fri 18:00-06:00',
+      '--resync-window',
+      'sat,sun 00:00-24:00',
+    ];
+    expect(await person.json(set)).toMatchObject({
+      sealIntervalSeconds: 60,
+      requestCost: { busyPerDay: 1440, idlePerDay: 1440, busyPerMonth: 0.22 },
+      resyncWindows: ['mon,tue,wed,thu,fri 18:00-06:00', 'sat,sun 00:00-24:00'],
+      failbackOf: null,
+    });
+    const { stdout } = await person.run(['policy', 'show', 'gold']);
+    expect(stdout).toContain('seal         after 1min: 1,440 requests a day');
+    expect(await person.json(['policy', 'set', 'gold', '--seal-interval', 'off', '--resync-window', 'any'])).toMatchObject({
+      sealIntervalSeconds: 0,
+      requestCost: { busyPerDay: 17_280 },
+      resyncWindows: [],
+    });
+  });
+
   it('says how applications and writers are held', async () => {
     const options = ['--application-interval', '1h', '--hold', 'freeze', '--hold-limit', '500ms'];
     expect(await person.json(['policy', 'set', 'gold', ...options])).toMatchObject({
@@ -61,7 +88,9 @@ describe('policy', () => {
       holdLimitMilliseconds: 500,
       pointIntervalSeconds: 5,
     });
-    expect((await person.run(['policy', 'show', 'gold'])).stdout).toMatch(/applications at rest every 1h\n +hold +freeze, 500ms at most/);
+    expect((await person.run(['policy', 'show', 'gold'])).stdout).toMatch(
+      /applications at rest every 1h\n(?:.*\n)* +hold +freeze, 500ms at most/,
+    );
     expect(await person.json(['policy', 'set', 'gold', '--application-interval', 'off'])).toMatchObject({ applicationIntervalSeconds: 0 });
   });
 

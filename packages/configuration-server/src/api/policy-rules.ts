@@ -1,4 +1,4 @@
-import type { Policy } from '@holdfast/protocol';
+import { type Policy, windowProblem } from '@holdfast/protocol';
 import { requestInvalid } from '../request-invalid.ts';
 import { checkName } from './resolve.ts';
 
@@ -13,6 +13,16 @@ const within = (field: string, value: number, least: number, most: number): void
 
 const oneOf = (field: string, value: string, words: readonly string[]): void => {
   if (!words.includes(value)) throw requestInvalid(field, `it is not one of ${words.join(', ')}`, 'choose one of these');
+};
+
+const MOST_WINDOWS = 28;
+
+const checkWindows = (field: string, windows: Policy['resyncWindows']): void => {
+  if (windows.length > MOST_WINDOWS) throw requestInvalid(field, `there are ${windows.length}`, `name at most ${MOST_WINDOWS}`);
+  for (const window of windows) {
+    const problem = windowProblem(window);
+    if (problem !== undefined) throw requestInvalid(field, problem, 'name days from 1 to 7 and minutes of a day');
+  }
 };
 
 /** What a policy has that its maker said nothing of. */
@@ -46,4 +56,10 @@ export const checkPolicy = (policy: Policy): void => {
   if (policy.applicationIntervalSeconds !== 0) within('application_interval_seconds', policy.applicationIntervalSeconds, 5 * 60, 12 * 3600);
   oneOf('hold', policy.hold, HOLDS);
   within('hold_limit_milliseconds', policy.holdLimitMilliseconds, 100, 60_000);
+  if (policy.sealIntervalSeconds !== 0) {
+    within('seal_interval_seconds', policy.sealIntervalSeconds, 1, 300);
+    // What is gathered is not safe yet: an alert that cannot be avoided is none.
+    within('seal_interval_seconds', policy.sealIntervalSeconds, 1, policy.rpoThresholdSeconds);
+  }
+  checkWindows('resync_windows', policy.resyncWindows);
 };

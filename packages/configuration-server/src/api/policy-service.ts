@@ -9,6 +9,7 @@ import { names, policies, policyUses } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { deleteFailbackPolicy } from './failback-policy.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { checkPolicy, completePolicy } from './policy-rules.ts';
 import { requireVersion, resolve } from './resolve.ts';
@@ -37,6 +38,17 @@ const given = (policy: Policy | undefined): Policy => {
   return complete;
 };
 
+/** Throws POLICY_IN_USE for the way home of a policy that is there. */
+const refuseWayHome = async (transaction: Transaction, name: string, failbackOf: string): Promise<void> => {
+  const outward = failbackOf === '' ? undefined : await transaction.read(policies, failbackOf);
+  if (outward === undefined) return;
+  throw new HoldfastError('POLICY_IN_USE', {
+    thing: `policy ${name}`,
+    why: `it is the way home of those who follow ${outward.value.name}`,
+    remedy: `change it, or delete ${outward.value.name}, with which it goes`,
+  });
+};
+
 /** How machines are protected, under names. */
 export const createPolicyService = ({ store }: { readonly store: StateStore }): ServiceImpl<typeof PolicyService> => ({
   async listPolicies({ pageSize: size, pageToken: token }) {
@@ -47,6 +59,7 @@ export const createPolicyService = ({ store }: { readonly store: StateStore }): 
   async createPolicy({ policy }, { values }) {
     const { name: actor } = personOf(values);
     const value = given(policy);
+    if (value.failbackOf !== '') throw requestInvalid('failback_of', 'such a policy is made with a protection', 'leave it empty');
     if (isId(value.name)) throw requestInvalid('policy', 'its name has the form of an id', 'choose another name');
     const { revision, result: id } = await transact(store, async (transaction) => {
       const fresh = await putPolicy(transaction, value);
@@ -74,7 +87,8 @@ export const createPolicyService = ({ store }: { readonly store: StateStore }): 
       if (nameId('policy', stored.value.name) !== nameId('policy', value.name))
         transaction.delete(names, nameId('policy', stored.value.name));
       await claimName(transaction, 'policy', value.name, id);
-      transaction.put(policies, id, { ...value, id: '', version: 0n, protections: 0 });
+      const { failbackOf } = stored.value;
+      transaction.put(policies, id, { ...value, failbackOf, id: '', version: 0n, protections: 0 });
       transaction.event({ severity: 'information', code: 'policy-changed', text: `Policy ${value.name} was changed`, subject: id, actor });
       transaction.audit({ actor, action: 'UpdatePolicy', subject: id, detail: value.name });
     });
@@ -86,8 +100,9 @@ export const createPolicyService = ({ store }: { readonly store: StateStore }): 
     await transact(store, async (transaction) => {
       const stored = await transaction.read(policies, id);
       if (stored === undefined) return;
-      const { name } = stored.value;
+      const { name, failbackOf } = stored.value;
       requireVersion(`policy ${name}`, stored.version, version);
+      await refuseWayHome(transaction, name, failbackOf);
       const used = (await transaction.read(policyUses, id))?.value.protections ?? 0;
       if (used > 0)
         throw new HoldfastError('POLICY_IN_USE', {
@@ -98,6 +113,7 @@ export const createPolicyService = ({ store }: { readonly store: StateStore }): 
       transaction.delete(policies, id);
       transaction.delete(policyUses, id);
       transaction.delete(names, nameId('policy', name));
+      await deleteFailbackPolicy(transaction, id);
       transaction.event({ severity: 'information', code: 'policy-deleted', text: `Policy ${name} was deleted`, subject: id, actor });
       transaction.audit({ actor, action: 'DeletePolicy', subject: id, detail: name });
     });

@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import { idText, isId, type Manifest, type ProtectRequest, type RecoveryTarget } from '@holdfast/protocol';
+import { idText, isId, type Manifest, type Policy, type ProtectRequest, type RecoveryTarget } from '@holdfast/protocol';
 import { type Checked, failures } from '../checks/check-machine.ts';
 import type { ServerPresence } from '../control/presence.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
@@ -56,4 +56,9 @@ export const refuseUnbuilt = ({ group }: Pick<ProtectRequest, 'group'>): void =>
     why: 'this version has no replication groups; version 0.5 will',
     remedy: 'protect the machine without a group',
   });
+};
+
+/** Throws REQUEST_INVALID for a policy that is for the way home. */
+export const refuseWayHome = ({ name, failbackOf }: Pick<Policy, 'name' | 'failbackOf'>): void => {
+  if (failbackOf !== '') throw requestInvalid('policy', `${name} is for the way home`, 'name the one that it belongs to');
 };

@@ -29,8 +29,9 @@ import { explain, protectionFor, requireOperation } from '../recovery/require-op
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ApiParts } from './api-parts.ts';
+import { ensureFailbackPolicy } from './failback-policy.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
-import { excludedDisks, requirePassed } from './prerequisites.ts';
+import { excludedDisks, refuseWayHome, requirePassed } from './prerequisites.ts';
 import { requireVersion, resolve } from './resolve.ts';
 import { wantedProtection } from './wanted-protection.ts';
 
@@ -77,6 +78,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
         machineId: machine.id,
         policyId: policy.id,
         vault,
+        failbackPolicyId: await ensureFailbackPolicy(transaction, policy, actor),
         excludedDiskIds: [...excluded],
         direction: Direction.FORWARD,
         target,
@@ -164,6 +166,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
     const { name: actor } = personOf(values);
     const machine = await resolve(store, machines, 'machine', wanted);
     const policy = wantedPolicy === '' ? undefined : await resolve(store, policies, 'policy', wantedPolicy);
+    if (policy !== undefined) refuseWayHome(policy.value);
     const { revision, result } = await transact(store, async (transaction) => {
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);
@@ -183,8 +186,16 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
         await countUse(transaction, before, -1);
         await countUse(transaction, policy.id, 1);
       }
+      const failbackPolicyId =
+        policy === undefined ? protection.value.failbackPolicyId : await ensureFailbackPolicy(transaction, policy, actor);
       const paused = copyPaused ?? protection.value.copyPaused;
-      const next = { ...protection.value, policyId: policy?.id ?? before, excludedDiskIds: [...excluded], copyPaused: paused };
+      const next = {
+        ...protection.value,
+        failbackPolicyId,
+        policyId: policy?.id ?? before,
+        excludedDiskIds: [...excluded],
+        copyPaused: paused,
+      };
       transaction.put(protections, protectionId, next);
       const leftOut = manifest?.disks.filter(({ id }) => excluded.has(idText(id))).map((disk) => disk.name) ?? [];
       const words = `${policy === undefined ? '' : `policy ${policy.value.name}, `}disks left out: ${leftOut.join(', ') || 'none'}${paused ? ', copies rest' : ''}`;

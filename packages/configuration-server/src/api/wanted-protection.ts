@@ -4,7 +4,7 @@ import type { ServerPresence } from '../control/presence.ts';
 import { find, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, manifests, policies, servers as serverKind } from '../records/kinds.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { chooseVault, completeTarget, excludedDisks, refuseUnbuilt } from './prerequisites.ts';
+import { chooseVault, completeTarget, excludedDisks, refuseUnbuilt, refuseWayHome } from './prerequisites.ts';
 import { resolve } from './resolve.ts';
 
 /** What a request to protect a machine means, with what it left open filled in. */
@@ -22,6 +22,7 @@ export const wantedProtection = async (store: StateStore, servers: ServerPresenc
   const target = completeTarget(request.target);
   const machine = await resolve(store, machines, 'machine', request.machine);
   const policy = await resolve(store, policies, 'policy', request.policy || 'default');
+  refuseWayHome(policy.value);
   const server = request.processServer === '' ? '' : (await resolve(store, serverKind, 'server', request.processServer)).id;
   const vault = chooseVault(request.vault, servers);
   const excludedIn = (manifest: Manifest | undefined): readonly string[] =>

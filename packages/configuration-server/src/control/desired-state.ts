@@ -51,6 +51,7 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
     applicationIntervalSeconds: policy.value.applicationIntervalSeconds,
     hold: policy.value.hold,
     holdLimitMilliseconds: policy.value.holdLimitMilliseconds,
+    resyncWindows: [...policy.value.resyncWindows],
     copyPaused: protection.value.copyPaused,
     ...(protection.value.resyncId === '' ? {} : { resyncId: idBytes(protection.value.resyncId) }),
     ...(silenced === undefined ? {} : { failedOverOperationId: idBytes(silenced) }),
@@ -83,6 +84,7 @@ export const serverState = async (read: TrackedReader, serverId: string): Promis
           vault,
           seenTerm: BigInt(anchor?.value.term ?? 0),
           retention: policy?.value.retention ?? '',
+          sealIntervalMilliseconds: (policy?.value.sealIntervalSeconds ?? 0) * 1000,
         });
       }),
     ),

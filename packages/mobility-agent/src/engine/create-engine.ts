@@ -1,7 +1,7 @@
 // Longer than others: the states of one machine and what leads from one to the next are easier to judge side by side.
 import { CODEC, type CodecName } from '@holdfast/block';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { type AgentProtection, type CutContent, idText, PointKind, type ReplicationStream } from '@holdfast/protocol';
+import { type AgentProtection, type CutContent, idText, isWithin, PointKind, type ReplicationStream } from '@holdfast/protocol';
 import { type CopyPace, type CopyPaceSettings, createCopyPace } from '../capture/copy-pace.ts';
 import { createPointMaker, type PointMaker } from '../consistency/make-points.ts';
 import type { HoldPlaces } from '../consistency/plan-hold.ts';
@@ -104,7 +104,7 @@ class ProtectingEngine implements Engine {
     this.#options = options;
     const { directory, machineId, log, trace } = options;
     this.#places = { directory, machineId, log, memoryDirectory: trace.memoryDirectory };
-    const isPaused = (): boolean => this.#wanted?.protection?.copyPaused === true;
+    const isPaused = (): boolean => this.#isPaused();
     this.#pace = createCopyPace({
       ...options.copy,
       get paused() {
@@ -444,6 +444,19 @@ class ProtectingEngine implements Engine {
     this.#restartAll(whole, 'somebody asked for it');
   }
 
+  /** Copies rest: somebody wants it, or it is no time for a resynchronization, and nothing else is copied. */
+  #isPaused(): boolean {
+    const protection = this.#wanted?.protection;
+    if (protection === undefined || protection.copyPaused) return protection !== undefined;
+    const { resyncWindows } = protection;
+    if (resyncWindows.length === 0 || this.#capture === undefined || this.#capture.resyncs.size === 0) return false;
+    const heads = this.#machine?.hrl.heads();
+    const isFirst = (id: string): boolean => !this.#options.registry.marked('copied').includes(id) && heads?.get(id)?.open !== false;
+    if (this.#wanted!.diskIds.some(isFirst)) return false;
+    const now = new Date();
+    return !resyncWindows.some((window) => isWithin(window, now));
+  }
+
   #view(id: string) {
     return {
       capture: this.#capture,
@@ -451,7 +464,7 @@ class ProtectingEngine implements Engine {
       isProtected: this.#wanted?.diskIds.includes(id) === true,
       wasCopied: this.#options.registry.marked('copied').includes(id),
       isFull: this.#isFull,
-      isPaused: this.#wanted?.protection?.copyPaused === true,
+      isPaused: this.#isPaused(),
       problem: this.#problem,
     };
   }

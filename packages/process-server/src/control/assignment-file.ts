@@ -16,14 +16,18 @@ const serialOf = (bytes: Uint8Array): string =>
     .toString('hex')
     .replace(/^0+(?=.)/, '');
 
+/** Milliseconds; points wait as long. */
+const LONGEST_SEAL = 300_000;
+
 /** What a message of the configuration server says. Machines whose ids are none are left out. */
 export const assignmentsOf = ({ revision, assignments, revokedSerials }: ConnectServerResponse): Assignments => {
-  const machines = assignments.map(({ machineId, machineName, vault, seenTerm, retention }) => ({
+  const machines = assignments.map(({ machineId, machineName, vault, seenTerm, retention, sealIntervalMilliseconds }) => ({
     machineId: idText(machineId),
     machineName,
     vault,
     seenTerm: Number(seenTerm),
     retention,
+    sealInterval: Math.min(sealIntervalMilliseconds, LONGEST_SEAL),
   }));
   return {
     revision: Number(revision),
@@ -33,9 +37,16 @@ export const assignmentsOf = ({ revision, assignments, revokedSerials }: Connect
 };
 
 const isAssignment = (value: unknown): value is Assignment => {
-  const { machineId, machineName, vault, seenTerm, retention = '' } = (value ?? {}) as Partial<Record<keyof Assignment, unknown>>;
+  const {
+    machineId,
+    machineName,
+    vault,
+    seenTerm,
+    retention = '',
+    sealInterval = 0,
+  } = (value ?? {}) as Partial<Record<keyof Assignment, unknown>>;
   const texts = [machineId, machineName, vault, retention].every((text) => typeof text === 'string');
-  return texts && isId(machineId as string) && Number.isSafeInteger(seenTerm);
+  return texts && isId(machineId as string) && Number.isSafeInteger(seenTerm) && Number.isSafeInteger(sealInterval);
 };
 
 const parse = (text: string): Assignments => {
@@ -44,9 +55,11 @@ const parse = (text: string): Assignments => {
     throw new Error('it does not hold assignments');
   return {
     revision: revision as number,
-    // Files of earlier versions know no retention.
+    // Files of earlier versions know neither of both.
     machines: new Map(
-      machines.filter(isAssignment).map((machine) => [machine.machineId, { ...machine, retention: machine.retention ?? '' }]),
+      machines
+        .filter(isAssignment)
+        .map((machine) => [machine.machineId, { ...machine, retention: machine.retention ?? '', sealInterval: machine.sealInterval ?? 0 }]),
     ),
     revoked: new Set(revoked.filter((serial) => typeof serial === 'string')),
     ...(reconciling === true ? { reconciling } : {}),

@@ -9,6 +9,8 @@ export interface Assignment {
   readonly seenTerm: number;
   /** Name of the retention its points are kept by; empty when nothing is to be thinned. */
   readonly retention: string;
+  /** Milliseconds its small cuts are gathered; 0: as the settings say. */
+  readonly sealInterval: number;
 }
 
 /** What the configuration server wants of this one; the newest it said is kept on disk. */
