@@ -36,7 +36,7 @@ describe('the keeper of a process server', () => {
       await writer.append(cut.content);
     }
     await writer.close();
-    machines = [{ machineId: source.machineId, machineName: 'db1', vault: 'main', seenTerm: 0, retention: '24h' }];
+    machines = [{ machineId: source.machineId, machineName: 'db1', vault: 'main', seenTerm: 0, retention: '24h', sealInterval: 0 }];
     reports = [];
   });
   afterEach(() => vault.close());
