@@ -2,6 +2,7 @@ import type { Metrics } from '@holdfast/daemon';
 import type { Journal, JournaledCut } from './journal/journal.ts';
 import type { Machine } from './machines.ts';
 import type { CreditPool } from './receive/credit-pool.ts';
+import type { UploadState } from './upload/uploader.ts';
 
 /** The figures of a process server. */
 export interface ServerMetrics {
@@ -27,24 +28,21 @@ export const createServerMetrics = (metrics: Metrics, { journal, pool, machines 
     help: 'Machines with a live stream',
     collect: (gauge) => gauge.set([...machines()].filter(({ receiver }) => receiver.connected).length),
   });
-  metrics.gauge({
-    name: 'pending_bytes',
-    help: 'Bytes in the journal that are not durable, by machine',
-    labels: ['machine'],
-    collect(gauge) {
-      gauge.reset();
-      for (const { assignment, uploader } of machines()) gauge.set({ machine: assignment.machineId }, uploader.state.pendingBytes);
-    },
-  });
-  metrics.gauge({
-    name: 'newest_point_seconds',
-    help: 'Time of the newest durable point, seconds since 1970, by machine',
-    labels: ['machine'],
-    collect(gauge) {
-      gauge.reset();
-      for (const { assignment, uploader } of machines()) gauge.set({ machine: assignment.machineId }, uploader.state.newestPoint / 1000);
-    },
-  });
+  const byMachine = (name: string, help: string, read: (state: UploadState) => number): void => {
+    metrics.gauge({
+      name,
+      help: `${help}, by machine`,
+      labels: ['machine'],
+      collect(gauge) {
+        gauge.reset();
+        for (const { assignment, uploader } of machines()) gauge.set({ machine: assignment.machineId }, read(uploader.state));
+      },
+    });
+  };
+  byMachine('pending_bytes', 'Bytes in the journal that are not durable', ({ pendingBytes }) => pendingBytes);
+  byMachine('uploading_bytes', 'Of these, bytes on their way into the store', ({ uploadingBytes }) => uploadingBytes);
+  byMachine('backlog_seconds', 'Time the oldest cut waits for its vault', ({ backlog }) => backlog / 1000);
+  byMachine('newest_point_seconds', 'Time of the newest durable point, seconds since 1970', ({ newestPoint }) => newestPoint / 1000);
   return {
     received: (bytes) => received.inc(bytes),
     durable({ bytes }) {

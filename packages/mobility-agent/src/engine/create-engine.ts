@@ -14,7 +14,7 @@ import { openSenderMemory } from '../sender/sender-memory.ts';
 import { diskStatus } from './disk-status.ts';
 import type { Engine, EngineEvent, EngineStatus, Problem } from './engine.ts';
 import { createEventList } from './event-list.ts';
-import { createFigures, durableUpTo } from './figures.ts';
+import { bytesAtSource, createFigures, durableUpTo } from './figures.ts';
 import type { MachineCapture, TraceSettings } from './machine-capture.ts';
 import { hasMachineLog, type MachineLogSettings, type MachinePlaces, machineFiles, removeMachineLog } from './machine-log.ts';
 import { openCapture } from './open-capture.ts';
@@ -139,6 +139,9 @@ class ProtectingEngine implements Engine {
       sender: sender?.status,
       sentBytes: this.#sentBefore + (sender?.status.sentBytes ?? 0),
       pendingBytes: hrl?.usedBytes ?? 0,
+      sourceBytes: bytesAtSource(hrl?.committed() ?? [], (id) => sender?.isJournaled(id) === true),
+      churnSeconds: this.#figures.churn.seconds,
+      peakChurn: this.#figures.churn.peak,
       pendingCuts: hrl?.committed().length ?? 0,
       logQuotaBytes: hrl?.quotaBytes ?? 0,
       newestPoint,

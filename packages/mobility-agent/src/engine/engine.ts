@@ -49,6 +49,11 @@ export interface EngineStatus {
   readonly checkedBlocks: number;
   /** Committed and not durable. */
   readonly pendingBytes: number;
+  /** Of disk, in cuts that are not on the disk of a process server either. */
+  readonly sourceBytes: number;
+  /** How fast disks change: see `Churn`. */
+  readonly churnSeconds: readonly number[];
+  readonly peakChurn: number;
   readonly pendingCuts: number;
   readonly logQuotaBytes: number;
   /** Milliseconds since 1970 of the newest durable point; 0 before the first. */

@@ -1,4 +1,5 @@
 import { type CutContent, idText } from '@holdfast/protocol';
+import { type Churn, createChurn } from './churn.ts';
 
 /** What was committed since the start. */
 export interface Figures {
@@ -9,6 +10,7 @@ export interface Figures {
   readonly changedBytes: number;
   /** Blocks that were compared with the vault. */
   readonly checkedBlocks: number;
+  readonly churn: Churn;
   /** Counts the cuts in the log that were not counted; true when a point is among them. */
   count(committed: readonly CutContent[]): boolean;
   countConflict(): void;
@@ -17,8 +19,10 @@ export interface Figures {
 
 export const createFigures = (): Figures => {
   const sums = { points: 0, conflicts: 0, changedBytes: 0, checkedBlocks: 0 };
+  const churn = createChurn();
   let counted: CutContent | undefined;
   return {
+    churn,
     get points() {
       return sums.points;
     },
@@ -37,6 +41,7 @@ export const createFigures = (): Figures => {
       for (const content of committed.slice(counted === undefined ? 0 : committed.lastIndexOf(counted) + 1)) {
         counted = content;
         for (const { dataBytes, zeroBytes } of content.cut.epochs) sums.changedBytes += Number(dataBytes + zeroBytes);
+        churn.take(content.cut);
         if (content.cut.point !== undefined) sums.points += 1;
       }
       return sums.points > before;
@@ -62,4 +67,14 @@ export const durableUpTo = (newestPoint: number, committed: readonly CutContent[
     upTo = Number((cut.point.instant?.unixNanos ?? 0n) / 1_000_000n);
   }
   return upTo;
+};
+
+/** Bytes of disk in cuts that are at the source alone. */
+export const bytesAtSource = (committed: readonly CutContent[], isJournaled: (cutId: string) => boolean): number => {
+  let bytes = 0;
+  for (const { cut } of committed) {
+    if (isJournaled(idText(cut.id))) continue;
+    for (const { dataBytes } of cut.epochs) bytes += Number(dataBytes);
+  }
+  return bytes;
 };

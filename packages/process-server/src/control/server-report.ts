@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { CheckAnswerer } from '@holdfast/daemon';
 import { idBytes, type ServerReportSchema } from '@holdfast/protocol';
@@ -9,6 +9,9 @@ import type { Assignments } from './assignments.ts';
 import type { ControlBackups } from './control-backups.ts';
 import type { Events } from './events.ts';
 import type { Reconciler } from './reconcile.ts';
+
+/** Characters of a problem that are told. */
+const MOST_WORDS = 500;
 
 /** Tells how much of one processor this process used since the last call. */
 export const createCpuShare = (): (() => number) => {
@@ -48,7 +51,7 @@ export const makeReport = ({
 }: ReportSources): MessageInitShape<typeof ServerReportSchema> => ({
   revision: BigInt(assignments.revision),
   machines: [...machines].map(({ assignment, uploader }) => {
-    const { term, head, pendingBytes, newestPoint } = uploader.state;
+    const { term, head, pendingBytes, uploadingBytes, backlog, newestPoint, problem } = uploader.state;
     return {
       machineId: idBytes(assignment.machineId),
       term: BigInt(term),
@@ -56,6 +59,9 @@ export const makeReport = ({
       durableTag: Uint8Array.from(Buffer.from(head?.tag ?? '', 'hex')),
       pendingBytes: BigInt(pendingBytes),
       newestPointUnixMillis: BigInt(newestPoint),
+      uploadingBytes: BigInt(uploadingBytes),
+      oldestPendingMillis: BigInt(Math.round(backlog)),
+      problem: problem?.message.slice(0, MOST_WORDS) ?? '',
     };
   }),
   journalUsedBytes: BigInt(journal.usage.used),
@@ -63,6 +69,8 @@ export const makeReport = ({
   cpuShare,
   residentBytes: BigInt(process.memoryUsage.rss()),
   processors: availableParallelism(),
+  memoryBytes: BigInt(totalmem()),
+  memoryUsedBytes: BigInt(totalmem() - freemem()),
   ...recovery.report(),
   ...reconciler.report(assignments),
   backups: [...backups.report()],

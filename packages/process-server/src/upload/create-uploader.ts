@@ -43,6 +43,8 @@ interface Entry {
   refusals: number;
   /** Milliseconds it may wait for others. */
   patience: number;
+  /** When it came, by performance.now(). */
+  readonly since: number;
 }
 
 /** Milliseconds between attempts to have the vault: from the first, doubling, to the second. */
@@ -86,17 +88,33 @@ class MachineUploader implements Uploader {
     this.machineId = options.machineId;
     this.#seenTerm = options.seenTerm;
     for (const cut of options.recovered)
-      this.#entries.set(cut.cutId, { cut, recovered: true, state: 'waiting', refusals: 0, patience: options.sealInterval });
+      this.#entries.set(cut.cutId, {
+        cut,
+        recovered: true,
+        state: 'waiting',
+        refusals: 0,
+        patience: options.sealInterval,
+        since: performance.now(),
+      });
     if (this.#entries.size > 0) this.#openSoon(0);
   }
 
   get state(): UploadState {
     let pendingBytes = 0;
-    for (const { cut } of this.#entries.values()) pendingBytes += cut.bytes;
+    let uploadingBytes = 0;
+    let backlog = 0;
+    const now = performance.now();
+    for (const { cut, state, since, patience } of this.#entries.values()) {
+      pendingBytes += cut.bytes;
+      if (state === 'appended') uploadingBytes += cut.bytes;
+      backlog = Math.max(backlog, now - since - patience);
+    }
     return {
       term: this.#writer?.term ?? 0,
       head: this.#writer?.head ?? this.#options.anchors.of(this.machineId),
       pendingBytes,
+      uploadingBytes,
+      backlog,
       pendingCuts: this.#entries.size,
       newestPoint: this.#newestPoint,
       problem: this.#problem,
@@ -132,7 +150,7 @@ class MachineUploader implements Uploader {
   submit(cut: JournaledCut, { awaited } = { awaited: false }): void {
     const { sealInterval, idleInterval } = this.#options;
     const patience = !awaited && isIdle(cut.cut) ? Math.max(sealInterval, idleInterval) : sealInterval;
-    this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0, patience });
+    this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0, patience, since: performance.now() });
     this.#pump();
   }
 

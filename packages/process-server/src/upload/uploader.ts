@@ -41,6 +41,10 @@ export interface UploadState {
   /** The newest durable slot. */
   readonly head: Anchor | undefined;
   readonly pendingBytes: number;
+  /** Of these, bytes that were given to the writer: on their way into the store. */
+  readonly uploadingBytes: number;
+  /** Milliseconds the oldest cut waits that need not be gathered any longer; 0 when none does. */
+  readonly backlog: number;
   readonly pendingCuts: number;
   /** Milliseconds since 1970 of the newest durable point; 0 before the first. */
   readonly newestPoint: number;
