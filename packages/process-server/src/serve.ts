@@ -1,8 +1,8 @@
 import { hkdfSync } from 'node:crypto';
 import path from 'node:path';
-import { createCheckAnswerer, holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
+import { createCheckAnswerer, createRate, holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
-import { createReplicationServer, type Peer } from '@holdfast/protocol';
+import { bytesPerSecondAt, createReplicationServer, type Peer } from '@holdfast/protocol';
 import { openAssignmentFile } from './control/assignment-file.ts';
 import type { Assignments } from './control/assignments.ts';
 import { createControlBackups } from './control/control-backups.ts';
@@ -69,7 +69,8 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     events.add(error.code, `${error.thing}: ${error.why}`);
   }
 
-  const vaults = createVaults({ settings: settings.vaults, requests: upload.requests, log, health, events });
+  const rate = createRate(() => bytesPerSecondAt(upload.bandwidth, new Date()));
+  const vaults = createVaults({ settings: settings.vaults, requests: upload.requests, rate, log, health, events });
   onStop('vaults', () => vaults.close());
   const brake = createJournalBrake(journal, FLOOR);
   const pool = createCreditPool({

@@ -1,4 +1,18 @@
-import { address, bytes, duration, filePath, flag, integer, list, memberSettings, section, table, text, url } from '@holdfast/daemon';
+import {
+  address,
+  bandwidthRule,
+  bytes,
+  duration,
+  filePath,
+  flag,
+  integer,
+  list,
+  memberSettings,
+  section,
+  table,
+  text,
+  url,
+} from '@holdfast/daemon';
 import { RECEIVE_WINDOW } from '@holdfast/protocol';
 
 /** Settings of `holdfast-process-server`. */
@@ -48,6 +62,10 @@ export const settings = {
     }),
     segment: bytes({ default: '8MiB', min: '256KiB', max: '64MiB', help: 'Bytes at which an object is sealed' }),
     inFlight: integer({ default: '4', min: 1, max: 8, help: 'Objects of one machine under way at the same time' }),
+    bandwidth: list(bandwidthRule({ help: 'When, and bytes a second' }), {
+      help: 'Most bytes a second into the vaults, by the clock of this machine; the first rule that fits counts, unless one does there is no limit',
+      max: 28,
+    }),
     requests: integer({ default: '16', min: 1, max: 256, help: 'Objects of all machines under way at the same time' }),
   }),
   keeper: section(

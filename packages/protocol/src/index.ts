@@ -1,3 +1,4 @@
+export { type BandwidthLimit, bytesPerSecondAt } from './bandwidth.ts';
 export { CHECK_CODES, CHECKS, type Check, type CheckCode, type Checker } from './checks/checks.ts';
 export { type Finding, missed, notSo, passed, tryCheck, unknown } from './checks/finding.ts';
 export { connectError, fromConnect } from './connect/connect-error.ts';

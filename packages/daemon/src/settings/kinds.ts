@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { BANDWIDTH_RULE, parseBandwidthRule } from './bandwidth-rule.ts';
 import { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.ts';
 import { createSecret, type Secret } from './secret.ts';
 import type { RawValue, Setting } from './setting.ts';
@@ -71,6 +72,10 @@ export const duration = <const O extends Options & { readonly min: string; reado
   setting(options, `a duration from ${options.min} to ${options.max}, such as 30s or 5min`, (raw) =>
     within(parseDuration(one(raw)), parseDuration(options.min), parseDuration(options.max), formatDuration),
   );
+
+/** Most bytes a second, always or at some times. */
+export const bandwidthRule = <const O extends Options>(options: O) =>
+  setting(options, BANDWIDTH_RULE, (raw) => parseBandwidthRule(one(raw)));
 
 /** Yes or no. */
 export const flag = (options: { readonly help: string; readonly default: boolean }) =>

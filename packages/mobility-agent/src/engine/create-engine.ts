@@ -1,7 +1,15 @@
 // Longer than others: the states of one machine and what leads from one to the next are easier to judge side by side.
 import { CODEC, type CodecName } from '@holdfast/block';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { type AgentProtection, type CutContent, idText, isWithin, PointKind, type ReplicationStream } from '@holdfast/protocol';
+import {
+  type AgentProtection,
+  bytesPerSecondAt,
+  type CutContent,
+  idText,
+  isWithin,
+  PointKind,
+  type ReplicationStream,
+} from '@holdfast/protocol';
 import { type CopyPace, type CopyPaceSettings, createCopyPace } from '../capture/copy-pace.ts';
 import { createPointMaker, type PointMaker } from '../consistency/make-points.ts';
 import type { HoldPlaces } from '../consistency/plan-hold.ts';
@@ -318,6 +326,7 @@ class ProtectingEngine implements Engine {
       connect,
       servers: processServers,
       isAwaited: (cutId) => this.#points.answer?.cutId === cutId,
+      limit: () => bytesPerSecondAt(this.#wanted?.protection?.bandwidth ?? [], new Date()),
       onDurable: () => this.#freed.give(),
       onResyncNeeded: (diskId, reason) => this.#resyncNeeded(diskId, reason),
       onChange: (status) => this.#senderChanged(status),

@@ -26,6 +26,8 @@ export interface OpenMachineOptions {
   connect(address: string): Promise<ReplicationStream>;
   /** Somebody waits until this cut is durable. */
   isAwaited(cutId: string): boolean;
+  /** Bytes a second that may be sent at the moment; 0: no limit. */
+  limit(): number;
   onDurable(content: CutContent): void;
   onResyncNeeded(diskId: string, reason: string): void;
   onChange(status: SenderStatus): void;

@@ -11,7 +11,7 @@ describe('an allowance', () => {
   it('lets pass what was granted and nothing more', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 1000 })), { maxLength: 30 }), async (steps) => {
-        const allowance = createAllowance(() => 0);
+        const allowance = createAllowance(undefined, () => 0);
         let left = 0;
         for (const [isGrant, bytes] of steps) {
           if (isGrant) {
@@ -48,7 +48,7 @@ describe('an allowance', () => {
         fc.array(fc.tuple(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 1, max: 5000 })), { minLength: 1, maxLength: 40 }),
         async (pace, steps) => {
           let now = 0;
-          const allowance = createAllowance(() => now);
+          const allowance = createAllowance(undefined, () => now);
           allowance.setPace(pace);
           let sent = 0;
           let largest = 0;
@@ -78,5 +78,42 @@ describe('an allowance', () => {
     expect(await isSettled(paced)).toBe(false);
     allowance.setPace(0);
     await paced;
+  });
+
+  it('keeps to the lower of what the server asks for and what is allowed here', async () => {
+    let now = 0;
+    let limit = 1000;
+    const allowance = createAllowance(
+      () => limit,
+      () => now,
+    );
+    const passes = async (): Promise<boolean> => {
+      const end = new AbortController();
+      const paced = allowance.paced(end.signal);
+      const passed = await isSettled(paced);
+      end.abort();
+      await paced;
+      return passed;
+    };
+    expect(allowance.burst).toBe(64 * 1024);
+    allowance.spend(1000);
+    now = 999;
+    expect(await passes()).toBe(false);
+    now = 1000;
+    expect(await passes()).toBe(true);
+    allowance.setPace(500);
+    allowance.spend(1000);
+    now = 2000;
+    expect(await passes()).toBe(false);
+    now = 3000;
+    expect(await passes()).toBe(true);
+    limit = 100;
+    allowance.spend(100);
+    now = 3999;
+    expect(await passes()).toBe(false);
+    limit = 0;
+    allowance.setPace(0);
+    expect(await passes()).toBe(true);
+    expect(allowance.burst).toBe(Number.POSITIVE_INFINITY);
   });
 });

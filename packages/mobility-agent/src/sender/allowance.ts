@@ -1,10 +1,13 @@
+import { createRate } from '@holdfast/daemon';
 import { createNotice } from './notice.ts';
 
 /** What the server allows to be sent now: bytes granted and not yet used, no faster than it asks for. */
 export interface Allowance {
   readonly credit: number;
-  /** Bytes a second; 0 where there is no limit. */
+  /** Bytes a second the server asks for; 0 where it asks for nothing. */
   readonly pace: number;
+  /** Bytes to send at once at most, so that what is slow stays steady. */
+  readonly burst: number;
   grant(bytes: number): void;
   setPace(bytesPerSecond: number): void;
   /** Resolves when this many bytes are granted, or when the signal is aborted. */
@@ -15,21 +18,22 @@ export interface Allowance {
   spend(bytes: number): void;
 }
 
-/** `now` in milliseconds, of a clock that never goes back. */
-export const createAllowance = (now: () => number = () => performance.now()): Allowance => {
+/** Parts of a second that one message may take at a slow pace. */
+const BURSTS = 4;
+const LEAST_BURST = 64 * 1024;
+
+/** `limit`: bytes a second allowed here at the moment, 0 for no limit. `now` in milliseconds, of a clock that never goes back. */
+export const createAllowance = (limit: () => number = () => 0, now: () => number = () => performance.now()): Allowance => {
   let credit = 0;
   let pace = 0;
-  /** Bytes sent that the pace has not made up for yet, as they were at `settled`. */
-  let debt = 0;
-  let settled = now();
   const granting = createNotice();
   const pacing = createNotice();
 
-  const settle = (): void => {
-    const time = now();
-    debt = pace === 0 ? 0 : Math.max(0, debt - (pace * (time - settled)) / 1000);
-    settled = time;
+  const bytesPerSecond = (): number => {
+    const own = limit();
+    return own === 0 || (pace > 0 && pace < own) ? pace : own;
   };
+  const rate = createRate(bytesPerSecond, now);
 
   return {
     get credit() {
@@ -38,27 +42,28 @@ export const createAllowance = (now: () => number = () => performance.now()): Al
     get pace() {
       return pace;
     },
+    get burst() {
+      const most = bytesPerSecond();
+      return most === 0 ? Number.POSITIVE_INFINITY : Math.max(LEAST_BURST, most / BURSTS);
+    },
     grant(bytes) {
       credit = Math.min(Number.MAX_SAFE_INTEGER, credit + bytes);
       granting.give();
     },
-    setPace(bytesPerSecond) {
-      settle();
-      pace = bytesPerSecond;
-      // What was sent under another pace costs at most a second of this one.
-      debt = Math.min(debt, pace);
+    setPace(wanted) {
+      pace = wanted;
+      rate.changed();
       pacing.give();
     },
     async granted(bytes, signal) {
       while (credit < bytes && !signal.aborted) await granting.wait(signal);
     },
     async paced(signal) {
-      for (settle(); debt > 0 && !signal.aborted; settle()) await pacing.wait(signal, Math.ceil((debt * 1000) / pace));
+      for (let wait = rate.wait(); wait > 0 && !signal.aborted; wait = rate.wait()) await pacing.wait(signal, wait);
     },
     spend(bytes) {
-      settle();
       credit -= bytes;
-      if (pace > 0) debt += bytes;
+      rate.spend(bytes);
     },
   };
 };

@@ -70,7 +70,7 @@ export const sendCut = async (content: CutContent, partial: PartialCut | undefin
       number += 1;
       if (number <= skip) continue;
       const size = PREFIX + frame.length;
-      if (bytes + size > PAYLOAD_TARGET || bytes + size > allowance.credit) await flush();
+      if (bytes + size > Math.min(PAYLOAD_TARGET, allowance.burst) || bytes + size > allowance.credit) await flush();
       await allowance.granted(size, signal);
       signal.throwIfAborted();
       batch.push(frame);

@@ -13,7 +13,7 @@ describe("a sender's memory", () => {
 
   it('begins with nothing and keeps what it is told', async () => {
     const memory = await openSenderMemory({ file });
-    expect(memory.current).toEqual({ seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0 });
+    expect(memory.current).toEqual({ seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0, resyncId: '' });
     await memory.remember({ seenTerm: 2n ** 64n - 1n });
     await memory.remember({ anchor, newestPoint: 1_700_000_000_000, points: 7 });
     expect((await openSenderMemory({ file })).current).toEqual({
@@ -21,6 +21,7 @@ describe("a sender's memory", () => {
       anchor,
       newestPoint: 1_700_000_000_000,
       points: 7,
+      resyncId: '',
     });
   });
 
@@ -47,14 +48,14 @@ describe("a sender's memory", () => {
     expect(await onDisk()).toBe(4);
     await memory.remember({ newestPoint: 5, seenTerm: 9n });
     expect(await onDisk()).toBe(5);
-    await memory.remember({ newestPoint: 6, points: 8 });
+    await memory.remember({ newestPoint: 6, points: 8, resyncId: '' });
     await memory.flush();
     expect(await onDisk()).toBe(6);
     // What is in memory may be gone, or of before: the newest of both counts.
     fs.rmSync(files.hotFile);
-    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor, newestPoint: 6, points: 8 });
+    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor, newestPoint: 6, points: 8, resyncId: '' });
     await memory.forgetVault();
-    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor: undefined, newestPoint: 0, points: 0 });
+    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor: undefined, newestPoint: 0, points: 0, resyncId: '' });
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { CutContent, ReplicationStream } from '@holdfast/protocol';
 import type { Hrl } from '../hrl/hrl.ts';
-import { createAllowance } from './allowance.ts';
+import { type Allowance, createAllowance } from './allowance.ts';
 import { createDigestQueries, type DigestReply, type DigestRequest } from './digest-queries.ts';
 import { createHeldCuts, type HeldCuts } from './held-cuts.ts';
 import { createNotice } from './notice.ts';
@@ -30,6 +30,8 @@ export interface SenderOptions {
   connect(address: string): Promise<ReplicationStream>;
   /** Somebody waits until this cut is durable; nobody unless told. */
   isAwaited?(cutId: string): boolean;
+  /** Bytes a second that may be sent at the moment; 0: no limit. Asked again and again. */
+  limit?(): number;
   /** Told of each cut, in order, once it is durable and freed. */
   onDurable(content: CutContent): void;
   /** The server wants a disk from the beginning. */
@@ -90,7 +92,7 @@ class ReplicatingSender implements Sender {
   #servers: readonly string[];
   /** Ends the present stream. */
   #stream: AbortController | undefined;
-  #allowance = createAllowance();
+  #allowance: Allowance;
   #state: SenderStatus['state'] = 'idle';
   #server: string | undefined;
   #problem: HoldfastError | undefined;
@@ -101,6 +103,7 @@ class ReplicatingSender implements Sender {
   constructor(options: SenderOptions) {
     this.#options = options;
     this.#servers = options.servers;
+    this.#allowance = createAllowance(options.limit);
     this.#held = createHeldCuts(options);
     this.#running = this.#run();
   }
@@ -178,7 +181,7 @@ class ReplicatingSender implements Sender {
   async #try(address: string): Promise<{ readonly opened: boolean; readonly error: HoldfastError }> {
     this.#server = address;
     this.#change('connecting', this.#problem);
-    this.#allowance = createAllowance();
+    this.#allowance = createAllowance(this.#options.limit);
     this.#journaled.clear();
     this.#stream = new AbortController();
     const signal = AbortSignal.any([this.#stopping.signal, this.#stream.signal]);

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Health, Log, Values } from '@holdfast/daemon';
+import type { Health, Log, Rate, Values } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import {
   type AzureCredential,
@@ -15,6 +15,7 @@ import { openVault, readKeyFile, type Vault, type VaultKey } from '@holdfast/vau
 import type { Events } from '../control/events.ts';
 import type { ProcessServerSchema } from '../settings.ts';
 import { createFairGate, withFairness } from './fair-store.ts';
+import { withRate } from './limited-store.ts';
 import { watchStore } from './watched-store.ts';
 
 type VaultSettings = Values<ProcessServerSchema>['vaults'][string];
@@ -35,6 +36,8 @@ export interface VaultsOptions {
   readonly log: Log;
   readonly health: Health;
   readonly events: Events;
+  /** Below which objects are created; as fast as they can be unless given. */
+  readonly rate?: Rate;
   /** Who uses them, unless it is the uploader: for people. */
   readonly user?: string;
   /** What to put around each store. */
@@ -81,7 +84,16 @@ const openBareStore = async (settings: VaultSettings): Promise<ObjectStore> => {
   });
 };
 
-export const createVaults = ({ settings, requests, log, health, events, user, prepare = (store) => store }: VaultsOptions): Vaults => {
+export const createVaults = ({
+  settings,
+  requests,
+  log,
+  health,
+  events,
+  rate,
+  user,
+  prepare = (store) => store,
+}: VaultsOptions): Vaults => {
   const gate = createFairGate(requests);
   const opened = new Map<string, Promise<Vault>>();
   /** Why a vault could not be opened the last time. */
@@ -108,7 +120,7 @@ export const createVaults = ({ settings, requests, log, health, events, user, pr
       }
     });
     watches.set(name, watch);
-    const fair = prepare(withFairness(watched, gate));
+    const fair = prepare(withFairness(rate === undefined ? watched : withRate(watched, rate), gate));
     try {
       return await openVault(vault.url.startsWith('azure:') ? withRetry(fair) : fair, key, {
         ...(vault.fingerprint !== undefined && { fingerprint: vault.fingerprint }),
