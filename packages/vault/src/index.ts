@@ -35,6 +35,8 @@ export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
 export { type Lease, type LeaseOptions, leaseMachine } from './lease.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
 export { type MachineSummary, registerMachine } from './machine.ts';
+export { overwrittenShare } from './overwritten-share.ts';
+export { type PointChange, pointChanges } from './point-changes.ts';
 export { type PointDisk, pointDisks } from './point-disks.ts';
 export { probeRights } from './probe-rights.ts';
 export { type ReadMachineOptions, readMachine } from './read-machine.ts';
@@ -47,7 +49,9 @@ export { type ScrubOptions, type ScrubReport, scrubMachine } from './scrub-machi
 export { readScrubRecord, type ScrubProgress } from './scrub-record.ts';
 export type { ScryptCost } from './scrypt-cost.ts';
 export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
+export type { TierPolicy } from './tiers.ts';
 export { type CreateVaultOptions, createVault, type KeySource, type OpenVaultOptions, openVault, type Vault } from './vault.ts';
 export type { RemoteKey, VaultKey } from './vault-key.ts';
 export { type Amount, type MachineStats, machineStats, type ObjectFolder, type StoredAmounts, storedAmounts } from './vault-stats.ts';
 export { openView, type ViewOptions } from './view.ts';
+export { type UnusualWriting, unusualWriting } from './write-signal.ts';

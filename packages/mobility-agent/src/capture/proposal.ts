@@ -60,6 +60,8 @@ export const createMember = ({ index, lineage, diskSize, codec, writer, epochInd
         dataBytes: BigInt(counters.dataBytes),
         zeroBytes: BigInt(counters.zeroBytes),
         unreadableBytes: BigInt(counters.unreadableBytes),
+        storedBytes: BigInt(counters.storedBytes),
+        incompressibleBytes: BigInt(counters.incompressibleBytes),
         frameCount: BigInt(counters.frames),
         contentDigest: writer.epochDigest(epochIndex),
       });

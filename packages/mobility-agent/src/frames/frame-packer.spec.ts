@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { BLOCK_SIZE, digestBlocks, FRAME_DATA_LIMIT, FRAME_EXTENT_LENGTH_LIMIT, parseFrame } from '@holdfast/block';
+import { BLOCK_SIZE, CODEC, digestBlocks, FRAME_DATA_LIMIT, FRAME_EXTENT_LENGTH_LIMIT, parseFrame } from '@holdfast/block';
 import fc from 'fast-check';
 import { createFramePacker, type FramePackerOptions } from './frame-packer.ts';
 import { applyFrames, UNREADABLE } from './testing/apply-frames.ts';
@@ -74,10 +74,25 @@ describe('the frame packer', () => {
           zeroBytes: sums.zero,
           unreadableBytes: sums.unreadable,
           storedBytes: frames.reduce((sum, frame) => sum + frame.length, 0),
+          incompressibleBytes: frames
+            .map((frame) => parseFrame(frame))
+            .reduce((sum, { codec, dataLength }) => sum + (codec === CODEC.raw ? dataLength : 0), 0),
         });
       }),
       { numRuns: 150 },
     );
+  });
+
+  it('counts what compression made no smaller, and nothing where none was asked for', async () => {
+    for (const [codec, told] of [
+      ['lz4', FRAME_DATA_LIMIT],
+      ['raw', 0],
+    ] as const) {
+      const { packer } = collect({ codec });
+      await packer.add(0, randomBytes(FRAME_DATA_LIMIT));
+      await packer.add(FRAME_DATA_LIMIT, new Uint8Array(FRAME_DATA_LIMIT).fill(7));
+      expect(await packer.finish()).toMatchObject({ dataBytes: 2 * FRAME_DATA_LIMIT, incompressibleBytes: told });
+    }
   });
 
   it('packs scattered small extents together and splits large ones', async () => {

@@ -1,5 +1,6 @@
 import {
   BLOCK_SIZE,
+  CODEC,
   type CodecName,
   createFrame,
   digestBlocks,
@@ -19,6 +20,8 @@ export interface FrameCounters {
   readonly unreadableBytes: number;
   /** Bytes of all serialized frames. */
   readonly storedBytes: number;
+  /** Data of frames that compression made no smaller; 0 where none was tried. */
+  readonly incompressibleBytes: number;
 }
 
 /**
@@ -61,7 +64,7 @@ class Packer implements FramePacker {
   readonly #inFlight: Promise<void>[] = [];
   #failure: { readonly reason: unknown } | undefined;
   #finished = false;
-  readonly #counters = { frames: 0, dataBytes: 0, zeroBytes: 0, unreadableBytes: 0, storedBytes: 0 };
+  readonly #counters = { frames: 0, dataBytes: 0, zeroBytes: 0, unreadableBytes: 0, storedBytes: 0, incompressibleBytes: 0 };
 
   constructor(options: FramePackerOptions) {
     this.#options = options;
@@ -161,7 +164,10 @@ class Packer implements FramePacker {
     this.#open = undefined;
     while (this.#inFlight.length >= this.#limit) await this.#inFlight[0];
     const before = this.#inFlight.at(-1);
-    const made = createFrame(frame.extents, data, this.#options.codec, digests).then(serializeFrame);
+    const made = createFrame(frame.extents, data, this.#options.codec, digests).then((packed) => {
+      if (packed.codec === CODEC.raw && this.#options.codec !== 'raw') this.#counters.incompressibleBytes += packed.dataLength;
+      return serializeFrame(packed);
+    });
     this.#inFlight.push(this.#emitAfter(before, made, frame.room));
   }
 

@@ -225,6 +225,8 @@ class DigestScanCapture implements ScanCapture {
       dataBytes: BigInt(counters.dataBytes),
       zeroBytes: BigInt(counters.zeroBytes),
       unreadableBytes: BigInt(counters.unreadableBytes),
+      storedBytes: BigInt(counters.storedBytes),
+      incompressibleBytes: BigInt(counters.incompressibleBytes),
       frameCount: BigInt(counters.frames),
       contentDigest: writer.epochDigest(index),
     });
