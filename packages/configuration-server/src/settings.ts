@@ -44,6 +44,10 @@ export const settings = {
       help: 'Wrong tokens and passwords from one address that are told why; whoever sends more is told to stop',
     }),
   }),
+  calls: section('Calls over the API; whoever makes more is told when to try again. Four times as many may come at once.', {
+    perPerson: integer({ default: '100', min: 1, max: 100_000, unit: 'a second', help: 'Calls of one person, tool, machine or server' }),
+    perAddress: integer({ default: '400', min: 1, max: 100_000, unit: 'a second', help: 'Calls from one address; of IPv6, one /64' }),
+  }),
   people: section('People who sign in with a password.', {
     sessionLifetime: duration({ default: '12h', min: '1min', max: '90d', help: 'How long until they have to sign in again' }),
     passwordCost: integer({
@@ -89,13 +93,28 @@ export const settings = {
       help: 'What a process server may use of all processors for 15 min: warning',
     }),
     cpuCritical: integer({ default: '95', min: 1, max: 100, unit: '%', help: 'The same: critical' }),
+    memoryWarning: integer({
+      default: '80',
+      min: 1,
+      max: 100,
+      unit: '%',
+      help: 'How much of the memory of the machine of a process server may be used for 15 min: warning',
+    }),
+    memoryCritical: integer({ default: '95', min: 1, max: 100, unit: '%', help: 'The same: critical' }),
+    backlogWarning: duration({
+      default: '30min',
+      min: '10s',
+      max: '7d',
+      help: 'How long what a process server received may wait for its vault: warning',
+    }),
+    backlogCritical: duration({ default: '45min', min: '10s', max: '7d', help: 'The same: critical' }),
   }),
-  balance: section('Process servers that are lost or drained.', {
+  balance: section('Process servers that are lost, drained or out of reach.', {
     reassignAfter: duration({
       default: '5min',
       min: '1s',
       max: '7d',
-      help: 'How long a process server may be away before its machines are moved to others that hold the vault',
+      help: 'How long a process server may be away, or out of reach of a machine, before its machines are moved to others that hold the vault',
     }),
     interval: duration({ default: '5s', min: '100ms', max: '5min', help: 'Time between two looks' }),
   }),

@@ -179,6 +179,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     attempts,
     revocations,
     grace: { lasts: grace, authorities: authority.trusted },
+    pace: settings.calls,
     log,
     stopping,
     onCall: metrics.call,

@@ -76,6 +76,7 @@ export const ERROR_CODES = {
   TOKEN_USED: { exit: 3, retryable: false },
   TOOL_MISSING: { exit: 5, retryable: false },
   TOO_MANY_ATTEMPTS: { exit: 9, retryable: true },
+  TOO_MANY_CALLS: { exit: 9, retryable: true },
   TRACEFS_UNAVAILABLE: { exit: 5, retryable: false },
   UNREADABLE_EXTENT: { exit: 7, retryable: false },
   UNSUPPORTED_OPERATION: { exit: 5, retryable: false },

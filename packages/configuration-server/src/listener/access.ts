@@ -4,6 +4,7 @@ import {
   AccessTokenService,
   AlertService,
   AuditService,
+  AuthorityService,
   BackupService,
   ControlService,
   EnrolmentService,
@@ -95,6 +96,8 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [BackupService.method.createBackup, 'administrator'],
   [BackupService.method.getReconciliation, 'reader'],
   [BackupService.method.confirmRestore, 'administrator'],
+  [AuthorityService.method.getAuthority, 'reader'],
+  [AuthorityService.method.rotateAuthority, 'administrator'],
   [AuditService.method.listAudit, 'administrator'],
 ]);
 

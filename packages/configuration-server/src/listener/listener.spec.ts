@@ -170,6 +170,38 @@ describe('the one listener', () => {
     expect(await codeOf(client.listPolicies({}))).toBe('no error');
   });
 
+  it('takes so many calls a second of one person, and says when to try again', async () => {
+    const slow = await startTestServer({ 'calls.per-person': '1' });
+    const codes = await Promise.all(Array.from({ length: 12 }, () => codeOf(slow.api(PolicyService).listPolicies({}))));
+    expect(codes.filter((code) => code === 'no error').length).toBeLessThan(12);
+    expect(codes).toContain('TOO_MANY_CALLS');
+    const asked = (): Promise<{ readonly status: number; readonly after: string | undefined }> =>
+      new Promise((resolve, reject) => {
+        const request = httpsRequest(
+          {
+            host: '127.0.0.1',
+            port: slow.port,
+            method: 'POST',
+            path: '/holdfast.v1.PolicyService/ListPolicies',
+            rejectUnauthorized: false,
+            headers: { 'content-type': 'application/json', authorization: `Bearer ${slow.administrator}` },
+          },
+          (answer) => {
+            answer.resume();
+            resolve({ status: answer.statusCode!, after: answer.headers['retry-after'] });
+          },
+        );
+        request.once('error', reject);
+        request.end('{}');
+      });
+    let answer = await asked();
+    while (answer.status === 200) answer = await asked();
+    expect(answer).toEqual({ status: 429, after: '1' });
+    // Another one is not held up by it.
+    expect(await codeOf(slow.client(PolicyService, { token: newSecret() }).listPolicies({}))).toBe('SIGN_IN_NEEDED');
+    await slow.stop();
+  });
+
   it('is not harmed by bytes that are no request', async () => {
     for (const bytes of ['GET / HTTP/1.1\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage garbage garbage', '\0'.repeat(1000)]) {
       const socket = connectTls({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false });

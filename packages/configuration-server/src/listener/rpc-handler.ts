@@ -6,10 +6,12 @@ import type { Log } from '@holdfast/daemon';
 import { connectError, EnrolmentService, type Grace } from '@holdfast/protocol';
 import type { Notifier } from '../state/notifier.ts';
 import { accessTo, requireAccess } from './access.ts';
+import { createCallPace, retryAfter } from './call-pace.ts';
 import { ADDRESS, CALLER } from './caller.ts';
 import { endWithAccess } from './end-with-access.ts';
 import { type IdentifyOptions, identify } from './identify.ts';
 import { nameErrors } from './name-errors.ts';
+import { placeOf } from './place-of.ts';
 
 export interface RpcOptions extends IdentifyOptions {
   readonly routes: (router: ConnectRouter) => void;
@@ -17,6 +19,8 @@ export interface RpcOptions extends IdentifyOptions {
   readonly grace: Grace;
   readonly notifier: Notifier;
   readonly log: Log;
+  /** Calls a second that one person, tool or member may make, and all of one address. */
+  readonly pace: { readonly perPerson: number; readonly perAddress: number };
   /** Aborted when the program stops: calls that are open end then. */
   readonly stopping: AbortSignal;
   /** Told of each call that ended: "EnrolmentService.Enrol", "ok" or a code. */
@@ -38,9 +42,11 @@ const socketOf = (request: Http2ServerRequest): TLSSocket =>
 export type RpcHandler = (request: Http2ServerRequest, response: Http2ServerResponse) => boolean;
 
 /** Calls by Connect, gRPC and gRPC-web. Who calls, and whether they may, is decided before anything of the call is read. */
-export const createRpcHandler = ({ routes, grace, notifier, log, stopping, onCall, ...identifying }: RpcOptions): RpcHandler => {
+export const createRpcHandler = ({ routes, grace, notifier, log, stopping, onCall, pace, ...identifying }: RpcOptions): RpcHandler => {
   const ended = new AbortController();
   stopping.addEventListener('abort', () => ended.abort(new ConnectError('the server stops', Code.Unavailable)), { once: true });
+  const ofAddress = createCallPace('address', pace.perAddress);
+  const ofPerson = createCallPace('caller', pace.perPerson);
   const router = createConnectRouter({
     readMaxBytes: LARGEST_MESSAGE,
     maxTimeoutMs: LONGEST_TIMEOUT,
@@ -51,13 +57,19 @@ export const createRpcHandler = ({ routes, grace, notifier, log, stopping, onCal
       try {
         const socket = values.get(SOCKET)!;
         values.set(ADDRESS, socket.remoteAddress ?? '');
+        ofAddress.require(placeOf(socket.remoteAddress ?? ''));
         // A machine that wants to join again may well show a certificate that counts no more.
         if (accessTo(method) === 'anybody') return;
         const late = method === EnrolmentService.method.renew ? grace : undefined;
         values.set(CALLER, await identify(identifying, socket, requestHeader.get('authorization'), late));
         requireAccess(method, values.get(CALLER));
+        const caller = values.get(CALLER);
+        if (caller.kind === 'person') ofPerson.require(caller.person.userId ?? caller.person.access.slice(0, 12));
+        if (caller.kind === 'member') ofPerson.require(caller.peer.identity.id);
       } catch (reason) {
         const error = connectError(reason);
+        const wait = retryAfter(reason);
+        if (wait !== undefined) error.metadata.set('retry-after', String(wait));
         onCall(`${method.parent.name}.${method.name}`, String(Code[error.code]));
         throw error;
       }

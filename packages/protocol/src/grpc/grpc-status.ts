@@ -28,6 +28,7 @@ const SPECIAL: Readonly<Partial<Record<ErrorCode, number>>> = {
   PROTOCOL_VIOLATION: STATUS.INVALID_ARGUMENT,
   SIGN_IN_NEEDED: STATUS.UNAUTHENTICATED,
   TIMED_OUT: STATUS.DEADLINE_EXCEEDED,
+  TOO_MANY_CALLS: STATUS.RESOURCE_EXHAUSTED,
 };
 
 /** By exit status, which groups the codes (docs/errors.md). */
