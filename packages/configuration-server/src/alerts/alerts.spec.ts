@@ -41,6 +41,10 @@ const thresholds = {
   journalCritical: 75,
   cpuWarning: 80,
   cpuCritical: 95,
+  memoryWarning: 80,
+  memoryCritical: 95,
+  backlogWarning: 30 * MINUTE,
+  backlogCritical: 45 * MINUTE,
   rpoCritical: 4,
 };
 const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent } as never;
@@ -254,6 +258,48 @@ describe('alerts', () => {
     // It has to last anew.
     report(0, 0.99);
     expect(await look()).toEqual([]);
+  });
+
+  it('tell of memory that stays full, and of what waits long for its vault, and why', async () => {
+    const { at, point, server, look, events } = await openWorld();
+    const report = (used: number, minutes: number) =>
+      server.reported(
+        create(ServerReportSchema, {
+          memoryBytes: 100n,
+          memoryUsedBytes: BigInt(used),
+          machines: [
+            { machineId: new Uint8Array(16), oldestPendingMillis: 5n },
+            { machineId: new Uint8Array(16), oldestPendingMillis: BigInt(minutes * MINUTE), problem: 'the store is away' },
+          ],
+        }),
+      );
+    report(79, 29);
+    expect(await look()).toEqual([]);
+    report(80, 30);
+    expect(await look()).toEqual(['warning upload-backlog']);
+    report(80, 45);
+    at(15 * MINUTE);
+    point(15 * MINUTE);
+    expect(await look()).toEqual(['critical upload-backlog', 'warning server-memory']);
+    expect(await events()).toContain('critical upload-backlog');
+    report(10, 0);
+    expect(await look()).toEqual([]);
+  });
+
+  it('tell what a machine that falls behind is up against', async () => {
+    const { at, agent, look, engine } = await openWorld();
+    const newestPointUnixMillis = BigInt(START);
+    at(2 * MINUTE);
+    agent.reported(
+      create(AgentReportSchema, {
+        newestPointUnixMillis,
+        rpoSeconds: 120,
+        changedBytesPerSecond: 60_000_000n,
+        sentBytesPerSecond: 5_000_000n,
+      }),
+    );
+    expect(await look()).toEqual(['warning rpo-exceeded']);
+    expect(engine.current()[0]!.value.text).toContain('60.0 MB/s change, 5.0 MB/s are sent');
   });
 
   it('that are silenced count for nobody, and are not told until they are over the silence', async () => {

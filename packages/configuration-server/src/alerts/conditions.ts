@@ -24,6 +24,12 @@ export interface Thresholds {
   /** Per cent of all its processors that a process server may use for long. */
   readonly cpuWarning: number;
   readonly cpuCritical: number;
+  /** Per cent of its machine's memory that may be used for long. */
+  readonly memoryWarning: number;
+  readonly memoryCritical: number;
+  /** Milliseconds that what it received may wait for its vault. */
+  readonly backlogWarning: number;
+  readonly backlogCritical: number;
   /** How many times its RPO threshold a machine may be behind before that is critical. */
   readonly rpoCritical: number;
 }
@@ -79,8 +85,16 @@ const away = (label: string, connected: boolean, lastSeen: number, now: number, 
 
 const SENDING: ReadonlySet<ProtectionState> = new Set([ProtectionState.PROTECTED, ProtectionState.RESYNCHRONIZING, ProtectionState.FAILED]);
 
+/** What a machine that falls behind is up against. */
+const churn = (report: AgentReport | undefined): string => {
+  const { changedBytesPerSecond: changed = 0n, sentBytesPerSecond: sent = 0n } = report ?? {};
+  return changed > sent ? `; ${megabytes(changed)} MB/s change, ${megabytes(sent)} MB/s are sent` : '';
+};
+
+const megabytes = (bytes: bigint): string => (Number(bytes) / 1e6).toFixed(1);
+
 const rpo = (
-  { name, protection, policy, report, durableAtServer }: MachineFacts,
+  { name, protection, policy, connected, lastSeen, report, durableAtServer }: MachineFacts,
   now: number,
   started: number,
   limits: Thresholds,
@@ -88,13 +102,16 @@ const rpo = (
   if (protection === undefined || policy === undefined || !SENDING.has(protection.state)) return [];
   const newest = Math.max(Number(report?.newestPointUnixMillis ?? 0n), durableAtServer);
   // Nothing was told since this server started: what is older than that is not known.
-  const behind = now - (newest === 0 ? started : newest);
+  const sincePoint = now - (newest === 0 ? started : newest);
+  // An agent knows better: cuts in which nothing has changed count as soon as its process server has them.
+  const told = connected && report !== undefined && report.newestPointUnixMillis > 0n && report.rpoSeconds > 0;
+  const behind = told ? Math.min(sincePoint, report.rpoSeconds * 1000 + Math.max(0, now - lastSeen)) : sincePoint;
   const threshold = policy.rpoThresholdSeconds * 1000;
   if (behind <= threshold) return [];
   const severity = behind > threshold * limits.rpoCritical ? 'critical' : 'warning';
-  const told =
+  const words =
     newest === 0 ? `no recovery point was told of for ${aboutTime(behind)}` : `its newest safe recovery point is ${aboutTime(behind)} old`;
-  return [{ severity, code: 'rpo-exceeded', text: `${name}: ${told}; the policy allows ${aboutTime(threshold)}` }];
+  return [{ severity, code: 'rpo-exceeded', text: `${name}: ${words}; the policy allows ${aboutTime(threshold)}${churn(report)}` }];
 };
 
 const disks = ({ name, report, manifest }: MachineFacts): readonly Condition[] => {
@@ -164,6 +181,12 @@ const percent = (part: number, whole: number): number => (whole === 0 ? 0 : Math
 const above = (value: number, warning: number, critical: number): AlertSeverity | undefined =>
   value >= critical ? 'critical' : value >= warning ? 'warning' : undefined;
 
+/** The machine that waits longest for its vault, and why if that is known. */
+const backlog = (report: ServerReport | undefined): { readonly millis: number; readonly why: string } => {
+  const [worst] = (report?.machines ?? []).toSorted((a, b) => Number(b.oldestPendingMillis - a.oldestPendingMillis));
+  return { millis: Number(worst?.oldestPendingMillis ?? 0n), why: worst === undefined || worst.problem === '' ? '' : `: ${worst.problem}` };
+};
+
 /** What is not well with a process server. */
 export const serverConditions = (facts: ServerFacts, now: number, started: number, limits: Thresholds): readonly Condition[] => {
   const { name, connected, lastSeen, machines, report } = facts;
@@ -171,6 +194,10 @@ export const serverConditions = (facts: ServerFacts, now: number, started: numbe
   const journal = above(filled, limits.journalWarning, limits.journalCritical);
   const busy = Math.round((100 * (report?.cpuShare ?? 0)) / (report?.processors || 1));
   const cpu = above(busy, limits.cpuWarning, limits.cpuCritical);
+  const used = percent(Number(report?.memoryUsedBytes ?? 0n), Number(report?.memoryBytes ?? 0n));
+  const memory = above(used, limits.memoryWarning, limits.memoryCritical);
+  const waiting = backlog(report);
+  const late = above(waiting.millis, limits.backlogWarning, limits.backlogCritical);
   return [
     // One that has nothing to do may be away.
     ...(machines > 0 ? away(name, connected, Math.max(lastSeen, started), now, limits, 'server-away') : []),
@@ -186,6 +213,18 @@ export const serverConditions = (facts: ServerFacts, now: number, started: numbe
     ...(cpu === undefined || !connected
       ? []
       : [{ severity: cpu, code: 'server-busy', text: `${name} uses ${busy} % of its processors`, lasting: BUSY_FOR }]),
+    ...(memory === undefined || !connected
+      ? []
+      : [{ severity: memory, code: 'server-memory', text: `${used} % of the memory of ${name} is used`, lasting: BUSY_FOR }]),
+    ...(late === undefined || !connected
+      ? []
+      : [
+          {
+            severity: late,
+            code: 'upload-backlog',
+            text: `what ${name} received has waited for its vault for ${aboutTime(waiting.millis)}${waiting.why}`,
+          },
+        ]),
   ];
 };
 
