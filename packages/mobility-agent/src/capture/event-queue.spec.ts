@@ -23,4 +23,32 @@ describe('event queue', () => {
       }),
     );
   });
+
+  test('hands on what it was told, of each kind and in any number', () => {
+    const queue = createEventQueue();
+    const told: unknown[][] = [];
+    const seen: unknown[][] = [];
+    const tell =
+      (to: unknown[][], kind: string) =>
+      (...values: unknown[]): void =>
+        void to.push([kind, ...values]);
+    const kinds = ['issued', 'requeued', 'completed', 'discardQueued', 'discardEnded', 'queued', 'ended'] as const;
+    const sink = Object.fromEntries(kinds.map((kind) => [kind, tell(seen, kind)])) as never;
+    const say = (kind: (typeof kinds)[number], time: number): void => {
+      const place = [time % 500, (2 ** 45 + time) * 512, 4096 + time];
+      const values =
+        kind === 'discardEnded'
+          ? [place[0], place[2], time, true]
+          : kind === 'completed' || kind === 'ended'
+            ? [...place, time, time % 2 === 0]
+            : [...place, time];
+      tell(told, kind)(...values);
+      (queue[kind] as (...all: unknown[]) => void)(...values);
+    };
+    for (let time = 0; time < 10_000; time += 1) say(kinds[time % kinds.length]!, time);
+    queue.forget(7);
+    queue.deliver(4999, sink);
+    queue.deliver(Number.POSITIVE_INFINITY, sink);
+    expect(seen).toEqual(told.filter(([, disk]) => disk !== 7));
+  });
 });

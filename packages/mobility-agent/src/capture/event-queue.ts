@@ -1,16 +1,5 @@
 import type { WriteSink } from '../trace/write-trace.ts';
-
-type Kind = 'issued' | 'requeued' | 'completed' | 'discard queued' | 'discard ended' | 'queued' | 'ended';
-
-interface QueuedEvent {
-  readonly kind: Kind;
-  readonly disk: number;
-  readonly offset: number;
-  readonly length: number;
-  readonly time: number;
-  /** Of a completion or an end that it was a discard, of the end of discards that they succeeded. */
-  readonly discarded: boolean;
-}
+import { EVENT_KINDS, EventColumns, orderByTime } from './event-columns.ts';
 
 /**
  * Puts the events of all CPUs into the order in which they happened. A drain reads one CPU after the other, so that a completion may be told
@@ -25,62 +14,99 @@ export interface EventQueue extends WriteSink {
   changes(): Iterable<{ readonly disk: number; readonly offset: number; readonly length: number }>;
 }
 
+type Kind = (typeof EVENT_KINDS)[number];
+const kindOf = (kind: Kind): number => EVENT_KINDS.indexOf(kind);
+const ISSUED = kindOf('issued');
+const REQUEUED = kindOf('requeued');
+const COMPLETED = kindOf('completed');
+const DISCARD_QUEUED = kindOf('discardQueued');
+const DISCARD_ENDED = kindOf('discardEnded');
+const QUEUED = kindOf('queued');
+const ENDED = kindOf('ended');
+
 class Queue implements EventQueue {
-  #events: QueuedEvent[] = [];
+  #events = new EventColumns();
+  /** Takes what a delivery leaves. */
+  #spare = new EventColumns();
 
   issued(disk: number, offset: number, length: number, time: number): void {
-    this.#events.push({ kind: 'issued', disk, offset, length, time, discarded: false });
+    this.#events.push(ISSUED, disk, offset, length, time, false);
   }
 
   requeued(disk: number, offset: number, length: number, time: number): void {
-    this.#events.push({ kind: 'requeued', disk, offset, length, time, discarded: false });
+    this.#events.push(REQUEUED, disk, offset, length, time, false);
   }
 
   completed(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
-    this.#events.push({ kind: 'completed', disk, offset, length, time, discarded });
+    this.#events.push(COMPLETED, disk, offset, length, time, discarded);
   }
 
   discardQueued(disk: number, offset: number, length: number, time: number): void {
-    this.#events.push({ kind: 'discard queued', disk, offset, length, time, discarded: false });
+    this.#events.push(DISCARD_QUEUED, disk, offset, length, time, false);
   }
 
   discardEnded(disk: number, length: number, time: number, success: boolean): void {
-    this.#events.push({ kind: 'discard ended', disk, offset: 0, length, time, discarded: success });
+    this.#events.push(DISCARD_ENDED, disk, 0, length, time, success);
   }
 
   queued(disk: number, offset: number, length: number, time: number): void {
-    this.#events.push({ kind: 'queued', disk, offset, length, time, discarded: false });
+    this.#events.push(QUEUED, disk, offset, length, time, false);
   }
 
   ended(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
-    this.#events.push({ kind: 'ended', disk, offset, length, time, discarded });
+    this.#events.push(ENDED, disk, offset, length, time, discarded);
   }
 
   deliver(horizon: number, sink: WriteSink): void {
-    // The events of a CPU are in order already: sorting a few such runs costs little more than one comparison an event.
-    const events = this.#events.sort((a, b) => a.time - b.time);
-    this.#events = [];
+    const events = this.#events;
+    if (events.count === 0) return;
+    const order = orderByTime(events);
     let count = 0;
     try {
-      for (const { kind, disk, offset, length, time, discarded } of events) {
-        if (time > horizon) break;
+      while (count < order.length) {
+        const at = order[count]!;
+        if (events.times[at]! > horizon) break;
         count += 1;
-        if (kind === 'discard queued') sink.discardQueued?.(disk, offset, length, time);
-        else if (kind === 'discard ended') sink.discardEnded?.(disk, length, time, discarded);
-        else sink[kind]?.(disk, offset, length, time, discarded);
+        handOn(events, at, sink);
       }
     } finally {
-      this.#events = events.slice(count);
+      const kept = this.#spare;
+      kept.count = 0;
+      for (const at of order.subarray(count)) kept.take(events, at);
+      this.#spare = events;
+      this.#events = kept;
     }
   }
 
   forget(disk: number): void {
-    this.#events = this.#events.filter((event) => event.disk !== disk);
+    const kept = this.#spare;
+    kept.count = 0;
+    for (let at = 0; at < this.#events.count; at += 1) if (this.#events.disks[at] !== disk) kept.take(this.#events, at);
+    this.#spare = this.#events;
+    this.#events = kept;
   }
 
   *changes(): Iterable<{ disk: number; offset: number; length: number }> {
-    for (const event of this.#events) if (event.kind === 'completed' || event.kind === 'queued') yield event;
+    const { count, kinds, disks, offsets, lengths } = this.#events;
+    for (let at = 0; at < count; at += 1)
+      if (kinds[at] === COMPLETED || kinds[at] === QUEUED) yield { disk: disks[at]!, offset: offsets[at]!, length: lengths[at]! };
   }
 }
+
+const handOn = ({ kinds, disks, offsets, lengths, times, flags }: EventColumns, at: number, sink: WriteSink): void => {
+  const kind = kinds[at];
+  const disk = disks[at]!;
+  const offset = offsets[at]!;
+  const length = lengths[at]!;
+  const time = times[at]!;
+  const flag = flags[at] === 1;
+  if (kind === COMPLETED) sink.completed(disk, offset, length, time, flag);
+  else if (kind === ISSUED) sink.issued(disk, offset, length, time);
+  else if (kind === QUEUED) sink.queued?.(disk, offset, length, time);
+  else if (kind === ENDED) sink.ended?.(disk, offset, length, time, flag);
+  else if (kind === REQUEUED) sink.requeued(disk, offset, length, time);
+  else if (kind === DISCARD_QUEUED) sink.discardQueued?.(disk, offset, length, time);
+  else sink.discardEnded?.(disk, length, time, flag);
+};
 
 export const createEventQueue = (): EventQueue => new Queue();

@@ -32,6 +32,9 @@ interface Slot {
   requeued: number;
 }
 
+/** Slots that are kept to be used again: more than any disk has writes at the same time. */
+const SPARE = 4096;
+
 interface Unmatched {
   length: number;
   time: number;
@@ -43,6 +46,8 @@ const diskOf = (key: number): number => key % 512;
 
 class FlightTableImpl implements FlightTable {
   readonly #slots = new Map<number, Slot>();
+  /** Of writes that have completed, to be used again: hundreds of thousands come and go in a second. */
+  readonly #spare: Slot[] = [];
   readonly #unmatched = new Map<number, Unmatched[]>();
   #size = 0;
 
@@ -55,7 +60,7 @@ class FlightTableImpl implements FlightTable {
     if (this.#unmatched.size > 0 && this.#matchEarlierCompletion(key, length, time)) return;
     const slot = this.#slots.get(key);
     if (slot === undefined) {
-      this.#slots.set(key, { issued: time, lengths: [length], requeued: 0 });
+      this.#slots.set(key, this.#newSlot(time, length));
     } else if (slot.requeued > 0 && slot.lengths.includes(length)) {
       slot.requeued -= 1;
       return;
@@ -87,12 +92,25 @@ class FlightTableImpl implements FlightTable {
       index = slot.lengths.indexOf(Math.max(...slot.lengths));
       rest = Math.max(0, slot.lengths[index]! - length);
     }
-    slot.lengths.splice(index, 1);
+    const { issued } = slot;
+    if (slot.lengths.length === 1) slot.lengths.pop();
+    else slot.lengths.splice(index, 1);
     slot.requeued = Math.min(slot.requeued, slot.lengths.length);
     this.#size -= 1;
-    if (slot.lengths.length === 0) this.#slots.delete(key);
-    if (rest > 0) this.issued(disk, offset + length, rest, slot.issued);
-    return slot.issued;
+    if (slot.lengths.length === 0) {
+      this.#slots.delete(key);
+      if (this.#spare.length < SPARE) this.#spare.push(slot);
+    }
+    if (rest > 0) this.issued(disk, offset + length, rest, issued);
+    return issued;
+  }
+
+  #newSlot(issued: number, length: number): Slot {
+    const slot = this.#spare.pop();
+    if (slot === undefined) return { issued, lengths: [length], requeued: 0 };
+    slot.issued = issued;
+    slot.lengths.push(length);
+    return slot;
   }
 
   #matchEarlierCompletion(key: number, length: number, time: number): boolean {

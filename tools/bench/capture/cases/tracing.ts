@@ -9,6 +9,7 @@ const DISK_SIZE = 256 * 1024 * 1024;
 const SECONDS = 2;
 /** What is compared is small, and other processes of the machine are not: many short runs, that each of them meets alike. */
 const RUNS_A_PAIR = 3;
+const WARM_UP = 1;
 /** Each write is told twice: when it is issued and when it completes. */
 const EVENTS_A_WRITE = 2;
 
@@ -20,9 +21,11 @@ export const tracing: CaptureCase = {
     const on: number[] = [];
     const off: number[] = [];
     const cpu: number[] = [];
-    const load = () => runFio({ device: disk.device, seconds: SECONDS, depth: 32 });
+    const load = (seconds = SECONDS) => runFio({ device: disk.device, seconds, depth: 32 });
     const traced = async (): Promise<void> => {
       const capture = await startCapture(disk.device);
+      // An agent runs for months: what its code costs before it is compiled is not the question.
+      await load(WARM_UP);
       const before = cpuSecondsOf(capture.pid);
       const { iops, writes } = await load();
       cpu.push((cpuSecondsOf(capture.pid) - before) / ((writes * EVENTS_A_WRITE) / 1e6));
