@@ -61,6 +61,13 @@ export const settings = {
     every: duration({ default: '12h', min: '1min', max: '30d', help: 'Time from one look at a protected machine to the next' }),
     patience: duration({ default: '15s', min: '1s', max: '5min', help: 'Longest time that agents and process servers may take to look' }),
   }),
+  plans: section('Recovery plans.', {
+    scripts: filePath({
+      optional: true,
+      help: 'Directory of the scripts that plans may run, by name; only root may be able to change it. Without it plans run none',
+    }),
+    scriptLimit: duration({ default: '10min', min: '1s', max: '1d', help: 'Longest time for one of them' }),
+  }),
   alerts: section('From when on something is an alert. RPO thresholds are those of the policies.', {
     interval: duration({ default: '5s', min: '100ms', max: '5min', help: 'Time between two looks at everything' }),
     calm: duration({

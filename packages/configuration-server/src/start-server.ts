@@ -30,6 +30,7 @@ import { createServerMetrics } from './metrics.ts';
 import { startNotification } from './notify/start-notification.ts';
 import { ownNames, renewOwn } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
+import { createPlanJob } from './plans/plan-job.ts';
 import { createReconciliation } from './reconcile/reconciliation.ts';
 import { restoredOf, whenReconciled } from './reconcile/restored.ts';
 import { find } from './records/kind.ts';
@@ -88,12 +89,15 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
 
   const questions = createQuestions(servers);
   const parts = { store, notifier, agents, servers };
+  const recoveryPlans = createRecoveryPlans({ ...parts, questions });
+  const planParts = { ...parts, questions, plans: recoveryPlans, ...settings.plans };
   const plans = {
     protect: createProtectPlan(parts),
     unprotect: createUnprotectPlan(parts),
     point: createPointPlan(parts),
     move: createMovePlan(parts),
-    ...createRecoveryPlans({ ...parts, questions }),
+    ...recoveryPlans,
+    'recovery-plan': createPlanJob(planParts),
   };
   const engine = createJobEngine({ store, notifier, plans, log });
   const reconciliation = createReconciliation({ store, agents, servers, settle: settings.reconciliation.settle, log });
@@ -150,6 +154,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     checking,
     engine,
     questions,
+    planParts,
     plans,
     authority,
     install,
@@ -160,12 +165,13 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     sessionLifetime: settings.people.sessionLifetime,
   });
   const { lifetime: certificateLifetime, grace } = settings.certificates;
-  const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace });
+  const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace, version: context.version });
   const streams = createOpenStreams();
   onStop('control streams', streams.over);
   const control = createControlService({
     ...parts,
     isStopping: () => stopping.aborted,
+    version: context.version,
     questions,
     revocations,
     streams,

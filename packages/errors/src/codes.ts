@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   OBJECT_NOT_FOUND: { exit: 4, retryable: false },
   OPERATION_REFUSED: { exit: 8, retryable: false },
   OVERLAY_MISMATCH: { exit: 8, retryable: false },
+  PLAN_ACTION_FAILED: { exit: 9, retryable: false },
   POINT_NOT_CONSISTENT: { exit: 9, retryable: false },
   POINT_NOT_FOUND: { exit: 4, retryable: false },
   POLICY_IN_USE: { exit: 8, retryable: false },
@@ -88,6 +89,7 @@ export const ERROR_CODES = {
   VAULT_ROLLED_BACK: { exit: 8, retryable: false },
   VAULT_VERSION_UNSUPPORTED: { exit: 5, retryable: false },
   VERSION_CONFLICT: { exit: 8, retryable: false },
+  VERSION_MISMATCH: { exit: 5, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -9,6 +9,7 @@ import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobKind } from '../jobs/job-record.ts';
 import type { InstallFiles } from '../listener/install-files.ts';
 import type { Passwords } from '../people/password.ts';
+import type { PlanParts } from '../plans/plan-job.ts';
 import type { Questions } from '../recovery/questions.ts';
 import type { Notifier } from '../state/notifier.ts';
 
@@ -21,6 +22,7 @@ export interface ApiParts extends BackupParts {
   readonly checking: Checking;
   readonly engine: JobEngine;
   readonly questions: Questions;
+  readonly planParts: PlanParts;
   readonly plans: Readonly<Record<JobKind, JobPlan>>;
   readonly authority: Authority;
   readonly install: InstallFiles;

@@ -7,6 +7,7 @@ import {
   EventService,
   JobService,
   MachineService,
+  PlanService,
   PolicyService,
   ProtectionService,
   RecoveryService,
@@ -21,6 +22,7 @@ import { createAccessTokenService } from '../people/access-token-service.ts';
 import { createAuditService } from '../people/audit-service.ts';
 import { createSessionService } from '../people/session-service.ts';
 import { createUserService } from '../people/user-service.ts';
+import { createPlanService } from '../plans/plan-service.ts';
 import { createRecoveryService } from '../recovery/recovery-service.ts';
 import type { ApiParts } from './api-parts.ts';
 import { createEventService } from './event-service.ts';
@@ -38,6 +40,7 @@ export const createApi =
     router.service(MachineService, createMachineService(parts));
     router.service(ProtectionService, createProtectionService(parts));
     router.service(PolicyService, createPolicyService(parts));
+    router.service(PlanService, createPlanService(parts));
     router.service(RecoveryService, createRecoveryService(parts));
     router.service(ServerService, createServerService(parts));
     router.service(TokenService, createTokenService(parts));

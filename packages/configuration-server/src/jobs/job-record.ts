@@ -12,7 +12,8 @@ export type JobKind =
   | 'failover'
   | 'change-point'
   | 'cancel-failover'
-  | 'commit';
+  | 'commit'
+  | 'recovery-plan';
 /** 'waiting': for somebody's answer. A step that is 'cancelled' in a job that goes on was left out. */
 export type StepState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
 

@@ -12,6 +12,7 @@ import { createProtectPlan } from '../jobs/protect-plan.ts';
 import { createUnprotectPlan } from '../jobs/unprotect-plan.ts';
 import { until } from '../jobs/until.ts';
 import { find } from '../records/kind.ts';
+import { createPlanJob } from '../plans/plan-job.ts';
 import { createQuestions } from '../recovery/questions.ts';
 import { createRecoveryPlans } from '../recovery/recovery-plans.ts';
 import { createNotifier } from '../state/notifier.ts';
@@ -65,6 +66,8 @@ export const dying = (store: StateStore, last: number, when: 'before' | 'after')
 export const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; notifier: ReturnType<typeof createNotifier> } => {
   const notifier = createNotifier(store);
   const parts = { store, notifier, ...presences() };
+  const questions = createQuestions(parts.servers);
+  const recoveryPlans = createRecoveryPlans({ ...parts, questions });
   return {
     notifier,
     plans: {
@@ -72,7 +75,8 @@ export const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; no
       unprotect: createUnprotectPlan(parts),
       point: createPointPlan(parts),
       move: createMovePlan(parts),
-      ...createRecoveryPlans({ ...parts, questions: createQuestions(parts.servers) }),
+      ...recoveryPlans,
+      'recovery-plan': createPlanJob({ ...parts, questions, plans: recoveryPlans, scripts: undefined, scriptLimit: 1000 }),
     },
   };
 };

@@ -1,0 +1,192 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { HoldfastError } from '@holdfast/errors';
+import { type PlanAction, type RecoveryPlan, RecoveryPlanSchema } from '@holdfast/protocol';
+import type { JobPlan, JobStep } from '../jobs/job-plan.ts';
+import { hasEnded, type JobRecord, jobs } from '../jobs/job-record.ts';
+import { find } from '../records/kind.ts';
+import { type Transaction, transact } from '../records/transaction.ts';
+import type { RecoveryParts } from '../recovery/steps.ts';
+import { openRuns, type PlanRunRecord, planRuns } from './plan-record.ts';
+import { runGroup } from './run-group.ts';
+import { runPlanScript } from './run-script.ts';
+
+export interface PlanParts extends RecoveryParts {
+  /** The jobs that start machines. */
+  readonly plans: Readonly<Record<'test-failover' | 'failover', JobPlan>>;
+  /** Where scripts of plans are, and milliseconds one may take. */
+  readonly scripts: string | undefined;
+  readonly scriptLimit: number;
+}
+
+const runIdOf = ({ input }: Pick<JobRecord, 'input'>): string => input?.['run'] ?? '';
+
+const gone = (id: string): HoldfastError =>
+  new HoldfastError('RESOURCE_NOT_FOUND', { thing: `run ${id}`, why: 'it is not there any more', remedy: 'start the plan anew' });
+
+/** The plan of a run, as it was when the run began. */
+export const planOf = ({ plan }: Pick<PlanRunRecord, 'plan'>): RecoveryPlan =>
+  fromJson(RecoveryPlanSchema, plan as JsonValue, { ignoreUnknownFields: true });
+
+const actionOf = (plan: RecoveryPlan, group: number, phase: 'before' | 'after', index: number): PlanAction['action'] =>
+  plan.groups[group]![phase][index]!.action;
+
+/** Ends the run with its job. */
+const endRun = async (transaction: Transaction, job: Pick<JobRecord, 'input'>, state: PlanRunRecord['state']): Promise<void> => {
+  const stored = await transaction.read(planRuns, runIdOf(job));
+  if (stored === undefined) return;
+  transaction.put(planRuns, stored.id, { ...stored.value, state, ended: Date.now() });
+  transaction.delete(openRuns, stored.value.planId);
+};
+
+export const createPlanJob = (parts: PlanParts): JobPlan => {
+  const { store, scripts, scriptLimit } = parts;
+  const runOf = async (job: Pick<JobRecord, 'input'>) => {
+    const found = await find(store, planRuns, runIdOf(job));
+    if (found === undefined) throw gone(runIdOf(job));
+    return found;
+  };
+
+  /** Something that people or a script do. Which of both the plan says, which may not be read here: a step finds out when its turn comes. */
+  const action = (group: number, phase: 'before' | 'after', index: number): JobStep => ({
+    name: `group ${group + 1}, ${phase}: action ${index + 1}`,
+    askWhenFailed: true,
+    async wait(job, { signal, progress }) {
+      const { id, value } = await runOf(job);
+      const plan = planOf(value);
+      const what = actionOf(plan, group, phase, index);
+      if (what.case !== 'script') return;
+      progress({ detail: `script ${what.value} runs`, fraction: -1 });
+      const environment = {
+        HOLDFAST_PLAN: value.planName,
+        HOLDFAST_RUN: id,
+        HOLDFAST_KIND: value.kind,
+        HOLDFAST_GROUP: plan.groups[group]!.name,
+        HOLDFAST_PHASE: phase,
+        HOLDFAST_MACHINES: value.machines
+          .filter((machine) => machine.group === group)
+          .map(({ name }) => name)
+          .join(' '),
+      };
+      const said = await runPlanScript({ directory: scripts, name: what.value, limit: scriptLimit, environment }, signal);
+      progress({
+        detail: `script ${what.value} ended well${said === '' ? '' : `: ${said.slice(-300).replaceAll(/\s+/g, ' ')}`}`,
+        fraction: 1,
+      });
+    },
+    async ask(job) {
+      const what = actionOf(planOf((await runOf(job)).value), group, phase, index);
+      if (what.case !== 'manual') return undefined;
+      return {
+        text: what.value,
+        choices: [
+          { word: 'done', meaning: 'it was done: the plan goes on' },
+          { word: 'skip', meaning: 'it is left out: the plan goes on' },
+          { word: 'stop', meaning: 'the plan ends here; machines that run go on' },
+        ],
+      };
+    },
+    async apply(_, job, answer) {
+      if (answer === undefined) return '';
+      if (answer.choice === 'stop')
+        throw new HoldfastError('PLAN_ACTION_FAILED', {
+          thing: `plan of job ${job.kind}`,
+          why: `${answer.by} stopped it${answer.note === '' ? '' : `: ${answer.note}`}`,
+          remedy: 'retry the job to go on at this step',
+        });
+      return `${answer.choice === 'done' ? 'done' : 'left out'} by ${answer.by}${answer.note === '' ? '' : `: ${answer.note}`}`;
+    },
+  });
+
+  const delay = (group: number): JobStep => ({
+    name: `group ${group + 1}: delay`,
+    async wait(job, { signal, progress }) {
+      const { delaySeconds, name } = planOf((await runOf(job)).value).groups[group]!;
+      const began = job.steps.find((step) => step.name === `group ${group + 1}: delay`)?.started || Date.now();
+      const left = began + delaySeconds * 1000 - Date.now();
+      progress({ detail: delaySeconds === 0 ? `${name} begins` : `${delaySeconds} s before ${name} begins`, fraction: -1 });
+      if (left > 0) await sleep(left, undefined, { signal }).catch(() => undefined);
+    },
+  });
+
+  const groupSteps = (layout: string, group: number): JobStep[] => {
+    const [before = 0, machines = 0, after = 0] = layout.split('-').map(Number);
+    const actions = (phase: 'before' | 'after', count: number): JobStep[] =>
+      Array.from({ length: count }, (_, index) => action(group, phase, index));
+    const start: JobStep = {
+      name: `group ${group + 1}: ${machines} machine${machines === 1 ? '' : 's'}`,
+      askWhenFailed: true,
+      wait: (job, waiting) => runGroup(parts, runIdOf(job), job.startedBy, group, waiting),
+    };
+    return [delay(group), ...actions('before', before), ...(machines === 0 ? [] : [start]), ...actions('after', after)];
+  };
+
+  /** What begins with it is brought to its end by its own job; those that are at work are called off. */
+  const callOff = async (transaction: Transaction, job: JobRecord): Promise<void> => {
+    const run = await transaction.read(planRuns, runIdOf(job));
+    for (const { jobId } of run?.value.machines ?? []) {
+      const child = jobId === '' ? undefined : await transaction.read(jobs, jobId);
+      if (child !== undefined && !hasEnded(child.value)) transaction.put(jobs, jobId, { ...child.value, cancelling: true });
+    }
+  };
+
+  return {
+    steps: ({ input }) => [
+      ...(input?.['layout'] ?? '').split(' ').flatMap(groupSteps),
+      {
+        name: 'report',
+        async apply(transaction, job) {
+          const run = await transaction.read(planRuns, runIdOf(job));
+          if (run === undefined) return 'it is gone';
+          await endRun(transaction, job, 'succeeded');
+          const { machines, started, planName, kind } = run.value;
+          const running = machines.filter(({ runningAt }) => runningAt > 0);
+          const last = Math.max(started, ...running.map(({ runningAt }) => runningAt));
+          const words = `${running.length} of ${machines.length} machines run, the last one ${((last - started) / 1000).toFixed(1)} s after the start`;
+          transaction.event({
+            severity: running.length === machines.length ? 'information' : 'warning',
+            code: 'plan-ended',
+            text: `Plan ${planName} (${kind}): ${words}`,
+            subject: run.value.planId,
+            actor: job.startedBy,
+          });
+          return words;
+        },
+      },
+    ],
+    async cancelled(transaction, job) {
+      await callOff(transaction, job);
+      await endRun(transaction, job, 'cancelled');
+    },
+    failed: (transaction, job) => endRun(transaction, job, 'failed'),
+    async retried(transaction, job, failed) {
+      const run = await transaction.read(planRuns, runIdOf(job));
+      if (run === undefined) throw gone(runIdOf(job));
+      const other = await transaction.read(openRuns, run.value.planId);
+      if (other !== undefined && other.value.run !== run.id)
+        throw new HoldfastError('JOB_RUNNING', {
+          thing: `plan ${run.value.planName}`,
+          why: 'another run of it is at work',
+          remedy: 'wait for it',
+        });
+      transaction.put(openRuns, run.value.planId, { run: run.id });
+      transaction.put(planRuns, run.id, { ...run.value, state: 'running', ended: 0 });
+      return failed;
+    },
+  };
+};
+
+/** Changes one machine of a run within a commit. */
+export const noteMachine = async (
+  store: RecoveryParts['store'],
+  runId: string,
+  machineId: string,
+  part: Partial<PlanRunRecord['machines'][number]>,
+): Promise<void> => {
+  await transact(store, async (transaction) => {
+    const run = await transaction.read(planRuns, runId);
+    if (run === undefined) return;
+    const machines = run.value.machines.map((one) => (one.machineId === machineId ? { ...one, ...part } : one));
+    if (JSON.stringify(machines) !== JSON.stringify(run.value.machines)) transaction.put(planRuns, runId, { ...run.value, machines });
+  });
+};
