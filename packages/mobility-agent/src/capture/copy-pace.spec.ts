@@ -5,7 +5,7 @@ const MIB = 1024 * 1024;
 /** A clock that only sleeping and reading move on. */
 const createRig = (rate: number, yields: boolean) => {
   let time = 0;
-  const settings = { rate, yields, paused: false };
+  const settings = { rate, yields };
   const pace = createCopyPace(
     settings,
     () => time,
@@ -48,20 +48,24 @@ describe('the pace of a copy', () => {
     expect((await copy(10, () => 1)).busy).toBeGreaterThan(0.9);
   });
 
-  it('rests while it is paused, and goes on', async () => {
-    const { copy, settings } = createRig(0, false);
-    setTimeout(() => {
-      settings.paused = false;
-    }, 20);
+  it('rests while it is paused, looks at that again and again, and goes on', async () => {
+    const settings = { rate: 0, yields: false, paused: true };
+    let rests = 0;
+    const pace = createCopyPace(
+      settings,
+      () => 0,
+      async () => {
+        rests += 1;
+        settings.paused = rests < 5;
+      },
+    );
+    expect(await pace.next(undefined)).toBeGreaterThan(0);
+    expect(rests).toBe(5);
+    expect(pace.read(MIB, 1)).toBe(false);
     settings.paused = true;
-    let isOver = false;
-    const copying = copy(5, () => 1).then((result) => {
-      isOver = true;
-      return result;
-    });
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(isOver).toBe(false);
-    await copying;
+    expect(pace.read(MIB, 1)).toBe(true);
+    expect(await pace.next(AbortSignal.abort())).toBeGreaterThan(0);
+    expect(rests).toBe(5);
   });
 
   it('yields to others when the disk becomes slow, and comes back', async () => {
