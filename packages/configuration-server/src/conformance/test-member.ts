@@ -12,7 +12,8 @@ import {
   type ManifestSchema,
   type ServerReportSchema,
 } from '@holdfast/protocol';
-import { errorOf, hardwareOf, type TestMember, type TestServer } from './test-server.ts';
+import type { TestClient } from './test-client.ts';
+import { errorOf, hardwareOf, type TestMember } from './test-server.ts';
 
 /** The other end of a control stream, steered by a spec. */
 export interface TestStream<State, Report> {
@@ -117,7 +118,7 @@ export type AgentStream = TestStream<ConnectAgentResponse, MessageInitShape<type
 export type ServerStream = TestStream<ConnectServerResponse, MessageInitShape<typeof ServerReportSchema>>;
 
 /** Connects as an agent. */
-export const connectAgent = (server: TestServer, member: TestMember, name: string, hello: object = {}): AgentStream =>
+export const connectAgent = (server: TestClient, member: TestMember, name: string, hello: object = {}): AgentStream =>
   openStream(
     (requests, signal) =>
       server.client(ControlService, { protocol: 'grpc', credentials: member.credentials }).connectAgent(requests, { signal }),
@@ -138,7 +139,7 @@ export const connectAgent = (server: TestServer, member: TestMember, name: strin
   ) as AgentStream;
 
 /** Connects as a process server. */
-export const connectServer = (server: TestServer, member: TestMember, hello: object = {}): ServerStream =>
+export const connectServer = (server: TestClient, member: TestMember, hello: object = {}): ServerStream =>
   openStream(
     (requests, signal) =>
       server.client(ControlService, { protocol: 'grpc', credentials: member.credentials }).connectServer(requests, { signal }),

@@ -3,9 +3,6 @@ import { createPrivateKey, webcrypto } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { DescService } from '@bufbuild/protobuf';
-import { type Client, createClient, type Interceptor } from '@connectrpc/connect';
-import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
 import type { MemberRole } from '@holdfast/daemon';
 import { openTestContext, type TestContext } from '@holdfast/daemon/conformance';
 import type { HoldfastError } from '@holdfast/errors';
@@ -14,24 +11,14 @@ import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
 import { roleMessage } from '../role-message.ts';
 import { type Settings, settings } from '../settings.ts';
 import { startServer } from '../start-server.ts';
+import { createTestClient, type TestClient } from './test-client.ts';
 
-/** How a client of a test comes in. */
-export interface Approach {
-  readonly http?: '1.1' | '2';
-  readonly protocol?: 'connect' | 'grpc' | 'json';
-  readonly token?: string;
-  readonly credentials?: Pick<TlsCredentials, 'key' | 'certificateChain'>;
-}
-
-export interface TestServer {
+export interface TestServer extends TestClient {
   readonly port: number;
   readonly fingerprint: string;
   readonly directory: string;
   readonly administrator: string;
   readonly lines: TestContext<Settings>['lines'];
-  client<S extends DescService>(service: S, approach?: Approach): Client<S>;
-  /** As the administrator. */
-  api<S extends DescService>(service: S): Client<S>;
   /** Stops the server; it can be started again over the same state. */
   stop(): Promise<number>;
 }
@@ -91,25 +78,8 @@ export const startTestServer = async (given: Readonly<Record<string, string>> = 
   });
   const { port, fingerprint } = await startServer(test.context);
   const administrator = (await readFile(path.join(place, 'administrator.token'), 'utf8')).trim();
-  const baseUrl = `https://127.0.0.1:${port}`;
 
-  const client = <S extends DescService>(
-    service: S,
-    { http = '2', protocol = 'connect', token, credentials }: Approach = {},
-  ): Client<S> => {
-    const bearer: Interceptor = (next) => (request) => {
-      if (token !== undefined) request.header.set('authorization', `Bearer ${token}`);
-      return next(request);
-    };
-    const tls = {
-      rejectUnauthorized: false,
-      ...(credentials === undefined ? {} : { key: credentials.key, cert: credentials.certificateChain }),
-    };
-    const options = { nodeOptions: tls, baseUrl, interceptors: [bearer] };
-    if (protocol === 'grpc') return createClient(service, createGrpcTransport(options));
-    const form = { ...options, useBinaryFormat: protocol !== 'json' };
-    return createClient(service, createConnectTransport(http === '2' ? { ...form, httpVersion: '2' } : { ...form, httpVersion: '1.1' }));
-  };
+  const { client, api } = createTestClient(port, administrator);
 
   const stop = async (): Promise<number> => {
     running.delete(stop);
@@ -123,7 +93,7 @@ export const startTestServer = async (given: Readonly<Record<string, string>> = 
     administrator,
     lines: test.lines,
     client,
-    api: (service) => client(service, { token: administrator }),
+    api,
     stop,
   };
 };
@@ -131,17 +101,18 @@ export const startTestServer = async (given: Readonly<Record<string, string>> = 
 /** The hardware of a machine that differs from all others. */
 export const hardwareOf = (name: string) => ({ productUuid: `uuid-${name}`, productSerial: '', macAddresses: [], machineId: '' });
 
-/** A member enrolled by a token of its own. */
+/** A member enrolled by a token, one of its own unless given. */
 export const enrolMember = async (
-  server: TestServer,
+  server: TestClient,
   role: MemberRole,
   name: string,
   {
     endpoints = [],
     hardware = hardwareOf(name),
-  }: { readonly endpoints?: string[]; readonly hardware?: ReturnType<typeof hardwareOf> } = {},
+    token,
+  }: { readonly endpoints?: string[]; readonly hardware?: ReturnType<typeof hardwareOf>; readonly token?: string } = {},
 ): Promise<TestMember> => {
-  const { secret } = await server.api(TokenService).createToken({ role: roleMessage(role) });
+  const secret = token ?? (await server.api(TokenService).createToken({ role: roleMessage(role) })).secret;
   const { key, der } = await newRequest();
   const answer = await server.client(EnrolmentService).enrol({
     token: secret,

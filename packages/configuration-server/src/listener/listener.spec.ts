@@ -14,8 +14,8 @@ import {
   TokenService,
 } from '@holdfast/protocol';
 import { createTestAuthority } from '@holdfast/protocol/conformance';
+import type { Approach } from '../conformance/test-client.ts';
 import {
-  type Approach,
   codeOf,
   endTestServers,
   enrolMember,
