@@ -48,6 +48,13 @@ export interface MachineDescription {
   readonly newestPoint: string | null;
   readonly points: number;
   readonly pendingBytes: number;
+  /** Bytes on their way, by where they are: of disk at the source alone, in the journal of a process server, and of these on their way into the store. */
+  readonly pending: { readonly source: number; readonly processServer: number; readonly storage: number };
+  /** Seconds since its agent started in which so many MB of disk changed: less than `below`; null: more than all before. */
+  readonly churn: readonly { readonly below: number | null; readonly seconds: number }[];
+  readonly peakChurnBytesPerSecond: number;
+  /** Why it reaches no process server, and for how long; null where it does. */
+  readonly withoutServer: { readonly seconds: number; readonly problem: string } | null;
   readonly changedBytesPerSecond: number;
   readonly sentBytesPerSecond: number;
   readonly disks: readonly DiskDescription[];
@@ -81,9 +88,30 @@ export const describeMachine = (machine: Machine, around: Neighbourhood): Machin
     newestPoint: instant(newest),
     points: Number(report?.points ?? 0n),
     pendingBytes: Number(report?.pendingBytes ?? 0n),
+    pending: describePending(machine, around),
+    churn: (report?.churnSeconds ?? []).map((seconds, index) => ({ below: CHURN_BOUNDS[index] ?? null, seconds: Number(seconds) })),
+    peakChurnBytesPerSecond: Number(report?.peakChurnBytesPerSecond ?? 0n),
+    withoutServer:
+      report === undefined || report.secondsWithoutServer === 0
+        ? null
+        : { seconds: Math.round(report.secondsWithoutServer), problem: report.serverProblem },
     changedBytesPerSecond: Number(report?.changedBytesPerSecond ?? 0n),
     sentBytesPerSecond: Number(report?.sentBytesPerSecond ?? 0n),
     disks: describeDisks(machine, protection),
+  };
+};
+
+/** Megabytes a second; as agents count them (docs of the protocol, AgentReport.churn_seconds). */
+const CHURN_BOUNDS: readonly number[] = [1, 2, 5, 10, 20, 54, 100];
+
+/** Of the process server, what the one tells that has most: after a move the former one may still have some. */
+const describePending = ({ id, report }: Machine, { servers }: Neighbourhood): MachineDescription['pending'] => {
+  const told = servers.flatMap((server) => server.report?.machines ?? []).filter(({ machineId }) => idText(machineId) === id);
+  const most = (of: (machine: (typeof told)[number]) => bigint): number => Math.max(0, ...told.map((machine) => Number(of(machine))));
+  return {
+    source: Number(report?.sourceBytes ?? 0n),
+    processServer: most(({ pendingBytes }) => pendingBytes),
+    storage: most(({ uploadingBytes }) => uploadingBytes),
   };
 };
 

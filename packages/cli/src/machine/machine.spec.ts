@@ -44,6 +44,8 @@ describe('machine list', () => {
       rpoSeconds: 4.2,
       newestPoint: '2026-11-22T11:59:56.000Z',
       points: 321,
+      pending: { source: 8 * 2 ** 20, processServer: 3 * 2 ** 20, storage: 2 ** 20 },
+      withoutServer: { seconds: 75, problem: '[CONNECTION_LOST] process server ps1: nobody answers' },
       disks: [
         { id: SAMPLE.sda, name: 'sda', size: 20 * GIB, phase: 'replicating', copied: 20 * GIB, excluded: false, problem: null },
         { id: SAMPLE.sdb, name: 'sdb', phase: 'copying', problem: { code: 'IO_FAILED', text: 'sector 7 cannot be read' } },
@@ -121,6 +123,9 @@ describe('machine show', () => {
     const { stdout } = await person.run(['machine', 'show', 'db1']);
     expect(stdout).toContain('goes to     vault office through ps1, policy gold');
     expect(stdout).toContain('321 points, the newest of 2026-11-22T11:59:56.000Z; RPO 4 s');
+    expect(stdout).toContain('cannot send for 1 min 15 s: [CONNECTION_LOST] process server ps1: nobody answers; it goes on making points');
+    expect(stdout).toContain('pending     8.0 MiB at the machine, 3.0 MiB in the journal, 1.0 MiB of it on the way into the store');
+    expect(stdout).toContain('churn       90 % below 1 MB/s, 9 % below 2 MB/s, 1 % above; at most ');
     expect(stdout).toMatch(/sdb +dbb000000000 +100 GiB +copying +25\.0 GiB \(25 %\) +\[IO_FAILED\] sector 7/);
   });
 

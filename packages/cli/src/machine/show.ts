@@ -42,7 +42,27 @@ const machineAnswer = (machine: MachineDescription, now: number): Answer => {
   };
 };
 
-const protectionLines = ({ protection, rpoSeconds, newestPoint, points, pendingBytes, ...rates }: MachineDescription): Part[] => {
+/** "churn  98 % below 1 MB/s, 2 % below 2 MB/s; at most 1.4 MB/s". */
+const churnLines = (churn: MachineDescription['churn'], peak: number): Part[] => {
+  const whole = churn.reduce((sum, { seconds }) => sum + seconds, 0);
+  if (whole === 0) return [];
+  const parts = churn
+    .filter(({ seconds }) => seconds > 0)
+    .map(({ below, seconds }) => `${Math.round((100 * seconds) / whole)} % ${below === null ? 'above' : `below ${below} MB/s`}`);
+  return [{ line: `  churn       ${parts.join(', ')}; at most ${formatRate(peak)}` }];
+};
+
+const protectionLines = ({
+  protection,
+  rpoSeconds,
+  newestPoint,
+  points,
+  pendingBytes,
+  pending,
+  churn,
+  withoutServer,
+  ...rates
+}: MachineDescription): Part[] => {
   if (protection === null) return [{ line: '  protection  none' }];
   const { state, detail, vault, policy, processServer } = protection;
   const via = processServer === null ? '' : ` through ${processServer.name || processServer.id}`;
@@ -55,8 +75,15 @@ const protectionLines = ({ protection, rpoSeconds, newestPoint, points, pendingB
           ? '  points      none yet'
           : `  points      ${formatCount(points, 'point')}, the newest of ${newestPoint}; RPO ${formatSeconds(rpoSeconds ?? 0)}`,
     },
+    ...(withoutServer === null
+      ? []
+      : [{ line: `  cannot send for ${formatSeconds(withoutServer.seconds)}: ${withoutServer.problem}; it goes on making points` }]),
     {
-      line: `  now         ${formatBytes(pendingBytes)} under way, ${formatRate(rates.changedBytesPerSecond)} changed, ${formatRate(rates.sentBytesPerSecond)} sent`,
+      line: `  pending     ${formatBytes(pending.source)} at the machine, ${formatBytes(pending.processServer)} in the journal, ${formatBytes(pending.storage)} of it on the way into the store`,
+    },
+    ...churnLines(churn, rates.peakChurnBytesPerSecond),
+    {
+      line: `  now         ${formatBytes(pendingBytes)} in its log, ${formatRate(rates.changedBytesPerSecond)} changed, ${formatRate(rates.sentBytesPerSecond)} sent`,
     },
   ];
 };

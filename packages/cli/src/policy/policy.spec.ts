@@ -133,7 +133,11 @@ describe('server', () => {
     expect((await person.run(['server', 'list'])).stdout).toMatch(
       /ps1 +950100000000 +process-server +healthy +connected +1 +25 % of 4\.0 GiB +office +ps1\.example\.com:9443/,
     );
-    expect((await person.run(['server', 'show', 'ps1'])).stdout).toContain('25 % of a processor, 300 MiB of memory');
+    const { stdout } = await person.run(['server', 'show', 'ps1']);
+    expect(stdout).toContain("25 % of a processor, 300 MiB of memory; 25 % of the machine's 16.0 GiB are used");
+    expect(stdout).toContain(
+      '3.0 MiB in the journal, 1.0 MiB of it on the way into stores; the oldest waits for 2 min 10 s: [STORE_UNAVAILABLE] the store is away',
+    );
     expect(await person.json(['server', 'list'])).toMatchObject([{ name: 'ps1', journalQuota: 4 * 2 ** 30, vaults: ['office'] }]);
   });
 

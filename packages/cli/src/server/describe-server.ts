@@ -2,7 +2,7 @@ import type { Server } from '@holdfast/protocol';
 import { shortId } from '../choose/choose-resource.ts';
 import { seen, seenCell } from '../machine/machines-answer.ts';
 import type { Answer } from '../output/answer.ts';
-import { formatBytes, formatCount } from '../output/format.ts';
+import { formatBytes, formatCount, formatSeconds } from '../output/format.ts';
 import { instant } from '../site/times.ts';
 import { healthWord, roleWord, stateCell } from '../site/words.ts';
 
@@ -26,6 +26,12 @@ export interface ServerDescription {
   /** Of one processor; null where nothing was told. */
   readonly cpuShare: number | null;
   readonly residentBytes: number | null;
+  /** Of the machine it runs on; null where nothing was told. */
+  readonly memory: { readonly bytes: number; readonly used: number } | null;
+  /** Bytes in its journal of all machines, and of these on their way into stores. */
+  readonly pending: { readonly processServer: number; readonly storage: number };
+  /** Seconds the oldest of it waits for its vault, and why if that is known. */
+  readonly backlog: { readonly seconds: number; readonly problem: string };
 }
 
 /** A server as programs get it. */
@@ -46,7 +52,33 @@ export const describeServer = (server: Server): ServerDescription => ({
   journalQuota: Number(server.report?.journalQuotaBytes ?? 0n),
   cpuShare: server.report?.cpuShare ?? null,
   residentBytes: server.report === undefined ? null : Number(server.report.residentBytes),
+  memory:
+    server.report === undefined || server.report.memoryBytes === 0n
+      ? null
+      : { bytes: Number(server.report.memoryBytes), used: Number(server.report.memoryUsedBytes) },
+  ...describeBacklog(server),
 });
+
+const describeBacklog = ({ report }: Server): Pick<ServerDescription, 'pending' | 'backlog'> => {
+  const machines = report?.machines ?? [];
+  const [worst] = machines.toSorted((a, b) => Number(b.oldestPendingMillis - a.oldestPendingMillis));
+  return {
+    pending: {
+      processServer: machines.reduce((sum, { pendingBytes }) => sum + Number(pendingBytes), 0),
+      storage: machines.reduce((sum, { uploadingBytes }) => sum + Number(uploadingBytes), 0),
+    },
+    backlog: { seconds: Math.round(Number(worst?.oldestPendingMillis ?? 0n) / 1000), problem: worst?.problem ?? '' },
+  };
+};
+
+const pendingWords = ({ pending, backlog }: ServerDescription): string =>
+  `${formatBytes(pending.processServer)} in the journal, ${formatBytes(pending.storage)} of it on the way into stores` +
+  (backlog.seconds === 0
+    ? ''
+    : `; the oldest waits for ${formatSeconds(backlog.seconds)}${backlog.problem === '' ? '' : `: ${backlog.problem}`}`);
+
+const memoryWords = ({ memory }: ServerDescription): string =>
+  memory === null ? '' : `; ${Math.round((100 * memory.used) / memory.bytes)} % of the machine's ${formatBytes(memory.bytes)} are used`;
 
 const journalWords = ({ journalUsed, journalQuota }: ServerDescription): string =>
   journalQuota === 0 ? '' : `${Math.round((journalUsed / journalQuota) * 100)} % of ${formatBytes(journalQuota)}`;
@@ -93,8 +125,13 @@ export const serverAnswer = (server: ServerDescription, now: number): Answer => 
     { line: `  vaults      ${server.vaults.join(', ') || 'none'}` },
     { line: `  machines    ${formatCount(server.machines, 'machine')}` },
     ...(server.journalQuota === 0 ? [] : [{ line: `  journal     ${journalWords(server)}` }]),
+    ...(server.journalQuota === 0 ? [] : [{ line: `  pending     ${pendingWords(server)}` }]),
     ...(server.cpuShare === null || server.residentBytes === null
       ? []
-      : [{ line: `  uses        ${Math.round(server.cpuShare * 100)} % of a processor, ${formatBytes(server.residentBytes)} of memory` }]),
+      : [
+          {
+            line: `  uses        ${Math.round(server.cpuShare * 100)} % of a processor, ${formatBytes(server.residentBytes)} of memory${memoryWords(server)}`,
+          },
+        ]),
   ],
 });

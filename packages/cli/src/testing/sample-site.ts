@@ -49,6 +49,12 @@ export const sampleScript = (): Script => ({
         points: 321n,
         changedBytesPerSecond: 3_000_000n,
         sentBytesPerSecond: 1_500_000n,
+        pendingBytes: 5n * 2n ** 20n,
+        sourceBytes: 8n * 2n ** 20n,
+        churnSeconds: [90n, 9n, 0n, 0n, 0n, 0n, 0n, 1n],
+        peakChurnBytesPerSecond: 120_000_000n,
+        secondsWithoutServer: 75,
+        serverProblem: '[CONNECTION_LOST] process server ps1: nobody answers',
         disks: [
           { diskId: idBytes(SAMPLE.sda), phase: DiskPhase.REPLICATING, size: 20n * GIB, copiedBytes: 20n * GIB },
           {
@@ -116,7 +122,23 @@ export const sampleScript = (): Script => ({
       endpoints: ['ps1.example.com:9443'],
       vaults: ['office'],
       machines: 1,
-      report: { journalUsedBytes: GIB, journalQuotaBytes: 4n * GIB, cpuShare: 0.25, residentBytes: 300n * 2n ** 20n },
+      report: {
+        journalUsedBytes: GIB,
+        journalQuotaBytes: 4n * GIB,
+        cpuShare: 0.25,
+        residentBytes: 300n * 2n ** 20n,
+        memoryBytes: 16n * GIB,
+        memoryUsedBytes: 4n * GIB,
+        machines: [
+          {
+            machineId: idBytes(SAMPLE.db1),
+            pendingBytes: 3n * 2n ** 20n,
+            uploadingBytes: 2n ** 20n,
+            oldestPendingMillis: 130_000n,
+            problem: '[STORE_UNAVAILABLE] the store is away',
+          },
+        ],
+      },
     },
   ],
   tokens: [
