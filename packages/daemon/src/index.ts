@@ -32,7 +32,7 @@ export { completeSchema } from './program/execute-program.ts';
 export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';
 export { createRate, type Rate } from './rate/rate.ts';
-export { parseBandwidthRule, type WrittenBandwidthRule } from './settings/bandwidth-rule.ts';
+export { formatBandwidthRule, parseBandwidthRule, type WrittenBandwidthRule } from './settings/bandwidth-rule.ts';
 export { settingsMarkdown } from './settings/describe-settings.ts';
 export {
   type Address,

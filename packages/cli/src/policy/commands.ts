@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
+import { parseBandwidthRule, type WrittenBandwidthRule } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
-import { type Policy, TimeWindowSchema } from '@holdfast/protocol';
+import { BandwidthRuleSchema, type Policy, TimeWindowSchema } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { parseCount } from '../parse-count.ts';
 import { parseMilliseconds } from '../parse-milliseconds.ts';
@@ -25,6 +26,7 @@ interface PolicyOptions extends SiteOptions {
   readonly holdLimit?: number;
   readonly sealInterval?: number;
   readonly resyncWindow?: readonly Window[];
+  readonly bandwidth?: readonly WrittenBandwidthRule[];
 }
 
 export const RETENTIONS = ['24h', '72h', '15d'];
@@ -35,6 +37,20 @@ type Window = ReturnType<typeof parseWindow>;
 
 /** Windows given one by one; "any" is none of them. */
 const gatherWindows = (text: string, before: readonly Window[] = []): Window[] => (text === 'any' ? [] : [...before, parseWindow(text)]);
+
+/** Rules given one by one; "off" is none of them. Error: SETTING_INVALID. */
+const gatherRules = (text: string, before: readonly WrittenBandwidthRule[] = []): WrittenBandwidthRule[] => {
+  if (text === 'off') return [];
+  try {
+    return [...before, parseBandwidthRule(text)];
+  } catch (reason) {
+    throw new HoldfastError('SETTING_INVALID', {
+      thing: JSON.stringify(text),
+      why: (reason as Error).message,
+      remedy: "give one like 'mon-fri 08:00-18:00 2MiB', 'sat,sun unlimited' or 20MiB; off for no limit at all",
+    });
+  }
+};
 
 /** Seconds; 0 for "off". */
 const parseInterval = (text: string): number => (text === 'off' ? 0 : parseSeconds(text));
@@ -63,6 +79,12 @@ const policyOptions = (command: Command): Command =>
         '--resync-window <window>',
         "when resynchronizations may run: 'mon-fri 18:00-06:00'; may be given again; any: always",
       ).argParser(gatherWindows),
+    )
+    .addOption(
+      new Option(
+        '--bandwidth <rule>',
+        "most bytes a second a machine sends: 'mon-fri 08:00-18:00 2MiB', 20MiB; may be given again, the first that fits counts; off: no limit",
+      ).argParser(gatherRules),
     );
 
 const toldBy = ({
@@ -75,6 +97,7 @@ const toldBy = ({
   holdLimit,
   sealInterval,
   resyncWindow,
+  bandwidth,
 }: PolicyOptions): Partial<Omit<Policy, '$typeName' | '$unknown'>> => ({
   ...(pointInterval !== undefined && { pointIntervalSeconds: pointInterval }),
   ...(rpoThreshold !== undefined && { rpoThresholdSeconds: rpoThreshold }),
@@ -85,6 +108,7 @@ const toldBy = ({
   ...(holdLimit !== undefined && { holdLimitMilliseconds: holdLimit }),
   ...(sealInterval !== undefined && { sealIntervalSeconds: sealInterval }),
   ...(resyncWindow !== undefined && { resyncWindows: resyncWindow.map((window) => create(TimeWindowSchema, window)) }),
+  ...(bandwidth !== undefined && { bandwidth: bandwidth.map((rule) => create(BandwidthRuleSchema, rule)) }),
 });
 
 const POLICY_ARGUMENT = ['<policy>', 'name or id'] as const;

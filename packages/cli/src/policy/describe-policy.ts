@@ -1,4 +1,4 @@
-import { formatDuration } from '@holdfast/daemon';
+import { formatBandwidthRule, formatDuration } from '@holdfast/daemon';
 import type { Policy } from '@holdfast/protocol';
 import { shortId } from '../choose/choose-resource.ts';
 import type { Answer } from '../output/answer.ts';
@@ -23,6 +23,8 @@ export interface PolicyDescription {
   readonly requestCost: RequestCost;
   /** When resynchronizations may run, by the clock of the machine; empty: whenever they are due. */
   readonly resyncWindows: readonly string[];
+  /** Most bytes a second a machine sends, by its clock: the first rule that fits counts; empty: no limit. */
+  readonly bandwidth: readonly string[];
   /** Id of the policy whose machines follow it on their way home; null for one of the way out. */
   readonly failbackOf: string | null;
   /** Machines that follow it. */
@@ -44,6 +46,7 @@ export const describePolicy = (policy: Policy): PolicyDescription => ({
   sealIntervalSeconds: policy.sealIntervalSeconds,
   requestCost: requestCost(policy),
   resyncWindows: policy.resyncWindows.map(formatWindow),
+  bandwidth: policy.bandwidth.map(({ window, bytesPerSecond }) => formatBandwidthRule({ window, bytesPerSecond })),
   failbackOf: policy.failbackOf === '' ? null : policy.failbackOf,
   protections: policy.protections,
 });
@@ -102,6 +105,7 @@ export const policyAnswer = (policy: PolicyDescription): Answer => ({
       line: `  seal         ${policy.sealIntervalSeconds === 0 ? 'as the process server has it' : `after ${seconds(policy.sealIntervalSeconds)}`}: ${costWords(policy.requestCost)}`,
     },
     { line: `  resync       ${policy.resyncWindows.length === 0 ? 'whenever it is due' : policy.resyncWindows.join('; ')}` },
+    { line: `  bandwidth    ${policy.bandwidth.length === 0 ? 'no limit' : policy.bandwidth.join('; ')}` },
     ...(policy.failbackOf === null ? [] : [{ line: `  for          the way home of machines that follow policy ${policy.failbackOf}` }]),
     { line: `  hold         ${policy.hold}${policy.hold === 'never' ? '' : `, ${formatDuration(policy.holdLimitMilliseconds)} at most`}` },
   ],

@@ -80,6 +80,16 @@ describe('policy', () => {
     });
   });
 
+  it('says how much a machine sends, and when', async () => {
+    const rules = ['--bandwidth', 'mon-fri 08:00-18:00 2MiB', '--bandwidth', 'unlimited'];
+    expect(await person.json(['policy', 'set', 'gold', ...rules])).toMatchObject({
+      bandwidth: ['mon+tue+wed+thu+fri 08:00-18:00 2MiB', 'unlimited'],
+    });
+    expect((await person.run(['policy', 'show', 'gold'])).stdout).toMatch(/bandwidth +mon\+tue\+wed\+thu\+fri 08:00-18:00 2MiB; unlimited/);
+    expect((await person.run(['policy', 'set', 'gold', '--bandwidth', 'fast'])).stderr).toContain('SETTING_INVALID');
+    expect(await person.json(['policy', 'set', 'gold', '--bandwidth', 'off'])).toMatchObject({ bandwidth: [] });
+  });
+
   it('says how applications and writers are held', async () => {
     const options = ['--application-interval', '1h', '--hold', 'freeze', '--hold-limit', '500ms'];
     expect(await person.json(['policy', 'set', 'gold', ...options])).toMatchObject({

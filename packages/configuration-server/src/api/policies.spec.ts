@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { type Policy, PolicyService, ProtectionService, TimeWindowSchema } from '@holdfast/protocol';
+import { BandwidthRuleSchema, type Policy, PolicyService, ProtectionService, TimeWindowSchema } from '@holdfast/protocol';
 import { connectAgent, connectServer } from '../conformance/test-member.ts';
 import { codeOf, endTestServers, enrolMember, startTestServer } from '../conformance/test-server.ts';
 
@@ -66,12 +66,16 @@ describe('a policy', () => {
     const { policies, protections, agent, receiver, named } = await openSite();
     await protections.protect({ machine: 'web1' });
     const nights = [{ weekdays: [1, 2], fromMinute: 1080, toMinute: 360 }].map((window) => create(TimeWindowSchema, window));
+    const rules = [{ window: nights[0]!, bytesPerSecond: 0n }, { bytesPerSecond: 1_000_000n }].map((rule) =>
+      create(BandwidthRuleSchema, rule),
+    );
     await policies.updatePolicy({
-      policy: { ...(await named('default'))!, sealIntervalSeconds: 30, resyncWindows: nights },
+      policy: { ...(await named('default'))!, sealIntervalSeconds: 30, resyncWindows: nights, bandwidth: rules },
     });
     await receiver.until(({ assignments }) => assignments[0]?.sealIntervalMilliseconds === 30_000);
     const { protection } = await agent.until((state) => (state.protection?.resyncWindows.length ?? 0) > 0);
     expect(protection?.resyncWindows).toMatchObject(nights);
+    expect(protection?.bandwidth).toMatchObject(rules);
   });
 
   it('is refused by field', async () => {
@@ -86,6 +90,8 @@ describe('a policy', () => {
     for (const window of [{ weekdays: [8] }, { fromMinute: 1440 }, { toMinute: 1441 }, { weekdays: [1, 1] }])
       expect(await wrong({ resyncWindows: [window] })).toContain('resync_windows');
     expect(await wrong({ resyncWindows: Array(29).fill({ fromMinute: 0, toMinute: 60 }) })).toContain('resync_windows');
+    for (const rule of [{ bytesPerSecond: 1000n }, { bytesPerSecond: 2n ** 60n }, { window: { weekdays: [9] } }])
+      expect(await wrong({ bandwidth: [rule] })).toContain('bandwidth');
     expect(await wrong({ sealIntervalSeconds: 60, rpoThresholdSeconds: 60, resyncWindows: [{ fromMinute: 0, toMinute: 60 }] })).toBe(
       'taken',
     );

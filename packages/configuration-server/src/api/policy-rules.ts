@@ -25,6 +25,24 @@ const checkWindows = (field: string, windows: Policy['resyncWindows']): void => 
   }
 };
 
+/** Slower than this a frame would take longer than a stream may be silent. */
+const SLOWEST = 16 * 1024;
+
+const checkBandwidth = (rules: Policy['bandwidth']): void => {
+  checkWindows(
+    'bandwidth',
+    rules.flatMap(({ window }) => window ?? []),
+  );
+  if (rules.length > MOST_WINDOWS) throw requestInvalid('bandwidth', `there are ${rules.length}`, `name at most ${MOST_WINDOWS}`);
+  for (const { bytesPerSecond } of rules)
+    if (bytesPerSecond !== 0n && (bytesPerSecond < BigInt(SLOWEST) || bytesPerSecond > BigInt(Number.MAX_SAFE_INTEGER)))
+      throw requestInvalid(
+        'bandwidth',
+        `${bytesPerSecond} bytes a second are not to be had`,
+        `give ${SLOWEST} at least, or 0 for no limit`,
+      );
+};
+
 /** What a policy has that its maker said nothing of. */
 export const POLICY_DEFAULTS = {
   pointIntervalSeconds: 5,
@@ -62,4 +80,5 @@ export const checkPolicy = (policy: Policy): void => {
     within('seal_interval_seconds', policy.sealIntervalSeconds, 1, policy.rpoThresholdSeconds);
   }
   checkWindows('resync_windows', policy.resyncWindows);
+  checkBandwidth(policy.bandwidth);
 };

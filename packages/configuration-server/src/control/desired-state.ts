@@ -52,6 +52,7 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
     hold: policy.value.hold,
     holdLimitMilliseconds: policy.value.holdLimitMilliseconds,
     resyncWindows: [...policy.value.resyncWindows],
+    bandwidth: [...policy.value.bandwidth],
     copyPaused: protection.value.copyPaused,
     ...(protection.value.resyncId === '' ? {} : { resyncId: idBytes(protection.value.resyncId) }),
     ...(silenced === undefined ? {} : { failedOverOperationId: idBytes(silenced) }),

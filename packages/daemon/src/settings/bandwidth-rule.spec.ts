@@ -1,4 +1,4 @@
-import { parseBandwidthRule } from './bandwidth-rule.ts';
+import { formatBandwidthRule, parseBandwidthRule } from './bandwidth-rule.ts';
 
 const MIB = 1024n * 1024n;
 
@@ -12,6 +12,7 @@ describe('a bandwidth rule', () => {
     ['Fri-Mon+Wed 00:00-24:00 1MiB', { window: { weekdays: [1, 3, 5, 6, 7], fromMinute: 0, toMinute: 1440 }, bytesPerSecond: MIB }],
   ])('%s', (text, rule) => {
     expect(parseBandwidthRule(text)).toEqual(rule);
+    expect(parseBandwidthRule(formatBandwidthRule(rule))).toEqual(rule);
   });
 
   it.each([

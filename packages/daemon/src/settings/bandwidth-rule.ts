@@ -1,4 +1,4 @@
-import { parseBytes } from './quantities.ts';
+import { formatBytes, parseBytes } from './quantities.ts';
 
 /** When, and how many bytes a second at most; 0: as many as there are. */
 export interface WrittenBandwidthRule {
@@ -21,9 +21,9 @@ const dayOf = (word: string): number => {
   return day;
 };
 
-/** "mon-fri+sun" */
+/** "mon-fri+sun"; where no list is made of it, commas do as well. */
 const parseDays = (text: string): number[] => {
-  const days = text.split('+').flatMap((part) => {
+  const days = text.split(/[+,]/).flatMap((part) => {
     const [first, last = first] = part.split('-', 2).map(dayOf);
     // From friday to monday is over the end of the week.
     return Array.from({ length: ((last! - first! + 7) % 7) + 1 }, (_, index) => ((first! - 1 + index) % 7) + 1);
@@ -65,3 +65,13 @@ export const parseBandwidthRule = (text: string): WrittenBandwidthRule => {
     bytesPerSecond: BigInt(bytes),
   };
 };
+
+const clock = (minute: number): string => `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
+
+/** As `parseBandwidthRule` takes it. */
+export const formatBandwidthRule = ({ window, bytesPerSecond }: WrittenBandwidthRule): string =>
+  [
+    ...(window === undefined || window.weekdays.length === 0 ? [] : [window.weekdays.map((day) => DAYS[day - 1] ?? '?').join('+')]),
+    ...(window === undefined ? [] : [`${clock(window.fromMinute)}-${clock(window.toMinute)}`]),
+    bytesPerSecond === 0n ? 'unlimited' : formatBytes(Number(bytesPerSecond)),
+  ].join(' ');
