@@ -11,6 +11,7 @@ import {
   type LogFields,
   type Membership,
   openMembership,
+  VERSION,
 } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import type { TlsCredentials } from '@holdfast/protocol';
@@ -55,7 +56,7 @@ const machine = async () => {
   const state = await mkdtemp(path.join(directory, `${name}-`));
   const own = hardware(`9d2c0000-0000-4000-8000-${String(count).padStart(12, '0')}`);
   const join = (secret: string, changes: { role?: 'agent' | 'process-server'; fingerprint?: string } = {}) => {
-    const options = { server: address(), fingerprint: server.fingerprint, role: 'agent' as const, hostname: name, version: '1.0.0' };
+    const options = { server: address(), fingerprint: server.fingerprint, role: 'agent' as const, hostname: name, version: VERSION };
     return joinSite({ ...options, token: secret, hardware: own, directory: state, ...changes });
   };
   const open = (role: 'agent' | 'process-server' = 'agent', log: Log = silent): Promise<Membership> =>
@@ -102,7 +103,7 @@ const connect = (membership: Membership) => {
   const first = Promise.withResolvers<bigint>();
   const control: AgentControl = holdAgentControl({
     membership,
-    version: '1.0.0',
+    version: VERSION,
     log,
     hello: () => ({ hostname: 'x' }),
     onState: ({ revision }) => first.resolve(revision),

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { formatAddress, type ProgramContext } from '@holdfast/daemon';
+import { formatAddress, type ProgramContext, VERSION } from '@holdfast/daemon';
 import { ControlService, EnrolmentService } from '@holdfast/protocol';
 import { createAlertEngine } from './alerts/alert-engine.ts';
 import { createApi } from './api/create-api.ts';
@@ -165,13 +165,13 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     sessionLifetime: settings.people.sessionLifetime,
   });
   const { lifetime: certificateLifetime, grace } = settings.certificates;
-  const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace, version: context.version });
+  const enrolment = createEnrolmentService({ store, authority, attempts, certificateLifetime, grace, version: VERSION });
   const streams = createOpenStreams();
   onStop('control streams', streams.over);
   const control = createControlService({
     ...parts,
     isStopping: () => stopping.aborted,
-    version: context.version,
+    version: VERSION,
     questions,
     revocations,
     streams,

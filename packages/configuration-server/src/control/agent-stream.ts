@@ -13,6 +13,7 @@ import { takeAnswer, wantedCheck } from '../checks/check-record.ts';
 import { withShown } from '../enrolment/certificates-of.ts';
 import { readHardware } from '../enrolment/hardware.ts';
 import { requireMember } from '../enrolment/require-member.ts';
+import { requireVersion } from '../enrolment/require-version.ts';
 import { readmit } from '../reconcile/readmit.ts';
 import { restoredNow } from '../reconcile/restored.ts';
 import { find } from '../records/kind.ts';
@@ -35,6 +36,8 @@ export interface ControlParts {
   /** Where members reach this server, "host:port", in the order to try. */
   readonly addresses: () => readonly string[];
   readonly pace: EventPace;
+  /** Of this server. */
+  readonly version: string;
   /** This server stops in order: that its members are gone is no news then. */
   readonly isStopping: () => boolean;
 }
@@ -51,10 +54,11 @@ const checkManifest = (manifest: Manifest): void => {
 };
 
 /** The machine said hello: it is the one that enrolled, and what it is now is written down. */
-const greet = async (store: StateStore, peer: Peer, hello: AgentHello): Promise<string> => {
+const greet = async (store: StateStore, peer: Peer, hello: AgentHello, own: string): Promise<string> => {
   const { identity } = peer;
   const hardware = readHardware(hello.hardware);
   const version = checkLine(hello.version, 'version', 64);
+  requireVersion('agent', version, own);
   if (hello.manifest !== undefined) checkManifest(hello.manifest);
   const hostname = checkLine(hello.hostname, 'host name', 253);
   await readmit(store, { peer, incarnation: hello.incarnation, hostname, hardware, endpoints: [], version });
@@ -155,7 +159,7 @@ export const admitAgent = async (
 ): Promise<Admitted<AgentReport, MessageInitShape<typeof ConnectAgentResponseSchema>>> => {
   const { store, presence } = parts;
   const { id } = peer.identity;
-  const name = await greet(store, peer, hello);
+  const name = await greet(store, peer, hello, parts.version);
   const session = presence.open(id, hello, () =>
     end.end(new HoldfastError('FENCED', { thing: `control stream of ${name}`, why: 'a newer one took over', remedy: 'keep one only' })),
   );

@@ -33,6 +33,7 @@ export const createControlService = ({
   reconciliation,
   addresses,
   isStopping,
+  version,
   vaultBackups,
   questions,
 }: ControlOptions): ServiceImpl<typeof ControlService> => {
@@ -40,14 +41,14 @@ export const createControlService = ({
   return {
     connectAgent: (requests, { values, signal }) => {
       const peer = memberOf(values);
-      const admit = admitAgent.bind(undefined, { store, notifier, addresses, pace, isStopping, presence: agents }, peer);
+      const admit = admitAgent.bind(undefined, { store, notifier, addresses, pace, isStopping, version, presence: agents }, peer);
       return streams.count(holdStream({ peer, requests, signal, revocations, admit }));
     },
     connectServer: (requests, { values, signal }) => {
       const peer = memberOf(values);
       const admit = admitServer.bind(
         undefined,
-        { store, notifier, addresses, pace, isStopping, reconciliation, vaultBackups, questions, presence: servers },
+        { store, notifier, addresses, pace, isStopping, version, reconciliation, vaultBackups, questions, presence: servers },
         peer,
       );
       return streams.count(holdStream({ peer, requests, signal, revocations, admit }));

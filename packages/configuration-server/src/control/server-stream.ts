@@ -12,6 +12,7 @@ import {
 import type { VaultBackups } from '../backup/vault-backups.ts';
 import { takeAnswer, wantedCheck } from '../checks/check-record.ts';
 import { withShown } from '../enrolment/certificates-of.ts';
+import { requireVersion } from '../enrolment/require-version.ts';
 import { boundedTerm } from '../reconcile/bounded-term.ts';
 import { readmit } from '../reconcile/readmit.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
@@ -48,11 +49,12 @@ const lines = (values: readonly string[], thing: string, most: number, longest: 
 };
 
 /** The server said hello: what it is now is written down. */
-const greet = async (store: StateStore, peer: Peer, hello: ServerHello): Promise<string> => {
+const greet = async (store: StateStore, peer: Peer, hello: ServerHello, own: string): Promise<string> => {
   const { identity } = peer;
   const endpoints = lines(hello.endpoints, 'endpoint', MOST.endpoints, 300);
   const vaults = lines(hello.vaults, 'vault', MOST.vaults, 64);
   const softwareVersion = checkLine(hello.version, 'version', 64);
+  requireVersion(identity.role, softwareVersion, own);
   const { incarnation } = hello;
   const hostname = endpoints[0] ?? '';
   await readmit(store, { peer, incarnation, hostname, hardware: UNKNOWN_HARDWARE, endpoints, version: softwareVersion });
@@ -183,7 +185,7 @@ export const admitServer = async (
 ): Promise<Admitted<ServerReport, MessageInitShape<typeof ConnectServerResponseSchema>>> => {
   const { store, presence } = parts;
   const { id } = peer.identity;
-  const name = await greet(store, peer, hello);
+  const name = await greet(store, peer, hello, parts.version);
   const session = presence.open(id, hello, () =>
     end.end(new HoldfastError('FENCED', { thing: `control stream of ${name}`, why: 'a newer one took over', remedy: 'keep one only' })),
   );

@@ -15,6 +15,7 @@ import { readHardware, surelySame } from './hardware.ts';
 import { plainName, takeName } from './member-name.ts';
 import { requireMember } from './require-member.ts';
 import { requireRenewable } from './require-renewable.ts';
+import { requireVersion } from './require-version.ts';
 import { revokeCertificates, revokeSerials } from './revoke.ts';
 import { requireToken, tellMisuse } from './tokens.ts';
 
@@ -26,6 +27,8 @@ export interface EnrolmentOptions {
   readonly certificateLifetime: number;
   /** Milliseconds after its end in which a certificate can be renewed. */
   readonly grace: number;
+  /** Of this server. */
+  readonly version: string;
 }
 
 const MOST_ENDPOINTS = 8;
@@ -74,6 +77,7 @@ export const createEnrolmentService = ({
   attempts,
   certificateLifetime,
   grace,
+  version,
 }: EnrolmentOptions): ServiceImpl<typeof EnrolmentService> => {
   let last: Promise<unknown> = Promise.resolve();
   /** One after the other, so that two tokens never make two members of one machine. */
@@ -90,6 +94,7 @@ export const createEnrolmentService = ({
       endpoints: readEndpoints(request.endpoints),
     };
     const { role, hardware, endpoints } = candidate;
+    requireVersion(role, checkLine(request.version, 'version', 64), version);
     const { result } = await transact(store, async (transaction) => {
       const token = await requireToken(transaction, request.token, role);
       const id = (await findMember(store, candidate)) ?? newId();
