@@ -1,11 +1,14 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { BLOCK_SIZE, blockCount, DIGEST_SIZE } from '@holdfast/block';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { idText } from '@holdfast/protocol';
 import type { EpochPosition } from '../upload/uploader.ts';
+
+const fdatasync = promisify(fs.fdatasync);
 
 /*
  * The digests of one disk as it is in the vault, so that they need not be read there again: a cache, private to the process server, that may be
@@ -35,7 +38,7 @@ export interface DigestState {
 
 export const NEWEST = Number.MAX_SAFE_INTEGER;
 
-/** Digests of one disk in a file. All calls are synchronous: it has 1/256 of the bytes of the disk. */
+/** Digests of one disk in a file. Reads and writes are synchronous: it has 1/256 of the bytes of the disk; what waits for the disk itself is not. */
 export interface DigestFile {
   /** Undefined while nothing is known. */
   readonly state: DigestState | undefined;
@@ -43,9 +46,9 @@ export interface DigestFile {
   read(firstBlock: number, count: number): Uint8Array;
   write(firstBlock: number, digests: Uint8Array): void;
   /** From now on, also after a power loss, this is what it holds. */
-  setState(state: DigestState): void;
+  setState(state: DigestState): Promise<void>;
   /** Forgets everything; all blocks are zeroes. */
-  reset(): void;
+  reset(): Promise<void>;
   close(): void;
 }
 
@@ -95,7 +98,8 @@ class StoredDigests implements DigestFile {
     const header = Buffer.alloc(HEADER_SIZE);
     this.#attempt(() => fs.readSync(this.#fd, header, 0, HEADER_SIZE, 0));
     this.#state = decode(header, diskId);
-    if (this.#state === undefined) this.reset();
+    // What is written next is behind a header that speaks of nothing, until `setState` has waited for the disk.
+    if (this.#state === undefined) this.#attempt(() => fs.ftruncateSync(this.#fd, 0));
   }
 
   get state(): DigestState | undefined {
@@ -114,19 +118,27 @@ class StoredDigests implements DigestFile {
     if (count !== stored.length) throw new HoldfastError('NO_SPACE', { thing: this.#path, why: 'the disk is full', remedy: 'free space' });
   }
 
-  setState(state: DigestState): void {
+  async setState(state: DigestState): Promise<void> {
     // The digests must be there before the header speaks of them, and the header before more is written.
     if (state.towards === undefined) this.#attempt(() => fs.ftruncateSync(this.#fd, BODY + blockCount(state.size) * DIGEST_SIZE));
-    this.#attempt(() => fs.fdatasyncSync(this.#fd));
+    await this.#sync();
     this.#attempt(() => fs.writeSync(this.#fd, encode(this.#diskId, state), 0, HEADER_SIZE, 0));
-    this.#attempt(() => fs.fdatasyncSync(this.#fd));
+    await this.#sync();
     this.#state = state;
   }
 
-  reset(): void {
+  async reset(): Promise<void> {
     this.#state = undefined;
     this.#attempt(() => fs.ftruncateSync(this.#fd, 0));
-    this.#attempt(() => fs.fdatasyncSync(this.#fd));
+    await this.#sync();
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      await fdatasync(this.#fd);
+    } catch (reason) {
+      throw fromSystem(reason, this.#path);
+    }
   }
 
   close(): void {

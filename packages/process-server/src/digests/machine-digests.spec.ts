@@ -144,7 +144,7 @@ describe('the digests a process server answers with', () => {
       generationId: idText(made.cut.epochs[0]!.generationId),
       number: Number(made.cut.epochs[0]!.number),
     });
-    file.setState({ at: position(two), towards: position(three), size: SIZE });
+    await file.setState({ at: position(two), towards: position(three), size: SIZE });
     file.write(0, knownDigests(three.content).subarray(0, 16 * 300));
     file.close();
     for (const { made, content } of [two, three, one])
@@ -233,7 +233,7 @@ describe('the digests a process server answers with', () => {
     const { openDigestFile } = await import('./digest-file.ts');
     const file = openDigestFile(site.directory, source.diskId, KEY);
     const generationId = idText(one.made.cut.epochs[0]!.generationId);
-    file.setState({ at: { generationId, number: 0 }, towards: { generationId, number: NEWEST }, size: SIZE });
+    await file.setState({ at: { generationId, number: 0 }, towards: { generationId, number: NEWEST }, size: SIZE });
     file.write(0, new Uint8Array(16 * 300).fill(3));
     file.close();
     expect(Buffer.compare(await digestsOf(site.open(), query(source, one.made)), knownDigests(one.content))).toBe(0);

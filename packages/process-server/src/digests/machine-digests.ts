@@ -141,7 +141,7 @@ class CachedDigests implements MachineDigests {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#turn;
-    for (const diskId of [...this.#followed.keys()]) this.#note(diskId);
+    for (const diskId of [...this.#followed.keys()]) await this.#note(diskId);
     for (const file of this.#files.values()) file.close();
     this.#files.clear();
   }
@@ -168,26 +168,26 @@ class CachedDigests implements MachineDigests {
     const generation = cut.generations.find(({ id }) => idText(id) === at.generationId);
     if (generation !== undefined && generation.parent === undefined) {
       this.#followed.delete(diskId);
-      file.reset();
+      await file.reset();
       await apply(file, frames(index));
-      file.setState({ at, towards: { generationId: at.generationId, number: NEWEST }, size });
+      await file.setState({ at, towards: { generationId: at.generationId, number: NEWEST }, size });
     } else {
       const before = this.#followed.get(diskId)?.at ?? (file.state?.towards === undefined ? file.state?.at : undefined);
       // The pieces of a resynchronization are not taken in before it is over: until then it is compared with the state it builds on.
       if (before?.generationId !== at.generationId || before.number + 1 !== at.number) return;
       if (!this.#followed.has(diskId))
-        file.setState({ at: before, towards: { generationId: at.generationId, number: NEWEST }, size: file.state!.size });
+        await file.setState({ at: before, towards: { generationId: at.generationId, number: NEWEST }, size: file.state!.size });
       await apply(file, frames(index));
     }
     this.#followed.set(diskId, { at, size });
   }
 
   /** Puts into the file's header what it holds. */
-  #note(diskId: string): void {
+  async #note(diskId: string): Promise<void> {
     const followed = this.#followed.get(diskId);
     if (followed === undefined) return;
     this.#followed.delete(diskId);
-    this.#file(diskId).setState({ ...followed, towards: undefined });
+    await this.#file(diskId).setState({ ...followed, towards: undefined });
   }
 
   async #read(diskId: string, offset: number, length: number, coarse: boolean): Promise<DigestAnswer> {
@@ -208,7 +208,7 @@ class CachedDigests implements MachineDigests {
   async #prepare(wanted: Wanted): Promise<DigestAnswer | undefined> {
     const { diskId, state, orNewer } = wanted;
     if (this.#closed) return { refusal: DigestRefusal.UNAVAILABLE, reason: 'the process server lets go of the machine' };
-    this.#note(diskId);
+    await this.#note(diskId);
     const file = this.#file(diskId);
     if (fits(wanted, file.state)) return undefined;
     const notDurable = { refusal: DigestRefusal.NOT_DURABLE, reason: `epoch ${state.number} is not in the vault yet` };
@@ -239,14 +239,14 @@ class CachedDigests implements MachineDigests {
         const isForward = end !== undefined && !(end.generationId === known.at.generationId && end.number === known.at.number);
         // Of a vault that was rolled back to where it began nobody can tell which blocks it touched.
         if (isForward) await this.#move(file, history, diskId, known.at, end, true);
-        else file.reset();
+        else await file.reset();
       }
       const { at } = file.state ?? {};
       if (at !== undefined) await this.#move(file, history, diskId, at, target);
     } catch (reason) {
       if (fromSystem(reason, diskId).code !== 'DAMAGED') throw reason;
       // What is known here rests on an epoch that was thinned since.
-      file.reset();
+      await file.reset();
     }
     if (file.state === undefined) await this.#readAll(file, history, diskId, target);
   }
@@ -265,15 +265,15 @@ class CachedDigests implements MachineDigests {
   ): Promise<void> {
     if (from.generationId === to.generationId && from.number === to.number) return;
     if (entryOf(history, diskId, from) === undefined || entryOf(history, diskId, to) === undefined) {
-      file.reset();
+      await file.reset();
       return;
     }
     const size = sizeAt(history, diskId, to);
-    file.setState({ at: from, towards: to, size: file.state!.size });
+    await file.setState({ at: from, towards: to, size: file.state!.size });
     const { onDamage } = this.#options;
     await this.#write(file, readDigests(history, diskId, refOf(to), { since: refOf(from), onDamage }));
     if (again) await this.#clear(file, emptyBlocks(history, diskId, refOf(to)));
-    file.setState({ at: to, towards: undefined, size });
+    await file.setState({ at: to, towards: undefined, size });
   }
 
   async #write(file: DigestFile, parts: AsyncIterable<KnownBlocks>): Promise<void> {
@@ -300,9 +300,9 @@ class CachedDigests implements MachineDigests {
     const { log, machineId, onDamage } = this.#options;
     const size = sizeAt(history, diskId, target);
     log.info('Digests of a whole disk are read out of the vault', { machine: machineId, disk: diskId, size });
-    file.reset();
+    await file.reset();
     await this.#write(file, readDigests(history, diskId, refOf(target), { onDamage }));
-    file.setState({ at: target, towards: undefined, size });
+    await file.setState({ at: target, towards: undefined, size });
   }
 }
 
