@@ -9,6 +9,7 @@ import { createAccessCommand, listAccessesCommand, revokeAccessCommand } from '.
 import { acknowledgeAlertCommand, listAlertsCommand, silenceAlertCommand } from './alert/commands.ts';
 import { listAuditCommand } from './audit/list.ts';
 import { backupCommand } from './backup/backup.ts';
+import { completionCommand } from './completion/completion.ts';
 import { listDisksCommand } from './disk/list.ts';
 import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
@@ -188,10 +189,13 @@ export const createProgram = (surroundings: Surroundings): Command => {
   );
   const program = group(
     new Command('holdfast').description('Disaster recovery for servers: protect them, look after them, recover them.'),
-    [...nouns, ...ALONE.map((make) => make(surroundings))],
+    [...nouns, ...ALONE.map((make) => make(surroundings)), completionCommand(surroundings, () => program)],
   );
   // What stands behind a command belongs to it: `recover` and `recover inspect` have options of the same names.
-  program.enablePositionalOptions().addHelpText('after', HELP).version(`holdfast ${VERSION}`, '-V, --version', 'tell which version this is');
+  program
+    .enablePositionalOptions()
+    .addHelpText('after', HELP)
+    .version(`holdfast ${VERSION}`, '-V, --version', 'tell which version this is');
   settleAll(program, surroundings);
   return program;
 };
