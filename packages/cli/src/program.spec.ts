@@ -122,18 +122,19 @@ describe('vault points', () => {
     expect(status).toBe(0);
     const [first, heading, ...rows] = stdout.trimEnd().split('\n');
     expect(first).toBe(`db1 (${machine.id}): 3 points`);
-    expect(heading).toMatch(/^POINT +TIME +AGE +KIND +DISKS +BREAK$/);
+    expect(heading).toMatch(/^POINT +TIME +AGE +KIND +CHANGED +DISKS +BREAK$/);
     expect(rows.map((row) => row.split(/ {2,}/))).toEqual([
       [
         machine.points[2]!.id.slice(0, 12),
         '2026-11-22T01:02:00.000Z',
         '58 min 0 s',
         'crash',
+        '12.5 KiB',
         'sda 9.0 MiB, sdb 1.0 MiB',
         'sdb: resynchronization',
       ],
-      [machine.points[1]!.id.slice(0, 12), '2026-11-22T01:01:00.000Z', '59 min 0 s', 'filesystem', 'sda 9.0 MiB, sdb 1.0 MiB'],
-      [machine.points[0]!.id.slice(0, 12), '2026-11-22T01:00:00.000Z', '1 h 0 min', 'crash', 'sda 9.0 MiB, sdb 1.0 MiB'],
+      [machine.points[1]!.id.slice(0, 12), '2026-11-22T01:01:00.000Z', '59 min 0 s', 'filesystem', '12.5 KiB', 'sda 9.0 MiB, sdb 1.0 MiB'],
+      [machine.points[0]!.id.slice(0, 12), '2026-11-22T01:00:00.000Z', '1 h 0 min', 'crash', '12.5 KiB', 'sda 9.0 MiB, sdb 1.0 MiB'],
     ]);
   });
 
@@ -151,8 +152,11 @@ describe('vault points', () => {
             kind: 'crash',
             disks: machine.disks.map(({ id, name, size }) => ({ id, name, size })),
             generationBreaks: [{ disk: 'sdb', reason: 'resynchronization', detail: 'the machine was restarted' }],
+            changed: { data: 12_800, zero: 0, incompressible: 0, atLeast: false },
+            unusual: false,
           },
         ],
+        unusualWriting: [],
         damage: [],
       },
     ]);

@@ -1,4 +1,5 @@
 import { type ErrorCode, HoldfastError } from '@holdfast/errors';
+import { PointKind } from '@holdfast/protocol';
 import type { MachineHistory, RecoveryPoint } from '@holdfast/vault';
 import { formatTime } from '../output/format.ts';
 import { machineLabel } from './choose-machine.ts';
@@ -10,8 +11,14 @@ const LOOKS_LIKE_TIME = /^\d{4}-\d/;
 /** Shorter beginnings are typing mistakes more often than choices. */
 const SHORTEST_PREFIX = 4;
 
+/** Words for the newest point of a kind. */
+const KINDS: Readonly<Record<string, PointKind>> = {
+  'latest-application': PointKind.APPLICATION,
+  'latest-filesystem': PointKind.FILESYSTEM,
+};
+
 /**
- * The point meant by `latest`, its id or the beginning of it, or a time: then the newest at or before it. Errors: POINT_NOT_FOUND, SETTING_INVALID when it
+ * The point meant by `latest`, `latest-application`, `latest-filesystem`, its id or the beginning of it, or a time: then the newest at or before it. Errors: POINT_NOT_FOUND, SETTING_INVALID when it
  * says none of these, or several points are meant.
  */
 export const choosePoint = ({ machine, points, damage }: MachineHistory, word: string): RecoveryPoint => {
@@ -26,6 +33,17 @@ export const choosePoint = ({ machine, points, damage }: MachineHistory, word: s
       'wait until its first copy is complete, or choose another machine',
     );
   if (word === 'latest') return newest;
+  const kind = KINDS[word];
+  if (kind !== undefined) {
+    const found = points.findLast(({ point }) => point.kind === kind);
+    if (found !== undefined) return found;
+    throw refuse(
+      'POINT_NOT_FOUND',
+      `point ${word}`,
+      `none of the ${points.length} points of ${who} is of this kind${hint}`,
+      'choose latest, or make such points by the policy',
+    );
+  }
   if (LOOKS_LIKE_TIME.test(word)) return atTime(points, word, who, hint);
   const prefix = word.toLowerCase();
   const meant = prefix.length >= SHORTEST_PREFIX ? points.filter(({ id }) => id.startsWith(prefix)) : [];

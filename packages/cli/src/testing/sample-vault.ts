@@ -116,6 +116,8 @@ export const fillSampleVault = async (
           instant,
           contentDigest: createHash('sha256').update(Buffer.concat(serialized)).digest(),
           frameCount: BigInt(serialized.length),
+          dataBytes: BigInt(data.length),
+          storedBytes: BigInt(serialized[0]!.length),
         }),
       );
       generation.number += 1;

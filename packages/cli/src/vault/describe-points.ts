@@ -1,5 +1,13 @@
 import { GenerationReason, PointKind } from '@holdfast/protocol';
-import { type MachineHistory, pointDisks, type RecoveryPoint } from '@holdfast/vault';
+import {
+  type MachineHistory,
+  type PointChange,
+  pointChanges,
+  pointDisks,
+  type RecoveryPoint,
+  type UnusualWriting,
+  unusualWriting,
+} from '@holdfast/vault';
 import type { Part } from '../output/answer.ts';
 import { formatBytes, formatSeconds, formatTime } from '../output/format.ts';
 
@@ -17,6 +25,10 @@ export interface PointDescription {
   readonly ageSeconds: number;
   readonly kind: string;
   readonly disks: readonly { readonly id: string; readonly name: string; readonly size: number }[];
+  /** What was written since the point before, in bytes: data, what now reads as zeroes, and the data that compression makes no smaller (absent where unknown). */
+  readonly changed: { readonly data: number; readonly zero: number; readonly incompressible?: number; readonly atLeast: boolean };
+  /** True while the machine wrote as it never did before. */
+  readonly unusual: boolean;
   readonly generationBreaks: readonly GenerationBreak[];
 }
 
@@ -38,13 +50,37 @@ const REASONS: Readonly<Record<GenerationReason, string>> = {
 /** The newest `limit` points of a machine, newest first. */
 export const describePoints = (history: MachineHistory, now: number, limit: number): PointDescription[] => {
   const { points } = history;
+  const changes = pointChanges(history);
+  const writings = unusualWriting(changes);
   const described: PointDescription[] = [];
   for (let at = points.length - 1; at >= 0 && described.length < limit; at -= 1)
-    described.push(describePoint(history, points[at]!, points[at - 1], now));
+    described.push({ ...describePoint(history, points[at]!, points[at - 1], now), ...describeChange(changes, at, writings) });
   return described;
 };
 
-const describePoint = (history: MachineHistory, point: RecoveryPoint, before: RecoveryPoint | undefined, now: number): PointDescription => {
+const describeChange = (
+  changes: readonly PointChange[],
+  at: number,
+  writings: readonly UnusualWriting[],
+): Pick<PointDescription, 'changed' | 'unusual'> => {
+  const { dataBytes, zeroBytes, incompressibleBytes, isWhole } = changes[at]!;
+  return {
+    changed: {
+      data: dataBytes,
+      zero: zeroBytes,
+      ...(incompressibleBytes !== undefined && { incompressible: incompressibleBytes }),
+      atLeast: !isWhole,
+    },
+    unusual: writings.some(({ first, last }) => changes.indexOf(first) <= at && at <= changes.indexOf(last)),
+  };
+};
+
+const describePoint = (
+  history: MachineHistory,
+  point: RecoveryPoint,
+  before: RecoveryPoint | undefined,
+  now: number,
+): Omit<PointDescription, 'changed' | 'unusual'> => {
   const disks = pointDisks(history, point);
   const earlier = new Map((before === undefined ? [] : pointDisks(history, before)).map(({ id, generationId }) => [id, generationId]));
   const broken = disks.filter(({ id, generationId }) => before !== undefined && earlier.get(id) !== generationId);
@@ -68,16 +104,20 @@ export const pointsTable = (points: readonly PointDescription[]): Part => ({
     { heading: 'TIME' },
     { heading: 'AGE', right: true },
     { heading: 'KIND' },
+    { heading: 'CHANGED', right: true, optional: true },
     { heading: 'DISKS', shrink: true },
     { heading: 'BREAK', shrink: true },
+    ...(points.some(({ unusual }) => unusual) ? [{ heading: 'NOTE' }] : []),
   ],
-  rows: points.map(({ id, time, ageSeconds, kind, disks, generationBreaks }) => [
+  rows: points.map(({ id, time, ageSeconds, kind, changed, disks, generationBreaks, unusual }) => [
     shortestUnique(id, points),
     time,
     ageSeconds < 0 ? 'future' : formatSeconds(ageSeconds),
     kind,
+    `${changed.atLeast ? '≥ ' : ''}${formatBytes(changed.data)}`,
     disks.map(({ name, size }) => `${name.slice(0, 12)} ${formatBytes(size)}`).join(', '),
     generationBreaks.map(({ disk, reason }) => `${disk.slice(0, 12)}: ${reason}`).join(', '),
+    ...(points.some((one) => one.unusual) ? [unusual ? { text: 'unusual writing', tone: 'warning' as const } : ''] : []),
   ]),
 });
 

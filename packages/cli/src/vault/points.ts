@@ -6,6 +6,7 @@ import { formatCount } from '../output/format.ts';
 import { parseCount } from '../parse-count.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { describePoints, type PointDescription, pointsTable } from './describe-points.ts';
+import { describeWritings, tellWriting, type WritingDescription } from './describe-writings.ts';
 import { machineOption, readMachines, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
 
 interface PointsOptions extends VaultOptions {
@@ -17,7 +18,11 @@ const HELP = `
 A point is an instant at which every disk of the machine is held exactly. KIND says how it was
 made: crash (as after a power loss), filesystem (frozen and flushed), application (its scripts
 ran). BREAK names disks whose tracking began anew between the point before and this one, and
-why; every point is good all the same.
+why; every point is good all the same. CHANGED is what was written since the point before.
+
+Writing that a machine never did before, much of it and nearly all of a kind that does not compress,
+is noted: it may be an archive, or files that are being encrypted. Then the share of it that lies over
+data that was there is told, and the last point before it; the status is 1 when it is half or more.
 
 Examples:
   holdfast vault points --vault file:/srv/vault --key-file /root/office.key
@@ -34,15 +39,20 @@ export const pointsCommand = (surroundings: Surroundings): Command =>
 
 const points = (surroundings: Surroundings, options: PointsOptions): Promise<void> =>
   withVault(surroundings, options, async (vault) => {
-    const machines = (await readMachines(surroundings, vault, options.machine)).map((history) => ({
-      history,
-      points: describePoints(history, surroundings.now(), options.limit),
-    }));
+    const machines = [];
+    for (const history of await readMachines(surroundings, vault, options.machine))
+      machines.push({
+        history,
+        points: describePoints(history, surroundings.now(), options.limit),
+        writings: await describeWritings(surroundings, history),
+      });
+    if (machines.some(({ writings }) => writings.some(({ suspicious }) => suspicious))) surroundings.onFindings();
     writeAnswer(surroundings, options, {
-      data: machines.map(({ history: { machine, points: all, damage }, points: shown }) => ({
+      data: machines.map(({ history: { machine, points: all, damage }, points: shown, writings }) => ({
         machine: { id: machine.id, name: machine.name },
         total: all.length,
         points: shown,
+        unusualWriting: writings,
         damage,
       })),
       people:
@@ -52,7 +62,13 @@ const points = (surroundings: Surroundings, options: PointsOptions): Promise<voi
     });
   });
 
-const describe = ({ history, points: shown }: { history: MachineHistory; points: PointDescription[] }, gap: boolean): Part[] => {
+interface Described {
+  readonly history: MachineHistory;
+  readonly points: readonly PointDescription[];
+  readonly writings: readonly WritingDescription[];
+}
+
+const describe = ({ history, points: shown, writings }: Described, gap: boolean): Part[] => {
   const { machine, points: all, damage, failedOver } = history;
   const newest = shown.length < all.length ? `, the newest ${shown.length} of them` : '';
   return [
@@ -61,5 +77,6 @@ const describe = ({ history, points: shown }: { history: MachineHistory; points:
     ...(failedOver === undefined ? [] : [{ line: `Failed over to point ${failedOver.pointId}.` }]),
     ...damage.map(({ object, why }) => ({ line: `DAMAGED ${object}: ${why}; what came after it in the log is not shown.` })),
     ...(shown.length === 0 ? [] : [pointsTable(shown)]),
+    ...writings.flatMap(tellWriting),
   ];
 };
