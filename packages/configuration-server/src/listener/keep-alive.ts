@@ -8,7 +8,8 @@ const PATIENCE = 10_000;
 export const keepAlive = (session: ServerHttp2Session, interval = INTERVAL, patience = PATIENCE): void => {
   let late: NodeJS.Timeout | undefined;
   const ask = setInterval(() => {
-    if (late !== undefined) return;
+    // One that was destroyed says so a moment later only, and asking it throws.
+    if (late !== undefined || session.destroyed) return;
     late = setTimeout(() => session.destroy(), patience);
     const asked = session.ping(() => {
       clearTimeout(late);

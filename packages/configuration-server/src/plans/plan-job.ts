@@ -47,9 +47,8 @@ export const createPlanJob = (parts: PlanParts): JobPlan => {
     return found;
   };
 
-  /** Something that people or a script do. Which of both the plan says, which may not be read here: a step finds out when its turn comes. */
-  const action = (group: number, phase: 'before' | 'after', index: number): JobStep => ({
-    name: `group ${group + 1}, ${phase}: action ${index + 1}`,
+  const script = (group: number, phase: 'before' | 'after', index: number): JobStep => ({
+    name: `group ${group + 1}, ${phase}: script ${index + 1}`,
     askWhenFailed: true,
     async wait(job, { signal, progress }) {
       const { id, value } = await runOf(job);
@@ -74,6 +73,10 @@ export const createPlanJob = (parts: PlanParts): JobPlan => {
         fraction: 1,
       });
     },
+  });
+
+  const manual = (group: number, phase: 'before' | 'after', index: number): JobStep => ({
+    name: `group ${group + 1}, ${phase}: action ${index + 1}`,
     async ask(job) {
       const what = actionOf(planOf((await runOf(job)).value), group, phase, index);
       if (what.case !== 'manual') return undefined;
@@ -110,9 +113,10 @@ export const createPlanJob = (parts: PlanParts): JobPlan => {
   });
 
   const groupSteps = (layout: string, group: number): JobStep[] => {
-    const [before = 0, machines = 0, after = 0] = layout.split('-').map(Number);
-    const actions = (phase: 'before' | 'after', count: number): JobStep[] =>
-      Array.from({ length: count }, (_, index) => action(group, phase, index));
+    const [before = '', count = '0', after = ''] = layout.split('-');
+    const machines = Number(count);
+    const actions = (phase: 'before' | 'after', signs: string): JobStep[] =>
+      [...signs].map((sign, index) => (sign === 's' ? script : manual)(group, phase, index));
     const start: JobStep = {
       name: `group ${group + 1}: ${machines} machine${machines === 1 ? '' : 's'}`,
       askWhenFailed: true,

@@ -1,5 +1,5 @@
 import { clone } from '@bufbuild/protobuf';
-import { type RecoveryPlan, RecoveryPlanSchema } from '@holdfast/protocol';
+import { type PlanAction, type RecoveryPlan, RecoveryPlanSchema } from '@holdfast/protocol';
 import { completeTarget } from '../api/prerequisites.ts';
 import { checkName, resolve } from '../api/resolve.ts';
 import { machines, servers } from '../records/kinds.ts';
@@ -47,6 +47,8 @@ export const completePlan = async (store: StateStore, given: RecoveryPlan | unde
   return plan;
 };
 
-/** How many things are to be done, group by group: what the steps of a run's job are made of. "1-3-0 0-2-1" */
+const signs = (actions: readonly PlanAction[]): string => actions.map(({ action }) => (action.case === 'script' ? 's' : 'm')).join('');
+
+/** What is to be done, group by group: manual actions and scripts before, machines, and after. What the steps of a run's job are made of: "sm-3- -2-m" */
 export const layoutOf = ({ groups }: RecoveryPlan): string =>
-  groups.map(({ before, machines: { length }, after }) => `${before.length}-${length}-${after.length}`).join(' ');
+  groups.map(({ before, machines: { length }, after }) => `${signs(before)}-${length}-${signs(after)}`).join(' ');

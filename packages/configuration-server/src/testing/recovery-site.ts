@@ -63,10 +63,13 @@ const answers = ({ questions }: ConnectServerResponse): MessageInitShape<typeof 
     return { id, points: [meant], total };
   });
 
-export const openRecoverySite = async (settings: Readonly<Record<string, string>> = {}): Promise<RecoverySite> => {
+export const openRecoverySite = async (
+  settings: Readonly<Record<string, string>> = {},
+  [first = 'web1', ...others]: readonly string[] = ['web1'],
+): Promise<RecoverySite> => {
   const server = await startTestServer(settings);
   const receiver = await enrolMember(server, 'process-server', 'gw1', { endpoints: ['127.0.0.1:9443'] });
-  const machine = await enrolMember(server, 'agent', 'web1');
+  const machine = await enrolMember(server, 'agent', first);
   let stream: ServerStream;
   let newest: ConnectServerResponse | undefined;
   const goals: RecoveryGoal[] = [];
@@ -100,11 +103,16 @@ export const openRecoverySite = async (settings: Readonly<Record<string, string>
   };
   await connect(server);
 
-  const agent = connectAgent(server, machine, 'web1');
-  await agent.until(() => true);
-  await server.api(ProtectionService).protect({ machine: 'web1' });
-  const { revision } = await agent.until((state) => state.protection !== undefined);
-  agent.report(diskReport(revision, DiskPhase.REPLICATING));
+  const protect = async (member: TestMember, name: string): Promise<AgentStream> => {
+    const agent = connectAgent(server, member, name);
+    await agent.until(() => true);
+    await server.api(ProtectionService).protect({ machine: name });
+    const { revision } = await agent.until((state) => state.protection !== undefined);
+    agent.report(diskReport(revision, DiskPhase.REPLICATING));
+    return agent;
+  };
+  const agent = await protect(machine, first);
+  for (const name of others) await protect(await enrolMember(server, 'agent', name), name);
   return {
     server,
     machine,
