@@ -69,7 +69,13 @@ export const openSession = (stream: Duplex): ConsoleSession => {
       type(`${line}; echo "END""${count}:$?"\n`);
       await expect(/\n/, milliseconds);
       const [all, status] = await expect(new RegExp(`END${count}:(\\d+)\\n`), milliseconds);
-      return { output: text.slice(0, seen - all.length).slice(text.lastIndexOf(`"END""${count}:$?"\n`)).replace(/^.*\n/, ''), status: Number(status) };
+      return {
+        output: text
+          .slice(0, seen - all.length)
+          .slice(text.lastIndexOf(`"END""${count}:$?"\n`))
+          .replace(/^.*\n/, ''),
+        status: Number(status),
+      };
     },
     [Symbol.asyncDispose]: async () => {
       stream.destroy();

@@ -50,7 +50,12 @@ export const addMachineOfImages = async (
   const cutId = idBytes(newId());
   const pointId = newId();
   const instant = { unixNanos: BigInt(Date.now()) * 1_000_000n };
-  const disks = [];
+  const disks: (ImageDisk & {
+    readonly frames: readonly Uint8Array[];
+    readonly size: number;
+    readonly id: Uint8Array;
+    readonly generation: Uint8Array;
+  })[] = [];
   for (const image of images) {
     const { frames, size } = await framesOf(image.path);
     disks.push({ ...image, frames, size: image.size ?? size, id: idBytes(newId()), generation: idBytes(newId()) });

@@ -1,0 +1,31 @@
+import { openStore } from '@holdfast/object-store';
+import { createVault, writeKeyFile } from '@holdfast/vault';
+import { createMiniImage } from '../mini-image/index.ts';
+import { addMachineOfImages, type ImageMachine, type VaultedMachine } from './vault-of-images.ts';
+
+export interface MiniVault extends VaultedMachine {
+  readonly url: string;
+  readonly keyFile: string;
+}
+
+/** A vault in a store with the mini image as its one machine, and its key in a file. */
+export const makeMiniVault = async (
+  url: string,
+  keyFile: string,
+  machine: Partial<ImageMachine> & { readonly size?: number; readonly kernel?: 'cloud' | 'amd64' } = {},
+): Promise<MiniVault> => {
+  const { size, kernel = 'cloud', ...about } = machine;
+  const { path } = await createMiniImage({ kernel });
+  const key = await writeKeyFile(keyFile);
+  const vault = await createVault(await openStore(url), { name: 'mini', keys: [key] });
+  try {
+    const made = await addMachineOfImages(vault, {
+      name: 'mini',
+      disks: [{ name: 'sda', path, ...(size !== undefined && { size }) }],
+      ...about,
+    });
+    return { url, keyFile, ...made };
+  } finally {
+    await vault.close();
+  }
+};
