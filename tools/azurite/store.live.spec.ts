@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { ContainerClient } from '@azure/storage-blob';
+import { ContainerClient, StorageSharedKeyCredential } from '@azure/storage-blob';
 import type { HoldfastError } from '@holdfast/errors';
 import { type AzureCredential, createAzureStore, type ObjectStore } from '@holdfast/object-store';
 import { describeObjectStore } from '@holdfast/object-store/conformance';
@@ -46,6 +46,30 @@ describeObjectStore('a container of Azurite', {
 });
 
 describe('a store in Azurite', () => {
+  it('moves objects between tiers, and refuses by name what somebody archived, with what to do', async () => {
+    const url = await newUrl();
+    const store = open(url);
+    await store.create('m/1', Buffer.from('seldom read'));
+    expect((await store.stat('m/1')).tier).toBe('hot');
+    for (const tier of ['cool', 'cold', 'hot', 'cool'] as const) {
+      await store.setTier!('m/1', tier);
+      expect((await store.stat('m/1')).tier).toBe(tier);
+      expect(Buffer.from(await store.read('m/1')).toString()).toBe('seldom read');
+    }
+    for await (const { tier, tierSince } of store.list(''))
+      expect({ tier, since: typeof tierSince }).toEqual({ tier: 'cool', since: 'number' });
+    expect(await outcome(store.setTier!('m/2', 'cool'))).toBe('OBJECT_NOT_FOUND');
+    const { account, key } = azurite;
+    const blob = new ContainerClient(url.replace('azure:', ''), new StorageSharedKeyCredential(account, key)).getBlobClient('m/1');
+    await blob.setAccessTier('Archive');
+    expect((await store.stat('m/1')).tier).toBe('archive');
+    await expect(store.read('m/1')).rejects.toMatchObject({
+      code: 'OBJECT_LOCKED',
+      thing: expect.stringContaining('m/1'),
+      remedy: expect.stringContaining('az storage blob set-tier'),
+    });
+  });
+
   it('keeps to its prefix', async () => {
     const url = await newUrl();
     const [whole, part] = [open(url), open(`${url}/site-a`)];

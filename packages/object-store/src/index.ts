@@ -5,7 +5,7 @@ export { createKeyVaultKey, type KeyVaultKey, type KeyVaultOptions } from './azu
 export { createFolderStore } from './folder-store.ts';
 export { type CopiedStore, type CopyLoss, createCopiedStore } from './lagging-copy.ts';
 export { createMemoryStore } from './memory-store.ts';
-export type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
+export type { AccessTier, ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 export { type OpenStoreOptions, openStore } from './open-store.ts';
 export type { Backoff } from './retry/backoff.ts';
 export type { Clock } from './retry/clock.ts';

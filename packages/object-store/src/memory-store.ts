@@ -1,20 +1,34 @@
 import { checkName, checkPrefix, compareNames } from './name.ts';
-import type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
+import type { AccessTier, ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 import { objectExists, objectNotFound } from './outcome.ts';
 import { checkRange, resolveRange } from './range.ts';
 
 interface StoredObject {
   readonly content: Uint8Array;
   readonly created: number;
+  readonly tier?: AccessTier;
+  readonly tierSince?: number;
+}
+
+export interface MemoryStoreOptions {
+  /** The store's clock, milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Whether it has tiers. */
+  readonly tiers?: boolean;
 }
 
 class MemoryStore implements ObjectStore {
   readonly url = 'memory:';
   readonly #objects = new Map<string, StoredObject>();
   readonly #now: () => number;
+  readonly setTier?: NonNullable<ObjectStore['setTier']>;
 
-  constructor(now: () => number) {
+  constructor({ now = Date.now, tiers = false }: MemoryStoreOptions) {
     this.#now = now;
+    if (!tiers) return;
+    this.setTier = async (name, tier) => {
+      Object.assign(this.#find(name), { tier, tierSince: this.#now() });
+    };
   }
 
   async create(name: string, content: Uint8Array): Promise<void> {
@@ -31,8 +45,7 @@ class MemoryStore implements ObjectStore {
   }
 
   async stat(name: string): Promise<ObjectInfo> {
-    const { content, created } = this.#find(name);
-    return { name, size: content.length, created };
+    return this.#infoOf(name, this.#find(name));
   }
 
   async *list(prefix: string, { after = '' }: { readonly after?: string } = {}): AsyncGenerator<ObjectInfo> {
@@ -40,7 +53,7 @@ class MemoryStore implements ObjectStore {
     const names = [...this.#objects.keys()].filter((name) => name.startsWith(prefix) && name > after).sort(compareNames);
     for (const name of names) {
       const object = this.#objects.get(name);
-      if (object !== undefined) yield { name, size: object.content.length, created: object.created };
+      if (object !== undefined) yield this.#infoOf(name, object);
     }
   }
 
@@ -51,6 +64,10 @@ class MemoryStore implements ObjectStore {
 
   async close(): Promise<void> {}
 
+  #infoOf(name: string, { content, created, tier = 'hot', tierSince = created }: StoredObject): ObjectInfo {
+    return { name, size: content.length, created, ...(this.setTier !== undefined && { tier, tierSince }) };
+  }
+
   #find(name: string): StoredObject {
     checkName(name);
     const object = this.#objects.get(name);
@@ -59,5 +76,5 @@ class MemoryStore implements ObjectStore {
   }
 }
 
-/** Objects in memory, gone with the process. `now` is the store's clock, milliseconds since 1970. */
-export const createMemoryStore = ({ now = Date.now }: { readonly now?: () => number } = {}): ObjectStore => new MemoryStore(now);
+/** Objects in memory, gone with the process. */
+export const createMemoryStore = (options: MemoryStoreOptions = {}): ObjectStore => new MemoryStore(options);

@@ -5,7 +5,14 @@ export interface ObjectInfo {
   readonly size: number;
   /** When the object was created by the store's own clock, milliseconds since 1970. */
   readonly created: number;
+  /** Where the store has tiers and tells: `archive` cannot be read before somebody moves it back. */
+  readonly tier?: AccessTier | 'archive';
+  /** When it came there, if that was after it was created and the store tells. */
+  readonly tierSince?: number;
 }
+
+/** What an object costs: the cooler, the less to keep, the more to read, and to delete early. All can be read at once. */
+export type AccessTier = 'hot' | 'cool' | 'cold';
 
 /** A range of an object; without `length` to its end. A negative `offset` counts from the end. */
 export interface ObjectRange {
@@ -37,5 +44,7 @@ export interface ObjectStore {
   list(prefix: string, options?: { readonly after?: string }): AsyncIterable<ObjectInfo>;
   /** Resolves too when there is no such object. */
   delete(name: string): Promise<void>;
+  /** Moves an object to another tier; absent where the store has none. Errors: OBJECT_NOT_FOUND, OBJECT_LOCKED, NO_PERMISSION, STORE_UNAVAILABLE. */
+  readonly setTier?: (name: string, tier: AccessTier) => Promise<void>;
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 
 /** A request on its way to the store. */
 export interface StoreCall {
-  readonly request: 'create' | 'read' | 'stat' | 'list' | 'delete';
+  readonly request: 'create' | 'read' | 'stat' | 'list' | 'delete' | 'tier';
   /** The object's name; the prefix of a list. */
   readonly name: string;
   /** 0, 1, 2 … over all requests of this store. */
@@ -28,6 +28,7 @@ export interface Fault {
 export type FaultPlan = (call: StoreCall) => Fault | undefined;
 
 class FaultyStore implements ObjectStore {
+  readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly #store: ObjectStore;
   readonly #plan: FaultPlan;
   #index = 0;
@@ -35,6 +36,8 @@ class FaultyStore implements ObjectStore {
   constructor(store: ObjectStore, plan: FaultPlan) {
     this.#store = store;
     this.#plan = plan;
+    const setTier = store.setTier?.bind(store);
+    if (setTier !== undefined) this.setTier = (name, tier) => this.#through('tier', name, () => setTier(name, tier));
   }
 
   get url(): string {

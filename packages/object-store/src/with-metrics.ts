@@ -1,6 +1,6 @@
 import type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 
-/** What went through a store since it was wrapped. A list counts once, however long it is. */
+/** What went through a store since it was wrapped. A list counts once, however long it is; a move to another tier counts as a create, as stores do. */
 export interface StoreMetrics {
   readonly requests: { create: number; read: number; stat: number; list: number; delete: number };
   /** Requests that failed, for whatever reason; an object that exists already or is missing counts too. */
@@ -10,12 +10,15 @@ export interface StoreMetrics {
 }
 
 class MeteredStore implements ObjectStore {
+  readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly #store: ObjectStore;
   readonly #metrics: StoreMetrics;
 
   constructor(store: ObjectStore, metrics: StoreMetrics) {
     this.#store = store;
     this.#metrics = metrics;
+    const setTier = store.setTier?.bind(store);
+    if (setTier !== undefined) this.setTier = (name, tier) => this.#count('create', setTier(name, tier));
   }
 
   get url(): string {

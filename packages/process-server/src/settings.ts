@@ -77,13 +77,23 @@ export const settings = {
       }),
       every: duration({ default: '15min', min: '10s', max: '1d', help: 'Time between two looks at a machine' }),
       pace: bytes({ default: '16MiB', min: '64KiB', max: '10GiB', help: 'Bytes a second it may read, and write, for compaction' }),
+      coolAfter: duration({
+        default: '0s',
+        min: '0s',
+        max: '3650d',
+        help: 'Age at which what compaction wrote moves to the access tier cool, in stores that have tiers (it is paid for 30 days there at least); 0s: never',
+      }),
+      coldAfter: duration({ default: '0s', min: '0s', max: '3650d', help: 'The same for the tier cold (90 days at least); 0s: never' }),
       scrubEvery: duration({ default: '14d', min: '1min', max: '365d', help: 'Time after which all is read and verified again' }),
       scrubPace: bytes({ default: '2MiB', min: '64KiB', max: '10GiB', help: 'Bytes a second it reads for that' }),
     },
   ),
   recovery: section('Machines that are started out of the vaults, for test failovers and failovers.', {
     enabled: flag({ default: true, help: 'Whether this server starts machines; it needs QEMU for that' }),
-    directory: filePath({ optional: true, help: 'Where it keeps what it knows of them; at most 60 characters; default: recovery/ in the state directory' }),
+    directory: filePath({
+      optional: true,
+      help: 'Where it keeps what it knows of them; at most 60 characters; default: recovery/ in the state directory',
+    }),
     machines: filePath({
       optional: true,
       help: 'Where machines keep what they write and, by and by, their whole disks; at most 60 characters; default: vm/ in that directory',

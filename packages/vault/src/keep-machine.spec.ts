@@ -1,4 +1,5 @@
-import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
+import { HoldfastError } from '@holdfast/errors';
+import { createMemoryStore, type FaultPlan, type ObjectStore, withFaults } from '@holdfast/object-store';
 import { idText } from '@holdfast/protocol';
 import { newestCatalogue } from './catalogue.ts';
 import { checkMachine } from './check-machine.ts';
@@ -9,7 +10,7 @@ import { historyName, partName, slotName } from './object-names.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { compareAll } from './testing/compare.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
-import { createTestVault } from './testing/open-test-vault.ts';
+import { createTestVault, throughStore } from './testing/open-test-vault.ts';
 import { epochOf, type MadeCut, SimulatedSource } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
 
@@ -45,6 +46,30 @@ describe('keeping a machine', () => {
   const pointIds = async (): Promise<string[]> => (await bench.read()).points.map(({ id }) => id);
   const ids = (cuts: readonly MadeCut[]): (string | undefined)[] => cuts.map(({ pointId }) => pointId);
   const names = async (): Promise<string[]> => (await bench.objects('')).map(({ name }) => name);
+
+  it('goes on where the store does not let an object go yet, and tries again', async () => {
+    await append(await bench.cuts(12));
+    await keep();
+    let isLocked = true;
+    const locked = new HoldfastError('OBJECT_LOCKED', { thing: 'x', why: 'it is immutable', remedy: 'wait' });
+    const isHeld = (name: string) => name.endsWith('000000000000') || name.includes('/history/');
+    const plan: FaultPlan = ({ request, name }) => (isLocked && request === 'delete' && isHeld(name) ? { before: locked } : undefined);
+    const vault = await throughStore(withFaults(store, plan));
+    now += DAY;
+    await append(await bench.cuts(1));
+    const keepThere = () => keepMachine(vault, machineId, { ...SMALL, policy: { rules: [], atLeast: 100 } });
+    const first = await keepThere();
+    expect(first.locked).toBeGreaterThan(1);
+    const [slot] = (await names()).filter((name) => name.includes('/log/'));
+    expect(slot).toMatch(/0{12}$/);
+    expect((await keepThere()).locked).toBeGreaterThan(1);
+    isLocked = false;
+    const then = await keepThere();
+    expect(then).toMatchObject({ locked: 0 });
+    expect(then.deleted).toBeGreaterThan(1);
+    expect(await names()).not.toContain(slot);
+    expect((await bench.read()).damage).toEqual([]);
+  });
 
   it('forgets points, and deletes what they needed only after the grace', async () => {
     const cuts = await bench.cuts(12);

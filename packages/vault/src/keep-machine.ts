@@ -5,6 +5,7 @@ import { readMachine } from './read-machine.ts';
 import { type ReleaseOptions, type ReleaseReport, releaseObjects } from './release.ts';
 import { RETENTION_PRESETS, type RetentionPolicy } from './retention.ts';
 import { thinMachine, thinningSuspended } from './thinning.ts';
+import { moveToTiers, type TierPolicy } from './tiers.ts';
 import type { Vault } from './vault.ts';
 
 export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, ReleaseOptions {
@@ -16,6 +17,8 @@ export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, Relea
   readonly thinAtOnce?: number;
   /** Forgets nothing, for example because the newest points are suspected. */
   readonly suspended?: boolean;
+  /** Where old parts go, in a store that has tiers; nowhere unless told. */
+  readonly tiers?: TierPolicy;
   readonly clock?: Clock;
 }
 
@@ -25,6 +28,8 @@ export interface KeepReport extends ReleaseReport {
   readonly runBytes: number;
   /** Points forgotten. */
   readonly thinned: number;
+  /** Parts moved to a cooler tier. */
+  readonly moved: number;
   /** Why nothing was thinned, where something speaks against it. */
   readonly suspended: string | undefined;
 }
@@ -41,7 +46,7 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
   const history = await readMachine(vault, machineId, options.anchor && { anchor: options.anchor });
   refuseDamaged(history);
-  await checkContinuity(history);
+  const continuity = await checkContinuity(history);
   options.signal?.throwIfAborted();
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
   const suspended =
@@ -54,5 +59,6 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   refuseDamaged(after);
   options.signal?.throwIfAborted();
   const released = await releaseObjects(writer, after, options, clock.now());
-  return { compactions: published, runBytes, thinned, suspended, ...released };
+  const moved = options.tiers === undefined ? 0 : await moveToTiers(vault, continuity, options.tiers, options.signal);
+  return { compactions: published, runBytes, thinned, moved, suspended, ...released };
 };

@@ -1,3 +1,4 @@
+import { isHoldfastError } from '@holdfast/errors';
 import type { ObjectInfo } from '@holdfast/object-store';
 import { type Catalogue, idText, type Tombstone } from '@holdfast/protocol';
 import { publishCatalogue } from './catalogue.ts';
@@ -22,6 +23,8 @@ export interface ReleaseOptions {
 export interface ReleaseReport {
   readonly deleted: number;
   readonly bytes: number;
+  /** Objects that are due and that the store does not let go yet: a policy or a hold of the store keeps them. They are tried again each time. */
+  readonly locked: number;
   /** Objects that nothing refers to, left by somebody who died; they go after the grace. */
   readonly strays: number;
 }
@@ -43,6 +46,7 @@ class Release {
   #now = 0;
   /** Objects that versions above it did without stay. */
   #held = Number.POSITIVE_INFINITY;
+  #locked = 0;
   deleted = 0;
   bytes = 0;
 
@@ -67,7 +71,7 @@ class Release {
 
     const due = new Set(catalogue.tombstones.filter(({ version: since }) => this.#isDue(Number(since))));
     const byName = new Map(continuity.listed.map((object) => [object.name, object]));
-    for (const tombstone of due) await this.#delete(tombstone, byName);
+    for (const tombstone of due) if (!(await this.#delete(tombstone, byName))) due.delete(tombstone);
     const strays = this.#strays(catalogue, continuity);
     const left = catalogue.tombstones.filter((tombstone) => !due.has(tombstone));
     if (due.size > 0 || strays.length > 0) {
@@ -79,7 +83,7 @@ class Release {
     }
     await this.#deleteVersions(version, left);
     await this.#deleteScrubs();
-    return { deleted: this.deleted, bytes: this.bytes, strays: strays.length };
+    return { deleted: this.deleted, bytes: this.bytes, locked: this.#locked, strays: strays.length };
   }
 
   #isOld(created: number | undefined): boolean {
@@ -90,18 +94,20 @@ class Release {
     return version <= this.#held && this.#isOld(this.#versions.get(version)?.created);
   }
 
-  async #delete({ kind, id, below }: Tombstone, listed: ReadonlyMap<string, ListedObject>): Promise<void> {
+  /** False when something of it is still there. */
+  async #delete({ kind, id, below }: Tombstone, listed: ReadonlyMap<string, ListedObject>): Promise<boolean> {
     const { vault, machineId } = this.#writer;
     if (kind !== OBJECT_KIND.segment) {
       const name = referencedName(machineId, kind, idText(id));
       const info = name === undefined ? undefined : listed.get(name);
-      if (info !== undefined) await this.#remove(info);
-      return;
+      return info === undefined || this.#remove(info);
     }
+    let isGone = true;
     for await (const info of vault.store.list(logPrefix(machineId))) {
       if (info.name >= slotName(machineId, Number(below))) break;
-      await this.#remove(info);
+      isGone = (await this.#remove(info)) && isGone;
     }
+    return isGone;
   }
 
   /** What nothing refers to, and nobody can be about to refer to any more. */
@@ -127,10 +133,17 @@ class Release {
     }
   }
 
-  async #remove({ name, size }: ObjectInfo): Promise<void> {
-    await this.#writer.vault.store.delete(name);
+  async #remove({ name, size }: ObjectInfo): Promise<boolean> {
+    try {
+      await this.#writer.vault.store.delete(name);
+    } catch (reason) {
+      if (!isHoldfastError(reason, 'OBJECT_LOCKED')) throw reason;
+      this.#locked += 1;
+      return false;
+    }
     this.deleted += 1;
     this.bytes += size;
+    return true;
   }
 }
 
@@ -141,4 +154,4 @@ export const releaseObjects = async (
   { grace = DAY }: ReleaseOptions,
   now: number,
 ): Promise<ReleaseReport> =>
-  history.catalogue === undefined ? { deleted: 0, bytes: 0, strays: 0 } : new Release(writer, history, grace).run(now);
+  history.catalogue === undefined ? { deleted: 0, bytes: 0, locked: 0, strays: 0 } : new Release(writer, history, grace).run(now);

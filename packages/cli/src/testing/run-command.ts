@@ -13,7 +13,7 @@ export interface CommandResult {
 }
 
 export interface TestWorld {
-  /** The store behind every `memory:…` URL. */
+  /** The store behind every `memory:…` URL; `memory:tiers…` has tiers. */
   store(url: string): ObjectStore;
   run(args: readonly string[], changes?: Partial<Surroundings>): Promise<CommandResult>;
 }
@@ -38,7 +38,7 @@ export const createTestWorld = (): TestWorld => {
   const store = (url: string): ObjectStore => {
     const known = stores.get(url);
     if (known !== undefined) return known;
-    const made = createMemoryStore();
+    const made = createMemoryStore({ tiers: url.startsWith('memory:tiers') });
     // A command closes what it opened; the content has to stay for the next.
     const lasting = Object.assign(Object.create(made) as ObjectStore, { close: async () => {} });
     for (const method of ['create', 'read', 'stat', 'list', 'delete'] as const)

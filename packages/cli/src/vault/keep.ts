@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fromSystem, isHoldfastError } from '@holdfast/errors';
-import { type KeepReport, keepMachine, type MachineSummary, RETENTION_PRESETS, type Vault } from '@holdfast/vault';
+import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { type KeepReport, keepMachine, type MachineSummary, RETENTION_PRESETS, type TierPolicy, type Vault } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { chooseMachine, machineLabel } from '../choose/choose-machine.ts';
 import { orStopped } from '../or-stopped.ts';
@@ -15,6 +15,8 @@ interface KeepCommandOptions extends VaultOptions {
   readonly retention?: keyof typeof RETENTION_PRESETS;
   readonly every?: number;
   readonly pace?: number;
+  readonly coolAfter?: number;
+  readonly coldAfter?: number;
 }
 
 interface KeptMachine {
@@ -29,6 +31,11 @@ the log into fewer, sorted objects), forgets points by the retention, and delete
 needs any more, a day after it was given up. Without --retention no point is forgotten. Run it
 next to the store, where reading costs nothing; any number may run at the same time.
 
+--cool-after and --cold-after move what compaction wrote so long ago into cooler access tiers of
+the store (Azure), where keeping is cheaper and reading dearer, and what is deleted within 30 (cool) or
+90 (cold) days is paid for all the same: \`holdfast vault stats\` tells what that is. The log
+always stays where it is.
+
 Nothing is forgotten while a machine is failed over or a disk of it is copied or
 resynchronized, of what holds name, or of the newest three points; ages count back from the
 newest point. Nothing is touched in a vault that is not whole: see \`holdfast vault repair\`.
@@ -36,6 +43,7 @@ newest point. Nothing is touched in a vault that is not whole: see \`holdfast va
 Examples:
   holdfast vault keep --vault file:/srv/vault --key-file office.key --retention 72h
   holdfast vault keep --vault file:/srv/vault --key-file office.key --retention 15d --every 15min --pace 20MiB
+  holdfast vault keep --vault azure:https://acme.blob.core.windows.net/vault --key-file office.key --cool-after 30d
 
 ${STORE_HELP}`;
 
@@ -45,12 +53,20 @@ export const keepCommand = (surroundings: Surroundings): Command =>
     .addOption(new Option('--retention <preset>', 'which points stay; all unless told').choices(Object.keys(RETENTION_PRESETS)))
     .addOption(new Option('--every <time>', 'again and again, so long after the last time; Ctrl-C ends it').argParser(parseSeconds))
     .addOption(paceOption())
+    .addOption(new Option('--cool-after <time>', 'move parts of that age to the tier cool').argParser(parseSeconds))
+    .addOption(new Option('--cold-after <time>', 'move parts of that age to the tier cold').argParser(parseSeconds))
     .addHelpText('after', HELP)
     .action((options: KeepCommandOptions) => keep(surroundings, options));
 
 const keep = (surroundings: Surroundings, options: KeepCommandOptions): Promise<void> =>
   withVault(surroundings, options, async (vault) => {
     const { stop, stdout } = surroundings;
+    if (tiersOf(options) !== undefined && vault.store.setTier === undefined)
+      throw new HoldfastError('UNSUPPORTED_OPERATION', {
+        thing: vault.store.url,
+        why: 'this store has no access tiers',
+        remedy: 'leave out --cool-after and --cold-after',
+      });
     if (options.every === undefined)
       return void stdout.write(renderAnswer(surroundings, options, describe(await round(surroundings, vault, options))));
     while (!stop.aborted) {
@@ -60,6 +76,11 @@ const keep = (surroundings: Surroundings, options: KeepCommandOptions): Promise<
       await sleep(options.every * 1000, undefined, { signal: stop }).catch(() => undefined);
     }
   });
+
+const tiersOf = ({ coolAfter, coldAfter }: KeepCommandOptions): TierPolicy | undefined =>
+  coolAfter === undefined && coldAfter === undefined
+    ? undefined
+    : { ...(coolAfter && { coolAfter: coolAfter * 1000 }), ...(coldAfter && { coldAfter: coldAfter * 1000 }) };
 
 /** Somebody who looks again and again ends well when asked to end. */
 const unlessStopped =
@@ -72,6 +93,7 @@ const unlessStopped =
 /** Machines one after the other; what goes wrong with one concerns no other. */
 const round = async (surroundings: Surroundings, vault: Vault, options: KeepCommandOptions): Promise<KeptMachine[]> => {
   const { stop, onFindings } = surroundings;
+  const tiers = tiersOf(options);
   const all = await orStopped(stop, vault.machines());
   const meant = options.machine === undefined ? all : [chooseMachine(all, options.machine)];
   const kept: KeptMachine[] = [];
@@ -79,7 +101,11 @@ const round = async (surroundings: Surroundings, vault: Vault, options: KeepComm
     try {
       const report = await orStopped(
         stop,
-        keepMachine(vault, machine.id, { signal: stop, ...(options.retention && { policy: options.retention }) }),
+        keepMachine(vault, machine.id, {
+          signal: stop,
+          ...(options.retention && { policy: options.retention }),
+          ...(tiers && { tiers }),
+        }),
       );
       kept.push({ machine, report });
     } catch (reason) {
@@ -109,6 +135,7 @@ const describe = (kept: readonly KeptMachine[]): Answer => ({
         { heading: 'IN RUNS', right: true },
         { heading: 'FORGOTTEN', right: true },
         { heading: 'DELETED', right: true },
+        { heading: 'MOVED', right: true },
         { heading: 'NOTE' },
       ],
       rows: kept.map(({ machine, report, problem }) => [
@@ -117,7 +144,8 @@ const describe = (kept: readonly KeptMachine[]): Answer => ({
         report === undefined ? '' : formatBytes(report.runBytes),
         report === undefined ? '' : String(report.thinned),
         report === undefined ? '' : formatBytes(report.bytes),
-        problem?.code ?? report?.suspended ?? '',
+        report === undefined ? '' : String(report.moved),
+        problem?.code ?? report?.suspended ?? (report?.locked ? `${report.locked} objects are locked in the store` : ''),
       ]),
     },
     ...kept.flatMap(({ problem }) => (problem === undefined ? [] : [{ line: problem.message }])),

@@ -7,17 +7,35 @@ export interface PriceTable {
   readonly currency: string;
   /** For a GB (10^9 bytes) kept for a month. */
   readonly storageGBMonth: number;
+  /** The same in cooler tiers. */
+  readonly coolGBMonth: number;
+  readonly coldGBMonth: number;
+  readonly archiveGBMonth: number;
   /** For 10,000 requests that create or list, and that read. */
   readonly writes10k: number;
   readonly reads10k: number;
   /** For a GB read out of the region. */
   readonly egressGB: number;
+  /** For a GB read out of a cooler tier, beside that. */
+  readonly coolReadGB: number;
+  readonly coldReadGB: number;
 }
 
 /** Roughly Azure Blob Storage, hot, locally redundant, in a large region: no offer of anybody, and out of date one day. docs/cli.md, "vault stats". */
-export const DEFAULT_PRICES: PriceTable = { currency: 'USD', storageGBMonth: 0.0184, writes10k: 0.05, reads10k: 0.004, egressGB: 0.087 };
+export const DEFAULT_PRICES: PriceTable = {
+  currency: 'USD',
+  storageGBMonth: 0.0184,
+  coolGBMonth: 0.01,
+  coldGBMonth: 0.0036,
+  archiveGBMonth: 0.001,
+  writes10k: 0.05,
+  reads10k: 0.004,
+  egressGB: 0.087,
+  coolReadGB: 0.01,
+  coldReadGB: 0.03,
+};
 
-const NUMBERS = ['storageGBMonth', 'writes10k', 'reads10k', 'egressGB'] as const;
+const NUMBERS = (Object.keys(DEFAULT_PRICES) as (keyof PriceTable)[]).filter((name) => name !== 'currency');
 
 /** A table out of a YAML or JSON file; what it leaves out is as in the default. Errors: SETTING_INVALID, SETTING_UNKNOWN, OBJECT_NOT_FOUND. */
 export const readPrices = async (path: string): Promise<PriceTable> => {

@@ -38,9 +38,12 @@ const NOTHING: StoredAmounts = {
     ['keys', 'terms', 'log', 'catalogue', 'history', 'runs', 'parts', 'holds', 'scrubs'].map((name) => [name, { objects: 0, bytes: 0 }]),
   ) as StoredAmounts['folders'],
   total: { objects: 0, bytes: 0 },
+  tiers: {},
   created: 0,
   slots: undefined,
 };
+
+const COOLER = ['cool', 'cold', 'archive'] as const;
 
 interface MachineCost {
   /** Requests that create, in a month at the pace of the slots that are there; unknown below two of them. */
@@ -48,16 +51,30 @@ interface MachineCost {
   readonly perMonth: { readonly storage: number; readonly writes: number; readonly total: number };
   /** For reading all of its disks once, over the border of the region. */
   readonly recovery: number;
+  /** For what would be paid on if all that is in cooler tiers were deleted now: they have a shortest time. */
+  readonly earlyDeletion: number;
 }
 
 /** A term check goes with every slot: one read. */
-const costOf = ({ slots, total, protectedBytes }: MachineStats, prices: PriceTable): MachineCost => {
+const costOf = ({ slots, total, tiers, protectedBytes }: MachineStats, prices: PriceTable): MachineCost => {
   const passed = slots === undefined ? 0 : slots.newest - slots.oldest;
   const writesPerMonth =
     slots === undefined || slots.count < 2 || passed <= 0 ? undefined : Math.round(((slots.count - 1) / passed) * MONTH);
-  const storage = (total.bytes / 1e9) * prices.storageGBMonth;
+  const cooler = COOLER.map((tier) => ({ price: prices[`${tier}GBMonth`], ...(tiers[tier] ?? { bytes: 0, byteDaysOwed: 0 }) }));
+  const storage =
+    cooler.reduce((sum, { bytes, price }) => sum + (bytes / 1e9) * (price - prices.storageGBMonth), 0) +
+    (total.bytes / 1e9) * prices.storageGBMonth;
+  const earlyDeletion = cooler.reduce((sum, { byteDaysOwed, price }) => sum + (byteDaysOwed / 1e9 / 30) * price, 0);
+  const retrieval =
+    (((tiers.cool?.bytes ?? 0) * prices.coolReadGB + (tiers.cold?.bytes ?? 0) * prices.coldReadGB) / 1e9) *
+    Math.min(1, protectedBytes / Math.max(1, total.bytes));
   const writes = ((writesPerMonth ?? 0) / 1e4) * (prices.writes10k + prices.reads10k);
-  return { writesPerMonth, perMonth: { storage, writes, total: storage + writes }, recovery: (protectedBytes / 1e9) * prices.egressGB };
+  return {
+    writesPerMonth,
+    perMonth: { storage, writes, total: storage + writes },
+    recovery: (protectedBytes / 1e9) * prices.egressGB + retrieval,
+    earlyDeletion,
+  };
 };
 
 const stats = (surroundings: Surroundings, options: StatsOptions): Promise<void> =>
@@ -107,9 +124,26 @@ const stats = (surroundings: Surroundings, options: StatsOptions): Promise<void>
             money(cost.perMonth.total),
           ]),
         },
+        ...tiersInWords(
+          machines.map(({ about, cost }) => ({ ...about, ...cost })),
+          money,
+        ).map((line) => ({ line })),
         {
           line: `${money(sum)} a month at the prices of ${options.prices ?? 'the default table: see docs/cli.md, and your own contract'}.`,
         },
       ],
     });
   });
+
+/** What is in cooler tiers; nothing where all is in one place. */
+const tiersInWords = (
+  machines: readonly (Pick<MachineStats, 'tiers'> & Pick<MachineCost, 'earlyDeletion'>)[],
+  money: (amount: number) => string,
+): string[] => {
+  const bytesIn = (tier: (typeof COOLER)[number]) => machines.reduce((sum, { tiers }) => sum + (tiers[tier]?.bytes ?? 0), 0);
+  const told = COOLER.filter((tier) => bytesIn(tier) > 0).map((tier) => `${formatBytes(bytesIn(tier))} ${tier}`);
+  if (told.length === 0) return [];
+  const early = machines.reduce((sum, { earlyDeletion }) => sum + earlyDeletion, 0);
+  const unreadable = bytesIn('archive') > 0 ? ' What is in archive cannot be read, and so no point that needs it: move it back.' : '';
+  return [`In cooler tiers: ${told.join(', ')}; to delete that today would cost ${money(early)}.${unreadable}`];
+};

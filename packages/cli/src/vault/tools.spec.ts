@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ObjectStore } from '@holdfast/object-store';
-import { createVault, keepMachine, openVault } from '@holdfast/vault';
+import { createVault, keepMachine, openLogWriter, openVault } from '@holdfast/vault';
 import { type CommandResult, createTestWorld, type TestWorld } from '../testing/run-command.ts';
 import { fillSampleVault, type SampleMachine } from '../testing/sample-vault.ts';
 
@@ -198,6 +198,35 @@ describe('vault stats', () => {
     expect((await run(['stats'])).stdout).toContain('USD a month');
     await writeFile(at('prices.yaml'), 'storage: 1\n');
     expect((await run(['stats', '--prices', at('prices.yaml')])).stderr).toContain('there is no price called storage');
+  });
+});
+
+describe('tiers', () => {
+  it('are where old parts are moved, and what that costs is told', async () => {
+    await copyTo('memory:tiers');
+    const there = ['--vault', 'memory:tiers', '--key-file', at('key')];
+    const keeping = ['vault', 'keep', ...there, '--cool-after', '1s', '--output', 'json'];
+    const vault = await openVault(world.store('memory:tiers'), KEY);
+    const writer = await openLogWriter(vault, machine.id, { checkpoint: { slots: 1 } });
+    const published = async (): Promise<boolean> => {
+      for await (const { size } of vault.store.list(`m/${machine.id}/catalogue/`)) return size > 0;
+      return false;
+    };
+    while (!(await published())) await new Promise((resolve) => setTimeout(resolve, 10));
+    await writer.close();
+    await keepMachine(vault, machine.id, { minCuts: 1 });
+    // The newest object of the store tells its time.
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    await vault.store.create(`m/${machine.id}/history/${'0'.repeat(32)}`, Buffer.from('a stray'));
+    const kept = JSON.parse((await world.run(keeping)).stdout);
+    expect(kept.machines[0]).toMatchObject({ moved: expect.any(Number) });
+    expect(kept.machines[0].moved).toBeGreaterThan(0);
+    const told = await world.run(['vault', 'stats', ...there], { now: Date.now });
+    expect(told.stdout).toMatch(/In cooler tiers: .* cool; to delete that today would cost/);
+    const [one] = JSON.parse((await world.run(['vault', 'stats', ...there, '--output', 'json'])).stdout).machines;
+    expect(one.tiers.cool.objects).toBe(kept.machines[0].moved);
+    expect(one.cost.earlyDeletion).toBeGreaterThan(0);
+    expect((await run(['keep', '--cool-after', '30d'])).stderr).toContain('[UNSUPPORTED_OPERATION]');
   });
 });
 

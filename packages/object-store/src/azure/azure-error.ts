@@ -18,7 +18,10 @@ const GRANT: Meaning = ['NO_PERMISSION', 'check the rights and the expiry of the
 const ACCOUNT: Meaning = ['NO_PERMISSION', 'ask whoever runs the storage account'];
 const CONTAINER: Meaning = ['STORE_NOT_FOUND', 'check account and container; create the container if it is to be a new one'];
 const HELD: Meaning = ['OBJECT_LOCKED', 'wait until the policy, hold or lease on it has ended, or have it ended'];
-const COLD: Meaning = ['OBJECT_LOCKED', 'move it to an online tier and wait until it is there, which takes hours'];
+const COLD: Meaning = [
+  'OBJECT_LOCKED',
+  'move it to an online tier (`az storage blob set-tier --tier Hot`) and wait until it is there, which takes hours; switch off the rule that archives objects of a vault',
+];
 const LATER: Meaning = ['STORE_UNAVAILABLE', 'try again'];
 
 /*

@@ -6,6 +6,8 @@ import type { ObjectInfo, ObjectStore } from '../object-store.ts';
 import { openStore } from '../open-store.ts';
 import { createFakeClock } from '../retry/testing/fake-clock.ts';
 import { withRetry } from '../retry/with-retry.ts';
+import { withThrottle } from '../retry/with-throttle.ts';
+import { withMetrics } from '../with-metrics.ts';
 import { type AzureStoreOptions, createAzureStore } from './azure-store.ts';
 import { type ScriptedService, type SeenRequest, sayError, startScriptedService } from './testing/scripted-service.ts';
 
@@ -39,6 +41,19 @@ describe('an Azure store', () => {
       () => Promise.reject(new Error('it did not fail')),
       (reason: HoldfastError) => reason,
     );
+
+  it('moves objects between tiers, also through what is put around it, and tells where they are', async () => {
+    service.answer(({ method }, response) => {
+      if (method === 'PUT') return response.writeHead(200).end();
+      const since = { 'x-ms-access-tier-change-time': 'Sun, 01 Nov 2026 00:00:00 GMT', 'last-modified': 'Thu, 01 Oct 2026 00:00:00 GMT' };
+      return response.writeHead(200, { 'x-ms-access-tier': 'Cool', 'content-length': '7', ...since }).end();
+    });
+    const store = withMetrics(withThrottle(withRetry(open()), { bytesPerSecond: 1e9 })).store;
+    await store.setTier!('m/1', 'cold');
+    expect(await store.stat('m/1')).toMatchObject({ size: 7, tier: 'cool', tierSince: Date.UTC(2026, 10, 1) });
+    const [{ method, path, headers }] = service.seen as [(typeof service.seen)[0]];
+    expect({ method, path, tier: headers['x-ms-access-tier'] }).toEqual({ method: 'PUT', path: '/acme/vault/m/1?comp=tier', tier: 'Cold' });
+  });
 
   it('creates by one conditional Put Blob with the digest of the content', async () => {
     service.answer((_, response) => response.writeHead(201).end());

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ContainerClient } from '@azure/storage-blob';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { checkName, checkPrefix, isName } from '../name.ts';
-import type { ObjectInfo, ObjectRange, ObjectStore } from '../object-store.ts';
+import type { AccessTier, ObjectInfo, ObjectRange, ObjectStore } from '../object-store.ts';
 import { objectExists } from '../outcome.ts';
 import { checkRange, resolveRange } from '../range.ts';
 import { receiveBody, sendBody } from './azure-body.ts';
@@ -23,6 +23,8 @@ export interface AzureStoreOptions extends AzureNetwork {
 
 /** Requests at once; more wait here, where no clock runs against them. */
 const MOST_REQUESTS = 64;
+
+const TIER_NAMES = { hot: 'Hot', cool: 'Cool', cold: 'Cold' } as const;
 
 const PIECE = 1024 * 1024;
 
@@ -118,6 +120,14 @@ class AzureStore implements ObjectStore {
     }
   }
 
+  // A property, as the contract has it: wrappers ask whether there is one.
+  readonly setTier = async (name: string, tier: AccessTier): Promise<void> => {
+    checkName(name);
+    await this.#attempt(name, (container, { signal }) =>
+      container.getBlobClient(this.#place.prefix + name).setAccessTier(TIER_NAMES[tier], { abortSignal: signal }),
+    );
+  };
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const attempt of this.#attempts) attempt.abort(this.#interrupted());
@@ -166,11 +176,30 @@ class AzureStore implements ObjectStore {
   }
 }
 
+interface BlobProperties {
+  readonly contentLength?: number;
+  readonly createdOn?: Date;
+  readonly lastModified?: Date;
+  readonly accessTier?: string;
+  readonly accessTierChangedOn?: Date;
+}
+
 /** An old blob has no time of creation; then the later one is taken, so that nothing seems older than it is. */
 const infoOf = (
   name: string,
-  { contentLength = 0, createdOn, lastModified }: { contentLength?: number; createdOn?: Date; lastModified?: Date },
-): ObjectInfo => ({ name, size: contentLength, created: (createdOn ?? lastModified ?? new Date()).getTime() });
+  { contentLength = 0, createdOn, lastModified, accessTier, accessTierChangedOn }: BlobProperties,
+): ObjectInfo => {
+  const tier = TIERS.find((known) => known === accessTier?.toLowerCase());
+  return {
+    name,
+    size: contentLength,
+    created: (createdOn ?? lastModified ?? new Date()).getTime(),
+    ...(tier && { tier }),
+    ...(accessTierChangedOn && { tierSince: accessTierChangedOn.getTime() }),
+  };
+};
+
+const TIERS = ['hot', 'cool', 'cold', 'archive'] as const;
 
 /** In pieces, so that others get their turn: a large object takes tens of milliseconds. */
 const digest = async (content: Uint8Array): Promise<Uint8Array> => {

@@ -16,6 +16,7 @@ export interface RetryOptions {
 }
 
 class RetryingStore implements ObjectStore {
+  readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly #store: ObjectStore;
   readonly #options: Required<RetryOptions>;
   readonly #closing = new AbortController();
@@ -23,6 +24,8 @@ class RetryingStore implements ObjectStore {
   constructor(store: ObjectStore, options: Required<RetryOptions>) {
     this.#store = store;
     this.#options = options;
+    const setTier = store.setTier?.bind(store);
+    if (setTier !== undefined) this.setTier = (name, tier) => this.#retry(() => setTier(name, tier));
   }
 
   get url(): string {

@@ -9,6 +9,7 @@ export interface ThrottleOptions {
 }
 
 class ThrottledStore implements ObjectStore {
+  readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly #store: ObjectStore;
   readonly #rate: () => number;
   readonly #clock: Clock;
@@ -21,6 +22,7 @@ class ThrottledStore implements ObjectStore {
     this.#rate = typeof bytesPerSecond === 'number' ? () => bytesPerSecond : bytesPerSecond;
     this.#clock = clock;
     this.#checkedRate();
+    if (store.setTier !== undefined) this.setTier = store.setTier.bind(store);
   }
 
   get url(): string {

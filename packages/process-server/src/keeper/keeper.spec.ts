@@ -52,6 +52,7 @@ describe('the keeper of a process server', () => {
       anchorOf: () => undefined,
       every: 1000,
       scrubEvery: 1000,
+      tiers: {},
       log: silent,
       events,
       onKept: (report) => reports.push(report),

@@ -10,6 +10,7 @@ import {
   readScrubRecord,
   type ScrubReport,
   scrubMachine,
+  type TierPolicy,
   type Vault,
 } from '@holdfast/vault';
 import type { Assignment } from '../control/assignments.ts';
@@ -25,6 +26,7 @@ export interface KeeperOptions {
   /** Milliseconds between two looks at a machine; after which all is read again. */
   readonly every: number;
   readonly scrubEvery: number;
+  readonly tiers: TierPolicy;
   readonly log: Log;
   readonly events: Events;
   onKept?(report: KeepReport): void;
@@ -77,10 +79,12 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         signal,
         ...(isPreset(retention) && { policy: retention }),
         ...(anchor && { anchor }),
+        tiers: options.tiers,
       });
       problems.delete(machineId);
       options.onKept?.(report);
-      if (report.compactions + report.thinned + report.deleted > 0) log.info('A machine was kept', { machine: machineId, ...report });
+      if (report.compactions + report.thinned + report.deleted + report.moved > 0)
+        log.info('A machine was kept', { machine: machineId, ...report });
     } catch (reason) {
       // Not in its vault yet, or the end of the program: nothing is wrong.
       if (signal.aborted || isHoldfastError(reason, 'MACHINE_NOT_FOUND')) return;
