@@ -32,6 +32,18 @@ import { removeMachineCommand } from './machine/remove.ts';
 import { renameMachineCommand } from './machine/rename.ts';
 import { resyncMachineCommand } from './machine/resync.ts';
 import { showMachineCommand } from './machine/show.ts';
+import {
+  checkPlanCommand,
+  cleanUpRunCommand,
+  createPlanCommand,
+  deletePlanCommand,
+  listPlansCommand,
+  listRunsCommand,
+  reportRunCommand,
+  runPlanCommand,
+  setPlanCommand,
+  showPlanCommand,
+} from './plan/commands.ts';
 import { listPointsCommand } from './point/list.ts';
 import { createPolicyCommand, deletePolicyCommand, listPoliciesCommand, setPolicyCommand, showPolicyCommand } from './policy/commands.ts';
 import { protectCommand } from './protection/protect.ts';
@@ -121,6 +133,22 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
     noun: 'failover',
     says: 'start machines at the recovery site, as a test or for good',
     verbs: [testFailoverCommand, cleanUpCommand, startFailoverCommand, changePointCommand, cancelFailoverCommand, commitFailoverCommand],
+  },
+  {
+    noun: 'plan',
+    says: 'several machines at once: groups, order, scripts, and what it took',
+    verbs: [
+      listPlansCommand,
+      showPlanCommand,
+      createPlanCommand,
+      setPlanCommand,
+      deletePlanCommand,
+      checkPlanCommand,
+      runPlanCommand,
+      listRunsCommand,
+      reportRunCommand,
+      cleanUpRunCommand,
+    ],
   },
   {
     noun: 'recovery',

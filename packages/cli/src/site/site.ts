@@ -8,6 +8,7 @@ import {
   EventService,
   JobService,
   MachineService,
+  PlanService,
   PolicyService,
   ProtectionService,
   RecoveryService,
@@ -40,6 +41,7 @@ export interface Site {
   readonly backups: Client<typeof BackupService>;
   readonly audit: Client<typeof AuditService>;
   readonly recoveries: Client<typeof RecoveryService>;
+  readonly plans: Client<typeof PlanService>;
   close(): void;
 }
 
@@ -95,6 +97,7 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
     backups: createClient(BackupService, transport),
     audit: createClient(AuditService, transport),
     recoveries: createClient(RecoveryService, transport),
+    plans: createClient(PlanService, transport),
     close: () => sessions.abort(),
   };
 };

@@ -9,9 +9,11 @@ import type {
   GetReconciliationResponseSchema,
   JobSchema,
   MachineSchema,
+  PlanRunSchema,
   PointKind,
   PolicySchema,
   ProtectionSchema,
+  RecoveryPlanSchema,
   RecoveryPointSchema,
   RecoverySchema,
   ServerSchema,
@@ -48,7 +50,9 @@ export interface Script {
   /** Newest first. */
   points: MessageInitShape<typeof RecoveryPointSchema>[];
   recoveries: MessageInitShape<typeof RecoverySchema>[];
-  /** What was asked of recoveries, as it came. */
+  plans: MessageInitShape<typeof RecoveryPlanSchema>[];
+  runs: MessageInitShape<typeof PlanRunSchema>[];
+  /** What was asked of recoveries and plans, as it came. */
   orders: unknown[];
   /** Oldest first. */
   events: MessageInitShape<typeof EventSchema>[];
@@ -67,6 +71,8 @@ export const emptyScript = (): Script => ({
   jobs: [],
   points: [],
   recoveries: [],
+  plans: [],
+  runs: [],
   orders: [],
   asked: [],
   users: [],

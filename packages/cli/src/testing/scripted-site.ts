@@ -27,6 +27,7 @@ import {
 import { createTestAuthority, type TestAuthority } from '@holdfast/protocol/conformance';
 import { conflict, page, type Script, TOKEN } from './script.ts';
 import { peopleRoutes } from './scripted-people.ts';
+import { planRoutes } from './scripted-plans.ts';
 import { recoveryRoutes } from './scripted-recoveries.ts';
 
 /** Milliseconds between two looks of a watch at what it tells of. */
@@ -267,6 +268,7 @@ const routes = (router: ConnectRouter, script: Script): void => {
   });
   peopleRoutes(router, script);
   recoveryRoutes(router, script, startJob);
+  planRoutes(router, script, startJob);
   router.service(JobService, {
     listJobs: (request) => {
       const { rows, nextPageToken } = page(
