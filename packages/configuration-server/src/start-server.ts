@@ -4,6 +4,7 @@ import { ControlService, EnrolmentService } from '@holdfast/protocol';
 import { createAlertEngine } from './alerts/alert-engine.ts';
 import { createApi } from './api/create-api.ts';
 import { openAuthority } from './authority/authority.ts';
+import { createRotation } from './authority/rotation.ts';
 import { openBackups } from './backup/open-backups.ts';
 import { createVaultBackups } from './backup/vault-backups.ts';
 import { keepBalance } from './balance/keep-balance.ts';
@@ -145,6 +146,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     await keepBalance({ ...parts, plans, log, ...settings.balance }, signal);
   });
   await startNotification(context, store);
+  const rotation = createRotation({ store, authority, grace: settings.certificates.grace, log });
   const api = createApi({
     ...parts,
     makeBackup: backups.make,
@@ -157,6 +159,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     planParts,
     plans,
     authority,
+    rotation,
     install,
     announced,
     attempts,
@@ -184,7 +187,12 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     notifier,
     attempts,
     revocations,
-    grace: { lasts: grace, authorities: authority.trusted },
+    grace: {
+      lasts: grace,
+      get authorities() {
+        return authority.trusted;
+      },
+    },
     pace: settings.calls,
     log,
     stopping,
@@ -206,6 +214,13 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   });
   onStop('listener', listener.close);
   port = listener.port;
+  // A step to another authority changes what this server shows, and whom it believes.
+  const refresh = (): void =>
+    void authority
+      .issueOwn(id, names, own.lifetime)
+      .then(listener.use, (error: unknown) => log.error('The own certificate could not be replaced', { error }));
+  onStop('certificate authority', authority.onTurn(refresh));
+  run('certificate authority', rotation.run);
   run('own certificate', (signal) => renewOwn(own, listener, log, signal));
   log.info('Machines, servers and people are served', {
     host: settings.listen.address.host,

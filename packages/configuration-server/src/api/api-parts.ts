@@ -1,5 +1,6 @@
 import type { AlertEngine } from '../alerts/alert-engine.ts';
 import type { Authority } from '../authority/authority.ts';
+import type { Rotation } from '../authority/rotation.ts';
 import type { BackupParts } from '../backup/backup-service.ts';
 import type { Checking } from '../checks/keep-checking.ts';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
@@ -25,6 +26,7 @@ export interface ApiParts extends BackupParts {
   readonly planParts: PlanParts;
   readonly plans: Readonly<Record<JobKind, JobPlan>>;
   readonly authority: Authority;
+  readonly rotation: Rotation;
   readonly install: InstallFiles;
   /** Where machines reach this server: "host:port". */
   readonly announced: () => string;

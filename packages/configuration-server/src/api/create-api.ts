@@ -3,6 +3,7 @@ import {
   AccessTokenService,
   AlertService,
   AuditService,
+  AuthorityService,
   BackupService,
   EventService,
   JobService,
@@ -17,6 +18,7 @@ import {
   UserService,
 } from '@holdfast/protocol';
 import { createAlertService } from '../alerts/alert-service.ts';
+import { createAuthorityService } from '../authority/authority-service.ts';
 import { createBackupService } from '../backup/backup-service.ts';
 import { createAccessTokenService } from '../people/access-token-service.ts';
 import { createAuditService } from '../people/audit-service.ts';
@@ -50,6 +52,7 @@ export const createApi =
     router.service(SessionService, createSessionService(parts));
     router.service(UserService, createUserService(parts));
     router.service(AccessTokenService, createAccessTokenService(parts));
+    router.service(AuthorityService, createAuthorityService(parts));
     router.service(AuditService, createAuditService(parts));
     router.service(BackupService, createBackupService(parts));
   };

@@ -1,10 +1,11 @@
 import path from 'node:path';
 import { readIfPresent } from '../authority/authority-files.ts';
+import { NEEDED_FILES, OTHER_FILES } from '../authority/authority-ring.ts';
 import type { LevelStore } from '../state/level-store.ts';
 import { type BackupItem, writeBackup } from './content.ts';
 
 /** Files of the certificate authority: members believe nobody else. */
-export const AUTHORITY_FILES = ['authority.key', 'authority.pem'] as const;
+export const AUTHORITY_FILES = [...NEEDED_FILES, ...OTHER_FILES] as const;
 
 async function* items(store: LevelStore, authorityDirectory: string): AsyncGenerator<BackupItem> {
   for (const file of AUTHORITY_FILES) {

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
 import { writePrivately } from '../authority/authority-files.ts';
+import { NEEDED_FILES } from '../authority/authority-ring.ts';
 import { listAll } from '../records/kind.ts';
 import { accesses, SITE, sites, tokens } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
@@ -78,6 +79,7 @@ export const restore = async ({ content, passphrase, thing, stateDirectory }: Re
     await forgetWhatMayBeSpent(path.join(beside, 'state'), head.made);
     for (const file of AUTHORITY_FILES) {
       const text = files.get(file);
+      if (text === undefined && !(NEEDED_FILES as readonly string[]).includes(file)) continue;
       if (text === undefined)
         throw new HoldfastError('DAMAGED', { thing, why: `${file} is missing`, remedy: 'use another copy of the backup' });
       await writePrivately(path.join(beside, 'authority', file), text);

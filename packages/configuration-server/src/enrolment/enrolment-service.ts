@@ -70,6 +70,9 @@ const introduce = async (transaction: Transaction, id: string, { role, endpoints
   return name;
 };
 
+/** What is remembered of the authority of a certificate. */
+const under = ({ fingerprint, newest }: Authority) => ({ signer: fingerprint, told: newest });
+
 /** Lets machines and servers join by token, and gives members new certificates. */
 export const createEnrolmentService = ({
   store,
@@ -109,7 +112,7 @@ export const createEnrolmentService = ({
         hardware,
         endpoints,
         incarnation,
-        certificates: [{ serial: issued.serial, notAfter: issued.notAfter }],
+        certificates: [{ serial: issued.serial, notAfter: issued.notAfter, ...under(authority) }],
       });
       transaction.event({
         severity: 'information',
@@ -147,7 +150,13 @@ export const createEnrolmentService = ({
         if ('clone' in member) return member;
         const ended = requireRenewable(member, peer);
         const issued = await authority.issue(identity, request.certificateRequest, certificateLifetime);
-        const next = { serial: issued.serial, notAfter: issued.notAfter, seen: false, ...(ended ? { lateFrom: peer.serial } : {}) };
+        const next = {
+          serial: issued.serial,
+          notAfter: issued.notAfter,
+          seen: false,
+          ...under(authority),
+          ...(ended ? { lateFrom: peer.serial } : {}),
+        };
         const living = withShown(member.value, peer).certificates.filter(({ notAfter }) => notAfter + grace > Date.now());
         const { kept, gone } = withIssued({ certificates: living }, next, peer.serial);
         revokeSerials(transaction, member.id, gone);

@@ -10,6 +10,9 @@ export interface CertificateRecord {
   readonly notAfter: number;
   /** Serial of the one it replaced, where that had ended. */
   readonly lateFrom?: string;
+  /** Fingerprints of the authority that signed it, and of the newest one that its member was told of with it. */
+  readonly signer?: string;
+  readonly told?: string;
   /** False while its member has not shown it: the answer with it may have been lost. */
   readonly seen?: boolean;
 }

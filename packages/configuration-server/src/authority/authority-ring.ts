@@ -1,0 +1,112 @@
+import type { webcrypto } from 'node:crypto';
+import { rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { X509Certificate } from '@peculiar/x509';
+import { readIfPresent, writePrivately } from './authority-files.ts';
+import { createRoot, isOfKey, keysOf, newKey } from './authority-key.ts';
+
+/*
+ * Files: `authority.key` and `.pem` of who signs; `authority-next.key` and `.pem` of who will, while members learn of it; `authority-old.pem` of who
+ * signed before, while certificates of that one are in use.
+ */
+
+/** Where an authority is on its way to another one: nothing is changed; members learn of the next one; the next one signs, and both are trusted. */
+export type Phase = 'steady' | 'announced' | 'switched';
+
+export interface Signer {
+  readonly keys: webcrypto.CryptoKeyPair;
+  readonly root: X509Certificate;
+}
+
+/** What is on the disk. */
+export interface Ring {
+  readonly signer: Signer;
+  readonly next: Signer | undefined;
+  readonly old: X509Certificate | undefined;
+}
+
+export const phaseOf = ({ next, old }: Ring): Phase => (next !== undefined ? 'announced' : old !== undefined ? 'switched' : 'steady');
+
+const FILES = {
+  key: 'authority.key',
+  certificate: 'authority.pem',
+  nextKey: 'authority-next.key',
+  nextCertificate: 'authority-next.pem',
+  oldCertificate: 'authority-old.pem',
+} as const;
+
+/** Those a state cannot do without, and those that are there while the authority is replaced. */
+export const NEEDED_FILES = [FILES.key, FILES.certificate] as const;
+export const OTHER_FILES = [FILES.nextKey, FILES.nextCertificate, FILES.oldCertificate] as const;
+
+const lost = (file: string): HoldfastError =>
+  new HoldfastError('DAMAGED', {
+    thing: file,
+    why: 'it is missing, and the state beside it belongs to members that believe no other authority',
+    remedy:
+      'put back the directory authority of this state; or move the state away and restore a backup of it, or rebuild it from its vaults: holdfast-configuration-server restore, rebuild',
+  });
+
+const textOf = (root: X509Certificate): string => `${root.toString('pem')}\n`;
+
+/** Key and certificate; the key is on the disk before the certificate, so that a crash between them leaves a key to go on with. */
+const readSigner = async (keyFile: string, certificateFile: string, mayMake: boolean): Promise<Signer> => {
+  const keptKey = await readIfPresent(keyFile);
+  const kept = await readIfPresent(certificateFile);
+  if (keptKey === undefined && (!mayMake || kept !== undefined)) throw lost(keyFile);
+  const key = keptKey ?? newKey();
+  if (keptKey === undefined) await writePrivately(keyFile, key);
+  const keys = await keysOf(key);
+  if (kept !== undefined) {
+    const root = new X509Certificate(kept);
+    if (!(await isOfKey(root, keys))) throw new Error('its certificate is not of its key');
+    return { keys, root };
+  }
+  const root = await createRoot(keys);
+  await writePrivately(certificateFile, textOf(root));
+  return { keys, root };
+};
+
+/** Opens what is in a directory, and ends a step that a crash cut short. Rejects with DAMAGED. */
+export const openRing = async (directory: string, mayMake: boolean): Promise<Ring> => {
+  const at = (file: string): string => path.join(directory, file);
+  try {
+    const [nextKey, nextCertificate] = [await readIfPresent(at(FILES.nextKey)), await readIfPresent(at(FILES.nextCertificate))];
+    const key = await readIfPresent(at(FILES.key));
+    // The key was put in its place, and its certificate was not.
+    if (nextKey === undefined && nextCertificate !== undefined && key !== undefined)
+      if (await isOfKey(new X509Certificate(nextCertificate), await keysOf(key)))
+        await rename(at(FILES.nextCertificate), at(FILES.certificate));
+      else await rm(at(FILES.nextCertificate));
+    const signer = await readSigner(at(FILES.key), at(FILES.certificate), mayMake);
+    const next = nextKey === undefined ? undefined : await readSigner(at(FILES.nextKey), at(FILES.nextCertificate), true);
+    const old = await readIfPresent(at(FILES.oldCertificate));
+    // It was written, and nothing was replaced yet.
+    const isOld = old !== undefined && next === undefined;
+    return { signer, next, old: isOld ? new X509Certificate(old) : undefined };
+  } catch (reason) {
+    throw fromSystem(reason, `certificate authority in ${directory}`, 'DAMAGED');
+  }
+};
+
+/** The next step on the way to another authority. */
+export const turnRing = async (directory: string, ring: Ring): Promise<Ring> => {
+  const at = (file: string): string => path.join(directory, file);
+  try {
+    switch (phaseOf(ring)) {
+      case 'steady':
+        return { ...ring, next: await readSigner(at(FILES.nextKey), at(FILES.nextCertificate), true) };
+      case 'announced':
+        await writePrivately(at(FILES.oldCertificate), textOf(ring.signer.root));
+        await rename(at(FILES.nextKey), at(FILES.key));
+        await rename(at(FILES.nextCertificate), at(FILES.certificate));
+        return { signer: ring.next!, next: undefined, old: ring.signer.root };
+      case 'switched':
+        await rm(at(FILES.oldCertificate), { force: true });
+        return { ...ring, old: undefined };
+    }
+  } catch (reason) {
+    throw fromSystem(reason, `certificate authority in ${directory}`);
+  }
+};

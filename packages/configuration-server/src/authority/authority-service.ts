@@ -1,0 +1,46 @@
+import type { ServiceImpl } from '@connectrpc/connect';
+import { HoldfastError } from '@holdfast/errors';
+import type { AuthorityService } from '@holdfast/protocol';
+import { personOf } from '../listener/caller.ts';
+import type { Authority } from './authority.ts';
+import type { Rotation } from './rotation.ts';
+
+export interface AuthorityParts {
+  readonly authority: Authority;
+  readonly rotation: Rotation;
+}
+
+/** The certificate authority over the API. */
+export const createAuthorityService = ({ authority, rotation }: AuthorityParts): ServiceImpl<typeof AuthorityService> => {
+  const state = async () => ({
+    authorities: authority.certificates.map(({ fingerprint, notBefore, notAfter, signs }) => ({
+      fingerprint,
+      notBeforeUnixMillis: BigInt(notBefore),
+      notAfterUnixMillis: BigInt(notAfter),
+      signs,
+    })),
+    phase: authority.phase,
+    waitingFor: [...(await rotation.waitingFor())],
+  });
+  return {
+    getAuthority: state,
+    async rotateAuthority({ force, phase }, { values }) {
+      const { name: actor } = personOf(values);
+      if (phase !== authority.phase)
+        throw new HoldfastError('VERSION_CONFLICT', {
+          thing: 'certificate authority',
+          why: `it is ${authority.phase}, not ${phase.slice(0, 20) || 'as nobody said'}`,
+          remedy: 'look at it again (holdfast authority show), and name the phase that the step begins in',
+        });
+      const waiting = await rotation.waitingFor();
+      if (waiting.length > 0 && !force)
+        throw new HoldfastError('PREREQUISITES_MISSING', {
+          thing: `certificate authority, ${authority.phase}`,
+          why: `${waiting.length} members are not ready for the next step, the first: ${waiting[0]}`,
+          remedy: 'wait, it goes on by itself once they have renewed their certificates; with --force they have to join anew',
+        });
+      await rotation.turn(actor);
+      return { authority: await state() };
+    },
+  };
+};

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '@holdfast/daemon';
+import { find, listAll } from '../records/kind.ts';
+import { type CertificateRecord, type MemberRecord, machines, members, servers } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import type { StateStore } from '../state/state-store.ts';
+import type { Authority } from './authority.ts';
+import type { Phase } from './authority-ring.ts';
+
+export interface RotationOptions {
+  readonly store: StateStore;
+  readonly authority: Authority;
+  /** Milliseconds after its end in which a certificate can be renewed. */
+  readonly grace: number;
+  readonly log: Log;
+  /** Milliseconds between two looks whether members are ready. */
+  readonly look?: number;
+}
+
+/** The way to another certificate authority without enrolling anybody anew. */
+export interface Rotation {
+  /** Names of members that the next step waits for. */
+  waitingFor(): Promise<readonly string[]>;
+  /** The next step, whoever waits. */
+  turn(actor: string): Promise<Phase>;
+  /** Goes on by itself once all are ready, until `stopping` aborts. */
+  run(stopping: AbortSignal): Promise<void>;
+}
+
+const WORDS: Readonly<Record<Phase, string>> = {
+  announced: 'A new certificate authority was made: members learn of it when they renew their certificates',
+  switched: 'The new certificate authority signs from now on; the old one is trusted until nobody has a certificate of it',
+  steady: 'The old certificate authority is trusted no more',
+};
+
+const LOOK = 10_000;
+
+/** A member that shows a certificate has what came with it. */
+const isReady = ({ certificates }: MemberRecord, fits: (certificate: CertificateRecord) => boolean): boolean =>
+  certificates.some((certificate) => certificate.seen !== false && fits(certificate));
+
+export const createRotation = ({ store, authority, grace, log, look = LOOK }: RotationOptions): Rotation => {
+  const waitingFor = async (): Promise<readonly string[]> => {
+    if (authority.phase === 'steady') return [];
+    const fits = (certificate: CertificateRecord): boolean =>
+      authority.phase === 'announced' ? certificate.told === authority.newest : certificate.signer === authority.fingerprint;
+    const names: string[] = [];
+    for await (const { id, value } of listAll(store, members)) {
+      // Whoever can renew no more has to enrol anew in any case.
+      const isLiving = value.certificates.some(({ notAfter }) => notAfter + grace > Date.now());
+      if (!isLiving || isReady(value, fits)) continue;
+      const known = await find<{ readonly name: string }>(store, value.role === 'agent' ? machines : servers, id);
+      names.push(known?.value.name ?? id);
+    }
+    return names;
+  };
+
+  const turn = async (actor: string): Promise<Phase> => {
+    const phase = await authority.turn();
+    await transact(store, async (transaction) => {
+      transaction.event({ severity: 'warning', code: `authority-${phase}`, text: WORDS[phase], subject: '', actor });
+      transaction.audit({ actor, action: 'RotateAuthority', subject: '', detail: phase });
+    });
+    log.info(WORDS[phase], { fingerprint: authority.fingerprint });
+    return phase;
+  };
+
+  return {
+    waitingFor,
+    turn,
+    async run(stopping) {
+      while (!stopping.aborted) {
+        try {
+          if (authority.phase !== 'steady' && (await waitingFor()).length === 0) await turn('configuration server');
+        } catch (error) {
+          log.warn('The certificate authority could not be replaced further; it is tried again', { error });
+        }
+        await sleep(look, undefined, { signal: stopping }).catch(() => undefined);
+      }
+    },
+  };
+};
