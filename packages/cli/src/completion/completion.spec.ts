@@ -62,7 +62,10 @@ describe('the scripts', () => {
       const script = `${COMPLETION_SCRIPTS.bash}
 COMP_WORDS=(holdfast machine show d extra); COMP_CWORD=3; _holdfast
 printf '%s|' "\${COMPREPLY[@]}"; echo; cat ${directory}/holdfast.asked | tr '\\n' ' '`;
-      const out = execFileSync('bash', ['--norc', '--noprofile', '-c', script], { env: { PATH: `${directory}:${process.env['PATH']}` }, encoding: 'utf8' });
+      const out = execFileSync('bash', ['--norc', '--noprofile', '-c', script], {
+        env: { PATH: `${directory}:${process.env['PATH']}` },
+        encoding: 'utf8',
+      });
       expect(out).toBe('db1|db two|\ncompletion bash --for -- machine show d ');
     } finally {
       rmSync(directory, { recursive: true });

@@ -56,6 +56,9 @@ const resynchronize = (store: StateStore, machineId: string, actor: string) =>
     transaction.audit({ actor, action: 'Resynchronize', subject: machineId, detail: name });
   });
 
+/** Milliseconds: many machines are protected at one moment, through one process server that looked around for the first of them. */
+const SERVER_LOOK = 30_000;
+
 /** Protects machines. */
 export const createProtectionService = ({ store, servers, plans, checking }: ApiParts): ServiceImpl<typeof ProtectionService> => ({
   async protect(request, { values }) {
@@ -63,7 +66,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
     const { machine, policy, wanted, excludedIn } = await wantedProtection(store, servers, request);
     const { vault, server: wantedServer, target } = wanted;
     await transact(store, (transaction) => requireOperation(transaction, machine, 'protect'));
-    const checked = await checking.check(machine.id, wanted, { counts: true });
+    const checked = await checking.check(machine.id, wanted, { counts: true, age: SERVER_LOOK });
     requirePassed(machine.value.name, checked);
     const { revision, result } = await transact(store, async (transaction) => {
       const current = await transaction.read(machines, machine.id);

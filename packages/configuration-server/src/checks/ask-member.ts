@@ -24,28 +24,31 @@ const canLook = (member: Member): boolean => member?.connected === true && (memb
 
 const sameServers = (a: readonly string[], b: readonly string[]): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Asks a member to look around, and waits for the answer. Whoever asks the same while it looks gets the same answer. */
+/**
+ * Asks a member to look around, and waits for the answer. Whoever asks the same while it looks gets the same answer, and so does who is content
+ * with one that is no older than `age` milliseconds.
+ */
 export const askMember = async (
   { store, notifier, patience }: AskParts,
   id: string,
   member: Member,
   servers: readonly string[],
+  age = 0,
 ): Promise<Answer> => {
   if (!canLook(member)) return 'unable';
-  const { result: requestId } = await transact(store, async (transaction) => {
+  const { result: asked } = await transact(store, async (transaction) => {
     const before = (await transaction.read(checkRecords, id))?.value;
     const now = Date.now();
-    if (before !== undefined && before.answered === 0 && now - before.asked < patience && sameServers(before.servers, servers))
-      return before.requestId;
-    const fresh = newId();
-    transaction.put(checkRecords, id, { requestId: fresh, servers, asked: now, answered: 0, findings: [] });
-    return fresh;
+    const isFresh = before !== undefined && (before.answered === 0 ? now - before.asked < patience : now - before.answered < age);
+    if (isFresh && sameServers(before.servers, servers)) return before.asked;
+    transaction.put(checkRecords, id, { requestId: newId(), servers, asked: now, answered: 0, findings: [] });
+    return now;
   });
   const look = async (): Promise<CheckRecord | 'late' | undefined> => {
     const record = (await find(store, checkRecords, id))?.value;
-    // Somebody asked for something else meanwhile.
-    if (record === undefined || record.requestId !== requestId) return 'late';
-    return record.answered === 0 ? undefined : record;
+    if (record === undefined) return 'late';
+    // An answer to somebody who asked later is as good.
+    return record.answered === 0 || record.asked < asked ? undefined : record;
   };
   const limit = AbortSignal.timeout(patience);
   return (await until(look, [(listener) => notifier.subscribe([checkRecords.key(id)], listener)], limit)) ?? 'late';

@@ -34,8 +34,21 @@ export const failures = ({ findings }: Checked): readonly Finding[] => findings.
 /** Process servers whose surroundings are looked at for one machine, at most. */
 const MOST_SERVERS = 4;
 
+/** How to look. */
+export interface Look {
+  /** Only at what was found before. */
+  readonly last?: boolean;
+  /** Milliseconds that what process servers found may be old. */
+  readonly age?: number;
+}
+
 /** Looks whether all is there that a machine needs: by asking it and process servers, or (`last`) by what they found before. */
-export const checkMachine = async (parts: CheckParts, machineId: string, wanted: Wanted, last = false): Promise<Checked> => {
+export const checkMachine = async (
+  parts: CheckParts,
+  machineId: string,
+  wanted: Wanted,
+  { last = false, age = 0 }: Look = {},
+): Promise<Checked> => {
   const { store, agents, servers: presence } = parts;
   const candidates = (await serversFor(store, presence, wanted.vault)).filter((id) => wanted.server === '' || id === wanted.server);
   const chosen = candidates
@@ -43,11 +56,11 @@ export const checkMachine = async (parts: CheckParts, machineId: string, wanted:
     .flatMap((id) => (presence.get(id)?.connected === true ? [{ id, known: presence.get(id)! }] : []));
   const addresses = [...new Set(chosen.flatMap(({ known }) => known.hello.endpoints))];
   const known = agents.get(machineId);
-  const ask = async (id: string, member: Parameters<typeof askMember>[2], servers: readonly string[]): Promise<Answer> =>
-    last ? ((await lastAnswer(store, id)) ?? 'unable') : askMember(parts, id, member, servers);
+  const ask = async (id: string, member: Parameters<typeof askMember>[2], servers: readonly string[], old = 0): Promise<Answer> =>
+    last ? ((await lastAnswer(store, id)) ?? 'unable') : askMember(parts, id, member, servers, old);
   const [answer, ...answers] = await Promise.all([
     ask(machineId, known, addresses),
-    ...chosen.map((server) => ask(server.id, server.known, [])),
+    ...chosen.map((server) => ask(server.id, server.known, [], age)),
   ]);
   const nameOf = async (id: string): Promise<string> => (await find(store, serverKind, id))?.value.name ?? id;
   const judged: JudgedServer[] = await Promise.all(

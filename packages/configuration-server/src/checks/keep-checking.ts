@@ -4,12 +4,12 @@ import { ProtectionState } from '@holdfast/protocol';
 import { find, listAll } from '../records/kind.ts';
 import { policies, protections } from '../records/kinds.ts';
 import { lastAnswer } from './ask-member.ts';
-import { type Checked, type CheckParts, checkMachine, type Wanted } from './check-machine.ts';
+import { type Checked, type CheckParts, checkMachine, type Look, type Wanted } from './check-machine.ts';
 
 /** What was found when protected machines were looked at last. */
 export interface Checking {
   /** Looks at one machine. What is found counts as that of its protection where that is what it is, or is to be, protected with. */
-  check(machineId: string, wanted: Wanted, how: { readonly last?: boolean; readonly counts: boolean }): Promise<Checked>;
+  check(machineId: string, wanted: Wanted, how: Look & { readonly counts: boolean }): Promise<Checked>;
   /** Of a protected machine; undefined: nobody has looked since this server started. */
   found(machineId: string): Checked | undefined;
   /** Looks at each protected machine, again and again. */
@@ -51,14 +51,14 @@ export const createChecking = (options: CheckingOptions): Checking => {
       const policyName = (await find(store, policies, policyId))?.value.name ?? policyId;
       const wanted = { policyId, policyName, vault, server: processServerId, excluded: excludedDiskIds, target };
       // After a start what was found before is judged anew, without asking everybody at once.
-      results.set(machineId, await checkMachine(options, machineId, wanted, isFresh));
+      results.set(machineId, await checkMachine(options, machineId, wanted, { last: isFresh, age: ROUND }));
     }
     for (const id of [...results.keys()]) if (!there.has(id)) results.delete(id);
   };
 
   return {
-    async check(machineId, wanted, { last = false, counts }) {
-      const checked = await checkMachine(options, machineId, wanted, last);
+    async check(machineId, wanted, { counts, ...look }) {
+      const checked = await checkMachine(options, machineId, wanted, look);
       if (counts) results.set(machineId, checked);
       return checked;
     },

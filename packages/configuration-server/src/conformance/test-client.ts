@@ -18,6 +18,9 @@ export interface TestClient {
   api<S extends DescService>(service: S): Client<S>;
 }
 
+/** Milliseconds after which a connection that nobody uses is closed: many clients are made, and each has its own. */
+const IDLE = 2000;
+
 export const createTestClient = (port: number, administrator: string): TestClient => {
   const baseUrl = `https://127.0.0.1:${port}`;
   const client = <S extends DescService>(
@@ -32,7 +35,7 @@ export const createTestClient = (port: number, administrator: string): TestClien
       rejectUnauthorized: false,
       ...(credentials === undefined ? {} : { key: credentials.key, cert: credentials.certificateChain }),
     };
-    const options = { nodeOptions: tls, baseUrl, interceptors: [bearer] };
+    const options = { nodeOptions: tls, baseUrl, interceptors: [bearer], idleConnectionTimeoutMs: IDLE };
     if (protocol === 'grpc') return createClient(service, createGrpcTransport(options));
     const form = { ...options, useBinaryFormat: protocol !== 'json' };
     return createClient(service, createConnectTransport(http === '2' ? { ...form, httpVersion: '2' } : { ...form, httpVersion: '1.1' }));

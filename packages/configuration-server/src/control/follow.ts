@@ -15,7 +15,17 @@ export interface Computed<T> {
   readonly value: T;
 }
 
-/** The value of `compute` now, and again after each change of anything it read, or when `also` calls back, until `signal` aborts. */
+/** What was read, as long as it has not changed. */
+interface Remembered {
+  readonly value: Promise<unknown>;
+  readonly forget: () => void;
+  round: number;
+}
+
+/**
+ * The value of `compute` now, and again after each change of anything it read, or when `also` calls back, until `signal` aborts. What did
+ * not change is not read again: a process server has thousands of machines, of which one changes.
+ */
 export async function* follow<T>(
   store: StateStore,
   notifier: Notifier,
@@ -31,28 +41,47 @@ export async function* follow<T>(
   };
   signal.addEventListener('abort', onChange);
   const forgetAlso = also(onChange);
-  let forget: (() => void)[] = [];
+  const remembered = new Map<string, Remembered>();
+  let round = 0;
+
+  const remember = <V>(place: string, read: () => Promise<V>): Promise<V> => {
+    const known = remembered.get(place);
+    if (known !== undefined) {
+      known.round = round;
+      return known.value as Promise<V>;
+    }
+    // From before the read on, so that no change is missed.
+    const forget = notifier.subscribe([place], () => {
+      remembered.delete(place);
+      forget();
+      onChange();
+    });
+    const value = read();
+    remembered.set(place, { value, forget, round });
+    return value;
+  };
+
   try {
     while (!signal.aborted) {
-      const before = forget;
-      forget = [];
       changed = false;
-      const track = (place: string): void => void forget.push(notifier.subscribe([place], onChange));
-      const revision = store.revision();
+      round += 1;
+      const before = notifier.position();
       const value = await compute({
-        get: (kind, id) => {
-          track(kind.key(id));
-          return find(store, kind, id);
-        },
-        async list<V>(kind: Kind<V>, within: string) {
-          track(kind.prefix + within);
-          const all: Stored<V>[] = [];
-          for await (const one of listAll(store, kind, within)) all.push(one);
-          return all;
-        },
+        get: (kind, id) => remember(kind.key(id), () => find(store, kind, id)),
+        list: <V>(kind: Kind<V>, within: string) =>
+          remember(kind.prefix + within, async () => {
+            const all: Stored<V>[] = [];
+            for await (const one of listAll(store, kind, within)) all.push(one);
+            return all;
+          }),
       });
-      for (const end of before) end();
-      yield { revision, value };
+      for (const [place, one] of remembered) {
+        if (one.round === round) continue;
+        one.forget();
+        remembered.delete(place);
+      }
+      // Every change that was told of came to those who read, or before they read: it is in the value unless something changed meanwhile.
+      yield { revision: changed ? before : notifier.position(), value };
       if (!changed && !signal.aborted) {
         const news = new Promise<void>((resolve) => {
           wake = resolve;
@@ -63,6 +92,6 @@ export async function* follow<T>(
   } finally {
     signal.removeEventListener('abort', onChange);
     forgetAlso();
-    for (const end of forget) end();
+    for (const { forget } of remembered.values()) forget();
   }
 }

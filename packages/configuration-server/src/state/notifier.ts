@@ -5,6 +5,8 @@ import type { StateStore } from './state-store.ts';
 export interface Notifier {
   /** Calls `listener` after each change of one of these keys; one that ends in `/` stands for all that begin with it. */
   subscribe(keys: Iterable<string>, listener: () => void): () => void;
+  /** Revision of the newest change that listeners were called for. */
+  position(): number;
   /** Runs until `stopping` aborts. */
   run(stopping: AbortSignal): Promise<void>;
 }
@@ -43,6 +45,7 @@ export const createNotifier = (store: StateStore): Notifier => {
         }
       };
     },
+    position: () => position,
     async run(stopping) {
       while (!stopping.aborted) {
         try {
