@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   JOB_NOT_WAITING: { exit: 8, retryable: false },
   JOB_RUNNING: { exit: 8, retryable: true },
   JOURNAL_FULL: { exit: 6, retryable: true },
+  JOURNAL_TOO_SMALL: { exit: 6, retryable: false },
   KEY_NOT_FOUND: { exit: 4, retryable: false },
   KEY_SERVICE_UNAVAILABLE: { exit: 9, retryable: true },
   LAST_ADMINISTRATOR: { exit: 8, retryable: false },

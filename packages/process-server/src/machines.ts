@@ -30,6 +30,11 @@ export interface Machines {
   serve(call: ReplicationCall): Promise<void>;
   /** Ends all streams. */
   disconnect(error: HoldfastError): void;
+  /**
+   * After that: where nothing is on its way into a vault, beginnings of cuts fill the journal, each waiting for room that only the others have. All but
+   * the largest are given up, so that one goes on; their agents send them again. Tells the machines.
+   */
+  makeRoom(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -108,6 +113,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
       pool,
       partial: left?.partial,
       begin: (message) => journal.begin(machineId, message),
+      capacity: () => journal.usage.capacity,
       pace: options.pace,
       onReceived: options.onReceived,
     });
@@ -158,6 +164,16 @@ export const createMachines = (options: MachinesOptions): Machines => {
     },
     disconnect(error) {
       for (const { receiver } of machines.values()) receiver.disconnect(error);
+    },
+    async makeRoom() {
+      const all = [...machines.values()];
+      await Promise.all(all.map(({ receiver }) => receiver.settled()));
+      if (all.some(({ uploader }) => uploader.state.pendingBytes > 0)) return [];
+      const [, ...others] = all
+        .filter(({ receiver }) => receiver.partialBytes > 0)
+        .sort((a, b) => b.receiver.partialBytes - a.receiver.partialBytes);
+      for (const { receiver } of others) receiver.dropPartial();
+      return others.map(({ assignment }) => assignment.machineName);
     },
     async close() {
       for (const { receiver } of machines.values()) await receiver.close(interrupted('the replication stream', 'the process server stops'));

@@ -227,6 +227,10 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     log.error('The journal is full: all agents are stopped', { error: refusal });
     events.add(refusal.code, refusal.why);
     machines.disconnect(refusal);
+    machines.makeRoom().then(
+      (names) => names.length > 0 && log.warn('Beginnings of cuts are given up, so that one of them has room', { machines: names }),
+      (error: unknown) => log.error('No room could be made in the journal', { error }),
+    );
   }, LOOK_EVERY);
   onStop('reports', async () => {
     clearInterval(report);

@@ -36,6 +36,12 @@ const framesToSkip = ({ cut }: CutContent, partial: PartialCut | undefined): rea
   });
 };
 
+/** Bytes of payload that all frames of the cut take; 0 for a cut of before it was noted. */
+const payloadBytes = ({ cut }: CutContent): bigint =>
+  cut.epochs.some(({ storedBytes, frameCount }) => storedBytes === 0n && frameCount > 0n)
+    ? 0n
+    : cut.epochs.reduce((sum, { storedBytes, frameCount }) => sum + storedBytes + frameCount * BigInt(PREFIX), 0n);
+
 /**
  * Sends one cut, from its beginning or behind what the server has of it. Never more than was granted, never faster than asked for; each
  * message takes as many frames as fit.
@@ -45,7 +51,7 @@ export const sendCut = async (content: CutContent, partial: PartialCut | undefin
   const { cut } = content;
   const skips = framesToSkip(content, partial);
   const epochs = cut.epochs.map(({ diskId, generationId, number }) => ({ diskId, generationId, number }));
-  await stream.send(request({ case: 'cutBegin', value: { cutId: cut.id, epochs } }));
+  await stream.send(request({ case: 'cutBegin', value: { cutId: cut.id, epochs, bytes: payloadBytes(content) } }));
 
   for (const [index, skip] of skips.entries()) {
     let batch: Uint8Array[] = [];

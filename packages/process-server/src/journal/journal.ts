@@ -35,6 +35,8 @@ export interface OpenCut {
   readonly cutId: string;
   readonly begin: CutBegin;
   readonly progress: readonly EpochProgress[];
+  /** Bytes it takes in the journal. */
+  readonly bytes: number;
   /**
    * Resolves when the frames are in their file, though perhaps not on the disk yet. Frames from number 0 on begin their epoch anew. Rejects with
    * JOURNAL_FULL.
@@ -74,6 +76,8 @@ export interface JournalUsage {
   /** Bytes of files that hold something. */
   readonly used: number;
   readonly quota: number;
+  /** Bytes of frames that fit into one cut when there is nothing else. */
+  readonly capacity: number;
   /** Bytes that can be written without asking the file system for more room. */
   readonly room: number;
 }

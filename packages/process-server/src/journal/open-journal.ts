@@ -10,6 +10,9 @@ import { findRecords } from './recover.ts';
 import { createSegments, type Segment, usableBytes } from './segments.ts';
 import { type CutHost, StoredCut } from './stored-cut.ts';
 
+/** Part of a cut's room that is not frames: at worst they come one by one. */
+const HEADERS = 0.05;
+
 export interface JournalOptions {
   readonly directory: JournalDirectory;
   readonly key: JournalKey;
@@ -144,12 +147,20 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory 
   sweep();
   await Promise.all(retiring.values());
 
+  // One file is always on its way to be used again; headers take a part of the others.
+  const capacity = Math.floor((Math.floor(quota / segmentBytes) - 1) * usableBytes(segmentBytes) * (1 - HEADERS));
+
   const damage: readonly HoldfastError[] = [...found.damage, ...assembled.damage];
   return {
     recovered,
     damage,
     get usage() {
-      return { used: segments.used, quota, room: log.current === undefined ? segments.free * usableBytes(segmentBytes) : log.room };
+      return {
+        used: segments.used,
+        quota,
+        capacity,
+        room: log.current === undefined ? segments.free * usableBytes(segmentBytes) : log.room,
+      };
     },
     failure: log.failure,
     begin(machineId: string, begin: CutBegin) {

@@ -68,6 +68,10 @@ export class StoredCut implements OpenCut {
     this.#bytes = this.#chunks.flat().reduce((sum, { place }) => sum + place.length, 0);
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get progress(): readonly EpochProgress[] {
     return this.#progress;
   }

@@ -39,6 +39,8 @@ export interface ReceiverOptions {
   /** The beginning of a cut from before this start. */
   readonly partial: OpenCut | undefined;
   begin(begin: CutBegin): OpenCut;
+  /** Bytes of frames that the journal takes of one cut. */
+  capacity(): number;
   /** Bytes a second this stream should stay below now, with the reason; undefined when there is no limit. */
   pace(): Pace | undefined;
   onReceived(bytes: number): void;
@@ -119,6 +121,20 @@ class StreamReceiver implements MachineReceiver {
     this.#call?.abort(error);
   }
 
+  get partialBytes(): number {
+    return this.#call === undefined ? (this.#partial?.bytes ?? 0) : 0;
+  }
+
+  dropPartial(): void {
+    if (this.#call !== undefined) return;
+    this.#partial?.drop();
+    this.#partial = undefined;
+  }
+
+  async settled(): Promise<void> {
+    await this.#turn;
+  }
+
   async close(error: HoldfastError): Promise<void> {
     this.#closed = error;
     this.disconnect(error);
@@ -144,6 +160,7 @@ class StreamReceiver implements MachineReceiver {
     const intake = createCutIntake({
       machineId: this.machineId,
       begin: this.#options.begin,
+      capacity: this.#options.capacity,
       accepted: (diskId) => this.#accepted.get(diskId),
       onTaken: ({ epochs }) => {
         for (const { diskId, generationId, number } of epochs)

@@ -49,6 +49,7 @@ const intakeOf = (journal: Journal, partial = journal.recovered.get(machineId)?.
   createCutIntake({
     machineId,
     begin: (begin) => journal.begin(machineId, begin),
+    capacity: () => journal.usage.capacity,
     accepted: (diskId) => ({ generationId: diskId, number: 0 }),
     onTaken: () => undefined,
     isKnown: () => false,
@@ -117,6 +118,20 @@ describe('taking in a cut', () => {
     const ending = intake.end(endOf(begin, frames));
     if (good) expect(isCut(await ending)).toBe(true);
     else await expect(ending).rejects.toMatchObject({ code: 'DAMAGED' });
+    await journal.close();
+  });
+
+  it('refuses by name a cut that the whole journal could not hold, before it begins', async () => {
+    const journal = await openTestJournal(createMemoryDirectory());
+    const { begin, frames } = await source();
+    const intake = intakeOf(journal);
+    const { capacity, quota } = journal.usage;
+    expect(capacity).toBeGreaterThan(quota / 2);
+    expect(() => intake.begin({ ...begin, bytes: BigInt(capacity + 1) })).toThrow('JOURNAL_TOO_SMALL');
+    expect(intake.open).toBeUndefined();
+    intake.begin({ ...begin, bytes: BigInt(capacity) });
+    await intake.frames(messageOf(0, frames));
+    expect(isCut(await intake.end(endOf(begin, frames)))).toBe(true);
     await journal.close();
   });
 });

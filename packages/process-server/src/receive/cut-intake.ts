@@ -1,8 +1,13 @@
+import { formatBytes } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, type CutEnd, type Frames, idText } from '@holdfast/protocol';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
 import type { EpochPosition } from '../upload/uploader.ts';
 import { checkBegin, checkContent, checkEnd, type Unfit, unfitEpochs } from './check-cut.ts';
 import { checkFrames, violation } from './check-frames.ts';
+
+/** What is asked for is a multiple of it, bytes. */
+const QUOTA_STEP = 256 * 1024 * 1024;
 
 export interface CutIntakeOptions {
   readonly machineId: string;
@@ -11,13 +16,15 @@ export interface CutIntakeOptions {
   accepted(diskId: string): EpochPosition | undefined;
   /** True for a cut that is journaled or durable. */
   isKnown(cutId: string): boolean;
+  /** Bytes of frames that the journal takes of one cut. */
+  capacity(): number;
   /** A whole cut came and goes into the journal: it counts for those that follow. */
   onTaken(cut: Cut): void;
   /** The beginning of a cut from an earlier stream, ready to go on. */
   readonly partial: OpenCut | undefined;
 }
 
-/** Takes the messages of one stream that make cuts, in order, and puts them into the journal. Throws PROTOCOL_VIOLATION, JOURNAL_FULL, DAMAGED. */
+/** Takes the messages of one stream that make cuts, in order, and puts them into the journal. Throws PROTOCOL_VIOLATION, JOURNAL_FULL, JOURNAL_TOO_SMALL, DAMAGED. */
 export interface CutIntake {
   /** The cut that is being received. */
   readonly open: OpenCut | undefined;
@@ -36,6 +43,14 @@ export interface CutIntake {
  * unfit     the vault would not take it
  */
 type Fate = 'kept' | 'known' | 'unfit';
+
+const tooSmall = (cutId: string, machineId: string, bytes: number, capacity: number): HoldfastError =>
+  new HoldfastError('JOURNAL_TOO_SMALL', {
+    thing: `cut ${cutId} of machine ${machineId}`,
+    why: `it takes ${bytes} bytes, and the journal has room for ${capacity}`,
+    // Roughly: what is used besides grows with it.
+    remedy: `set journal.quota to ${formatBytes(Math.ceil((1.25 * bytes) / QUOTA_STEP + 1) * QUOTA_STEP)} at least; the machine keeps the cut meanwhile`,
+  });
 
 export const createCutIntake = (options: CutIntakeOptions): CutIntake => {
   const { machineId, accepted, isKnown } = options;
@@ -65,6 +80,7 @@ export const createCutIntake = (options: CutIntakeOptions): CutIntake => {
       if (current !== undefined) throw violation(name(), 'another cut begins before it ended');
       checkBegin(begin);
       const cutId = idText(begin.cutId);
+      if (begin.bytes > BigInt(options.capacity())) throw tooSmall(cutId, machineId, Number(begin.bytes), options.capacity());
       if (goOn(begin)) {
         current = { cutId, fate: 'kept' };
         return [];

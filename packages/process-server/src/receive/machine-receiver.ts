@@ -7,6 +7,12 @@ export interface MachineReceiver {
   readonly connected: boolean;
   /** Serves a stream until it ends; rejects with what the agent is to be told. */
   serve(call: ReplicationCall): Promise<void>;
+  /** Bytes in the journal of the beginning of a cut, while there is no stream. */
+  readonly partialBytes: number;
+  /** Gives that beginning up. */
+  dropPartial(): void;
+  /** Resolves when the stream that was ended is done with the journal. */
+  settled(): Promise<void>;
   /** Ends the stream, if there is one. */
   disconnect(error: HoldfastError): void;
   /** Ends the stream and waits until it is done with the journal; takes none any more. */
