@@ -30,6 +30,8 @@ const REPORT_EVERY = 3000;
 const LOOK_EVERY = 1000;
 /** Part of the memory that credit may fill; the rest keeps what waits for upload. */
 const CREDIT_PART = 0.5;
+/** Milliseconds from one sync of the journal to the next, at least: cuts of many machines come one after the other. */
+const COMMIT_GAP = 10;
 /** Bytes a stream may send at once with nothing begun: something small need not wait. */
 const IDLE = 32 * 1024;
 /** Bytes with which a cut begins: a frame as agents make them, and some. */
@@ -61,6 +63,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     segmentBytes: Math.min(settings.journal.segment, Math.floor(settings.journal.quota / 4)),
     quota: settings.journal.quota,
     memory: Math.floor(replication.memory * (1 - CREDIT_PART)),
+    commitGap: COMMIT_GAP,
   });
   onStop('journal', () => journal.close());
   journal.failure.catch((reason: unknown) => context.stop(reason as Error));

@@ -60,7 +60,21 @@ export const damagedPlace = (file: string, from: number, why: string): HoldfastE
     remedy: 'check the disk under the journal; nothing of it is used, the agents send it again',
   });
 
-export const createJournalLog = (segments: Segments, start: Position): JournalLog => {
+/** Records that go to the disk in one write, at most, by bytes and by number of buffers. */
+const GATHERED = 256 * 1024;
+const PARTS = 512;
+
+/** Records that stand one behind the other and were not written yet. */
+interface Gathered {
+  readonly segment: Segment;
+  readonly at: number;
+  readonly parts: Uint8Array[];
+  bytes: number;
+  readonly written: PromiseWithResolvers<void>;
+}
+
+/** `commitGap`: least milliseconds from one sync to the next. */
+export const createJournalLog = (segments: Segments, start: Position, commitGap = 0): JournalLog => {
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
   let failed: { readonly reason: unknown } | undefined;
@@ -87,7 +101,33 @@ export const createJournalLog = (segments: Segments, start: Position): JournalLo
 
   const position = (): Position => (current === undefined ? mark : { segment: current.number, offset });
 
+  let gathered: Gathered | undefined;
+  const flush = (): void => {
+    if (gathered === undefined) return;
+    const { segment, at, parts, written } = gathered;
+    gathered = undefined;
+    segment.file.write(at, ...parts).then(written.resolve, written.reject);
+  };
+
+  /** Small records of one turn of the event loop are one write. */
+  const write = (segment: Segment, at: number, parts: readonly Uint8Array[]): Promise<void> => {
+    const follows = gathered !== undefined && gathered.segment === segment && gathered.at + gathered.bytes === at;
+    if (!follows || gathered!.parts.length + parts.length > PARTS) flush();
+    if (gathered === undefined) {
+      const written = Promise.withResolvers<void>();
+      gathered = { segment, at, parts: [], bytes: 0, written };
+      track(segment, written.promise);
+      setImmediate(flush);
+    }
+    const { written } = gathered;
+    gathered.parts.push(...parts);
+    gathered.bytes += parts.reduce((sum, { length }) => sum + length, 0);
+    if (gathered.bytes >= GATHERED) flush();
+    return written.promise;
+  };
+
   const sync = async (): Promise<void> => {
+    flush();
     const reached = position();
     const files = [...dirty];
     const bytes = unsynced;
@@ -102,7 +142,7 @@ export const createJournalLog = (segments: Segments, start: Position): JournalLo
     unsynced -= bytes;
     if (isBehind(reached, mark)) mark = reached;
   };
-  const commits = createGroupCommit(sync);
+  const commits = createGroupCommit(sync, commitGap);
 
   const put = (segment: Segment, subject: RecordSubject, body: Uint8Array | undefined): { place: Place; written: Promise<void> } => {
     const length = body === undefined ? 0 : body.length + TAG_SIZE;
@@ -112,7 +152,7 @@ export const createJournalLog = (segments: Segments, start: Position): JournalLo
     const place = { segment, offset, length: RECORD_HEADER_SIZE + length };
     offset += place.length;
     unsynced += place.length;
-    return { place, written: track(segment, segment.file.write(place.offset, header, ...sealed)) };
+    return { place, written: write(segment, place.offset, [header, ...sealed]) };
   };
 
   const advance = (): Segment => {

@@ -20,10 +20,12 @@ export interface JournalOptions {
   readonly quota: number;
   /** Bytes of data kept in memory too, so that it need not be read back. */
   readonly memory: number;
+  /** Least milliseconds from one sync to the next; 0 unless told. */
+  readonly commitGap?: number;
 }
 
 /** Opens the journal, finds what is in it, and has its first files made. Rejects with what the file system says. */
-export const openJournal = async ({ directory, key, segmentBytes, quota, memory }: JournalOptions): Promise<Journal> => {
+export const openJournal = async ({ directory, key, segmentBytes, quota, memory, commitGap }: JournalOptions): Promise<Journal> => {
   const names = (await directory.list()).filter((name) => /^segment-\d{8}$/.test(name)).sort();
   const files = await Promise.all(names.map((name) => directory.open(name)));
   const found = await findRecords(files, key);
@@ -45,7 +47,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory 
   });
   segments.prepare();
   await segments.settled();
-  const log = createJournalLog(segments, found.end);
+  const log = createJournalLog(segments, found.end, commitGap);
 
   /** The live cuts of each segment in use. */
   const live = new Map<Segment, Set<StoredCut>>();
