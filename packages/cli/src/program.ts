@@ -8,6 +8,7 @@ import { whoamiCommand } from './access/whoami.ts';
 import { createAccessCommand, listAccessesCommand, revokeAccessCommand } from './access-token/commands.ts';
 import { acknowledgeAlertCommand, listAlertsCommand, silenceAlertCommand } from './alert/commands.ts';
 import { listAuditCommand } from './audit/list.ts';
+import { rotateAuthorityCommand, showAuthorityCommand } from './authority/commands.ts';
 import { backupCommand } from './backup/backup.ts';
 import { completionCommand } from './completion/completion.ts';
 import { listDisksCommand } from './disk/list.ts';
@@ -169,6 +170,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   { noun: 'user', says: 'people who sign in', verbs: [listUsersCommand, createUserCommand, setUserCommand, deleteUserCommand] },
   { noun: 'access', says: 'tokens of tools that call the API', verbs: [listAccessesCommand, createAccessCommand, revokeAccessCommand] },
   { noun: 'audit', says: 'who changed what', verbs: [listAuditCommand] },
+  { noun: 'authority', says: 'the certificate authority', verbs: [showAuthorityCommand, rotateAuthorityCommand] },
   {
     noun: 'restore',
     says: 'a configuration server that was restored',

@@ -4,6 +4,7 @@ import {
   AccessTokenService,
   AlertService,
   AuditService,
+  AuthorityService,
   BackupService,
   EventService,
   JobService,
@@ -40,6 +41,7 @@ export interface Site {
   readonly alerts: Client<typeof AlertService>;
   readonly backups: Client<typeof BackupService>;
   readonly audit: Client<typeof AuditService>;
+  readonly authorities: Client<typeof AuthorityService>;
   readonly recoveries: Client<typeof RecoveryService>;
   readonly plans: Client<typeof PlanService>;
   close(): void;
@@ -96,6 +98,7 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
     alerts: createClient(AlertService, transport),
     backups: createClient(BackupService, transport),
     audit: createClient(AuditService, transport),
+    authorities: createClient(AuthorityService, transport),
     recoveries: createClient(RecoveryService, transport),
     plans: createClient(PlanService, transport),
     close: () => sessions.abort(),

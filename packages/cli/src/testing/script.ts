@@ -42,6 +42,8 @@ export interface Script {
   backup: (string | Error)[];
   /** Whether it was restored, and what it waits for. */
   reconciliation: MessageInitShape<typeof GetReconciliationResponseSchema>;
+  /** Where the certificate authority is on its way to another one, and for whom it waits. */
+  authority: { phase: string; waitingFor: string[] };
   /** The gravest first. */
   alerts: MessageInitShape<typeof AlertSchema>[];
   audit: MessageInitShape<typeof AuditRecordSchema>[];
@@ -80,6 +82,7 @@ export const emptyScript = (): Script => ({
   accessTokens: [],
   backup: [],
   reconciliation: {},
+  authority: { phase: 'steady', waitingFor: [] },
   alerts: [],
   audit: [],
   events: [],

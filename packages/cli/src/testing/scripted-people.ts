@@ -7,6 +7,7 @@ import {
   AccessTokenService,
   AlertService,
   AuditService,
+  AuthorityService,
   BackupService,
   newId,
   PersonRole,
@@ -106,6 +107,18 @@ export const peopleRoutes = (router: ConnectRouter, script: Script): void => {
         throw new HoldfastError('PREREQUISITES_MISSING', { thing: 'restore', why: missing.join('; '), remedy: 'wait' });
       script.reconciliation = { ...script.reconciliation, waiting: false, missing: [] };
       return {};
+    },
+  });
+  const authority = () => ({ ...script.authority, authorities: [{ fingerprint: 'ab', signs: true, notAfterUnixMillis: 1n }] });
+  router.service(AuthorityService, {
+    getAuthority: authority,
+    rotateAuthority: ({ phase, force }) => {
+      if (phase !== script.authority.phase) throw conflict('certificate authority');
+      if (script.authority.waitingFor.length > 0 && !force)
+        throw new HoldfastError('PREREQUISITES_MISSING', { thing: 'authority', why: 'somebody is waited for', remedy: 'wait' });
+      const next = { steady: 'announced', announced: 'switched', switched: 'steady' }[phase] ?? '';
+      script.authority = { phase: next, waitingFor: [] };
+      return { authority: authority() };
     },
   });
   router.service(AuditService, {
