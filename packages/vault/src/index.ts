@@ -39,6 +39,7 @@ export { overwrittenShare } from './overwritten-share.ts';
 export { type PointChange, pointChanges } from './point-changes.ts';
 export { type PointDisk, pointDisks } from './point-disks.ts';
 export { probeRights } from './probe-rights.ts';
+export { lastProven, listProofs, type Proof, type RecordedProof, recordProof } from './proof.ts';
 export { type ReadMachineOptions, readMachine } from './read-machine.ts';
 export { type RebuildReport, rebuildCatalogue } from './rebuild-catalogue.ts';
 export { type NewHolder, rekeyVault } from './rekey.ts';

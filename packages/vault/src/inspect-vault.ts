@@ -41,7 +41,7 @@ export interface VaultInspection {
 type Counts = { -readonly [Field in keyof MachineObjects]: MachineObjects[Field] };
 
 /** Objects of a machine: with a number, or with an id. */
-const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(?:(keys|terms|log|catalogue|scrubs)\/\d{12}|(history|runs|parts|holds)\/[0-9a-f]{32})$/;
+const MACHINE_OBJECT = /^m\/([0-9a-f]{32})\/(?:(keys|terms|log|catalogue|scrubs|proofs)\/\d{12}|(history|runs|parts|holds)\/[0-9a-f]{32})$/;
 
 const HOLDERS_OBJECT = /^holders\/\d{12}$/;
 
@@ -74,7 +74,7 @@ const count = (machines: Map<string, Counts>, machineId: string, kind: string | 
   if (kind === 'keys') counts.dataKeys += 1;
   else if (kind === 'terms') counts.terms += 1;
   else if (kind === 'catalogue') counts.catalogues += 1;
-  else if (kind === undefined || kind === 'scrubs') {
+  else if (kind === undefined || kind === 'scrubs' || kind === 'proofs') {
     counts.referenced += 1;
     counts.referencedBytes += size;
   } else {

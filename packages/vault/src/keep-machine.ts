@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from './clock.ts';
 import { type CompactMachineOptions, compactMachine, refuseDamaged } from './compact-machine.ts';
 import { checkContinuity } from './continuity.ts';
+import { lastProven } from './proof.ts';
 import { readMachine } from './read-machine.ts';
 import { type ReleaseOptions, type ReleaseReport, releaseObjects } from './release.ts';
 import { RETENTION_PRESETS, type RetentionPolicy } from './retention.ts';
@@ -11,7 +12,7 @@ import type { Vault } from './vault.ts';
 export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, ReleaseOptions {
   /** Which points stay: a grid of one's own, or a preset. Without it all do. */
   readonly policy?: RetentionPolicy | keyof typeof RETENTION_PRESETS;
-  /** Points that stay whatever the policy says, such as the newest proven one. */
+  /** Points that stay whatever the policy says, beside the newest proven one. */
   readonly keep?: readonly string[];
   /** Points that have to go before any does; 16 unless told: each time writes what is left once more. */
   readonly thinAtOnce?: number;
@@ -36,6 +37,11 @@ export interface KeepReport extends ReleaseReport {
 
 const THIN_AT_ONCE = 16;
 
+const provenPoint = async (vault: Vault, machineId: string): Promise<string[]> => {
+  const proof = await lastProven(vault, machineId);
+  return proof === undefined ? [] : [proof.pointId];
+};
+
 /**
  * Does for one machine, once, what a keeper does again and again: compacts, forgets points by policy, deletes what nobody needs any more. Several may do so
  * at the same time, beside writers and readers. Errors: DAMAGED: nothing is rearranged or deleted where something is missing. MACHINE_NOT_FOUND.
@@ -53,7 +59,12 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
     options.suspended === true ? 'somebody suspended it' : rules === undefined ? 'no retention is named' : thinningSuspended(history);
   const thinned =
     rules !== undefined && suspended === undefined
-      ? await thinMachine(writer, history, { policy: rules, keep, atOnce: thinAtOnce }, clock.now())
+      ? await thinMachine(
+          writer,
+          history,
+          { policy: rules, keep: [...keep, ...(await provenPoint(vault, machineId))], atOnce: thinAtOnce },
+          clock.now(),
+        )
       : 0;
   const after = thinned === 0 ? history : await readMachine(vault, machineId);
   refuseDamaged(after);

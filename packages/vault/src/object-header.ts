@@ -48,6 +48,7 @@ export const OBJECT_KIND = {
   hold: 11,
   scrub: 12,
   holders: 13,
+  proof: 14,
 } as const;
 export type ObjectKind = (typeof OBJECT_KIND)[keyof typeof OBJECT_KIND];
 

@@ -53,6 +53,17 @@ export const scrubNumberOf = (name: string): number | undefined => {
   return digits === undefined ? undefined : LAST - Number(digits);
 };
 
+export const proofPrefix = (machineId: string): string => `m/${machineId}/proofs/`;
+
+/** Counts down, so that a list begins with the newest one. */
+export const proofName = (machineId: string, proof: number): string => `${proofPrefix(machineId)}${number(LAST - proof)}`;
+
+/** The number in the name of a proof; `undefined` when the name is another. */
+export const proofNumberOf = (name: string): number | undefined => {
+  const digits = /\/proofs\/(\d{12})$/.exec(name)?.[1];
+  return digits === undefined ? undefined : LAST - Number(digits);
+};
+
 const CONTROL_BACKUPS = 'control/backups/';
 
 /** Where backups of configuration servers are: of one installation, or all. */

@@ -5,7 +5,7 @@ import { cataloguePrefix, catalogueVersionOf } from './object-names.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 /** Folders of a machine's objects. */
-const FOLDERS = ['keys', 'terms', 'log', 'catalogue', 'history', 'runs', 'parts', 'holds', 'scrubs'] as const;
+const FOLDERS = ['keys', 'terms', 'log', 'catalogue', 'history', 'runs', 'parts', 'holds', 'scrubs', 'proofs'] as const;
 export type ObjectFolder = (typeof FOLDERS)[number];
 
 export interface Amount {
