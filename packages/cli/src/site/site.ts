@@ -101,7 +101,8 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
     authorities: createClient(AuthorityService, transport),
     recoveries: createClient(RecoveryService, transport),
     plans: createClient(PlanService, transport),
-    close: () => sessions.abort(),
+    // Not in the turn in which a session is being destroyed: the library stops listening to it, and its last words would end the process.
+    close: () => void setImmediate(() => sessions.abort()),
   };
 };
 

@@ -18,12 +18,13 @@ export interface ServerLinkOptions {
   readonly secure: ConnectionOptions;
   /** Looks at the other side once TLS is up, before anything is sent; throws when it is not the one that is meant. */
   readonly check: (socket: TLSSocket) => void;
+  /** Milliseconds of silence after which a sign of life is asked for, and within which it must come; 20 s and 10 s unless told. */
+  readonly silence?: { readonly pingIntervalMs: number; readonly pingTimeoutMs: number };
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Milliseconds until TLS must be up. */
 const PATIENCE = 10_000;
-/** Milliseconds of silence after which a sign of life is asked for, and within which it must come. */
 const SILENCE = { pingIntervalMs: 20_000, pingTimeoutMs: 10_000 };
 const LARGEST_MESSAGE = 4 * 1024 * 1024;
 
@@ -84,7 +85,7 @@ export const openServerLink = async (options: ServerLinkOptions): Promise<Server
   const socket = await connectSecurely(options);
   const baseUrl = `https://${formatAddress(options.server)}`;
   let taken = false;
-  const sessionManager = new Http2SessionManager(baseUrl, SILENCE, {
+  const sessionManager = new Http2SessionManager(baseUrl, options.silence ?? SILENCE, {
     createConnection: () => {
       // The library would connect anew when the session ends; its peer would not have been looked at.
       if (taken) throw new Error('the connection was lost');
@@ -97,8 +98,10 @@ export const openServerLink = async (options: ServerLinkOptions): Promise<Server
     enrolment: createClient(EnrolmentService, transport),
     control: createClient(ControlService, transport),
     close() {
-      sessionManager.abort();
       socket.destroy();
+      // A session that is being destroyed, because nothing came for long, has still to say so; the library stops listening at once when it is told to
+      // end then, and what nobody listens to would end the process.
+      setImmediate(() => sessionManager.abort());
     },
   };
 };
