@@ -12,6 +12,7 @@ import { rotateAuthorityCommand, showAuthorityCommand } from './authority/comman
 import { backupCommand } from './backup/backup.ts';
 import { completionCommand } from './completion/completion.ts';
 import { listDisksCommand } from './disk/list.ts';
+import { doctorCommand } from './doctor/doctor.ts';
 import { listEventsCommand } from './event/list.ts';
 import { watchEventsCommand } from './event/watch.ts';
 import {
@@ -206,6 +207,7 @@ const ALONE: readonly Make[] = [
   whoamiCommand,
   passwordCommand,
   backupCommand,
+  doctorCommand,
   versionCommand,
 ];
 

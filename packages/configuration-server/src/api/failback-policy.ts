@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { newId, type Policy, PolicySchema } from '@holdfast/protocol';
-import { claimName, nameId } from '../enrolment/member-name.ts';
+import { nameId } from '../enrolment/member-name.ts';
 import { plainKind, type Stored } from '../records/kind.ts';
 import { names, policies } from '../records/kinds.ts';
 import type { Transaction } from '../records/transaction.ts';
@@ -32,7 +32,8 @@ export const ensureFailbackPolicy = async (transaction: Transaction, policy: Sto
   const name = await freeName(transaction, policy.value.name);
   const { compression, pointIntervalSeconds } = policy.value;
   const made = completePolicy(create(PolicySchema, { ...DEFAULTS, name, compression, pointIntervalSeconds, failbackOf: policy.id }));
-  await claimName(transaction, 'policy', name, id);
+  // Whoever took it since it was looked for lets the commit fail, and all of this is done anew.
+  transaction.put(names, nameId('policy', name), { id });
   transaction.put(policies, id, made);
   transaction.put(failbackPolicies, policy.id, { id });
   const text = `Policy ${name} was made for the way home of machines that follow ${policy.value.name}`;

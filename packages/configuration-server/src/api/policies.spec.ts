@@ -35,6 +35,19 @@ describe('the policy for the way home', () => {
     ]);
   });
 
+  it('is one, also when many machines are protected at one moment', async () => {
+    const { server, policies, protections } = await openSite();
+    const others = await Promise.all(
+      ['web2', 'web3', 'web4', 'web5', 'web6'].map(async (name) => {
+        const stream = connectAgent(server, await enrolMember(server, 'agent', name), name);
+        await stream.until(() => true);
+        return name;
+      }),
+    );
+    await Promise.all(['web1', ...others].map((machine) => protections.protect({ machine })));
+    expect((await policies.listPolicies({})).policies.map(({ name }) => name).toSorted()).toEqual(['default', 'default-failback']);
+  });
+
   it('takes another name where its own is taken, follows a change of policy, and goes with the policy it belongs to', async () => {
     const { policies, protections, named } = await openSite();
     await policies.createPolicy({ policy: { name: 'gold-failback' } });
