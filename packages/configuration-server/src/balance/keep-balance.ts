@@ -10,6 +10,7 @@ import { startJob } from '../jobs/start-job.ts';
 import { listAll, type Stored } from '../records/kind.ts';
 import { machines, protections, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
+import { FAILING } from '../recovery/recovery-commits.ts';
 import type { StateStore } from '../state/state-store.ts';
 
 export interface BalanceOptions {
@@ -74,7 +75,8 @@ export const balanceOnce = async (options: BalanceOptions, started: number, trie
     // A machine that reaches none of them, or says so, does not wander faster than that.
     const isSettled = now() - (tried.get(machineId) ?? 0) >= reassignAfter;
     const reason = reasonOf(from) ?? (isSettled ? outOfReach(options, machineId) : undefined);
-    if (reason === undefined || state === ProtectionState.STOPPING) continue;
+    // One that is failed over sends nothing until that is cancelled.
+    if (reason === undefined || state === ProtectionState.STOPPING || FAILING.has(state)) continue;
     if (!mayMove(await openJobOf(store, machineId))) continue;
     if (!(await serversFor(store, servers, vault)).some((other) => other !== from)) continue;
     await transact(store, async (transaction) => {

@@ -39,7 +39,7 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
   if (policy === undefined || server === undefined || manifest === undefined) return undefined;
   const request = await read.get(pointRequests, machineId);
   const shutdown = await read.get(shutdownRequests, machineId);
-  const silenced = await silencedBy(read, machineId);
+  const silenced = await silencedBy(read, machineId, protection.value.state);
   const wanted = manifest.value.disks.filter(({ id }) => !excludedDiskIds.includes(idText(id)));
   return create(AgentProtectionSchema, {
     machineId: idBytes(machineId),
@@ -55,7 +55,7 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
     bandwidth: [...policy.value.bandwidth],
     copyPaused: protection.value.copyPaused,
     ...(protection.value.resyncId === '' ? {} : { resyncId: idBytes(protection.value.resyncId) }),
-    ...(silenced === undefined ? {} : { failedOverOperationId: idBytes(silenced) }),
+    ...(silenced === undefined || silenced === '' ? {} : { failedOverOperationId: idBytes(silenced) }),
     ...(shutdown === undefined ? {} : { shutdownRequest: { id: idBytes(shutdown.value.requestId), powerOff: shutdown.value.powerOff } }),
     ...(request === undefined ? {} : { pointRequest: { id: idBytes(request.value.requestId), kind: request.value.kind } }),
   });

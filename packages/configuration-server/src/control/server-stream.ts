@@ -20,6 +20,7 @@ import { restoredNow } from '../reconcile/restored.ts';
 import { find } from '../records/kind.ts';
 import { anchors, assignments, members, type ServerRecord, SITE, servers, sites } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
+import { adoptRecoveries } from '../recovery/adopt-recoveries.ts';
 import type { Questions } from '../recovery/questions.ts';
 import { recoveriesWanted } from '../recovery/recoveries-wanted.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
@@ -40,7 +41,7 @@ export interface ServerParts extends ControlParts {
   readonly questions: Questions;
 }
 
-const MOST = { endpoints: 8, vaults: 256, machines: 10_000, serials: 100_000 } as const;
+const MOST = { endpoints: 8, vaults: 256, machines: 10_000, serials: 100_000, recoveries: 1000 } as const;
 const UNKNOWN_HARDWARE = { productUuid: '', productSerial: '', macAddresses: [], machineId: '' };
 
 const lines = (values: readonly string[], thing: string, most: number, longest: number): string[] => {
@@ -201,6 +202,7 @@ export const admitServer = async (
       await takeAnswer(store, id, report.checks);
       await parts.reconciliation.take(id, report);
       await keepAnchors(store, id, await newTerms(store, terms, report));
+      await adoptRecoveries(store, id, report.recoveries.slice(0, MOST.recoveries));
       const { told, leftOut } = parts.pace.take(id, componentEvents(name, report.events));
       const news = leftOut === 0 ? told : [...told, leftOutEvent(name, leftOut)];
       if (news.length > 0)

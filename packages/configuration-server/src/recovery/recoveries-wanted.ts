@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { idBytes, type WantedRecovery, WantedRecoverySchema } from '@holdfast/protocol';
+import { idBytes, ProtectionState, type WantedRecovery, WantedRecoverySchema } from '@holdfast/protocol';
 import type { TrackedReader } from '../control/follow.ts';
 import { anchors } from '../records/kinds.ts';
 import { GOALS, openRecoveries, RECOVERY_KINDS, recoveries, wantedRecoveries } from './recovery-record.ts';
@@ -33,10 +33,17 @@ export const recoveriesWanted = async (read: TrackedReader, serverId: string): P
   return wanted;
 };
 
-/** The failover that keeps a machine from sending: its id, once its source is fenced or about to be. */
-export const silencedBy = async (read: TrackedReader, machineId: string): Promise<string | undefined> => {
+/** States in which a source is silent, whatever else is known. */
+const OVER: ReadonlySet<ProtectionState> = new Set([ProtectionState.FAILED_OVER, ProtectionState.COMMITTING]);
+
+/**
+ * The failover that keeps a machine from sending: its id, once its source is fenced or about to be; empty when only the vault knows it. Undefined: it may
+ * send.
+ */
+export const silencedBy = async (read: TrackedReader, machineId: string, state: ProtectionState): Promise<string | undefined> => {
   const open = await read.get(openRecoveries, `${machineId}/failover`);
   const recovery = open === undefined ? undefined : await read.get(recoveries, open.value.recovery);
   const goal = recovery?.value.goal;
-  return goal === undefined || goal === 'held' || goal === 'released' ? undefined : open!.value.recovery;
+  if (goal === undefined || goal === 'held' || goal === 'released') return OVER.has(state) ? (open?.value.recovery ?? '') : undefined;
+  return open!.value.recovery;
 };

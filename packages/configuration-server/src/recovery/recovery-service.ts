@@ -1,16 +1,27 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import { HoldfastError } from '@holdfast/errors';
-import { Direction, idBytes, isId, ProtectionState, type RecoveryService, type RecoveryTarget } from '@holdfast/protocol';
+import {
+  Direction,
+  idBytes,
+  idText,
+  isId,
+  PointKind,
+  ProtectionState,
+  type RecoveryService,
+  type RecoveryTarget,
+} from '@holdfast/protocol';
 import type { ApiParts } from '../api/api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from '../api/paging.ts';
 import { completeTarget } from '../api/prerequisites.ts';
 import { resolve } from '../api/resolve.ts';
+import { serversWith } from '../jobs/choose-server.ts';
 import { jobMessage } from '../jobs/job-message.ts';
 import { personOf } from '../listener/caller.ts';
 import { find, listPage, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, protections, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
+import { adoptFence } from './adopt-recoveries.ts';
 import { chooseRecoveryServer } from './choose-recovery-server.ts';
 import { commitConsequences } from './commit-consequences.ts';
 import { judge, MACHINE_OPERATIONS, machineState } from './operations.ts';
@@ -83,6 +94,19 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       orderRecovery(transaction, { ...more, store, plan, kind, machineId: machine.id, serverId, target }),
     );
     return answer(result, revision);
+  };
+
+  /** A failover that nobody but the log in the vault knows of, and a process server that can end it. */
+  const fenceOf = async (wanted: string, signal: AbortSignal) => {
+    const { machineId, vault, server } = await placeOf(wanted);
+    const choice = { case: 'newest', value: PointKind.CRASH } as const;
+    const found = await questions.ask({ machineId, vault, server, question: { case: 'choose', value: { choice } } }, signal);
+    const holders = serversWith(servers, vault);
+    return {
+      operationId: idText(found.failedOverOperationId),
+      point: found.points[0],
+      serverId: holders.includes(server) ? server : (holders[0] ?? ''),
+    };
   };
 
   /** The machine and its failover, in a state in which the operation is possible. */
@@ -170,11 +194,19 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       return answer(result, revision);
     },
 
-    async cancelFailover({ machine: wanted }, { values }) {
+    async cancelFailover({ machine: wanted }, { values, signal }) {
       const { name: actor } = personOf(values);
       const machine = await resolve(store, machines, 'machine', wanted);
+      await transact(store, async (transaction) =>
+        requireOperation(transaction, await machineIn(transaction, machine.id), 'cancel-failover'),
+      );
+      const fenced =
+        (await find(store, openRecoveries, `${machine.id}/failover`)) === undefined ? await fenceOf(wanted, signal) : undefined;
       const { revision, result } = await transact(store, async (transaction) => {
-        const recovery = await failoverOf(transaction, machine, 'cancel-failover');
+        const recovery =
+          fenced === undefined
+            ? await failoverOf(transaction, machine, 'cancel-failover')
+            : await adoptFence(transaction, await machineIn(transaction, machine.id), fenced);
         return orderNext(transaction, recovery, {
           store,
           plan: plans['cancel-failover'],

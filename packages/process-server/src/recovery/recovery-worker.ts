@@ -100,12 +100,18 @@ class Worker implements RecoveryWorker {
   }
 
   get report(): MessageInitShape<typeof RecoveryReportSchema> {
-    const { id, runId, goal } = this.wanted;
+    const { id, runId, goal, kind, machineId, vault, pointId, pointTime, target } = this.wanted;
     const problem = this.#problem;
     return {
       id: idBytes(id),
       runId: idBytes(runId),
       goal,
+      kind,
+      machineId: idBytes(machineId),
+      vault,
+      pointId: idBytes(pointId),
+      pointUnixMillis: BigInt(pointTime),
+      target,
       stage: this.#stage,
       detail: this.#detail,
       fraction: this.#fraction,

@@ -1,0 +1,95 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import {
+  idBytes,
+  PointKind,
+  ProtectionSchema,
+  ProtectionState,
+  RecoveryGoal,
+  RecoveryKind,
+  RecoveryPointSchema,
+  RecoveryReportSchema,
+} from '@holdfast/protocol';
+import { find, listAll } from '../records/kind.ts';
+import { machines, protections } from '../records/kinds.ts';
+import { transact } from '../records/transaction.ts';
+import { createMemoryStore } from '../state/memory-store.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { adoptFence, adoptRecoveries } from './adopt-recoveries.ts';
+import { recoveriesWanted, silencedBy } from './recoveries-wanted.ts';
+import { openRecoveries, recoveries } from './recovery-record.ts';
+
+const id = (digit: string): string => digit.repeat(32);
+const [MACHINE, SERVER, PROTECTION, OPERATION, RUN, POINT] = [id('a'), id('b'), id('c'), id('d'), id('e'), id('f')];
+
+describe('a configuration server that lost its state', () => {
+  let store: StateStore;
+  beforeEach(async () => {
+    store = createMemoryStore({ events: 100, audit: 100, changes: 1000 });
+    await transact(store, async (transaction) => {
+      transaction.put(machines, MACHINE, { name: 'web1', agentVersion: '1', lastSeen: 0, protectionId: PROTECTION });
+      const protection = { machineId: MACHINE, vault: 'office', state: ProtectionState.FAILED_OVER, processServerId: SERVER };
+      transaction.put(protections, PROTECTION, create(ProtectionSchema, protection));
+    });
+  });
+  const reader = () => ({
+    get: <T>(kind: Parameters<typeof find<T>>[1], key: string) => find<T>(store, kind, key),
+    async list<T>(kind: Parameters<typeof find<T>>[1], within: string) {
+      const all = [];
+      for await (const one of listAll<T>(store, kind, within)) all.push(one);
+      return all;
+    },
+  });
+  const report = (more: MessageInitShape<typeof RecoveryReportSchema> = {}) =>
+    create(RecoveryReportSchema, {
+      id: idBytes(OPERATION),
+      runId: idBytes(RUN),
+      goal: RecoveryGoal.RUNNING,
+      kind: RecoveryKind.FAILOVER,
+      machineId: idBytes(MACHINE),
+      vault: 'office',
+      pointId: idBytes(POINT),
+      pointUnixMillis: 7n,
+      ...(more as object),
+    });
+
+  it('lets nobody send that is failed over, whoever knows of it', async () => {
+    expect(await silencedBy(reader(), MACHINE, ProtectionState.FAILED_OVER)).toBe('');
+    expect(await silencedBy(reader(), MACHINE, ProtectionState.PROTECTED)).toBeUndefined();
+    await adoptRecoveries(store, SERVER, [report()]);
+    expect(await silencedBy(reader(), MACHINE, ProtectionState.FAILED_OVER)).toBe(OPERATION);
+  });
+
+  it('takes up what a process server carries out, and wants of it exactly that', async () => {
+    await adoptRecoveries(store, SERVER, [report(), report()]);
+    await adoptRecoveries(store, SERVER, [report({ goal: RecoveryGoal.HELD })]);
+    expect((await find(store, recoveries, OPERATION))!.value).toMatchObject({
+      kind: 'failover',
+      goal: 'running',
+      runId: RUN,
+      serverId: SERVER,
+    });
+    const wanted = await recoveriesWanted(reader(), SERVER);
+    expect(wanted).toMatchObject([{ goal: RecoveryGoal.RUNNING, runId: idBytes(RUN), pointId: idBytes(POINT), pointUnixMillis: 7n }]);
+    expect((await store.events({ limit: 10 })).map(({ code }) => code)).toEqual(['recovery-adopted']);
+  });
+
+  it.each([
+    ['of another vault', { vault: 'other' }],
+    ['of a machine nobody knows', { machineId: idBytes(id('9')) }],
+    ['that is over', { goal: RecoveryGoal.RELEASED }],
+    ['without an id', { runId: new Uint8Array() }],
+  ])('takes up nothing %s', async (_, more) => {
+    await adoptRecoveries(store, SERVER, [report(more)]);
+    expect(await find(store, openRecoveries, `${MACHINE}/failover`)).toBeUndefined();
+  });
+
+  it('can end a failover that only the vault knows of', async () => {
+    const machine = (await find(store, machines, MACHINE))!;
+    const point = create(RecoveryPointSchema, { id: POINT, unixMillis: 7n, kind: PointKind.CRASH });
+    const adopt = (operationId: string) =>
+      transact(store, (transaction) => adoptFence(transaction, machine, { operationId, point, serverId: SERVER }));
+    await expect(adopt('')).rejects.toMatchObject({ code: 'OPERATION_REFUSED' });
+    await adopt(OPERATION);
+    expect((await find(store, openRecoveries, `${MACHINE}/failover`))!.value).toEqual({ recovery: OPERATION });
+  });
+});
