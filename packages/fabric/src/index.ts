@@ -27,6 +27,16 @@ export {
   type NetworkModel,
   type NetworkShape,
 } from './machine-shape.ts';
+export {
+  type ExpectedProof,
+  type ProofReport,
+  type ProofStep,
+  readSigningKey,
+  signerFingerprint,
+  type Verdict,
+  verifyProof,
+} from './proof/proof-report.ts';
+export { LOGIN_PROMPT, type ProvePointOptions, provePoint } from './proof/prove-point.ts';
 export { onLine } from './qemu/lines.ts';
 export { createQemuFabric, type QemuFabricOptions } from './qemu/qemu-fabric.ts';
 export { createQmp, type Qmp } from './qemu/qmp.ts';

@@ -1,0 +1,71 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { isHoldfastError } from '@holdfast/errors';
+import { asFile } from './disk-file.ts';
+import type { GuestDisk } from './open-guest.ts';
+import { runTool } from './run-tool.ts';
+import { clearScratch, makeScratch } from './scratch.ts';
+import { readVolumes, type Volume } from './volumes.ts';
+
+export interface CheckedVolume {
+  readonly name: string;
+  readonly type: string;
+  /** What is wrong with it, in the words of the program that looked. */
+  readonly fault: string | undefined;
+}
+
+/** What looks at a file system and changes nothing, by its type; each ends with a status other than 0 when something is wrong. */
+const CHECKS: Readonly<Record<string, readonly string[]>> = {
+  ext2: ['e2fsck', '-f', '-n'],
+  ext3: ['e2fsck', '-f', '-n'],
+  ext4: ['e2fsck', '-f', '-n'],
+  xfs: ['xfs_repair', '-n'],
+  btrfs: ['btrfs', 'check', '--readonly', '--force'],
+};
+
+/**
+ * Checks the file systems of disks that are served by NBD, writable: journals are replayed first, as the machine itself would. Needs root, FUSE, loop devices
+ * and the programs of the file systems. Errors: NO_PERMISSION, TOOL_MISSING.
+ */
+export const checkFileSystems = async (
+  disks: readonly GuestDisk[],
+  { scratch, signal }: { readonly scratch: string; readonly signal: AbortSignal },
+): Promise<CheckedVolume[]> => {
+  const directory = await makeScratch(scratch);
+  const checked: CheckedVolume[] = [];
+  try {
+    for (const [at, disk] of disks.entries())
+      for (const volume of await readVolumes(disk, await asFile(directory, `disk-${at}`, disk.uri))) {
+        signal.throwIfAborted();
+        const check = CHECKS[volume.type];
+        if (check === undefined) continue;
+        checked.push({ name: volume.name, type: volume.type, fault: await faultOf(volume, check, directory) });
+      }
+  } finally {
+    await clearScratch(directory);
+  }
+  return checked;
+};
+
+const faultOf = async (
+  { file, offset, size, type }: Volume,
+  [program = '', ...args]: readonly string[],
+  directory: string,
+): Promise<string | undefined> => {
+  const range = ['--offset', String(offset), ...(size === undefined ? [] : ['--sizelimit', String(size)])];
+  const loop = (await runTool('losetup', ['--find', '--show', ...range, file])).toString('utf8').trim();
+  const at = path.join(directory, 'replay');
+  await mkdir(at, { recursive: true });
+  try {
+    const options = `nosuid,nodev,noexec${type === 'xfs' ? ',nouuid' : ''}`;
+    await runTool('mount', ['-t', type, '-o', options, loop, at]);
+    await runTool('umount', [at]);
+    await runTool(program, [...args, loop]);
+    return undefined;
+  } catch (reason) {
+    if (!isHoldfastError(reason, 'IO_FAILED')) throw reason;
+    return reason.why.slice(-300);
+  } finally {
+    await runTool('losetup', ['--detach', loop]);
+  }
+};
