@@ -1,399 +1,18 @@
-import { randomBytes } from 'node:crypto';
-import { HoldfastError } from '@holdfast/errors';
-import { createMemoryStore, type FaultPlan, type ObjectStore, seededFaults, withFaults } from '@holdfast/object-store';
-import { idText } from '@holdfast/protocol';
 import fc from 'fast-check';
-import { checkKeys } from './check-keys.ts';
-import { checkMachine } from './check-machine.ts';
-import { compactMachine } from './compact-machine.ts';
-import { type Hold, holdMachine } from './hold.ts';
-import { addHolder, listHolders, removeHolder } from './holders.ts';
-import { keepMachine } from './keep-machine.ts';
-import { rotateKeys } from './key-epochs.ts';
-import { rekeyVault } from './rekey.ts';
-import { compareAll } from './testing/compare.ts';
-import { fastClock, settled } from './testing/fast-clock.ts';
-import { NonceBook } from './testing/nonce-book.ts';
-import { TEST_KEY, throughStore } from './testing/open-test-vault.ts';
-import { epochOf, type MadeCut, type SimulatedDisk } from './testing/simulated-source.ts';
-import { type TestWriter, WriterBench } from './testing/writer-bench.ts';
-
-const BLOCK = 4096;
-
-/** Keys are changed while others write, keep and read. */
-const KEY_CHANGES = ['rotate', 'add', 'remove', 'rekey'] as const;
-type KeyChange = (typeof KEY_CHANGES)[number];
-
-type Step =
-  | {
-      readonly do: 'write';
-      readonly disk: number;
-      readonly block: number;
-      readonly blocks: number;
-      readonly fill: number;
-      readonly kind: 'data' | 'zero' | 'unreadable';
-    }
-  | { readonly do: 'resize'; readonly disk: number; readonly size: number }
-  | { readonly do: 'resync'; readonly disk: number; readonly parent: number | undefined; readonly open: boolean }
-  | {
-      readonly do: 'cut';
-      readonly extentsPerFrame: number;
-      readonly codec: 'raw' | 'lz4' | 'zstd';
-      readonly wait: boolean;
-      readonly close: boolean;
-    }
-  | { readonly do: 'crash'; readonly after: number; readonly effect: boolean }
-  | { readonly do: 'faults'; readonly seed: number }
-  | { readonly do: 'second writer' }
-  | { readonly do: 'keep'; readonly atLeast: number; readonly crash: number | undefined; readonly effect: boolean; readonly twice: boolean }
-  | { readonly do: 'keys'; readonly change: KeyChange; readonly crash: number | undefined; readonly effect: boolean }
-  | { readonly do: 'hold'; readonly point: number | undefined }
-  | { readonly do: 'release'; readonly hold: number }
-  | { readonly do: 'compact'; readonly unitFrames: number; readonly crash: number | undefined; readonly effect: boolean };
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('write' as const),
-      disk: fc.nat(1),
-      block: fc.nat(20),
-      blocks: fc.integer({ min: 1, max: 5 }),
-      fill: fc.integer({ min: 1, max: 255 }),
-      kind: fc.constantFrom('data' as const, 'data' as const, 'data' as const, 'zero' as const, 'unreadable' as const),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('cut' as const),
-      extentsPerFrame: fc.integer({ min: 1, max: 4 }),
-      codec: fc.constantFrom('raw' as const, 'lz4' as const, 'zstd' as const),
-      wait: fc.boolean(),
-      close: fc.boolean(),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('resize' as const), disk: fc.nat(1), size: fc.integer({ min: 1, max: 90_000 }) }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant('resync' as const),
-      disk: fc.nat(1),
-      parent: fc.option(fc.nat(10), { nil: undefined }),
-      open: fc.boolean(),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), after: fc.nat(6), effect: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('faults' as const), seed: fc.nat() }) },
-  { weight: 1, arbitrary: fc.constant({ do: 'second writer' as const }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('keep' as const),
-      atLeast: fc.integer({ min: 1, max: 4 }),
-      crash: fc.option(fc.nat(60), { nil: undefined }),
-      effect: fc.boolean(),
-      twice: fc.boolean(),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant('keys' as const),
-      change: fc.constantFrom(...KEY_CHANGES),
-      crash: fc.option(fc.nat(30), { nil: undefined }),
-      effect: fc.boolean(),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('hold' as const), point: fc.option(fc.nat(20), { nil: undefined }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), hold: fc.nat(5) }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('compact' as const),
-      unitFrames: fc.integer({ min: 1, max: 10 }),
-      crash: fc.option(fc.nat(60), { nil: undefined }),
-      effect: fc.boolean(),
-    }),
-  },
-);
-
-/** From the `after`-th request on the writer's process is gone; the last request takes effect or not. */
-const crashPlan = (after: number, effect: boolean): FaultPlan => {
-  const gone = new HoldfastError('INTERNAL', { thing: 'writer', why: 'its process was killed on purpose', remedy: 'open another one' });
-  let requests = 0;
-  return () => {
-    requests += 1;
-    if (requests <= after) return undefined;
-    return requests === after + 1 && effect ? { after: gone } : { before: gone };
-  };
-};
-
-/** Plays the steps against a vault and keeps what must be in it. */
-class Model {
-  readonly bench: WriterBench;
-  readonly cuts: MadeCut[] = [];
-  readonly durable = new Set<string>();
-  #writer: TestWriter | undefined;
-  #appends: Promise<void>[] = [];
-  /** Before this cut points may be missing: they were thinned. What is sent again begins here. */
-  #thinnedTo = 0;
-  /** Points of the last thinning that had to stay. */
-  #kept: readonly string[] = [];
-  readonly #open = new Set<SimulatedDisk>();
-  readonly #holds: (Hold & { readonly points: readonly string[] })[] = [];
-
-  readonly #segmentSize: number;
-  readonly #checkpoint: { readonly slots: number };
-
-  constructor(bench: WriterBench, segmentSize: number, checkpointSlots: number) {
-    this.bench = bench;
-    this.#segmentSize = segmentSize;
-    this.#checkpoint = { slots: checkpointSlots };
-  }
-
-  async play(steps: readonly Step[]): Promise<void> {
-    for (const step of steps) await this.#step(step);
-    await this.#quiet();
-  }
-
-  /** A fresh writer is given everything once more, as an agent would that never heard of anything durable. */
-  async finish(): Promise<void> {
-    const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
-    for (const { content } of this.cuts.slice(this.#thinnedTo)) await writer.append(content);
-  }
-
-  /** What must hold at any time: the log is a prefix of what was made, with all that was called durable in it. */
-  async verify(): Promise<string | undefined> {
-    const history = await this.bench.read();
-    if (history.damage.length > 0) return `damage: ${history.damage[0]!.why}`;
-    const inLog = new Set([...history.generations.values()].flatMap(({ epochs }) => epochs.map(({ epoch }) => idText(epoch.cutId))));
-    const cuts = this.cuts.slice(this.#thinnedTo);
-    const end = cuts.findLastIndex(({ cut }) => inLog.has(idText(cut.id))) + 1;
-    for (const { cut } of cuts)
-      if (this.durable.has(idText(cut.id)) && !inLog.has(idText(cut.id))) return 'a durable cut is not in the log';
-    for (const { cut } of cuts.slice(0, end)) if (!inLog.has(idText(cut.id))) return 'the log has a gap';
-    const points = cuts.slice(0, end).flatMap(({ pointId }) => pointId ?? []);
-    const found = history.points.map(({ id }) => id);
-    const older = found.slice(0, found.length - points.length);
-    if (points.join() !== found.slice(older.length).join()) return 'the points are others';
-    const before = this.cuts.slice(0, this.#thinnedTo).flatMap(({ pointId }) => pointId ?? []);
-    if (before.filter((id) => older.includes(id)).join() !== older.join()) return 'older points are others';
-    if (this.#kept.some((id) => !found.includes(id))) return 'a point is missing that had to stay';
-    for (const hold of this.#holds) {
-      const wrong = await compareAll(hold.history, this.cuts).catch((reason: Error) => reason.message);
-      if (wrong !== undefined) return `what a reader holds: ${wrong}`;
-    }
-    const report = await checkMachine(history);
-    if (report.findings.length > 0) return `check: ${report.findings[0]!.why}`;
-    const keys = await checkKeys(await throughStore(this.bench.store));
-    if (keys.length > 0) return `keys: ${keys[0]!.why}`;
-    return compareAll(history, this.cuts);
-  }
-
-  async #step(step: Step): Promise<void> {
-    const { source } = this.bench;
-    switch (step.do) {
-      case 'write':
-        return this.#change(source.disks[step.disk]!, step);
-      case 'resize':
-        return source.resize(source.disks[step.disk]!, step.size);
-      case 'resync':
-        return this.#resync(source.disks[step.disk]!, step);
-      case 'cut': {
-        if (step.close) this.#open.clear();
-        this.cuts.push(await source.cut({ open: [...this.#open], packing: step }));
-        return this.#append(step.wait);
-      }
-      case 'crash':
-        if (this.#writer !== undefined) this.#writer.plan = crashPlan(step.after, step.effect);
-        return;
-      case 'faults':
-        if (this.#writer !== undefined) this.#writer.plan = seededFaults(step.seed, { before: 0.2, after: 0.2 });
-        return;
-      case 'compact':
-        await this.#quiet();
-        await settled();
-        return this.compact(step);
-      case 'keys':
-        return this.#changeKeys(step);
-      case 'keep':
-        await this.#quiet();
-        await settled();
-        await this.keep(step);
-        return;
-      case 'hold':
-        await this.#quiet();
-        return this.#hold(step.point);
-      case 'release': {
-        const [released] = this.#holds.splice(step.hold % (this.#holds.length || 1), 1);
-        return released?.release();
-      }
-      case 'second writer': {
-        // The first one goes on with what it was given, unaware.
-        const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
-        for (const { content, cut } of this.cuts.slice(this.#thinnedTo)) this.#track(writer.append(content), cut);
-        return;
-      }
-    }
-  }
-
-  /** By an operator, whose command may be killed; the key that everybody here has stays a holder's. */
-  async #changeKeys({ change, crash, effect }: Omit<Extract<Step, { do: 'keys' }>, 'do'>): Promise<void> {
-    try {
-      // Killed in the command, not while it opens the vault.
-      let plan: FaultPlan = () => undefined;
-      const vault = await throughStore(withFaults(this.bench.store, (call) => plan(call)));
-      if (crash !== undefined) plan = crashPlan(crash, effect);
-      const other = (await listHolders(vault)).find(({ own }) => !own);
-      if (change === 'rotate') await rotateKeys(vault);
-      else if (change === 'add') await addHolder(vault, { kind: 'key-file', secret: randomBytes(32) });
-      else if (change === 'rekey') await rekeyVault(vault, [{ key: TEST_KEY }]);
-      else if (other !== undefined) await removeHolder(vault, other.id);
-    } catch (reason) {
-      if (!(reason instanceof HoldfastError) || reason.code !== 'INTERNAL') throw reason;
-    }
-  }
-
-  /** By somebody else, who may die of it. */
-  async compact({ unitFrames, crash, effect }: Omit<Extract<Step, { do: 'compact' }>, 'do'>): Promise<void> {
-    const store = crash === undefined ? this.bench.store : withFaults(this.bench.store, crashPlan(crash, effect));
-    const limits = { size: 12_000, entries: 20 };
-    try {
-      const vault = await throughStore(store);
-      await compactMachine(vault, this.bench.source.machineId, { unitFrames, limits, fanIn: 3, minCuts: 1, clock: fastClock });
-    } catch (reason) {
-      if (!(reason instanceof HoldfastError) || reason.code !== 'INTERNAL') throw reason;
-    }
-  }
-
-  /** What a reader needs for a while, and perhaps a point that shall not be forgotten. */
-  async #hold(chosen: number | undefined): Promise<void> {
-    const { vault, source } = this.bench;
-    const { points } = await this.bench.read();
-    const point = chosen === undefined || points.length === 0 ? undefined : points[chosen % points.length]!.id;
-    const hold = await holdMachine(vault, source.machineId, { reason: 'the model', clock: fastClock, ...(point && { points: [point] }) });
-    this.#holds.push({ ...hold, points: point === undefined ? [] : [point] });
-  }
-
-  /** By one or two keepers who forget and delete what they can at once, and may die of it; true when none did. */
-  async keep({ atLeast, crash, effect, twice }: Omit<Extract<Step, { do: 'keep' }>, 'do'>): Promise<boolean> {
-    const { points, catalogue, generations } = await this.bench.read();
-    if (catalogue === undefined) return true;
-    let survived = true;
-    const newest = points.slice(-atLeast).map(({ id }) => id);
-    const pinned = points.length > 0 ? [points[Math.floor(points.length / 2)]!.id] : [];
-    // What the log has now goes on from its newest cut; that, and all behind it, is sent again if at all.
-    const inLog = new Set([...generations.values()].flatMap(({ epochs }) => epochs.map(({ epoch }) => idText(epoch.cutId))));
-    this.#thinnedTo = Math.max(
-      this.#thinnedTo,
-      this.cuts.findLastIndex(({ cut }) => inLog.has(idText(cut.id))),
-    );
-    this.#kept = [...newest, ...pinned, ...this.#holds.flatMap((hold) => hold.points)];
-    const keeper = async (store: ObjectStore): Promise<void> => {
-      const options = { policy: { rules: [], atLeast }, keep: pinned, thinAtOnce: 1, grace: 0 };
-      const limits = { size: 12_000, entries: 20 };
-      try {
-        await keepMachine(await throughStore(store), this.bench.source.machineId, {
-          ...options,
-          limits,
-          minCuts: 1,
-          unitFrames: 4,
-          fanIn: 3,
-          clock: fastClock,
-        });
-      } catch (reason) {
-        survived = false;
-        // Of two keepers without any grace one may find gone what the other one deleted.
-        if (!(reason instanceof HoldfastError) || !['INTERNAL', ...(twice ? ['DAMAGED'] : [])].includes(reason.code)) throw reason;
-      }
-    };
-    const { store } = this.bench;
-    await Promise.all([keeper(crash === undefined ? store : withFaults(store, crashPlan(crash, effect))), twice && keeper(store)]);
-    return survived;
-  }
-
-  #change(disk: SimulatedDisk, { block, blocks, fill, kind }: Extract<Step, { do: 'write' }>): void {
-    const offset = (block * BLOCK) % disk.content.length;
-    const start = offset - (offset % BLOCK);
-    const length = Math.min(blocks * BLOCK, disk.content.length - start);
-    this.bench.source.change(disk, { offset: start, length, kind, ...(kind === 'data' && { data: Buffer.alloc(length, fill) }) });
-  }
-
-  #resync(disk: SimulatedDisk, { parent, open }: Extract<Step, { do: 'resync' }>): void {
-    const candidates = this.cuts.slice(this.#thinnedTo);
-    const base = parent === undefined ? undefined : candidates[parent % (candidates.length || 1)];
-    if (base === undefined) this.bench.source.startGeneration(disk);
-    else this.bench.source.startGeneration(disk, epochOf(base, disk), base.expected.get(disk.id)!);
-    if (open) this.#open.add(disk);
-    else this.#open.delete(disk);
-  }
-
-  async #append(wait: boolean): Promise<void> {
-    try {
-      this.#writer ??= await this.bench.open({ inFlight: 3, segmentSize: this.#segmentSize, checkpoint: this.#checkpoint });
-      const { writer } = this.#writer;
-      for (const { content, cut } of this.cuts.slice(this.#thinnedTo)) this.#track(writer.append(content), cut);
-    } catch (reason) {
-      if (!(reason instanceof HoldfastError)) throw reason;
-    }
-    if (wait) await this.#quiet();
-  }
-
-  #track(append: Promise<unknown>, cut: MadeCut['cut']): void {
-    const outcome = append.then(
-      () => void this.durable.add(idText(cut.id)),
-      (reason: unknown) => {
-        // Fenced or killed: somebody opens the next one.
-        if (!(reason instanceof HoldfastError) || !['FENCED', 'INTERNAL'].includes(reason.code)) throw reason;
-        this.#writer = undefined;
-      },
-    );
-    outcome.catch(() => {});
-    this.#appends.push(outcome);
-  }
-
-  async #quiet(): Promise<void> {
-    await Promise.all(this.#appends.splice(0));
-  }
-}
+import { BLOCK, crashPlan, type Life, lives, liveThrough, Model, type Step } from './testing/model.ts';
+import { WriterBench } from './testing/writer-bench.ts';
 
 describe('a vault against a plain model of the disks', () => {
   it('holds every point byte for byte, through generations, resizes, pieces, faults, crashes, second writers and changes of keys', async () => {
-    let points = 0;
-    let catalogues = 0;
-    let runs = 0;
-    let thinned = 0;
-    let nonces = 0;
+    const all = { points: 0, catalogues: 0, runs: 0, thinned: 0, nonces: 0 };
     await fc.assert(
-      fc.asyncProperty(
-        fc.array(step, { minLength: 1, maxLength: 40 }),
-        fc.constantFrom(2000, 10_000, 2 ** 23),
-        fc.constantFrom(1, 1, 2, 5, 1000),
-        async (steps, segmentSize, checkpointSlots) => {
-          const book = new NonceBook();
-          const bench = await WriterBench.create([40_000, 16 * BLOCK], book.over(createMemoryStore()));
-          const model = new Model(bench, segmentSize, checkpointSlots);
-          await model.play(steps);
-          expect(await model.verify()).toBeUndefined();
-          await model.finish();
-          expect(await model.verify()).toBeUndefined();
-          await settled();
-          await model.compact({ unitFrames: 5, crash: undefined, effect: false });
-          expect(await model.verify()).toBeUndefined();
-          await model.keep({ atLeast: 2, crash: undefined, effect: false, twice: false });
-          expect(await model.verify()).toBeUndefined();
-          thinned += model.cuts.filter(({ pointId }) => pointId !== undefined).length - (await model.bench.read()).points.length;
-          runs += (await model.bench.objects('runs/')).length;
-          catalogues += (await model.bench.objects('catalogue/')).length;
-          expect(book.repeated).toEqual([]);
-          nonces += book.size;
-          points += model.cuts.filter(({ pointId }) => pointId !== undefined).length;
-          await model.bench.close();
-        },
-      ),
+      fc.asyncProperty(lives, async (life) => {
+        const seen = await liveThrough(...life);
+        for (const what of Object.keys(all) as (keyof Life)[]) all[what] += seen[what];
+      }),
       { numRuns: 200 },
     );
+    const { points, catalogues, runs, thinned, nonces } = all;
     expect(points).toBeGreaterThan(120);
     expect(catalogues).toBeGreaterThan(100);
     expect(runs).toBeGreaterThan(40);
@@ -439,12 +58,14 @@ describe('a vault against a plain model of the disks', () => {
       steps.push({ do: 'write', disk: round % 2, block: round, blocks: 3, fill: round + 1, kind: 'data' });
       steps.push({ do: 'cut', extentsPerFrame: 1, codec: 'raw', wait: true, close: false });
     }
+    const begun = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000, 1);
+    await begun.play(steps);
+    await begun.rest();
     let finished = false;
     let killed = 0;
     for (let crash = 0; !finished; crash += 1)
       for (const effect of [false, true]) {
-        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000, 1);
-        await model.play(steps);
+        const model = await begun.fork();
         const before = (await model.bench.objects('')).length;
         await model.compact({ unitFrames: 2, crash, effect });
         killed += 1;
@@ -466,13 +87,14 @@ describe('a vault against a plain model of the disks', () => {
       steps.push({ do: 'write', disk: round % 2, block: round, blocks: 3, fill: round + 1, kind: 'data' });
       steps.push({ do: 'cut', extentsPerFrame: 1, codec: 'raw', wait: true, close: false });
     }
+    const begun = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000, 1);
+    await begun.play(steps);
+    await begun.rest();
     let finished = false;
     let killed = 0;
     for (let crash = 0; !finished; crash += 1)
       for (const effect of [false, true]) {
-        const model = new Model(await WriterBench.create([40_000, 16 * BLOCK]), 10_000, 1);
-        await model.play(steps);
-        await settled();
+        const model = await begun.fork();
         finished = await model.keep({ atLeast: 2, crash, effect, twice: false });
         killed += 1;
         expect(await model.verify()).toBeUndefined();
