@@ -55,6 +55,7 @@ import { recoverCommand } from './recover/recover.ts';
 import { listRecoveriesCommand, showRecoveryCommand } from './recovery/commands.ts';
 import { confirmRestoreCommand, restoreStatusCommand } from './restore/commands.ts';
 import { drainServerCommand, listServersCommand, removeServerCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
+import { supportBundleCommand } from './support/support-bundle.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './token/commands.ts';
 import { createUserCommand, deleteUserCommand, listUsersCommand, setUserCommand } from './user/commands.ts';
@@ -208,6 +209,7 @@ const ALONE: readonly Make[] = [
   passwordCommand,
   backupCommand,
   doctorCommand,
+  supportBundleCommand,
   versionCommand,
 ];
 
