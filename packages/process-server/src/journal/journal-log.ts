@@ -73,7 +73,7 @@ interface Gathered {
   readonly written: PromiseWithResolvers<void>;
 }
 
-/** `commitGap`: least milliseconds from one sync to the next. */
+/** `commitGap`: least milliseconds from one sync to the next; so long, too, small records wait for others to be written with. */
 export const createJournalLog = (segments: Segments, start: Position, commitGap = 0): JournalLog => {
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
@@ -102,14 +102,17 @@ export const createJournalLog = (segments: Segments, start: Position, commitGap 
   const position = (): Position => (current === undefined ? mark : { segment: current.number, offset });
 
   let gathered: Gathered | undefined;
+  let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
     if (gathered === undefined) return;
     const { segment, at, parts, written } = gathered;
     gathered = undefined;
     segment.file.write(at, ...parts).then(written.resolve, written.reject);
   };
 
-  /** Small records of one turn of the event loop are one write. */
+  /** Small records that come soon one after the other are one write; a sync writes what there is. */
   const write = (segment: Segment, at: number, parts: readonly Uint8Array[]): Promise<void> => {
     const follows = gathered !== undefined && gathered.segment === segment && gathered.at + gathered.bytes === at;
     if (!follows || gathered!.parts.length + parts.length > PARTS) flush();
@@ -117,7 +120,8 @@ export const createJournalLog = (segments: Segments, start: Position, commitGap 
       const written = Promise.withResolvers<void>();
       gathered = { segment, at, parts: [], bytes: 0, written };
       track(segment, written.promise);
-      setImmediate(flush);
+      if (commitGap === 0) setImmediate(flush);
+      else timer = setTimeout(flush, commitGap);
     }
     const { written } = gathered;
     gathered.parts.push(...parts);

@@ -1,14 +1,15 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { TAG_SIZE } from './record.ts';
 
 const ALGORITHM = 'aes-256-gcm';
 
 /** The key of one use of a segment: HKDF-SHA-256 of the journal's key, the segment's salt, its number and the journal's id. */
-export const segmentKey = (key: Uint8Array, journalId: string, salt: Uint8Array, number: number): Buffer => {
+export const segmentKey = (key: Uint8Array, journalId: string, salt: Uint8Array, number: number): KeyObject => {
   const tail = Buffer.alloc(8);
   tail.writeBigUInt64LE(BigInt(number));
   const info = Buffer.concat([Buffer.from('holdfast journal v1'), Buffer.from(journalId, 'hex'), tail]);
-  return Buffer.from(hkdfSync('sha256', key, salt, info, 32));
+  // Bytes would be turned into this anew for each record, which costs more than sealing it.
+  return createSecretKey(Buffer.from(hkdfSync('sha256', key, salt, info, 32)));
 };
 
 /** A place in a segment is written once under one salt, so the place makes the nonce. */
@@ -19,7 +20,7 @@ const nonceOf = (offset: number): Buffer => {
 };
 
 /** The sealed body, in parts. */
-export const sealBody = (key: Buffer, offset: number, bound: Uint8Array, body: Uint8Array): Uint8Array[] => {
+export const sealBody = (key: KeyObject, offset: number, bound: Uint8Array, body: Uint8Array): Uint8Array[] => {
   const cipher = createCipheriv(ALGORITHM, key, nonceOf(offset));
   cipher.setAAD(bound);
   const sealed = cipher.update(body);
@@ -28,7 +29,7 @@ export const sealBody = (key: Buffer, offset: number, bound: Uint8Array, body: U
 };
 
 /** The body, or undefined when it is not what was sealed there. */
-export const openBody = (key: Buffer, offset: number, bound: Uint8Array, sealed: Buffer): Buffer | undefined => {
+export const openBody = (key: KeyObject, offset: number, bound: Uint8Array, sealed: Buffer): Buffer | undefined => {
   if (sealed.length < TAG_SIZE) return undefined;
   const decipher = createDecipheriv(ALGORITHM, key, nonceOf(offset));
   decipher.setAAD(bound);

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import type { JournalDirectory, JournalFile } from './files.ts';
 import type { JournalKey } from './journal-key.ts';
 import { RECORD_HEADER_SIZE } from './record.ts';
@@ -10,7 +10,7 @@ export interface Segment {
   readonly file: JournalFile;
   readonly number: number;
   readonly salt: Buffer;
-  readonly key: Buffer;
+  readonly key: KeyObject;
 }
 
 /** The preallocated files of the journal: those in use, and those that wait to be used again. */
