@@ -18,6 +18,8 @@ import { createLedgerSource, createStampedSource, type Source } from '../site/so
 
 /** How long an installation may take to work again once nothing is broken: ten times and more of what it usually takes. */
 const PATIENCE_SECONDS = 180;
+/** Verifications from one that compares also what takes long to the next. */
+const PATIENT_EVERY = 5;
 const REMEMBERED_BYTES = 512 * 1024 * 1024;
 
 /** A whole site, with a store, two process servers and three machines, and everything breaks. */
@@ -89,6 +91,7 @@ export const scenario: Scenario = {
           await until(`a point of ${machine.name} after: ${told}`, () => isBeyond(machine), {
             seconds: PATIENCE_SECONDS,
             everyMilliseconds: 100,
+            signal: stopping.signal,
           });
         const seconds = (Date.now() - healed) / 1000;
         for (const { name, member } of machines) {
@@ -98,7 +101,11 @@ export const scenario: Scenario = {
               .catch(() => undefined);
             return shown?.connected === true && Date.parse(shown.newestPoint ?? '') > healed;
           };
-          await until(`the configuration server hears of ${name}`, knows, { seconds: PATIENCE_SECONDS, everyMilliseconds: 200 });
+          await until(`the configuration server hears of ${name}`, knows, {
+            seconds: PATIENCE_SECONDS,
+            everyMilliseconds: 200,
+            signal: stopping.signal,
+          });
         }
         note(`at rest after ${seconds.toFixed(1)} s`);
       };
@@ -118,7 +125,7 @@ export const scenario: Scenario = {
             const began = performance.now();
             // By turns, since what a long run costs must not grow with the square of its length.
             const isTurn = verifications % machines.length === index;
-            const verdict = await machine.judge(history, seed + verifications, isTurn);
+            const verdict = await machine.judge(history, seed + verifications, verifications % PATIENT_EVERY === 0);
             points += verdict.judged;
             wrong.push(...verdict.wrong);
             lost.push(...verdict.lost);
@@ -156,6 +163,7 @@ export const scenario: Scenario = {
         faults,
         verify,
         dispose: async () => {
+          stopping.abort();
           for (const repair of repairs.splice(0).reverse()) await Promise.resolve(repair()).catch(() => undefined);
           for (const machine of machines) await machine.stopWatching();
           for (const { member } of machines) await member.program.kill();
