@@ -20,12 +20,23 @@ export interface ControlBackupsOptions {
   /** The vault for deleting, by another credential perhaps; undefined where this server may delete nothing. */
   readonly keeperVault: ((name: string) => Promise<Vault>) | undefined;
   readonly log: Log;
+  /** How they are fetched, unless from the configuration server. */
+  readonly fetch?: (vault: string, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+  /** Milliseconds before the next try after one that failed. */
+  readonly again?: number;
 }
 
 /** Milliseconds before the next try after one that failed. */
 const AGAIN = 60_000;
 
-export const createControlBackups = ({ membership, vault, keeperVault, log }: ControlBackupsOptions): ControlBackups => {
+export const createControlBackups = ({
+  membership,
+  vault,
+  keeperVault,
+  log,
+  fetch = (name, signal) => fetchBackup(membership, name, signal),
+  again = AGAIN,
+}: ControlBackupsOptions): ControlBackups => {
   let wanted: readonly BackupWanted[] = [];
   let wake = Promise.withResolvers<void>();
   const kept = new Map<string, MessageInitShape<typeof BackupKeptSchema> & { readonly revision: bigint }>();
@@ -44,7 +55,7 @@ export const createControlBackups = ({ membership, vault, keeperVault, log }: Co
   const put = async ({ vault: name, revision, keep, siteId }: BackupWanted, stopping: AbortSignal): Promise<boolean> => {
     const before = kept.get(name) ?? { vault: name, revision: 0n, unixMillis: 0n };
     try {
-      const { number, bytes, put: at } = await putControlBackup((await vault(name)).store, siteId, fetchBackup(membership, name, stopping));
+      const { number, bytes, put: at } = await putControlBackup((await vault(name)).store, siteId, fetch(name, stopping));
       kept.set(name, { vault: name, revision, unixMillis: BigInt(at) });
       log.info('A backup of the configuration server is in the vault', { vault: name, number, bytes });
       await prune(name, siteId, keep);
@@ -74,7 +85,7 @@ export const createControlBackups = ({ membership, vault, keeperVault, log }: Co
         for (const backup of wanted)
           if ((kept.get(backup.vault)?.revision ?? 0n) < backup.revision) allPut = (await put(backup, stopping)) && allPut;
         const rest = new AbortController();
-        await Promise.race([wake.promise, allPut ? wake.promise : sleep(AGAIN, undefined, { signal: rest.signal }).catch(() => undefined)]);
+        await Promise.race([wake.promise, allPut ? wake.promise : sleep(again, undefined, { signal: rest.signal }).catch(() => undefined)]);
         rest.abort();
       }
     },
