@@ -260,9 +260,11 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
         'there is no planned failover',
         'fail over with `--shutdown-source --point latest`, which loses nothing',
       );
-    if (!isOperation(operation))
+    // What clients of earlier versions call it.
+    const meant = operation === 'cancel' ? 'cancel-failover' : operation;
+    if (!isOperation(meant))
       throw requestInvalid('operation', `it is not one of ${MACHINE_OPERATIONS.join(', ')}`, 'name one of these');
-    const { result: error } = await transact(store, (transaction) => explain(transaction, machine, operation));
+    const { result: error } = await transact(store, (transaction) => explain(transaction, machine, meant));
     throw error;
   },
 });
