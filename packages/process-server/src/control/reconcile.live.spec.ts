@@ -39,7 +39,7 @@ const addCut = async (source: ScriptedSource, agent: ScriptedAgent): Promise<str
 const reportOf = async (fits: (report: ServerReport) => boolean): Promise<ServerReport> => {
   for (;;) {
     const stream = await site.configuration.servers.stream();
-    const report = await Promise.race([stream.report(fits), stream.ended.then(() => undefined)]);
+    const report = await stream.report(fits).catch(() => undefined);
     if (report !== undefined) return report;
   }
 };
