@@ -404,6 +404,10 @@ export const liveThrough = async (steps: readonly Step[], segmentSize: number, c
   await check('compacted');
   await model.keep({ atLeast: 2, crash: undefined, effect: false, twice: false });
   await check('kept');
+  // What was thinned goes when runs are merged: here of two already.
+  const limits = { size: 12_000, entries: 20 };
+  await compactMachine(bench.vault, bench.source.machineId, { limits, fanIn: 2, minCuts: 1, steps: 4, clock: fastClock });
+  await check('merged');
   if (book.repeated.length > 0) throw new Error(`key and nonce repeat: ${book.repeated.join()}`);
   const points = model.cuts.filter(({ pointId }) => pointId !== undefined).length;
   const life: Life = {
