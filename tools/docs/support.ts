@@ -15,7 +15,8 @@ const WHO: readonly (readonly [Checker, string])[] = [
   ['process server', 'What the process server finds'],
 ];
 
-const row = ([code, { needs, otherwise, remedy }]: readonly [string, Check]): string => `| \`${code}\` | ${needs} | ${otherwise} | ${remedy} |`;
+const row = ([code, { needs, otherwise, remedy }]: readonly [string, Check]): string =>
+  `| \`${code}\` | ${needs} | ${otherwise} | ${remedy} |`;
 
 /** docs/support.md. */
 export const supportMarkdown = (): string => {

@@ -17,6 +17,8 @@ export interface ConfigurationServerOptions {
   /** Lines of its settings file beside those that are always there. */
   readonly settings?: string;
   readonly port?: number;
+  /** Where health and metrics are served; any free port unless told. */
+  readonly http?: string;
   /** Where members reach it, when that is not 127.0.0.1: "10.0.2.2". */
   readonly announcedHost?: string;
   /** Gets the process number at once, to be recorded. */
@@ -28,6 +30,7 @@ export const startConfigurationServer = async ({
   directory,
   settings = '',
   port = 0,
+  http = '127.0.0.1:0',
   announcedHost = '127.0.0.1',
   onStart,
 }: ConfigurationServerOptions): Promise<ConfigurationServer> => {
@@ -42,7 +45,7 @@ export const startConfigurationServer = async ({
       [
         `state: { directory: ${JSON.stringify(state)} }`,
         `listen: { address: "127.0.0.1:${listen}", names: [${names}] }`,
-        'http: { listen: "127.0.0.1:0" }',
+        `http: { listen: ${JSON.stringify(http)} }`,
         settings,
         '',
       ].join('\n'),
