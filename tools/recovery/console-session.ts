@@ -65,17 +65,10 @@ export const openSession = (stream: Duplex): ConsoleSession => {
     },
     run: async (line, milliseconds) => {
       count += 1;
-      // Put together by the shell: the echo of the line itself must not look like its end.
-      type(`${line}; echo "END""${count}:$?"\n`);
-      await expect(/\n/, milliseconds);
-      const [all, status] = await expect(new RegExp(`END${count}:(\\d+)\\n`), milliseconds);
-      return {
-        output: text
-          .slice(0, seen - all.length)
-          .slice(text.lastIndexOf(`"END""${count}:$?"\n`))
-          .replace(/^.*\n/, ''),
-        status: Number(status),
-      };
+      // Put together by the shell: the echo of the line itself must not look like its beginning or end.
+      type(`echo "BEGIN""${count}"; ${line}; echo "END""${count}:$?"\n`);
+      const [, output, status] = await expect(new RegExp(`BEGIN${count}\\n([\\s\\S]*?)END${count}:(\\d+)\\n`), milliseconds);
+      return { output: output!, status: Number(status) };
     },
     [Symbol.asyncDispose]: async () => {
       stream.destroy();

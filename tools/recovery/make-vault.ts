@@ -17,7 +17,7 @@ export const makeMiniVault = async (
   const { size, kernel = 'cloud', ...about } = machine;
   const { path } = await createMiniImage({ kernel });
   const key = await writeKeyFile(keyFile);
-  const vault = await createVault(await openStore(url), { name: 'mini', keys: [key] });
+  const vault = await createVault(await openStore(url, { environment: process.env }), { name: 'mini', keys: [key] });
   try {
     const made = await addMachineOfImages(vault, {
       name: 'mini',

@@ -8,6 +8,8 @@ export interface NbdExport {
   readonly description?: string;
   /** Refuses writes even where the device would take them. */
   readonly readOnly?: boolean;
+  /** False: clients are not told which parts hold data (`base:allocation`), so that no question about that can fail. */
+  readonly describesAllocation?: boolean;
 }
 
 /** The exports by name; a `Map` will do, or something that opens a device when it is asked for. The empty name is the default export. */

@@ -34,6 +34,7 @@ beforeEach(async () => {
   served = await serve({
     keys: () => exports.keys(),
     get: (key) => {
+      if (key === 'plain') return { device: createMemoryDevice(SIZE), describesAllocation: false };
       if (key === 'broken') throw new HoldfastError('VAULT_KEY_WRONG', { thing: 'vault', why: 'wrong', remedy: 'use another' });
       return exports.get(key);
     },
@@ -147,6 +148,16 @@ test('metadata contexts: listed by wildcard, set by name, only after structured 
   await expectReply(found(10, 1), optionReply(10, ACK));
   client.send(option(10, contexts('none', 'base:allocation')));
   await expectReply(optionReply(10, UNKNOWN, NO_SUCH_EXPORT));
+});
+
+test('an export that shall not be asked what holds data offers no such context', async () => {
+  await greet();
+  client.send(option(8));
+  await expectReply(optionReply(8, ACK));
+  for (const number of [9, 10]) {
+    client.send(option(number, contexts('plain', 'base:allocation')));
+    await expectReply(optionReply(number, ACK));
+  }
 });
 
 test('malformed options are refused as invalid', async () => {

@@ -146,7 +146,9 @@ class Negotiation {
     if (setting) this.#allocationFor = undefined;
     const query = parseMetaQuery(data);
     if (query === undefined || !this.#structured) return this.#reply(option, REP.ERR_INVALID);
-    if ((await this.#lookUp(query.name)) === undefined) return this.#unknown(option);
+    const exported = await this.#lookUp(query.name);
+    if (exported === undefined) return this.#unknown(option);
+    if (exported.describesAllocation === false) return this.#reply(option, REP.ACK);
     const all = !setting && (query.contexts.length === 0 || query.contexts.includes('base:'));
     if (all || query.contexts.includes(ALLOCATION_CONTEXT)) {
       const context = Buffer.from(`\0\0\0\0${ALLOCATION_CONTEXT}`);

@@ -9,6 +9,8 @@ import type { RecoveryFiles } from './recovery-files.ts';
 
 /** Below the 30 s after which Linux gives up on a SATA disk, together with what QEMU waits for a server (15 s) at worst. */
 const PATIENCE_MILLISECONDS = 12_000;
+/** QEMU does not hang up by itself; what it asked for and did not get, it asks for again. */
+const CLOSE_MILLISECONDS = 300;
 
 export interface ServedDisksOptions {
   readonly history: MachineHistory;
@@ -53,7 +55,11 @@ class Served implements ServedDisks {
       if (layered) await this.#openLayer(disk);
       this.#offer(disk);
     }
-    this.#server = await createNbdServer({ exports: this.#exports, listen: { path: files.socket } });
+    this.#server = await createNbdServer({
+      exports: this.#exports,
+      listen: { path: files.socket },
+      limits: { closeMilliseconds: CLOSE_MILLISECONDS },
+    });
   }
 
   async adapt<T>(work: (disks: readonly AdaptableDisk[]) => Promise<T>): Promise<T> {
@@ -92,7 +98,9 @@ class Served implements ServedDisks {
   #offer(disk: PointDisk): void {
     const device = this.#layers.get(disk.id) ?? this.#views.get(disk.id)!;
     const patient = createPatientDevice(device, PATIENCE_MILLISECONDS, this.#options.onFailure);
-    this.#exports.set(exportOf(disk), { device: patient, description: disk.name, readOnly: true });
+    // QEMU (7.2, and its source of today) takes a question about allocation that fails for a read that went well while it hydrates (`cor_co_preadv_part` of
+    // block/copy-on-read.c: nothing is known of the range, so the loop ends), and hands the machine whatever was in memory. Never asked, it cannot fail.
+    this.#exports.set(exportOf(disk), { device: patient, description: disk.name, readOnly: true, describesAllocation: false });
   }
 }
 
