@@ -17,13 +17,31 @@ export const serversFor = async (store: StateStore, presence: ServerPresence, va
   return open;
 };
 
-/** The one of `candidates` that receives the fewest machines; undefined when there is none. */
-export const leastLoaded = async (store: StateStore, candidates: readonly string[]): Promise<string | undefined> => {
-  const loads: { readonly id: string; readonly load: number }[] = [];
+/** Part of its journal, and milliseconds of backlog, from which on a server has enough to do. */
+const CROWDED = { journal: 0.7, backlog: 5 * 60_000 };
+
+/** It does not keep up with what it receives. */
+const isCrowded = (presence: ServerPresence, id: string): boolean => {
+  const report = presence.get(id)?.report;
+  if (report === undefined) return false;
+  const { journalUsedBytes, journalQuotaBytes, machines } = report;
+  return (
+    Number(journalUsedBytes) > CROWDED.journal * Number(journalQuotaBytes) ||
+    machines.some(({ oldestPendingMillis }) => Number(oldestPendingMillis) > CROWDED.backlog)
+  );
+};
+
+/** The one of `candidates` that receives the fewest machines, of those that keep up if there is one; undefined when there is none. */
+export const leastLoaded = async (
+  store: StateStore,
+  presence: ServerPresence,
+  candidates: readonly string[],
+): Promise<string | undefined> => {
+  const loads: { readonly id: string; readonly crowded: number; readonly load: number }[] = [];
   for (const id of candidates) {
     let load = 0;
     for await (const _ of listAll(store, assignments, `${id}/`)) load += 1;
-    loads.push({ id, load });
+    loads.push({ id, crowded: isCrowded(presence, id) ? 1 : 0, load });
   }
-  return loads.toSorted((a, b) => a.load - b.load || a.id.localeCompare(b.id))[0]?.id;
+  return loads.toSorted((a, b) => a.crowded - b.crowded || a.load - b.load || a.id.localeCompare(b.id))[0]?.id;
 };

@@ -43,7 +43,7 @@ export const chooseFor = async (
   except = '',
 ): Promise<string | undefined> => {
   const candidates = (await serversFor(store, presence, vault)).filter((id) => id !== except);
-  return leastLoaded(store, wanted === '' ? candidates : candidates.filter((id) => id === wanted));
+  return leastLoaded(store, presence, wanted === '' ? candidates : candidates.filter((id) => id === wanted));
 };
 
 /**
