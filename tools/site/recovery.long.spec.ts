@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, copyFile, mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { openStore } from '@holdfast/object-store';
-import { createVault, writeKeyFile } from '@holdfast/vault';
+import { createVault, openVault, openView, readKeyFile, readMachine, writeKeyFile } from '@holdfast/vault';
 import { until } from '../lab/host/until.ts';
 import { createMiniImage, MINI_MARKER, MINI_TOOLS } from '../mini-image/index.ts';
 import { createPerson, outputOf, type Person, runProcess } from './cli-process.ts';
@@ -39,11 +39,14 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'a machine',
   let gateway: ProgramProcess;
   let agent: ProgramProcess;
   let image: string;
+  let scripts: string;
   const running: ProgramProcess[] = [];
 
   beforeAll(async () => {
     // Short: Unix sockets live below it.
     directory = await mkdtemp(path.join(tmpdir(), 'hfr-'));
+    // Below nothing that others may write to: scripts there are refused.
+    scripts = await mkdtemp(path.join(homedir(), '.hfr-'));
     image = path.join(directory, 'disk.raw');
     await copyFile((await createMiniImage()).path, image);
     const vault = `file://${path.join(directory, 'vault')}`;
@@ -81,6 +84,7 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'a machine',
       points: { interval: '1s' },
       sender: { 'retry-first': '100ms', 'retry-longest': '1s', 'retry-refused': '1s' },
       report: { interval: '200ms' },
+      shutdown: { directory: scripts, 'power-off': ['touch', path.join(directory, 'off')] },
     });
     const [machine] = await person.json<{ id: string }[]>(['machine', 'list']);
     await person.json(['machine', 'rename', machine!.id, 'mini']);
@@ -93,6 +97,7 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'a machine',
     for (const program of running.reverse()) await program.stop();
     await server?.process.stop();
     await rm(directory, { recursive: true, force: true });
+    await rm(scripts, { recursive: true, force: true });
   });
 
   const points = () => person.json<Point[]>(['point', 'list', 'mini', '--limit', '1000']);
@@ -156,5 +161,32 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'a machine',
     const events = await person.json<{ code: string }[]>(['event', 'list', '--limit', '500']);
     expect(events.map(({ code }) => code)).toEqual(expect.arrayContaining(['failed-over', 'failover-cancelled']));
     expect(events.map(({ code }) => code)).not.toContain('resynchronizing');
+  });
+
+  it('moves without loss: the source comes to rest, all of it arrives, it powers off, and then the machine starts', async () => {
+    const none = await person.run(['failover', 'start', 'mini', ...SIZE, '--shutdown-source', '--yes', '--wait']);
+    expect([none.status, none.stdout]).toEqual([1, expect.stringContaining('SOURCE_UNREACHABLE')]);
+    // The last thing that is written, while it comes to rest.
+    const last = `dd if=/dev/zero bs=4096 count=1 status=none | tr '\\0' '\\7' | dd of=${image} bs=4096 seek=16383 conv=notrunc,fsync status=none`;
+    await writeFile(path.join(scripts, '10-application'), `#!/bin/sh\n[ "$1" = pre ] && ${last}\nexit 0\n`);
+    await chmod(path.join(scripts, '10-application'), 0o755);
+    const moved = await person.run(['failover', 'start', 'mini', ...SIZE, '--shutdown-source', '--point', 'latest', '--yes', '--wait']);
+    expect([moved.status, moved.stderr]).toEqual([0, expect.stringContaining('power off the source')]);
+    await stat(path.join(directory, 'off'));
+    const recovery = await shown();
+    await starts(recovery);
+    const vault = await openVault(
+      await openStore(`file://${path.join(directory, 'vault')}`),
+      await readKeyFile(path.join(directory, 'vault.key')),
+    );
+    const [machine] = await vault.machines();
+    const history = await readMachine(vault, machine!.id);
+    const point = history.points.find(({ id }) => id === recovery.point.id)!;
+    const view = await openView(history, point.id, point.disks[0]!);
+    const block = new Uint8Array(4096);
+    await view.read(16383 * 4096, block);
+    expect(block.every((byte) => byte === 7)).toBe(true);
+    await view.close();
+    await vault.close();
   });
 });
