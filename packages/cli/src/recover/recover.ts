@@ -15,6 +15,8 @@ import { exportMachine } from './export-machine.ts';
 import { inspectPointCommand } from './inspect.ts';
 import { checkHostCommand, consoleCommand, discardCommand, hydrateCommand, listRecoveredCommand, stopCommand } from './look-after.ts';
 import { recoverPointsCommand, showPoints } from './points.ts';
+import { proofsCommand } from './proofs.ts';
+import { proveCommand } from './prove.ts';
 import type { RecoverOptions } from './recover-options.ts';
 
 const HELP = `
@@ -49,6 +51,8 @@ export const recoverCommand = (surroundings: Surroundings): Command =>
     .addCommand(inspectPointCommand(surroundings))
     .addCommand(checkHostCommand(surroundings))
     .addCommand(bootCommand(surroundings))
+    .addCommand(proveCommand(surroundings))
+    .addCommand(proofsCommand(surroundings))
     .addCommand(listRecoveredCommand(surroundings))
     .addCommand(consoleCommand(surroundings))
     .addCommand(hydrateCommand(surroundings))

@@ -1,8 +1,8 @@
-import type { MachineHistory } from '@holdfast/vault';
+import { lastProven, type MachineHistory, type RecordedProof } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { type Part, writeAnswer } from '../output/answer.ts';
-import { formatCount } from '../output/format.ts';
+import { formatCount, formatTime } from '../output/format.ts';
 import { parseCount } from '../parse-count.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { describePoints, type PointDescription, pointsTable } from './describe-points.ts';
@@ -45,14 +45,16 @@ const points = (surroundings: Surroundings, options: PointsOptions): Promise<voi
         history,
         points: describePoints(history, surroundings.now(), options.limit),
         writings: await describeWritings(surroundings, history),
+        proven: await lastProven(history.vault, history.machine.id),
       });
     if (machines.some(({ writings }) => writings.some(({ suspicious }) => suspicious))) surroundings.onFindings();
     writeAnswer(surroundings, options, {
-      data: machines.map(({ history: { machine, points: all, damage }, points: shown, writings }) => ({
+      data: machines.map(({ history: { machine, points: all, damage }, points: shown, writings, proven }) => ({
         machine: { id: machine.id, name: machine.name },
         total: all.length,
         points: shown,
         unusualWriting: writings,
+        ...(proven !== undefined && { lastProven: { point: proven.pointId, proven: formatTime(proven.time), proof: proven.number } }),
         damage,
       })),
       people:
@@ -66,9 +68,10 @@ interface Described {
   readonly history: MachineHistory;
   readonly points: readonly PointDescription[];
   readonly writings: readonly WritingDescription[];
+  readonly proven: RecordedProof | undefined;
 }
 
-const describe = ({ history, points: shown, writings }: Described, gap: boolean): Part[] => {
+const describe = ({ history, points: shown, writings, proven }: Described, gap: boolean): Part[] => {
   const { machine, points: all, damage, failedOver } = history;
   const newest = shown.length < all.length ? `, the newest ${shown.length} of them` : '';
   return [
@@ -78,5 +81,8 @@ const describe = ({ history, points: shown, writings }: Described, gap: boolean)
     ...damage.map(({ object, why }) => ({ line: `DAMAGED ${object}: ${why}; what came after it in the log is not shown.` })),
     ...(shown.length === 0 ? [] : [pointsTable(shown)]),
     ...writings.flatMap(tellWriting),
+    ...(proven === undefined
+      ? []
+      : [{ line: `Last proven point: ${proven.pointId}, proven ${formatTime(proven.time)} (proof ${proven.number})` }]),
   ];
 };
