@@ -126,5 +126,41 @@ describe('the life of a configuration server', () => {
       return now.waiting || now.backups[0]?.put === undefined ? undefined : now;
     });
     expect(settled.waiting).toBe(false);
-  }, 120_000);
+  }, 300_000);
+
+  it('begins anew out of the vault alone when there is no backup either: what is there joins again', async () => {
+    const old = await startServer('old');
+    const person = await logIn(old, 'old');
+    const gateway = await startGateway(old, person);
+    await until(() => isConnected(person));
+    await old.process.kill();
+
+    const state = path.join(directory, 'new', 'state');
+    const place = ['--from-vault', `file:${path.join(directory, 'vault')}`, '--key-file', path.join(directory, 'vault.key')];
+    const rebuild = ['rebuild', ...place, '--state.directory', state];
+    const rebuilt = await runProcess(mainOf('configuration-server'), rebuild);
+    expect(rebuilt).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('knows 0 machines') });
+    expect(await runProcess(mainOf('configuration-server'), rebuild)).toMatchObject({
+      status: 8,
+      stderr: expect.stringContaining('[OBJECT_EXISTS]'),
+    });
+    const fresh = await startServer('new');
+    expect(fresh.fingerprint).not.toBe(old.fingerprint);
+    const again = await logIn(fresh, 'new');
+    const { secret } = await again.json<{ secret: string }>(['token', 'create', '--role', 'process-server']);
+    // The authority is another one: pointing it out is refused, joining anew is the way; the program that runs takes that up.
+    const elsewhere = ['use-server', '--server', `127.0.0.1:${fresh.port}`, '--config', gateway.config];
+    expect(await runProcess(mainOf('process-server'), elsewhere)).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('[CERTIFICATE_UNTRUSTED]'),
+    });
+    await gateway.process.stop();
+    const where = ['--server', `127.0.0.1:${fresh.port}`, '--fingerprint', fresh.fingerprint];
+    expect(
+      await runProcess(mainOf('process-server'), ['join', ...where, '--config', gateway.config], { input: `${secret}\n` }),
+    ).toMatchObject({ status: 0 });
+    await gateway.process.start();
+    await until(() => isConnected(again));
+    await until(async () => ((await again.json<{ waiting: boolean }>(['restore', 'status'])).waiting ? undefined : true));
+  }, 300_000);
 });

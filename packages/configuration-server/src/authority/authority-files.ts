@@ -3,6 +3,19 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem } from '@holdfast/errors';
 
+/** Names of files below `authority`; see authority-ring.ts. */
+export const AUTHORITY_FILE = {
+  key: 'authority.key',
+  certificate: 'authority.pem',
+  nextKey: 'authority-next.key',
+  nextCertificate: 'authority-next.pem',
+  oldCertificate: 'authority-old.pem',
+} as const;
+
+/** Those a state cannot do without, and those that are there while the authority is replaced. */
+export const NEEDED_FILES = [AUTHORITY_FILE.key, AUTHORITY_FILE.certificate] as const;
+export const OTHER_FILES = [AUTHORITY_FILE.nextKey, AUTHORITY_FILE.nextCertificate, AUTHORITY_FILE.oldCertificate] as const;
+
 /** The text of a file; undefined when there is none. */
 export const readIfPresent = async (file: string): Promise<string | undefined> => {
   try {

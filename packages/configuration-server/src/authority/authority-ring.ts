@@ -1,9 +1,10 @@
+import 'reflect-metadata';
 import type { webcrypto } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { X509Certificate } from '@peculiar/x509';
-import { readIfPresent, writePrivately } from './authority-files.ts';
+import { AUTHORITY_FILE as FILES, readIfPresent, writePrivately } from './authority-files.ts';
 import { createRoot, isOfKey, keysOf, newKey } from './authority-key.ts';
 
 /*
@@ -27,18 +28,6 @@ export interface Ring {
 }
 
 export const phaseOf = ({ next, old }: Ring): Phase => (next !== undefined ? 'announced' : old !== undefined ? 'switched' : 'steady');
-
-const FILES = {
-  key: 'authority.key',
-  certificate: 'authority.pem',
-  nextKey: 'authority-next.key',
-  nextCertificate: 'authority-next.pem',
-  oldCertificate: 'authority-old.pem',
-} as const;
-
-/** Those a state cannot do without, and those that are there while the authority is replaced. */
-export const NEEDED_FILES = [FILES.key, FILES.certificate] as const;
-export const OTHER_FILES = [FILES.nextKey, FILES.nextCertificate, FILES.oldCertificate] as const;
 
 const lost = (file: string): HoldfastError =>
   new HoldfastError('DAMAGED', {

@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { readIfPresent } from '../authority/authority-files.ts';
-import { NEEDED_FILES, OTHER_FILES } from '../authority/authority-ring.ts';
+import { NEEDED_FILES, OTHER_FILES, readIfPresent } from '../authority/authority-files.ts';
 import type { LevelStore } from '../state/level-store.ts';
 import { type BackupItem, writeBackup } from './content.ts';
 

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
-import { writePrivately } from '../authority/authority-files.ts';
-import { NEEDED_FILES } from '../authority/authority-ring.ts';
+import { NEEDED_FILES, writePrivately } from '../authority/authority-files.ts';
 import { listAll } from '../records/kind.ts';
 import { accesses, SITE, sites, tokens } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
