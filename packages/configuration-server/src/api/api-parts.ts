@@ -10,7 +10,7 @@ import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobKind } from '../jobs/job-record.ts';
 import type { InstallFiles } from '../listener/install-files.ts';
 import type { Passwords } from '../people/password.ts';
-import type { PlanParts } from '../plans/plan-job.ts';
+import type { PlanParts } from '../plans/plan-run.ts';
 import type { Questions } from '../recovery/questions.ts';
 import type { Notifier } from '../state/notifier.ts';
 

@@ -9,7 +9,7 @@ import { chooseRecoveryServer } from '../recovery/choose-recovery-server.ts';
 import { machineState } from '../recovery/operations.ts';
 import { pointWord } from '../recovery/point-word.ts';
 import { hasTest, refusal } from '../recovery/require-operation.ts';
-import type { PlanParts } from './plan-job.ts';
+import type { PlanParts } from './plan-run.ts';
 import { planTarget } from './run-group.ts';
 import { findPlanScript } from './run-script.ts';
 

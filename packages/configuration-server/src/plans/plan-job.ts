@@ -1,32 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
-import { type PlanAction, type RecoveryPlan, RecoveryPlanSchema } from '@holdfast/protocol';
+import type { PlanAction, RecoveryPlan } from '@holdfast/protocol';
 import type { JobPlan, JobStep } from '../jobs/job-plan.ts';
 import { hasEnded, type JobRecord, jobs } from '../jobs/job-record.ts';
 import { find } from '../records/kind.ts';
-import { type Transaction, transact } from '../records/transaction.ts';
-import type { RecoveryParts } from '../recovery/steps.ts';
+import type { Transaction } from '../records/transaction.ts';
 import { openRuns, type PlanRunRecord, planRuns } from './plan-record.ts';
+import { type PlanParts, planOf } from './plan-run.ts';
 import { runGroup } from './run-group.ts';
 import { runPlanScript } from './run-script.ts';
-
-export interface PlanParts extends RecoveryParts {
-  /** The jobs that start machines. */
-  readonly plans: Readonly<Record<'test-failover' | 'failover', JobPlan>>;
-  /** Where scripts of plans are, and milliseconds one may take. */
-  readonly scripts: string | undefined;
-  readonly scriptLimit: number;
-}
 
 const runIdOf = ({ input }: Pick<JobRecord, 'input'>): string => input?.['run'] ?? '';
 
 const gone = (id: string): HoldfastError =>
   new HoldfastError('RESOURCE_NOT_FOUND', { thing: `run ${id}`, why: 'it is not there any more', remedy: 'start the plan anew' });
-
-/** The plan of a run, as it was when the run began. */
-export const planOf = ({ plan }: Pick<PlanRunRecord, 'plan'>): RecoveryPlan =>
-  fromJson(RecoveryPlanSchema, plan as JsonValue, { ignoreUnknownFields: true });
 
 const actionOf = (plan: RecoveryPlan, group: number, phase: 'before' | 'after', index: number): PlanAction['action'] =>
   plan.groups[group]![phase][index]!.action;
@@ -178,19 +165,4 @@ export const createPlanJob = (parts: PlanParts): JobPlan => {
       return failed;
     },
   };
-};
-
-/** Changes one machine of a run within a commit. */
-export const noteMachine = async (
-  store: RecoveryParts['store'],
-  runId: string,
-  machineId: string,
-  part: Partial<PlanRunRecord['machines'][number]>,
-): Promise<void> => {
-  await transact(store, async (transaction) => {
-    const run = await transaction.read(planRuns, runId);
-    if (run === undefined) return;
-    const machines = run.value.machines.map((one) => (one.machineId === machineId ? { ...one, ...part } : one));
-    if (JSON.stringify(machines) !== JSON.stringify(run.value.machines)) transaction.put(planRuns, runId, { ...run.value, machines });
-  });
 };

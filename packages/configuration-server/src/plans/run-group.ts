@@ -11,8 +11,8 @@ import { transact } from '../records/transaction.ts';
 import { chooseRecoveryServer } from '../recovery/choose-recovery-server.ts';
 import { orderRecovery } from '../recovery/order-recovery.ts';
 import { recoveries, type Target } from '../recovery/recovery-record.ts';
-import { noteMachine, type PlanParts, planOf } from './plan-job.ts';
 import { type PlanRunRecord, planRuns, type RunMachine } from './plan-record.ts';
+import { noteMachine, type PlanParts, planOf } from './plan-run.ts';
 
 /** What a plan says of a machine over what its protection says. */
 export const planTarget = (own: RecoveryTarget | undefined, over: RecoveryTarget | undefined): Target => {
