@@ -9,6 +9,7 @@ import { keptStates } from './kept-states.ts';
 import { entriesOf, type OpenRun } from './level-source.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { DEFAULT_LIMITS, type PartLimits, PartWriter, type PlacedVersion } from './part-writer.ts';
+import { readAhead } from './read-ahead.ts';
 import { createPrepared, type MachineWriter, prepareReferenced } from './referenced-object.ts';
 import { mergeByStart, type StateOf, sweep } from './sweep.ts';
 
@@ -60,7 +61,7 @@ export const compactTail = async (
     const frames = new FrameReader(diskId, cacheBytes);
     const parts = new PartWriter(writer, idBytes(diskId), frames, limits);
     const versions = await tailVersions(history, diskId, compacted, end);
-    for await (const group of sweep(versions, keptStates(history, diskId))) {
+    for await (const group of readAhead(sweep(versions, keptStates(history, diskId)), frames)) {
       signal?.throwIfAborted();
       await parts.add(group);
     }
@@ -176,7 +177,8 @@ export const compactRuns = async (
     if (due === undefined) continue;
     const opened = await Promise.all(due.map((ref) => history.levels.run(ref)));
     const states = keptStates(history, diskId);
-    const parts = new PartWriter(writer, idBytes(diskId), new FrameReader(diskId, cacheBytes), limits);
+    const frames = new FrameReader(diskId, cacheBytes);
+    const parts = new PartWriter(writer, idBytes(diskId), frames, limits);
     const reused = new Set<PartRef>();
     for (const cluster of clusters(opened)) {
       const [only] = cluster;
@@ -191,7 +193,7 @@ export const compactRuns = async (
           cluster.filter((member) => member.run === run).map(({ part }) => part),
         ),
       );
-      for await (const group of sweep(mergeByStart(sources), states)) {
+      for await (const group of readAhead(sweep(mergeByStart(sources), states), frames)) {
         signal?.throwIfAborted();
         await parts.add(group);
       }

@@ -4,12 +4,14 @@ import { PartRecordsSchema, type PartRef, PartRefSchema } from '@holdfast/protoc
 import { damaged } from './damage.ts';
 import { decodeLazily } from './decode-frame.ts';
 import type { FrameAddress, FrameReader } from './frame-reader.ts';
+import { frameThreads } from './frame-threads.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { decodePartIndex, encodePartIndex, type PartEntry, type PartIndex } from './part-index.ts';
 import { openObject } from './read-object.ts';
 import { checkReferenced, createPrepared, type MachineWriter, type PreparedObject, prepareReferenced } from './referenced-object.ts';
 import { EXTENT_KIND } from './segment-index.ts';
 import type { Version, VersionGroup } from './sweep.ts';
+import type { VerifiedData } from './verified-data.ts';
 
 /** Data of a frame in a run: small, so that a few bytes out of it cost little. */
 const FRAME_DATA = 64 * 1024;
@@ -40,6 +42,9 @@ interface OpenFrameBuffer {
   size: number;
   digestsSize: number;
 }
+
+/** Frames of a part that are read back at once. */
+const TOGETHER = 32;
 
 /** Where bytes were copied from. */
 interface Origin extends FrameAddress {
@@ -179,8 +184,13 @@ export const verifyPart = async (
   checkReferenced(head, ref, name);
   const index = decodePartIndex(head.index, head.header, head.framesAt, name);
   let next = 0;
+  const sealed = Array.from({ length: head.header.frameCount }, (_, n) => bytes.subarray(index.positions[n]!, index.positions[n + 1]!));
+  const decoded: Promise<(VerifiedData | undefined)[]>[] = [];
+  for (let first = 0; first < sealed.length; first += TOGETHER)
+    decoded.push(frameThreads.open(head.frameKeys, first, sealed.slice(first, first + TOGETHER)));
   for (let frame = 0; frame < head.header.frameCount; frame += 1) {
-    const data = await decodeLazily(head.openFrame, frame, bytes.subarray(index.positions[frame]!, index.positions[frame + 1]!), true);
+    const opened = (await decoded[Math.floor(frame / TOGETHER)]!)[frame % TOGETHER];
+    const data = opened ?? (await decodeLazily(head.openFrame, frame, sealed[frame]!, true));
     data.slice(0, data.length);
     // Entries with data are in the order of their frames.
     for (; next < entries.length && (entries[next]!.kind !== EXTENT_KIND.data || entries[next]!.frame === frame); next += 1) {
