@@ -17,7 +17,7 @@ interface Batch {
 
 /** The same groups; the frames of the next ones are read while somebody is at work on these. What fails is told by who reads it for himself. */
 export async function* readAhead(groups: AsyncIterable<Group>, frames: FrameReader): AsyncGenerator<Group> {
-  const batches = batchesOf(groups, frames)[Symbol.asyncIterator]();
+  const batches = batchesOf(groups, frames);
   try {
     let next = batches.next();
     for (;;) {
@@ -30,7 +30,7 @@ export async function* readAhead(groups: AsyncIterable<Group>, frames: FrameRead
       yield* batch.groups;
     }
   } finally {
-    await batches.return?.();
+    await batches.return(undefined);
   }
 }
 
