@@ -49,6 +49,7 @@ export { keptPoints, RETENTION_PRESETS, type RetentionPolicy, type RetentionRule
 export { type ScrubOptions, type ScrubReport, scrubMachine } from './scrub-machine.ts';
 export { readScrubRecord, type ScrubProgress } from './scrub-record.ts';
 export type { ScryptCost } from './scrypt-cost.ts';
+export { SUSPICIOUS_SHARE } from './suspected.ts';
 export { type FailoverOptions, recordFailover, recordRelease } from './takeover.ts';
 export type { TierPolicy } from './tiers.ts';
 export { type CreateVaultOptions, createVault, type KeySource, type OpenVaultOptions, openVault, type Vault } from './vault.ts';

@@ -5,6 +5,7 @@ import { lastProven } from './proof.ts';
 import { readMachine } from './read-machine.ts';
 import { type ReleaseOptions, type ReleaseReport, releaseObjects } from './release.ts';
 import { RETENTION_PRESETS, type RetentionPolicy } from './retention.ts';
+import { suspectedWriting } from './suspected.ts';
 import { thinMachine, thinningSuspended } from './thinning.ts';
 import { moveToTiers, type TierPolicy } from './tiers.ts';
 import type { Vault } from './vault.ts';
@@ -56,7 +57,11 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   options.signal?.throwIfAborted();
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
   const suspended =
-    options.suspended === true ? 'somebody suspended it' : rules === undefined ? 'no retention is named' : thinningSuspended(history);
+    options.suspended === true
+      ? 'somebody suspended it'
+      : rules === undefined
+        ? 'no retention is named'
+        : (thinningSuspended(history) ?? (await suspectedWriting(history)));
   const thinned =
     rules !== undefined && suspended === undefined
       ? await thinMachine(

@@ -1,4 +1,4 @@
-import { type MachineHistory, overwrittenShare, pointChanges, unusualWriting } from '@holdfast/vault';
+import { type MachineHistory, overwrittenShare, pointChanges, SUSPICIOUS_SHARE, unusualWriting } from '@holdfast/vault';
 import { orStopped } from '../or-stopped.ts';
 import type { Part } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
@@ -22,7 +22,6 @@ export interface WritingDescription {
   readonly suspicious: boolean;
 }
 
-const SUSPICIOUS = 0.5;
 /** Indexes are read for the newest only. */
 const NEWEST = 3;
 
@@ -42,7 +41,7 @@ export const describeWritings = async ({ stop }: Surroundings, history: MachineH
       incompressibleBytes,
       usualBytes,
       ...(share !== undefined && { overwrittenShare: share }),
-      suspicious: (share ?? 0) >= SUSPICIOUS,
+      suspicious: (share ?? 0) >= SUSPICIOUS_SHARE,
     });
   }
   return described;

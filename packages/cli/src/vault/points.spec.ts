@@ -138,6 +138,13 @@ describe('vault points, of a machine whose disk is suddenly written to as never 
       unusualWriting: [{ pointBefore: points[80], suspicious: true, overwrittenShare: 1, incompressibleBytes: expect.any(Number) }],
     });
     expect(told.slice(0, 5).map(({ unusual }: { unusual: boolean }) => unusual)).toEqual([true, true, true, true, false]);
+    // Nothing is forgotten now: what was before it may be needed.
+    const keep = async (url: string) =>
+      JSON.parse(
+        (await world.run(['vault', 'keep', '--vault', url, '--key-file', path.join(directory, 'key'), '--retention', '24h', '-o', 'json']))
+          .stdout,
+      );
+    expect((await keep('memory:encrypted')).machines[0].suspended).toContain('files may have been encrypted');
     const people = (await run('memory:encrypted')).stdout;
     expect(people).toContain('SUSPICIOUS writing from 2026-11-22T02:21:00.000Z');
     expect(people).toContain(`Last point before it: ${points[80]} of `);
@@ -149,6 +156,19 @@ describe('vault points, of a machine whose disk is suddenly written to as never 
       Array.from({ length: 4 }, (_, at) => [(80 + at * 10) * MIB, 10 * MIB, 'cipher'] as const),
     );
     const { status, stdout } = await run('memory:archive', '--output', 'json');
+    const keep = await world.run([
+      'vault',
+      'keep',
+      '--vault',
+      'memory:archive',
+      '--key-file',
+      path.join(directory, 'key'),
+      '--retention',
+      '24h',
+      '-o',
+      'json',
+    ]);
+    expect(JSON.parse(keep.stdout).machines[0].suspended).toBeUndefined();
     expect({ status, found: JSON.parse(stdout)[0].unusualWriting }).toMatchObject({
       status: 0,
       found: [{ suspicious: false, overwrittenShare: 0 }],

@@ -35,7 +35,10 @@ export const statsCommand = (surroundings: Surroundings): Command =>
 const MONTH = 30 * 24 * 3_600_000;
 const NOTHING: StoredAmounts = {
   folders: Object.fromEntries(
-    ['keys', 'terms', 'log', 'catalogue', 'history', 'runs', 'parts', 'holds', 'scrubs', 'proofs'].map((name) => [name, { objects: 0, bytes: 0 }]),
+    ['keys', 'terms', 'log', 'catalogue', 'history', 'runs', 'parts', 'holds', 'scrubs', 'proofs'].map((name) => [
+      name,
+      { objects: 0, bytes: 0 },
+    ]),
   ) as StoredAmounts['folders'],
   total: { objects: 0, bytes: 0 },
   tiers: {},

@@ -1,6 +1,7 @@
+import { isHoldfastError } from '@holdfast/errors';
 import type { Manifest } from '@holdfast/protocol';
 import type { AdaptableDisk, AdaptMachine } from '../recovery/recovery.ts';
-import { openGuest } from './mount/open-guest.ts';
+import { type OpenGuest, openGuest } from './mount/open-guest.ts';
 import { partitionName } from './mount/volumes.ts';
 import { applyAdaptation, describePlan, planAdaptation } from './plan-adaptation.ts';
 
@@ -20,11 +21,17 @@ export const rootHints = (manifest: Manifest | undefined): string[] =>
       .map(({ number }) => (number === 0 ? name : partitionName(name, number))),
   );
 
-/** Boot adaptation as a step of `recoverMachine`. */
+/** Boot adaptation as a step of `recoverMachine`. Where disks cannot be looked into for want of rights or programs the machine is started as it is, and that is told. */
 export const createAdaptation =
   ({ scratch, pointTime, now = Date.now }: AdaptMachineOptions): AdaptMachine =>
   async ({ manifest, disks, firmware, network, signal, controller }) => {
-    const open = await openGuest(disks.map(byUri), { scratch, signal, rootHints: rootHints(manifest) });
+    let open: OpenGuest;
+    try {
+      open = await openGuest(disks.map(byUri), { scratch, signal, rootHints: rootHints(manifest) });
+    } catch (reason) {
+      if (!isHoldfastError(reason, 'NO_PERMISSION') && !isHoldfastError(reason, 'TOOL_MISSING')) throw reason;
+      return { report: [`not adapted, started as it is: ${reason.message}`] };
+    }
     try {
       const plan = await planAdaptation(open, {
         manifest,
