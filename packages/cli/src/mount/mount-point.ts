@@ -10,6 +10,7 @@ import type { Surroundings } from '../surroundings.ts';
 import { volumesOf } from './partitions.ts';
 import { missing, runTool } from './run-tool.ts';
 import { startOf, tearDown, tearDownLeftovers } from './teardown.ts';
+import { whyNotMounted } from './why-not.ts';
 
 export interface MountedVolume {
   /** `sda1`. */
@@ -147,9 +148,10 @@ const mountVolume = async (
   const loop = (await runTool('losetup', ['--find', '--show', ...range, file])).trim();
   const type = await typeOf(loop);
   const at = path.join(target, name);
-  if (!FILE_SYSTEMS.includes(type)) {
+  const why = whyNotMounted(type, FILE_SYSTEMS);
+  if (why !== undefined) {
     await runTool('losetup', ['--detach', loop]);
-    return { name, disk, type, why: type === '' ? 'nothing known is on it' : 'it is no file system that can be mounted by itself' };
+    return { name, disk, type, why };
   }
   await mkdir(at);
   try {
