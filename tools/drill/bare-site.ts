@@ -40,7 +40,7 @@ export const recoverSite = async ({ directory, vault, keyFile, machine, onStep, 
 
   const listed = await runningCommand('recover', 'points', ...access, '--output', 'json').ended;
   if (listed.status !== 0) throw new Error(listed.stderr);
-  const { total } = parsed<{ total: number }>(listed.stdout);
+  const { total, machine: known } = parsed<{ total: number; machine: { id: string } }>(listed.stdout);
   step('list what there is', `${total} points of ${machine}`);
 
   const boot = runningCommand(
@@ -86,8 +86,8 @@ export const recoverSite = async ({ directory, vault, keyFile, machine, onStep, 
     const person = createPerson(path.join(directory, 'person'), onStart);
     const login = ['login', '--server', server.url, '--fingerprint', server.fingerprint, '--name', 'new'];
     await person.json(login, { input: server.administratorToken });
-    const machines = await person.json<{ name: string }[]>(['machine', 'list']);
-    if (!machines.some(({ name }) => name === machine)) throw new Error(`the rebuilt server does not know ${machine}: ${rebuilt}`);
+    const machines = await person.json<{ id: string; name: string }[]>(['machine', 'list']);
+    if (!machines.some(({ id }) => id === known.id)) throw new Error(`the rebuilt server does not know ${machine}: ${rebuilt}`);
     step('a new configuration server out of the vault', `it knows ${machines.map(({ name }) => name).join(', ')}`);
   } finally {
     await server.process.stop();

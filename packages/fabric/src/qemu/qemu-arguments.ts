@@ -19,10 +19,10 @@ export interface QemuPlan {
 }
 
 /**
- * Seconds for which a request waits for a source that is away before the machine is paused. A SATA disk of Linux gives up after 30, and a pause later than
- * that would be an error inside.
+ * Seconds for which a request waits for a server that is away before the machine is paused; with the 12 that a read may take, well below the 30 after which
+ * a SATA disk of Linux gives up: a pause later than that would be an error inside.
  */
-const RECONNECT_SECONDS = 15;
+const RECONNECT_SECONDS = 5;
 /** Threads for the processors need a QEMU that does not run stale code: its commit deba78709ae8. */
 const THREADED_TCG = 8.1;
 const SATA_PORTS = 6;

@@ -7,7 +7,7 @@ import { createPatientDevice } from './patient-device.ts';
 import type { AdaptableDisk } from './recovery.ts';
 import type { RecoveryFiles } from './recovery-files.ts';
 
-/** Below the 30 s after which Linux gives up on a SATA disk, together with what QEMU waits for a server (15 s) at worst. */
+/** Below the 30 s after which Linux gives up on a SATA disk, together with what QEMU waits for a server (5 s) at worst. */
 const PATIENCE_MILLISECONDS = 12_000;
 /** QEMU does not hang up by itself; what it asked for and did not get, it asks for again. */
 const CLOSE_MILLISECONDS = 300;

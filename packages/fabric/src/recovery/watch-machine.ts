@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { Fabric, PauseReason } from '../fabric.ts';
 
@@ -9,6 +9,8 @@ export interface WatchOptions {
   readonly onTrouble: (error: HoldfastError) => void;
   /** Called when all of its disks are copied, whoever asked for that. */
   readonly onHydrated: () => Promise<void>;
+  /** For tests; ends early, without an error, when the signal is aborted. */
+  readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
 
 const POLL_MILLISECONDS = 1_000;
@@ -26,6 +28,8 @@ export interface Watch {
   forget(): void;
   stop(): Promise<void>;
 }
+
+const sleepReally = (milliseconds: number, signal: AbortSignal): Promise<void> => wait(milliseconds, undefined, { signal }).catch(() => {});
 
 class MachineWatch implements Watch {
   trouble: HoldfastError | undefined;
@@ -55,10 +59,11 @@ class MachineWatch implements Watch {
 
   async #watch(): Promise<void> {
     const { signal } = this.#stop;
-    for (let wait = POLL_MILLISECONDS; !signal.aborted; ) {
-      await sleep(wait, undefined, { signal }).catch(() => {});
+    const { sleep = sleepReally } = this.#options;
+    for (let pause = POLL_MILLISECONDS; !signal.aborted; ) {
+      await sleep(pause, signal);
       if (signal.aborted) return;
-      wait = await this.#look(wait).catch((reason: unknown) => {
+      pause = await this.#look(pause).catch((reason: unknown) => {
         this.#tell(fromSystem(reason, 'recovered machine'));
         return LONGEST_WAIT_MILLISECONDS;
       });

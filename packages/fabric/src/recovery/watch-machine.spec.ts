@@ -1,0 +1,100 @@
+import { HoldfastError } from '@holdfast/errors';
+import type { MachineRequest, PauseReason } from '../fabric.ts';
+import { createScriptedFabric, type ScriptedFabric } from '../testing/scripted-fabric.ts';
+import { type Watch, watchMachine } from './watch-machine.ts';
+
+const ID = 'ab'.repeat(16);
+const DAMAGED = new HoldfastError('DAMAGED', { thing: 'slot 7', why: 'its tag is wrong', remedy: 'choose another point' });
+
+/** By timers that jest can turn. */
+const sleep = (milliseconds: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    const end = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    signal.addEventListener('abort', end, { once: true });
+  });
+
+let fabric: ScriptedFabric;
+let watch: Watch;
+let troubles: string[];
+let independent: number;
+beforeEach(async () => {
+  jest.useFakeTimers({ doNotFake: ['performance'] });
+  fabric = createScriptedFabric();
+  const disk = { id: 'd', size: 512, controller: 'virtio', source: { kind: 'nbd', socket: 's', export: 'e' } } as const;
+  const request: MachineRequest = {
+    operationId: ID,
+    name: 'm',
+    shape: { cpus: 1, memoryBytes: 2 ** 26, firmware: 'bios', disks: [disk], networks: [] },
+  };
+  await fabric.create(request);
+  await fabric.start(ID);
+  troubles = [];
+  independent = 0;
+  const onHydrated = async (): Promise<void> => {
+    independent += 1;
+  };
+  watch = watchMachine({ fabric, operationId: ID, onTrouble: ({ code }) => troubles.push(code), onHydrated, sleep });
+});
+afterEach(async () => {
+  const stopping = watch.stop();
+  await jest.runAllTimersAsync();
+  await stopping;
+  jest.useRealTimers();
+});
+
+const pause = (reason: PauseReason): void => void Object.assign(fabric.made.get(ID)!, { state: 'paused', pause: reason });
+const seconds = (count: number): Promise<void> => jest.advanceTimersByTimeAsync(count * 1000);
+const resumes = (): number => fabric.calls.filter((call) => call === 'resume').length;
+
+it('lets go on what paused by itself, tells of it once, and says when it is over', async () => {
+  pause('io');
+  await seconds(1);
+  expect([resumes(), troubles]).toEqual([1, ['STORE_UNAVAILABLE']]);
+  pause('io');
+  await seconds(3);
+  expect([resumes(), troubles]).toEqual([2, ['STORE_UNAVAILABLE']]);
+  await seconds(30);
+  expect(watch.trouble).toBeUndefined();
+  pause('space');
+  await seconds(3);
+  expect([resumes(), troubles]).toEqual([3, ['STORE_UNAVAILABLE', 'NO_SPACE']]);
+});
+
+it('tries ever more seldom, and goes on trying', async () => {
+  const again = setInterval(() => pause('io'), 10);
+  await seconds(60);
+  const most = resumes();
+  await seconds(600);
+  clearInterval(again);
+  expect(most).toBeLessThan(12);
+  expect(resumes() - most).toBeGreaterThan(50);
+});
+
+it.each<PauseReason>(['asked', 'starting', 'fault'])('leaves alone what is paused because of: %s', async (reason) => {
+  pause(reason);
+  await seconds(30);
+  expect([resumes(), troubles]).toEqual([0, []]);
+});
+
+it('keeps a machine from wrong data until somebody asks for another try', async () => {
+  watch.noteFailure(DAMAGED);
+  watch.noteFailure(new HoldfastError('STORE_UNAVAILABLE', { thing: 'vault', why: 'away', remedy: 'wait' }));
+  pause('io');
+  await seconds(60);
+  expect([resumes(), troubles, watch.trouble?.thing]).toEqual([0, ['DAMAGED'], 'slot 7']);
+  watch.forget();
+  await seconds(60);
+  expect(resumes()).toBe(1);
+});
+
+it('says when nothing is read any more', async () => {
+  await seconds(5);
+  expect(independent).toBe(0);
+  fabric.made.get(ID)!.hydrated = true;
+  await seconds(5);
+  expect(independent).toBeGreaterThan(0);
+});
