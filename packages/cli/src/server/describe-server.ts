@@ -17,6 +17,8 @@ export interface ServerDescription {
   readonly softwareVersion: string;
   readonly endpoints: readonly string[];
   readonly vaults: readonly string[];
+  /** Where it can start machines. */
+  readonly fabrics: readonly { readonly name: string; readonly ready: boolean; readonly detail: string }[];
   /** It gets no machines, and those it has are moved to others. */
   readonly draining: boolean;
   /** Machines whose data it receives. */
@@ -46,6 +48,7 @@ export const describeServer = (server: Server): ServerDescription => ({
   softwareVersion: server.softwareVersion,
   endpoints: server.endpoints,
   vaults: server.vaults,
+  fabrics: server.fabrics.map(({ name, ready, detail }) => ({ name, ready, detail })),
   draining: server.draining,
   machines: server.machines,
   journalUsed: Number(server.report?.journalUsedBytes ?? 0n),
@@ -123,6 +126,7 @@ export const serverAnswer = (server: ServerDescription, now: number): Answer => 
     { line: `  connection  ${seen(server, now)}, version ${server.softwareVersion || 'unknown'}` },
     { line: `  endpoints   ${server.endpoints.join(', ') || 'none'}` },
     { line: `  vaults      ${server.vaults.join(', ') || 'none'}` },
+    ...server.fabrics.map(({ name, ready, detail }) => ({ line: `  fabric      ${name}, ${ready ? 'ready' : 'not ready'}: ${detail}` })),
     { line: `  machines    ${formatCount(server.machines, 'machine')}` },
     ...(server.journalQuota === 0 ? [] : [{ line: `  journal     ${journalWords(server)}` }]),
     ...(server.journalQuota === 0 ? [] : [{ line: `  pending     ${pendingWords(server)}` }]),

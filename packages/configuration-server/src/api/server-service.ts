@@ -35,7 +35,8 @@ export const createServerService = ({ store, servers, alerting }: ApiParts): Ser
       machines: machinesOf,
       health: alerting.healthOf(id),
       draining: value.draining ?? false,
-      ...(known?.report === undefined ? {} : { report: known.report }),
+      ...(known?.report === undefined ? {} : { report: { ...known.report, answers: [] } }),
+      fabrics: known?.hello.fabrics ?? [],
     });
   };
 
