@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
-import { Health } from '@holdfast/protocol';
+import { type AgentReport, Health } from '@holdfast/protocol';
 import { failures } from '../checks/check-machine.ts';
 import type { Checking } from '../checks/keep-checking.ts';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import { bounded } from '../control/transitions.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
-import { find, listAll, type Stored } from '../records/kind.ts';
+import { find, type Kind, listAll, type Stored } from '../records/kind.ts';
 import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -53,6 +53,8 @@ interface Found extends Condition {
   readonly subjectName: string;
 }
 
+const hasProblem = (report: AgentReport | undefined): boolean => report?.disks.some(({ problemCode }) => problemCode !== '') === true;
+
 /** What failed, in words. */
 const lacking = (found: ReturnType<Checking['found']>): readonly string[] =>
   found === undefined ? [] : failures(found).map(({ code, thing, text }) => `${code} (${thing}): ${text}`);
@@ -82,6 +84,12 @@ export const createAlertEngine = ({
   let known: readonly Stored<AlertRecord>[] = [];
   let worst = new Map<string, AlertRecord['severity']>();
 
+  const byId = async <T>(kind: Kind<T>): Promise<ReadonlyMap<string, T>> => {
+    const all = new Map<string, T>();
+    for await (const { id, value } of listAll(store, kind)) all.set(id, value);
+    return all;
+  };
+
   const gather = async (): Promise<Found[]> => {
     const at = now();
     const found: Found[] = [];
@@ -108,15 +116,19 @@ export const createAlertEngine = ({
       add(id, value.name, serverConditions(facts, at, started, thresholds));
     }
     const durable = durablePoints(reports);
+    // All of them at once: one by one they are thousands of reads.
+    const protectionOf = await byId(protections);
+    const policyOf = await byId(policies);
     for await (const { id, value } of listAll(store, machines)) {
       if (value.protectionId === '') continue;
-      const protection = (await find(store, protections, value.protectionId))?.value;
+      const protection = protectionOf.get(value.protectionId);
       const there = agents.get(id);
       const facts = {
         name: value.name,
         protection,
-        policy: protection === undefined ? undefined : (await find(store, policies, protection.policyId))?.value,
-        manifest: (await find(store, manifests, id))?.value,
+        policy: protection === undefined ? undefined : policyOf.get(protection.policyId),
+        // It gives names to disks that have a problem, and is large.
+        manifest: hasProblem(there?.report) ? (await find(store, manifests, id))?.value : undefined,
         connected: there?.connected ?? false,
         lastSeen: there?.lastSeen ?? value.lastSeen,
         report: there?.report,
