@@ -187,8 +187,7 @@ const look = async (
   };
   const waiting: Waiting = { patience, signal, hopeless };
   await step('console', () => waitForConsole(log, options.console, waiting));
-  for (const { guestPort, hostPort } of forwards)
-    await step(`tcp ${guestPort}`, async () => (await waitForTcp(hostPort, waiting)) || 'it answers');
+  for (const { guestPort, hostPort } of forwards) await step(`tcp ${guestPort}`, () => waitForTcp(hostPort, waiting));
   const scratch = await mkdtemp(path.join(tmpdir(), 'holdfast-proof-'));
   try {
     if (script !== undefined) {

@@ -54,13 +54,24 @@ describe('waiting for a port', () => {
     expect(await waitForTcp(port, waiting())).toBe('SSH-2.0-OpenSSH');
   });
 
-  it('ends when something listens and says nothing', async () => {
-    expect(await waitForTcp(await listen(() => undefined), waiting())).toBe('');
+  it.each([
+    ['HTTP', 'GET ', 'HTTP/1.1 400 Bad Request\r\n', 'HTTP/1.1 400 Bad Request'],
+    ['PostgreSQL', '\u0000\u0000\u0000\u0008', 'N', 'N'],
+  ])('ends with what somebody says who waits to be spoken to: %s', async (_, opening, answer, told) => {
+    const port = await listen((socket) =>
+      socket.on('data', (data) => (data.toString('latin1').startsWith(opening) ? socket.write(answer) : undefined)),
+    );
+    expect(await waitForTcp(port, waiting())).toBe(told);
+  });
+
+  it('does not take a connection for an answer: QEMU takes every one', async () => {
+    const port = await listen(() => undefined);
+    await expect(waitForTcp(port, waiting({ patience: 0 }))).rejects.toMatchObject({ code: 'TIMED_OUT' });
   });
 
   it('does not take for an answer that a connection is ended at once, as QEMU does where nobody listens', async () => {
     const port = await listen((socket) => socket.destroy());
-    await expect(waitForTcp(port, waiting({ patience: 600 }))).rejects.toMatchObject({ code: 'TIMED_OUT' });
+    await expect(waitForTcp(port, waiting({ patience: 0 }))).rejects.toMatchObject({ code: 'TIMED_OUT' });
     await expect(waitForTcp(1, waiting({ patience: 0 }))).rejects.toMatchObject({ code: 'TIMED_OUT' });
   });
 });

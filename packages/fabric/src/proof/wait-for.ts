@@ -48,28 +48,40 @@ export const readConsole = async (log: string, most: number): Promise<string> =>
   }
 };
 
+/** What makes servers speak that wait to be spoken to: nothing, a request of HTTP (others answer that they do not understand), PostgreSQL's question for TLS. */
+const OPENINGS: readonly Uint8Array[] = [
+  new Uint8Array(0),
+  Buffer.from('GET / HTTP/1.0\r\n\r\n'),
+  Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]),
+];
+/** Milliseconds for an answer. */
+const QUIET = 1500;
+
 /**
- * Until something in the machine answers at a port of this host that leads there; resolves to the first line it says within a second, perhaps none. QEMU's
- * network takes every connection and ends it at once where nobody listens, so one that ends unasked is no answer. Errors: TIMED_OUT.
+ * Until something in the machine says anything at a port of this host that leads there; resolves to the first line of it. A connection alone is no answer:
+ * QEMU's network takes every one, whether somebody listens in the machine or not. Errors: TIMED_OUT.
  */
-export const waitForTcp = (hostPort: number, waiting: Waiting): Promise<string> =>
-  until(`port ${hostPort}`, waiting, () => tryTcp(hostPort));
+export const waitForTcp = (hostPort: number, waiting: Waiting): Promise<string> => {
+  let attempt = 0;
+  return until(`port ${hostPort}`, waiting, () => {
+    attempt += 1;
+    return tryTcp(hostPort, OPENINGS[(attempt - 1) % OPENINGS.length]!);
+  });
+};
 
-const QUIET = 1000;
-
-const tryTcp = (port: number): Promise<string | undefined> =>
+const tryTcp = (port: number, opening: Uint8Array): Promise<string | undefined> =>
   new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
+    const socket = connect({ host: '127.0.0.1', port }, () => void socket.write(opening));
     const end = (answer: string | undefined): void => {
       socket.destroy();
       resolve(answer);
     };
-    socket.setTimeout(QUIET, () => end(socket.readyState === 'open' ? '' : undefined));
-    socket.once('data', (data) => end(data.toString('utf8').split(/\r?\n/)[0]!.slice(0, 200)));
-    socket.once('error', () => end(undefined));
-    socket.once('end', () => end(undefined));
-    socket.once('close', () => end(undefined));
+    socket.setTimeout(QUIET, () => end(undefined));
+    socket.once('data', (data) => end(printable(data.toString('latin1').split(/\r?\n/)[0]!)));
+    for (const event of ['error', 'end', 'close']) socket.once(event, () => end(undefined));
   });
+
+const printable = (text: string): string => text.replaceAll(/[^ -~]/g, '?').slice(0, 200);
 
 const until = async <T>(what: string, { patience, signal, hopeless }: Waiting, look: () => Promise<T | undefined>): Promise<T> => {
   for (const end = performance.now() + patience; ; ) {
