@@ -20,10 +20,17 @@ const fdatasync = promisify(fs.fdatasync);
  *   16  u64   bytes of the disk         80  u64   number of the epoch they were being brought to
  *   24  16 B  disk                      88  u64   1 if that was under way
  *
+ * At 2048, of what is taken in towards `NEWEST`, written before each epoch is and not waited for:
+ *
+ *    0  u32   CRC-32 of bytes 4 to 43   20  u64   number of the last epoch
+ *    4  16 B  generation and            28  16 B  id of the boot of this machine
+ *
  * From byte 4096 on 16 bytes for each block: zeroes for a block of zeroes, else the digest or mark under AES-256 (one block, no chaining).
  */
 const HEADER_SIZE = 96;
 const BODY = 4096;
+const FOLLOWED = 2048;
+const FOLLOWED_SIZE = 44;
 const MAGIC = 'HFDISKDG';
 const VERSION = 1;
 
@@ -42,6 +49,12 @@ export const NEWEST = Number.MAX_SAFE_INTEGER;
 export interface DigestFile {
   /** Undefined while nothing is known. */
   readonly state: DigestState | undefined;
+  /**
+   * The last epoch of which digests may have been taken in towards `NEWEST`; undefined when nobody can know: none was, or the machine went down since.
+   */
+  readonly followed: EpochPosition | undefined;
+  /** Says so, before the first of its digests is written. */
+  follow(epoch: EpochPosition): void;
   /** The digests of so many blocks. */
   read(firstBlock: number, count: number): Uint8Array;
   write(firstBlock: number, digests: Uint8Array): void;
@@ -106,6 +119,23 @@ class StoredDigests implements DigestFile {
     return this.#state;
   }
 
+  get followed(): EpochPosition | undefined {
+    const bytes = Buffer.alloc(FOLLOWED_SIZE);
+    this.#attempt(() => fs.readSync(this.#fd, bytes, 0, FOLLOWED_SIZE, FOLLOWED));
+    // What the kernel had not written to the disk when the machine went down may be missing, of this and of the digests, each by itself.
+    if (zlib.crc32(bytes.subarray(4)) !== bytes.readUInt32LE(0) || bytes.toString('hex', 28, 44) !== bootId()) return undefined;
+    return { generationId: idText(bytes.subarray(4, 20)), number: Number(bytes.readBigUInt64LE(20)) };
+  }
+
+  follow({ generationId, number }: EpochPosition): void {
+    const bytes = Buffer.alloc(FOLLOWED_SIZE);
+    bytes.write(generationId, 4, 'hex');
+    bytes.writeBigUInt64LE(BigInt(number), 20);
+    bytes.write(bootId(), 28, 'hex');
+    bytes.writeUInt32LE(zlib.crc32(bytes.subarray(4)), 0);
+    this.#attempt(() => fs.writeSync(this.#fd, bytes, 0, FOLLOWED_SIZE, FOLLOWED));
+  }
+
   read(firstBlock: number, count: number): Uint8Array {
     const stored = Buffer.alloc(count * DIGEST_SIZE);
     this.#attempt(() => fs.readSync(this.#fd, stored, 0, stored.length, BODY + firstBlock * DIGEST_SIZE));
@@ -161,6 +191,9 @@ class StoredDigests implements DigestFile {
     }
   }
 }
+
+/** 32 hexadecimal digits. */
+const bootId = (): string => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '');
 
 const isZero = (bytes: Uint8Array, at: number): boolean => {
   for (let byte = at; byte < at + DIGEST_SIZE; byte += 1) if (bytes[byte] !== 0) return false;

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -222,6 +223,30 @@ describe('the digests a process server answers with', () => {
     const last = await cut();
     const content = Buffer.from(source.disk);
     expect(Buffer.compare(await digestsOf(site.open(), query(source, last)), knownDigests(content))).toBe(0);
+  });
+
+  it('begin anew after a kill when the vault lost its end, though not all that was taken in since, and after a power loss', async () => {
+    const { source } = site;
+    const one = await site.cut(50);
+    const first = site.open();
+    await digestsOf(first, query(source, one.made));
+    await first.close();
+    const two = await site.cut(50);
+    const generationId = idText(one.made.cut.epochs[0]!.generationId);
+    const { openDigestFile } = await import('./digest-file.ts');
+    // Up to epoch 3 it was taken in, of which the vault has none behind 1; or nobody knows how far.
+    for (const followed of [3, undefined]) {
+      const file = openDigestFile(site.directory, source.diskId, KEY);
+      await file.setState({ at: { generationId, number: 0 }, towards: { generationId, number: NEWEST }, size: SIZE });
+      if (followed !== undefined) file.follow({ generationId, number: followed });
+      expect(file.followed?.number).toBe(followed);
+      file.write(0, new Uint8Array(16 * 300).fill(3));
+      file.close();
+      const digests = site.open();
+      expect(Buffer.compare(await digestsOf(digests, query(source, two.made)), knownDigests(two.content))).toBe(0);
+      await digests.close();
+      await rm(path.join(site.directory, `${source.diskId}.digests`));
+    }
   });
 
   it('begin anew after a kill when the vault was rolled back to what was known', async () => {

@@ -170,6 +170,7 @@ class CachedDigests implements MachineDigests {
       this.#followed.delete(diskId);
       await file.reset();
       await apply(file, frames(index));
+      file.follow(at);
       await file.setState({ at, towards: { generationId: at.generationId, number: NEWEST }, size });
     } else {
       const before = this.#followed.get(diskId)?.at ?? (file.state?.towards === undefined ? file.state?.at : undefined);
@@ -177,6 +178,7 @@ class CachedDigests implements MachineDigests {
       if (before?.generationId !== at.generationId || before.number + 1 !== at.number) return;
       if (!this.#followed.has(diskId))
         await file.setState({ at: before, towards: { generationId: at.generationId, number: NEWEST }, size: file.state!.size });
+      file.follow(at);
       await apply(file, frames(index));
     }
     this.#followed.set(diskId, { at, size });
@@ -235,9 +237,9 @@ class CachedDigests implements MachineDigests {
       if (known?.towards !== undefined) {
         // A change that did not come to its end: every block it touched is gone over again.
         const { generationId, number } = known.towards;
-        const end = number === NEWEST ? newestOf(history, diskId, generationId) : known.towards;
+        const end = number === NEWEST ? wholeEnd(file, newestOf(history, diskId, generationId)) : known.towards;
         const isForward = end !== undefined && !(end.generationId === known.at.generationId && end.number === known.at.number);
-        // Of a vault that was rolled back to where it began nobody can tell which blocks it touched.
+        // Of a vault that was rolled back nobody can tell which blocks it touched.
         if (isForward) await this.#move(file, history, diskId, known.at, end, true);
         else await file.reset();
       }
@@ -337,6 +339,10 @@ const newestOf = (history: MachineHistory, diskId: string, generationId: string)
   const newest = generation?.epochs.at(-1);
   return generation?.diskId === diskId && newest !== undefined ? { generationId, number: Number(newest.epoch.number) } : undefined;
 };
+
+/** The newest epoch of the vault, if it has all that was taken in: of a vault that lost its end it has not, and after a power loss nobody knows. */
+const wholeEnd = ({ followed }: DigestFile, newest: EpochPosition | undefined): EpochPosition | undefined =>
+  followed !== undefined && followed.generationId === newest?.generationId && followed.number <= newest.number ? newest : undefined;
 
 /** The epoch to answer by; undefined while it is not in the vault. Only states can be asked for. */
 const closedEpoch = (history: MachineHistory, diskId: string, state: EpochPosition, orNewer: boolean): EpochPosition | undefined => {
