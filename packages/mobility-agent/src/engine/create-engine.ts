@@ -1,34 +1,25 @@
 // Longer than others: the states of one machine and what leads from one to the next are easier to judge side by side.
 import { CODEC, type CodecName } from '@holdfast/block';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import {
-  type AgentProtection,
-  bytesPerSecondAt,
-  type CutContent,
-  idText,
-  isWithin,
-  PointKind,
-  type ReplicationStream,
-} from '@holdfast/protocol';
-import { type CopyPace, type CopyPaceSettings, createCopyPace } from '../capture/copy-pace.ts';
+import { type AgentProtection, bytesPerSecondAt, type CutContent, idText, PointKind } from '@holdfast/protocol';
+import { type CopyPace, createCopyPace } from '../capture/copy-pace.ts';
 import { createPointMaker, type PointMaker } from '../consistency/make-points.ts';
-import type { HoldPlaces } from '../consistency/plan-hold.ts';
-import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
+import type { RegisteredDisk } from '../disks/disk-registry.ts';
 import { releaseLeft } from '../hold/release-left.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 import { createNotice } from '../sender/notice.ts';
-import type { SenderStatus, SenderWaits } from '../sender/sender.ts';
-import { openSenderMemory } from '../sender/sender-memory.ts';
+import type { SenderStatus } from '../sender/sender.ts';
 import { diskStatus } from './disk-status.ts';
 import type { Engine, EngineEvent, EngineStatus, Problem } from './engine.ts';
+import type { EngineOptions } from './engine-options.ts';
 import { createEventList } from './event-list.ts';
 import { bytesAtSource, createFigures, durableUpTo } from './figures.ts';
-import type { MachineCapture, TraceSettings } from './machine-capture.ts';
-import { hasMachineLog, type MachineLogSettings, type MachinePlaces, machineFiles, removeMachineLog } from './machine-log.ts';
+import { createHeldMachine, type HeldMachine } from './held-machine.ts';
+import type { MachineCapture } from './machine-capture.ts';
 import { openCapture } from './open-capture.ts';
-import { type OpenMachine, openMachine } from './open-machine.ts';
-import { forgetTrace } from './open-trace-capture.ts';
+import type { OpenMachine } from './open-machine.ts';
 import { checkNowAndThen } from './self-check.ts';
+import { copiesRest, resyncOf, type Wanted, wantedOf, wantsAnother } from './wanted.ts';
 import { TooMuchForLog, workCapture } from './work-capture.ts';
 
 /** Milliseconds before work that failed is tried again, doubled each time, */
@@ -41,45 +32,9 @@ const REDISCOVER = 3_000;
 /** Seconds from point to point where nobody says. */
 const DEFAULT_INTERVAL = 5;
 
-export interface EngineOptions {
-  /** 32 hexadecimal digits: the enrolled id. */
-  readonly machineId: string;
-  /** Of the agent. */
-  readonly version: string;
-  /** The agent's state directory. */
-  readonly directory: string;
-  readonly log: MachineLogSettings;
-  readonly trace: TraceSettings;
-  /** Milliseconds from point to point, whatever the desired state says. */
-  readonly interval: number | undefined;
-  readonly waits: SenderWaits;
-  /** How writers are held still; undefined where that cannot be done. */
-  readonly hold?: HoldPlaces;
-  /** How fast disks are copied and compared. */
-  readonly copy: CopyPaceSettings;
-  /** Milliseconds from comparing some blocks with the vault to the next; 0 for never. */
-  readonly checkInterval: number;
-  readonly registry: DiskRegistry;
-  /** The disks that are there now. */
-  findDisks(): Promise<RegisteredDisk[]>;
-  connect(address: string): Promise<ReplicationStream>;
-  /** Told of each event at once. */
-  onEvent(event: EngineEvent): void;
-}
-
-/** What is wanted, in the terms of this program. */
-interface Wanted {
-  readonly revision: bigint;
-  readonly protection: AgentProtection | undefined;
-  readonly diskIds: readonly string[];
-}
-
-/** The request to resynchronize; empty where there is none. */
-const resyncOf = (protection: AgentProtection | undefined): string => (protection === undefined ? '' : idText(protection.resyncId));
-
 class ProtectingEngine implements Engine {
   readonly #options: EngineOptions;
-  readonly #places: MachinePlaces;
+  readonly #held: HeldMachine;
   readonly #events;
   readonly #stopping = new AbortController();
   readonly #changed = createNotice();
@@ -95,11 +50,8 @@ class ProtectingEngine implements Engine {
   readonly #points: PointMaker;
   readonly #pace: CopyPace;
   readonly #running: Promise<void>;
-  /** Bytes sent by senders before the present one. */
-  #sentBefore = 0;
   #wanted: Wanted | undefined;
   #disks: readonly RegisteredDisk[] = [];
-  #machine: OpenMachine | undefined;
   #capture: MachineCapture | undefined;
   /** Ends the capture at work, so that it is opened anew. */
   #round = new AbortController();
@@ -111,7 +63,7 @@ class ProtectingEngine implements Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     const { directory, machineId, log, trace } = options;
-    this.#places = { directory, machineId, log, memoryDirectory: trace.memoryDirectory };
+    this.#held = createHeldMachine({ directory, machineId, log, memoryDirectory: trace.memoryDirectory }, trace);
     const isPaused = (): boolean => this.#isPaused();
     this.#pace = createCopyPace({
       ...options.copy,
@@ -133,7 +85,7 @@ class ProtectingEngine implements Engine {
   }
 
   get status(): EngineStatus {
-    const { hrl, sender, memory } = this.#machine ?? {};
+    const { hrl, sender, memory } = this.#held.current ?? {};
     const newestPoint = memory?.current.newestPoint ?? 0;
     return {
       points: this.#figures.points,
@@ -145,7 +97,7 @@ class ProtectingEngine implements Engine {
       disks: this.#knownDisks().map((disk) => diskStatus(disk, this.#view(disk.id))),
       problem: this.#problem,
       sender: sender?.status,
-      sentBytes: this.#sentBefore + (sender?.status.sentBytes ?? 0),
+      sentBytes: this.#held.sentBytes,
       pendingBytes: hrl?.usedBytes ?? 0,
       sourceBytes: bytesAtSource(hrl?.committed() ?? [], (id) => sender?.isJournaled(id) === true),
       churnSeconds: this.#figures.churn.seconds,
@@ -160,23 +112,16 @@ class ProtectingEngine implements Engine {
   }
 
   apply(revision: bigint, protection: AgentProtection | undefined): void {
-    const excluded = new Set(protection?.excludedDiskIds.map(idText) ?? []);
-    const diskIds = (protection?.diskIds.map(idText) ?? []).filter((id) => !excluded.has(id)).sort();
     const before = this.#wanted;
-    this.#wanted = { revision, protection, diskIds };
-    if (
-      before === undefined ||
-      (before.protection === undefined) !== (protection === undefined) ||
-      before.diskIds.join() !== diskIds.join() ||
-      resyncOf(before.protection) !== resyncOf(protection)
-    ) {
+    this.#wanted = wantedOf(revision, protection);
+    if (wantsAnother(before, this.#wanted)) {
       this.#reopen('what is to be protected has changed');
       return;
     }
     if (protection === undefined) return;
     this.#adopt(protection);
-    this.#machine?.sender.useServers(protection.processServers);
-    if (before.protection?.pointIntervalSeconds !== protection.pointIntervalSeconds) this.#pointWanted.give();
+    this.#held.current?.sender.useServers(protection.processServers);
+    if (before?.protection?.pointIntervalSeconds !== protection.pointIntervalSeconds) this.#pointWanted.give();
   }
 
   pointNow(): void {
@@ -212,7 +157,7 @@ class ProtectingEngine implements Engine {
         wait = Math.min(LONGEST_WAIT, wait * 2);
       }
     }
-    await this.#closeMachine();
+    await this.#held.close();
   }
 
   /** Does what is wanted until something else is; rejects when it cannot. */
@@ -221,7 +166,8 @@ class ProtectingEngine implements Engine {
     this.#disks = await this.#options.findDisks();
     const wanted = this.#wanted;
     if (wanted?.protection === undefined) {
-      if (wanted !== undefined) await this.#unprotect();
+      if (wanted !== undefined && (await this.#forget(() => this.#held.forgetVault())))
+        this.#events.inform('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
       this.#problem = undefined;
       await this.#changed.wait(signal);
       return;
@@ -236,17 +182,17 @@ class ProtectingEngine implements Engine {
       });
     }
     if (this.#anew !== undefined) await this.#beginAnew();
-    this.#machine ??= await this.#openMachine(protection);
+    const machine = this.#held.current ?? (await this.#openMachine(protection));
     await this.#markCopied();
     await this.#options.registry.mark(diskIds, 'protected');
     this.#adopt(protection);
-    this.#machine.sender.useServers(protection.processServers);
+    machine.sender.useServers(protection.processServers);
     if (diskIds.length === 0) {
       await this.#changed.wait(signal);
       return;
     }
     await this.#captureDisks(
-      this.#machine,
+      machine,
       this.#knownDisks().filter(({ id }) => diskIds.includes(id)),
     );
   }
@@ -255,7 +201,7 @@ class ProtectingEngine implements Engine {
     const { hrl } = machine;
     const { machineId, trace, registry } = this.#options;
     const { signal } = this.#round;
-    const resyncId = resyncOf(this.#wanted?.protection);
+    const resyncId = resyncOf(this.#wanted);
     this.#obeyResync(machine, disks, resyncId);
     const capture = await openCapture({
       machineId,
@@ -267,7 +213,7 @@ class ProtectingEngine implements Engine {
       digests: machine.digests,
       pace: this.#pace,
       onWhole: (id, { code, why }) => this.#events.warn(code, `Disk ${this.#nameOf(id)} is copied whole, it cannot be compared: ${why}`),
-      stateDirectory: machineFiles(this.#places).digests,
+      stateDirectory: this.#held.digests,
       wasCopied: (id) => registry.marked('copied').includes(id),
     });
     this.#capture = capture;
@@ -319,8 +265,7 @@ class ProtectingEngine implements Engine {
 
   async #openMachine({ processServers }: AgentProtection): Promise<OpenMachine> {
     const { version, waits, connect } = this.#options;
-    const machine = await openMachine({
-      places: this.#places,
+    const machine = await this.#held.open({
       version,
       waits,
       connect,
@@ -335,38 +280,13 @@ class ProtectingEngine implements Engine {
     return machine;
   }
 
-  async #closeMachine(): Promise<void> {
-    const machine = this.#machine;
-    if (machine === undefined) return;
-    await machine.sender.stop();
-    this.#sentBefore += machine.sender.status.sentBytes;
-    this.#machine = undefined;
-    await machine.close();
-  }
-
-  async #unprotect(): Promise<void> {
-    if (!hasMachineLog(this.#places)) return;
-    await this.#closeMachine();
-    // Protected again, it may be in another vault. Terms only grow.
-    const memory = await openSenderMemory(machineFiles(this.#places).senderMemory);
-    await memory.forgetVault();
-    await this.#removeMachine();
-    this.#events.inform('PROTECTION_ENDED', 'The machine is not protected any more; what was kept of it is removed');
-  }
-
-  async #removeMachine(): Promise<void> {
-    const { machineId, trace } = this.#options;
+  /** Removes what is kept of the machine, and with it what was to be copied anew. */
+  async #forget<T>(work: () => Promise<T>): Promise<T> {
     this.#points.forget();
-    await this.#closeMachine();
-    try {
-      forgetTrace(machineId, trace);
-    } catch (reason) {
-      // Image files are protected where nothing can be traced.
-      if (!isHoldfastError(reason, 'TRACEFS_UNAVAILABLE') && !isHoldfastError(reason, 'NO_PERMISSION')) throw reason;
-    }
-    await removeMachineLog(this.#places);
+    const outcome = await work();
     this.#anew = undefined;
     this.#restart.clear();
+    return outcome;
   }
 
   /** Ends the present round, so that the next one sees what is wanted now. */
@@ -380,7 +300,7 @@ class ProtectingEngine implements Engine {
     const { compression, excludedDiskIds } = protection;
     this.#points.adopt(protection);
     this.#policy.codec = Object.hasOwn(CODEC, compression) ? (compression as CodecName) : 'lz4';
-    const known = [...this.#options.registry.marked('protected'), ...(this.#machine?.hrl.heads().keys() ?? [])];
+    const known = [...this.#options.registry.marked('protected'), ...(this.#held.current?.hrl.heads().keys() ?? [])];
     const members = new Set(this.#wanted?.diskIds);
     this.#policy.excludedDisks = [...new Set([...excludedDiskIds.map(idText), ...known])].filter((id) => !members.has(id));
   }
@@ -393,7 +313,7 @@ class ProtectingEngine implements Engine {
   #pointAnswer(): EngineStatus['pointAnswer'] {
     const { answer } = this.#points;
     if (answer === undefined) return undefined;
-    const isHeld = this.#machine?.hrl.committed().some(({ cut }) => idText(cut.id) === answer.cutId) !== false;
+    const isHeld = this.#held.current?.hrl.committed().some(({ cut }) => idText(cut.id) === answer.cutId) !== false;
     return { ...answer, durable: answer.cutId !== undefined && !isHeld };
   }
 
@@ -413,8 +333,8 @@ class ProtectingEngine implements Engine {
   }
 
   #rpoSeconds(newestPoint: number): number | undefined {
-    if (newestPoint === 0 || this.#machine === undefined) return undefined;
-    const { hrl, sender } = this.#machine;
+    if (newestPoint === 0 || this.#held.current === undefined) return undefined;
+    const { hrl, sender } = this.#held.current;
     return Math.max(0, (Date.now() - durableUpTo(newestPoint, hrl.committed(), (id) => sender.isJournaled(id))) / 1000);
   }
 
@@ -442,7 +362,7 @@ class ProtectingEngine implements Engine {
   }
 
   async #markCopied(): Promise<void> {
-    const closed = [...(this.#machine?.hrl.heads().values() ?? [])].filter(({ open }) => !open);
+    const closed = [...(this.#held.current?.hrl.heads().values() ?? [])].filter(({ open }) => !open);
     await this.#options.registry.mark(
       closed.map(({ diskId }) => diskId),
       'copied',
@@ -456,23 +376,19 @@ class ProtectingEngine implements Engine {
     this.#restartAll(whole, 'somebody asked for it');
   }
 
-  /** Copies rest: somebody wants it, or it is no time for a resynchronization, and nothing else is copied. */
   #isPaused(): boolean {
-    const protection = this.#wanted?.protection;
-    if (protection === undefined || protection.copyPaused) return protection !== undefined;
-    const { resyncWindows } = protection;
-    if (resyncWindows.length === 0 || this.#capture === undefined || this.#capture.resyncs.size === 0) return false;
-    const heads = this.#machine?.hrl.heads();
-    const isFirst = (id: string): boolean => !this.#options.registry.marked('copied').includes(id) && heads?.get(id)?.open !== false;
-    if (this.#wanted!.diskIds.some(isFirst)) return false;
-    const now = new Date();
-    return !resyncWindows.some((window) => isWithin(window, now));
+    const heads = this.#held.current?.hrl.heads();
+    const copied = this.#options.registry.marked('copied');
+    return copiesRest(this.#wanted, {
+      isResynchronizing: (this.#capture?.resyncs.size ?? 0) > 0,
+      isFirst: (id) => !copied.includes(id) && heads?.get(id)?.open !== false,
+    });
   }
 
   #view(id: string) {
     return {
       capture: this.#capture,
-      head: this.#machine?.hrl.heads().get(id),
+      head: this.#held.current?.hrl.heads().get(id),
       isProtected: this.#wanted?.diskIds.includes(id) === true,
       wasCopied: this.#options.registry.marked('copied').includes(id),
       isFull: this.#isFull,
@@ -526,7 +442,8 @@ class ProtectingEngine implements Engine {
   #resyncNeeded(diskId: string, reason: string): void {
     if (this.#restart.has(diskId) || this.#capture === undefined || this.#anew !== undefined) return;
     const why = `the process server asked for it: ${reason.slice(0, 300)}`;
-    const isHeld = this.#machine?.hrl.committed().some(({ cut }) => cut.epochs.some((epoch) => idText(epoch.diskId) === diskId)) === true;
+    const isHeld =
+      this.#held.current?.hrl.committed().some(({ cut }) => cut.epochs.some((epoch) => idText(epoch.diskId) === diskId)) === true;
     // What cannot be taken can never be freed either, and what other disks have in those cuts is lost with it.
     if (isHeld) this.#anew = why;
     else this.#restart.set(diskId, why);
@@ -544,7 +461,7 @@ class ProtectingEngine implements Engine {
 
   /** Forgets the log and what was traced; what is in the vault stays, and so does what was remembered of it. */
   async #beginAnew(): Promise<void> {
-    await this.#removeMachine();
+    await this.#forget(() => this.#held.forget());
     const isOften = this.#begunAnew !== undefined && performance.now() - this.#begunAnew < STEADY;
     this.#begunAnew = performance.now();
     if (isOften) await this.#changed.wait(this.#stopping.signal, LONGEST_WAIT);

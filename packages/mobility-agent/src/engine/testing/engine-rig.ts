@@ -10,8 +10,9 @@ import { localSystem } from '../../manifest/system-view.ts';
 import { createReceiver } from '../../scan/testing/receiver.ts';
 import { createModelServer, type ModelServer } from '../../sender/testing/model-server.ts';
 import { until } from '../../sender/testing/until.ts';
-import { createEngine, type EngineOptions } from '../create-engine.ts';
+import { createEngine } from '../create-engine.ts';
 import type { Engine, EngineEvent } from '../engine.ts';
+import type { EngineOptions } from '../engine-options.ts';
 import { forgetTrace } from '../open-trace-capture.ts';
 
 /** Where the kernel traces for a rig. */
