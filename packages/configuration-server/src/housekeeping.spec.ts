@@ -3,6 +3,7 @@ import { type JobRecord, jobs, jobsOf } from './jobs/job-record.ts';
 import { startJob } from './jobs/start-job.ts';
 import { revocations, tokens } from './records/kinds.ts';
 import { transact } from './records/transaction.ts';
+import { type RecoveryRecord, recoveries, recoveriesOf } from './recovery/recovery-record.ts';
 import { createMemoryStore } from './state/memory-store.ts';
 
 const DAY = 24 * 3_600_000;
@@ -35,5 +36,19 @@ describe('housekeeping', () => {
     expect(left.filter((key) => key.startsWith(jobs.prefix))).toEqual([ids[5], ids[4], ids[0]].map((id) => jobs.key(id!)));
     expect(left.filter((key) => key.startsWith(jobsOf.prefix))).toHaveLength(3);
     expect(await cleanUp(store, 2, 2 * DAY, now)).toBe(0);
+  });
+
+  it('keeps the newest of the recoveries that have ended, and all that run', async () => {
+    const store = createMemoryStore({ events: 10, audit: 10, changes: 1000 });
+    await transact(store, async (transaction) => {
+      for (const [id, state] of [...'0123'].map((digit, index) => [digit.repeat(32), index === 3 ? 'running' : 'ended'] as const)) {
+        transaction.put(recoveries, id, { machineId: 'm', state } as RecoveryRecord);
+        transaction.put(recoveriesOf, `m/${id}`, {});
+      }
+    });
+    expect(await cleanUp(store, 2, 2 * DAY, Date.now(), 2)).toBe(2);
+    const left = (await store.list({ prefix: '', limit: 100 })).map(({ key }) => key);
+    const kept = [...'013'].map((digit) => digit.repeat(32));
+    expect(left).toEqual([...kept.map((id) => recoveriesOf.key(`m/${id}`)), ...kept.map((id) => recoveries.key(id))].toSorted());
   });
 });

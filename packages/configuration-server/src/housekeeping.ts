@@ -2,9 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
 import { silences } from './alerts/alert-record.ts';
 import { hasEnded, jobs, jobsOf } from './jobs/job-record.ts';
-import { listAll } from './records/kind.ts';
+import { planRuns, runsOf } from './plans/plan-record.ts';
+import { type Kind, listAll } from './records/kind.ts';
 import { accesses, revocations, tokens } from './records/kinds.ts';
 import { transact } from './records/transaction.ts';
+import { recoveries, recoveriesOf } from './recovery/recovery-record.ts';
 import type { StateStore } from './state/state-store.ts';
 
 /** Milliseconds between rounds. */
@@ -15,11 +17,18 @@ const TOKENS_SHOWN = 30 * 24 * 3_600_000;
 const CLOCKS_LATE = 24 * 3_600_000;
 /** Deleted in one commit. */
 const BATCH = 200;
+/** Test failovers, failovers and runs of plans that have ended, kept as history. */
+const RECOVERIES_KEPT = 2000;
 
 /** Removes what has no meaning any more: revocations of certificates that have ended anyway, old tokens, ended sign-ins and jobs beyond a number. */
-export const cleanUp = async (store: StateStore, jobsKept: number, grace: number, now = Date.now()): Promise<number> => {
-  const gone: (readonly [typeof revocations | typeof tokens | typeof accesses | typeof silences | typeof jobs | typeof jobsOf, string])[] =
-    [];
+export const cleanUp = async (
+  store: StateStore,
+  jobsKept: number,
+  grace: number,
+  now = Date.now(),
+  recoveriesKept = RECOVERIES_KEPT,
+): Promise<number> => {
+  const gone: (readonly [Kind<unknown>, string])[] = [];
   for await (const { id, value } of listAll(store, revocations))
     if (value.notAfter + grace + CLOCKS_LATE < now) gone.push([revocations, id]);
   for await (const { id, value } of listAll(store, tokens)) if (value.expires + TOKENS_SHOWN < now) gone.push([tokens, id]);
@@ -31,6 +40,18 @@ export const cleanUp = async (store: StateStore, jobsKept: number, grace: number
     if (!hasEnded(value)) continue;
     ended += 1;
     if (ended > jobsKept) gone.push([jobs, id], [jobsOf, `${value.machineId}/${id}`]);
+  }
+  let over = 0;
+  for await (const { id, value } of listAll(store, recoveries)) {
+    if (value.state !== 'ended') continue;
+    over += 1;
+    if (over > recoveriesKept) gone.push([recoveries, id], [recoveriesOf, `${value.machineId}/${id}`]);
+  }
+  let runs = 0;
+  for await (const { id, value } of listAll(store, planRuns)) {
+    if (value.ended === 0) continue;
+    runs += 1;
+    if (runs > recoveriesKept) gone.push([planRuns, id], [runsOf, `${value.planId}/${id}`]);
   }
   for (let from = 0; from < gone.length; from += BATCH)
     await transact(store, async (transaction) => {
