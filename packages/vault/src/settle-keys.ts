@@ -5,7 +5,6 @@ import { type HoldersVersion, newestHolders, newestRoot, publishHolders } from '
 import { HEADER_SIZE, readHeader } from './object-header.ts';
 import { dataKeyName, holdersName, keySlotName, MACHINES } from './object-names.ts';
 import { storedSlots } from './stored-slots.ts';
-import type { Vault } from './vault.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 /**
@@ -13,7 +12,7 @@ import type { VaultAccess } from './vault-access.ts';
  * slots of removed holders and of replaced root keys go, and every machine gets a data key that only today's holders can open. Does nothing when there is
  * nothing to do. Errors: those of the store, such as NO_PERMISSION without the right to delete.
  */
-export const settleKeys = async (vault: Vault, clock: Clock = systemClock): Promise<void> => {
+export const settleKeys = async (vault: VaultAccess, clock: Clock = systemClock): Promise<void> => {
   const newest = await newestHolders(vault);
   if (newest === undefined) return;
   if (newest.generation > 1) {
@@ -28,13 +27,13 @@ export const settleKeys = async (vault: Vault, clock: Clock = systemClock): Prom
 };
 
 /** The older root keys are told by versions under the newest one and nowhere else: there are two, so that no single object is needed to read history. */
-const doubleHolders = async (vault: Vault, newest: HoldersVersion): Promise<void> => {
+const doubleHolders = async (vault: VaultAccess, newest: HoldersVersion): Promise<void> => {
   if (newest.version > 1 && (await generationOf(vault, holdersName(newest.version - 1))) === newest.generation) return;
   await publishHolders(vault, newest, await newestRoot(vault), newest.record);
 };
 
 /** Of every machine whose newest data key former holders can open. */
-const renewDataKeys = async (vault: Vault, generation: number, clock: Clock): Promise<void> => {
+const renewDataKeys = async (vault: VaultAccess, generation: number, clock: Clock): Promise<void> => {
   for await (const { name } of vault.store.list(MACHINES)) {
     const machineId = name.slice(MACHINES.length);
     if (isId(machineId)) await renewDataKey(vault, machineId, generation, clock);
