@@ -63,6 +63,7 @@ export {
   type Values,
   type ValuesOf,
 } from './settings/setting.ts';
+export { formatWindow, parseWindow, type WrittenWindow } from './settings/time-window.ts';
 export type { BackOffOptions } from './supervise/back-off.ts';
 export type { SupervisedProgram } from './supervise/child.ts';
 export { type SupervisedState, type SuperviseOptions, type Supervision, supervise } from './supervise/supervise.ts';

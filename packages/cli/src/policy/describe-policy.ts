@@ -1,10 +1,9 @@
-import { formatBandwidthRule, formatDuration } from '@holdfast/daemon';
+import { formatBandwidthRule, formatDuration, formatWindow } from '@holdfast/daemon';
 import type { Policy } from '@holdfast/protocol';
 import { shortId } from '../choose/choose-resource.ts';
 import type { Answer } from '../output/answer.ts';
 import { formatCount } from '../output/format.ts';
 import { type RequestCost, requestCost } from './request-cost.ts';
-import { formatWindow } from './time-window.ts';
 
 export interface PolicyDescription {
   readonly id: string;

@@ -68,7 +68,7 @@ describe('policy', () => {
     expect(await person.json(set)).toMatchObject({
       sealIntervalSeconds: 60,
       requestCost: { busyPerDay: 1440, idlePerDay: 1440, busyPerMonth: 0.22 },
-      resyncWindows: ['mon,tue,wed,thu,fri 18:00-06:00', 'sat,sun 00:00-24:00'],
+      resyncWindows: ['mon+tue+wed+thu+fri 18:00-06:00', 'sat+sun 00:00-24:00'],
       failbackOf: null,
     });
     const { stdout } = await person.run(['policy', 'show', 'gold']);
