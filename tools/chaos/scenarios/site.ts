@@ -11,6 +11,7 @@ import { createRecorder, newRunId } from '../../lab/record/run-record.ts';
 import { removeLeftovers } from '../../lab/record/take-away.ts';
 import type { Resync, Scenario, Verdict } from '../scenario.ts';
 import { createFaults, type Explanation } from '../site/faults.ts';
+import { createLogDefects } from '../site/log-defects.ts';
 import { install } from '../site/programs.ts';
 import { withMemory } from '../site/remembering-store.ts';
 import { protectMachine, type SiteMachine } from '../site/site-machine.ts';
@@ -61,6 +62,7 @@ export const scenario: Scenario = {
         site.configurationServer.process,
       ];
       const failures = [...programs.map(({ failure }) => failure), ...machines.map(({ source }) => source.failure)];
+      const defects = createLogDefects(programs.map(({ logFile }) => logFile));
       const store = await openStore(site.vault.url, { environment: { AZURE_STORAGE_KEY_FILE: site.vault.accountKeyFile } });
       const key = await readKeyFile(site.vault.keyFile);
       const asStored = await openVault(store, key);
@@ -117,7 +119,7 @@ export const scenario: Scenario = {
         const vault = await openVault(remembering, key);
         try {
           let points = 0;
-          const wrong: string[] = [];
+          const wrong: string[] = [...defects.take()];
           const lost: string[] = [];
           const resyncs: Resync[] = [];
           for (const [index, machine] of machines.entries()) {

@@ -179,7 +179,7 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
         trace: { 'memory-directory': MEMORY_DIRECTORY },
         copy: { yield: false },
         check: { interval: '5s' },
-        points: { interval: '2s' },
+        points: { interval: '4s' },
         sender: { 'retry-first': '100ms', 'retry-longest': '2s', 'retry-refused': '2s' },
         report: { interval: '500ms' },
       });

@@ -33,7 +33,7 @@ export interface Source {
 
 /** XFS wants 300 MiB at least. */
 const LEDGER_BYTES = 320 * 1024 * 1024;
-const STAMPED_BYTES = 4 * 1024 * 1024;
+const STAMPED_BYTES = 1024 * 1024;
 /** Milliseconds between two writes. */
 const PAUSE = 15;
 /** Nanoseconds by which the clocks of writer and agent are rounded. */
