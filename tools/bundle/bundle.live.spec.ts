@@ -1,8 +1,10 @@
 import { type ExecFileException, execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFile, copyFile, glob, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { createPerson } from '../site/cli-process.ts';
 import { startConfigurationServer } from '../site/configuration-server.ts';
 
@@ -102,6 +104,16 @@ describe.unless(lacks('root', 'chroot', 'unshare', 'tar'), 'bundles', () => {
       expect((await inJail(jail, bundle, program, ['--help'])).stdout).toContain(program);
     },
   );
+
+  it('have the files of their threads beside the programs, whole', async () => {
+    for (const [bundle] of BUNDLES.filter(([name]) => name !== 'holdfast-agent'))
+      for (const thread of ['frame-thread', 'image-thread']) {
+        const file = path.join(jail, bundle, 'lib', `${thread}.mjs`);
+        const started = new Worker(file, { workerData: { fd: 1 } });
+        await once(started, 'online');
+        await started.terminate();
+      }
+  });
 
   it('tell the licences of all that is in them', async () => {
     const licences = await readFile(path.join(jail, 'holdfast-agent/LICENSES.txt'), 'utf8');
