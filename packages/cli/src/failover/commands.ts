@@ -65,7 +65,7 @@ Examples:
 const placed = (command: Command, point: string): Command =>
   siteOptions(command)
     .addOption(new Option('-p, --point <point>', `which point (default: ${point})`))
-    .addOption(new Option('--network <network>', 'bridge of the process server, isolated, or none (default: as the protection says)'))
+    .addOption(new Option('--network <network>', 'bridge of the process server (br0), isolated, or none (default: as the protection says)'))
     .addOption(new Option('--size <size>', 'processors and memory like 4x8GiB, or same (default: as the protection says)'))
     .addOption(new Option('--process-server <server>', 'which one runs it: name or id (default: chosen)'))
     .addOption(waitOption());

@@ -14,7 +14,8 @@ const BRIDGE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/;
 const networkOf = (name: string, setting: string): NetworkAttachment => {
   if (name === '' || name === 'isolated') return { kind: 'isolated' };
   if (name === 'none') return { kind: 'none' };
-  if (BRIDGE.test(name)) return { kind: 'bridge', bridge: name };
+  const bridge = name.replace(/^bridge:/, '');
+  if (BRIDGE.test(bridge)) return { kind: 'bridge', bridge };
   throw new HoldfastError('SETTING_INVALID', {
     thing: `${setting} ${JSON.stringify(name.slice(0, 80))}`,
     why: 'it is no name of a bridge',
