@@ -7,6 +7,7 @@ import { createMachineDigests, type MachineDigests } from './digests/machine-dig
 import type { Journal, JournaledCut } from './journal/journal.ts';
 import { createReceiver, type Pace } from './receive/create-receiver.ts';
 import type { CreditPool } from './receive/credit-pool.ts';
+import type { CutTurns } from './receive/cut-turns.ts';
 import type { MachineReceiver } from './receive/machine-receiver.ts';
 import { createUploader, type UploaderOptions } from './upload/create-uploader.ts';
 import { interrupted } from './upload/interrupted.ts';
@@ -31,8 +32,8 @@ export interface Machines {
   /** Ends all streams. */
   disconnect(error: HoldfastError): void;
   /**
-   * After that: where nothing is on its way into a vault, beginnings of cuts fill the journal, each waiting for room that only the others have. All but
-   * the largest are given up, so that one goes on; their agents send them again. Tells the machines.
+   * After that: where nothing is on its way into a vault, beginnings of cuts fill the journal, each waiting for room that only the others have. They are
+   * given up, and cuts come one at a time until there is room; their agents send them again. Tells the machines.
    */
   makeRoom(): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -43,6 +44,7 @@ export interface MachinesOptions
   readonly version: string;
   readonly journal: Journal;
   readonly pool: CreditPool;
+  readonly turns: CutTurns;
   readonly vaults: Vaults;
   readonly log: Log;
   /** Where digests of disks are kept, and what they are encrypted with. */
@@ -64,7 +66,7 @@ const notAssigned = (machineId: string): HoldfastError =>
 const same = (a: Assignment, b: Assignment): boolean => a.vault === b.vault && a.machineName === b.machineName;
 
 export const createMachines = (options: MachinesOptions): Machines => {
-  const { journal, vaults, log, version, pool } = options;
+  const { journal, vaults, log, version, pool, turns } = options;
   const machines = new Map<string, Machine>();
   /** What is wanted for each, milliseconds; 0: as the settings say. */
   const sealIntervals = new Map<string, number>();
@@ -113,6 +115,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
       pool,
       partial: left?.partial,
       begin: (message) => journal.begin(machineId, message),
+      turns,
       capacity: () => journal.usage.capacity,
       pace: options.pace,
       onReceived: options.onReceived,
@@ -169,11 +172,10 @@ export const createMachines = (options: MachinesOptions): Machines => {
       const all = [...machines.values()];
       await Promise.all(all.map(({ receiver }) => receiver.settled()));
       if (all.some(({ uploader }) => uploader.state.pendingBytes > 0)) return [];
-      const [, ...others] = all
-        .filter(({ receiver }) => receiver.partialBytes > 0)
-        .sort((a, b) => b.receiver.partialBytes - a.receiver.partialBytes);
-      for (const { receiver } of others) receiver.dropPartial();
-      return others.map(({ assignment }) => assignment.machineName);
+      const begun = all.filter(({ receiver }) => receiver.partialBytes > 0);
+      if (begun.length > 0) turns.narrow();
+      for (const { receiver } of begun) receiver.dropPartial();
+      return begun.map(({ assignment }) => assignment.machineName);
     },
     async close() {
       for (const { receiver } of machines.values()) await receiver.close(interrupted('the replication stream', 'the process server stops'));

@@ -18,6 +18,7 @@ import { createMachines } from './machines.ts';
 import { createServerMetrics } from './metrics.ts';
 import { LARGEST_FRAME } from './receive/check-frames.ts';
 import { createCreditPool } from './receive/credit-pool.ts';
+import { createCutTurns } from './receive/cut-turns.ts';
 import { createJournalBrake } from './receive/journal-brake.ts';
 import { startRecovery } from './recovery/start-recovery.ts';
 import type { ProcessServerSchema } from './settings.ts';
@@ -28,6 +29,8 @@ import { createVaults } from './upload/vaults.ts';
 /** Milliseconds between reports to the configuration server, and between looks at the journal. */
 const REPORT_EVERY = 3000;
 const LOOK_EVERY = 1000;
+/** Part of the journal below which cuts of all machines come at the same time again. */
+const HALF = 0.5;
 /** Part of the memory that credit may fill; the rest keeps what waits for upload. */
 const CREDIT_PART = 0.5;
 /** Milliseconds from one sync of the journal to the next, at least: cuts of many machines come one after the other. */
@@ -75,7 +78,9 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   const rate = createRate(() => bytesPerSecondAt(upload.bandwidth, new Date()));
   const vaults = createVaults({ settings: settings.vaults, requests: upload.requests, rate, log, health, events });
   onStop('vaults', () => vaults.close());
-  const brake = createJournalBrake(journal, FLOOR);
+  const turns = createCutTurns();
+  const uploading = (): boolean => [...machines.all].some(({ uploader }) => uploader.state.pendingCuts > 0);
+  const brake = createJournalBrake(journal, { smallest: FLOOR, uploading });
   const pool = createCreditPool({
     budget: Math.floor(replication.memory * CREDIT_PART),
     idle: IDLE,
@@ -91,6 +96,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     version,
     journal,
     pool,
+    turns,
     vaults,
     anchors,
     events,
@@ -224,6 +230,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     const full = brake.tick(server.calls, durableBytes);
     durableBytes = 0;
     pool.refresh();
+    if (journal.usage.used < journal.usage.quota * HALF) turns.widen();
     if (journal.usage.used > CROWDED * journal.usage.quota) for (const { uploader } of machines.all) uploader.hurry();
     if (!full) return;
     const refusal = brake.refusal()!;
@@ -231,7 +238,9 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     events.add(refusal.code, refusal.why);
     machines.disconnect(refusal);
     machines.makeRoom().then(
-      (names) => names.length > 0 && log.warn('Beginnings of cuts are given up, so that one of them has room', { machines: names }),
+      (names) =>
+        names.length > 0 &&
+        log.warn('Beginnings of cuts fill the journal: they are given up, and cuts come one at a time', { machines: names }),
       (error: unknown) => log.error('No room could be made in the journal', { error }),
     );
   }, LOOK_EVERY);

@@ -17,6 +17,7 @@ import type { EpochPosition, Fence, Standing, Uploader } from '../upload/uploade
 import { violation } from './check-frames.ts';
 import type { CreditPool, CreditShare } from './credit-pool.ts';
 import { type CutIntake, createCutIntake } from './cut-intake.ts';
+import type { CutTurns } from './cut-turns.ts';
 import type { MachineReceiver } from './machine-receiver.ts';
 
 /** The version of the replication protocol spoken here. */
@@ -39,6 +40,7 @@ export interface ReceiverOptions {
   /** The beginning of a cut from before this start. */
   readonly partial: OpenCut | undefined;
   begin(begin: CutBegin): OpenCut;
+  readonly turns: CutTurns;
   /** Bytes of frames that the journal takes of one cut. */
   capacity(): number;
   /** Bytes a second this stream should stay below now, with the reason; undefined when there is no limit. */
@@ -62,6 +64,8 @@ interface Session {
   readonly finishing: Set<Promise<void>>;
   /** The version of the protocol that was agreed on. */
   readonly version: number;
+  /** Ends the turn of the cut that is being received. */
+  leave: () => void;
   queries: number;
   paced: number;
 }
@@ -179,6 +183,7 @@ class StreamReceiver implements MachineReceiver {
       }
     } finally {
       uploader.listen(undefined);
+      session?.leave();
       session?.share.close();
       // A cut on its way to the disk is handed over before another stream asks for it.
       await Promise.all(session?.finishing ?? []);
@@ -233,7 +238,7 @@ class StreamReceiver implements MachineReceiver {
       else credit += bytes;
     });
     const agreed = Math.min(PROTOCOL_VERSION, open.protocolVersion);
-    const session: Session = { call, intake, share, finishing: new Set(), version: agreed, queries: 0, paced: 0 };
+    const session: Session = { call, intake, share, finishing: new Set(), version: agreed, leave: () => undefined, queries: 0, paced: 0 };
     uploader.listen({
       onDurable: ({ cutId }, anchor) =>
         this.#say(call, { case: 'durable', value: { cutId: idBytes(cutId), anchor: anchorMessage(anchor) } }),
@@ -273,6 +278,7 @@ class StreamReceiver implements MachineReceiver {
     const { call, intake, share } = session;
     switch (message.case) {
       case 'cutBegin': {
+        session.leave = await this.#options.turns.enter(call.closed);
         share.begin();
         for (const { diskId, reason } of intake.begin(message.value))
           await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
@@ -294,6 +300,7 @@ class StreamReceiver implements MachineReceiver {
         const work = this.#watch(call, this.#finish(call, intake.end(message.value), message.value.awaited));
         session.finishing.add(work);
         void work.then(() => session.finishing.delete(work));
+        void work.then(session.leave);
         return;
       }
       case 'digestQuery':

@@ -26,10 +26,17 @@ const RESERVE = 4 * 1024 * 1024;
 /** Weight of the newest second in the speed of the vaults. */
 const WEIGHT = 0.2;
 
+export interface JournalBrakeOptions {
+  /** Bytes without which nothing can be received. */
+  readonly smallest: number;
+  /** Whether anything is on its way into a vault; else it is not the vaults that are slow. */
+  uploading(): boolean;
+  readonly now?: () => number;
+}
+
 export const createJournalBrake = (
   journal: Pick<Journal, 'usage'>,
-  smallest: number,
-  now: () => number = () => performance.now(),
+  { smallest, uploading, now = () => performance.now() }: JournalBrakeOptions,
 ): JournalBrake => {
   let speed = 0;
   let streamsNow = 1;
@@ -42,7 +49,7 @@ export const createJournalBrake = (
   return {
     room,
     pace() {
-      if (fullness() < SLOW) return undefined;
+      if (fullness() < SLOW || !uploading()) return undefined;
       const bytesPerSecond = Math.max(SLOWEST, Math.round(speed / streamsNow));
       return { bytesPerSecond, reason: 'the journal of the process server fills faster than the vault takes it' };
     },
