@@ -16,6 +16,7 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
   { apt: 'mount', proof: 'losetup', purpose: 'loop devices, mounts', groups: ['filesystems', 'guest'] },
   { apt: 'e2fsprogs', proof: 'mkfs.ext4', purpose: 'ext4: make, check', groups: ['filesystems', 'guest'] },
   { apt: 'xfsprogs', proof: 'mkfs.xfs', purpose: 'XFS: make, check', groups: ['filesystems'] },
+  { apt: 'lvm2', proof: 'lvm', purpose: 'volume groups: made for the specs of boot adaptation, never activated', groups: ['filesystems'] },
   { apt: 'btrfs-progs', proof: 'mkfs.btrfs', purpose: 'btrfs: make, check', groups: ['filesystems'] },
   { apt: 'dosfstools', proof: 'mkfs.vfat', purpose: 'FAT: make', groups: ['filesystems'] },
   { apt: 'fdisk', proof: 'sfdisk', purpose: 'partition tables for the manifest', groups: ['filesystems'] },

@@ -47,7 +47,7 @@ export const planAdaptation = async (open: OpenGuest, options: PlanOptions): Pro
   const notes = open.notes.map((finding): PlanItem => ({ area: 'devices', kind: 'left', finding, why: 'what is there was not looked at' }));
   if (open.linux === undefined) {
     const finding = 'no Linux whose root can be read was found on its disks';
-    const why = 'other systems, and roots inside of LVM, RAID or encryption, are started as they are';
+    const why = 'other systems, and roots inside of RAID, encryption, or mirrored and thin volumes of LVM, are started as they are';
     const nothing = { controller: undefined, networkModel: undefined, macs: [], edits: [], espEdits: [] };
     return { system: '', items: [{ area: 'devices', kind: 'left', finding, why }, ...notes], ...nothing };
   }

@@ -7,6 +7,7 @@ import { asFile } from './disk-file.ts';
 import { fatTree } from './esp.ts';
 import { runTool } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
+import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
 import { readVolumes, type Volume } from './volumes.ts';
 
 /** A disk to be opened: by NBD, writable. */
@@ -54,15 +55,22 @@ export const openGuest = async (disks: readonly GuestDisk[], { scratch, signal, 
   const directory = await makeScratch(scratch);
   const notes: string[] = [];
   const reader = createTreeReader();
+  let groups: OpenVolumeGroups | undefined;
   const close = async (): Promise<void> => {
     await reader.close();
     await clearScratch(directory);
+    await groups?.close();
   };
   try {
     const volumes: Volume[] = [];
     for (const [at, disk] of disks.entries()) {
       signal.throwIfAborted();
       volumes.push(...(await readVolumes(disk, await asFile(directory, `disk-${at}`, disk.uri))));
+    }
+    if (volumes.some(({ type }) => type === 'LVM2_member')) {
+      groups = await openVolumeGroups(disks, volumes, directory);
+      volumes.push(...groups.volumes);
+      notes.push(...groups.notes);
     }
     const mounts = createMounts(directory);
     const linux = await findLinux(mounts, reader, volumes, rootHints, notes, signal);
@@ -185,5 +193,19 @@ const isNamed = ({ name, uuid, label, partUuid }: Volume, spec: string): boolean
   if (tag === 'UUID') return uuid !== '' && uuid.toLowerCase() === value.toLowerCase();
   if (tag === 'LABEL') return label !== '' && label === value;
   if (tag === 'PARTUUID') return partUuid !== '' && partUuid === value.toLowerCase();
-  return spec === `/dev/${name}` || (uuid !== '' && spec === `/dev/disk/by-uuid/${uuid}`);
+  return (
+    spec === `/dev/${name}` ||
+    spec === `/dev/mapper/${name}` ||
+    spec === groupPath(name) ||
+    (uuid !== '' && spec === `/dev/disk/by-uuid/${uuid}`)
+  );
+};
+
+/** `/dev/group/volume` of the name below /dev/mapper; undefined of what is no logical volume. */
+const groupPath = (name: string): string | undefined => {
+  const words = name
+    .replaceAll('--', '\0')
+    .split('-')
+    .map((word) => word.replaceAll('\0', '-'));
+  return words.length === 2 ? `/dev/${words.join('/')}` : undefined;
 };

@@ -35,8 +35,12 @@ const EXTENDED: ReadonlySet<string> = new Set(['5', 'f', '85']);
 const ESP: ReadonlySet<string> = new Set(['c12a7328-f81f-11d2-ba4b-00a0c93ec93b', 'ef']);
 
 /** The volumes of a disk in a file. Errors: TOOL_MISSING. */
-export const readVolumes = async (disk: { readonly id: string; readonly name: string }, file: string): Promise<Volume[]> => {
-  const parts = parseTable(await sayQuietly('sfdisk', ['--json', file]));
+export const readVolumes = async (
+  disk: { readonly id: string; readonly name: string },
+  file: string,
+  { partitions = true }: { readonly partitions?: boolean } = {},
+): Promise<Volume[]> => {
+  const parts = partitions ? parseTable(await sayQuietly('sfdisk', ['--json', file])) : undefined;
   const volumes: Volume[] = [];
   for (const part of parts ?? [undefined]) {
     const range = part === undefined ? [] : ['--offset', String(part.offset), '--size', String(part.size)];
