@@ -90,6 +90,10 @@ const streamDisk = async (
       await sleep(POLL_MILLISECONDS, undefined, { ...(signal && { signal }) }).catch(() => {});
       continue;
     }
+    if (found['io-status'] === 'nospace') {
+      await ask((qmp) => cancel(qmp, job, found));
+      throw noSpace(directory, index);
+    }
     await sleep(RETRY_MILLISECONDS, undefined, { ...(signal && { signal }) }).catch(() => {});
     if (!signal?.aborted) await ask((qmp) => qmp.execute('block-job-resume', { device: job })).catch(() => {});
   }
@@ -106,6 +110,13 @@ const cancel = async (qmp: Qmp, job: string, { status }: BlockJob): Promise<void
     await sleep(POLL_MILLISECONDS / 10);
   }
 };
+
+const noSpace = (directory: MachineDirectory, index: number): HoldfastError =>
+  new HoldfastError('NO_SPACE', {
+    thing: directory.overlay(index),
+    why: 'this host has no room for all of the disk',
+    remedy: 'free some, then hydrate again: what was copied stays',
+  });
 
 const failed = (directory: MachineDirectory, index: number, why: string): HoldfastError =>
   new HoldfastError('FABRIC_FAILED', {
