@@ -14,7 +14,7 @@ import { kernelFiles, sampleManifest } from './testing/sample-guest.ts';
 
 const run = promisify(execFile);
 
-describe.unless(lacks('root', '/dev/fuse', 'nbdfuse', 'sfdisk', 'mcopy', 'mkfs.xfs', 'mkfs.vfat'), 'the disks of a machine', () => {
+describe.unless(lacks('root', '/dev/fuse', 'nbdfuse', 'sfdisk', 'mcopy', 'mkfs.btrfs', 'mkfs.vfat'), 'the disks of a machine', () => {
   let directory: string;
   let server: NbdServer | undefined;
   const devices: BlockDevice[] = [];
@@ -82,38 +82,35 @@ describe.unless(lacks('root', '/dev/fuse', 'nbdfuse', 'sfdisk', 'mcopy', 'mkfs.x
       .filter((line) => line.includes(directory)),
   ];
 
-  it.each(['ext4', 'xfs', 'btrfs'] as const)(
-    'with %s are adapted on their overlay: the point stays as it is, and nothing leads out of it',
-    async (type) => {
-      const uuid = await makeDisk(at('disk.img'), type, fill, { '/EFI/debian/grubx64.efi': 'grub' });
-      const before = await readFile(at('disk.img'));
-      const { overlay, uri } = await serve(at('disk.img'));
-      const adapted = await createAdaptation({ scratch: at('scratch'), pointTime: Date.UTC(2026, 10, 22) })(request(uri, overlay));
-      expect(adapted).toMatchObject({ controller: 'sata', macs: [expect.stringMatching(/^52:54:00/), expect.anything()] });
-      expect(adapted.report.filter((line) => /trouble/.test(line))).toEqual([]);
-      expect(await leftOver()).toEqual([]);
-      expect((await readFile(at('disk.img'))).equals(before)).toBe(true);
-      // Links of the machine lead where they would there: not to this host.
-      expect(await readdir(at('outside'))).toEqual(['cloud.cfg']);
+  it('are adapted on their overlay: the point stays as it is, and nothing leads out of it', async () => {
+    const uuid = await makeDisk(at('disk.img'), 'btrfs', fill, { '/EFI/debian/grubx64.efi': 'grub' });
+    const before = await readFile(at('disk.img'));
+    const { overlay, uri } = await serve(at('disk.img'));
+    const adapted = await createAdaptation({ scratch: at('scratch'), pointTime: Date.UTC(2026, 10, 22) })(request(uri, overlay));
+    expect(adapted).toMatchObject({ controller: 'sata', macs: [expect.stringMatching(/^52:54:00/), expect.anything()] });
+    expect(adapted.report.filter((line) => /trouble/.test(line))).toEqual([]);
+    expect(await leftOver()).toEqual([]);
+    expect((await readFile(at('disk.img'))).equals(before)).toBe(true);
+    // Links of the machine lead where they would there: not to this host.
+    expect(await readdir(at('outside'))).toEqual(['cloud.cfg']);
 
-      // What the machine will see, through the same overlay.
-      const open = await openGuest([{ id: 'a', name: 'sda', uri }], {
-        scratch: at('scratch'),
-        signal: new AbortController().signal,
-        rootHints: [],
-      });
-      try {
-        const text = async (name: string) => (await open.linux?.tree.read(name))?.toString('utf8');
-        expect(await text('/etc/fstab')).toBe(`UUID=${uuid} / auto defaults 0 1\n`);
-        expect(await text('/boot/grub/grub.cfg')).toContain(`root=UUID=${uuid} ro console=tty0 console=ttyS0`);
-        expect(await text('/var/lib/holdfast/agent/identity/recovered.json')).toContain('2026-11-22T00:00:00.000Z');
-        expect((await open.esp?.read('/EFI/BOOT/BOOTX64.EFI'))?.toString()).toBe('grub');
-        expect(await open.linux?.tree.read('/etc/cloud/cloud.cfg')).toBeUndefined();
-      } finally {
-        await open.close();
-      }
-    },
-  );
+    // What the machine will see, through the same overlay.
+    const open = await openGuest([{ id: 'a', name: 'sda', uri }], {
+      scratch: at('scratch'),
+      signal: new AbortController().signal,
+      rootHints: [],
+    });
+    try {
+      const text = async (name: string) => (await open.linux?.tree.read(name))?.toString('utf8');
+      expect(await text('/etc/fstab')).toBe(`UUID=${uuid} / auto defaults 0 1\n`);
+      expect(await text('/boot/grub/grub.cfg')).toContain(`root=UUID=${uuid} ro console=tty0 console=ttyS0`);
+      expect(await text('/var/lib/holdfast/agent/identity/recovered.json')).toContain('2026-11-22T00:00:00.000Z');
+      expect((await open.esp?.read('/EFI/BOOT/BOOTX64.EFI'))?.toString()).toBe('grub');
+      expect(await open.linux?.tree.read('/etc/cloud/cloud.cfg')).toBeUndefined();
+    } finally {
+      await open.close();
+    }
+  });
 
   it('are cleared away when the work ends in the middle, and after a process that was killed', async () => {
     await makeDisk(at('disk.img'), 'ext4', fill, {});
@@ -135,13 +132,5 @@ describe.unless(lacks('root', '/dev/fuse', 'nbdfuse', 'sfdisk', 'mcopy', 'mkfs.x
     await open.close();
     expect(await leftOver()).toEqual([]);
     expect((await stat(at('disk.img'))).isFile()).toBe(true);
-  });
-
-  it('without a system are left as they are', async () => {
-    await makeDisk(at('disk.img'), 'ext4', async () => {}, {});
-    const { overlay, uri } = await serve(at('disk.img'));
-    const adapted = await createAdaptation({ scratch: at('scratch'), pointTime: 0 })(request(uri, overlay));
-    expect(adapted).toMatchObject({ macs: [], report: [expect.stringContaining('no Linux')] });
-    expect(adapted.controller).toBeUndefined();
   });
 });

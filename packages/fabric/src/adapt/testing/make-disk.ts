@@ -14,7 +14,7 @@ export type Fill = (root: string) => Promise<void>;
 /** A disk with a partition for UEFI firmware (40 MiB, FAT) and one for everything else; tells the id of the file system there. */
 export const makeDisk = async (
   file: string,
-  type: 'ext4' | 'xfs' | 'btrfs',
+  type: 'ext4' | 'btrfs',
   fill: Fill,
   espFiles: Readonly<Record<string, string>>,
 ): Promise<string> => {
@@ -43,7 +43,7 @@ export const makeDisk = async (
       await writeFile(path.join(scratch, 'content'), content);
       await run('mcopy', ['-o', '-i', parts[0]!, path.join(scratch, 'content'), `::${names.join('/')}`]);
     }
-    await run(`mkfs.${type}`, [...(type === 'ext4' ? ['-q'] : type === 'xfs' ? ['-q', '-f'] : ['-q']), parts[1]!]);
+    await run(`mkfs.${type}`, ['-q', parts[1]!]);
     const at = path.join(scratch, 'mnt');
     await mkdir(at);
     await run('mount', ['-t', type, parts[1]!, at]);

@@ -94,8 +94,8 @@ export const treeWorker = (): void => {
     const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
     const file = fs.openSync(at, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
     try {
+      // On the disk when the file system is unmounted.
       fs.writeFileSync(file, content);
-      fs.fsyncSync(file);
     } finally {
       fs.closeSync(file);
     }
