@@ -2,7 +2,7 @@ import type { Frame } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
 import { ByteCache, type Sized } from './byte-cache.ts';
 import { damaged } from './damage.ts';
-import type { WantedBytes } from './frame-thread.ts';
+import type { Fill } from './frame-threads.ts';
 import type { VerifiedData } from './verified-data.ts';
 
 /** Neighbouring frames fetched in one request at most. */
@@ -18,17 +18,11 @@ export interface FrameStore {
   /** Opens neighbours from `first` on and compares the digests of all their blocks; `undefined` for those that are left to `decode`. */
   decodeSeveral(first: number, sealed: readonly Uint8Array[]): Promise<(VerifiedData | undefined)[]>;
   /** Fills memory that threads share with bytes of neighbours from `first` on; false when somebody else has to. */
-  fill(first: number, sealed: readonly Uint8Array[], fill: SharedFill): Promise<boolean>;
+  fill(first: number, sealed: readonly Uint8Array[], fill: Fill): Promise<boolean>;
   /** Opens one of them and decodes nothing. Errors: DAMAGED. */
   parse(frame: number, sealed: Uint8Array): Frame;
   /** In words, which bytes of the disk the frame holds. */
   describe(frame: number): string;
-}
-
-/** Memory that threads share, and what goes there. */
-export interface SharedFill {
-  readonly target: Uint8Array;
-  readonly wanted: readonly WantedBytes[];
 }
 
 /** Where a frame is; the object is opened when it is needed, and may be forgotten meanwhile. */
@@ -63,12 +57,15 @@ export class FrameReader {
   readonly #diskId: string;
   readonly #cache: ByteCache<string, OpenFrame>;
   readonly #through: (store: FrameStore) => FrameStore;
+  /** Nothing lies between this and the objects that might keep what is read. */
+  readonly #isDirect: boolean;
 
   /** `through` may put something between this and the objects. */
-  constructor(diskId: string, cacheBytes: number, through: (store: FrameStore) => FrameStore = (store) => store) {
+  constructor(diskId: string, cacheBytes: number, through?: (store: FrameStore) => FrameStore) {
     this.#diskId = diskId;
     this.#cache = new ByteCache(cacheBytes);
-    this.#through = through;
+    this.#through = through ?? ((store) => store);
+    this.#isDirect = through === undefined;
   }
 
   /** The frame if it is in memory. */
@@ -104,11 +101,11 @@ export class FrameReader {
    * Fills memory that threads share with bytes of neighbouring frames, and keeps nothing: for those who read much, and once. False when that was not done;
    * whatever is the reason, `read` tells it.
    */
-  async fill(group: readonly FrameAddress[], fill: SharedFill): Promise<boolean> {
+  async fill(group: readonly FrameAddress[], fill: Fill): Promise<boolean> {
     const { handle, frame: first } = group[0]!;
     try {
       const store = this.#through(await handle.open());
-      return await store.fill(first, await store.readSealed(first, group.length), fill);
+      return await store.fill(first, await store.readSealed(first, group.length), { ...fill, isOwn: this.#isDirect });
     } catch {
       return false;
     }

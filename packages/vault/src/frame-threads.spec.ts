@@ -93,6 +93,19 @@ describe('threads that open frames', () => {
     const expected = Buffer.alloc(target.length);
     for (const { frame, from, to, at } of wanted) expected.set(made.data[frame]!.subarray(from, to), at);
     expect(target.equals(expected)).toBe(true);
+    // What is the caller's own is handed over where it is in one piece; what is not stays.
+    const own = new Uint8Array(Buffer.concat(made.sealed));
+    let from = 0;
+    const pieces = made.sealed.map(({ length }) => {
+      from += length;
+      return own.subarray(from - length, from);
+    });
+    target.fill(0);
+    expect(await threads.fill(made.keys, 0, pieces, { target, wanted, isOwn: true })).toBe(true);
+    expect(target.equals(expected)).toBe(true);
+    expect(own).toHaveLength(0);
+    expect(await threads.fill(made.keys, 0, made.sealed, { target, wanted, isOwn: true })).toBe(true);
+    expect(made.sealed[0]!.length).toBeGreaterThan(0);
     const flipped = made.sealed.map((bytes) => Buffer.from(bytes));
     flipped[4]![50]! ^= 1;
     expect(await threads.fill(made.keys, 0, flipped, { target, wanted })).toBe(false);

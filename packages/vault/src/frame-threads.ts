@@ -24,6 +24,12 @@ const TRIES = 3;
 
 /** Whether a frame has the extents that it should. */
 type IsExpected = (extents: readonly FrameExtent[], frame: number) => boolean;
+/** Memory that threads see, and what goes there. */
+export interface Fill extends NonNullable<FramesWanted['fill']> {
+  /** True: nobody else needs the sealed bytes, and the caller does not either. They may be gone afterwards. */
+  readonly isOwn?: boolean;
+}
+
 type Opened = readonly (FrameOpened | undefined)[];
 
 class FrameThread {
@@ -47,13 +53,13 @@ class FrameThread {
     return this.#jobs.size;
   }
 
-  open({ key, fields, count }: FrameKeys, first: number, sealed: readonly Uint8Array[], fill?: FramesWanted['fill']): Promise<Opened> {
+  open({ key, fields, count }: FrameKeys, first: number, sealed: readonly Uint8Array[], fill?: Fill): Promise<Opened> {
     const ends: number[] = [];
     for (const { length } of sealed) ends.push((ends.at(-1) ?? 0) + length);
-    const bytes = together(sealed);
+    const bytes = together(sealed, fill?.isOwn === true);
     const wanted: FramesWanted = {
       ...{ id: this.#next, key, fields: Uint8Array.from(fields), count, first, sealed: bytes, ends },
-      ...(fill && { fill }),
+      ...(fill && { fill: { target: fill.target, wanted: fill.wanted } }),
     };
     this.#next += 1;
     return new Promise((resolve) => {
@@ -81,10 +87,22 @@ class FrameThread {
   }
 }
 
-/** One after the other in memory that can be handed over. A copy: what was read may be wanted by others, such as a cache. */
-const together = (sealed: readonly Uint8Array[]): Uint8Array<ArrayBuffer> => {
-  const bytes = Buffer.allocUnsafeSlow(sealed.reduce((sum, { length }) => sum + length, 0));
+/** One after the other in memory that can be handed over: a copy, unless it is nobody else's as it is. */
+const together = (sealed: readonly Uint8Array[], isOwn: boolean): Uint8Array<ArrayBuffer> => {
+  const size = sealed.reduce((sum, { length }) => sum + length, 0);
+  const { buffer } = sealed[0]!;
   let at = 0;
+  const isWhole =
+    isOwn &&
+    buffer instanceof ArrayBuffer &&
+    buffer.byteLength === size &&
+    sealed.every((one) => {
+      at += one.length;
+      return one.buffer === buffer && one.byteOffset === at - one.length;
+    });
+  if (isWhole) return new Uint8Array(buffer);
+  const bytes = Buffer.allocUnsafeSlow(size);
+  at = 0;
   for (const one of sealed) {
     bytes.set(one, at);
     at += one.length;
@@ -102,13 +120,7 @@ export interface FrameThreads {
    * Fills memory that all threads see with bytes of neighbouring frames, every block of them compared with its digest. False when that was not done, wholly:
    * some of it was damaged or not expected, or it is not worth it.
    */
-  fill(
-    keys: FrameKeys,
-    first: number,
-    sealed: readonly Uint8Array[],
-    fill: NonNullable<FramesWanted['fill']>,
-    isExpected?: IsExpected,
-  ): Promise<boolean>;
+  fill(keys: FrameKeys, first: number, sealed: readonly Uint8Array[], fill: Fill, isExpected?: IsExpected): Promise<boolean>;
   /** Threads there are now. */
   readonly running: number;
   /** Ends the threads. What is under way is left to the callers. */
