@@ -121,7 +121,7 @@ describe('control streams', () => {
     expect(await protectionOf(server)).toMatchObject({ state: ProtectionState.PROTECTED, processServerId: gateway.id });
     expect((await server.api(ServerService).listServers({})).servers[0]).toMatchObject({ machines: 1, connected: true });
 
-    const used = (await server.api(PolicyService).listPolicies({})).policies[0]!;
+    const used = (await server.api(PolicyService).listPolicies({})).policies.find(({ name }) => name === 'default')!;
     expect(used.protections).toBe(1);
     expect(await codeOf(server.api(PolicyService).deletePolicy({ policy: 'default', version: used.version }))).toBe('POLICY_IN_USE');
 
@@ -188,7 +188,11 @@ describe('control streams', () => {
     expect(before).toBe(2);
     const { policies } = await server.api(PolicyService).listPolicies({});
     await server.api(PolicyService).createPolicy({ policy: { name: 'unrelated' } });
-    await server.api(PolicyService).updatePolicy({ policy: { ...policies[0]!, pointIntervalSeconds: 30, rpoThresholdSeconds: 120 } });
+    await server
+      .api(PolicyService)
+      .updatePolicy({
+        policy: { ...policies.find(({ name }) => name === 'default')!, pointIntervalSeconds: 30, rpoThresholdSeconds: 120 },
+      });
     await agent.until(({ protection }) => protection?.pointIntervalSeconds === 30);
     expect(agent.states.length).toBe(before + 1);
 
