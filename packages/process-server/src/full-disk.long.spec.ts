@@ -84,6 +84,7 @@ describe('a journal on a file system that is smaller than its quota', () => {
     await agent.until(() => agent.errors.some(({ code }) => code === 'JOURNAL_FULL'));
     // Nothing else ended a stream: no write failed, and the program is the one that was started.
     expect(new Set(agent.errors.map(({ code }) => code))).toEqual(new Set(['JOURNAL_FULL']));
+    expect(agent.said).toContain('pace');
     const pid = site.pid;
     await rename(`${folder}-away`, folder);
     await agent.until(() => agent.durable.size === cuts.length);

@@ -76,6 +76,8 @@ export interface JournalUsage {
   /** Bytes of files that hold something. */
   readonly used: number;
   readonly quota: number;
+  /** Bytes they may take now: the quota, or less where the file system is full. */
+  readonly limit: number;
   /** Bytes of frames that fit into one cut when there is nothing else. */
   readonly capacity: number;
   /** Bytes that can be written without asking the file system for more room. */

@@ -161,6 +161,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
         used: segments.used,
         quota,
         capacity,
+        limit: segments.limit,
         room: log.current === undefined ? segments.free * usableBytes(segmentBytes) : log.room,
       };
     },

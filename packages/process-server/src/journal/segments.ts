@@ -23,6 +23,8 @@ export interface Segments {
   readonly free: number;
   /** Bytes of files in use. */
   readonly used: number;
+  /** Bytes that files may take: the quota, or those there are where the file system had no room for another. */
+  readonly limit: number;
   /** Makes a file in the background when the quota has room and few are free. */
   prepare(): void;
   /** Resolves when no file is being made. */
@@ -61,6 +63,7 @@ export const createSegments = (options: SegmentsOptions): Segments => {
   let number = options.number;
   let making: Promise<void> | undefined;
   let blockedUntil = 0;
+  let hasRoom = true;
   let closed = false;
   let serial = 0;
 
@@ -72,8 +75,10 @@ export const createSegments = (options: SegmentsOptions): Segments => {
       do serial += 1;
       while (names.has(nameOf(serial)));
       free.push(await directory.create(nameOf(serial), segmentBytes));
+      hasRoom = true;
     } catch {
       // Seen by everybody as missing room; the file system is asked again later.
+      hasRoom = false;
       blockedUntil = Date.now() + PAUSE;
       setTimeout(prepare, PAUSE).unref();
     }
@@ -118,6 +123,9 @@ export const createSegments = (options: SegmentsOptions): Segments => {
     },
     get used() {
       return [...used].reduce((sum, { file }) => sum + file.size, 0);
+    },
+    get limit() {
+      return hasRoom ? quota : total();
     },
     prepare,
     settled: async () => {

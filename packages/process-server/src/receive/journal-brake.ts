@@ -14,7 +14,7 @@ export interface JournalBrake {
   tick(streams: number, durableBytes: number): boolean;
 }
 
-/** Parts of the quota: from the first on agents are slowed down, from the second down they go on after a stop. */
+/** Parts of the room there is: from the first on agents are slowed down, from the second down they go on after a stop. */
 const SLOW = 0.8;
 const GO_ON = 0.9;
 /** Milliseconds without room until agents are stopped: a stopped agent asks for another server. */
@@ -43,7 +43,7 @@ export const createJournalBrake = (
   let lastRoom = now();
   let stopped = false;
 
-  const fullness = (): number => journal.usage.used / journal.usage.quota;
+  const fullness = (): number => journal.usage.used / journal.usage.limit;
   const room = (): number => Math.max(0, journal.usage.room - Math.min(RESERVE, smallest));
 
   return {
