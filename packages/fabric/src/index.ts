@@ -1,6 +1,7 @@
 export { type AdaptMachineOptions, createAdaptation, rootHints } from './adapt/adapt-machine.ts';
 export type { Area, PlanItem } from './adapt/guest.ts';
-export { type GuestDisk, type OpenGuest, type OpenGuestOptions, openGuest } from './adapt/mount/open-guest.ts';
+export type { GuestDisk } from './adapt/mount/guest-disk.ts';
+export { type OpenGuest, type OpenGuestOptions, openGuest } from './adapt/mount/open-guest.ts';
 export { type AdaptationPlan, applyAdaptation, describePlan, type PlanOptions, planAdaptation } from './adapt/plan-adaptation.ts';
 export { sourceInterfaces } from './adapt/rules/network.ts';
 export type {

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { isHoldfastError } from '@holdfast/errors';
 import { asFile } from './disk-file.ts';
-import type { GuestDisk } from './open-guest.ts';
+import type { GuestDisk } from './guest-disk.ts';
 import { runTool } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
 import { readVolumes, type Volume } from './volumes.ts';

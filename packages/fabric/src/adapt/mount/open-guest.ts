@@ -5,18 +5,11 @@ import { readText, type WritableTree } from '../tree/guest-tree.ts';
 import { createTreeReader, type MountedTree, type TreeReader } from '../tree/mounted-tree.ts';
 import { asFile } from './disk-file.ts';
 import { fatTree } from './esp.ts';
+import type { GuestDisk } from './guest-disk.ts';
 import { runTool } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
 import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
 import { readVolumes, type Volume } from './volumes.ts';
-
-/** A disk to be opened: by NBD, writable. */
-export interface GuestDisk {
-  readonly id: string;
-  /** At the source. */
-  readonly name: string;
-  readonly uri: string;
-}
 
 export interface OpenGuest {
   readonly volumes: readonly Volume[];

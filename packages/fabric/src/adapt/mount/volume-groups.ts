@@ -6,7 +6,7 @@ import { type LogicalVolume, logicalVolumes } from '../lvm/logical-volumes.ts';
 import { readPhysicalVolume } from '../lvm/metadata.ts';
 import { logicalDevice, type PhysicalPlace } from '../lvm/volume-device.ts';
 import { asFile } from './disk-file.ts';
-import type { GuestDisk } from './open-guest.ts';
+import type { GuestDisk } from './guest-disk.ts';
 import { readVolumes, type Volume } from './volumes.ts';
 
 export interface OpenVolumeGroups {
