@@ -22,6 +22,9 @@ import { createTestWorld } from '../testing/run-command.ts';
 import { SAMPLE_START } from '../testing/sample-vault.ts';
 
 const MIB = 1024 * 1024;
+/** Points after the first copy, five minutes apart; what follows is a minute apart. */
+const CALM = 16;
+const minuteOf = (number: number): number => (number <= CALM ? number * 5 : CALM * 5 + number - CALM);
 const DISK = 256 * MIB;
 const KEY = { kind: 'key-file', secret: Buffer.alloc(32, 7) } as const;
 
@@ -62,7 +65,7 @@ const fill = async (
     const frames = packed.map(serializeFrame);
     const cutId = idBytes(newId());
     points.push(newId());
-    const instant = { unixNanos: BigInt(SAMPLE_START + number * 60_000) * 1_000_000n };
+    const instant = { unixNanos: BigInt(SAMPLE_START + minuteOf(number) * 60_000) * 1_000_000n };
     const epoch = create(EpochSchema, {
       diskId,
       generationId,
@@ -105,8 +108,8 @@ const fill = async (
 describe('vault points, of a machine whose disk is suddenly written to as never before', () => {
   let directory: string;
   const world = createTestWorld();
-  /** A first copy of 200 MiB of files, and 80 minutes of small changes to them. */
-  const calm = [[0, 60 * MIB, 'text'], ...Array.from({ length: 80 }, (_, at) => [(at % 50) * MIB, 64 * 1024, 'text'])] as [
+  /** A first copy of 200 MiB of files, and small changes to them, every five minutes. */
+  const calm = [[0, 60 * MIB, 'text'], ...Array.from({ length: CALM }, (_, at) => [(at % 50) * MIB, 64 * 1024, 'text'])] as [
     number,
     number,
     'text',
@@ -135,7 +138,7 @@ describe('vault points, of a machine whose disk is suddenly written to as never 
     const [{ unusualWriting, points: told }] = JSON.parse(stdout);
     expect({ status, unusualWriting }).toMatchObject({
       status: 1,
-      unusualWriting: [{ pointBefore: points[80], suspicious: true, overwrittenShare: 1, incompressibleBytes: expect.any(Number) }],
+      unusualWriting: [{ pointBefore: points[CALM], suspicious: true, overwrittenShare: 1, incompressibleBytes: expect.any(Number) }],
     });
     expect(told.slice(0, 5).map(({ unusual }: { unusual: boolean }) => unusual)).toEqual([true, true, true, true, false]);
     // Nothing is forgotten now: what was before it may be needed.
@@ -147,7 +150,7 @@ describe('vault points, of a machine whose disk is suddenly written to as never 
     expect((await keep('memory:encrypted')).machines[0].suspended).toContain('files may have been encrypted');
     const people = (await run('memory:encrypted')).stdout;
     expect(people).toContain('SUSPICIOUS writing from 2026-11-22T02:21:00.000Z');
-    expect(people).toContain(`Last point before it: ${points[80]} of `);
+    expect(people).toContain(`Last point before it: ${points[CALM]} of `);
   });
 
   it('tells of an archive in free room, and does not call it suspicious', async () => {
