@@ -80,6 +80,7 @@ describe.unless(lacks('qemu-system-x86_64', 'qemu-img', ...MINI_TOOLS), 'a store
         expect((await machine.status()).trouble).toBeUndefined();
         expect(await readFile((await machine.console()).log, 'utf8')).not.toContain('Buffer I/O error');
       } finally {
+        process.kill(azurite.pid, 'SIGCONT');
         await machine.discard();
         await vault.close();
       }

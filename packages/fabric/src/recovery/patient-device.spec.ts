@@ -41,3 +41,20 @@ it("tells of the device's own errors", async () => {
   await expect(patient.read(0, new Uint8Array(512))).rejects.toBe(damaged);
   expect(failures).toEqual(['DAMAGED']);
 });
+
+it('lets the same read be tried once more', async () => {
+  let reads = 0;
+  const device = Object.assign(Object.create(createMemoryDevice(8192)) as BlockDevice, {
+    read: async () => {
+      reads += 1;
+      if (reads === 1) throw new HoldfastError('STORE_UNAVAILABLE', { thing: 'vault', why: 'away', remedy: 'wait' });
+    },
+  });
+  let again: (() => Promise<void>) | undefined;
+  const patient = createPatientDevice(device, 1000, (_, retry) => {
+    again = retry;
+  });
+  await expect(patient.read(512, new Uint8Array(512))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  await again!();
+  expect(reads).toBe(2);
+});

@@ -157,7 +157,7 @@ class Recovery implements RecoveredMachine {
     await this.#note({ name, pointTime: point.time, holdId });
     signal?.throwIfAborted();
     onProgress?.('opening');
-    const onFailure = (error: HoldfastError): void => this.#watch?.noteFailure(error);
+    const onFailure = (error: HoldfastError, again: () => Promise<void>): void => this.#watch?.noteFailure(error, again);
     const options = { history, point, files: this.#files, frameCache, onFailure };
     this.#served = await serveDisks(options, this.#record.adaptation !== undefined);
     if (this.#record.shape === undefined) await this.#decide(held, this.#served);

@@ -17,8 +17,8 @@ export interface ServedDisksOptions {
   readonly point: RecoveryPoint;
   readonly files: RecoveryFiles;
   readonly frameCache: FrameCache | undefined;
-  /** Told of every read that fails. */
-  readonly onFailure: (error: HoldfastError) => void;
+  /** Told of every read that fails, with a way to try it once more. */
+  readonly onFailure: (error: HoldfastError, again: () => Promise<void>) => void;
 }
 
 /** The disks of a point by NBD: views, and on them the layers that adaptation wrote. */

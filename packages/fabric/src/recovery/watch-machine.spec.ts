@@ -17,6 +17,8 @@ const sleep = (milliseconds: number, signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', end, { once: true });
   });
 
+const AWAY = new HoldfastError('STORE_UNAVAILABLE', { thing: 'vault', why: 'away', remedy: 'wait' });
+
 let fabric: ScriptedFabric;
 let watch: Watch;
 let troubles: string[];
@@ -64,6 +66,30 @@ it('lets go on what paused by itself, tells of it once, and says when it is over
   expect([resumes(), troubles]).toEqual([3, ['STORE_UNAVAILABLE', 'NO_SPACE']]);
 });
 
+it('tells once of a trouble that lasts, though the machine runs for a while whenever it is tried again', async () => {
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    pause('io');
+    await seconds(11);
+    expect(fabric.made.get(ID)!.state).toBe('running');
+  }
+  expect([troubles, watch.trouble?.code]).toEqual([['STORE_UNAVAILABLE'], 'STORE_UNAVAILABLE']);
+});
+
+it('does not let a machine run into a source that is still away: its clocks would run too', async () => {
+  let away = true;
+  let attempts = 0;
+  watch.noteFailure(AWAY, async () => {
+    attempts += 1;
+    if (away) throw AWAY;
+  });
+  pause('io');
+  await seconds(600);
+  expect([resumes(), troubles, attempts > 50]).toEqual([0, ['STORE_UNAVAILABLE'], true]);
+  away = false;
+  await seconds(11);
+  expect([resumes(), fabric.made.get(ID)!.state]).toEqual([1, 'running']);
+});
+
 it('tries ever more seldom, and goes on trying', async () => {
   const again = setInterval(() => pause('io'), 10);
   await seconds(60);
@@ -81,8 +107,9 @@ it.each<PauseReason>(['asked', 'starting', 'fault'])('leaves alone what is pause
 });
 
 it('keeps a machine from wrong data until somebody asks for another try', async () => {
-  watch.noteFailure(DAMAGED);
-  watch.noteFailure(new HoldfastError('STORE_UNAVAILABLE', { thing: 'vault', why: 'away', remedy: 'wait' }));
+  const again = async (): Promise<void> => {};
+  watch.noteFailure(DAMAGED, again);
+  watch.noteFailure(AWAY, again);
   pause('io');
   await seconds(60);
   expect([resumes(), troubles, watch.trouble?.thing]).toEqual([0, ['DAMAGED'], 'slot 7']);

@@ -16,14 +16,16 @@ export interface WatchOptions {
 const POLL_MILLISECONDS = 1_000;
 /** Between attempts to go on: each of them takes as long as a read may take. */
 const LONGEST_WAIT_MILLISECONDS = 10_000;
+/** A machine that was let go on may run for so long before the same read fails again: a read takes 12 s at most, and a server is waited for 5 s. */
+const CALM_MILLISECONDS = 20_000;
 /** What does not pass by waiting: the machine stays paused until somebody asks for another try. */
 const LASTING: readonly HoldfastError['code'][] = ['DAMAGED', 'UNREADABLE_EXTENT'];
 
 export interface Watch {
   /** What keeps the machine paused. */
   readonly trouble: HoldfastError | undefined;
-  /** A read that failed. */
-  noteFailure(error: HoldfastError): void;
+  /** A read that failed, and a way to try it once more without the machine. */
+  noteFailure(error: HoldfastError, again: () => Promise<void>): void;
   /** What lasted is tried again. */
   forget(): void;
   stop(): Promise<void>;
@@ -37,19 +39,24 @@ class MachineWatch implements Watch {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #failure: HoldfastError | undefined;
+  #again: (() => Promise<void>) | undefined;
+  /** Milliseconds for which it was seen running. */
+  #calm = 0;
 
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#running = this.#watch();
   }
 
-  noteFailure(error: HoldfastError): void {
+  noteFailure(error: HoldfastError, again: () => Promise<void>): void {
+    this.#again = again;
     // A lasting one counts more than the silence of others.
     if (this.#failure === undefined || !LASTING.includes(this.#failure.code)) this.#failure = error;
   }
 
   forget(): void {
     this.#failure = undefined;
+    this.#again = undefined;
   }
 
   async stop(): Promise<void> {
@@ -77,16 +84,32 @@ class MachineWatch implements Watch {
     if (status !== undefined && status.disks.length > 0 && status.disks.every(({ hydrated }) => hydrated)) await onHydrated();
     const pause = status?.pause;
     if (pause !== 'io' && pause !== 'space') {
-      // Running since the last look: over. What failed for a copy in the background is that one's concern.
+      this.#calm += waited;
+      if (this.#calm < CALM_MILLISECONDS) return POLL_MILLISECONDS;
+      // Over. What failed for a copy in the background is that one's concern.
       this.trouble = undefined;
       if (this.#failure !== undefined && !LASTING.includes(this.#failure.code)) this.#failure = undefined;
       return POLL_MILLISECONDS;
     }
+    this.#calm = 0;
     const trouble = this.#reason(pause);
     this.#tell(trouble);
     if (LASTING.includes(trouble.code)) return POLL_MILLISECONDS;
+    const next = Math.min(waited * 2, LONGEST_WAIT_MILLISECONDS);
+    // Its clocks run while it waits: one that is let go on for every attempt would give up on its disk in the end.
+    if (pause === 'io' && !(await this.#isReadable())) return next;
     await fabric.resume(operationId);
-    return Math.min(waited * 2, LONGEST_WAIT_MILLISECONDS);
+    return next;
+  }
+
+  async #isReadable(): Promise<boolean> {
+    try {
+      await this.#again?.();
+      this.#again = undefined;
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #reason(pause: PauseReason): HoldfastError {
