@@ -116,17 +116,14 @@ describe('alerts', () => {
   it('tell what a protection needs and lacks, as long as it does', async () => {
     const { point, look, lacking, engine } = await openWorld();
     point(0);
-    const missing = {
-      code: 'disk-kind',
-      thing: '/dev/sdb',
-      result: CheckResult.FAILED,
-      text: 'it is zoned',
-      remedy: 'exclude it',
-    } as const;
-    lacking.set(MACHINE, { at: 1, findings: [missing] });
+    const found = (result: CheckResult): Checked => ({
+      at: 1,
+      findings: [{ code: 'disk-kind', thing: '/dev/sdb', result, text: 'it is zoned', remedy: '' }],
+    });
+    lacking.set(MACHINE, found(CheckResult.FAILED));
     expect(await look()).toEqual(['warning prerequisites-missing']);
     expect(engine.current()[0]!.value.text).toContain('disk-kind (/dev/sdb): it is zoned');
-    lacking.set(MACHINE, { at: 2, findings: [{ ...missing, result: CheckResult.WARNING }] });
+    lacking.set(MACHINE, found(CheckResult.WARNING));
     expect(await look()).toEqual([]);
   });
 
