@@ -262,8 +262,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
       );
     // What clients of earlier versions call it.
     const meant = operation === 'cancel' ? 'cancel-failover' : operation;
-    if (!isOperation(meant))
-      throw requestInvalid('operation', `it is not one of ${MACHINE_OPERATIONS.join(', ')}`, 'name one of these');
+    if (!isOperation(meant)) throw requestInvalid('operation', `it is not one of ${MACHINE_OPERATIONS.join(', ')}`, 'name one of these');
     const { result: error } = await transact(store, (transaction) => explain(transaction, machine, meant));
     throw error;
   },

@@ -188,11 +188,9 @@ describe('control streams', () => {
     expect(before).toBe(2);
     const { policies } = await server.api(PolicyService).listPolicies({});
     await server.api(PolicyService).createPolicy({ policy: { name: 'unrelated' } });
-    await server
-      .api(PolicyService)
-      .updatePolicy({
-        policy: { ...policies.find(({ name }) => name === 'default')!, pointIntervalSeconds: 30, rpoThresholdSeconds: 120 },
-      });
+    await server.api(PolicyService).updatePolicy({
+      policy: { ...policies.find(({ name }) => name === 'default')!, pointIntervalSeconds: 30, rpoThresholdSeconds: 120 },
+    });
     await agent.until(({ protection }) => protection?.pointIntervalSeconds === 30);
     expect(agent.states.length).toBe(before + 1);
 

@@ -57,7 +57,8 @@ describe('who may call what', () => {
 
   it('lets readers change nothing, and everybody what is theirs', () => {
     const allowed = (caller: Caller): string[] => methods.filter((method) => outcome(method, caller) === 'allowed').map(({ name }) => name);
-    for (const name of allowed(person('reader'))) expect(name).toMatch(/^(List|Get|Watch|Resolve|Check|Enrol|SignIn$|SignOut$|ChangePassword$)/);
+    for (const name of allowed(person('reader')))
+      expect(name).toMatch(/^(List|Get|Watch|Resolve|Check|Enrol|SignIn$|SignOut$|ChangePassword$)/);
     expect(allowed(person('operator'))).toEqual(expect.arrayContaining(['Protect', 'CancelJob', 'UpdatePolicy']));
     for (const name of ['CreateToken', 'RevokeServer', 'RemoveMachine', 'ListTokens', 'CreateUser', 'CreateAccessToken', 'ListAudit'])
       expect(allowed(person('operator'))).not.toContain(name);
