@@ -51,5 +51,6 @@ export const withFairness = (store: ObjectStore, gate: FairGate): ObjectStore =>
   stat: (name) => store.stat(name),
   list: (prefix, options) => store.list(prefix, options),
   delete: (name) => store.delete(name),
+  ...(store.setTier && { setTier: store.setTier.bind(store) }),
   close: () => store.close(),
 });

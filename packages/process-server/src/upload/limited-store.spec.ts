@@ -1,5 +1,6 @@
 import { createRate } from '@holdfast/daemon';
-import { createMemoryStore } from '@holdfast/object-store';
+import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
+import { createFairGate, withFairness } from './fair-store.ts';
 import { withRate } from './limited-store.ts';
 
 const upload = async (bytesPerSecond: number): Promise<{ readonly names: string[]; readonly milliseconds: number }> => {
@@ -32,5 +33,23 @@ describe('a store below a rate', () => {
 
   it('holds nothing up without a limit', async () => {
     expect((await upload(0)).milliseconds).toBeLessThan(400);
+  });
+});
+
+describe('what is put around a store', () => {
+  it('leaves it its tiers, where it has any', async () => {
+    const around = (store: ObjectStore): ObjectStore =>
+      withFairness(
+        withRate(
+          store,
+          createRate(() => 0),
+        ),
+        createFairGate(1),
+      );
+    const store = around(createMemoryStore({ tiers: true }));
+    await store.create('a', Buffer.from('a'));
+    await store.setTier!('a', 'cool');
+    expect((await store.stat('a')).tier).toBe('cool');
+    expect(around(createMemoryStore()).setTier).toBeUndefined();
   });
 });

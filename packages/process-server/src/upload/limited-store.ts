@@ -21,6 +21,7 @@ export const withRate = (store: ObjectStore, rate: Rate): ObjectStore => {
     stat: (name) => store.stat(name),
     list: (prefix, options) => store.list(prefix, options),
     delete: (name) => store.delete(name),
+    ...(store.setTier && { setTier: store.setTier.bind(store) }),
     close: () => store.close(),
   };
 };
