@@ -2,6 +2,7 @@ import { createRate } from '@holdfast/daemon';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
 import { createFairGate, withFairness } from './fair-store.ts';
 import { withRate } from './limited-store.ts';
+import { watchStore } from './watched-store.ts';
 
 const upload = async (bytesPerSecond: number): Promise<{ readonly names: string[]; readonly milliseconds: number }> => {
   const memory = createMemoryStore();
@@ -41,7 +42,7 @@ describe('what is put around a store', () => {
     const around = (store: ObjectStore): ObjectStore =>
       withFairness(
         withRate(
-          store,
+          watchStore(store, () => {}).store,
           createRate(() => 0),
         ),
         createFairGate(1),

@@ -10,7 +10,7 @@ export interface StoreWatch {
 }
 
 /** Answers about an object, not about the store. */
-const ANSWERS: ReadonlySet<string> = new Set(['OBJECT_EXISTS', 'OBJECT_NOT_FOUND', 'SETTING_INVALID', 'INTERRUPTED']);
+const ANSWERS: ReadonlySet<string> = new Set(['OBJECT_EXISTS', 'OBJECT_LOCKED', 'OBJECT_NOT_FOUND', 'SETTING_INVALID', 'INTERRUPTED']);
 
 /** The same store, and what it says. Callers that try again for long see only the end of it; people want to know at once. */
 export const watchStore = (
@@ -63,6 +63,7 @@ export const watchStore = (
         }
       },
       delete: (name) => watched(store.delete(name)),
+      ...(store.setTier && { setTier: (name, tier) => watched(store.setTier!(name, tier)) }),
       close: () => store.close(),
     },
     watch: {
