@@ -29,6 +29,14 @@ export interface Ring {
 
 export const phaseOf = ({ next, old }: Ring): Phase => (next !== undefined ? 'announced' : old !== undefined ? 'switched' : 'steady');
 
+/** Somebody wants a step that begins in another phase than the one it is in. */
+export const notInPhase = (phase: Phase, wanted: string): HoldfastError =>
+  new HoldfastError('VERSION_CONFLICT', {
+    thing: 'certificate authority',
+    why: `it is ${phase}, not ${wanted.slice(0, 20) || 'as nobody said'}`,
+    remedy: 'look at it again (holdfast authority show), and name the phase that the step begins in',
+  });
+
 const lost = (file: string): HoldfastError =>
   new HoldfastError('DAMAGED', {
     thing: file,

@@ -3,6 +3,7 @@ import { HoldfastError } from '@holdfast/errors';
 import type { AuthorityService } from '@holdfast/protocol';
 import { personOf } from '../listener/caller.ts';
 import type { Authority } from './authority.ts';
+import { notInPhase } from './authority-ring.ts';
 import type { Rotation } from './rotation.ts';
 
 export interface AuthorityParts {
@@ -26,12 +27,8 @@ export const createAuthorityService = ({ authority, rotation }: AuthorityParts):
     getAuthority: state,
     async rotateAuthority({ force, phase }, { values }) {
       const { name: actor } = personOf(values);
-      if (phase !== authority.phase)
-        throw new HoldfastError('VERSION_CONFLICT', {
-          thing: 'certificate authority',
-          why: `it is ${authority.phase}, not ${phase.slice(0, 20) || 'as nobody said'}`,
-          remedy: 'look at it again (holdfast authority show), and name the phase that the step begins in',
-        });
+      const from = authority.phase;
+      if (phase !== from) throw notInPhase(from, phase);
       const waiting = await rotation.waitingFor();
       if (waiting.length > 0 && !force)
         throw new HoldfastError('PREREQUISITES_MISSING', {
@@ -39,7 +36,7 @@ export const createAuthorityService = ({ authority, rotation }: AuthorityParts):
           why: `${waiting.length} members are not ready for the next step, the first: ${waiting[0]}`,
           remedy: 'wait, it goes on by itself once they have renewed their certificates; with --force they have to join anew',
         });
-      await rotation.turn(actor);
+      await rotation.turn(actor, from);
       return { authority: await state() };
     },
   };

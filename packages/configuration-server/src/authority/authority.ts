@@ -14,7 +14,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { ALGORITHM, BACKDATED, keysOf, newKey, newSerial } from './authority-key.ts';
-import { openRing, type Phase, phaseOf, turnRing } from './authority-ring.ts';
+import { notInPhase, openRing, type Phase, phaseOf, turnRing } from './authority-ring.ts';
 import { readRequest } from './certificate-request.ts';
 
 /** A certificate that was given out. */
@@ -51,8 +51,8 @@ export interface Authority {
   readonly newest: string;
   /** All that are trusted. */
   readonly certificates: readonly AuthorityCertificate[];
-  /** The next step on the way to another authority: steady, announced, switched, steady. */
-  turn(): Promise<Phase>;
+  /** The next step on the way to another authority: steady, announced, switched, steady. Rejects with VERSION_CONFLICT when it is not in this phase any more. */
+  turn(from: Phase): Promise<Phase>;
   /** Calls `listener` after each step. */
   onTurn(listener: () => void): () => void;
   /** Signs the key of a certificate request for an identity, for `lifetime` milliseconds. Rejects with REQUEST_INVALID. */
@@ -65,6 +65,8 @@ export interface Authority {
 export const openAuthority = async (directory: string, { mayMake = true } = {}): Promise<Authority> => {
   let ring = await openRing(directory, mayMake);
   const listeners = new Set<() => void>();
+  /** Of two who take the same step at once only one does: a second step would shut out who was not told of the first. */
+  let order: Promise<unknown> = Promise.resolve();
   const all = (): readonly X509Certificate[] => [
     ring.signer.root,
     ...(ring.next === undefined ? [] : [ring.next.root]),
@@ -119,10 +121,15 @@ export const openAuthority = async (directory: string, { mayMake = true } = {}):
         signs: root === ring.signer.root,
       }));
     },
-    async turn() {
-      ring = await turnRing(directory, ring);
-      for (const listener of listeners) listener();
-      return phaseOf(ring);
+    turn(from) {
+      const step = order.then(async () => {
+        if (phaseOf(ring) !== from) throw notInPhase(phaseOf(ring), from);
+        ring = await turnRing(directory, ring);
+        for (const listener of listeners) listener();
+        return phaseOf(ring);
+      });
+      order = step.catch(() => undefined);
+      return step;
     },
     onTurn(listener) {
       listeners.add(listener);

@@ -102,12 +102,23 @@ describe('another certificate authority', () => {
     expect(again.fingerprint).toBe(fresh);
   }, 60_000);
 
+  it('takes one step where several want the same at once: nobody is shut out by the next', async () => {
+    const server = await startTestServer();
+    const api = server.api(AuthorityService);
+    await enrolMember(server, 'agent', 'web');
+    for (const phase of ['steady', 'announced', 'switched']) {
+      const codes = await Promise.all([1, 2, 3].map(() => codeOf(api.rotateAuthority({ phase, force: true }))));
+      expect(codes.toSorted()).toEqual(['VERSION_CONFLICT', 'VERSION_CONFLICT', 'no error']);
+    }
+    expect((await api.getAuthority({})).phase).toBe('steady');
+  }, 60_000);
+
   it('goes on after a crash at any step of the switch', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'holdfast-rotation-'));
     const at = (file: string): string => path.join(directory, 'a', file);
     const authority = await openAuthority(path.join(directory, 'a'));
     const old = authority.fingerprint;
-    await authority.turn();
+    await authority.turn('steady');
     const fresh = authority.newest;
     await cp(path.join(directory, 'a'), path.join(directory, 'announced'), { recursive: true });
     /** Does the first steps of the switch, and opens what is there then. */

@@ -21,8 +21,8 @@ export interface RotationOptions {
 export interface Rotation {
   /** Names of members that the next step waits for. */
   waitingFor(): Promise<readonly string[]>;
-  /** The next step, whoever waits. */
-  turn(actor: string): Promise<Phase>;
+  /** The next step from this phase, whoever waits. Rejects with VERSION_CONFLICT when somebody else has taken it. */
+  turn(actor: string, from: Phase): Promise<Phase>;
   /** Goes on by itself once all are ready, until `stopping` aborts. */
   run(stopping: AbortSignal): Promise<void>;
 }
@@ -55,8 +55,8 @@ export const createRotation = ({ store, authority, grace, log, look = LOOK }: Ro
     return names;
   };
 
-  const turn = async (actor: string): Promise<Phase> => {
-    const phase = await authority.turn();
+  const turn = async (actor: string, from: Phase): Promise<Phase> => {
+    const phase = await authority.turn(from);
     await transact(store, async (transaction) => {
       transaction.event({ severity: 'warning', code: `authority-${phase}`, text: WORDS[phase], subject: '', actor });
       transaction.audit({ actor, action: 'RotateAuthority', subject: '', detail: phase });
@@ -71,7 +71,8 @@ export const createRotation = ({ store, authority, grace, log, look = LOOK }: Ro
     async run(stopping) {
       while (!stopping.aborted) {
         try {
-          if (authority.phase !== 'steady' && (await waitingFor()).length === 0) await turn('configuration server');
+          const { phase } = authority;
+          if (phase !== 'steady' && (await waitingFor()).length === 0) await turn('configuration server', phase);
         } catch (error) {
           log.warn('The certificate authority could not be replaced further; it is tried again', { error });
         }
