@@ -1,5 +1,6 @@
+import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HoldfastError } from '@holdfast/errors';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { HydrateOptions, MachineRequest } from '../fabric.ts';
 import { withQmp } from './connect-qmp.ts';
 import type { MachineDirectory } from './machine-directory.ts';
@@ -71,7 +72,7 @@ const streamDisk = async (
     const found = await ask(async (qmp) => {
       const known = (await blockJobs(qmp)).find(({ device }) => device === job);
       if (known !== undefined || (await isHydrated(directory.overlay(index)))) return known;
-      const manner = { 'on-error': 'stop', 'auto-dismiss': false };
+      const manner = { 'on-error': 'stop', 'auto-dismiss': false, 'auto-finalize': false };
       await qmp.execute('block-stream', { 'job-id': job, device: nodeOf(index), ...manner });
       return (await blockJobs(qmp)).find(({ device }) => device === job);
     });
@@ -80,6 +81,11 @@ const streamDisk = async (
     if (signal?.aborted) {
       await ask((qmp) => cancel(qmp, job, found));
       throw signal.reason;
+    }
+    if (found.status === 'pending') {
+      await ask((qmp) => makeDurable(qmp, directory, index));
+      await ask((qmp) => qmp.execute('job-finalize', { id: job }));
+      continue;
     }
     if (found.status === 'concluded') {
       await ask((qmp) => qmp.execute('job-dismiss', { id: job }));
@@ -99,6 +105,35 @@ const streamDisk = async (
   }
   // Nobody reads the source any more; an open connection to it would be made anew for ever.
   await ask((qmp) => qmp.execute('blockdev-del', { 'node-name': baseOf(index) })).catch(() => {});
+};
+
+/**
+ * Puts all that was copied on the disk of this host, tables that say where it is included: QEMU keeps those in its memory, and says in the file at once that
+ * the source is needed no more. Killed in between, the machine would read zeroes where its data had been.
+ */
+const makeDurable = async (qmp: Qmp, directory: MachineDirectory, index: number): Promise<void> => {
+  // Opened before, so that it is told of writes that fail meanwhile.
+  const handle = await open(directory.overlay(index), 'r').catch((reason: unknown) => {
+    throw fromSystem(reason, directory.overlay(index));
+  });
+  try {
+    const said = await qmp.execute('human-monitor-command', { 'command-line': `qemu-io ${nodeOf(index)} "flush"` });
+    if (typeof said !== 'string' || said.trim() !== '') throw failed(directory, index, `it could not be flushed: ${String(said).trim()}`);
+    await handle.sync();
+  } catch (reason) {
+    throw fromSystem(reason, directory.overlay(index));
+  } finally {
+    await handle.close();
+  }
+};
+
+/** What needs the source no more shall say so after a power cut of this host too: from then on nobody keeps the source for it. */
+export const settleHydrated = async ({ shape: { disks } }: MachineRequest, directory: MachineDirectory): Promise<void> => {
+  for (const [index, { source }] of disks.entries()) {
+    if (source.kind !== 'nbd') continue;
+    const handle = await open(directory.overlay(index), 'r');
+    await handle.sync().finally(() => handle.close());
+  }
 };
 
 const cancel = async (qmp: Qmp, job: string, { status }: BlockJob): Promise<void> => {

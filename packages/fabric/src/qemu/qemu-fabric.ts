@@ -9,7 +9,7 @@ import { type Acceleration, findAcceleration, qemuVersion } from './acceleration
 import { plugIn, unplug } from './bridge.ts';
 import { checkHost } from './check-host.ts';
 import { connectUnix, withQmp } from './connect-qmp.ts';
-import { streamDisks, unhydrated } from './hydrate.ts';
+import { settleHydrated, streamDisks, unhydrated } from './hydrate.ts';
 import { killProcess, launch, untilGone } from './launch.ts';
 import { type MachineDirectory, machineDirectory, makeDirectory, readMachineRequest, writeWhole } from './machine-directory.ts';
 import { askStatus } from './machine-status.ts';
@@ -118,11 +118,12 @@ class QemuFabric implements Fabric {
 
   async hydrate(operationId: string, options: HydrateOptions = {}): Promise<void> {
     const { request, directory } = await this.#made(operationId);
-    if ((await unhydrated(request, directory)).length === 0) return;
+    if ((await unhydrated(request, directory)).length === 0) return settleHydrated(request, directory);
     // Only QEMU knows how to write into the overlay: one is started whose machine stands still.
     if ((await processOf(directory, operationId)) === undefined) await this.#launch(request, directory, true);
     try {
       await streamDisks(request, directory, options);
+      await settleHydrated(request, directory);
     } finally {
       await this.#endHeld(operationId, request, directory);
     }

@@ -49,7 +49,9 @@ class Recovery implements RecoveredMachine {
       fabric,
       operationId: this.operationId,
       onTrouble: (error) => onTrouble?.(error),
-      onHydrated: () => this.#becomeIndependent(),
+      onHydrated: async () => {
+        if (!this.#record.hydrated) await this.hydrate();
+      },
     });
     if (start && this.#record.started === undefined) {
       signal?.throwIfAborted();
