@@ -7,7 +7,7 @@ import { pointRequests } from '../records/point-requests.ts';
 import { shutdownRequests } from '../records/shutdown-requests.ts';
 import type { Transaction } from '../records/transaction.ts';
 import { pointWord } from './point-word.ts';
-import { changeRecovery, endRecovery, recoveryIdOf, setState } from './recovery-commits.ts';
+import { changeRecovery, endingAnew, endRecovery, recoveryIdOf, setState } from './recovery-commits.ts';
 import { openRecoveries, recoveries } from './recovery-record.ts';
 import { drainStep, powerOffStep, restStep, SOURCE_PATIENCE, type SourcePatience } from './source-steps.ts';
 import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep } from './steps.ts';
@@ -139,7 +139,7 @@ export const createCancelPlan = (parts: RecoveryParts): JobPlan => ({
   cancelled: async (transaction, job) => void (await changeRecovery(transaction, job, { state: 'failed' })),
   failed: (transaction, job, error) => standsStill(transaction, job, error, ProtectionState.CANCELLING),
   async retried(transaction, job, failed) {
-    await changeRecovery(transaction, job, { state: 'ending' });
+    await changeRecovery(transaction, job, endingAnew(failed === 0 ? 'discarded' : 'released'));
     await setState(transaction, job, ProtectionState.CANCELLING);
     return failed;
   },

@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import { ProtectionState } from '@holdfast/protocol';
+import { newId, ProtectionState } from '@holdfast/protocol';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { find, type Stored } from '../records/kind.ts';
 import { protections } from '../records/kinds.ts';
@@ -23,6 +23,16 @@ export const recoveryOf = async (store: StateStore, job: Pick<JobRecord, 'input'
   if (found === undefined) throw gone(recoveryIdOf(job));
   return found;
 };
+
+/**
+ * It goes: an order of its own for its process server, which works on one that failed no further until it is told something else. Together with the goal,
+ * since a new run of one that shall run would be another machine.
+ */
+export const endingAnew = (goal: Extract<Goal, 'discarded' | 'released'>): Pick<RecoveryRecord, 'state' | 'goal' | 'runId'> => ({
+  state: 'ending',
+  goal,
+  runId: newId(),
+});
 
 /** Changes the recovery of a job within a commit. */
 export const changeRecovery = async (

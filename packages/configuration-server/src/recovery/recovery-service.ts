@@ -27,6 +27,7 @@ import { commitConsequences } from './commit-consequences.ts';
 import { judge, MACHINE_OPERATIONS, machineState } from './operations.ts';
 import { machineIn, type Ordered, openRecoveryOf, orderNext, orderRecovery } from './order-recovery.ts';
 import { pointWord } from './point-word.ts';
+import { endingAnew } from './recovery-commits.ts';
 import { recoveryMessage } from './recovery-message.ts';
 import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, type Target } from './recovery-record.ts';
 import { hasTest, protectionFor, refusal, requireOperation } from './require-operation.ts';
@@ -155,7 +156,13 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
           throw requestInvalid('recovery', 'it is a failover', 'cancel or commit it with `holdfast failover`');
         if (current.value.state === 'ended') throw requestInvalid('recovery', 'it has ended', 'there is nothing to clean up');
         const plan = plans['clean-up-test'];
-        return orderNext(transaction, current, { store, plan, kind: 'clean-up-test', actor, recovery: { state: 'ending', notes } });
+        return orderNext(transaction, current, {
+          store,
+          plan,
+          kind: 'clean-up-test',
+          actor,
+          recovery: { ...endingAnew('released'), notes },
+        });
       });
       return answer(result, revision);
     },
@@ -212,7 +219,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
           plan: plans['cancel-failover'],
           kind: 'cancel-failover',
           actor,
-          recovery: { state: 'ending' },
+          recovery: endingAnew('discarded'),
           state: ProtectionState.CANCELLING,
         });
       });

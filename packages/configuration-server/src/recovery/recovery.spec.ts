@@ -7,6 +7,7 @@ import {
   ProtectionService,
   ProtectionState,
   RecoveryGoal,
+  RecoveryKind,
   RecoveryService,
   RecoveryState,
 } from '@holdfast/protocol';
@@ -222,6 +223,39 @@ describe('recovery', () => {
     site.letGo();
     const { job: cancelling } = await api().cancelFailover({ machine: 'web1' });
     expect((await ended(site.server, cancelling)).state).toBe(JobState.SUCCEEDED);
+  });
+
+  it('orders anew from its process server what failed there on the way back', async () => {
+    const run = (): string => idText(site.wanted()[0]!.runId);
+    await failOver();
+    for (const again of ['retry', 'order'] as const) {
+      site.hold(DISCARDED, { code: 'NO_PERMISSION' });
+      const { job } = await api().cancelFailover({ machine: 'web1' });
+      expect((await ended(site.server, job)).problemCode).toBe('NO_PERMISSION');
+      const before = run();
+      site.hold(DISCARDED);
+      if (again === 'retry') await site.server.api(JobService).retryJob({ id: job!.id });
+      else await api().cancelFailover({ machine: 'web1' });
+      await until('a new run', () => run() !== before);
+      // Never one that runs.
+      expect(site.goals.at(-1)).toBe(DISCARDED);
+      site.letGo();
+      await until('it is taken back', async () => (await stateOf(site.server)) === ProtectionState.PROTECTED);
+      await until('nothing is wanted', () => site.wanted().length === 0);
+      await failOver();
+    }
+    const { job: test } = await api().testFailover({ machine: 'web1' });
+    expect((await ended(site.server, test)).state).toBe(JobState.SUCCEEDED);
+    const runOfTest = (): string => idText(site.wanted().find(({ kind }) => kind === RecoveryKind.TEST)!.runId);
+    site.hold(RELEASED, { code: 'NO_PERMISSION' });
+    const { job: cleaning } = await api().cleanUpTest({ machine: 'web1' });
+    expect((await ended(site.server, cleaning)).problemCode).toBe('NO_PERMISSION');
+    const before = runOfTest();
+    site.hold(RELEASED);
+    await site.server.api(JobService).retryJob({ id: cleaning!.id });
+    await until('a new run', () => runOfTest() !== before);
+    site.letGo();
+    await until('the test is gone', async () => (await recoveriesOf(site.server, true)).length === 1);
   });
 
   it('goes on after the configuration server was killed at any moment', async () => {

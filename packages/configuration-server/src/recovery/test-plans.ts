@@ -2,7 +2,7 @@ import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { startJob } from '../jobs/start-job.ts';
 import type { Transaction } from '../records/transaction.ts';
-import { changeRecovery, endRecovery, recoveryIdOf } from './recovery-commits.ts';
+import { changeRecovery, endingAnew, endRecovery, recoveryIdOf } from './recovery-commits.ts';
 import { recoveries } from './recovery-record.ts';
 import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep } from './steps.ts';
 
@@ -44,7 +44,7 @@ export const createCleanUpPlan = (parts: RecoveryParts): JobPlan => ({
   cancelled: async (transaction, job) => void (await changeRecovery(transaction, job, { state: 'failed' })),
   failed: async (transaction, job) => void (await changeRecovery(transaction, job, { state: 'failed' })),
   async retried(transaction, job, failed) {
-    await changeRecovery(transaction, job, { state: 'ending' });
+    await changeRecovery(transaction, job, endingAnew('released'));
     return failed;
   },
 });

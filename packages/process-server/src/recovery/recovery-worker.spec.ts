@@ -217,6 +217,20 @@ describe('recoveries of a process server', () => {
     expect(fabric.running()).toHaveLength(1);
   });
 
+  it('never gives up on the disks of a machine that is committed', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    await recoveries.close();
+    fabric.fail(new HoldfastError('NO_PERMISSION', { thing: 'the vault', why: 'its rights were taken', remedy: 'give them' }));
+    const again = await open();
+    await again.want([wanted(RecoveryGoal.INDEPENDENT)]);
+    await until('a problem', () => again.reports()[0]!.problemCode === 'NO_PERMISSION');
+    await until('it is tried again', () => again.reports()[0]!.stage === RecoveryStage.WORKING);
+    fabric.fail(undefined);
+    await reach(again, RecoveryGoal.INDEPENDENT);
+  });
+
   it("does not touch another operation's failover, and names a point that is gone", async () => {
     await recordFailover(vault, source.machineId, { operationId: 'e'.repeat(32), pointId: points[2]! });
     const recoveries = await open();

@@ -181,8 +181,10 @@ class Worker implements RecoveryWorker {
         if (signal.aborted) continue;
         const error = fromSystem(reason, `recovery of machine ${wanted.machineName}`);
         log.warn('A recovery does not come further', { recovery: wanted.id, machine: wanted.machineId, error });
-        this.#settle(error.retryable ? RecoveryStage.WORKING : RecoveryStage.FAILED, error);
-        if (error.retryable) await sleep(pause, undefined, { signal }).catch(() => undefined);
+        // A machine that runs goes on while its disks are tried again; to give that up is for people to say.
+        const isTriedAgain = error.retryable || wanted.goal === RecoveryGoal.INDEPENDENT;
+        this.#settle(isTriedAgain ? RecoveryStage.WORKING : RecoveryStage.FAILED, error);
+        if (isTriedAgain) await sleep(pause, undefined, { signal }).catch(() => undefined);
         else await this.#news.promise;
         pause = Math.min(2 * pause, LONGEST_PAUSE);
       }
