@@ -70,6 +70,14 @@ describe('proofs', () => {
     expect((await lastProven(vault, machineId))?.pointId).toBe(points[0]);
   });
 
+  it('that passed count however many failed since', async () => {
+    const { vault, machineId, points } = await begin();
+    await recordProof(vault, machineId, proof(points[2]!, true));
+    for (let time = 2; time < 50; time += 1)
+      await recordProof(vault, machineId, { ...proof(points[3]!, false, time), console: new Uint8Array(0) });
+    expect((await lastProven(vault, machineId))?.pointId).toBe(points[2]);
+  });
+
   it('keep the newest point that passed from being thinned, and no other', async () => {
     for (const passed of [true, false]) {
       const { bench, vault, machineId, points } = await begin();

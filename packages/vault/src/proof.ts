@@ -80,16 +80,10 @@ export async function* listProofs(vault: VaultAccess, machineId: string): AsyncG
   }
 }
 
-/** Proofs that are looked through for one that passed. */
-const LOOKED_AT = 32;
-
-/** The newest proof that passed, among the newest few. */
+/**
+ * The newest proof that passed, however many failed since: it keeps its point, and when nothing starts any more that is the one that is needed.
+ */
 export const lastProven = async (vault: VaultAccess, machineId: string): Promise<RecordedProof | undefined> => {
-  let looked = 0;
-  for await (const proof of listProofs(vault, machineId)) {
-    if (proof.passed) return proof;
-    looked += 1;
-    if (looked >= LOOKED_AT) break;
-  }
+  for await (const proof of listProofs(vault, machineId)) if (proof.passed) return proof;
   return undefined;
 };

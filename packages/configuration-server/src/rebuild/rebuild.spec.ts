@@ -20,14 +20,18 @@ import {
   ProtectionService,
   ProtectionState,
 } from '@holdfast/protocol';
-import { createVault, openLogWriter, recordFailover, registerMachine, type Vault } from '@holdfast/vault';
+import { createVault, openLogWriter, readMachine, recordFailover, registerMachine, type Vault } from '@holdfast/vault';
 import { connectAgent, connectServer, manifestOf } from '../conformance/test-member.ts';
 import { endTestServers, enrolMember, startTestServer, type TestServer } from '../conformance/test-server.ts';
+import { find, listAll } from '../records/kind.ts';
+import { anchors, protections } from '../records/kinds.ts';
+import { openLevelStore } from '../state/level-store.ts';
 import { rebuild } from './rebuild.ts';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent } as never;
 const CHEAP = { logN: 14, r: 8, p: 1 };
 const DAY = 24 * 3_600_000;
+const LIMITS = { events: 1000, audit: 1000, changes: 1000 };
 
 let directory: string;
 beforeEach(async () => {
@@ -148,6 +152,40 @@ describe('a server rebuilt from a vault, without any backup', () => {
     // And whoever writes to the vault all the same is fenced there.
     await expect(openLogWriter(vault, web)).rejects.toMatchObject({ code: 'FENCED' });
     await stream.close();
+  }, 60_000);
+
+  it('takes a machine for what the vault with its newest point says, and its term above those of all', async () => {
+    const [before, since] = await Promise.all(
+      ['before', 'since'].map((name) =>
+        createVault(createMemoryStore(), { name, keys: [{ kind: 'passphrase', passphrase: 'words', cost: CHEAP }] }),
+      ),
+    );
+    const web = 'a'.repeat(32);
+    const now = Date.now();
+    await fill(before!, web, 'web1', '52:54:00:00:00:01', now - DAY);
+    for (let start = 0; start < 3; start += 1) await (await openLogWriter(before!, web)).close();
+    await fill(since!, web, 'web1', '52:54:00:00:00:01', now);
+    const machines = [
+      { name: 'before', vault: before! },
+      { name: 'since', vault: since! },
+    ];
+    for (const [round, vaults] of [machines, machines.toReversed()].entries()) {
+      const place = path.join(directory, String(round));
+      const found = await rebuild({ vaults, stateDirectory: place, log: silent });
+      expect(found.map(({ name, vault, state }) => [name, vault, state])).toEqual([
+        ['web1', 'since', 'protected'],
+        ['web1', 'before', 'not protected'],
+      ]);
+      const store = await openLevelStore(path.join(place, 'state'), LIMITS);
+      const anchor = await find(store, anchors, web);
+      const kept: string[] = [];
+      for await (const { value } of listAll(store, protections)) kept.push(value.vault);
+      await store.close();
+      const { head } = await readMachine(since!, web);
+      expect(kept).toEqual(['since']);
+      expect(anchor?.value).toEqual({ term: 4, durableSequence: head.sequence, durableTag: head.tag });
+      expect(head.term).toBe(1);
+    }
   }, 60_000);
 
   it('leaves nothing behind when a vault cannot be read', async () => {

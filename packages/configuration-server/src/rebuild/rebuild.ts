@@ -57,23 +57,24 @@ const hardwareOf = (manifest: Manifest | undefined): HardwareIdentity => ({
 
 const newestOf = ({ points }: MachineHistory): number | undefined => points.at(-1)?.time;
 
+/** A machine in one vault. */
+interface Found {
+  readonly vault: string;
+  readonly history: MachineHistory;
+  /** It was not protected there any more. */
+  readonly isRetired: boolean;
+}
+
 /** Writes one machine down as its vault knows it. */
-const putMachine = async (
-  store: StateStore,
-  name: string,
-  history: MachineHistory,
-  isRetired: boolean,
-  policyId: string,
-): Promise<RebuiltMachine> => {
+const putMachine = async (store: StateStore, { vault: name, history, isRetired }: Found, policyId: string): Promise<RebuiltMachine> => {
   const { id } = history.machine;
   const newest = history.points.at(-1);
   const manifest = newest?.manifest ?? [...history.manifests.values()].at(-1);
   const state = history.failedOver !== undefined ? 'failed over' : newest === undefined || isRetired ? 'not protected' : 'protected';
   const { result } = await transact(store, async (transaction) => {
     const wanted = plainName(manifest?.machineName || history.machine.name, 'machine');
-    const known = await transaction.read(machines, id);
-    const called = known?.value.name ?? (await takeName(transaction, 'machine', wanted, id));
-    const protectionId = known?.value.protectionId || (state === 'not protected' ? '' : newId());
+    const called = await takeName(transaction, 'machine', wanted, id);
+    const protectionId = state === 'not protected' ? '' : newId();
     transaction.put(machines, id, { name: called, agentVersion: '', lastSeen: 0, protectionId });
     // Enrolments begin anew: certificates of the authority that was lost count no more in any case.
     const member = { role: 'agent', hardware: hardwareOf(manifest), incarnation: 0, certificates: [], endpoints: [] } as const;
@@ -81,7 +82,7 @@ const putMachine = async (
     if (manifest !== undefined) transaction.put(manifests, id, manifest);
     const { term, sequence, tag } = history.head;
     transaction.put(anchors, id, { term, durableSequence: Math.max(0, sequence), durableTag: tag });
-    if (state === 'not protected' || known !== undefined) return called;
+    if (state === 'not protected') return called;
     const { failedOver } = history;
     transaction.put(
       protections,
@@ -101,16 +102,50 @@ const putMachine = async (
     await countUse(transaction, policyId, 1);
     return called;
   });
-  const damage = history.damage.map(({ object, why }) => `${object}: ${why}`);
-  return { id, name: result, vault: name, points: history.points.length, newest: newestOf(history), state, damage };
+  return told({ vault: name, history, isRetired }, result, state);
 };
 
-const putVault = async (store: StateStore, { name, vault }: NamedVault, policyId: string): Promise<readonly RebuiltMachine[]> => {
+const told = ({ vault, history }: Found, name: string, state: RebuiltMachine['state']): RebuiltMachine => ({
+  id: history.machine.id,
+  name,
+  vault,
+  points: history.points.length,
+  newest: newestOf(history),
+  state,
+  damage: history.damage.map(({ object, why }) => `${object}: ${why}`),
+});
+
+/** A machine that went to another vault since: what is known of it is told there, and of this line only the term counts on. */
+const putOlderLine = async (store: StateStore, found: Found): Promise<RebuiltMachine> => {
+  const { machine, head } = found.history;
+  const { result } = await transact(store, async (transaction) => {
+    const known = await transaction.read(machines, machine.id);
+    const anchor = await transaction.read(anchors, machine.id);
+    if (anchor !== undefined && head.term > anchor.value.term) transaction.put(anchors, machine.id, { ...anchor.value, term: head.term });
+    return known?.value.name ?? machine.name;
+  });
+  return told(found, result, 'not protected');
+};
+
+const findIn = async ({ name, vault }: NamedVault): Promise<readonly Found[]> => {
   const histories: MachineHistory[] = [];
   for (const { id } of await vault.machines()) histories.push(await readMachine(vault, id));
   const newest = Math.max(0, ...histories.map((history) => newestOf(history) ?? 0));
+  return histories.map((history) => ({ vault: name, history, isRetired: newest - (newestOf(history) ?? 0) > RETIRED }));
+};
+
+/** Of a machine that is in several vaults the one with its newest point counts, in whatever order the vaults are named. */
+const putMachines = async (store: StateStore, vaults: readonly NamedVault[], policyId: string): Promise<readonly RebuiltMachine[]> => {
+  const found: Found[] = [];
+  for (const named of vaults) found.push(...(await findIn(named)));
+  const newestLine = new Map<string, Found>();
+  for (const one of found) {
+    const other = newestLine.get(one.history.machine.id);
+    if (other === undefined || (newestOf(one.history) ?? 0) > (newestOf(other.history) ?? 0)) newestLine.set(one.history.machine.id, one);
+  }
   const done: RebuiltMachine[] = [];
-  for (const history of histories) done.push(await putMachine(store, name, history, newest - (newestOf(history) ?? 0) > RETIRED, policyId));
+  for (const one of newestLine.values()) done.push(await putMachine(store, one, policyId));
+  for (const one of found) if (newestLine.get(one.history.machine.id) !== one) done.push(await putOlderLine(store, one));
   return done;
 };
 
@@ -137,8 +172,7 @@ export const rebuild = ({ vaults, stateDirectory, log, now = Date.now }: Rebuild
       await ensureInstallation(store, beside, log);
       let policyId = '';
       for await (const { id } of listAll(store, policies)) policyId = id;
-      const done: RebuiltMachine[] = [];
-      for (const named of vaults) done.push(...(await putVault(store, named, policyId)));
+      const done = await putMachines(store, vaults, policyId);
       await transact(store, async (transaction) => {
         const site = await transaction.read(sites, SITE);
         transaction.put(sites, SITE, { ...site!.value, restored: { from: 'vault', made: now(), at: now() } });
