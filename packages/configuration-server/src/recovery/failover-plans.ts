@@ -36,9 +36,10 @@ const forgetRequests = (transaction: Transaction, { machineId }: JobRecord): voi
 
 /** As if nothing had been; true when nothing was made or fenced yet. */
 const undoneAtOnce = async (transaction: Transaction, job: JobRecord, notes: string): Promise<boolean> => {
-  forgetRequests(transaction, job);
   const stored = await transaction.read(recoveries, recoveryIdOf(job));
+  // A source that rests stays at rest until the failover is taken back: what it wrote from now on would be lost without a word.
   if (stored !== undefined && stored.value.goal !== undefined) return false;
+  forgetRequests(transaction, job);
   if (stored !== undefined) await endRecovery(transaction, job, { notes });
   await setState(transaction, job, ProtectionState.PROTECTED);
   return true;
@@ -97,7 +98,12 @@ export const createFailoverPlan = (parts: RecoveryParts, cancel: Jobs, patience:
     if (await undoneAtOnce(transaction, job, `failed: ${error.message}`)) return;
     await standsStill(transaction, job, error, ProtectionState.FAILING_OVER);
   },
-  retried: (transaction, job, failed) => tryAgain(transaction, job, failed, ProtectionState.FAILING_OVER),
+  async retried(transaction, job, failed) {
+    const stored = await transaction.read(recoveries, recoveryIdOf(job));
+    // As long as it was not silenced, a source that came up again has sent what the chosen point has not.
+    const from = job.input?.['shutdown'] === 'yes' && stored?.value.goal === 'held' ? 0 : failed;
+    return tryAgain(transaction, job, from, ProtectionState.FAILING_OVER);
+  },
 });
 
 /** Another point takes the place of the one that runs. */
@@ -125,6 +131,7 @@ export const createCancelPlan = (parts: RecoveryParts): JobPlan => ({
     reachStep(parts, 'remove the machine', 'discarded', async () => 'it is gone with what it wrote'),
     reachStep(parts, 'release the source', 'released', async (transaction, job) => {
       const { machineName, machineId } = await endRecovery(transaction, job, { notes: 'cancelled' });
+      forgetRequests(transaction, job);
       await setState(transaction, job, ProtectionState.PROTECTED);
       transaction.event({
         severity: 'information',
@@ -151,6 +158,7 @@ export const createCommitPlan = (parts: RecoveryParts): JobPlan => ({
     reachStep(parts, 'copy the disks', 'independent', async (transaction, job) => {
       const { machineName, machineId } = await changeRecovery(transaction, job, { state: 'committed', ended: Date.now() });
       transaction.delete(openRecoveries, `${machineId}/failover`);
+      forgetRequests(transaction, job);
       await setState(transaction, job, ProtectionState.COMMITTED, 'its source is fenced for good');
       transaction.event({
         severity: 'information',

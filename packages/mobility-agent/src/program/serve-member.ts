@@ -116,7 +116,9 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
       if (state.reconciling) return;
       await desired.save(membership.id, state);
       engine.apply(state.revision, state.protection);
-      shutdown.ask(state.protection?.shutdownRequest);
+      const { protection } = state;
+      // Of a failover that was committed nothing is told any more; of one that was cancelled the machine is protected again.
+      shutdown.ask(protection?.shutdownRequest, protection === undefined || protection.failedOverOperationId.length > 0);
     },
   });
   run('certificates', (stopping) => membership.keepRenewed(stopping));

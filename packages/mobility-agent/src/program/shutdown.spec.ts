@@ -88,6 +88,21 @@ describe('the shutdown of a source', () => {
     expect([said(), shutdown.answer, isOff()]).toEqual([['10-app pre', '10-app post'], undefined, false]);
   });
 
+  it('stays at rest while it is failed over, and goes on when that is over', async () => {
+    script('10-app');
+    const { shutdown, until, asked, durable } = open();
+    shutdown.ask(request(newId()));
+    await until('a point to be asked for', () => asked() === 1);
+    durable();
+    await until('rest', () => shutdown.answer?.atRest === true);
+    shutdown.ask(undefined, true);
+    expect(shutdown.answer?.atRest).toBe(true);
+    shutdown.ask(undefined, false);
+    await until('it goes on', () => said().length === 2);
+    // Nothing ran in between.
+    expect(said()).toEqual(['10-app pre', '10-app post']);
+  });
+
   it('says why it cannot come to rest, and undoes what it did', async () => {
     const { shutdown, until } = open();
     shutdown.ask(request(newId()));

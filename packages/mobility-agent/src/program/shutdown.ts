@@ -28,8 +28,8 @@ export interface ShutdownOptions {
 
 /** Brings the machine to rest for a failover that loses nothing, and powers it off. */
 export interface Shutdown {
-  /** What is asked for now; undefined: nothing, or not any more. */
-  ask(request: ShutdownRequest | undefined): void;
+  /** What is asked for now; undefined: nothing, or not any more. A machine that `isReplaced`, since it is failed over, is not woken for that. */
+  ask(request: ShutdownRequest | undefined, isReplaced?: boolean): void;
   /** What became of it. */
   readonly answer: Answer | undefined;
 }
@@ -125,7 +125,8 @@ export const createShutdown = (options: ShutdownOptions): Shutdown => {
     get answer() {
       return answer;
     },
-    ask(request) {
+    ask(request, isReplaced = false) {
+      if (request === undefined && isReplaced) return;
       if (request === undefined || idText(request.id) !== id) {
         const isCalledOff = id !== '' && !isPoweringOff;
         work.abort();
