@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { tuneMemory } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import { parseCommandLine, runMain } from '../setup/command-line.ts';
 import { ensureTools } from '../setup/ensure-tools.ts';
@@ -18,6 +19,9 @@ what we are after. MB and GB are powers of ten. --only measures a part of what N
 Exit status: 0; 1 when a goal was missed.`;
 
 const PAIRS = 5;
+
+// As every program of ours does.
+tuneMemory();
 
 await runMain(async (args) => {
   const { values, positionals } = parseCommandLine({

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { text } from 'node:stream/consumers';
+import { tuneMemory } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import { createKeyVaultKey, openStore } from '@holdfast/object-store';
 import { runHoldfast } from './run.ts';
@@ -8,6 +9,7 @@ import { askSecret } from './secrets/ask-secret.ts';
 
 /** The program `holdfast`: everything is in run.ts; here are only the process and its signals. */
 const { stdin, stdout, stderr, env } = process;
+tuneMemory();
 const stopping = new AbortController();
 let signalled: NodeJS.Signals | undefined;
 

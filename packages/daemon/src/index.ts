@@ -31,6 +31,7 @@ export type { CommonSchema } from './program/common-settings.ts';
 export { completeSchema } from './program/execute-program.ts';
 export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';
+export { tuneMemory } from './program/tune-memory.ts';
 export { createRate, type Rate } from './rate/rate.ts';
 export { formatBandwidthRule, parseBandwidthRule, type WrittenBandwidthRule } from './settings/bandwidth-rule.ts';
 export { settingsMarkdown } from './settings/describe-settings.ts';
