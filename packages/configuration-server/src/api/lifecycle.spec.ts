@@ -153,6 +153,19 @@ describe('a machine', () => {
     await goesTo(site, '127.0.0.1:2');
   });
 
+  it('keeps what it holds while it has no server: its protection does not end', async () => {
+    const site = await openSite({ 'balance.interval': '5min' });
+    const { agent, server } = site;
+    const told = agent.states.findIndex(({ protection }) => protection !== undefined);
+    await site.streams[0]!.close();
+    await server.api(ServerService).removeServer({ server: 'one', version: await versionOf(site, 'one'), force: true });
+    await agent.until(() => agent.states.length > told + 1 && placesOf(site).length === 0);
+    // An agent that is told of no protection removes its log, and with it what is in no vault yet.
+    expect(agent.states.slice(told).map(({ protection }) => protection?.diskIds.length)).not.toContain(undefined);
+    await server.api(ProtectionService).move({ machine: 'web1', processServer: 'two' });
+    await goesTo(site, '127.0.0.1:2');
+  });
+
   it('gets another name, which its process server learns', async () => {
     const site = await openSite();
     const machines = site.server.api(MachineService);

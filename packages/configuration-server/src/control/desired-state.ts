@@ -30,13 +30,15 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
   const machine = await read.get(machines, machineId);
   if (machine === undefined || machine.value.protectionId === '') return undefined;
   const protection = await read.get(protections, machine.value.protectionId);
-  if (protection === undefined || protection.value.processServerId === '') return undefined;
+  if (protection === undefined) return undefined;
   if (!SENDING.has(protection.value.state) && !FAILING.has(protection.value.state)) return undefined;
   const { policyId, processServerId, excludedDiskIds } = protection.value;
   const policy = await read.get(policies, policyId);
-  const server = await read.get(servers, processServerId);
+  // None is chosen yet for a machine that has not begun.
+  if (processServerId === '' && protection.value.state === ProtectionState.PREPARING) return undefined;
+  const server = processServerId === '' ? undefined : await read.get(servers, processServerId);
   const manifest = await read.get(manifests, machineId);
-  if (policy === undefined || server === undefined || manifest === undefined) return undefined;
+  if (policy === undefined || manifest === undefined) return undefined;
   const request = await read.get(pointRequests, machineId);
   const shutdown = await read.get(shutdownRequests, machineId);
   const silenced = await silencedBy(read, machineId, protection.value.state);
@@ -45,7 +47,8 @@ export const agentState = async (read: TrackedReader, machineId: string): Promis
     machineId: idBytes(machineId),
     diskIds: wanted.map(({ id }) => id),
     excludedDiskIds: excludedDiskIds.map(idBytes),
-    processServers: silenced === undefined ? [...server.value.endpoints] : [],
+    // Of one whose server was removed nothing ends: what it holds goes to the next one.
+    processServers: silenced === undefined && server !== undefined ? [...server.value.endpoints] : [],
     pointIntervalSeconds: policy.value.pointIntervalSeconds,
     compression: policy.value.compression,
     applicationIntervalSeconds: policy.value.applicationIntervalSeconds,
