@@ -30,7 +30,7 @@ export const createAdaptation =
       open = await openGuest(disks.map(byUri), { scratch, signal, rootHints: rootHints(manifest) });
     } catch (reason) {
       if (!isHoldfastError(reason, 'NO_PERMISSION') && !isHoldfastError(reason, 'TOOL_MISSING')) throw reason;
-      return { report: [`not adapted, started as it is: ${reason.message}`] };
+      return { report: [`not adapted, started as it is: ${reason.message}`], unused: true };
     }
     try {
       const plan = await planAdaptation(open, {

@@ -237,6 +237,18 @@ describe('a plan', () => {
     expect(describePlan(plan)).toContainEqual(expect.stringMatching(/^devices: change: .*\/dev\/sda2 -> UUID=/));
   });
 
+  it('is told in so many lines of such a length, whatever the machine calls itself', async () => {
+    const files = { ...KERNEL, '/etc/os-release': `PRETTY_NAME="\u001b[2J${'x'.repeat(1e6)}"\n` };
+    const plan = await planAdaptation(
+      { ...sampleGuest(files), notes: Array.from({ length: 1000 }, (_, at) => `note ${at}`) },
+      samplePlan(),
+    );
+    const lines = describePlan(plan);
+    expect(lines.length).toBeLessThan(300);
+    expect(lines[0]).toMatch(/^\?\[2Jx+$/);
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(1000);
+  });
+
   it('of disks without a Linux says so and leaves them', async () => {
     const plan = await planAdaptation(
       { ...sampleGuest({}), linux: undefined, notes: ['sda2 (ext4) could not be mounted: x'] },

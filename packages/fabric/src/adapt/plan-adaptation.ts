@@ -92,13 +92,22 @@ export const applyAdaptation = async (open: OpenGuest, plan: AdaptationPlan): Pr
     }
 };
 
+/** Of the report: much of it are words out of the machine, and it is kept, sent and shown on terminals. */
+const LONGEST_LINE = 500;
+const MOST_LINES = 200;
+
+const readable = (line: string): string => line.slice(0, LONGEST_LINE).replaceAll(/\p{Cc}/gu, '?');
+
 /** The report as lines for people. */
-export const describePlan = ({ system, items }: AdaptationPlan): string[] => [
-  ...(system === '' ? [] : [`${system}`]),
-  ...items.map(
-    ({ area, kind, finding, change, why }) => `${area}: ${kind}: ${finding}${change === undefined ? '' : ` -> ${change}`} (${why})`,
-  ),
-];
+export const describePlan = ({ system, items }: AdaptationPlan): string[] => {
+  const lines = [
+    ...(system === '' ? [] : [system]),
+    ...items.map(
+      ({ area, kind, finding, change, why }) => `${area}: ${kind}: ${finding}${change === undefined ? '' : ` -> ${change}`} (${why})`,
+    ),
+  ].map(readable);
+  return lines.length <= MOST_LINES ? lines : [...lines.slice(0, MOST_LINES), `and ${lines.length - MOST_LINES} more`];
+};
 
 const readSystem = async (tree: Guest['tree']): Promise<Guest['system']> => {
   const text = (await readText(tree, '/etc/os-release')) ?? (await readText(tree, '/usr/lib/os-release')) ?? '';

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
@@ -64,6 +64,24 @@ it('is taken up again with the same hardware, and not started twice', async () =
   const again = await recover({ hardware: { cpus: 7 } });
   expect([made('start'), fabric.made.get(ID)!.request.shape.cpus, await holds()]).toEqual([1, 1, [`recovery ${ID}`]]);
   await again.start();
+  expect(made('start')).toBe(2);
+});
+
+it('is started again when its host went down under it, though not when it went off by itself', async () => {
+  const elsewhere = async (): Promise<void> => {
+    const file = path.join(directory, ID, 'recovery.json');
+    const record = JSON.parse(await readFile(file, 'utf8')) as { boot?: string };
+    await writeFile(file, JSON.stringify({ ...record, ...(record.boot !== undefined && { boot: 'an earlier one' }) }));
+    fabric.made.get(ID)!.state = 'off';
+  };
+  await (await recover()).close();
+  await elsewhere();
+  const again = await recover();
+  expect([made('start'), fabric.made.get(ID)!.state]).toEqual([2, 'running']);
+  await again.stop();
+  await again.close();
+  await elsewhere();
+  await recover();
   expect(made('start')).toBe(2);
 });
 
@@ -141,6 +159,19 @@ describe('adaptation', () => {
     expect([calls, (await served()).equals(changed)]).toEqual([1, true]);
     await open.pop()!.discard();
     await recover();
+    expect((await served()).equals(small.content)).toBe(true);
+  });
+
+  it('gives the disks as they were where it came to nothing half-way, taken up too', async () => {
+    const adapt: AdaptMachine = async ({ disks }) => {
+      await disks[0]!.device.write(0, changed);
+      return { report: ['not adapted'], unused: true };
+    };
+    const machine = await recover({ adapt });
+    expect((await served()).equals(small.content)).toBe(true);
+    expect((await machine.status()).adaptation).toEqual(['not adapted']);
+    await machine.close();
+    await recover({ adapt });
     expect((await served()).equals(small.content)).toBe(true);
   });
 

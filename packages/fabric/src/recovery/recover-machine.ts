@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { Vault } from '@holdfast/vault';
 import type { Fabric, HydrateOptions, MachineConsole, StopOptions } from '../fabric.ts';
@@ -16,6 +17,10 @@ import { type ServedDisks, serveDisks } from './served-disks.ts';
 import { firmwareOf, shapeOfPoint } from './shape-of-point.ts';
 import { type Watch, watchMachine } from './watch-machine.ts';
 
+const bootOfHost = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'latin1').catch(() => '')).trim();
+
+const isLayered = (adaptation: Adaptation | undefined): boolean => adaptation !== undefined && adaptation.unused === undefined;
+
 class Recovery implements RecoveredMachine {
   readonly operationId: string;
   readonly #options: RecoverMachineOptions;
@@ -25,6 +30,8 @@ class Recovery implements RecoveredMachine {
   #served: ServedDisks | undefined;
   #watch: Watch | undefined;
   #closing: Promise<void> | undefined;
+  #writing: Promise<unknown> = Promise.resolve();
+  #hasBegun = false;
 
   constructor(options: RecoverMachineOptions, files: RecoveryFiles, unlock: () => Promise<void>) {
     this.operationId = options.operationId;
@@ -52,13 +59,17 @@ class Recovery implements RecoveredMachine {
       onHydrated: async () => {
         if (!this.#record.hydrated) await this.hydrate();
       },
+      onOff: async () => {
+        if (this.#hasBegun && this.#record.boot !== undefined) await this.#note({ boot: undefined });
+      },
     });
-    if (start && this.#record.started === undefined) {
+    if (start && (this.#record.started === undefined || (await this.#endedWithHost()))) {
       signal?.throwIfAborted();
       onProgress?.('starting');
       await fabric.start(this.operationId);
-      await this.#note({ started: true });
+      await this.#note({ started: true, boot: await bootOfHost() });
     }
+    this.#hasBegun = true;
     onProgress?.('ready');
   }
 
@@ -98,10 +109,11 @@ class Recovery implements RecoveredMachine {
     this.#watch?.forget();
     await fabric.start(this.operationId);
     await fabric.resume(this.operationId);
-    await this.#note({ started: true });
+    await this.#note({ started: true, boot: await bootOfHost() });
   }
 
-  stop(options?: StopOptions): Promise<'orderly' | 'power cut'> {
+  async stop(options?: StopOptions): Promise<'orderly' | 'power cut'> {
+    await this.#note({ boot: undefined });
     return this.#options.fabric.stop(this.operationId, options);
   }
 
@@ -127,6 +139,13 @@ class Recovery implements RecoveredMachine {
     await this.#watch?.stop();
     await this.#served?.close();
     await this.#unlock();
+  }
+
+  /** The host went down under the machine, which nobody switched off. */
+  async #endedWithHost(): Promise<boolean> {
+    const { boot } = this.#record;
+    if (boot === undefined || boot === (await bootOfHost())) return false;
+    return (await this.#options.fabric.status(this.operationId))?.state === 'off';
   }
 
   /** It needs the vault no more, so nothing of the vault is kept for it. */
@@ -161,7 +180,7 @@ class Recovery implements RecoveredMachine {
     onProgress?.('opening');
     const onFailure = (error: HoldfastError, again: () => Promise<void>): void => this.#watch?.noteFailure(error, again);
     const options = { history, point, files: this.#files, frameCache, onFailure };
-    this.#served = await serveDisks(options, this.#record.adaptation !== undefined);
+    this.#served = await serveDisks(options, isLayered(this.#record.adaptation));
     if (this.#record.shape === undefined) await this.#decide(held, this.#served);
   }
 
@@ -186,7 +205,10 @@ class Recovery implements RecoveredMachine {
 
   async #note(changes: Partial<KeptRecord>): Promise<void> {
     this.#record = { ...this.#record, ...changes };
-    await writeRecord(this.#files, this.#record);
+    // One after the other, so that what is written last is what is.
+    const written = this.#writing.then(() => writeRecord(this.#files, this.#record));
+    this.#writing = written.catch(() => undefined);
+    await written;
   }
 
   #assertSame({ vaultId, machineId, pointId }: KeptRecord): void {

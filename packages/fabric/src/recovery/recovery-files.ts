@@ -30,6 +30,8 @@ export interface KeptRecord extends Omit<RecoveryRecord, 'attended'> {
   readonly shape?: MachineShape;
   /** It ran: from then on whether it is on is its own affair. */
   readonly started?: true;
+  /** Boot of the host in which it is on, as far as is known: a machine that is off in another one did not switch itself off. */
+  readonly boot?: string | undefined;
   /** It has all of its disks. */
   readonly hydrated?: true;
 }

@@ -36,6 +36,8 @@ export interface Adaptation {
   readonly macs?: readonly string[];
   /** For people, one line for each thing changed or left. */
   readonly report: readonly string[];
+  /** True: it came to nothing, and the machine gets its disks as they were, not half-changed. */
+  readonly unused?: true;
 }
 
 /** Makes the disks of a point start on other hardware. Called once an operation; after a crash in the middle again, on fresh layers. */

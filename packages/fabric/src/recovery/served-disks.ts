@@ -4,7 +4,7 @@ import type { HoldfastError } from '@holdfast/errors';
 import { createNbdServer, type NbdExport, type NbdServer } from '@holdfast/nbd';
 import { type FrameCache, type MachineHistory, openView, type PointDisk, pointDisks, type RecoveryPoint } from '@holdfast/vault';
 import { createPatientDevice } from './patient-device.ts';
-import type { AdaptableDisk } from './recovery.ts';
+import type { AdaptableDisk, Adaptation } from './recovery.ts';
 import type { RecoveryFiles } from './recovery-files.ts';
 
 /** Below the 30 s after which Linux gives up on a SATA disk, together with what QEMU waits for a server (5 s) at worst. */
@@ -26,8 +26,8 @@ export interface ServedDisks {
   readonly disks: readonly PointDisk[];
   /** Name of a disk's export. */
   exportOf(disk: PointDisk): string;
-  /** Lays a fresh, writable layer on every disk for as long as `work` takes; what it wrote is served from then on. */
-  adapt<T>(work: (disks: readonly AdaptableDisk[]) => Promise<T>): Promise<T>;
+  /** Lays a fresh, writable layer on every disk for as long as `work` takes; what it wrote is served from then on, unless it says that it is `unused`. */
+  adapt<T extends Pick<Adaptation, 'unused'>>(work: (disks: readonly AdaptableDisk[]) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -62,7 +62,7 @@ class Served implements ServedDisks {
     });
   }
 
-  async adapt<T>(work: (disks: readonly AdaptableDisk[]) => Promise<T>): Promise<T> {
+  async adapt<T extends Pick<Adaptation, 'unused'>>(work: (disks: readonly AdaptableDisk[]) => Promise<T>): Promise<T> {
     const adaptable: AdaptableDisk[] = [];
     for (const disk of this.disks) {
       // Of an attempt that was cut short.
@@ -75,7 +75,12 @@ class Served implements ServedDisks {
     const result = await work(adaptable);
     for (const disk of this.disks) {
       this.#exports.delete(`${exportOf(disk)}-adapt`);
-      await this.#layers.get(disk.id)!.flush();
+      const layer = this.#layers.get(disk.id)!;
+      if (result.unused) {
+        this.#layers.delete(disk.id);
+        await layer.close();
+        await rm(this.#options.files.layer(disk.id), { force: true });
+      } else await layer.flush();
       this.#offer(disk);
     }
     return result;

@@ -9,6 +9,8 @@ export interface WatchOptions {
   readonly onTrouble: (error: HoldfastError) => void;
   /** Called when all of its disks are copied, whoever asked for that. */
   readonly onHydrated: () => Promise<void>;
+  /** Called whenever it is seen off. */
+  readonly onOff?: () => Promise<void>;
   /** For tests; ends early, without an error, when the signal is aborted. */
   readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
@@ -79,9 +81,10 @@ class MachineWatch implements Watch {
 
   /** Looks once, and resumes what may go on; resolves to the milliseconds until the next look. */
   async #look(waited: number): Promise<number> {
-    const { fabric, operationId, onHydrated } = this.#options;
+    const { fabric, operationId, onHydrated, onOff } = this.#options;
     const status = await fabric.status(operationId);
     if (status !== undefined && status.disks.length > 0 && status.disks.every(({ hydrated }) => hydrated)) await onHydrated();
+    if (status?.state === 'off') await onOff?.();
     const pause = status?.pause;
     if (pause !== 'io' && pause !== 'space') {
       this.#calm += waited;

@@ -12,6 +12,6 @@ export const lenientAdaptation =
       if (request.signal.aborted) throw reason;
       const error = fromSystem(reason, 'boot adaptation');
       log.warn('Disks of a machine could not be adapted; it is started as it is', { error });
-      return { report: [`not adapted, started as it is: ${error.message}`] };
+      return { report: [`not adapted, started as it is: ${error.message}`], unused: true };
     }
   };

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { HoldfastError } from '@holdfast/errors';
 
 const LARGEST_ANSWER = 64 * 1024 * 1024;
+/** Of what a program says is wrong, its last bytes. */
+const LONGEST_WORDS = 4000;
 
 /** Runs a program of this host to its end and gives what it printed. Errors: TOOL_MISSING (not installed), IO_FAILED with its words. */
 export const runTool = (program: string, args: readonly string[], input?: Uint8Array, largest = LARGEST_ANSWER): Promise<Buffer> =>
@@ -16,6 +18,7 @@ export const runTool = (program: string, args: readonly string[], input?: Uint8A
             thing: [program, ...args].join(' ').slice(0, 300),
             why:
               stderr
+                .subarray(-LONGEST_WORDS)
                 .toString('utf8')
                 .trim()
                 .replaceAll(/\s*\n\s*/g, '; ') || `it ended with ${reason.code ?? reason.signal}`,
