@@ -129,6 +129,8 @@ describe('a sender', () => {
     expect(performance.now() - began).toBeGreaterThan(700);
     expectCarried(rig, [id]);
     await rig.server.say({ case: 'pace', value: { bytesPerSecond: 1n } });
+    // Else both could be on their way before.
+    await until('it heard that too', () => rig.sender.status.pace === 1);
     commit(rig, [[100]]);
     commit(rig, [[100]]);
     await until('the first is there', () => rig.server.vault.length === 2);
