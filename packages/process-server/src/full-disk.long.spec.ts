@@ -105,13 +105,22 @@ describe('a journal', () => {
     expect(await verify(source, [cut])).toBeUndefined();
   }, 300_000);
 
-  it('that is full of beginnings gives them up and takes one cut at a time, until each has come through', async () => {
+  it('that is full of beginnings gives them up and takes one cut at a time, until each has come through, also beside small cuts that wait for more', async () => {
     const sources = [1, 2, 3].map(() => new ScriptedSource({ size: 32 * MIB, codec: 'raw' }));
-    await startSite(sources, { 'journal.quota': '64MiB', 'replication.memory': '16MiB' });
+    const small = new ScriptedSource({ size: MIB, codec: 'raw' });
+    await startSite([...sources, small], { 'journal.quota': '64MiB', 'replication.memory': '16MiB', 'upload.seal-interval': '5s' });
     const cuts = await Promise.all(sources.map(wholeDisk));
     const each = await Promise.all(sources.map(startAgent));
+    const other = await startAgent(small);
+    small.startGeneration();
+    let isOver = false;
+    const writing = (async () => {
+      for (; !isOver; await sleep(1000)) other.add((await small.cut()).content);
+    })();
     for (const [index, agent] of each.entries()) agent.add(cuts[index]!.content);
     await Promise.all(each.map((agent) => agent.until(() => agent.durable.size === 1)));
+    isOver = true;
+    await writing;
     for (const [index, source] of sources.entries()) expect(await verify(source, [cuts[index]!])).toBeUndefined();
     // The control: they were in each other's way.
     expect(

@@ -5,6 +5,7 @@ import type { ReplicationCall } from '@holdfast/protocol';
 import type { Assignment, Assignments } from './control/assignments.ts';
 import { createMachineDigests, type MachineDigests } from './digests/machine-digests.ts';
 import type { Journal, JournaledCut } from './journal/journal.ts';
+import { fillJournal } from './receive/beginnings.ts';
 import { createReceiver, type Pace } from './receive/create-receiver.ts';
 import type { CreditPool } from './receive/credit-pool.ts';
 import type { CutTurns } from './receive/cut-turns.ts';
@@ -32,8 +33,8 @@ export interface Machines {
   /** Ends all streams. */
   disconnect(error: HoldfastError): void;
   /**
-   * After that: where nothing is on its way into a vault, beginnings of cuts fill the journal, each waiting for room that only the others have. They are
-   * given up, and cuts come one at a time until there is room; their agents send them again. Tells the machines.
+   * After that, again and again while there is no room: where next to nothing is on its way into a vault, beginnings of cuts fill the journal, each waiting
+   * for room that only the others have. They are given up, and cuts come one at a time until there is room; their agents send them again. Tells the machines.
    */
   makeRoom(): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -171,9 +172,13 @@ export const createMachines = (options: MachinesOptions): Machines => {
     async makeRoom() {
       const all = [...machines.values()];
       await Promise.all(all.map(({ receiver }) => receiver.settled()));
-      if (all.some(({ uploader }) => uploader.state.pendingBytes > 0)) return [];
+      const inJournal = all.map(({ uploader, receiver }) => {
+        const { pendingBytes, fence } = uploader.state;
+        return { pendingBytes, isFenced: fence !== undefined, begunBytes: receiver.partialBytes };
+      });
+      if (!fillJournal(inJournal)) return [];
       const begun = all.filter(({ receiver }) => receiver.partialBytes > 0);
-      if (begun.length > 0) turns.narrow();
+      turns.narrow();
       for (const { receiver } of begun) receiver.dropPartial();
       return begun.map(({ assignment }) => assignment.machineName);
     },

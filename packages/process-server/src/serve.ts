@@ -226,23 +226,35 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     tell();
     anchors.save().catch((error: unknown) => log.warn('The anchors could not be written', { error }));
   }, REPORT_EVERY);
+  let makingRoom = false;
+  const makeRoom = async (): Promise<void> => {
+    if (makingRoom) return;
+    makingRoom = true;
+    try {
+      const names = await machines.makeRoom();
+      if (names.length > 0)
+        log.warn('Beginnings of cuts fill the journal: they are given up, and cuts come one at a time', { machines: names });
+    } catch (error) {
+      log.error('No room could be made in the journal', { error });
+    } finally {
+      makingRoom = false;
+    }
+  };
   const look = setInterval(() => {
     const full = brake.tick(server.calls, durableBytes);
     durableBytes = 0;
     pool.refresh();
-    if (journal.usage.used < journal.usage.quota * HALF) turns.widen();
+    if (journal.usage.used < journal.usage.limit * HALF) turns.widen();
     if (journal.usage.used > CROWDED * journal.usage.quota) for (const { uploader } of machines.all) uploader.hurry();
-    if (!full) return;
-    const refusal = brake.refusal()!;
-    log.error('The journal is full: all agents are stopped', { error: refusal });
-    events.add(refusal.code, refusal.why);
-    machines.disconnect(refusal);
-    machines.makeRoom().then(
-      (names) =>
-        names.length > 0 &&
-        log.warn('Beginnings of cuts fill the journal: they are given up, and cuts come one at a time', { machines: names }),
-      (error: unknown) => log.error('No room could be made in the journal', { error }),
-    );
+    const refusal = brake.refusal();
+    if (refusal === undefined) return;
+    if (full) {
+      log.error('The journal is full: all agents are stopped', { error: refusal });
+      events.add(refusal.code, refusal.why);
+      machines.disconnect(refusal);
+    }
+    // What is on its way now may be gone soon, and have made no room.
+    void makeRoom();
   }, LOOK_EVERY);
   onStop('reports', async () => {
     clearInterval(report);
