@@ -8,6 +8,7 @@ import { personOf } from '../listener/caller.ts';
 import { find, listAll, listPage, type Stored } from '../records/kind.ts';
 import { assignments, machines, members, names, protections, type ServerRecord, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
+import { recoveries, wantedRecoveries } from '../recovery/recovery-record.ts';
 import { roleMessage } from '../role-message.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
@@ -83,6 +84,18 @@ export const createServerService = ({ store, servers, alerting }: ApiParts): Ser
           if (protection?.value.processServerId === id)
             transaction.put(protections, protection.id, { ...protection.value, processServerId: '' });
         }
+        const carried: string[] = [];
+        for await (const { id: place } of listAll(store, wantedRecoveries, `${id}/`)) {
+          const recovery = await transaction.read(recoveries, place.slice(id.length + 1));
+          if (recovery !== undefined) carried.push(recovery.value.machineName);
+        }
+        if (carried.length > 0 && !force)
+          throw new HoldfastError('SERVER_IN_USE', {
+            thing: `server ${name}`,
+            why: `it runs recovered machines: ${carried.slice(0, 5).join(', ')}${carried.length > 5 ? ` and ${carried.length - 5} more` : ''}`,
+            remedy:
+              'clean up the tests and cancel the failovers first, or force it when it does not come back: nobody can end what it runs then',
+          });
         if (left.length > 0 && !force)
           throw new HoldfastError('SERVER_IN_USE', {
             thing: `server ${name}`,

@@ -6,11 +6,11 @@ import { newJobId } from '../jobs/job-record.ts';
 import { refuseBusy } from '../jobs/refuse-busy.ts';
 import { startJob } from '../jobs/start-job.ts';
 import type { Stored } from '../records/kind.ts';
-import { type MachineRecord, machines, protections } from '../records/kinds.ts';
+import { type MachineRecord, machines, protections, servers } from '../records/kinds.ts';
 import type { Transaction } from '../records/transaction.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, type Target } from './recovery-record.ts';
+import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, type Target, wantedRecoveries } from './recovery-record.ts';
 import { protectionFor } from './require-operation.ts';
 
 export type RecoveryJobKind = Extract<
@@ -120,6 +120,8 @@ export interface NextStep {
   readonly actor: string;
   readonly input?: Readonly<Record<string, string>>;
   readonly recovery?: Partial<RecoveryRecord>;
+  /** The process server that goes on in place of one that was removed. */
+  readonly instead?: string | undefined;
   readonly state?: ProtectionState;
 }
 
@@ -127,7 +129,7 @@ export interface NextStep {
 export const orderNext = async (
   transaction: Transaction,
   { id, value }: Pick<Stored<RecoveryRecord>, 'id' | 'value'>,
-  { store, plan, kind, actor, input = {}, recovery: part = {}, state }: NextStep,
+  { store, plan, kind, actor, input = {}, recovery: part = {}, instead, state }: NextStep,
 ): Promise<Ordered> => {
   const { machineId, protectionId, machineName } = value;
   await refuseBusy(store, transaction, machineId, machineName);
@@ -139,7 +141,9 @@ export const orderNext = async (
     input: { recovery: id, ...input },
     direction: 'forward',
   });
-  const next: RecoveryRecord = { ...value, ...part, jobId: job.id };
+  const isReplaced = instead !== undefined && (await transaction.read(servers, value.serverId)) === undefined;
+  if (isReplaced) transaction.delete(wantedRecoveries, `${value.serverId}/${id}`);
+  const next: RecoveryRecord = { ...value, ...part, jobId: job.id, ...(isReplaced && { serverId: instead }) };
   transaction.put(recoveries, id, next);
   const protection = state === undefined ? undefined : await transaction.read(protections, protectionId);
   if (protection !== undefined && state !== undefined)

@@ -24,6 +24,7 @@ import { checkLine, requestInvalid } from '../request-invalid.ts';
 import { adoptFence } from './adopt-recoveries.ts';
 import { chooseRecoveryServer } from './choose-recovery-server.ts';
 import { commitConsequences } from './commit-consequences.ts';
+import { insteadOfLost } from './lost-server.ts';
 import { judge, MACHINE_OPERATIONS, machineState } from './operations.ts';
 import { machineIn, type Ordered, openRecoveryOf, orderNext, orderRecovery } from './order-recovery.ts';
 import { pointWord } from './point-word.ts';
@@ -148,6 +149,8 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       const { name: actor } = personOf(values);
       checkLine(notes, 'notes', LONGEST_NOTES);
       const machine = wanted === '' ? await resolve(store, machines, 'machine', wantedMachine) : undefined;
+      const about = machine?.id ?? (await recoveryById(wanted)).value.machineId;
+      const instead = await insteadOfLost(store, servers, about, 'test', 'ends');
       const { revision, result } = await transact(store, async (transaction) => {
         if (machine !== undefined) await requireOperation(transaction, await machineIn(transaction, machine.id), 'clean-up-test');
         const recovery = machine === undefined ? await recoveryById(wanted) : await openRecoveryOf(transaction, machine, 'test');
@@ -162,6 +165,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
           kind: 'clean-up-test',
           actor,
           recovery: { ...endingAnew('released'), notes },
+          instead,
         });
       });
       return answer(result, revision);
@@ -187,10 +191,12 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       if (pointWord(point).drains)
         throw requestInvalid('point', 'the source sends nothing any more', 'say latest-processed, which is the newest there is');
       const machine = await resolve(store, machines, 'machine', wanted);
+      const instead = await insteadOfLost(store, servers, machine.id, 'failover', 'starts');
       const { revision, result } = await transact(store, async (transaction) => {
         const recovery = await failoverOf(transaction, machine, 'change-point');
         return orderNext(transaction, recovery, {
           store,
+          instead,
           plan: plans['change-point'],
           kind: 'change-point',
           actor,
@@ -209,6 +215,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       );
       const fenced =
         (await find(store, openRecoveries, `${machine.id}/failover`)) === undefined ? await fenceOf(wanted, signal) : undefined;
+      const instead = await insteadOfLost(store, servers, machine.id, 'failover', 'ends');
       const { revision, result } = await transact(store, async (transaction) => {
         const recovery =
           fenced === undefined
@@ -220,6 +227,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
           kind: 'cancel-failover',
           actor,
           recovery: endingAnew('discarded'),
+          instead,
           state: ProtectionState.CANCELLING,
         });
       });

@@ -9,10 +9,12 @@ import {
   RecoveryGoal,
   RecoveryKind,
   RecoveryService,
+  RecoveryStage,
   RecoveryState,
+  ServerService,
 } from '@holdfast/protocol';
-import { connectAgent } from '../conformance/test-member.ts';
-import { codeOf, endTestServers, startTestServer, type TestServer } from '../conformance/test-server.ts';
+import { connectAgent, connectServer } from '../conformance/test-member.ts';
+import { codeOf, endTestServers, enrolMember, startTestServer, type TestServer } from '../conformance/test-server.ts';
 import { openRecoverySite, pointId, type RecoverySite, recoveriesOf } from '../testing/recovery-site.ts';
 
 const { HELD, FENCED, RUNNING, INDEPENDENT, DISCARDED, RELEASED } = RecoveryGoal;
@@ -256,6 +258,31 @@ describe('recovery', () => {
     await until('a new run', () => runOfTest() !== before);
     site.letGo();
     await until('the test is gone', async () => (await recoveriesOf(site.server, true)).length === 1);
+  });
+
+  it('can be left when its process server is lost: removed by force, another one goes on', async () => {
+    const second = await enrolMember(site.server, 'process-server', 'gw2', { endpoints: ['127.0.0.1:2'] });
+    await failOver();
+    const stream = connectServer(site.server, second, { fabrics: [{ name: 'qemu', ready: true, detail: 'QEMU 7.2' }] });
+    await stream.until(() => true);
+    const servers = site.server.api(ServerService);
+    const remove = async (force: boolean) =>
+      servers.removeServer({
+        server: 'gw1',
+        force,
+        version: (await servers.listServers({})).servers.find(({ name }) => name === 'gw1')!.version,
+      });
+    expect(await codeOf(remove(false))).toBe('SERVER_IN_USE');
+    await remove(true);
+    const { job, recovery } = await api().cancelFailover({ machine: 'web1' });
+    expect(recovery!.processServerId).toBe(second.id);
+    for (const goal of [DISCARDED, RELEASED]) {
+      const { revision, recoveries } = await stream.until((state) => state.recoveries[0]?.goal === goal);
+      const [{ id, runId }] = recoveries as [(typeof recoveries)[0]];
+      stream.report({ revision, recoveries: [{ id, runId, goal, stage: RecoveryStage.REACHED }] });
+    }
+    expect((await ended(site.server, job)).state).toBe(JobState.SUCCEEDED);
+    expect(await recoveriesOf(site.server, true)).toEqual([]);
   });
 
   it('goes on after the configuration server was killed at any moment', async () => {
