@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isHoldfastError } from '@holdfast/errors';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type MachineHistory, readMachine, recordFailover, recordRelease, type Vault } from '@holdfast/vault';
 import type { Wanted } from './wanted.ts';
 
@@ -33,9 +33,18 @@ const untilDone = async (
   }
 };
 
-/** The log says that the machine is failed over to the point: its source appends nothing. Errors: FENCED (by another failover), POINT_NOT_FOUND. */
-export const fence = (vault: Vault, wanted: Fence, signal: AbortSignal): Promise<void> => {
+/**
+ * The log says that the machine is failed over to the point: its source appends nothing. `hadFenced`: it said so before, and where it does not any more the
+ * failover was taken back without us. Errors: FENCED (by another failover, or taken back), POINT_NOT_FOUND.
+ */
+export const fence = async (vault: Vault, wanted: Fence, hadFenced: boolean, signal: AbortSignal): Promise<void> => {
   const { id: operationId, machineId, pointId, seenTerm } = wanted;
+  if (hadFenced && (await readMachine(vault, machineId)).failedOver === undefined)
+    throw new HoldfastError('FENCED', {
+      thing: `failover ${operationId}`,
+      why: 'its source was released elsewhere, so it is over',
+      remedy: 'remove what this server still runs of it: both machines may serve people',
+    });
   return untilDone(
     vault,
     wanted,

@@ -14,22 +14,24 @@ export interface Recoveries {
   close(): Promise<void>;
 }
 
-export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'directory' | 'runs' | 'noteRuns'> {
+export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'directory' | 'runs' | 'noteRuns' | 'hadFenced' | 'noteFenced'> {
   /** Keeps a file for each recovery, and below runs/ what the fabric needs; short enough for Unix sockets in there: at most 60 bytes. */
   readonly directory: string;
 }
 
-/** What is kept of a recovery: what is wanted of it, and the runs that may have left something. */
+/** What is kept of a recovery: what is wanted of it, and what may have been left. */
 interface Kept {
   wanted: Wanted;
   runs: readonly string[];
+  /** The source was fenced once: for good, or until this server, or another one, releases it. */
+  fenced: boolean;
 }
 
 const parseKept = (text: string): Kept => {
-  const { form, wanted, runs } = JSON.parse(text) as { form: unknown; wanted: unknown; runs: unknown };
+  const { form, wanted, runs, fenced } = JSON.parse(text) as Readonly<Record<string, unknown>>;
   const isList = Array.isArray(runs) && runs.every((run) => typeof run === 'string' && isId(run));
   if (form !== 1 || !isList) throw new Error('it holds no recovery');
-  return { wanted: parseWanted(wanted), runs };
+  return { wanted: parseWanted(wanted), runs, fenced: fenced === true };
 };
 
 export const openRecoveries = async (options: RecoveriesOptions): Promise<Recoveries> => {
@@ -44,7 +46,10 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
     const saved = saving.then(async () => {
       const record = records.get(id);
       if (record === undefined) return;
-      await writeWhole(fileOf(id), JSON.stringify({ form: 1, wanted: wantedJson(record.wanted), runs: record.runs }));
+      await writeWhole(
+        fileOf(id),
+        JSON.stringify({ form: 1, wanted: wantedJson(record.wanted), runs: record.runs, fenced: record.fenced }),
+      );
     });
     saving = saved.catch(() => undefined);
     return saved;
@@ -57,7 +62,12 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
       kept.runs = runs;
       return save(id);
     };
-    workers.set(id, createRecoveryWorker(kept.wanted, { ...options, directory: runsDirectory, runs: kept.runs, noteRuns }));
+    const noteFenced = (): Promise<void> => {
+      kept.fenced = true;
+      return save(id);
+    };
+    const own = { directory: runsDirectory, runs: kept.runs, noteRuns, hadFenced: kept.fenced, noteFenced };
+    workers.set(id, createRecoveryWorker(kept.wanted, { ...options, ...own }));
   };
 
   await mkdir(runsDirectory, { recursive: true, mode: 0o700 });
@@ -84,7 +94,7 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
         named.add(id);
         const record = records.get(id);
         if (record === undefined) {
-          const kept = { wanted, runs: [] };
+          const kept = { wanted, runs: [], fenced: false };
           records.set(id, kept);
           await save(id);
           begin(kept);

@@ -17,7 +17,16 @@ import {
   type WantedRecovery,
   WantedRecoverySchema,
 } from '@holdfast/protocol';
-import { createVault, listHolds, openLogWriter, readMachine, recordFailover, registerMachine, type Vault } from '@holdfast/vault';
+import {
+  createVault,
+  listHolds,
+  openLogWriter,
+  readMachine,
+  recordFailover,
+  recordRelease,
+  registerMachine,
+  type Vault,
+} from '@holdfast/vault';
 import { ScriptedSource } from '../conformance/scripted-source.ts';
 import { createAnswers } from './answers.ts';
 import { openRecoveries, type Recoveries } from './recoveries.ts';
@@ -229,6 +238,23 @@ describe('recoveries of a process server', () => {
     await until('it is tried again', () => again.reports()[0]!.stage === RecoveryStage.WORKING);
     fabric.fail(undefined);
     await reach(again, RecoveryGoal.INDEPENDENT);
+  });
+
+  it('does not fence again a source that was released elsewhere while it was away', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    await recoveries.close();
+    await recordRelease(vault, source.machineId, { operationId: ID });
+    // Without a word of a configuration server.
+    const again = await open();
+    await reach(again, RecoveryGoal.RUNNING, RecoveryStage.FAILED);
+    expect(again.reports()[0]).toMatchObject({ problemCode: 'FENCED', problem: expect.stringContaining('released elsewhere') });
+    expect(await failedOver()).toBeUndefined();
+    await append(1);
+    await again.want([wanted(RecoveryGoal.RELEASED)]);
+    await reach(again, RecoveryGoal.RELEASED);
+    expect([fabric.running(), await holds()]).toEqual([[], []]);
   });
 
   it("does not touch another operation's failover, and names a point that is gone", async () => {

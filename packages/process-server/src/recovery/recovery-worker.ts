@@ -26,6 +26,9 @@ export interface RecoveryWorkerOptions {
   /** Runs of this recovery that may have left something, and where that is written down. */
   readonly runs: readonly string[];
   noteRuns(runs: readonly string[]): Promise<void>;
+  /** It fenced the source before, and where that is written down. */
+  readonly hadFenced: boolean;
+  noteFenced(): Promise<void>;
   /** Makes what is on the disks start on the fabric; nothing unless given. */
   readonly adaptationOf?: (wanted: Wanted) => AdaptMachine;
   readonly log: Log;
@@ -90,12 +93,14 @@ class Worker implements RecoveryWorker {
   #turn = new AbortController();
   #news = Promise.withResolvers<void>();
   #closed = false;
+  #hasFenced: boolean;
   readonly #work: Promise<void>;
 
   constructor(wanted: Wanted, options: RecoveryWorkerOptions) {
     this.wanted = wanted;
     this.#options = options;
     this.#runs = options.runs;
+    this.#hasFenced = options.hadFenced;
     this.#work = this.#run();
   }
 
@@ -214,7 +219,11 @@ class Worker implements RecoveryWorker {
     }
     if (isFailover && goal !== RecoveryGoal.HELD) {
       this.#say('the source is being fenced');
-      await fence(vault, wanted, signal);
+      await fence(vault, wanted, this.#hasFenced, signal);
+      if (!this.#hasFenced) {
+        this.#hasFenced = true;
+        await this.#options.noteFenced();
+      }
     }
     if (goal !== RecoveryGoal.INDEPENDENT) await letGo(vault, wanted, wanted.pointId);
     signal.throwIfAborted();
