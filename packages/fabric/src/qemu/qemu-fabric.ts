@@ -9,6 +9,7 @@ import { type Acceleration, findAcceleration, qemuVersion } from './acceleration
 import { plugIn, unplug } from './bridge.ts';
 import { checkHost } from './check-host.ts';
 import { connectUnix, withQmp } from './connect-qmp.ts';
+import { trimConsole } from './console-log.ts';
 import { settleHydrated, streamDisks, unhydrated } from './hydrate.ts';
 import { killProcess, launch, untilGone } from './launch.ts';
 import { type MachineDirectory, machineDirectory, makeDirectory, readMachineRequest, writeWhole } from './machine-directory.ts';
@@ -101,7 +102,10 @@ class QemuFabric implements Fabric {
   async status(operationId: string): Promise<MachineStatus | undefined> {
     const directory = this.#of(operationId);
     const request = await readMachineRequest(directory);
-    if (request !== undefined) return askStatus(directory, request);
+    if (request !== undefined) {
+      await trimConsole(directory.consoleLog);
+      return askStatus(directory, request);
+    }
     if ((await stat(directory.path).catch(() => undefined)) === undefined) return undefined;
     return { operationId, name: '', state: 'off', disks: [] };
   }

@@ -25,6 +25,12 @@ describe('an initramfs', () => {
     expect((await readInitramfs(archiveOf(['init', 'bin/busybox']))).maker).toBe('other');
   });
 
+  it('that is packed over and over, as one that holds itself is, is damage too', async () => {
+    const packed = (times: number): Buffer => (times === 0 ? MAIN : gzipSync(packed(times - 1)));
+    expect((await readInitramfs(packed(2))).maker).toBe('initramfs-tools');
+    await expect(readInitramfs(packed(30))).rejects.toMatchObject({ code: 'DAMAGED' });
+  });
+
   it('that is none, or breaks off anywhere, is damage and nothing else', async () => {
     await expect(readInitramfs(Buffer.from('something else'))).rejects.toMatchObject({ code: 'DAMAGED' });
     const packed = gzipSync(MAIN);

@@ -12,6 +12,8 @@ export interface Initramfs {
 /** A hostile archive shall not fill the memory. */
 const LARGEST = 768 * 1024 * 1024;
 const MOST_NAMES = 200_000;
+/** Archives within archives: there are some that hold themselves. */
+const MOST_LAYERS = 8;
 
 /**
  * Reads what is in an initramfs: archives one behind the other, each perhaps compressed (https://docs.kernel.org/driver-api/early-userspace/buffer-format.html).
@@ -20,13 +22,18 @@ const MOST_NAMES = 200_000;
 export const readInitramfs = async (image: Buffer): Promise<Initramfs> => {
   const names: string[] = [];
   let rest: Buffer = image;
+  let layers = 0;
   while (rest.length > 0) {
     if (rest[0] === 0) {
       // Archives are padded.
       const next = rest.findIndex((byte) => byte !== 0);
       rest = next === -1 ? Buffer.alloc(0) : rest.subarray(next);
     } else if (isArchive(rest)) rest = rest.subarray(readArchive(rest, names));
-    else rest = await decompress(rest);
+    else {
+      layers += 1;
+      if (layers > MOST_LAYERS) throw damaged('it is compressed too many times');
+      rest = await decompress(rest);
+    }
   }
   return { names, maker: makerOf(names) };
 };
