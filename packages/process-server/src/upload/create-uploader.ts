@@ -254,7 +254,8 @@ class MachineUploader implements Uploader {
     const waiting = [...this.#entries.values()].filter(({ state }) => state === 'waiting');
     if (waiting.length === 0) return;
     const bytes = waiting.reduce((sum, { cut }) => sum + cut.bytes, 0);
-    const patience = Math.min(...waiting.map((entry) => entry.patience));
+    // There may be more of them than a call takes arguments: a vault was away for days.
+    const patience = waiting.reduce((least, entry) => Math.min(least, entry.patience), Number.POSITIVE_INFINITY);
     if (!due && patience > 0 && bytes < this.#options.segmentSize) {
       const at = performance.now() + patience;
       if (this.#seal !== undefined && this.#seal.at <= at) return;
