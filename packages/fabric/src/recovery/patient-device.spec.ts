@@ -42,19 +42,31 @@ it("tells of the device's own errors", async () => {
   expect(failures).toEqual(['DAMAGED']);
 });
 
-it('lets the same read be tried once more', async () => {
-  let reads = 0;
+it('lets all that failed be tried once more, and waits for each of it that may pass by waiting', async () => {
+  const away = new HoldfastError('STORE_UNAVAILABLE', { thing: 'vault', why: 'away', remedy: 'wait' });
+  const damaged = new HoldfastError('DAMAGED', { thing: 'slot 1', why: 'flipped', remedy: 'repair it' });
+  const failing = new Map([0, 512, 1024].map((offset) => [offset, away]));
+  const reads: number[] = [];
   const device = Object.assign(Object.create(createMemoryDevice(8192)) as BlockDevice, {
-    read: async () => {
-      reads += 1;
-      if (reads === 1) throw new HoldfastError('STORE_UNAVAILABLE', { thing: 'vault', why: 'away', remedy: 'wait' });
+    read: async (offset: number) => {
+      reads.push(offset);
+      if (failing.has(offset)) throw failing.get(offset)!;
     },
   });
-  let again: (() => Promise<void>) | undefined;
-  const patient = createPatientDevice(device, 1000, (_, retry) => {
-    again = retry;
-  });
-  await expect(patient.read(512, new Uint8Array(512))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  const ways = new Set<() => Promise<void>>();
+  const patient = createPatientDevice(device, 1000, (_, retry) => ways.add(retry));
+  for (const offset of [0, 512, 1024, 512]) await expect(patient.read(offset, new Uint8Array(512))).rejects.toBe(away);
+  expect(ways.size).toBe(1);
+  const [again] = ways;
+  reads.length = 0;
+  failing.delete(0);
+  failing.delete(1024);
+  await expect(again!()).rejects.toBe(away);
+  expect(reads).toEqual([0, 512]);
+  // What lasts is the machine's to see; what was read since is not read for it again.
+  await patient.read(1024, new Uint8Array(512));
+  failing.set(512, damaged);
   await again!();
-  expect(reads).toBe(2);
+  await again!();
+  expect(reads).toEqual([0, 512, 1024, 512]);
 });

@@ -90,6 +90,23 @@ it('does not let a machine run into a source that is still away: its clocks woul
   expect([resumes(), fabric.made.get(ID)!.state]).toEqual([1, 'running']);
 });
 
+it('waits for every disk that failed', async () => {
+  const away = new Set(['first', 'second', 'third']);
+  const ways = [...away].map((disk) => async () => {
+    if (away.has(disk)) throw AWAY;
+  });
+  for (const again of ways) watch.noteFailure(AWAY, again);
+  pause('io');
+  for (const disk of ['third', 'first']) {
+    away.delete(disk);
+    await seconds(60);
+    expect(resumes()).toBe(0);
+  }
+  away.clear();
+  await seconds(11);
+  expect(resumes()).toBe(1);
+});
+
 it('tries ever more seldom, and goes on trying', async () => {
   const again = setInterval(() => pause('io'), 10);
   await seconds(60);

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { Fabric, PauseReason } from '../fabric.ts';
+import { isLasting } from './patient-device.ts';
 
 export interface WatchOptions {
   readonly fabric: Fabric;
@@ -20,13 +21,11 @@ const POLL_MILLISECONDS = 1_000;
 const LONGEST_WAIT_MILLISECONDS = 10_000;
 /** A machine that was let go on may run for so long before the same read fails again: a read takes 12 s at most, and a server is waited for 5 s. */
 const CALM_MILLISECONDS = 20_000;
-/** What does not pass by waiting: the machine stays paused until somebody asks for another try. */
-const LASTING: readonly HoldfastError['code'][] = ['DAMAGED', 'UNREADABLE_EXTENT'];
 
 export interface Watch {
   /** What keeps the machine paused. */
   readonly trouble: HoldfastError | undefined;
-  /** A read that failed, and a way to try it once more without the machine. */
+  /** A read that failed, and a way to try once more, without the machine, whatever failed on its disk: the same way for all of it. */
   noteFailure(error: HoldfastError, again: () => Promise<void>): void;
   /** What lasted is tried again. */
   forget(): void;
@@ -41,7 +40,7 @@ class MachineWatch implements Watch {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #failure: HoldfastError | undefined;
-  #again: (() => Promise<void>) | undefined;
+  readonly #again = new Set<() => Promise<void>>();
   /** Milliseconds for which it was seen running. */
   #calm = 0;
 
@@ -51,14 +50,14 @@ class MachineWatch implements Watch {
   }
 
   noteFailure(error: HoldfastError, again: () => Promise<void>): void {
-    this.#again = again;
+    this.#again.add(again);
     // A lasting one counts more than the silence of others.
-    if (this.#failure === undefined || !LASTING.includes(this.#failure.code)) this.#failure = error;
+    if (this.#failure === undefined || !isLasting(this.#failure)) this.#failure = error;
   }
 
   forget(): void {
     this.#failure = undefined;
-    this.#again = undefined;
+    this.#again.clear();
   }
 
   async stop(): Promise<void> {
@@ -91,13 +90,14 @@ class MachineWatch implements Watch {
       if (this.#calm < CALM_MILLISECONDS) return POLL_MILLISECONDS;
       // Over. What failed for a copy in the background is that one's concern.
       this.trouble = undefined;
-      if (this.#failure !== undefined && !LASTING.includes(this.#failure.code)) this.#failure = undefined;
+      if (this.#failure !== undefined && !isLasting(this.#failure)) this.#failure = undefined;
       return POLL_MILLISECONDS;
     }
     this.#calm = 0;
     const trouble = this.#reason(pause);
     this.#tell(trouble);
-    if (LASTING.includes(trouble.code)) return POLL_MILLISECONDS;
+    // It stays paused until somebody asks for another try.
+    if (isLasting(trouble)) return POLL_MILLISECONDS;
     const next = Math.min(waited * 2, LONGEST_WAIT_MILLISECONDS);
     // Its clocks run while it waits: one that is let go on for every attempt would give up on its disk in the end.
     if (pause === 'io' && !(await this.#isReadable())) return next;
@@ -105,10 +105,13 @@ class MachineWatch implements Watch {
     return next;
   }
 
+  /** Whether all that failed can be read: a machine that waits for several reads would pay for each that is still too late with its patience. */
   async #isReadable(): Promise<boolean> {
     try {
-      await this.#again?.();
-      this.#again = undefined;
+      for (const again of this.#again) {
+        await again();
+        this.#again.delete(again);
+      }
       return true;
     } catch {
       return false;
