@@ -14,6 +14,7 @@ import {
   RecoveryKind,
   RecoveryQuestionSchema,
   RecoveryStage,
+  RecoveryTargetSchema,
   type WantedRecovery,
   WantedRecoverySchema,
 } from '@holdfast/protocol';
@@ -267,6 +268,18 @@ describe('recoveries of a process server', () => {
     await reach(recoveries, RecoveryGoal.RELEASED);
     expect(await failedOver()).toEqual({ operationId: 'e'.repeat(32), pointId: points[2] });
     expect(await holds()).toEqual([]);
+  });
+
+  it.each([
+    ['network', 'two words'],
+    ['size', '4GB'],
+  ])('refuses a %s that makes no sense before it touches anything', async (field, value) => {
+    const recoveries = await open();
+    const target = create(RecoveryTargetSchema, { fabric: 'qemu', [field]: value });
+    await recoveries.want([Object.assign(wanted(RecoveryGoal.RUNNING), { target })]);
+    await reach(recoveries, RecoveryGoal.RUNNING, RecoveryStage.FAILED);
+    expect(recoveries.reports()[0]).toMatchObject({ problemCode: 'SETTING_INVALID' });
+    expect([await failedOver(), await holds()]).toEqual([undefined, []]);
   });
 
   it('names a point that was thinned', async () => {

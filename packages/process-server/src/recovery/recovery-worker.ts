@@ -212,6 +212,9 @@ class Worker implements RecoveryWorker {
       return;
     }
     if (goal === RecoveryGoal.DISCARDED) return;
+    // What can never run is refused before anything of the source is touched.
+    machineTarget(wanted.target, !isFailover);
+    this.#options.fabric(wanted.target.fabric);
     if (goal !== RecoveryGoal.INDEPENDENT) {
       this.#say('the point is being held');
       await holdPoint(vault, wanted);
