@@ -17,7 +17,12 @@ const SENDING: ReadonlySet<ProtectionState> = new Set([
   ProtectionState.FAILED,
 ]);
 
-const OVER: ReadonlySet<ProtectionState> = new Set([ProtectionState.FAILING_OVER, ProtectionState.FAILED_OVER, ProtectionState.COMMITTED]);
+const OVER: ReadonlySet<ProtectionState> = new Set([
+  ProtectionState.FAILING_OVER,
+  ProtectionState.FAILED_OVER,
+  ProtectionState.COMMITTING,
+  ProtectionState.COMMITTED,
+]);
 
 const isOver = ({ failoverOperationId }: LineState): boolean => failoverOperationId.length > 0;
 
