@@ -97,10 +97,12 @@ const answerTo = (report: AgentReport | undefined, requestId: string): ShutdownA
 
 /** Brings the source to rest: nothing is written there any more, and its last point is in the vault. */
 export const restStep = ({ store, agents }: RecoveryParts, patience: SourcePatience): JobStep => {
+  // Of what was waited for last: the commit that takes it up may be tried again, and finds it still.
   const rested = new Map<string, string>();
   return {
     name: 'bring the source to rest',
     async wait(job, { signal, progress }) {
+      rested.delete(job.machineId);
       const { value: recovery } = await recoveryOf(store, job);
       await transact(store, async (transaction) => {
         if ((await transaction.read(shutdownRequests, job.machineId)) === undefined)
@@ -135,7 +137,6 @@ export const restStep = ({ store, agents }: RecoveryParts, patience: SourcePatie
         transaction.delete(shutdownRequests, job.machineId);
         return '';
       }
-      rested.delete(job.machineId);
       await changeRecovery(transaction, job, { lastPoint: point, sourceShutdown: 'it is at rest' });
       return '';
     },
@@ -148,6 +149,7 @@ export const powerOffStep = ({ store, agents }: RecoveryParts, patience: SourceP
   return {
     name: 'power off the source',
     async wait(job, { signal, progress }) {
+      outcomes.delete(job.machineId);
       const request = await find(store, shutdownRequests, job.machineId);
       if (request === undefined) return;
       await transact(store, async (transaction) => {
@@ -170,7 +172,6 @@ export const powerOffStep = ({ store, agents }: RecoveryParts, patience: SourceP
     },
     async apply(transaction, job) {
       const outcome = outcomes.get(job.machineId);
-      outcomes.delete(job.machineId);
       transaction.delete(shutdownRequests, job.machineId);
       if (outcome === undefined) return 'it was not brought to rest';
       await changeRecovery(transaction, job, { sourceShutdown: outcome });
