@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import { idBytes, newId } from '@holdfast/protocol';
+import { idBytes, newId, PointKind } from '@holdfast/protocol';
 import type { JobStep } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { find } from '../records/kind.ts';
@@ -9,14 +9,14 @@ import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { type RecoveryRecord, recoveries } from './recovery-record.ts';
 import { powerOffStep, restStep, SOURCE_PATIENCE } from './source-steps.ts';
-import type { RecoveryParts } from './steps.ts';
+import { choosePointStep, keepPoint, type RecoveryParts } from './steps.ts';
 
 const LIMITS = { events: 100, audit: 100, changes: 100 };
 const [machineId, recovery, requestId, pointId] = Array.from({ length: 4 }, newId) as [string, string, string, string];
-const job = { machineId, input: { recovery } } as unknown as JobRecord;
+const job = { machineId, input: { recovery, point: 'latest-processed' } } as unknown as JobRecord;
 
-describe('a source that was brought to rest', () => {
-  it('is known to be, and is powered off, also when somebody else commits at the same moment', async () => {
+describe('steps of a failover, when somebody else commits at the same moment', () => {
+  it('keep the point that was chosen, know that the source rests, and power it off', async () => {
     const memory = createMemoryStore(LIMITS);
     await transact(memory, async (transaction) => {
       transaction.put(recoveries, recovery, { machineId, machineName: 'web1', sourceShutdown: '' } as RecoveryRecord);
@@ -32,13 +32,17 @@ describe('a source that was brought to rest', () => {
     });
     const shutdownAnswer = { requestId: idBytes(requestId), pointId: idBytes(pointId), atRest: true, poweringOff: true, problemCode: '' };
     const agents = { get: () => ({ connected: true, report: { shutdownAnswer } }), subscribe: () => () => undefined };
-    const parts = { store, agents } as unknown as RecoveryParts;
+    const points = [{ id: pointId, unixMillis: 1n, kind: PointKind.CRASH, disks: [], unreadableBytes: 0n }];
+    const questions = { ask: async () => ({ points }) };
+    const parts = { store, agents, questions } as unknown as RecoveryParts;
     const take = async (step: JobStep): Promise<void> => {
       await step.wait?.(job, { signal: new AbortController().signal, progress: () => undefined });
       isLate = true;
       await transact(store, async (transaction) => step.apply?.(transaction, job, undefined));
       expect(isLate).toBe(false);
     };
+    await take(choosePointStep(parts, keepPoint));
+    expect((await find(store, recoveries, recovery))!.value.point).toMatchObject({ id: pointId });
     await take(restStep(parts, SOURCE_PATIENCE));
     expect((await find(store, recoveries, recovery))!.value).toMatchObject({ lastPoint: pointId, sourceShutdown: 'it is at rest' });
     await take(powerOffStep(parts, SOURCE_PATIENCE));

@@ -38,7 +38,7 @@ export const choosePointStep = (
   { store, questions }: RecoveryParts,
   then: (transaction: Transaction, job: JobRecord, point: ChosenPoint) => Promise<void>,
 ): JobStep => {
-  /** By job; asked again after a restart. */
+  /** By machine, of what was asked last, since the commit that takes it up may be tried again; asked again after a restart. */
   const found = new Map<string, ChosenPoint>();
   return {
     name: 'choose the point',
@@ -50,12 +50,11 @@ export const choosePointStep = (
       const answer = await questions.ask({ machineId, vault, server, question: { case: 'choose', value: { choice } } }, signal);
       const [point] = answer.points;
       if (point === undefined) throw errorOfMember(`machine ${recovery.machineName}`, 'POINT_NOT_FOUND', 'the answer names none', '');
-      found.set(recoveryIdOf(job), chosenPoint(point));
+      found.set(job.machineId, chosenPoint(point));
     },
     async apply(transaction, job) {
-      const point = found.get(recoveryIdOf(job))!;
+      const point = found.get(job.machineId)!;
       await then(transaction, job, point);
-      found.delete(recoveryIdOf(job));
       return pointWords(point);
     },
   };
