@@ -66,6 +66,9 @@ export const lineDifferences = async (store: StateStore, lines: readonly LineSta
       words.push(`the log of ${name} in vault ${line.vault} cannot be read: ${line.problemCode} ${line.problem}`);
     else if (known === undefined && Number(line.newestPointUnixMillis) > made && !isOver(line))
       words.push(`${name} has made recovery points in vault ${line.vault} since, and this server knows nothing of its protection`);
+    // What was told is seen here before it is taken up: nobody may be told to send in between.
+    else if (known?.vault === line.vault && SENDING.has(known.state) && isOver(line))
+      words.push(`${name} is failed over, says its vault ${line.vault}: that is being taken up`);
     else if (known?.vault === line.vault && OVER.has(known.state) && !isOver(line))
       words.push(`${name} is failed over as far as this server knows, and its vault ${line.vault} says that this has ended`);
   }
