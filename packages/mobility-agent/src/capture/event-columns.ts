@@ -2,6 +2,8 @@
 export const EVENT_KINDS = ['issued', 'requeued', 'completed', 'discardQueued', 'discardEnded', 'queued', 'ended'] as const;
 
 const FIRST_SIZE = 4096;
+/** Events whose memory is kept for the next ones: a program that once stood still for long shall not hold for ever what it then found. */
+const MOST_KEPT = 256 * 1024;
 
 /** Events, column by column: half a million of them come in a second, and an object for each would keep the collector busy. */
 export class EventColumns {
@@ -17,7 +19,7 @@ export class EventColumns {
 
   push(kind: number, disk: number, offset: number, length: number, time: number, flag: boolean): void {
     const at = this.count;
-    if (at === this.kinds.length) this.#grow();
+    if (at === this.kinds.length) this.#resize(at * 2);
     this.kinds[at] = kind;
     this.disks[at] = disk;
     this.offsets[at] = offset;
@@ -27,23 +29,29 @@ export class EventColumns {
     this.count = at + 1;
   }
 
+  /** Drops all events. */
+  clear(): void {
+    this.count = 0;
+    if (this.kinds.length > MOST_KEPT) this.#resize(FIRST_SIZE);
+  }
+
   /** Takes one event over from others. */
   take(from: EventColumns, at: number): void {
     this.push(from.kinds[at]!, from.disks[at]!, from.offsets[at]!, from.lengths[at]!, from.times[at]!, from.flags[at] === 1);
   }
 
-  #grow(): void {
-    const size = this.kinds.length * 2;
-    const larger = <T extends Uint8Array | Uint16Array | Float64Array>(column: T, made: T): T => {
-      made.set(column as never);
+  #resize(size: number): void {
+    const { count } = this;
+    const resized = <T extends Uint8Array | Uint16Array | Float64Array>(column: T, made: T): T => {
+      made.set(column.subarray(0, count) as never);
       return made;
     };
-    this.kinds = larger(this.kinds, new Uint8Array(size));
-    this.disks = larger(this.disks, new Uint16Array(size));
-    this.offsets = larger(this.offsets, new Float64Array(size));
-    this.lengths = larger(this.lengths, new Float64Array(size));
-    this.times = larger(this.times, new Float64Array(size));
-    this.flags = larger(this.flags, new Uint8Array(size));
+    this.kinds = resized(this.kinds, new Uint8Array(size));
+    this.disks = resized(this.disks, new Uint16Array(size));
+    this.offsets = resized(this.offsets, new Float64Array(size));
+    this.lengths = resized(this.lengths, new Float64Array(size));
+    this.times = resized(this.times, new Float64Array(size));
+    this.flags = resized(this.flags, new Uint8Array(size));
   }
 }
 

@@ -71,8 +71,8 @@ class Queue implements EventQueue {
       }
     } finally {
       const kept = this.#spare;
-      kept.count = 0;
       for (const at of order.subarray(count)) kept.take(events, at);
+      events.clear();
       this.#spare = events;
       this.#events = kept;
     }
@@ -80,9 +80,10 @@ class Queue implements EventQueue {
 
   forget(disk: number): void {
     const kept = this.#spare;
-    kept.count = 0;
-    for (let at = 0; at < this.#events.count; at += 1) if (this.#events.disks[at] !== disk) kept.take(this.#events, at);
-    this.#spare = this.#events;
+    const events = this.#events;
+    for (let at = 0; at < events.count; at += 1) if (events.disks[at] !== disk) kept.take(events, at);
+    events.clear();
+    this.#spare = events;
     this.#events = kept;
   }
 
