@@ -11,11 +11,18 @@ export interface QemuProcess {
 /** What QEMU is called, so that `ps` shows whose it is, and it is found without notes. */
 export const tagOf = (operationId: string): string => `holdfast-${operationId}`;
 
+/** Fields of /proc/PID/stat, counted from the one behind the name. */
+const STATE = 0;
+const THREADS = 17;
+const START = 19;
+
 /** When a process began, in ticks since the boot; undefined when there is none, or only a dead one that nobody has waited for. */
 export const startOf = async (pid: number): Promise<string | undefined> => {
   const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined);
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
-  return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+  if (fields === undefined || fields[STATE] === 'X') return undefined;
+  // The first thread may be dead while others still hold the files, and the locks on them.
+  return fields[STATE] === 'Z' && Number(fields[THREADS]) <= 1 ? undefined : fields[START];
 };
 
 const isMachine = async (pid: number, tag: string, directory: string): Promise<boolean> => {
