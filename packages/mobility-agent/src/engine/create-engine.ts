@@ -18,6 +18,7 @@ import { createHeldMachine, type HeldMachine } from './held-machine.ts';
 import type { MachineCapture } from './machine-capture.ts';
 import { openCapture } from './open-capture.ts';
 import type { OpenMachine } from './open-machine.ts';
+import { createResyncRequest } from './resync-request.ts';
 import { checkNowAndThen } from './self-check.ts';
 import { copiesRest, resyncOf, type Wanted, wantedOf, wantsAnother } from './wanted.ts';
 import { TooMuchForLog, workCapture } from './work-capture.ts';
@@ -46,6 +47,7 @@ class ProtectingEngine implements Engine {
   /** Why everything must be. */
   #anew: string | undefined;
   #begunAnew: number | undefined;
+  readonly #resync = createResyncRequest();
   readonly #figures = createFigures();
   readonly #points: PointMaker;
   readonly #pace: CopyPace;
@@ -372,8 +374,8 @@ class ProtectingEngine implements Engine {
   /** Remembered as met when every disk is whole: an agent that is killed before begins again, or goes on where it was. */
   #obeyResync({ hrl, memory }: OpenMachine, disks: readonly RegisteredDisk[], resyncId: string): void {
     if (resyncId === '' || memory.current.resyncId === resyncId) return;
-    const whole = disks.filter(({ id }) => hrl.heads().get(id)?.open === false);
-    this.#restartAll(whole, 'somebody asked for it');
+    const ids = disks.map(({ id }) => id);
+    for (const id of this.#resync.due(resyncId, ids, hrl.heads())) this.#restart.set(id, 'somebody asked for it');
   }
 
   #isPaused(): boolean {
