@@ -1,4 +1,5 @@
-import { runProgram } from '@holdfast/daemon';
+import { keepHeapSmall, runProgram } from '@holdfast/daemon';
 import { program } from './program.ts';
 
+keepHeapSmall();
 await runProgram(program);

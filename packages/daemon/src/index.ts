@@ -29,6 +29,7 @@ export type { MetricOptions, Metrics } from './metrics/metrics.ts';
 export { type Command, type CommandContext, defineCommand } from './program/command.ts';
 export type { CommonSchema } from './program/common-settings.ts';
 export { completeSchema } from './program/execute-program.ts';
+export { keepHeapSmall } from './program/keep-heap-small.ts';
 export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';
 export { tuneMemory } from './program/tune-memory.ts';

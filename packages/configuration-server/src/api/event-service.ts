@@ -39,9 +39,9 @@ export const createEventService = ({ store }: { readonly store: StateStore }): S
     const found: StoredEvent[] = [];
     let before = place === undefined ? undefined : Number(place);
     let looked = 0;
-    for (;;) {
+    for (let limit = size; ; limit = BATCH) {
       const batch = await store.events({
-        limit: BATCH,
+        limit,
         ...(before === undefined ? {} : { before }),
         ...(subject === undefined ? {} : { subject }),
       });
@@ -51,7 +51,7 @@ export const createEventService = ({ store }: { readonly store: StateStore }): S
         if (SEVERITIES[event.severity] >= minimumSeverity) found.push(event);
         if (found.length === size) break;
       }
-      if (batch.length < BATCH && found.length < size) return { events: found.map(message), nextPageToken: '' };
+      if (batch.length < limit && found.length < size) return { events: found.map(message), nextPageToken: '' };
       if (found.length === size || looked >= MOST_LOOKED_AT)
         return { events: found.map(message), nextPageToken: pageToken(String(before)) };
     }

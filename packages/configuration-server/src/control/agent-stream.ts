@@ -17,7 +17,7 @@ import { requireVersion } from '../enrolment/require-version.ts';
 import { readmit } from '../reconcile/readmit.ts';
 import { restoredNow } from '../reconcile/restored.ts';
 import { find } from '../records/kind.ts';
-import { machines, manifests, members, protections } from '../records/kinds.ts';
+import { type MachineRecord, machines, manifests, members, protections } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { Notifier } from '../state/notifier.ts';
@@ -93,14 +93,11 @@ const greet = async (store: StateStore, peer: Peer, hello: AgentHello, own: stri
 const take = async (
   { store, pace }: Pick<ControlParts, 'store' | 'pace'>,
   id: string,
+  { name, protectionId }: MachineRecord,
   report: AgentReport,
   before: AgentReport | undefined,
   inForce: boolean,
 ): Promise<void> => {
-  if (report.disks.length > MOST_DISKS) throw requestInvalid('report', `it has ${report.disks.length} disks`, `send at most ${MOST_DISKS}`);
-  const machine = await find(store, machines, id);
-  if (machine === undefined) return;
-  const { name, protectionId } = machine.value;
   const manifest = (await find(store, manifests, id))?.value;
   const { told, leftOut } = pace.take(id, [...diskEvents(name, before, report, manifest), ...componentEvents(name, report.events)]);
   const news = leftOut === 0 ? told : [...told, leftOutEvent(name, leftOut)];
@@ -168,9 +165,12 @@ export const admitAgent = async (
       const before = presence.get(id)?.report;
       session.reported(report);
       await takeAnswer(store, id, report.checks);
+      if (report.disks.length > MOST_DISKS)
+        throw requestInvalid('report', `it has ${report.disks.length} disks`, `send at most ${MOST_DISKS}`);
       const known = presence.get(id);
       const machine = await find(store, machines, id);
-      await take(parts, id, report, before, known !== undefined && machine !== undefined && hasInForce(known, machine.version));
+      if (machine === undefined) return;
+      await take(parts, id, machine.value, report, before, known !== undefined && hasInForce(known, machine.version));
     },
     states: states(parts, id, session, end.signal),
     async close() {
