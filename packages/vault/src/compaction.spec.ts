@@ -115,6 +115,45 @@ describe('compaction', () => {
     expect((await history.levels.run(run!)).parts).toHaveLength(4);
     expect((await bench.objects('parts/')).length).toBe(4);
     await bench.expectWhole(cuts);
+    // What was taken over is not deleted with the run that it was in.
+    expect((await keepMachine(bench.vault, machineId, { ...options, grace: 0 })).deleted).toBeGreaterThan(3);
+    await bench.expectWhole(cuts);
+  });
+
+  it('takes of versions that only forgotten points told apart the newest', async () => {
+    const [disk] = bench.source.disks;
+    const cuts: MadeCut[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      bench.source.write(disk!, 0, 2 + (round % 3), round + 1);
+      cuts.push(await bench.source.cut());
+    }
+    await append(cuts);
+    const apart = { ...SMALL, unitFrames: 1, fanIn: 1000 };
+    await keepMachine(bench.vault, machineId, { ...apart, thinAtOnce: 1, policy: { rules: [], atLeast: 1 } });
+    const before = await bench.read();
+    expect(before.points.map(({ id }) => id)).toEqual([cuts[5]!.pointId]);
+    expect(before.catalogue!.catalogue.runs).toHaveLength(6);
+    await compactMachine(bench.vault, machineId, { ...SMALL, fanIn: 2 });
+    const after = await bench.read();
+    expect(after.catalogue!.catalogue.runs).toHaveLength(1);
+    expect(await compareAll(after, cuts)).toBeUndefined();
+    expect((await checkMachine(after)).findings).toEqual([]);
+  });
+
+  it('of a cut that made a disk smaller hides what was there, also when it grows again in a later run', async () => {
+    const [disk] = bench.source.disks;
+    const cuts: MadeCut[] = [];
+    bench.source.write(disk!, 0, 16, 7);
+    cuts.push(await bench.source.cut());
+    for (const size of [20_000, 64 * 1024]) {
+      bench.source.resize(disk!, size);
+      cuts.push(await bench.source.cut());
+    }
+    await append(cuts);
+    await compactMachine(bench.vault, machineId, { ...SMALL, unitFrames: 1, fanIn: 1000 });
+    await bench.expectWhole(cuts);
+    await compactMachine(bench.vault, machineId, { ...SMALL, fanIn: 2 });
+    await bench.expectWhole(cuts);
   });
 
   it('lets a view begin without reading what it does not need', async () => {
