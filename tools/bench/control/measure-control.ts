@@ -141,7 +141,8 @@ export const measureControl = async ({
   measureMs,
   note,
 }: ControlOptions): Promise<Control> => {
-  const settings = 'history: { events: 200000, jobs: 20000 }';
+  // Tokens for all machines are made by one caller at one moment.
+  const settings = 'history: { events: 200000, jobs: 20000 }\ncalls: { per-person: 10000, per-address: 40000 }';
   const server = await startConfigurationServer({ directory, settings });
   const client = createTestClient(server.port, server.administratorToken.trim());
   let fleet: ControlFleet | undefined;
