@@ -1,4 +1,5 @@
 import { BLOCK_SIZE } from '@holdfast/block';
+import { HoldfastError } from '@holdfast/errors';
 import { createMemoryStore, withFaults, withMetrics } from '@holdfast/object-store';
 import { idText, type RunRef } from '@holdfast/protocol';
 import { checkMachine } from './check-machine.ts';
@@ -182,6 +183,22 @@ describe('compaction', () => {
       thing: `${name}, frame 1`,
     });
     expect(await bench.objects('catalogue/')).toEqual(before);
+  });
+
+  it('publishes nothing that names an object which the store did not take', async () => {
+    const cuts = await bench.cuts(6);
+    await append(cuts);
+    const before = await bench.objects('catalogue/');
+    const full = new HoldfastError('STORE_UNAVAILABLE', { thing: 'x', why: 'it is full', remedy: 'make room' });
+    for (const folder of ['/parts/', '/runs/']) {
+      const refusing = withFaults(bench.store, ({ request, name }) =>
+        request === 'create' && name.includes(folder) ? { before: full } : undefined,
+      );
+      await expect(compactMachine(await throughStore(refusing), machineId, SMALL)).rejects.toBe(full);
+      expect(await bench.objects('catalogue/')).toEqual(before);
+    }
+    await bench.expectWhole(cuts);
+    expect((await compactMachine(bench.vault, machineId, SMALL)).published).toBeGreaterThan(0);
   });
 
   it('releases no slot that a cut still needs which is not compacted', async () => {
