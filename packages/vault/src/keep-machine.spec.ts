@@ -6,7 +6,7 @@ import { checkMachine } from './check-machine.ts';
 import { holdMachine, listHolds } from './hold.ts';
 import { type KeepOptions, type KeepReport, keepMachine } from './keep-machine.ts';
 import { openLogWriter } from './log-writer.ts';
-import { historyName, partName, slotName } from './object-names.ts';
+import { catalogueName, historyName, partName, slotName } from './object-names.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { compareAll } from './testing/compare.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';
@@ -171,6 +171,48 @@ describe('keeping a machine', () => {
     expect(await listHolds(bench.vault, machineId)).toMatchObject([{ id: brief.id }]);
     expect(await later()).toBeGreaterThan(0);
     await expect(compareAll(forever.history, cuts)).rejects.toMatchObject({ code: 'DAMAGED' });
+  });
+
+  it('forgets no state that is not in runs yet', async () => {
+    const cuts = await bench.cuts(11);
+    await append(cuts.slice(0, 8));
+    await keep({ policy: { rules: [], atLeast: 100 } });
+    await append(cuts.slice(8));
+    expect((await keep({ policy: { rules: [], atLeast: 1 }, minCuts: 1000 })).thinned).toBeGreaterThan(3);
+    expect(await pointIds()).toEqual(ids(cuts.slice(7)));
+    expect(await compareAll(await bench.read(), cuts)).toBeUndefined();
+  });
+
+  it('leaves the version of the catalogue that a hold is on, however many come after it', async () => {
+    await append(await bench.cuts(3));
+    const hold = await holdMachine(bench.vault, machineId, { reason: 'a reader', clock: fastClock });
+    const held = catalogueName(machineId, hold.history.catalogue!.version);
+    const pass = async (rounds: number): Promise<void> => {
+      for (let round = 0; round < rounds; round += 1) {
+        now += 2 * DAY;
+        await append(await bench.cuts(1));
+        await keep();
+      }
+    };
+    await pass(8);
+    expect(await names()).toContain(held);
+    await hold.release();
+    await pass(4);
+    expect(await names()).not.toContain(held);
+  });
+
+  it('is seen by who holds: what was published before the hold was there is held as well', async () => {
+    await append(await bench.cuts(6));
+    let isFirst = true;
+    const before: FaultPlan = ({ request, name }) => {
+      if (request !== 'create' || !name.includes('/holds/') || !isFirst) return undefined;
+      isFirst = false;
+      return { stall: keep().then(() => {}) };
+    };
+    const hold = await holdMachine(await throughStore(withFaults(store, before)), machineId, { reason: 'a reader', clock: fastClock });
+    expect(isFirst).toBe(false);
+    expect(hold.history.catalogue!.version).toBe((await newestCatalogue(bench.vault, machineId)).newest!.version);
+    expect(await listHolds(bench.vault, machineId)).toHaveLength(1);
   });
 
   it('forgets nothing while a disk is copied, while failed over, or when somebody says so', async () => {
