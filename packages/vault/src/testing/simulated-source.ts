@@ -158,6 +158,9 @@ export class SimulatedSource {
     this.#starting.set(disk.id, parent);
     const before = Buffer.alloc(disk.content.length);
     base.content.copy(before);
+    // What the disk lacks of it is gone: when it grows before the cut it has to be told, as by any resize.
+    if (disk.content.length < base.content.length)
+      this.#smallest.set(disk.id, Math.min(this.#smallest.get(disk.id) ?? Number.POSITIVE_INFINITY, disk.content.length));
     const changes: Change[] = [];
     for (let offset = 0; offset < disk.content.length; offset += BLOCK_SIZE) {
       const data = Buffer.from(disk.content.subarray(offset, offset + BLOCK_SIZE));
