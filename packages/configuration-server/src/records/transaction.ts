@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isHoldfastError } from '@holdfast/errors';
 import type { Commit, Document, NewAudit, NewEvent, StateStore } from '../state/state-store.ts';
 import { find, type Kind, type Stored } from './kind.ts';
@@ -14,6 +15,9 @@ export interface Transaction {
 
 /** Tries when others change the same things; each loss means that somebody else won. */
 const TRIES = 20;
+/** Losses after which it waits before the next try, each time up to twice as many milliseconds as before, chosen by lot: many who want the same come through one by one. */
+const HASTY = 3;
+const LONGEST_WAIT = 500;
 
 /**
  * Runs `body` and commits what it gathered; runs it again when somebody else changed what it read. Gives the revision, and what `body`
@@ -56,5 +60,6 @@ export const transact = async <T>(
     } catch (reason) {
       if (!isHoldfastError(reason, 'VERSION_CONFLICT') || attempt === TRIES) throw reason;
     }
+    if (attempt > HASTY) await sleep(Math.random() * Math.min(LONGEST_WAIT, 2 ** attempt));
   }
 };
