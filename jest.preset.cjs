@@ -17,6 +17,7 @@ module.exports = (root) => {
     rootDir: root,
     displayName: path.basename(root) + (live ? ` (${kind})` : ''),
     passWithNoTests: true,
+    globalTeardown: path.join(__dirname, 'tools/test/jest/end.cjs'),
     setupFilesAfterEnv: [path.join(__dirname, 'tools/test/jest/unless.ts')],
     testEnvironment: 'node',
     testEnvironmentOptions: { customExportConditions: ['@holdfast/source', 'node', 'node-addons'] },

@@ -1,6 +1,6 @@
 // A configuration server of tests: real HTTPS, real Connect, and answers out of arrays that a test fills and changes.
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { createSecureServer, type Http2SecureServer } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import type { ConnectRouter, Interceptor } from '@connectrpc/connect';
@@ -49,12 +49,13 @@ export interface ScriptedSite {
 /** Opens one on a free port of 127.0.0.1. */
 export const openScriptedSite = async (script: Script): Promise<ScriptedSite> => {
   const calls: string[] = [];
-  const sessions = new Set<ServerHttp2Session>();
+  /** Plain ones: a connection may be cut before it is a session. */
+  const connections = new Set<Socket>();
   let authority = await createTestAuthority();
-  let server = await listen(authority, script, calls, sessions, 0);
+  let server = await listen(authority, script, calls, connections, 0);
   const { port } = server.address() as AddressInfo;
   const cut = (): void => {
-    for (const session of sessions) session.destroy();
+    for (const connection of connections) connection.destroy();
   };
   const close = (): Promise<void> =>
     new Promise((resolve) => {
@@ -72,7 +73,7 @@ export const openScriptedSite = async (script: Script): Promise<ScriptedSite> =>
     close,
     reopen: async (other = authority) => {
       authority = other;
-      server = await listen(authority, script, calls, sessions, port);
+      server = await listen(authority, script, calls, connections, port);
     },
   };
 };
@@ -81,7 +82,7 @@ const listen = async (
   authority: TestAuthority,
   script: Script,
   calls: string[],
-  sessions: Set<ServerHttp2Session>,
+  connections: Set<Socket>,
   port: number,
 ): Promise<Http2SecureServer> => {
   const own = await authority.issue({ role: 'configuration-server', id: newId() });
@@ -94,9 +95,9 @@ const listen = async (
     if (script.date !== undefined) response.setHeader('date', script.date);
     adapter(request, response);
   });
-  server.on('session', (session) => {
-    sessions.add(session);
-    session.on('close', () => sessions.delete(session));
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return server;

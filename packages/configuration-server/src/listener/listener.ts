@@ -1,5 +1,5 @@
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Address, Log } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { serverTlsOptions, type TlsCredentials } from '@holdfast/protocol';
@@ -61,9 +61,10 @@ export const listen = async ({ address, connections, credentials, handlers, log 
   };
   const server = createSecureServer(options);
   server.maxConnections = connections;
-  const sockets = new Set<{ destroy(): unknown }>();
+  const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  server.on('secureConnection', (socket) => {
+  // Plain ones: a connection may be cut before its handshake is over.
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });

@@ -1,6 +1,6 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { createSecureServer, type Http2SecureServer, type Http2ServerRequest } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type ContextValues, createContextKey, createContextValues, type HandlerContext } from '@connectrpc/connect';
@@ -97,7 +97,8 @@ export const openTestSite = async (): Promise<TestSite> => {
   const members = new Map<string, Member>();
   const agents = createTestRoom<MessageInitShape<typeof ConnectAgentResponseSchema>, AgentHello, AgentReport>();
   const servers = createTestRoom<MessageInitShape<typeof ConnectServerResponseSchema>, ServerHello, ServerReport>();
-  const sessions = new Set<ServerHttp2Session>();
+  /** Plain ones: a connection may be cut before it is a session. */
+  const connections = new Set<Socket>();
   let lifetime = 3_600_000;
   let renewals = 0;
   let server: Http2SecureServer | undefined;
@@ -184,11 +185,11 @@ export const openTestSite = async (): Promise<TestSite> => {
   const start = async (): Promise<void> => {
     const tls = { ...serverTlsOptions(own), cert: `${own.certificateChain}\n${authority.certificate}` };
     server = createSecureServer(tls, handler);
-    server.on('session', (session) => {
-      sessions.add(session);
-      session.on('error', () => undefined);
-      session.once('close', () => sessions.delete(session));
+    server.on('connection', (socket: Socket) => {
+      connections.add(socket);
+      socket.once('close', () => connections.delete(socket));
     });
+    server.on('session', (session) => session.on('error', () => undefined));
     const listening = server;
     await new Promise<void>((resolve, reject) => {
       listening.once('error', reject);
@@ -202,7 +203,7 @@ export const openTestSite = async (): Promise<TestSite> => {
     server = undefined;
     if (listening === undefined) return;
     const closed = new Promise<void>((resolve) => listening.close(() => resolve()));
-    for (const session of sessions) session.destroy();
+    for (const connection of connections) connection.destroy();
     await closed;
   };
 

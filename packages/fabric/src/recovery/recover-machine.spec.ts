@@ -132,6 +132,14 @@ it('needs the vault no more when all is copied, and lets go of the point; taken 
   expect(await again.status()).toMatchObject({ held: false, machine: { disks: [{ hydrated: true }] } });
 });
 
+it('lets a machine go on that still waits for the vault when all is copied', async () => {
+  const machine = await recover();
+  Object.assign(fabric.made.get(ID)!, { state: 'paused', pause: 'io' });
+  await machine.hydrate();
+  await machine.close();
+  expect(fabric.made.get(ID)!.state).toBe('running');
+});
+
 it('leaves nothing when it is discarded, open or not', async () => {
   await (await recover()).discard();
   expect([await readdir(directory), await holds(), [...fabric.made]]).toEqual([[], [], []]);

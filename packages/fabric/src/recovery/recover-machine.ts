@@ -152,6 +152,9 @@ class Recovery implements RecoveredMachine {
   async #becomeIndependent(): Promise<void> {
     const { vault, machineId, onTrouble } = this.#options;
     if (this.#record.hydrated) return;
+    // Nobody may look after it any longer, and what it was paused for cannot fail any more.
+    const machine = await this.#options.fabric.status(this.operationId);
+    if (machine?.pause === 'io') await this.#options.fabric.resume(this.operationId);
     await this.#note({ hydrated: true });
     try {
       await releasePoint(vault, machineId, this.operationId);

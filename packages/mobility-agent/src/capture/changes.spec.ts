@@ -80,6 +80,14 @@ describe('changes', () => {
     expect([...zero.runs()]).toEqual([0, 2].map((first) => ({ first, count: 1 })));
   });
 
+  it('do not take for a zero what is discarded again while it is to be read', () => {
+    const changes = createChanges(SIZE);
+    changes.discarded(0, BLOCK_SIZE, true, never);
+    changes.written(0, 512, false);
+    changes.discarded(0, BLOCK_SIZE, true, never);
+    expect([changes.later.read.has(0), changes.later.zero.has(0)]).toEqual([true, false]);
+  });
+
   it('give so many zeroes at a time as are wanted, and all of what is to be read', () => {
     const changes = createChanges(SIZE);
     changes.discarded(0, 9 * BLOCK_SIZE, false, never);

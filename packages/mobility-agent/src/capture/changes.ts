@@ -64,8 +64,10 @@ class ChangesImpl implements Changes {
     for (const block of blocksOf(first, Math.min(last, this.#size) - first)) {
       if (read.has(block)) continue;
       // What is still to be read for this cut may be read while it is discarded, as what was read may have been.
-      if ((late && this.now.read.has(block)) || inDoubt(block)) read.add(block);
-      else zero.add(block);
+      if ((late && this.now.read.has(block)) || inDoubt(block)) {
+        read.add(block);
+        zero.delete(block);
+      } else zero.add(block);
     }
   }
 

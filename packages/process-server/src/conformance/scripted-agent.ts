@@ -136,6 +136,10 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
   const session = async (): Promise<void> => {
     const own = await options.connect();
     stream = own;
+    if (stopped) {
+      own.abort(fromSystem(new Error('the agent stops'), 'the stream', 'CONNECTION_LOST'));
+      return;
+    }
     const messages = own[Symbol.asyncIterator]();
     const heldCutIds = [...held.keys()].map(idBytes);
     const { protocolVersion = 1, machineId } = options;
