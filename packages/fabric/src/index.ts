@@ -1,5 +1,6 @@
 export { type AdaptMachineOptions, createAdaptation, rootHints } from './adapt/adapt-machine.ts';
 export type { Area, PlanItem } from './adapt/guest.ts';
+export { asFile } from './adapt/mount/disk-file.ts';
 export type { GuestDisk } from './adapt/mount/guest-disk.ts';
 export { type OpenGuest, type OpenGuestOptions, openGuest } from './adapt/mount/open-guest.ts';
 export { type AdaptationPlan, applyAdaptation, describePlan, type PlanOptions, planAdaptation } from './adapt/plan-adaptation.ts';
@@ -39,6 +40,7 @@ export {
 } from './proof/proof-report.ts';
 export { LOGIN_PROMPT, type ProvePointOptions, provePoint } from './proof/prove-point.ts';
 export { onLine } from './qemu/lines.ts';
+export { startOf } from './qemu/process-of.ts';
 export { createQemuFabric, type QemuFabricOptions } from './qemu/qemu-fabric.ts';
 export { createQmp, type Qmp } from './qemu/qmp.ts';
 export { discardRecovery, recoverMachine } from './recovery/recover-machine.ts';

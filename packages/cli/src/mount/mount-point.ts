@@ -1,15 +1,13 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, stat, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { asFile, startOf } from '@holdfast/fabric';
 import type { MachineHistory, PointDisk, RecoveryPoint } from '@holdfast/vault';
 import { type DiskServer, type ServeOptions, serveDisks } from '../disks/serve-disks.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { volumesOf } from './partitions.ts';
-import { missing, runTool } from './run-tool.ts';
-import { startOf, tearDown, tearDownLeftovers } from './teardown.ts';
+import { runTool } from './run-tool.ts';
+import { tearDown, tearDownLeftovers } from './teardown.ts';
 import { whyNotMounted } from './why-not.ts';
 
 export interface MountedVolume {
@@ -41,7 +39,6 @@ export const scratchBase = ({ environment }: Surroundings): string => environmen
 const FILE_SYSTEMS = ['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'vfat', 'exfat', 'ntfs', 'iso9660', 'f2fs', 'squashfs'];
 /** Nothing on a disk of somebody else's machine shall run, or be a device, here. */
 const SAFE = 'ro,nosuid,nodev,noexec';
-const FUSE_PATIENCE = 30_000;
 
 /**
  * Mounts the file systems of a point read-only. Each disk lies under an overlay that takes what replaying journals writes; the vault stays as it is. Needs root,
@@ -103,39 +100,6 @@ const makeTarget = async (target: string): Promise<void> => {
   } catch (reason) {
     throw isHoldfastError(reason) ? reason : fromSystem(reason, target);
   }
-};
-
-/** The disk behind an NBD URI as a file, by FUSE. */
-const asFile = async (scratch: string, diskId: string, uri: string): Promise<string> => {
-  const directory = path.join(scratch, diskId);
-  await mkdir(directory);
-  const file = path.join(directory, 'disk');
-  // In a group of its own: Ctrl-C at the terminal ends us, and we end it when nothing needs it any more.
-  const child = spawn('nbdfuse', [file, uri], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-1000);
-  });
-  const failed = once(child, 'error').then(() => missing('nbdfuse'));
-  child.unref();
-  (child.stderr as unknown as { unref(): void }).unref();
-  for (const end = Date.now() + FUSE_PATIENCE; Date.now() < end; ) {
-    if (
-      await stat(file).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
-    const error = await Promise.race([failed, sleep(20)]);
-    if (error !== undefined) throw error;
-    if (child.exitCode !== null) break;
-  }
-  throw new HoldfastError('IO_FAILED', {
-    thing: `nbdfuse ${file}`,
-    why: said.trim() || 'it did not come up',
-    remedy: 'see that FUSE is there (/dev/fuse, package fuse3)',
-  });
 };
 
 const mountVolume = async (

@@ -19,7 +19,7 @@ export const runTool = (program: string, args: readonly string[]): Promise<strin
     });
   });
 
-export const missing = (program: string): HoldfastError =>
+const missing = (program: string): HoldfastError =>
   new HoldfastError('TOOL_MISSING', {
     thing: program,
     why: 'it is not installed here',

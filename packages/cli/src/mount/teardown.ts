@@ -2,6 +2,7 @@ import { readdir, readFile, readlink, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isHoldfastError } from '@holdfast/errors';
+import { startOf } from '@holdfast/fabric';
 import { runTool } from './run-tool.ts';
 
 /*
@@ -73,12 +74,6 @@ export const tearDown = async (scratch: string): Promise<string | undefined> => 
   for (const entry of target === undefined ? [] : await readdir(target).catch(() => []))
     await rmdir(path.join(target!, entry)).catch(() => undefined);
   return target;
-};
-
-/** When a process began, in ticks since the boot: a number is used again, both together are not. */
-export const startOf = async (pid: number): Promise<string | undefined> => {
-  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined);
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
 };
 
 /** Clears up after mounts whose processes have ended without doing so. */

@@ -1,7 +1,8 @@
-import { PointKind, type Recovery, RecoveryKind, type RecoveryPoint, RecoveryStage, RecoveryState } from '@holdfast/protocol';
+import { type Recovery, RecoveryKind, type RecoveryPoint, RecoveryStage, RecoveryState } from '@holdfast/protocol';
 import { shortId } from '../choose/choose-resource.ts';
 import type { Answer, Part } from '../output/answer.ts';
 import { formatBytes, formatSeconds, formatTime } from '../output/format.ts';
+import { pointKindWord } from '../site/point-kind.ts';
 import { instant } from '../site/times.ts';
 import { directionWord, stateCell } from '../site/words.ts';
 
@@ -15,11 +16,6 @@ const STATES: Readonly<Record<number, string>> = {
   [RecoveryState.ENDING]: 'ending',
   [RecoveryState.ENDED]: 'ended',
   [RecoveryState.FAILED]: 'failed',
-};
-const POINT_KINDS: Readonly<Record<number, string>> = {
-  [PointKind.CRASH]: 'crash',
-  [PointKind.FILESYSTEM]: 'filesystem',
-  [PointKind.APPLICATION]: 'application',
 };
 
 export interface PointDescription {
@@ -39,7 +35,7 @@ export const describePoint = (point: RecoveryPoint, now: number): PointDescripti
   id: point.id,
   time: formatTime(Number(point.unixMillis)),
   ageSeconds: Math.round((now - Number(point.unixMillis)) / 1000),
-  kind: POINT_KINDS[point.kind] ?? UNKNOWN,
+  kind: pointKindWord(point.kind),
   changedBytes: Number(point.changedBytes),
   unreadableBytes: Number(point.unreadableBytes),
   disks: point.disks,
@@ -127,8 +123,7 @@ export const describeRecovery = (recovery: Recovery): RecoveryDescription => {
     direction: directionWord(recovery.direction),
     machine: { id: recovery.machineId, name: recovery.machineName },
     state: STATES[recovery.state] ?? UNKNOWN,
-    point:
-      point === undefined ? null : { id: point.id, time: formatTime(Number(point.unixMillis)), kind: POINT_KINDS[point.kind] ?? UNKNOWN },
+    point: point === undefined ? null : { id: point.id, time: formatTime(Number(point.unixMillis)), kind: pointKindWord(point.kind) },
     vault: recovery.vault,
     processServer: recovery.processServerId,
     fabric: target?.fabric ?? '',

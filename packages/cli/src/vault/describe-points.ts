@@ -1,4 +1,4 @@
-import { GenerationReason, PointKind } from '@holdfast/protocol';
+import { GenerationReason } from '@holdfast/protocol';
 import {
   type MachineHistory,
   type PointChange,
@@ -10,6 +10,7 @@ import {
 } from '@holdfast/vault';
 import type { Part } from '../output/answer.ts';
 import { formatBytes, formatSeconds, formatTime } from '../output/format.ts';
+import { pointKindWord } from '../site/point-kind.ts';
 
 /** A disk whose history did not go on unbroken between the point before and this one. */
 export interface GenerationBreak {
@@ -31,13 +32,6 @@ export interface PointDescription {
   readonly unusual: boolean;
   readonly generationBreaks: readonly GenerationBreak[];
 }
-
-const KINDS: Readonly<Record<PointKind, string>> = {
-  [PointKind.UNSPECIFIED]: 'unknown',
-  [PointKind.CRASH]: 'crash',
-  [PointKind.FILESYSTEM]: 'filesystem',
-  [PointKind.APPLICATION]: 'application',
-};
 
 const REASONS: Readonly<Record<GenerationReason, string>> = {
   [GenerationReason.UNSPECIFIED]: 'unknown',
@@ -88,7 +82,7 @@ const describePoint = (
     id: point.id,
     time: formatTime(point.time),
     ageSeconds: Math.round((now - point.time) / 1000),
-    kind: KINDS[point.point.kind] ?? 'unknown',
+    kind: pointKindWord(point.point.kind),
     disks: disks.map(({ id, name, size }) => ({ id, name, size })),
     generationBreaks: broken.map(({ name, generationId }) => {
       const generation = history.generations.get(generationId)?.generation;

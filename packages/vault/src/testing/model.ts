@@ -1,4 +1,5 @@
-// Random lives of a machine and its vault, beside a plain model of what its disks held.
+// Random lives of a machine and its vault, beside a plain model of what its disks held. Longer than others: each command changes both, and
+// whether they say the same is easier to judge where all of them stand side by side.
 import { createHash, randomBytes } from 'node:crypto';
 import { HoldfastError } from '@holdfast/errors';
 import { createMemoryStore, type FaultPlan, type ObjectStore, seededFaults, withFaults } from '@holdfast/object-store';

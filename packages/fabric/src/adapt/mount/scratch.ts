@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promise
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { startOf } from '../../qemu/process-of.ts';
 import { runTool } from './run-tool.ts';
 
 /*
@@ -64,12 +65,6 @@ export const clearScratch = async (scratch: string): Promise<void> => {
     if (attempt > 0) await sleep(100);
   }
   await rm(scratch, { recursive: true, force: true });
-};
-
-/** When a process began, in ticks since the boot: a number is used again, both together are not. */
-const startOf = async (pid: number): Promise<string | undefined> => {
-  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined);
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
 };
 
 /** A new scratch directory; those of processes that ended without clearing up are cleared first. */
