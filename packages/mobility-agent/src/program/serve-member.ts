@@ -14,7 +14,8 @@ import { lookAround } from '../surroundings/look-around.ts';
 import { findMemoryDirectory } from '../trace/memory-file.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { openDesiredState } from './desired-state.ts';
-import { desiredStateFile } from './places.ts';
+import { desiredStateFile, restedScriptsFile } from './places.ts';
+import { openRestedScripts } from './rested-scripts.ts';
 import type { AgentSchema } from './settings.ts';
 import { createShutdown } from './shutdown.ts';
 
@@ -98,6 +99,7 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
   watchHealth(context, engine);
   const count = createAgentMetrics(metrics, engine);
 
+  const rested = await openRestedScripts(restedScriptsFile(stateDirectory), settings.shutdown.directory, log);
   const last = await desired.load(membership.id);
   if (last !== undefined) engine.apply(last.revision, last.protection);
 
@@ -145,6 +147,7 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
     scripts: settings.shutdown.directory,
     scriptLimit: settings.shutdown.scriptLimit,
     powerOff: powerOff.length > 0 ? powerOff : POWER_OFF,
+    rested,
     log,
     onAnswer: () => control.report(report()),
   });

@@ -5,6 +5,7 @@ import { create } from '@bufbuild/protobuf';
 import type { Log } from '@holdfast/daemon';
 import { idBytes, newId, ShutdownRequestSchema } from '@holdfast/protocol';
 import type { EngineStatus } from '../engine/engine.ts';
+import { openRestedScripts } from './rested-scripts.ts';
 import { createShutdown } from './shutdown.ts';
 
 const silent = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as unknown as Log;
@@ -28,7 +29,7 @@ describe('the shutdown of a source', () => {
       mode: 0o700,
     });
   };
-  const open = () => {
+  const open = async () => {
     let newestPoint = 1;
     let asked = 0;
     const shutdown = createShutdown({
@@ -43,6 +44,7 @@ describe('the shutdown of a source', () => {
       scripts: path.join(directory, 'scripts'),
       scriptLimit: 10_000,
       powerOff: ['touch', path.join(directory, 'off')],
+      rested: await openRestedScripts(path.join(directory, 'rested.json'), path.join(directory, 'scripts'), silent),
       log: silent,
       onAnswer: () => undefined,
       look: 5,
@@ -60,7 +62,7 @@ describe('the shutdown of a source', () => {
   it('runs the scripts in order, waits for a last point, and powers off only when told', async () => {
     script('10-app');
     script('20-database');
-    const { shutdown, until, asked, durable } = open();
+    const { shutdown, until, asked, durable } = await open();
     const id = newId();
     shutdown.ask(request(id));
     await until('a point to be asked for', () => asked() === 1);
@@ -80,7 +82,7 @@ describe('the shutdown of a source', () => {
 
   it('lets go on what it had brought to rest when it is called off', async () => {
     script('10-app');
-    const { shutdown, until, asked } = open();
+    const { shutdown, until, asked } = await open();
     shutdown.ask(request(newId()));
     await until('a point to be asked for', () => asked() === 1);
     shutdown.ask(undefined);
@@ -90,7 +92,7 @@ describe('the shutdown of a source', () => {
 
   it('stays at rest while it is failed over, and goes on when that is over', async () => {
     script('10-app');
-    const { shutdown, until, asked, durable } = open();
+    const { shutdown, until, asked, durable } = await open();
     shutdown.ask(request(newId()));
     await until('a point to be asked for', () => asked() === 1);
     durable();
@@ -103,8 +105,41 @@ describe('the shutdown of a source', () => {
     expect(said()).toEqual(['10-app pre', '10-app post']);
   });
 
+  it('is woken by the next agent too, though never while it is replaced', async () => {
+    script('10-app');
+    script('20-database');
+    const first = await open();
+    first.shutdown.ask(request(newId()));
+    await first.until('a point to be asked for', () => first.asked() === 1);
+    first.durable();
+    await first.until('rest', () => first.shutdown.answer?.atRest === true);
+    const { shutdown, until } = await open();
+    shutdown.ask(undefined, true);
+    shutdown.ask(undefined, false);
+    await until('it goes on', () => said().length === 4);
+    expect(said().slice(2)).toEqual(['20-database post', '10-app post']);
+    // Once.
+    await until('it is forgotten', () => !fs.readFileSync(path.join(directory, 'rested.json'), 'utf8').includes('10-app'));
+    const third = await open();
+    third.shutdown.ask(undefined, false);
+    third.shutdown.ask(request(newId()));
+    await third.until('rest again', () => third.asked() === 1);
+    expect(said().slice(4)).toEqual(['10-app pre', '20-database pre']);
+    third.shutdown.ask(undefined, false);
+    await third.until('it goes on again', () => said().length === 8);
+  });
+
+  it('believes no file about scripts that lie elsewhere', async () => {
+    const file = path.join(directory, 'rested.json');
+    fs.writeFileSync(file, JSON.stringify({ scripts: ['/bin/false', path.join(directory, 'scripts', '10-app'), 7] }));
+    const known = async () => (await openRestedScripts(file, path.join(directory, 'scripts'), silent)).files;
+    expect(await known()).toEqual([path.join(directory, 'scripts', '10-app')]);
+    fs.writeFileSync(file, 'no JSON');
+    expect(await known()).toEqual([]);
+  });
+
   it('says why it cannot come to rest, and undoes what it did', async () => {
-    const { shutdown, until } = open();
+    const { shutdown, until } = await open();
     shutdown.ask(request(newId()));
     await until('a refusal', () => shutdown.answer?.problemCode === 'PREREQUISITES_MISSING');
     script('10-app');

@@ -7,6 +7,7 @@ import { idText, type ShutdownAnswer, ShutdownAnswerSchema, type ShutdownRequest
 import { findScripts } from '../consistency/find-scripts.ts';
 import { runScript } from '../consistency/run-script.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { RestedScripts } from './rested-scripts.ts';
 
 type Answer = ShutdownAnswer;
 
@@ -19,6 +20,8 @@ export interface ShutdownOptions {
   /** Program and arguments. */
   readonly powerOff: readonly string[];
   readonly log: Log;
+  /** Those that have run, to be told when it is called off; of an earlier agent too. */
+  readonly rested: RestedScripts;
   /** Called when the answer is another one. */
   onAnswer(): void;
   /** Milliseconds between looks whether the last point is durable. */
@@ -39,13 +42,26 @@ const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 const run = promisify(execFile);
 
 export const createShutdown = (options: ShutdownOptions): Shutdown => {
-  const { engine, scripts: directory, scriptLimit: limit, powerOff, log, onAnswer, look = LOOK, sync = () => run('sync') } = options;
+  const {
+    engine,
+    scripts: directory,
+    scriptLimit: limit,
+    powerOff,
+    log,
+    rested,
+    onAnswer,
+    look = LOOK,
+    sync = () => run('sync'),
+  } = options;
   let id = '';
   let answer: Answer | undefined;
   let work = new AbortController();
   let isPoweringOff = false;
-  /** Those that have run, to be told when it is called off. */
-  let rested: string[] = [];
+  /** One thing after the other: nothing is woken while it is still brought to rest. */
+  let turn: Promise<void> = Promise.resolve();
+  const inTurn = (next: () => Promise<void>): void => {
+    turn = turn.then(next);
+  };
 
   const say = (part: Partial<Answer>): void => {
     answer = create(ShutdownAnswerSchema, { ...answer, ...part } as MessageInitShape<typeof ShutdownAnswerSchema>);
@@ -55,7 +71,8 @@ export const createShutdown = (options: ShutdownOptions): Shutdown => {
   const runAll = async (files: readonly string[], phase: 'pre' | 'post', signal?: AbortSignal): Promise<void> => {
     for (const file of files) {
       signal?.throwIfAborted();
-      if (phase === 'pre') rested = [file, ...rested];
+      // Before it runs: what it stops shall go on although the agent dies meanwhile.
+      if (phase === 'pre') await rested.keep([file, ...rested.files.filter((one) => one !== file)]);
       const { problem } = await runScript({ file, limit, environment: ENVIRONMENT }, phase, signal);
       if (problem !== undefined) throw new HoldfastError('SCRIPT_FAILED', { thing: `script ${file}`, why: problem, remedy: 'mend it' });
     }
@@ -98,10 +115,12 @@ export const createShutdown = (options: ShutdownOptions): Shutdown => {
 
   /** What was brought to rest may go on. */
   const wakeUp = async (): Promise<void> => {
-    const files = rested;
-    rested = [];
-    for (const file of files)
+    for (const file of rested.files) {
       await runAll([file], 'post').catch((error: unknown) => log.error('What was brought to rest does not go on', { file, error }));
+      await rested
+        .keep(rested.files.filter((one) => one !== file))
+        .catch((error: unknown) => log.warn('A script may run again', { file, error }));
+    }
   };
 
   const off = async (): Promise<void> => {
@@ -128,16 +147,18 @@ export const createShutdown = (options: ShutdownOptions): Shutdown => {
     ask(request, isReplaced = false) {
       if (request === undefined && isReplaced) return;
       if (request === undefined || idText(request.id) !== id) {
-        const isCalledOff = id !== '' && !isPoweringOff;
+        // An agent that started behind the rest knows of no request, and wakes the machine all the same.
+        const isCalledOff = (id !== '' || request === undefined) && !isPoweringOff;
         work.abort();
         answer = undefined;
         id = request === undefined ? '' : idText(request.id);
-        if (isCalledOff) void wakeUp();
+        if (isCalledOff) inTurn(wakeUp);
         if (request === undefined) return;
         isPoweringOff = false;
         work = new AbortController();
         answer = create(ShutdownAnswerSchema, { requestId: request.id });
-        if (!request.powerOff) void rest(request.id, work.signal);
+        const { signal } = work;
+        if (!request.powerOff) inTurn(() => rest(request.id, signal));
       }
       if (request?.powerOff === true && !isPoweringOff && (answer?.problemCode ?? '') === '') void off();
     },
