@@ -53,12 +53,14 @@ describe('backups under control/', () => {
   });
 
   it('are thinned to the newest, with what was left behind half', async () => {
-    const store = createMemoryStore();
+    let time = 0;
+    const store = createMemoryStore({ now: () => time });
     async function* broken() {
       yield Buffer.alloc(5 * 1024 * 1024);
       throw new Error('no');
     }
     await expect(putControlBackup(store, SITE, broken())).rejects.toThrow('no');
+    time = 25 * 3_600_000;
     for (const text of ['1', '2', '3', '4']) await putControlBackup(store, SITE, pieces(Buffer.from(text)));
     await putControlBackup(store, OTHER, pieces(Buffer.from('kept')));
     expect(await pruneControlBackups(store, SITE, 2)).toBe(3);
@@ -66,6 +68,25 @@ describe('backups under control/', () => {
     expect(left).toHaveLength(4);
     expect((await newestControlBackups(store)).map(({ number }) => number).toSorted()).toEqual([1, 5]);
     expect(await pruneControlBackups(store, SITE, 2)).toBe(0);
+  });
+
+  it('are not thinned while they are being put, however many others are whole meanwhile', async () => {
+    const store = createMemoryStore();
+    const go = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    async function* slow() {
+      yield Buffer.alloc(5 * 1024 * 1024, 1);
+      begun.resolve();
+      await go.promise;
+      yield Buffer.alloc(5 * 1024 * 1024, 2);
+    }
+    const putting = putControlBackup(store, SITE, slow());
+    await begun.promise;
+    for (const text of ['1', '2', '3']) await putControlBackup(store, SITE, pieces(Buffer.from(text)));
+    await pruneControlBackups(store, SITE, 2);
+    go.resolve();
+    const backup = await putting;
+    expect((await gather(readControlBackup(store, backup))).length).toBe(10 * 1024 * 1024);
   });
 
   it('that were changed are not taken for whole', async () => {

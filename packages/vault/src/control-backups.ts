@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import type { ObjectStore } from '@holdfast/object-store';
+import type { ObjectInfo, ObjectStore } from '@holdfast/object-store';
 import { isId } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { controlBackupName, controlBackupOf, controlBackupPrefix, controlPartName } from './object-names.ts';
@@ -30,6 +30,8 @@ const PART = 4 * 1024 * 1024;
 const LARGEST_END = 4096;
 /** Numbers that others may take while one is chosen. */
 const TRIES = 100;
+/** Milliseconds after which one that is still not whole was left behind: whoever puts one gives up after an hour. */
+const LEFT_BEHIND = 24 * 3_600_000;
 
 async function* inParts(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let pieces: Uint8Array[] = [];
@@ -47,11 +49,11 @@ async function* inParts(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   yield Buffer.concat(pieces);
 }
 
-const numbersOf = async (store: ObjectStore, siteId: string): Promise<Map<number, string[]>> => {
-  const numbers = new Map<number, string[]>();
-  for await (const { name } of store.list(controlBackupPrefix(siteId))) {
-    const number = controlBackupOf(name)?.number;
-    if (number !== undefined) numbers.set(number, [...(numbers.get(number) ?? []), name]);
+const numbersOf = async (store: ObjectStore, siteId: string): Promise<Map<number, ObjectInfo[]>> => {
+  const numbers = new Map<number, ObjectInfo[]>();
+  for await (const object of store.list(controlBackupPrefix(siteId))) {
+    const number = controlBackupOf(object.name)?.number;
+    if (number !== undefined) numbers.set(number, [...(numbers.get(number) ?? []), object]);
   }
   return numbers;
 };
@@ -89,19 +91,24 @@ export const putControlBackup = async (
   return { siteId, number, ...end };
 };
 
-/** Removes all but the newest `keep` backups of an installation, and what was left behind half. Errors: NO_PERMISSION for who may not delete. */
+/**
+ * Removes all but the newest `keep` backups of an installation, and what was left behind half; one that somebody is still putting stays. Errors:
+ * NO_PERMISSION for who may not delete.
+ */
 export const pruneControlBackups = async (store: ObjectStore, siteId: string, keep: number): Promise<number> => {
   const numbers = await numbersOf(store, siteId);
-  const whole = [...numbers]
-    .filter(([number, names]) => names.includes(controlBackupName(siteId, number)))
-    .map(([number]) => number)
-    .toSorted((a, b) => b - a);
+  const isWhole = (number: number): boolean => numbers.get(number)!.some(({ name }) => name === controlBackupName(siteId, number));
+  const whole = [...numbers.keys()].filter(isWhole).toSorted((a, b) => b - a);
   const oldestKept = whole[Math.max(1, keep) - 1];
-  // What is newer than the newest whole one may be on its way.
-  const gone = [...numbers].filter(([number]) => number < (oldestKept ?? 0) || (number < (whole[0] ?? 0) && !whole.includes(number)));
-  for (const [number, names] of gone) {
+  const newestOf = (number: number): number => Math.max(...numbers.get(number)!.map(({ created }) => created));
+  // All of these times are the store's.
+  const now = Math.max(0, ...[...numbers.keys()].map(newestOf));
+  const isGone = (number: number): boolean =>
+    isWhole(number) ? number < (oldestKept ?? 0) : whole.length > 0 && now - newestOf(number) > LEFT_BEHIND;
+  const gone = [...numbers].filter(([number]) => isGone(number));
+  for (const [number, objects] of gone) {
     await store.delete(controlBackupName(siteId, number));
-    for (const name of names) await store.delete(name);
+    for (const { name } of objects) await store.delete(name);
   }
   return gone.length;
 };

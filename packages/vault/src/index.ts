@@ -4,6 +4,7 @@ export { type CheckOptions, type CheckReport, checkMachine } from './check-machi
 export type { CheckpointInterval } from './checkpointer.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type CompactionReport, type CompactMachineOptions, compactMachine } from './compact-machine.ts';
+export { type ControlAddresses, putControlAddresses, readControlAddresses } from './control-addresses.ts';
 export {
   type ControlBackup,
   newestControlBackups,

@@ -81,3 +81,18 @@ export const controlBackupOf = (
   const [, siteId, digits, last] = /^control\/backups\/([0-9a-f]{32})\/(\d{12})\/(end|\d{12})$/.exec(name) ?? [];
   return siteId === undefined ? undefined : { siteId, number: LAST - Number(digits), isEnd: last === 'end' };
 };
+
+const CONTROL_ADDRESSES = 'control/addresses/';
+
+/** Where configuration servers say how they are reached: those of one certificate authority, or all. */
+export const controlAddressesPrefix = (authority?: string): string => CONTROL_ADDRESSES + (authority === undefined ? '' : `${authority}/`);
+
+/** Counts down, so that a list begins with the newest. */
+export const controlAddressesName = (authority: string, count: number): string =>
+  `${controlAddressesPrefix(authority)}${number(LAST - count)}`;
+
+/** What the name of such an object says; `undefined` when the name is another. */
+export const controlAddressesOf = (name: string): { readonly authority: string; readonly number: number } | undefined => {
+  const [, authority, digits] = /^control\/addresses\/([0-9a-f]{64})\/(\d{12})$/.exec(name) ?? [];
+  return authority === undefined ? undefined : { authority, number: LAST - Number(digits) };
+};
