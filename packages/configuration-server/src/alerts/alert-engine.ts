@@ -9,6 +9,7 @@ import type { Reconciliation } from '../reconcile/reconciliation.ts';
 import { find, type Kind, listAll, type Stored } from '../records/kind.ts';
 import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
+import { leftOverAlerts } from '../recovery/left-overs.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { type AlertRecord, alertId, alerts, silences } from './alert-record.ts';
 import { type Condition, durablePoints, machineConditions, serverConditions, type Thresholds, TOLD_ELSEWHERE } from './conditions.ts';
@@ -137,6 +138,8 @@ export const createAlertEngine = ({
       };
       add(id, value.name, machineConditions(facts, at, started, thresholds));
     }
+    for (const { machineId, machineName, severity, text } of await leftOverAlerts(store))
+      add(machineId, machineName, [{ severity, code: 'recovery-left-over', text }]);
     const waiting = await reconciliation.state();
     if (waiting !== undefined) add('', 'configuration server', [unreconciled(waiting, at)]);
     const own = ownProblem();

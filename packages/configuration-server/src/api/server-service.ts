@@ -8,6 +8,7 @@ import { personOf } from '../listener/caller.ts';
 import { find, listAll, listPage, type Stored } from '../records/kind.ts';
 import { assignments, machines, members, names, protections, type ServerRecord, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
+import { leftOvers } from '../recovery/left-overs.ts';
 import { recoveries, wantedRecoveries } from '../recovery/recovery-record.ts';
 import { roleMessage } from '../role-message.ts';
 import type { ApiParts } from './api-parts.ts';
@@ -88,6 +89,11 @@ export const createServerService = ({ store, servers, alerting }: ApiParts): Ser
         for await (const { id: place } of listAll(store, wantedRecoveries, `${id}/`)) {
           const recovery = await transaction.read(recoveries, place.slice(id.length + 1));
           if (recovery !== undefined) carried.push(recovery.value.machineName);
+        }
+        // Nobody can tell it any more: whoever removes it by force answers for what it runs.
+        for await (const { id: place, value } of listAll(store, leftOvers, `${id}/`)) {
+          carried.push(value.machineName);
+          transaction.delete(leftOvers, place);
         }
         if (carried.length > 0 && !force)
           throw new HoldfastError('SERVER_IN_USE', {

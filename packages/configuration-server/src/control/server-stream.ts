@@ -20,7 +20,7 @@ import { restoredNow } from '../reconcile/restored.ts';
 import { find } from '../records/kind.ts';
 import { anchors, assignments, members, type ServerRecord, SITE, servers, sites } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
-import { adoptRecoveries } from '../recovery/adopt-recoveries.ts';
+import { takeRecoveries } from '../recovery/adopt-recoveries.ts';
 import type { Questions } from '../recovery/questions.ts';
 import { recoveriesWanted } from '../recovery/recoveries-wanted.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
@@ -202,7 +202,7 @@ export const admitServer = async (
       await takeAnswer(store, id, report.checks);
       await parts.reconciliation.take(id, report);
       await keepAnchors(store, id, await newTerms(store, terms, report));
-      await adoptRecoveries(store, id, report.recoveries.slice(0, MOST.recoveries));
+      await takeRecoveries(store, { server: id, vaults: hello.vaults }, report.recoveries.slice(0, MOST.recoveries));
       const { told, leftOut } = parts.pace.take(id, componentEvents(name, report.events));
       const news = leftOut === 0 ? told : [...told, leftOutEvent(name, leftOut)];
       if (news.length > 0)

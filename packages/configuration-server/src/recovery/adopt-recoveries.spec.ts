@@ -14,7 +14,7 @@ import { machines, protections } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { adoptFence, adoptRecoveries } from './adopt-recoveries.ts';
+import { adoptFence, takeRecoveries } from './adopt-recoveries.ts';
 import { recoveriesWanted, silencedBy } from './recoveries-wanted.ts';
 import { openRecoveries, recoveries } from './recovery-record.ts';
 
@@ -52,6 +52,9 @@ describe('a configuration server that lost its state', () => {
       ...(more as object),
     });
 
+  const adoptRecoveries = (to: StateStore, server: string, reports: Parameters<typeof takeRecoveries>[2], vaults = ['office']) =>
+    takeRecoveries(to, { server, vaults }, reports);
+
   it('lets nobody send that is failed over, whoever knows of it', async () => {
     expect(await silencedBy(reader(), MACHINE, ProtectionState.FAILED_OVER)).toBe('');
     expect(await silencedBy(reader(), MACHINE, ProtectionState.PROTECTED)).toBeUndefined();
@@ -81,6 +84,11 @@ describe('a configuration server that lost its state', () => {
   ])('takes up nothing %s', async (_, more) => {
     await adoptRecoveries(store, SERVER, [report(more)]);
     expect(await find(store, openRecoveries, `${MACHINE}/failover`)).toBeUndefined();
+  });
+
+  it('believes no server of vaults that it does not hold', async () => {
+    await adoptRecoveries(store, SERVER, [report()], ['elsewhere']);
+    expect(await find(store, recoveries, OPERATION)).toBeUndefined();
   });
 
   it('can end a failover that only the vault knows of', async () => {

@@ -5,6 +5,7 @@ import { find, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, protections } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { takeLeftOver } from './left-overs.ts';
 import { GOALS, type Goal, openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, wantedRecoveries } from './recovery-record.ts';
 import { chosenPoint } from './steps.ts';
 
@@ -19,15 +20,24 @@ const put = (transaction: Transaction, id: string, value: RecoveryRecord): void 
 
 /**
  * Takes up what a process server carries out and this server knows nothing of: its state was lost, or is of a time before. From then on people can cancel,
- * commit or clean it up. What has ended, and what is of a machine that is not protected, is left alone.
+ * commit or clean it up. What has ended, what is of a machine that is not protected, and what is of a vault that the server does not hold is left alone.
+ * What is known, and not the server's own any more, it is told to remove.
  */
-export const adoptRecoveries = async (store: StateStore, server: string, reports: readonly RecoveryReport[]): Promise<void> => {
+export const takeRecoveries = async (
+  store: StateStore,
+  { server, vaults }: { readonly server: string; readonly vaults: readonly string[] },
+  reports: readonly RecoveryReport[],
+): Promise<void> => {
   for (const report of reports) {
     const id = idText(report.id);
     const goal = goalOf(report);
+    const known = report.id.length === 16 ? await find(store, recoveries, id) : undefined;
+    if (known !== undefined) {
+      await takeLeftOver(store, server, report, known.value);
+      continue;
+    }
     const isWhole = [report.id, report.runId, report.machineId, report.pointId].every(({ length }) => length === 16);
-    if (!isWhole || goal === undefined || goal === 'released' || goal === 'discarded') continue;
-    if ((await find(store, recoveries, id)) !== undefined) continue;
+    if (!isWhole || goal === undefined || goal === 'released' || goal === 'discarded' || !vaults.includes(report.vault)) continue;
     const kind = report.kind === RecoveryKind.TEST ? 'test' : 'failover';
     const machineId = idText(report.machineId);
     await transact(store, async (transaction) => {

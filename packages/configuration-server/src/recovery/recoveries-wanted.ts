@@ -1,34 +1,54 @@
 import { create } from '@bufbuild/protobuf';
-import { idBytes, ProtectionState, type WantedRecovery, WantedRecoverySchema } from '@holdfast/protocol';
+import { idBytes, idText, ProtectionState, type WantedRecovery, WantedRecoverySchema } from '@holdfast/protocol';
 import type { TrackedReader } from '../control/follow.ts';
 import { anchors } from '../records/kinds.ts';
-import { GOALS, openRecoveries, RECOVERY_KINDS, recoveries, wantedRecoveries } from './recovery-record.ts';
+import { type LeftOver, leftOvers } from './left-overs.ts';
+import { GOALS, type Goal, openRecoveries, RECOVERY_KINDS, recoveries, wantedRecoveries } from './recovery-record.ts';
 
-/** What a process server shall carry out. */
+const message = async (
+  read: TrackedReader,
+  id: string,
+  {
+    kind,
+    goal,
+    runId,
+    machineId,
+    machineName,
+    vault,
+    point,
+    target,
+  }: Required<Omit<LeftOver, 'goal' | 'although' | 'since'>> & { readonly goal: Goal },
+): Promise<WantedRecovery> => {
+  const anchor = await read.get(anchors, machineId);
+  return create(WantedRecoverySchema, {
+    id: idBytes(id),
+    runId: idBytes(runId),
+    kind: RECOVERY_KINDS[kind],
+    goal: GOALS[goal],
+    machineId: idBytes(machineId),
+    machineName,
+    vault,
+    pointId: idBytes(point.id),
+    pointUnixMillis: BigInt(point.time),
+    target,
+    seenTerm: BigInt(anchor?.value.term ?? 0),
+  });
+};
+
+/** What a process server shall carry out, and what it shall remove. */
 export const recoveriesWanted = async (read: TrackedReader, serverId: string): Promise<readonly WantedRecovery[]> => {
   const wanted: WantedRecovery[] = [];
   for (const { id: place } of await read.list(wantedRecoveries, `${serverId}/`)) {
     const id = place.slice(serverId.length + 1);
     const recovery = await read.get(recoveries, id);
     if (recovery === undefined) continue;
-    const { kind, goal, runId, machineId, machineName, vault, point, target } = recovery.value;
-    if (goal === undefined || point === undefined) continue;
-    const anchor = await read.get(anchors, machineId);
-    wanted.push(
-      create(WantedRecoverySchema, {
-        id: idBytes(id),
-        runId: idBytes(runId),
-        kind: RECOVERY_KINDS[kind],
-        goal: GOALS[goal],
-        machineId: idBytes(machineId),
-        machineName,
-        vault,
-        pointId: idBytes(point.id),
-        pointUnixMillis: BigInt(point.time),
-        target,
-        seenTerm: BigInt(anchor?.value.term ?? 0),
-      }),
-    );
+    const { goal, point } = recovery.value;
+    if (goal !== undefined && point !== undefined) wanted.push(await message(read, id, { ...recovery.value, goal, point }));
+  }
+  for (const { id: place, value } of await read.list(leftOvers, `${serverId}/`)) {
+    const id = place.slice(serverId.length + 1);
+    if (value.point === undefined || wanted.some((one) => idText(one.id) === id)) continue;
+    wanted.push(await message(read, id, { ...value, point: value.point }));
   }
   return wanted;
 };
