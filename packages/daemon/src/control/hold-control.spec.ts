@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import type { AgentReportSchema, ConnectAgentResponse, ConnectServerResponse } from '@holdfast/protocol';
+import { createTestAuthority } from '@holdfast/protocol/conformance';
 import { openTestSite, type TestSite } from '../conformance/test-site.ts';
 import { createHealth } from '../health/create-health.ts';
 import { joinSite } from '../membership/join-site.ts';
@@ -12,6 +13,7 @@ import type { MemberRole } from '../membership/member.ts';
 import type { Membership } from '../membership/membership.ts';
 import { openMembership } from '../membership/open-membership.ts';
 import { preferAddress, type ServerAddresses } from '../membership/server-addresses.ts';
+import { encodeWhereabouts, whereaboutsText } from '../membership/whereabouts.ts';
 import type { Address } from '../settings/kinds.ts';
 import { recordingLog } from '../testing/recording-log.ts';
 import type { AgentControlOptions } from './control.ts';
@@ -25,6 +27,8 @@ const fixed = (address: Address): ServerAddresses => ({
   all: () => [address],
   next: async () => undefined,
   learn: async () => undefined,
+  heed: async () => false,
+  onNews: () => () => undefined,
 });
 
 const event = (code: string) => ({ unixMillis: 1n, code, text: code });
@@ -219,6 +223,31 @@ describe('the control stream', () => {
     const again = await openMembership({ role: 'agent', hardware, directory, log: recordingLog().log });
     expect(again.servers.all().map(({ port }) => port)).toEqual([third, first, second].map((one) => one!.address.port));
     await third!.close();
+  });
+
+  it('goes on where others heard that the server is, while it waits for one that is gone, and believes nobody but its authority', async () => {
+    const [first, second] = await Promise.all(['first', 'second'].map(() => passage(site.address)));
+    const membership = await enter('agent', first!.address);
+    site.agents.setState(membership.id, { revision: 1n });
+    const { line, control } = await startAgent({}, membership);
+    await line(({ message }) => message.includes('is connected'));
+    await first!.close();
+    await line(({ message }) => message.includes('is away'));
+    const told = { addresses: [`127.0.0.1:${second!.address.port}`], made: 5 };
+    const stranger = await createTestAuthority();
+    expect(await membership.heed(encodeWhereabouts(told, await stranger.sign(whereaboutsText(told))))).toBe(false);
+    expect(membership.servers.all()).toHaveLength(1);
+    const content = encodeWhereabouts(told, await site.authority.sign(whereaboutsText(told)));
+    expect(await membership.heed(content)).toBe(true);
+    await line(({ message, server }) => message.includes('is connected') && String(server).includes(String(second!.address.port)));
+    expect(control.state).toBe('connected');
+    // It is there after a restart, and what is older than it counts no more.
+    const again = await openMembership({ role: 'agent', hardware, directory, log: recordingLog().log });
+    expect(again.servers.all().map(({ port }) => port)).toEqual([first, second].map((one) => one!.address.port));
+    const older = { addresses: ['127.0.0.1:1'], made: 4 };
+    expect(await again.heed(encodeWhereabouts(older, await site.authority.sign(whereaboutsText(older))))).toBe(true);
+    expect(again.servers.all()).toHaveLength(2);
+    await second!.close();
   });
 
   it('ends in order, and runs no handler any longer', async () => {

@@ -145,6 +145,8 @@ const holdControl = <Request, Response, Report extends object>(
     },
     report: outbox.put,
     async run(stopping) {
+      let news = new AbortController();
+      const forget = membership.servers.onNews(() => news.abort());
       while (!stopping.aborted) {
         let wait = 0;
         try {
@@ -156,8 +158,13 @@ const holdControl = <Request, Response, Report extends object>(
             wait = Math.min(wait, await tryNext());
           }
         }
-        await sleepUntil(Date.now() + wait, stopping);
+        await sleepUntil(Date.now() + wait, stopping, news.signal);
+        if (!news.signal.aborted) continue;
+        news = new AbortController();
+        // While it was away: what was heard of is tried at once.
+        if (wait > 0) await membership.servers.next();
       }
+      forget();
       await states.idle();
     },
   };

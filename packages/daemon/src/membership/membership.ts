@@ -15,6 +15,11 @@ export interface Membership {
   readonly incarnation: number;
   /** Where the configuration server may be. */
   readonly servers: ServerAddresses;
+  /**
+   * Somebody passed on where the configuration server is (docs/format.md, "Control"): what its authority signed is tried as soon as the address in use
+   * does not answer. Gives false for what somebody else signed, or nobody can read.
+   */
+  heed(whereabouts: Uint8Array): Promise<boolean>;
   readonly hardware: HardwareIdentity;
   /** The newest key and certificate; new connections use them. */
   readonly credentials: CredentialSource;

@@ -10,6 +10,7 @@ import { renewCertificate } from './renew-certificate.ts';
 import { sameHardware } from './same-hardware.ts';
 import { openServerAddresses } from './server-addresses.ts';
 import { joinedAnew, watchIdentity } from './watch-identity.ts';
+import { readWhereabouts, type Whereabouts } from './whereabouts.ts';
 
 /**
  * Opens what `joinSite` wrote. Rejects with NOT_ENROLLED, AGENT_CLONED when the directory belongs to another machine, IDENTITY_MISMATCH when
@@ -55,6 +56,21 @@ export const openMembership = async ({
     role,
     incarnation: identity.incarnation,
     servers,
+    async heed(content) {
+      let told: Whereabouts;
+      try {
+        told = readWhereabouts(content, identity.authorities);
+      } catch (error) {
+        log.debug('What was told of where the configuration server is does not count', { error });
+        return false;
+      }
+      if (await servers.heed(told))
+        log.info('The configuration server told where it is reached', {
+          addresses: told.addresses,
+          made: new Date(told.made).toISOString(),
+        });
+      return true;
+    },
     hardware,
     credentials: { current: () => identity },
     get notAfter() {

@@ -5,6 +5,7 @@ import { fromSystem } from '@holdfast/errors';
 import type { Log } from '../log/log.ts';
 import { type Address, formatAddress, parseAddress } from '../settings/kinds.ts';
 import { giveToOwner } from '../state/give-to-owner.ts';
+import type { Whereabouts } from './whereabouts.ts';
 
 /** Where the configuration server may be: the first of these that answers as one of our installation is it. */
 export interface ServerAddresses {
@@ -15,6 +16,10 @@ export interface ServerAddresses {
   next(): Promise<void>;
   /** What the configuration server said of itself; kept for the next start. Says nothing of what cannot be kept but in the log. */
   learn(addresses: readonly string[]): Promise<void>;
+  /** What the server told others of itself, who passed it on. Gives false for what is older than what was heard before. */
+  heed(whereabouts: Whereabouts): Promise<boolean>;
+  /** Calls `listener` when there is something new to try; the returned function ends that. */
+  onNews(listener: () => void): () => void;
 }
 
 /** Addresses that are kept of what a server says. */
@@ -30,7 +35,12 @@ interface KeptAddresses {
   /** What somebody at this machine said; tried before all others. */
   readonly preferred?: Address;
   readonly told: readonly Address[];
+  /** What others passed on, and when it was made. */
+  readonly heard: readonly Address[];
+  readonly heardMade: number;
 }
+
+const nothing = (id: string): KeptAddresses => ({ id, told: [], heard: [], heardMade: 0 });
 
 const sameAddress = (a: Address, b: Address): boolean => a.host === b.host && a.port === b.port;
 
@@ -53,15 +63,21 @@ const readKept = async (directory: string, id: string): Promise<KeptAddresses> =
   try {
     const text = await readFile(path.join(directory, ADDRESSES_FILE), 'utf8');
     const value = JSON.parse(text.slice(0, LARGEST)) as Record<string, unknown>;
-    if (value.id !== id) return { id, told: [] };
+    if (value.id !== id) return nothing(id);
     const [preferred] = readable([value.preferred]);
-    return { id, told: readable(value.told), ...(preferred === undefined ? {} : { preferred }) };
+    return {
+      id,
+      told: readable(value.told),
+      heard: readable(value.heard),
+      heardMade: Number.isSafeInteger(value.heardMade) ? (value.heardMade as number) : 0,
+      ...(preferred === undefined ? {} : { preferred }),
+    };
   } catch {
-    return { id, told: [] };
+    return nothing(id);
   }
 };
 
-const writeKept = async (directory: string, { id, preferred, told }: KeptAddresses): Promise<void> => {
+const writeKept = async (directory: string, { id, preferred, told, heard, heardMade }: KeptAddresses): Promise<void> => {
   const file = path.join(directory, ADDRESSES_FILE);
   const fresh = `${file}.${randomBytes(4).toString('hex')}`;
   try {
@@ -69,7 +85,13 @@ const writeKept = async (directory: string, { id, preferred, told }: KeptAddress
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     const handle = await open(fresh, 'wx', 0o600);
     try {
-      const text = { id, ...(preferred === undefined ? {} : { preferred: formatAddress(preferred) }), told: told.map(formatAddress) };
+      const text = {
+        id,
+        ...(preferred === undefined ? {} : { preferred: formatAddress(preferred) }),
+        told: told.map(formatAddress),
+        heard: heard.map(formatAddress),
+        heardMade,
+      };
       await handle.writeFile(`${JSON.stringify(text)}\n`);
       await giveToOwner(handle, owner);
       await handle.sync();
@@ -98,16 +120,39 @@ export interface ServerAddressesOptions {
   readonly log: Log;
 }
 
-/** The order: the setting, what was pointed out at this machine, where it joined, what the server said of itself. */
+/** The order: the setting, what was pointed out at this machine, where it joined, what the server said of itself, what others passed on of it. */
 export const openServerAddresses = async ({ directory, id, joined, setting, log }: ServerAddressesOptions): Promise<ServerAddresses> => {
   let kept = await readKept(directory, id);
   const all = (): Address[] =>
-    unique([...(setting === undefined ? [] : [setting]), ...(kept.preferred === undefined ? [] : [kept.preferred]), joined, ...kept.told]);
+    unique([
+      ...(setting === undefined ? [] : [setting]),
+      ...(kept.preferred === undefined ? [] : [kept.preferred]),
+      joined,
+      ...kept.told,
+      ...kept.heard,
+    ]);
   let current = all()[0]!;
+  /** Heard of, and not tried yet. */
+  let untried: readonly Address[] = [];
+  const listeners = new Set<() => void>();
+  const keep = async (part: Partial<KeptAddresses>): Promise<void> => {
+    try {
+      kept = { ...(await readKept(directory, id)), ...part };
+      await writeKept(directory, kept);
+    } catch (error) {
+      log.warn('Where the configuration server is reached could not be kept', { error });
+    }
+  };
   return {
     current: () => current,
     all,
     async next() {
+      const [heard, ...rest] = untried;
+      untried = rest;
+      if (heard !== undefined) {
+        current = heard;
+        return;
+      }
       const before = all();
       kept = await readKept(directory, id);
       const now = all();
@@ -118,12 +163,19 @@ export const openServerAddresses = async ({ directory, id, joined, setting, log 
     async learn(texts) {
       const told = unique(readable([...texts]));
       if (told.length === 0 || JSON.stringify(told) === JSON.stringify(kept.told)) return;
-      try {
-        kept = { ...(await readKept(directory, id)), told };
-        await writeKept(directory, kept);
-      } catch (error) {
-        log.warn('Where the configuration server is reached could not be kept', { error });
-      }
+      await keep({ told });
+    },
+    async heed({ addresses, made }) {
+      const heard = unique(readable([...addresses]));
+      if (heard.length === 0 || made <= kept.heardMade) return false;
+      untried = heard.filter((address) => !sameAddress(address, current));
+      await keep({ heard, heardMade: made });
+      if (untried.length > 0) for (const listener of listeners) listener();
+      return true;
+    },
+    onNews(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
   };
 };

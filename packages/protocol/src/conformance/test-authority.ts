@@ -42,6 +42,8 @@ export interface TestAuthority {
   issue(identity: Identity, flaws?: Flaws): Promise<Certified>;
   /** Signs the key of a certificate request (PKCS#10, DER) for an identity, whatever subject it asks for; the certificate, DER. */
   certify(request: Uint8Array, identity: Identity, flaws?: Flaws): Promise<Uint8Array<ArrayBuffer>>;
+  /** Its signature over any text. */
+  sign(text: Uint8Array<ArrayBuffer>): Promise<Uint8Array>;
 }
 
 /** Object identifiers of what a certificate may be used for. */
@@ -101,6 +103,7 @@ export const createTestAuthority = async (): Promise<TestAuthority> => {
       const der = new Uint8Array(certificate.rawData);
       return { der, serial: serial.replace(/^0+/, ''), key: await keyPem(own), certificateChain: certificate.toString('pem'), authorities };
     },
+    sign: async (text) => new Uint8Array(await webcrypto.subtle.sign(ALGORITHM, keys.privateKey, text)),
     async certify(request, identity, flaws = {}) {
       const asked = new Pkcs10CertificateRequest(Uint8Array.from(request));
       if (!(await asked.verify())) throw new Error('the certificate request is not signed by its key');
