@@ -53,6 +53,7 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [RecoveryService.method.listPoints, 'reader'],
   [RecoveryService.method.resolvePoint, 'reader'],
   [RecoveryService.method.testFailover, 'operator'],
+  [RecoveryService.method.provePoint, 'operator'],
   [RecoveryService.method.cleanUpTest, 'operator'],
   [RecoveryService.method.failover, 'operator'],
   [RecoveryService.method.changePoint, 'operator'],

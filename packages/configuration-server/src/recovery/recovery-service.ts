@@ -272,6 +272,14 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       return { recovery: recoveryMessage(await recoveryById(id), servers) };
     },
 
+    provePoint() {
+      throw new HoldfastError('UNSUPPORTED_OPERATION', {
+        thing: 'proof by a process server',
+        why: 'this version does not have it',
+        remedy: 'use `holdfast recover prove`',
+      });
+    },
+
     async listOperations({ machine: wanted }) {
       const machine = await resolve(store, machines, 'machine', wanted);
       const { name, protectionId } = machine.value;

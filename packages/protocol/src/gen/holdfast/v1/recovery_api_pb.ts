@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { RecoveryGoal, RecoveryKind, RecoveryPoint, RecoveryReport, RecoveryTarget } from "./recovery_pb.ts";
+import type { Proof, ProofSchedule, RecoveryGoal, RecoveryKind, RecoveryPoint, RecoveryReport, RecoveryTarget, UnusualWriting } from "./recovery_pb.ts";
 import { file_holdfast_v1_recovery } from "./recovery_pb.ts";
 import type { Direction, Job, ProtectionState } from "./resources_pb.ts";
 import { file_holdfast_v1_resources } from "./resources_pb.ts";
@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/recovery_api.proto.
  */
 export const file_holdfast_v1_recovery_api: GenFile = /*@__PURE__*/
-  fileDesc("Ch5ob2xkZmFzdC92MS9yZWNvdmVyeV9hcGkucHJvdG8SC2hvbGRmYXN0LnYxIsIECghSZWNvdmVyeRIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEicKBGtpbmQYAyABKA4yGS5ob2xkZmFzdC52MS5SZWNvdmVyeUtpbmQSKQoJZGlyZWN0aW9uGAQgASgOMhYuaG9sZGZhc3QudjEuRGlyZWN0aW9uEhIKCm1hY2hpbmVfaWQYBSABKAkSFAoMbWFjaGluZV9uYW1lGAYgASgJEg0KBXZhdWx0GAcgASgJEhkKEXByb2Nlc3Nfc2VydmVyX2lkGAggASgJEikKBXBvaW50GAkgASgLMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlQb2ludBIrCgZ0YXJnZXQYCiABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBInCgRnb2FsGAsgASgOMhkuaG9sZGZhc3QudjEuUmVjb3ZlcnlHb2FsEikKBXN0YXRlGAwgASgOMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlTdGF0ZRISCgpzdGFydGVkX2J5GA0gASgJEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYDiABKAQSGQoRZW5kZWRfdW5peF9taWxsaXMYDyABKAQSFAoMc3RhcnRfbWlsbGlzGBAgASgEEg0KBW5vdGVzGBEgASgJEisKBnJlcG9ydBgSIAEoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5UmVwb3J0Eg4KBmpvYl9pZBgTIAEoCRIXCg9zb3VyY2Vfc2h1dGRvd24YFCABKAkifQoRTGlzdFBvaW50c1JlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCRIYChBmcm9tX3VuaXhfbWlsbGlzGAQgASgEEhYKDnRvX3VuaXhfbWlsbGlzGAUgASgEImgKEkxpc3RQb2ludHNSZXNwb25zZRIqCgZwb2ludHMYASADKAsyGi5ob2xkZmFzdC52MS5SZWNvdmVyeVBvaW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCI1ChNSZXNvbHZlUG9pbnRSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDQoFcG9pbnQYAiABKAkiQQoUUmVzb2x2ZVBvaW50UmVzcG9uc2USKQoFcG9pbnQYASABKAsyGi5ob2xkZmFzdC52MS5SZWNvdmVyeVBvaW50InoKE1Rlc3RGYWlsb3ZlclJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRINCgVwb2ludBgCIAEoCRIrCgZ0YXJnZXQYAyABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIWCg5wcm9jZXNzX3NlcnZlchgEIAEoCSJeChRUZXN0RmFpbG92ZXJSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSJGChJDbGVhblVwVGVzdFJlcXVlc3QSEAoIcmVjb3ZlcnkYASABKAkSDwoHbWFjaGluZRgCIAEoCRINCgVub3RlcxgDIAEoCSJdChNDbGVhblVwVGVzdFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IskBCg9GYWlsb3ZlclJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRINCgVwb2ludBgCIAEoCRIrCgZ0YXJnZXQYAyABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIWCg5wcm9jZXNzX3NlcnZlchgEIAEoCRIXCg9zaHV0ZG93bl9zb3VyY2UYBSABKAgSDQoFZm9yY2UYBiABKAgSKQoJZGlyZWN0aW9uGAcgASgOMhYuaG9sZGZhc3QudjEuRGlyZWN0aW9uIloKEEZhaWxvdmVyUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iEicKCHJlY292ZXJ5GAIgASgLMhUuaG9sZGZhc3QudjEuUmVjb3ZlcnkiNAoSQ2hhbmdlUG9pbnRSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDQoFcG9pbnQYAiABKAkiXQoTQ2hhbmdlUG9pbnRSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSIoChVDYW5jZWxGYWlsb3ZlclJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCSJgChZDYW5jZWxGYWlsb3ZlclJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IjkKFUNvbW1pdEZhaWxvdmVyUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEg8KB3ByZXZpZXcYAiABKAgifwoWQ29tbWl0RmFpbG92ZXJSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeRIMCgRrZXB0GAMgAygJEg8KB2RlbGV0ZWQYBCADKAkiXQoVTGlzdFJlY292ZXJpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB21hY2hpbmUYAyABKAkSDAoEb3BlbhgEIAEoCCJcChZMaXN0UmVjb3Zlcmllc1Jlc3BvbnNlEikKCnJlY292ZXJpZXMYASADKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIAoSR2V0UmVjb3ZlcnlSZXF1ZXN0EgoKAmlkGAEgASgJIj4KE0dldFJlY292ZXJ5UmVzcG9uc2USJwoIcmVjb3ZlcnkYASABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSIoChVMaXN0T3BlcmF0aW9uc1JlcXVlc3QSDwoHbWFjaGluZRgBIAEoCSJ4ChZMaXN0T3BlcmF0aW9uc1Jlc3BvbnNlEisKBXN0YXRlGAEgASgOMhwuaG9sZGZhc3QudjEuUHJvdGVjdGlvblN0YXRlEjEKCm9wZXJhdGlvbnMYAiADKAsyHS5ob2xkZmFzdC52MS5PcGVyYXRpb25WZXJkaWN0ImkKEE9wZXJhdGlvblZlcmRpY3QSEQoJb3BlcmF0aW9uGAEgASgJEg8KB2FsbG93ZWQYAiABKAgSFAoMcHJvYmxlbV9jb2RlGAMgASgJEgsKA3doeRgEIAEoCRIOCgZyZW1lZHkYBSABKAkq1gEKDVJlY292ZXJ5U3RhdGUSHgoaUkVDT1ZFUllfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdSRUNPVkVSWV9TVEFURV9TVEFSVElORxABEhoKFlJFQ09WRVJZX1NUQVRFX1JVTk5JTkcQAhIcChhSRUNPVkVSWV9TVEFURV9DT01NSVRURUQQAxIZChVSRUNPVkVSWV9TVEFURV9FTkRJTkcQBBIYChRSRUNPVkVSWV9TVEFURV9FTkRFRBAFEhkKFVJFQ09WRVJZX1NUQVRFX0ZBSUxFRBAGMrUHCg9SZWNvdmVyeVNlcnZpY2USTQoKTGlzdFBvaW50cxIeLmhvbGRmYXN0LnYxLkxpc3RQb2ludHNSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuTGlzdFBvaW50c1Jlc3BvbnNlElMKDFJlc29sdmVQb2ludBIgLmhvbGRmYXN0LnYxLlJlc29sdmVQb2ludFJlcXVlc3QaIS5ob2xkZmFzdC52MS5SZXNvbHZlUG9pbnRSZXNwb25zZRJTCgxUZXN0RmFpbG92ZXISIC5ob2xkZmFzdC52MS5UZXN0RmFpbG92ZXJSZXF1ZXN0GiEuaG9sZGZhc3QudjEuVGVzdEZhaWxvdmVyUmVzcG9uc2USUAoLQ2xlYW5VcFRlc3QSHy5ob2xkZmFzdC52MS5DbGVhblVwVGVzdFJlcXVlc3QaIC5ob2xkZmFzdC52MS5DbGVhblVwVGVzdFJlc3BvbnNlEkcKCEZhaWxvdmVyEhwuaG9sZGZhc3QudjEuRmFpbG92ZXJSZXF1ZXN0Gh0uaG9sZGZhc3QudjEuRmFpbG92ZXJSZXNwb25zZRJQCgtDaGFuZ2VQb2ludBIfLmhvbGRmYXN0LnYxLkNoYW5nZVBvaW50UmVxdWVzdBogLmhvbGRmYXN0LnYxLkNoYW5nZVBvaW50UmVzcG9uc2USWQoOQ2FuY2VsRmFpbG92ZXISIi5ob2xkZmFzdC52MS5DYW5jZWxGYWlsb3ZlclJlcXVlc3QaIy5ob2xkZmFzdC52MS5DYW5jZWxGYWlsb3ZlclJlc3BvbnNlElkKDkNvbW1pdEZhaWxvdmVyEiIuaG9sZGZhc3QudjEuQ29tbWl0RmFpbG92ZXJSZXF1ZXN0GiMuaG9sZGZhc3QudjEuQ29tbWl0RmFpbG92ZXJSZXNwb25zZRJZCg5MaXN0UmVjb3ZlcmllcxIiLmhvbGRmYXN0LnYxLkxpc3RSZWNvdmVyaWVzUmVxdWVzdBojLmhvbGRmYXN0LnYxLkxpc3RSZWNvdmVyaWVzUmVzcG9uc2USUAoLR2V0UmVjb3ZlcnkSHy5ob2xkZmFzdC52MS5HZXRSZWNvdmVyeVJlcXVlc3QaIC5ob2xkZmFzdC52MS5HZXRSZWNvdmVyeVJlc3BvbnNlElkKDkxpc3RPcGVyYXRpb25zEiIuaG9sZGZhc3QudjEuTGlzdE9wZXJhdGlvbnNSZXF1ZXN0GiMuaG9sZGZhc3QudjEuTGlzdE9wZXJhdGlvbnNSZXNwb25zZWIGcHJvdG8z", [file_holdfast_v1_recovery, file_holdfast_v1_resources]);
+  fileDesc("Ch5ob2xkZmFzdC92MS9yZWNvdmVyeV9hcGkucHJvdG8SC2hvbGRmYXN0LnYxIsIECghSZWNvdmVyeRIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEicKBGtpbmQYAyABKA4yGS5ob2xkZmFzdC52MS5SZWNvdmVyeUtpbmQSKQoJZGlyZWN0aW9uGAQgASgOMhYuaG9sZGZhc3QudjEuRGlyZWN0aW9uEhIKCm1hY2hpbmVfaWQYBSABKAkSFAoMbWFjaGluZV9uYW1lGAYgASgJEg0KBXZhdWx0GAcgASgJEhkKEXByb2Nlc3Nfc2VydmVyX2lkGAggASgJEikKBXBvaW50GAkgASgLMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlQb2ludBIrCgZ0YXJnZXQYCiABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBInCgRnb2FsGAsgASgOMhkuaG9sZGZhc3QudjEuUmVjb3ZlcnlHb2FsEikKBXN0YXRlGAwgASgOMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlTdGF0ZRISCgpzdGFydGVkX2J5GA0gASgJEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYDiABKAQSGQoRZW5kZWRfdW5peF9taWxsaXMYDyABKAQSFAoMc3RhcnRfbWlsbGlzGBAgASgEEg0KBW5vdGVzGBEgASgJEisKBnJlcG9ydBgSIAEoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5UmVwb3J0Eg4KBmpvYl9pZBgTIAEoCRIXCg9zb3VyY2Vfc2h1dGRvd24YFCABKAkifQoRTGlzdFBvaW50c1JlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCRIYChBmcm9tX3VuaXhfbWlsbGlzGAQgASgEEhYKDnRvX3VuaXhfbWlsbGlzGAUgASgEIscBChJMaXN0UG9pbnRzUmVzcG9uc2USKgoGcG9pbnRzGAEgAygLMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlQb2ludBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDQoFdG90YWwYAyABKAQSNAoPdW51c3VhbF93cml0aW5nGAQgAygLMhsuaG9sZGZhc3QudjEuVW51c3VhbFdyaXRpbmcSJwoLbGFzdF9wcm92ZW4YBSABKAsyEi5ob2xkZmFzdC52MS5Qcm9vZiI1ChNSZXNvbHZlUG9pbnRSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDQoFcG9pbnQYAiABKAkiQQoUUmVzb2x2ZVBvaW50UmVzcG9uc2USKQoFcG9pbnQYASABKAsyGi5ob2xkZmFzdC52MS5SZWNvdmVyeVBvaW50InoKE1Rlc3RGYWlsb3ZlclJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRINCgVwb2ludBgCIAEoCRIrCgZ0YXJnZXQYAyABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIWCg5wcm9jZXNzX3NlcnZlchgEIAEoCSJeChRUZXN0RmFpbG92ZXJSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSJZChJDbGVhblVwVGVzdFJlcXVlc3QSEAoIcmVjb3ZlcnkYASABKAkSDwoHbWFjaGluZRgCIAEoCRINCgVub3RlcxgDIAEoCRIRCgloYW5kX292ZXIYBCABKAgiXQoTQ2xlYW5VcFRlc3RSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSLJAQoPRmFpbG92ZXJSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDQoFcG9pbnQYAiABKAkSKwoGdGFyZ2V0GAMgASgLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlUYXJnZXQSFgoOcHJvY2Vzc19zZXJ2ZXIYBCABKAkSFwoPc2h1dGRvd25fc291cmNlGAUgASgIEg0KBWZvcmNlGAYgASgIEikKCWRpcmVjdGlvbhgHIAEoDjIWLmhvbGRmYXN0LnYxLkRpcmVjdGlvbiJaChBGYWlsb3ZlclJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IkcKEkNoYW5nZVBvaW50UmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEg0KBXBvaW50GAIgASgJEhEKCWhhbmRfb3ZlchgDIAEoCCJdChNDaGFuZ2VQb2ludFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IjsKFUNhbmNlbEZhaWxvdmVyUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEhEKCWhhbmRfb3ZlchgCIAEoCCJgChZDYW5jZWxGYWlsb3ZlclJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IjkKFUNvbW1pdEZhaWxvdmVyUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEg8KB3ByZXZpZXcYAiABKAgifwoWQ29tbWl0RmFpbG92ZXJSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeRIMCgRrZXB0GAMgAygJEg8KB2RlbGV0ZWQYBCADKAkiXwoRUHJvdmVQb2ludFJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRINCgVwb2ludBgCIAEoCRIqCgZjaGVja3MYAyABKAsyGi5ob2xkZmFzdC52MS5Qcm9vZlNjaGVkdWxlIjMKElByb3ZlUG9pbnRSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiXQoVTGlzdFJlY292ZXJpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB21hY2hpbmUYAyABKAkSDAoEb3BlbhgEIAEoCCJcChZMaXN0UmVjb3Zlcmllc1Jlc3BvbnNlEikKCnJlY292ZXJpZXMYASADKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIAoSR2V0UmVjb3ZlcnlSZXF1ZXN0EgoKAmlkGAEgASgJIj4KE0dldFJlY292ZXJ5UmVzcG9uc2USJwoIcmVjb3ZlcnkYASABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSIoChVMaXN0T3BlcmF0aW9uc1JlcXVlc3QSDwoHbWFjaGluZRgBIAEoCSJ4ChZMaXN0T3BlcmF0aW9uc1Jlc3BvbnNlEisKBXN0YXRlGAEgASgOMhwuaG9sZGZhc3QudjEuUHJvdGVjdGlvblN0YXRlEjEKCm9wZXJhdGlvbnMYAiADKAsyHS5ob2xkZmFzdC52MS5PcGVyYXRpb25WZXJkaWN0ImkKEE9wZXJhdGlvblZlcmRpY3QSEQoJb3BlcmF0aW9uGAEgASgJEg8KB2FsbG93ZWQYAiABKAgSFAoMcHJvYmxlbV9jb2RlGAMgASgJEgsKA3doeRgEIAEoCRIOCgZyZW1lZHkYBSABKAkq1gEKDVJlY292ZXJ5U3RhdGUSHgoaUkVDT1ZFUllfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdSRUNPVkVSWV9TVEFURV9TVEFSVElORxABEhoKFlJFQ09WRVJZX1NUQVRFX1JVTk5JTkcQAhIcChhSRUNPVkVSWV9TVEFURV9DT01NSVRURUQQAxIZChVSRUNPVkVSWV9TVEFURV9FTkRJTkcQBBIYChRSRUNPVkVSWV9TVEFURV9FTkRFRBAFEhkKFVJFQ09WRVJZX1NUQVRFX0ZBSUxFRBAGMoQICg9SZWNvdmVyeVNlcnZpY2USTQoKTGlzdFBvaW50cxIeLmhvbGRmYXN0LnYxLkxpc3RQb2ludHNSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuTGlzdFBvaW50c1Jlc3BvbnNlElMKDFJlc29sdmVQb2ludBIgLmhvbGRmYXN0LnYxLlJlc29sdmVQb2ludFJlcXVlc3QaIS5ob2xkZmFzdC52MS5SZXNvbHZlUG9pbnRSZXNwb25zZRJTCgxUZXN0RmFpbG92ZXISIC5ob2xkZmFzdC52MS5UZXN0RmFpbG92ZXJSZXF1ZXN0GiEuaG9sZGZhc3QudjEuVGVzdEZhaWxvdmVyUmVzcG9uc2USUAoLQ2xlYW5VcFRlc3QSHy5ob2xkZmFzdC52MS5DbGVhblVwVGVzdFJlcXVlc3QaIC5ob2xkZmFzdC52MS5DbGVhblVwVGVzdFJlc3BvbnNlEkcKCEZhaWxvdmVyEhwuaG9sZGZhc3QudjEuRmFpbG92ZXJSZXF1ZXN0Gh0uaG9sZGZhc3QudjEuRmFpbG92ZXJSZXNwb25zZRJQCgtDaGFuZ2VQb2ludBIfLmhvbGRmYXN0LnYxLkNoYW5nZVBvaW50UmVxdWVzdBogLmhvbGRmYXN0LnYxLkNoYW5nZVBvaW50UmVzcG9uc2USWQoOQ2FuY2VsRmFpbG92ZXISIi5ob2xkZmFzdC52MS5DYW5jZWxGYWlsb3ZlclJlcXVlc3QaIy5ob2xkZmFzdC52MS5DYW5jZWxGYWlsb3ZlclJlc3BvbnNlElkKDkNvbW1pdEZhaWxvdmVyEiIuaG9sZGZhc3QudjEuQ29tbWl0RmFpbG92ZXJSZXF1ZXN0GiMuaG9sZGZhc3QudjEuQ29tbWl0RmFpbG92ZXJSZXNwb25zZRJZCg5MaXN0UmVjb3ZlcmllcxIiLmhvbGRmYXN0LnYxLkxpc3RSZWNvdmVyaWVzUmVxdWVzdBojLmhvbGRmYXN0LnYxLkxpc3RSZWNvdmVyaWVzUmVzcG9uc2USUAoLR2V0UmVjb3ZlcnkSHy5ob2xkZmFzdC52MS5HZXRSZWNvdmVyeVJlcXVlc3QaIC5ob2xkZmFzdC52MS5HZXRSZWNvdmVyeVJlc3BvbnNlEk0KClByb3ZlUG9pbnQSHi5ob2xkZmFzdC52MS5Qcm92ZVBvaW50UmVxdWVzdBofLmhvbGRmYXN0LnYxLlByb3ZlUG9pbnRSZXNwb25zZRJZCg5MaXN0T3BlcmF0aW9ucxIiLmhvbGRmYXN0LnYxLkxpc3RPcGVyYXRpb25zUmVxdWVzdBojLmhvbGRmYXN0LnYxLkxpc3RPcGVyYXRpb25zUmVzcG9uc2ViBnByb3RvMw", [file_holdfast_v1_recovery, file_holdfast_v1_resources]);
 
 /**
  * A test failover or a failover of one machine, from its start to its end and as history behind it.
@@ -199,6 +199,20 @@ export type ListPointsResponse = Message<"holdfast.v1.ListPointsResponse"> & {
    * @generated from field: uint64 total = 3;
    */
   total: bigint;
+
+  /**
+   * The newest times of unusual writing, newest first.
+   *
+   * @generated from field: repeated holdfast.v1.UnusualWriting unusual_writing = 4;
+   */
+  unusualWriting: UnusualWriting[];
+
+  /**
+   * The newest proof that passed.
+   *
+   * @generated from field: holdfast.v1.Proof last_proven = 5;
+   */
+  lastProven?: Proof | undefined;
 };
 
 /**
@@ -332,6 +346,13 @@ export type CleanUpTestRequest = Message<"holdfast.v1.CleanUpTestRequest"> & {
    * @generated from field: string notes = 3;
    */
   notes: string;
+
+  /**
+   * As in CancelFailoverRequest.
+   *
+   * @generated from field: bool hand_over = 4;
+   */
+  handOver: boolean;
 };
 
 /**
@@ -453,6 +474,13 @@ export type ChangePointRequest = Message<"holdfast.v1.ChangePointRequest"> & {
    * @generated from field: string point = 2;
    */
   point: string;
+
+  /**
+   * As in CancelFailoverRequest.
+   *
+   * @generated from field: bool hand_over = 3;
+   */
+  handOver: boolean;
 };
 
 /**
@@ -492,6 +520,13 @@ export type CancelFailoverRequest = Message<"holdfast.v1.CancelFailoverRequest">
    * @generated from field: string machine = 1;
    */
   machine: string;
+
+  /**
+   * Its process server is not there: another one goes on. What the first one still runs it removes when it comes back.
+   *
+   * @generated from field: bool hand_over = 2;
+   */
+  handOver: boolean;
 };
 
 /**
@@ -582,6 +617,54 @@ export const CommitFailoverResponseSchema: GenMessage<CommitFailoverResponse> = 
   messageDesc(file_holdfast_v1_recovery_api, 16);
 
 /**
+ * @generated from message holdfast.v1.ProvePointRequest
+ */
+export type ProvePointRequest = Message<"holdfast.v1.ProvePointRequest"> & {
+  /**
+   * @generated from field: string machine = 1;
+   */
+  machine: string;
+
+  /**
+   * As in ResolvePoint.
+   *
+   * @generated from field: string point = 2;
+   */
+  point: string;
+
+  /**
+   * Absent: as the policy says.
+   *
+   * @generated from field: holdfast.v1.ProofSchedule checks = 3;
+   */
+  checks?: ProofSchedule | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.ProvePointRequest.
+ * Use `create(ProvePointRequestSchema)` to create a new message.
+ */
+export const ProvePointRequestSchema: GenMessage<ProvePointRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery_api, 17);
+
+/**
+ * @generated from message holdfast.v1.ProvePointResponse
+ */
+export type ProvePointResponse = Message<"holdfast.v1.ProvePointResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.ProvePointResponse.
+ * Use `create(ProvePointResponseSchema)` to create a new message.
+ */
+export const ProvePointResponseSchema: GenMessage<ProvePointResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery_api, 18);
+
+/**
  * @generated from message holdfast.v1.ListRecoveriesRequest
  */
 export type ListRecoveriesRequest = Message<"holdfast.v1.ListRecoveriesRequest"> & {
@@ -615,7 +698,7 @@ export type ListRecoveriesRequest = Message<"holdfast.v1.ListRecoveriesRequest">
  * Use `create(ListRecoveriesRequestSchema)` to create a new message.
  */
 export const ListRecoveriesRequestSchema: GenMessage<ListRecoveriesRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 17);
+  messageDesc(file_holdfast_v1_recovery_api, 19);
 
 /**
  * @generated from message holdfast.v1.ListRecoveriesResponse
@@ -639,7 +722,7 @@ export type ListRecoveriesResponse = Message<"holdfast.v1.ListRecoveriesResponse
  * Use `create(ListRecoveriesResponseSchema)` to create a new message.
  */
 export const ListRecoveriesResponseSchema: GenMessage<ListRecoveriesResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 18);
+  messageDesc(file_holdfast_v1_recovery_api, 20);
 
 /**
  * @generated from message holdfast.v1.GetRecoveryRequest
@@ -656,7 +739,7 @@ export type GetRecoveryRequest = Message<"holdfast.v1.GetRecoveryRequest"> & {
  * Use `create(GetRecoveryRequestSchema)` to create a new message.
  */
 export const GetRecoveryRequestSchema: GenMessage<GetRecoveryRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 19);
+  messageDesc(file_holdfast_v1_recovery_api, 21);
 
 /**
  * @generated from message holdfast.v1.GetRecoveryResponse
@@ -673,7 +756,7 @@ export type GetRecoveryResponse = Message<"holdfast.v1.GetRecoveryResponse"> & {
  * Use `create(GetRecoveryResponseSchema)` to create a new message.
  */
 export const GetRecoveryResponseSchema: GenMessage<GetRecoveryResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 20);
+  messageDesc(file_holdfast_v1_recovery_api, 22);
 
 /**
  * @generated from message holdfast.v1.ListOperationsRequest
@@ -690,7 +773,7 @@ export type ListOperationsRequest = Message<"holdfast.v1.ListOperationsRequest">
  * Use `create(ListOperationsRequestSchema)` to create a new message.
  */
 export const ListOperationsRequestSchema: GenMessage<ListOperationsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 21);
+  messageDesc(file_holdfast_v1_recovery_api, 23);
 
 /**
  * @generated from message holdfast.v1.ListOperationsResponse
@@ -714,7 +797,7 @@ export type ListOperationsResponse = Message<"holdfast.v1.ListOperationsResponse
  * Use `create(ListOperationsResponseSchema)` to create a new message.
  */
 export const ListOperationsResponseSchema: GenMessage<ListOperationsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 22);
+  messageDesc(file_holdfast_v1_recovery_api, 24);
 
 /**
  * @generated from message holdfast.v1.OperationVerdict
@@ -751,7 +834,7 @@ export type OperationVerdict = Message<"holdfast.v1.OperationVerdict"> & {
  * Use `create(OperationVerdictSchema)` to create a new message.
  */
 export const OperationVerdictSchema: GenMessage<OperationVerdict> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 23);
+  messageDesc(file_holdfast_v1_recovery_api, 25);
 
 /**
  * @generated from enum holdfast.v1.RecoveryState
@@ -897,6 +980,16 @@ export const RecoveryService: GenService<{
     methodKind: "unary";
     input: typeof GetRecoveryRequestSchema;
     output: typeof GetRecoveryResponseSchema;
+  },
+  /**
+   * Starts a point in isolation, looks, and takes it away again; what came of it is signed and kept in the vault.
+   *
+   * @generated from rpc holdfast.v1.RecoveryService.ProvePoint
+   */
+  provePoint: {
+    methodKind: "unary";
+    input: typeof ProvePointRequestSchema;
+    output: typeof ProvePointResponseSchema;
   },
   /**
    * What may be done with a machine now, and for all else why not and what to do instead.

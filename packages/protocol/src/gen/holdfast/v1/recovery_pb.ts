@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/recovery.proto.
  */
 export const file_holdfast_v1_recovery: GenFile = /*@__PURE__*/
-  fileDesc("Chpob2xkZmFzdC92MS9yZWNvdmVyeS5wcm90bxILaG9sZGZhc3QudjEigAEKDlJlY292ZXJ5VGFyZ2V0Eg4KBmZhYnJpYxgBIAEoCRIPCgduZXR3b3JrGAIgASgJEhQKDHRlc3RfbmV0d29yaxgDIAEoCRIMCgRzaXplGAQgASgJEg8KB2FkZHJlc3MYBSABKAkSGAoQZ3Vlc3RfY3JlZGVudGlhbBgGIAEoCSKkAgoOV2FudGVkUmVjb3ZlcnkSCgoCaWQYASABKAwSDgoGcnVuX2lkGAIgASgMEicKBGtpbmQYAyABKA4yGS5ob2xkZmFzdC52MS5SZWNvdmVyeUtpbmQSJwoEZ29hbBgEIAEoDjIZLmhvbGRmYXN0LnYxLlJlY292ZXJ5R29hbBISCgptYWNoaW5lX2lkGAUgASgMEhQKDG1hY2hpbmVfbmFtZRgGIAEoCRINCgV2YXVsdBgHIAEoCRIQCghwb2ludF9pZBgIIAEoDBIrCgZ0YXJnZXQYCSABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIRCglzZWVuX3Rlcm0YCiABKAQSGQoRcG9pbnRfdW5peF9taWxsaXMYCyABKAQirQMKDlJlY292ZXJ5UmVwb3J0EgoKAmlkGAEgASgMEg4KBnJ1bl9pZBgCIAEoDBInCgRnb2FsGAMgASgOMhkuaG9sZGZhc3QudjEuUmVjb3ZlcnlHb2FsEikKBXN0YWdlGAQgASgOMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlTdGFnZRIOCgZkZXRhaWwYBSABKAkSEAoIZnJhY3Rpb24YBiABKAESFAoMcHJvYmxlbV9jb2RlGAcgASgJEg8KB3Byb2JsZW0YCCABKAkSDgoGcmVtZWR5GAkgASgJEiwKB21hY2hpbmUYCiABKAsyGy5ob2xkZmFzdC52MS5SdW5uaW5nTWFjaGluZRInCgRraW5kGAsgASgOMhkuaG9sZGZhc3QudjEuUmVjb3ZlcnlLaW5kEhIKCm1hY2hpbmVfaWQYDCABKAwSDQoFdmF1bHQYDSABKAkSEAoIcG9pbnRfaWQYDiABKAwSGQoRcG9pbnRfdW5peF9taWxsaXMYDyABKAQSKwoGdGFyZ2V0GBAgASgLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlUYXJnZXQihgEKDlJ1bm5pbmdNYWNoaW5lEg0KBXN0YXRlGAEgASgJEg8KB2NvbnNvbGUYAiABKAkSEQoJYWRkcmVzc2VzGAMgAygJEhAKCGh5ZHJhdGVkGAQgASgBEhsKE3N0YXJ0ZWRfdW5peF9taWxsaXMYBSABKAQSEgoKYWRhcHRhdGlvbhgGIAMoCSI7CgxGYWJyaWNSZXBvcnQSDAoEbmFtZRgBIAEoCRINCgVyZWFkeRgCIAEoCBIOCgZkZXRhaWwYAyABKAkiqAEKEFJlY292ZXJ5UXVlc3Rpb24SCgoCaWQYASABKAwSEgoKbWFjaGluZV9pZBgCIAEoDBINCgV2YXVsdBgDIAEoCRItCgZwb2ludHMYBCABKAsyGy5ob2xkZmFzdC52MS5Qb2ludHNRdWVzdGlvbkgAEioKBmNob29zZRgFIAEoCzIYLmhvbGRmYXN0LnYxLkNob29zZVBvaW50SABCCgoIcXVlc3Rpb24iaQoOUG9pbnRzUXVlc3Rpb24SDQoFbGltaXQYASABKA0SFgoOYWZ0ZXJfcG9pbnRfaWQYAiABKAwSGAoQZnJvbV91bml4X21pbGxpcxgDIAEoBBIWCg50b191bml4X21pbGxpcxgEIAEoBCJwCgtDaG9vc2VQb2ludBIoCgZuZXdlc3QYASABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmRIABITCglpZF9wcmVmaXgYAiABKAlIABIYCg5hdF91bml4X21pbGxpcxgDIAEoBEgAQggKBmNob2ljZSK+AQoOUmVjb3ZlcnlBbnN3ZXISCgoCaWQYASABKAwSFAoMcHJvYmxlbV9jb2RlGAIgASgJEg8KB3Byb2JsZW0YAyABKAkSDgoGcmVtZWR5GAQgASgJEioKBnBvaW50cxgFIAMoCzIaLmhvbGRmYXN0LnYxLlJlY292ZXJ5UG9pbnQSDAoEbW9yZRgGIAEoCBINCgV0b3RhbBgHIAEoBBIgChhmYWlsZWRfb3Zlcl9vcGVyYXRpb25faWQYCCABKAwi2gEKDVJlY292ZXJ5UG9pbnQSCgoCaWQYASABKAkSEwoLdW5peF9taWxsaXMYAiABKAQSJAoEa2luZBgDIAEoDjIWLmhvbGRmYXN0LnYxLlBvaW50S2luZBIVCg1jaGFuZ2VkX2J5dGVzGAQgASgEEhgKEHVucmVhZGFibGVfYnl0ZXMYBSABKAQSDQoFZGlza3MYBiADKAkSHAoUZGlza3Nfbm90X3lldF9jb3BpZWQYByADKAkSFgoOZGlza3NfZXhjbHVkZWQYCCADKAkSDAoEaGVsZBgJIAEoCCphCgxSZWNvdmVyeUtpbmQSHQoZUkVDT1ZFUllfS0lORF9VTlNQRUNJRklFRBAAEhYKElJFQ09WRVJZX0tJTkRfVEVTVBABEhoKFlJFQ09WRVJZX0tJTkRfRkFJTE9WRVIQAirSAQoMUmVjb3ZlcnlHb2FsEh0KGVJFQ09WRVJZX0dPQUxfVU5TUEVDSUZJRUQQABIWChJSRUNPVkVSWV9HT0FMX0hFTEQQARIYChRSRUNPVkVSWV9HT0FMX0ZFTkNFRBACEhkKFVJFQ09WRVJZX0dPQUxfUlVOTklORxADEh0KGVJFQ09WRVJZX0dPQUxfSU5ERVBFTkRFTlQQBBIbChdSRUNPVkVSWV9HT0FMX0RJU0NBUkRFRBAFEhoKFlJFQ09WRVJZX0dPQUxfUkVMRUFTRUQQBiqCAQoNUmVjb3ZlcnlTdGFnZRIeChpSRUNPVkVSWV9TVEFHRV9VTlNQRUNJRklFRBAAEhoKFlJFQ09WRVJZX1NUQUdFX1dPUktJTkcQARIaChZSRUNPVkVSWV9TVEFHRV9SRUFDSEVEEAISGQoVUkVDT1ZFUllfU1RBR0VfRkFJTEVEEANiBnByb3RvMw", [file_holdfast_v1_lineage]);
+  fileDesc("Chpob2xkZmFzdC92MS9yZWNvdmVyeS5wcm90bxILaG9sZGZhc3QudjEigAEKDlJlY292ZXJ5VGFyZ2V0Eg4KBmZhYnJpYxgBIAEoCRIPCgduZXR3b3JrGAIgASgJEhQKDHRlc3RfbmV0d29yaxgDIAEoCRIMCgRzaXplGAQgASgJEg8KB2FkZHJlc3MYBSABKAkSGAoQZ3Vlc3RfY3JlZGVudGlhbBgGIAEoCSKkAgoOV2FudGVkUmVjb3ZlcnkSCgoCaWQYASABKAwSDgoGcnVuX2lkGAIgASgMEicKBGtpbmQYAyABKA4yGS5ob2xkZmFzdC52MS5SZWNvdmVyeUtpbmQSJwoEZ29hbBgEIAEoDjIZLmhvbGRmYXN0LnYxLlJlY292ZXJ5R29hbBISCgptYWNoaW5lX2lkGAUgASgMEhQKDG1hY2hpbmVfbmFtZRgGIAEoCRINCgV2YXVsdBgHIAEoCRIQCghwb2ludF9pZBgIIAEoDBIrCgZ0YXJnZXQYCSABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIRCglzZWVuX3Rlcm0YCiABKAQSGQoRcG9pbnRfdW5peF9taWxsaXMYCyABKAQirQMKDlJlY292ZXJ5UmVwb3J0EgoKAmlkGAEgASgMEg4KBnJ1bl9pZBgCIAEoDBInCgRnb2FsGAMgASgOMhkuaG9sZGZhc3QudjEuUmVjb3ZlcnlHb2FsEikKBXN0YWdlGAQgASgOMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlTdGFnZRIOCgZkZXRhaWwYBSABKAkSEAoIZnJhY3Rpb24YBiABKAESFAoMcHJvYmxlbV9jb2RlGAcgASgJEg8KB3Byb2JsZW0YCCABKAkSDgoGcmVtZWR5GAkgASgJEiwKB21hY2hpbmUYCiABKAsyGy5ob2xkZmFzdC52MS5SdW5uaW5nTWFjaGluZRInCgRraW5kGAsgASgOMhkuaG9sZGZhc3QudjEuUmVjb3ZlcnlLaW5kEhIKCm1hY2hpbmVfaWQYDCABKAwSDQoFdmF1bHQYDSABKAkSEAoIcG9pbnRfaWQYDiABKAwSGQoRcG9pbnRfdW5peF9taWxsaXMYDyABKAQSKwoGdGFyZ2V0GBAgASgLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlUYXJnZXQihgEKDlJ1bm5pbmdNYWNoaW5lEg0KBXN0YXRlGAEgASgJEg8KB2NvbnNvbGUYAiABKAkSEQoJYWRkcmVzc2VzGAMgAygJEhAKCGh5ZHJhdGVkGAQgASgBEhsKE3N0YXJ0ZWRfdW5peF9taWxsaXMYBSABKAQSEgoKYWRhcHRhdGlvbhgGIAMoCSI7CgxGYWJyaWNSZXBvcnQSDAoEbmFtZRgBIAEoCRINCgVyZWFkeRgCIAEoCBIOCgZkZXRhaWwYAyABKAkiqAEKEFJlY292ZXJ5UXVlc3Rpb24SCgoCaWQYASABKAwSEgoKbWFjaGluZV9pZBgCIAEoDBINCgV2YXVsdBgDIAEoCRItCgZwb2ludHMYBCABKAsyGy5ob2xkZmFzdC52MS5Qb2ludHNRdWVzdGlvbkgAEioKBmNob29zZRgFIAEoCzIYLmhvbGRmYXN0LnYxLkNob29zZVBvaW50SABCCgoIcXVlc3Rpb24iaQoOUG9pbnRzUXVlc3Rpb24SDQoFbGltaXQYASABKA0SFgoOYWZ0ZXJfcG9pbnRfaWQYAiABKAwSGAoQZnJvbV91bml4X21pbGxpcxgDIAEoBBIWCg50b191bml4X21pbGxpcxgEIAEoBCJwCgtDaG9vc2VQb2ludBIoCgZuZXdlc3QYASABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmRIABITCglpZF9wcmVmaXgYAiABKAlIABIYCg5hdF91bml4X21pbGxpcxgDIAEoBEgAQggKBmNob2ljZSJbCg1XYW50ZWRSZWxlYXNlEhQKDG9wZXJhdGlvbl9pZBgBIAEoDBISCgptYWNoaW5lX2lkGAIgASgMEg0KBXZhdWx0GAMgASgJEhEKCXNlZW5fdGVybRgEIAEoBCJuCg1SZWxlYXNlUmVwb3J0EhQKDG9wZXJhdGlvbl9pZBgBIAEoDBIQCghyZWxlYXNlZBgCIAEoCBIUCgxwcm9ibGVtX2NvZGUYAyABKAkSDwoHcHJvYmxlbRgEIAEoCRIOCgZyZW1lZHkYBSABKAkitAEKDVByb29mU2NoZWR1bGUSEwoLZXZlcnlfaG91cnMYASABKA0SEQoJYXRfbWludXRlGAIgASgNEg8KB2NvbnNvbGUYAyABKAkSDQoFcG9ydHMYBCADKA0SGgoSY2hlY2tfZmlsZV9zeXN0ZW1zGAUgASgIEg4KBnNjcmlwdBgGIAEoCRIYChBwYXRpZW5jZV9zZWNvbmRzGAcgASgNEhUKDW1heF9hZ2VfaG91cnMYCCABKA0i2AEKC1dhbnRlZFByb29mEgoKAmlkGAEgASgMEhIKCm1hY2hpbmVfaWQYAiABKAwSFAoMbWFjaGluZV9uYW1lGAMgASgJEg0KBXZhdWx0GAQgASgJEhAKCHBvaW50X2lkGAUgASgMEhkKEXBvaW50X3VuaXhfbWlsbGlzGAYgASgEEisKBnRhcmdldBgHIAEoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5VGFyZ2V0EioKBmNoZWNrcxgIIAEoCzIaLmhvbGRmYXN0LnYxLlByb29mU2NoZWR1bGUirgEKC1Byb29mUmVwb3J0EgoKAmlkGAEgASgMEikKBXN0YWdlGAIgASgOMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlTdGFnZRIOCgZkZXRhaWwYAyABKAkSFAoMcHJvYmxlbV9jb2RlGAQgASgJEg8KB3Byb2JsZW0YBSABKAkSDgoGcmVtZWR5GAYgASgJEiEKBXByb29mGAcgASgLMhIuaG9sZGZhc3QudjEuUHJvb2YitwEKBVByb29mEg4KBm51bWJlchgBIAEoBBIQCghwb2ludF9pZBgCIAEoCRIZChFwb2ludF91bml4X21pbGxpcxgDIAEoBBIaChJwcm92ZW5fdW5peF9taWxsaXMYBCABKAQSDgoGcGFzc2VkGAUgASgIEg4KBnNpZ25lchgGIAEoCRIOCgZmYXVsdHMYByADKAkSJQoFc3RlcHMYCCADKAsyFi5ob2xkZmFzdC52MS5Qcm9vZlN0ZXAiSgoJUHJvb2ZTdGVwEgwKBG5hbWUYASABKAkSDgoGcGFzc2VkGAIgASgIEg4KBmRldGFpbBgDIAEoCRIPCgdzZWNvbmRzGAQgASgBIuoBCg5VbnVzdWFsV3JpdGluZxIYChBmcm9tX3VuaXhfbWlsbGlzGAEgASgEEhYKDnRvX3VuaXhfbWlsbGlzGAIgASgEEhQKDHBvaW50X2JlZm9yZRgDIAEoCRIaChJiZWZvcmVfdW5peF9taWxsaXMYBCABKAQSEgoKZGF0YV9ieXRlcxgFIAEoBBIcChRpbmNvbXByZXNzaWJsZV9ieXRlcxgGIAEoBBITCgt1c3VhbF9ieXRlcxgHIAEoBBIZChFvdmVyd3JpdHRlbl9zaGFyZRgIIAEoARISCgpzdXNwaWNpb3VzGAkgASgIIp0CCg5SZWNvdmVyeUFuc3dlchIKCgJpZBgBIAEoDBIUCgxwcm9ibGVtX2NvZGUYAiABKAkSDwoHcHJvYmxlbRgDIAEoCRIOCgZyZW1lZHkYBCABKAkSKgoGcG9pbnRzGAUgAygLMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlQb2ludBIMCgRtb3JlGAYgASgIEg0KBXRvdGFsGAcgASgEEiAKGGZhaWxlZF9vdmVyX29wZXJhdGlvbl9pZBgIIAEoDBI0Cg91bnVzdWFsX3dyaXRpbmcYCSADKAsyGy5ob2xkZmFzdC52MS5VbnVzdWFsV3JpdGluZxInCgtsYXN0X3Byb3ZlbhgKIAEoCzISLmhvbGRmYXN0LnYxLlByb29mIr8CCg1SZWNvdmVyeVBvaW50EgoKAmlkGAEgASgJEhMKC3VuaXhfbWlsbGlzGAIgASgEEiQKBGtpbmQYAyABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmQSFQoNY2hhbmdlZF9ieXRlcxgEIAEoBBIYChB1bnJlYWRhYmxlX2J5dGVzGAUgASgEEg0KBWRpc2tzGAYgAygJEhwKFGRpc2tzX25vdF95ZXRfY29waWVkGAcgAygJEhYKDmRpc2tzX2V4Y2x1ZGVkGAggAygJEgwKBGhlbGQYCSABKAgSIQoFcHJvb2YYCiABKAsyEi5ob2xkZmFzdC52MS5Qcm9vZhIPCgd1bnVzdWFsGAsgASgIEhIKCnN1c3BpY2lvdXMYDCABKAgSGwoTbGFzdF9iZWZvcmVfdW51c3VhbBgNIAEoCCphCgxSZWNvdmVyeUtpbmQSHQoZUkVDT1ZFUllfS0lORF9VTlNQRUNJRklFRBAAEhYKElJFQ09WRVJZX0tJTkRfVEVTVBABEhoKFlJFQ09WRVJZX0tJTkRfRkFJTE9WRVIQAirSAQoMUmVjb3ZlcnlHb2FsEh0KGVJFQ09WRVJZX0dPQUxfVU5TUEVDSUZJRUQQABIWChJSRUNPVkVSWV9HT0FMX0hFTEQQARIYChRSRUNPVkVSWV9HT0FMX0ZFTkNFRBACEhkKFVJFQ09WRVJZX0dPQUxfUlVOTklORxADEh0KGVJFQ09WRVJZX0dPQUxfSU5ERVBFTkRFTlQQBBIbChdSRUNPVkVSWV9HT0FMX0RJU0NBUkRFRBAFEhoKFlJFQ09WRVJZX0dPQUxfUkVMRUFTRUQQBiqCAQoNUmVjb3ZlcnlTdGFnZRIeChpSRUNPVkVSWV9TVEFHRV9VTlNQRUNJRklFRBAAEhoKFlJFQ09WRVJZX1NUQUdFX1dPUktJTkcQARIaChZSRUNPVkVSWV9TVEFHRV9SRUFDSEVEEAISGQoVUkVDT1ZFUllfU1RBR0VfRkFJTEVEEANiBnByb3RvMw", [file_holdfast_v1_lineage]);
 
 /**
  * Where and as what the machine is recovered.
@@ -466,6 +466,423 @@ export const ChoosePointSchema: GenMessage<ChoosePoint> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_recovery, 7);
 
 /**
+ * A fence of a failover that was committed, to be released: the source is to be protected again. What runs of the failover goes on.
+ *
+ * @generated from message holdfast.v1.WantedRelease
+ */
+export type WantedRelease = Message<"holdfast.v1.WantedRelease"> & {
+  /**
+   * @generated from field: bytes operation_id = 1;
+   */
+  operationId: Uint8Array;
+
+  /**
+   * @generated from field: bytes machine_id = 2;
+   */
+  machineId: Uint8Array;
+
+  /**
+   * @generated from field: string vault = 3;
+   */
+  vault: string;
+
+  /**
+   * The term to take is above this one.
+   *
+   * @generated from field: uint64 seen_term = 4;
+   */
+  seenTerm: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.WantedRelease.
+ * Use `create(WantedReleaseSchema)` to create a new message.
+ */
+export const WantedReleaseSchema: GenMessage<WantedRelease> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery, 8);
+
+/**
+ * @generated from message holdfast.v1.ReleaseReport
+ */
+export type ReleaseReport = Message<"holdfast.v1.ReleaseReport"> & {
+  /**
+   * @generated from field: bytes operation_id = 1;
+   */
+  operationId: Uint8Array;
+
+  /**
+   * The log of the machine says of this failover no more.
+   *
+   * @generated from field: bool released = 2;
+   */
+  released: boolean;
+
+  /**
+   * Why it does, as long as that is tried.
+   *
+   * @generated from field: string problem_code = 3;
+   */
+  problemCode: string;
+
+  /**
+   * @generated from field: string problem = 4;
+   */
+  problem: string;
+
+  /**
+   * @generated from field: string remedy = 5;
+   */
+  remedy: string;
+};
+
+/**
+ * Describes the message holdfast.v1.ReleaseReport.
+ * Use `create(ReleaseReportSchema)` to create a new message.
+ */
+export const ReleaseReportSchema: GenMessage<ReleaseReport> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery, 9);
+
+/**
+ * When points of a machine are proven by themselves, and how.
+ *
+ * @generated from message holdfast.v1.ProofSchedule
+ */
+export type ProofSchedule = Message<"holdfast.v1.ProofSchedule"> & {
+  /**
+   * Hours from one to the next, 1 to 8760; 0: none by themselves. From 24 on only full days.
+   *
+   * @generated from field: uint32 every_hours = 1;
+   */
+  everyHours: number;
+
+  /**
+   * Of a day, in UTC: 0 to 1439. Where it is every so many days, that is when; else the beginning of what is counted.
+   *
+   * @generated from field: uint32 at_minute = 2;
+   */
+  atMinute: number;
+
+  /**
+   * Has to appear on the serial console: a regular expression; empty: a login prompt.
+   *
+   * @generated from field: string console = 3;
+   */
+  console: string;
+
+  /**
+   * Ports of the machine at which something has to answer.
+   *
+   * @generated from field: repeated uint32 ports = 4;
+   */
+  ports: number[];
+
+  /**
+   * File systems of the point are checked too.
+   *
+   * @generated from field: bool check_file_systems = 5;
+   */
+  checkFileSystems: boolean;
+
+  /**
+   * Name of a script in the directory that process servers have for them; it decides last.
+   *
+   * @generated from field: string script = 6;
+   */
+  script: string;
+
+  /**
+   * That each of them may take; 0: ten minutes.
+   *
+   * @generated from field: uint32 patience_seconds = 7;
+   */
+  patienceSeconds: number;
+
+  /**
+   * Hours after which a proof is too old: an alert; 0: twice every_hours.
+   *
+   * @generated from field: uint32 max_age_hours = 8;
+   */
+  maxAgeHours: number;
+};
+
+/**
+ * Describes the message holdfast.v1.ProofSchedule.
+ * Use `create(ProofScheduleSchema)` to create a new message.
+ */
+export const ProofScheduleSchema: GenMessage<ProofSchedule> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery, 10);
+
+/**
+ * A point to be started in isolation, looked at, and taken away again.
+ *
+ * @generated from message holdfast.v1.WantedProof
+ */
+export type WantedProof = Message<"holdfast.v1.WantedProof"> & {
+  /**
+   * The same id is done once.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from field: bytes machine_id = 2;
+   */
+  machineId: Uint8Array;
+
+  /**
+   * @generated from field: string machine_name = 3;
+   */
+  machineName: string;
+
+  /**
+   * @generated from field: string vault = 4;
+   */
+  vault: string;
+
+  /**
+   * @generated from field: bytes point_id = 5;
+   */
+  pointId: Uint8Array;
+
+  /**
+   * @generated from field: uint64 point_unix_millis = 6;
+   */
+  pointUnixMillis: bigint;
+
+  /**
+   * @generated from field: holdfast.v1.RecoveryTarget target = 7;
+   */
+  target?: RecoveryTarget | undefined;
+
+  /**
+   * What is looked at.
+   *
+   * @generated from field: holdfast.v1.ProofSchedule checks = 8;
+   */
+  checks?: ProofSchedule | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.WantedProof.
+ * Use `create(WantedProofSchema)` to create a new message.
+ */
+export const WantedProofSchema: GenMessage<WantedProof> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery, 11);
+
+/**
+ * @generated from message holdfast.v1.ProofReport
+ */
+export type ProofReport = Message<"holdfast.v1.ProofReport"> & {
+  /**
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from field: holdfast.v1.RecoveryStage stage = 2;
+   */
+  stage: RecoveryStage;
+
+  /**
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+
+  /**
+   * Why it could not be tried. A point that was tried and is not good is no problem of this kind.
+   *
+   * @generated from field: string problem_code = 4;
+   */
+  problemCode: string;
+
+  /**
+   * @generated from field: string problem = 5;
+   */
+  problem: string;
+
+  /**
+   * @generated from field: string remedy = 6;
+   */
+  remedy: string;
+
+  /**
+   * Once it was tried.
+   *
+   * @generated from field: holdfast.v1.Proof proof = 7;
+   */
+  proof?: Proof | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.ProofReport.
+ * Use `create(ProofReportSchema)` to create a new message.
+ */
+export const ProofReportSchema: GenMessage<ProofReport> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery, 12);
+
+/**
+ * What came of starting a point: the signed report in the vault, in short.
+ *
+ * @generated from message holdfast.v1.Proof
+ */
+export type Proof = Message<"holdfast.v1.Proof"> & {
+  /**
+   * 1, 2, 3 … of the machine.
+   *
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * @generated from field: string point_id = 2;
+   */
+  pointId: string;
+
+  /**
+   * @generated from field: uint64 point_unix_millis = 3;
+   */
+  pointUnixMillis: bigint;
+
+  /**
+   * @generated from field: uint64 proven_unix_millis = 4;
+   */
+  provenUnixMillis: bigint;
+
+  /**
+   * @generated from field: bool passed = 5;
+   */
+  passed: boolean;
+
+  /**
+   * SHA-256 of the public key that signed it, hexadecimal.
+   *
+   * @generated from field: string signer = 6;
+   */
+  signer: string;
+
+  /**
+   * Why the report in the vault proves nothing; empty when it is what was signed, of this machine and log.
+   *
+   * @generated from field: repeated string faults = 7;
+   */
+  faults: string[];
+
+  /**
+   * @generated from field: repeated holdfast.v1.ProofStep steps = 8;
+   */
+  steps: ProofStep[];
+};
+
+/**
+ * Describes the message holdfast.v1.Proof.
+ * Use `create(ProofSchema)` to create a new message.
+ */
+export const ProofSchema: GenMessage<Proof> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery, 13);
+
+/**
+ * @generated from message holdfast.v1.ProofStep
+ */
+export type ProofStep = Message<"holdfast.v1.ProofStep"> & {
+  /**
+   * "start", "console", "tcp 22", "file systems", "script".
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bool passed = 2;
+   */
+  passed: boolean;
+
+  /**
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+
+  /**
+   * @generated from field: double seconds = 4;
+   */
+  seconds: number;
+};
+
+/**
+ * Describes the message holdfast.v1.ProofStep.
+ * Use `create(ProofStepSchema)` to create a new message.
+ */
+export const ProofStepSchema: GenMessage<ProofStep> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery, 14);
+
+/**
+ * A time in which a machine wrote as it never did before: files may have been encrypted.
+ *
+ * @generated from message holdfast.v1.UnusualWriting
+ */
+export type UnusualWriting = Message<"holdfast.v1.UnusualWriting"> & {
+  /**
+   * @generated from field: uint64 from_unix_millis = 1;
+   */
+  fromUnixMillis: bigint;
+
+  /**
+   * @generated from field: uint64 to_unix_millis = 2;
+   */
+  toUnixMillis: bigint;
+
+  /**
+   * The last point before it; empty when there is none.
+   *
+   * @generated from field: string point_before = 3;
+   */
+  pointBefore: string;
+
+  /**
+   * @generated from field: uint64 before_unix_millis = 4;
+   */
+  beforeUnixMillis: bigint;
+
+  /**
+   * @generated from field: uint64 data_bytes = 5;
+   */
+  dataBytes: bigint;
+
+  /**
+   * @generated from field: uint64 incompressible_bytes = 6;
+   */
+  incompressibleBytes: bigint;
+
+  /**
+   * Incompressible bytes in five minutes that are usual, at most.
+   *
+   * @generated from field: uint64 usual_bytes = 7;
+   */
+  usualBytes: bigint;
+
+  /**
+   * Of what differs at its end, the share that lies over data that was there, 0 to 1; below 0 where nothing can be compared.
+   *
+   * @generated from field: double overwritten_share = 8;
+   */
+  overwrittenShare: number;
+
+  /**
+   * Most of it does: what encryption of files looks like.
+   *
+   * @generated from field: bool suspicious = 9;
+   */
+  suspicious: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.UnusualWriting.
+ * Use `create(UnusualWritingSchema)` to create a new message.
+ */
+export const UnusualWritingSchema: GenMessage<UnusualWriting> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery, 15);
+
+/**
  * @generated from message holdfast.v1.RecoveryAnswer
  */
 export type RecoveryAnswer = Message<"holdfast.v1.RecoveryAnswer"> & {
@@ -514,6 +931,20 @@ export type RecoveryAnswer = Message<"holdfast.v1.RecoveryAnswer"> & {
    * @generated from field: bytes failed_over_operation_id = 8;
    */
   failedOverOperationId: Uint8Array;
+
+  /**
+   * The newest times of unusual writing, newest first; not of a choice.
+   *
+   * @generated from field: repeated holdfast.v1.UnusualWriting unusual_writing = 9;
+   */
+  unusualWriting: UnusualWriting[];
+
+  /**
+   * The newest that passed; absent where none did.
+   *
+   * @generated from field: holdfast.v1.Proof last_proven = 10;
+   */
+  lastProven?: Proof | undefined;
 };
 
 /**
@@ -521,7 +952,7 @@ export type RecoveryAnswer = Message<"holdfast.v1.RecoveryAnswer"> & {
  * Use `create(RecoveryAnswerSchema)` to create a new message.
  */
 export const RecoveryAnswerSchema: GenMessage<RecoveryAnswer> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery, 8);
+  messageDesc(file_holdfast_v1_recovery, 16);
 
 /**
  * @generated from message holdfast.v1.RecoveryPoint
@@ -579,6 +1010,32 @@ export type RecoveryPoint = Message<"holdfast.v1.RecoveryPoint"> & {
    * @generated from field: bool held = 9;
    */
   held: boolean;
+
+  /**
+   * The newest proof of it; absent where it was never tried.
+   *
+   * @generated from field: holdfast.v1.Proof proof = 10;
+   */
+  proof?: Proof | undefined;
+
+  /**
+   * It lies in a time of unusual writing; of one that is suspicious, whether it may hold files that somebody has encrypted.
+   *
+   * @generated from field: bool unusual = 11;
+   */
+  unusual: boolean;
+
+  /**
+   * @generated from field: bool suspicious = 12;
+   */
+  suspicious: boolean;
+
+  /**
+   * It is the last point before such a time.
+   *
+   * @generated from field: bool last_before_unusual = 13;
+   */
+  lastBeforeUnusual: boolean;
 };
 
 /**
@@ -586,7 +1043,7 @@ export type RecoveryPoint = Message<"holdfast.v1.RecoveryPoint"> & {
  * Use `create(RecoveryPointSchema)` to create a new message.
  */
 export const RecoveryPointSchema: GenMessage<RecoveryPoint> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery, 9);
+  messageDesc(file_holdfast_v1_recovery, 17);
 
 /**
  * @generated from enum holdfast.v1.RecoveryKind
