@@ -2,7 +2,8 @@ import { fromSystem } from '@holdfast/errors';
 import { ensureTools } from '../setup/ensure-tools.ts';
 import { HELP, parseCommandLine } from './command-line.ts';
 import { startGuest } from './guest.ts';
-import { createGuestImage, type GuestImage, WORKSPACE } from './image.ts';
+import { createGuestImage, type GuestImage } from './image.ts';
+import { WORKSPACE } from './image-cache.ts';
 import { openTerminal } from './terminal.ts';
 
 const print = (line: string): void => void process.stderr.write(`${line}\n`);

@@ -14,6 +14,8 @@ export interface ConsoleSession extends AsyncDisposable {
   run(line: string, milliseconds: number): Promise<{ readonly output: string; readonly status: number }>;
 }
 
+const ASK_AGAIN_MILLISECONDS = 20_000;
+
 export const openSession = (stream: Duplex): ConsoleSession => {
   let text = '';
   let seen = 0;
@@ -55,9 +57,19 @@ export const openSession = (stream: Duplex): ConsoleSession => {
     type,
     expect,
     logIn: async (password, milliseconds) => {
-      // A prompt that was printed before we came is asked for again.
-      type('\n');
-      await expect(/login: $/, milliseconds);
+      const end = performance.now() + milliseconds;
+      // A prompt that was printed before we came, or behind which the system said something else, is asked for again.
+      for (let prompted = false; !prompted; ) {
+        type('\n');
+        const patience = Math.min(ASK_AGAIN_MILLISECONDS, end - performance.now());
+        prompted = await expect(/login: $/, patience).then(
+          () => true,
+          (reason: unknown) => {
+            if (stream.destroyed || performance.now() >= end) throw reason;
+            return false;
+          },
+        );
+      }
       type('root\n');
       await expect(/Password: $/, milliseconds);
       type(`${password}\n`);

@@ -16,6 +16,10 @@ const COMMANDS = {
   bench: { says: 'measure one thing against another on this machine', script: () => 'tools/bench/main.ts' },
   chaos: { says: 'break things on a schedule made from a seed, verify every point', script: () => 'tools/chaos/main.ts' },
   drill: { says: 'lose a whole site, come back from a vault and its key, and tell how long it took', script: () => 'tools/drill/main.ts' },
+  'e2e:recovery': {
+    says: 'fail a whole Debian server over, its database at work, and look at it from inside',
+    script: () => 'tools/e2e/main.ts',
+  },
   guest: { says: 'run a small Debian guest in QEMU', script: () => 'tools/guest/main.ts' },
   holdfast: { says: 'the command line: look after vaults, recover from them', script: () => 'packages/cli/src/main.ts' },
   build: { says: 'build all packages', script: () => programOf('nx'), args: ['run-many', '--targets=build'] },

@@ -18,7 +18,7 @@ const OLDEST_OWN_NODE = [22, 18];
 const help = () => `Holdfast, from a fresh clone. Usage: npm run NAME [-- ARGUMENTS]   (or: node tools/bootstrap.cjs NAME [ARGUMENTS])
 
 ${Object.entries(COMMANDS)
-  .map(([name, { says }]) => `  ${name.padEnd(10)}${says}`)
+  .map(([name, { says }]) => `  ${name.padEnd(14)}${says}`)
   .join('\n')}
 
 Each first installs what is missing: dependencies by npm ci, Debian packages where it needs them (root), and says so.

@@ -36,16 +36,22 @@ export interface Person {
 export interface Given {
   readonly input?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Milliseconds after which it is killed; ten times what the slowest command takes on a busy machine, unless told. */
+  readonly patience?: number;
   /** Gets the process number at once, to be recorded. */
   onStart?(pid: number): void;
 }
 
-const startProcess = (main: string, args: readonly string[], { input = '', environment = {}, onStart }: Given): CliProcess => {
+const startProcess = (
+  main: string,
+  args: readonly string[],
+  { input = '', environment = {}, patience = PATIENCE_MS, onStart }: Given,
+): CliProcess => {
   const child = spawn(process.execPath, [...FROM_SOURCE, main, ...args], {
     env: { ...process.env, ...environment },
     // Ctrl-C at the terminal is for whoever began it, to pass on.
     detached: true,
-    timeout: PATIENCE_MS,
+    timeout: patience,
     killSignal: 'SIGKILL',
   });
   if (child.pid !== undefined) onStart?.(child.pid);
@@ -105,11 +111,11 @@ const runHere = async (args: readonly string[], environment: Readonly<Record<str
   return { ...told, status };
 };
 
-/** A person whose logins are kept in this directory; `onStart` gets the number of every process. */
-export const createPerson = (directory: string, onStart: (pid: number) => void = () => undefined): Person => {
+/** A person whose logins are kept in this directory; `onStart` gets the number of every process; `patience` as `Given`. */
+export const createPerson = (directory: string, onStart: (pid: number) => void = () => undefined, patience = PATIENCE_MS): Person => {
   const own = { HOLDFAST_CLI_DIRECTORY: directory };
   const startWith = (args: readonly string[], { input = '', environment }: Given): CliProcess =>
-    startProcess(mainOf('cli'), args, { input, environment: { ...own, ...environment }, onStart });
+    startProcess(mainOf('cli'), args, { input, environment: { ...own, ...environment }, patience, onStart });
   const asJson = (args: readonly string[], result: CliResult) => JSON.parse(outputOf(`holdfast ${args.join(' ')}`, result));
   return {
     start: (args, input = '') => startWith(args, { input }),
