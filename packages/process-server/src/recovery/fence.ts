@@ -12,7 +12,7 @@ type Fence = Pick<Wanted, 'id' | 'machineId' | 'pointId' | 'seenTerm'>;
 /** Does `work` unless `isDone`; again when somebody else took a term in between, though not against another operation's failover. */
 const untilDone = async (
   vault: Vault,
-  { id, machineId }: Fence,
+  { id, machineId }: Omit<Fence, 'pointId'>,
   isDone: (history: MachineHistory) => boolean,
   work: () => Promise<unknown>,
   signal: AbortSignal,
@@ -54,8 +54,12 @@ export const fence = async (vault: Vault, wanted: Fence, hadFenced: boolean, sig
   );
 };
 
+/** The log does not say any more that the machine is failed over by this operation. */
+export const isReleased = async (vault: Vault, { id, machineId }: Pick<Wanted, 'id' | 'machineId'>): Promise<boolean> =>
+  (await readMachine(vault, machineId)).failedOver?.operationId !== id;
+
 /** The log says that the failover is over: the source may append again. Does nothing where it never said that there was one. */
-export const release = (vault: Vault, wanted: Fence, signal: AbortSignal): Promise<void> => {
+export const release = (vault: Vault, wanted: Omit<Fence, 'pointId'>, signal: AbortSignal): Promise<void> => {
   const { id: operationId, machineId, seenTerm } = wanted;
   return untilDone(
     vault,

@@ -17,6 +17,7 @@ import {
   RecoveryTargetSchema,
   type WantedRecovery,
   WantedRecoverySchema,
+  WantedReleaseSchema,
 } from '@holdfast/protocol';
 import {
   createVault,
@@ -31,6 +32,7 @@ import {
 import { ScriptedSource } from '../conformance/scripted-source.ts';
 import { createAnswers } from './answers.ts';
 import { openRecoveries, type Recoveries } from './recoveries.ts';
+import { createReleases } from './releases.ts';
 import { createScriptedFabric, type ScriptedFabric } from './testing/scripted-fabric.ts';
 
 const KEY = { kind: 'key-file', secret: Buffer.alloc(32, 3) } as const;
@@ -153,6 +155,49 @@ describe('recoveries of a process server', () => {
     await recoveries.want([]);
     expect(recoveries.reports()).toEqual([]);
     expect((await open()).reports()).toEqual([]);
+  });
+
+  it('releases the fence of a failover that was committed, and leaves what runs of it alone', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
+    await reach(recoveries, RecoveryGoal.INDEPENDENT);
+    await recoveries.close();
+    let isAway = true;
+    const vaults = {
+      open: async () => {
+        if (isAway) throw new HoldfastError('CONNECTION_LOST', { thing: 'store', why: 'it is away', remedy: 'wait' });
+        return vault;
+      },
+    };
+    const releases = createReleases({ vaults, log: silent, onChange: () => undefined, pause: 5 });
+    const order = create(WantedReleaseSchema, { operationId: idBytes(ID), machineId: idBytes(source.machineId), vault: 'main' });
+    try {
+      releases.want([order]);
+      await until('a problem', () => releases.reports()[0]?.problemCode === 'CONNECTION_LOST');
+      expect(await failedOver()).toBeDefined();
+      isAway = false;
+      await until('the release', () => releases.reports()[0]?.released === true);
+      releases.want([order]);
+      expect(releases.reports()).toHaveLength(1);
+      // Of another operation it takes nothing away, and what no vault knows is not fenced.
+      await append(1);
+      const later = 'e'.repeat(32);
+      await recordFailover(vault, source.machineId, { operationId: later, pointId: points[1]! });
+      const unknown = { ...order, operationId: idBytes(newId()), machineId: idBytes(newId()) };
+      releases.want([{ ...order, operationId: idBytes(newId()) }, unknown]);
+      await until('both', () => releases.reports().length === 2 && releases.reports().every(({ released }) => released));
+      expect(await failedOver()).toMatchObject({ operationId: later });
+      await recordRelease(vault, source.machineId, { operationId: later });
+      releases.want([]);
+      expect(releases.reports()).toEqual([]);
+    } finally {
+      await releases.close();
+    }
+    // The committed machine is started again after an end of this server, and fences nobody.
+    const again = await open();
+    await reach(again, RecoveryGoal.INDEPENDENT);
+    expect(fabric.running()).toEqual([{ run: RUN, point: points[1], name: 'db1' }]);
+    expect(await failedOver()).toBeUndefined();
   });
 
   it('leaves what it is not told of any more as it is', async () => {

@@ -5,7 +5,7 @@ import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { AdaptMachine, discardRecovery, Fabric, RecoveredMachine, RecoveryStep, recoverMachine } from '@holdfast/fabric';
 import { idBytes, RecoveryGoal, RecoveryKind, type RecoveryReportSchema, RecoveryStage } from '@holdfast/protocol';
 import type { Vaults } from '../upload/vaults.ts';
-import { fence, release } from './fence.ts';
+import { fence, isReleased, release } from './fence.ts';
 import { holdPoint, letGo } from './holds.ts';
 import { machineTarget } from './machine-target.ts';
 import type { Wanted } from './wanted.ts';
@@ -220,7 +220,9 @@ class Worker implements RecoveryWorker {
       await holdPoint(vault, wanted);
       signal.throwIfAborted();
     }
-    if (isFailover && goal !== RecoveryGoal.HELD) {
+    // Of a failover that was committed the source may be protected again since: the machine stays what it is.
+    const isFree = goal === RecoveryGoal.INDEPENDENT && this.#hasFenced && (await isReleased(vault, wanted));
+    if (isFailover && goal !== RecoveryGoal.HELD && !isFree) {
       this.#say('the source is being fenced');
       await fence(vault, wanted, this.#hasFenced, signal);
       if (!this.#hasFenced) {

@@ -9,14 +9,15 @@ import { createAnswers } from './answers.ts';
 import { createFabrics } from './fabrics.ts';
 import { lenientAdaptation } from './lenient-adaptation.ts';
 import { openRecoveries } from './recoveries.ts';
+import { createReleases } from './releases.ts';
 
 /** The role `recovery` of a process server: it answers for vaults, and starts machines out of them. */
 export interface RecoveryRole {
   /** What it can do, for the hello. */
   fabrics(): Promise<MessageInitShape<typeof FabricReportSchema>[]>;
-  apply(state: Pick<ConnectServerResponse, 'recoveries' | 'questions' | 'reconciling'>): Promise<void>;
+  apply(state: Pick<ConnectServerResponse, 'recoveries' | 'questions' | 'reconciling' | 'releases'>): Promise<void>;
   /** What there is to say about it, for the report. */
-  report(): Required<Pick<MessageInitShape<typeof ServerReportSchema>, 'recoveries' | 'answers'>>;
+  report(): Required<Pick<MessageInitShape<typeof ServerReportSchema>, 'recoveries' | 'answers' | 'releases'>>;
 }
 
 /** Reports are gathered for this long, milliseconds. */
@@ -46,17 +47,20 @@ export const startRecovery = async (
     onChange,
   });
   const answers = createAnswers({ vaults, onAnswer: onChange });
+  const releases = createReleases({ vaults, log, onChange });
   onStop('recoveries', async () => {
     clearTimeout(telling);
+    await releases.close();
     await recoveries.close();
   });
   return {
     fabrics: fabrics.check,
     async apply(state) {
       answers.ask(state.questions);
+      releases.want(state.releases);
       // A configuration server that reconciles may want what was ended long ago.
       if (!state.reconciling) await recoveries.want(state.recoveries);
     },
-    report: () => ({ recoveries: [...recoveries.reports()], answers: [...answers.all()] }),
+    report: () => ({ recoveries: [...recoveries.reports()], answers: [...answers.all()], releases: [...releases.reports()] }),
   };
 };
