@@ -70,6 +70,11 @@ describe('the units', () => {
     expect(Number(valuesOf(unit, 'WatchdogSec')[0])).toBeGreaterThan(10);
   });
 
+  it.each(['process-server', 'configuration-server'])('of holdfast-%s leaves recovered machines alone when it is stopped', (program) => {
+    // Both run a process server; machines it started are processes of this unit, and everything but KillMode=process ends them.
+    expect(valuesOf(unitOf(program), 'KillMode')).toEqual(['process']);
+  });
+
   it('of the agent gives it no file system of its own', () => {
     const ownMounts =
       /^(Protect(System|Home|Kernel|Control|Proc|Clock|Hostname)|Private|ReadOnlyPaths|ReadWritePaths|InaccessiblePaths|Device)/m;

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { CredentialSource } from '../identity/credentials.ts';
@@ -29,11 +29,12 @@ export interface SecureConnectionsOptions {
   readonly credentials: CredentialSource;
   /** Takes over a connection that speaks HTTP/2. One that is refused comes as well, to be told why; it is cut soon. */
   accept(socket: TLSSocket): void;
+  /** Milliseconds a visitor has for the TLS handshake; default 10 s. */
+  readonly handshake?: number;
 }
 
 /** Connections at a time; each agent has one. */
 const MOST = 4096;
-/** Milliseconds for the TLS handshake. */
 const HANDSHAKE = 10_000;
 /** Milliseconds a refused visitor has to learn why. */
 const FAREWELL = 2000;
@@ -55,10 +56,24 @@ const visitorOf = (socket: TLSSocket): Visitor => {
 };
 
 /** Starts listening; rejects with ADDRESS_IN_USE when the place is taken. */
-export const listenSecurely = async ({ host, port, credentials, accept }: SecureConnectionsOptions): Promise<SecureConnections> => {
+export const listenSecurely = async ({
+  host,
+  port,
+  credentials,
+  accept,
+  handshake = HANDSHAKE,
+}: SecureConnectionsOptions): Promise<SecureConnections> => {
   const live = new Map<TLSSocket, Visitor>();
-  const server = createServer({ ...serverTlsOptions(credentials.current()), ALPNProtocols: ['h2'], handshakeTimeout: HANDSHAKE });
+  const server = createServer({ ...serverTlsOptions(credentials.current()), ALPNProtocols: ['h2'], handshakeTimeout: handshake });
   server.maxConnections = MOST;
+  /** With those whose handshake is not over. */
+  const plain = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    plain.add(socket);
+    socket.once('close', () => plain.delete(socket));
+  });
+  // Without this, who connects and says nothing stays for ever.
+  server.on('tlsClientError', (_reason, socket) => socket.destroy());
   server.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
     if (socket.alpnProtocol !== 'h2' || socket.remoteAddress === undefined) {
@@ -106,7 +121,7 @@ export const listenSecurely = async ({ host, port, credentials, accept }: Secure
     stopListening: () => void server.close(),
     async close() {
       if (server.listening) server.close();
-      for (const socket of live.keys()) socket.destroy();
+      for (const socket of [...live.keys(), ...plain]) socket.destroy();
       await closed;
     },
   };
