@@ -95,6 +95,25 @@ describe('a process server', () => {
     await until(async () => (await site.openVault().then((one) => readScrubRecord(one, source.machineId))).progress.findings.length === 1);
   });
 
+  it('keeps cuts without frames, each told by one message, through a SIGKILL, and tells together what becomes durable together', async () => {
+    const source = new ScriptedSource({ size: 4 * MIB });
+    await startSite([source], { 'upload.idle-interval': '1h' });
+    const agent = await startAgent(source);
+    const cuts = await addCuts(source, agent, 1);
+    await agent.until(() => agent.durable.size === 1);
+    const idle = await addCuts(source, agent, 6, 0);
+    await agent.until(() => agent.journaled.size === idle.length);
+    const before = agent.said.length;
+    await site.kill('SIGKILL');
+    await site.start();
+    await agent.until(() => agent.durable.size === cuts.length + idle.length);
+    // The journal had them: nothing was sent, so nothing was journaled again.
+    const said = agent.said.slice(before);
+    expect(said).not.toContain('journaled');
+    expect(said.filter((one) => one === 'durable').length).toBeLessThanOrEqual(1);
+    expect(await verify(source, [...cuts, ...idle])).toBeUndefined();
+  });
+
   it('makes cuts durable that the vault alone gives back, bit by bit', async () => {
     const source = new ScriptedSource({ size: 4 * MIB });
     await startSite([source]);

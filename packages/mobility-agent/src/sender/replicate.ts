@@ -16,7 +16,9 @@ import { request, sendCut } from './send-cut.ts';
 import type { SenderMemory } from './sender-memory.ts';
 
 /** The highest version of the replication protocol spoken here. */
-const PROTOCOL_VERSION = 2;
+const PROTOCOL_VERSION = 3;
+/** Cuts without frames go whole in one message from here on. */
+const BRIEF_SINCE = 3;
 
 export interface ReplicateOptions {
   readonly machineId: string;
@@ -66,6 +68,7 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
   const messages = stream[Symbol.asyncIterator]();
   /** Cuts sent whole on this stream that are not durable. */
   const sent = new Set<string>();
+  let brief = false;
 
   const next = async (): Promise<ReplicateResponse['message']> => {
     const { value, done } = await messages.next();
@@ -114,6 +117,7 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
     for (const id of opened.journaledCutIds.map(idText)) if (held.list().has(id)) journaled.add(id);
     allowance.grant(numberOf(opened.credit));
     onOpened(opened);
+    brief = opened.protocolVersion >= BRIEF_SINCE;
     queries.opened(opened.protocolVersion, (query) => {
       // The end of the stream is told where it is read.
       stream.send(request({ case: 'digestQuery', value: query })).catch(() => undefined);
@@ -129,18 +133,20 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
         return;
       }
       case 'durable': {
-        const id = idText(message.value.cutId);
         const at = message.value.anchor;
-        // Told again of a cut that was freed long ago.
-        if (!held.list().has(id)) return;
+        // Those told again were freed long ago.
+        const ids = [...message.value.earlierCutIds, message.value.cutId].map(idText).filter((id) => held.list().has(id));
+        if (ids.length === 0) return;
         if (at !== undefined && anchor !== undefined && at.sequence < anchor.sequence)
           throw rolledBack(
             "the machine's log in the vault",
             `it grows at slot ${at.sequence}, but slot ${anchor.sequence} was durable once`,
           );
-        await held.durable([id], at);
-        journaled.delete(id);
-        sent.delete(id);
+        await held.durable(ids, at);
+        for (const id of ids) {
+          journaled.delete(id);
+          sent.delete(id);
+        }
         return;
       }
       case 'credit':
@@ -172,7 +178,7 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
       isFirst = false;
       held.reading(id);
       const awaited = options.isAwaited?.(id) ?? false;
-      await sendCut(content, beginning, { stream, allowance, signal, awaited, onSent }).finally(() => held.reading(undefined));
+      await sendCut(content, beginning, { stream, allowance, signal, awaited, brief, onSent }).finally(() => held.reading(undefined));
       sent.add(id);
     }
     return !isFirst;

@@ -17,6 +17,8 @@ export interface SendCutOptions {
   readonly signal: AbortSignal;
   /** Somebody waits until it is durable. */
   readonly awaited?: boolean;
+  /** What has no frames goes whole in one message. */
+  readonly brief?: boolean;
   /** So many bytes of payload were handed to the transport. */
   onSent(bytes: number): void;
 }
@@ -47,11 +49,13 @@ const payloadBytes = ({ cut }: CutContent): bigint =>
  * message takes as many frames as fit.
  */
 export const sendCut = async (content: CutContent, partial: PartialCut | undefined, options: SendCutOptions): Promise<void> => {
-  const { stream, allowance, signal, awaited = false, onSent } = options;
+  const { stream, allowance, signal, awaited = false, brief = false, onSent } = options;
   const { cut } = content;
   const skips = framesToSkip(content, partial);
-  const epochs = cut.epochs.map(({ diskId, generationId, number }) => ({ diskId, generationId, number }));
-  await stream.send(request({ case: 'cutBegin', value: { cutId: cut.id, epochs, bytes: payloadBytes(content) } }));
+  if (!brief || cut.epochs.some(({ frameCount }) => frameCount > 0n)) {
+    const epochs = cut.epochs.map(({ diskId, generationId, number }) => ({ diskId, generationId, number }));
+    await stream.send(request({ case: 'cutBegin', value: { cutId: cut.id, epochs, bytes: payloadBytes(content) } }));
+  }
 
   for (const [index, skip] of skips.entries()) {
     let batch: Uint8Array[] = [];

@@ -23,7 +23,10 @@ const freeingOnJournaled = (stream: ReplicationStream): ReplicationStream => ({
     for await (const response of stream) {
       if (response.message.case === 'journaled') {
         const { cutId } = response.message.value;
-        yield { ...response, message: { case: 'durable', value: { $typeName: 'holdfast.v1.Durable', cutId } } } as ReplicateResponse;
+        yield {
+          ...response,
+          message: { case: 'durable', value: { $typeName: 'holdfast.v1.Durable', cutId, earlierCutIds: [] } },
+        } as ReplicateResponse;
       } else yield response;
     }
   },

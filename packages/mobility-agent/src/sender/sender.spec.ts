@@ -34,6 +34,16 @@ describe('a sender', () => {
     expectCarried(rig, ids);
   });
 
+  it.each([2, 3])('tells a cut without frames in one message, if the server knows that: version %d', async (version) => {
+    const rig = await rigOf();
+    rig.server.behaviour.version = version;
+    await rig.restartAgent();
+    const ids = [[[10]], [[]], [[20]], [[]], [[]]].map((shape) => commit(rig, shape));
+    await allFreed(rig);
+    expectCarried(rig, ids);
+    expect(rig.server.begun).toEqual(version === 2 ? ids : [ids[0], ids[2]]);
+  });
+
   it('says at the opening what it holds, and what it was told before', async () => {
     const rig = await rigOf();
     const first = commit(rig, [[10]]);
@@ -45,7 +55,7 @@ describe('a sender', () => {
     await rig.restartAgent();
     await until('it opens again', () => rig.server.opens.length === 2);
     expect(rig.server.opens[1]).toMatchObject({
-      protocolVersion: 2,
+      protocolVersion: 3,
       agentVersion: '1.2.3',
       seenTerm: 1n,
       anchor: { sequence: 1n, term: 1n, tag: Buffer.from(first, 'hex') },

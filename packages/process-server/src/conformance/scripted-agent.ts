@@ -50,6 +50,8 @@ export interface ScriptedAgentOptions {
 type Request = NonNullable<MessageInitShape<typeof ReplicateRequestSchema>['message']>;
 
 const MESSAGE = 1024 * 1024;
+/** Cuts without frames are one message from here on. */
+const BRIEF_SINCE = 3;
 const request = (message: Request) => create(ReplicateRequestSchema, { message });
 
 /** Starts one; it connects, and connects again, until it is stopped. */
@@ -87,7 +89,8 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
     if (message.case !== 'credit') said.push(message.case ?? 'nothing');
     if (message.case === 'credit') credit += Number(message.value.bytes);
     else if (message.case === 'journaled') journaled.add(idText(message.value.cutId));
-    else if (message.case === 'durable') free(idText(message.value.cutId), message.value.anchor);
+    else if (message.case === 'durable')
+      for (const id of [...message.value.earlierCutIds, message.value.cutId]) free(idText(id), message.value.anchor);
     else if (message.case === 'pace') pace = Number(message.value.bytesPerSecond);
     else if (message.case === 'resyncNeeded') resyncs.push(message.value.reason);
     happened();
@@ -100,8 +103,10 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
     over: () => boolean,
   ): Promise<void> => {
     const { cut } = content;
-    const epochs = cut.epochs.map(({ diskId, generationId, number }) => ({ diskId, generationId, number }));
-    await to.send(request({ case: 'cutBegin', value: { cutId: cut.id, epochs } }));
+    if ((opened?.protocolVersion ?? 1) < BRIEF_SINCE || cut.epochs.some(({ frameCount }) => frameCount > 0n)) {
+      const epochs = cut.epochs.map(({ diskId, generationId, number }) => ({ diskId, generationId, number }));
+      await to.send(request({ case: 'cutBegin', value: { cutId: cut.id, epochs } }));
+    }
     for (const index of cut.epochs.keys()) {
       const skip = Number(partial?.frames[index] ?? 0n);
       let first = skip;
@@ -142,7 +147,7 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
     }
     const messages = own[Symbol.asyncIterator]();
     const heldCutIds = [...held.keys()].map(idBytes);
-    const { protocolVersion = 1, machineId } = options;
+    const { protocolVersion = 3, machineId } = options;
     await own.send(
       request({
         case: 'open',

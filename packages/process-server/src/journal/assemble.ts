@@ -1,5 +1,6 @@
+import { create } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
-import { type Cut, type CutBegin, idText } from '@holdfast/protocol';
+import { type Cut, type CutBegin, CutBeginSchema, idText } from '@holdfast/protocol';
 import { RECORD_TYPE } from './record.ts';
 import type { FoundRecord } from './recover.ts';
 import type { Segment } from './segments.ts';
@@ -39,6 +40,10 @@ const isWhole = ({ commit, chunks, broken }: AssembledCut): boolean =>
   commit !== undefined &&
   commit.epochs.length === chunks.length &&
   commit.epochs.every(({ frameCount }, index) => Number(frameCount) === framesOf(chunks[index]!));
+
+/** A commit that tells all of its cut: no epoch of it has frames. */
+const isAlone = (message: NonNullable<FoundRecord['message']>): message is { readonly commit: Cut } =>
+  'commit' in message && message.commit.epochs.every(({ frameCount }) => frameCount === 0n);
 
 /** A cut that is settled, of which there still are records. */
 export interface SettledCut {
@@ -90,6 +95,17 @@ export const assembleCuts = (records: readonly FoundRecord[], damaged: boolean):
       cut.records.push(record);
       if (record.message !== undefined && 'commit' in record.message) cut.commit = record.message.commit;
       else takeFrames(cut, record);
+    } else if (record.message !== undefined && isAlone(record.message)) {
+      const { commit } = record.message;
+      cuts.set(cutId, {
+        machineId,
+        cutId,
+        begin: beginOf(commit),
+        records: [record],
+        chunks: commit.epochs.map(() => []),
+        commit,
+        broken: false,
+      });
     } else if (type === RECORD_TYPE.commit) unbegun.set(key, incomplete(machineId, cutId, 'its beginning is missing'));
   }
   if (damaged) damage.push(...unbegun.values());
@@ -119,6 +135,13 @@ const incomplete = (machineId: string, cutId: string, why: string): HoldfastErro
     thing: `cut ${cutId} of machine ${machineId} in the journal`,
     why,
     remedy: 'nothing: its agent still holds it and sends it again',
+  });
+
+/** How a cut without frames would have begun. */
+export const beginOf = ({ id, epochs }: Cut): CutBegin =>
+  create(CutBeginSchema, {
+    cutId: id,
+    epochs: epochs.map(({ diskId, generationId, number }) => ({ diskId, generationId, number })),
   });
 
 /** The id of the cut that a message begins. */

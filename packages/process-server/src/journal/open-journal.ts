@@ -121,6 +121,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
       sweep();
     },
     settle(cut) {
+      if (cut.segments.size === 0) return;
       for (const segment of cut.segments) live.get(segment)?.delete(cut);
       const settled: SettledCut = { machineId: cut.machineId, cutId: cut.cutId, segments: new Set(cut.segments), at: undefined };
       settledCuts.add(settled);
@@ -167,9 +168,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
     },
     failure: log.failure,
     begin(machineId: string, begin: CutBegin) {
-      const cut = new StoredCut(host, machineId, cutIdOf(begin), begin);
-      cut.start();
-      return cut;
+      return new StoredCut(host, machineId, cutIdOf(begin), begin);
     },
     onRoom: (listener) => void listeners.add(listener),
     async close() {

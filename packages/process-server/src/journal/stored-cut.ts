@@ -53,6 +53,8 @@ export class StoredCut implements OpenCut {
   /** Of the frames of each epoch; undefined while those from before this start were not read. */
   #hashes: Hash[] | undefined;
   #bytes = 0;
+  /** Its beginning is written: with its first frames, for a cut that has none is told whole by its commit. */
+  #isBegun: boolean;
   #released = false;
   #damage: HoldfastError | undefined;
 
@@ -63,6 +65,7 @@ export class StoredCut implements OpenCut {
     this.cutId = cutId;
     this.begin = begin;
     this.#chunks = begin.epochs.map((_, index) => [...(chunks?.[index] ?? [])]);
+    this.#isBegun = chunks !== undefined;
     if (chunks === undefined) this.#hashes = begin.epochs.map(() => createHash('sha256'));
     this.#progress = this.#chunks.map(progressOf);
     this.#bytes = this.#chunks.flat().reduce((sum, { place }) => sum + place.length, 0);
@@ -76,12 +79,9 @@ export class StoredCut implements OpenCut {
     return this.#progress;
   }
 
-  /** Writes that the cut begins. */
-  start(): void {
-    this.#write(this.#subject(RECORD_TYPE.begin), toBinary(CutBeginSchema, this.begin)).written.catch(() => undefined);
-  }
-
   async append({ epochIndex, firstFrame, frames, sums, payload, parts }: FrameChunk): Promise<void> {
+    if (!this.#isBegun) this.#write(this.#subject(RECORD_TYPE.begin), toBinary(CutBeginSchema, this.begin)).written.catch(() => undefined);
+    this.#isBegun = true;
     const subject = { ...this.#subject(RECORD_TYPE.frames), epochIndex, firstFrame, frames, sums };
     const { place, written } = this.#write(subject, payload);
     if (firstFrame === 0) {

@@ -106,6 +106,18 @@ describe('the keeper of a process server', () => {
     expect((await readMachine(vault, source.machineId)).points).toHaveLength(216);
   });
 
+  it('does not ask the store all the time about machines that were read not long ago', async () => {
+    const list = jest.spyOn(store, 'list');
+    const asked = (): number => list.mock.calls.filter(([prefix]) => prefix.includes('scrub')).length;
+    await run('scrub', 2, { scrubEvery: 86_400_000 });
+    const first = asked();
+    expect(first).toBeGreaterThan(0);
+    await run('scrub', 400, { scrubEvery: 86_400_000 });
+    // An hour and some, in steps of ten seconds.
+    expect(asked() - first).toBeLessThanOrEqual(4);
+    list.mockRestore();
+  });
+
   it('reads everything again, and tells each thing that has rotted once, with what it costs', async () => {
     expect((await run('scrub', 1)).damaged).toBe(0);
     let name = '';

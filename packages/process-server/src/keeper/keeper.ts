@@ -49,6 +49,8 @@ export interface Keeper {
 const TURN = 256 * 1024 * 1024;
 /** Milliseconds between two looks whether there is anything to scrub. */
 const IDLE = 60_000;
+/** Milliseconds, at most, after which it is asked again when a machine was read the last time: others may have done so. */
+const ASK_AGAIN = 3_600_000;
 
 const isPreset = (name: string): name is keyof typeof RETENTION_PRESETS => Object.hasOwn(RETENTION_PRESETS, name);
 
@@ -57,6 +59,8 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
   /** By machine, what keeps it from being kept, and what scrubbing found. */
   const problems = new Map<string, HoldfastError>();
   const rotten = new Map<string, readonly Finding[]>();
+  /** By machine, when there may be something to scrub again. */
+  const restUntil = new Map<string, number>();
 
   let waking = new AbortController();
   /** `awake` is what `waking` was when the machines were looked at. */
@@ -94,11 +98,16 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
 
   /** True when there was something to read. */
   const scrubOne = async ({ machineId, vault: name }: Assignment, signal: AbortSignal): Promise<boolean> => {
+    if (now() < (restUntil.get(machineId) ?? 0)) return false;
     try {
       const vault = await options.scrubbed(name);
       const { progress } = await readScrubRecord(vault, machineId);
       if (progress.round > 0) tell(machineId, progress.findings);
-      if (progress.complete && progress.round > 0 && now() - progress.started < options.scrubEvery) return false;
+      const due = progress.started + options.scrubEvery;
+      if (progress.complete && progress.round > 0 && now() < due) {
+        restUntil.set(machineId, Math.min(due, now() + ASK_AGAIN));
+        return false;
+      }
       const report = await scrubMachine(vault, machineId, { bytes: TURN, signal, clock: { now, sleep: options.sleep } });
       options.onScrubbed?.(report);
       await tellPoints(machineId, report);
@@ -151,7 +160,10 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
       while (!stopping.aborted) {
         const awake = waking;
         let isBusy = false;
-        for (const machine of options.machines()) {
+        const machines = options.machines();
+        const present = new Set(machines.map(({ machineId }) => machineId));
+        for (const machineId of restUntil.keys()) if (!present.has(machineId)) restUntil.delete(machineId);
+        for (const machine of machines) {
           if (stopping.aborted) return;
           isBusy = (await scrubOne(machine, stopping)) || isBusy;
         }

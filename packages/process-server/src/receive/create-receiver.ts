@@ -10,18 +10,23 @@ import {
   ReplicateResponseSchema,
   type ReplicationCall,
 } from '@holdfast/protocol';
-import type { Anchor } from '@holdfast/vault';
 import type { MachineDigests } from '../digests/machine-digests.ts';
+import { beginOf } from '../journal/assemble.ts';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
 import type { EpochPosition, Fence, Standing, Uploader } from '../upload/uploader.ts';
+import type { Unfit } from './check-cut.ts';
 import { violation } from './check-frames.ts';
 import type { CreditPool, CreditShare } from './credit-pool.ts';
 import { type CutIntake, createCutIntake } from './cut-intake.ts';
 import type { CutTurns } from './cut-turns.ts';
+import { anchorMessage, createDurableNotices } from './durable-notices.ts';
 import type { MachineReceiver } from './machine-receiver.ts';
+import { lost, replaced } from './stream-errors.ts';
 
 /** The version of the replication protocol spoken here. */
-const PROTOCOL_VERSION = 2;
+const PROTOCOL_VERSION = 3;
+/** Cuts without frames come whole in one message from here on, and those that are durable are told together. */
+const BRIEF_SINCE = 3;
 /** Queries for digests that may be open at a time. */
 const MOST_QUERIES = 16;
 /** Milliseconds an agent has to say Open. */
@@ -71,22 +76,6 @@ interface Session {
 }
 
 const epochRef = ({ generationId, number }: EpochPosition) => ({ generationId: idBytes(generationId), number: BigInt(number) });
-
-const anchorMessage = ({ sequence, tag, term }: Anchor) => ({
-  sequence: BigInt(sequence),
-  tag: Uint8Array.from(Buffer.from(tag, 'hex')),
-  term: BigInt(term),
-});
-
-const replaced = (machineId: string): HoldfastError =>
-  new HoldfastError('CONNECTION_LOST', {
-    thing: `the replication stream of machine ${machineId}`,
-    why: 'the machine opened a newer one',
-    remedy: 'nothing, when the agent was started again; else look for a second agent with the same identity',
-  });
-
-const lost = (machineId: string, why: string): HoldfastError =>
-  new HoldfastError('CONNECTION_LOST', { thing: `the replication stream of machine ${machineId}`, why, remedy: 'open it again' });
 
 class StreamReceiver implements MachineReceiver {
   readonly machineId: string;
@@ -239,9 +228,9 @@ class StreamReceiver implements MachineReceiver {
     });
     const agreed = Math.min(PROTOCOL_VERSION, open.protocolVersion);
     const session: Session = { call, intake, share, finishing: new Set(), version: agreed, leave: () => undefined, queries: 0, paced: 0 };
+    const notices = createDurableNotices(agreed >= BRIEF_SINCE, (value) => this.#say(call, { case: 'durable', value }));
     uploader.listen({
-      onDurable: ({ cutId }, anchor) =>
-        this.#say(call, { case: 'durable', value: { cutId: idBytes(cutId), anchor: anchorMessage(anchor) } }),
+      onDurable: ({ cutId }, anchor) => notices.add(cutId, anchor),
       onRefused: (cut, reason) => this.#refused(call, cut, reason),
       onLost: (reason) => call.abort(lost(this.machineId, `cuts in the journal were lost: ${reason.why}`)),
       onFenced: (fence) => {
@@ -280,8 +269,7 @@ class StreamReceiver implements MachineReceiver {
       case 'cutBegin': {
         session.leave = await this.#options.turns.enter(call.closed);
         share.begin();
-        for (const { diskId, reason } of intake.begin(message.value))
-          await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
+        await this.#tellUnfit(call, intake.begin(message.value));
         return;
       }
       case 'frames': {
@@ -295,7 +283,10 @@ class StreamReceiver implements MachineReceiver {
         return;
       }
       case 'cutEnd': {
-        share.end();
+        const { cut } = message.value;
+        if (session.version >= BRIEF_SINCE && cut !== undefined && !intake.isReceiving)
+          await this.#tellUnfit(call, intake.begin(beginOf(cut)));
+        else share.end();
         // Not waited for: the next cut is received while this one reaches the disk. Commits resolve in their order.
         const work = this.#watch(call, this.#finish(call, intake.end(message.value), message.value.awaited));
         session.finishing.add(work);
@@ -311,6 +302,11 @@ class StreamReceiver implements MachineReceiver {
       default:
         throw violation(`machine ${this.machineId}`, `${message.case ?? 'nothing'} came in the middle of the stream`);
     }
+  }
+
+  async #tellUnfit(call: ReplicationCall, unfit: readonly Unfit[]): Promise<void> {
+    for (const { diskId, reason } of unfit)
+      await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
   }
 
   async #finish(call: ReplicationCall, ending: ReturnType<CutIntake['end']>, awaited: boolean): Promise<void> {

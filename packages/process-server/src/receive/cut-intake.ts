@@ -32,6 +32,8 @@ export interface CutIntake {
   begin(begin: CutBegin): readonly Unfit[];
   /** Resolves when the bytes are no longer needed in memory. */
   frames(frames: Frames): Promise<void>;
+  /** A cut began that did not end. */
+  readonly isReceiving: boolean;
   /** The cut, once it is on the disk; its id when it is known already; undefined when it was not kept. */
   end(end: CutEnd): Promise<JournaledCut | { readonly known: string } | undefined>;
 }
@@ -75,6 +77,9 @@ export const createCutIntake = (options: CutIntakeOptions): CutIntake => {
   return {
     get open() {
       return open;
+    },
+    get isReceiving() {
+      return current !== undefined;
     },
     begin(begin) {
       if (current !== undefined) throw violation(name(), 'another cut begins before it ended');

@@ -100,7 +100,7 @@ class Model implements ModelServer {
     twice: false,
     durableThrough: undefined,
     partial: undefined,
-    version: 2,
+    version: 3,
     digests: 'answer',
     refusal: undefined,
   };
@@ -210,7 +210,8 @@ class Model implements ModelServer {
 
   async #end(cut: Cut, say: (message: Response) => Promise<void>): Promise<void> {
     const id = idText(cut.id);
-    const arrived = this.#partial;
+    const isBrief = this.behaviour.version >= 3 && this.#partial?.id !== id && cut.epochs.every(({ frameCount }) => frameCount === 0n);
+    const arrived = isBrief ? { id, epochs: cut.epochs.map((): Uint8Array[] => []) } : this.#partial;
     this.#partial = undefined;
     if (arrived?.id !== id) return void this.violations.push(`cut ${id} ends without having begun`);
     for (const [index, epoch] of cut.epochs.entries()) {
@@ -251,11 +252,13 @@ class Model implements ModelServer {
 
   async #makeDurable(lag = this.behaviour.lag): Promise<void> {
     while (this.journal.length > lag) {
-      const received = this.journal.shift()!;
-      this.vault.push(received);
+      const gathered = this.journal.splice(0, this.behaviour.version >= 3 ? this.journal.length - lag : 1);
+      this.vault.push(...gathered);
+      const received = gathered.at(-1)!;
+      const earlierCutIds = gathered.slice(0, -1).map(({ cut }) => cut.id);
       const anchor = { sequence: BigInt(this.vault.length), term: this.term, tag: Buffer.from(received.id, 'hex') };
       for (let times = this.behaviour.twice ? 2 : 1; times > 0; times -= 1)
-        await this.#say({ case: 'durable', value: { cutId: received.cut.id, anchor } });
+        await this.#say({ case: 'durable', value: { cutId: received.cut.id, earlierCutIds, anchor } });
     }
   }
 

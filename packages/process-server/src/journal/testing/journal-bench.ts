@@ -138,7 +138,8 @@ export class JournalBench {
       cut.release();
       return;
     }
-    const sent = this.#open[machine];
+    // One that has no frames is whole in its commit.
+    const sent = this.#open[machine] ?? (command.do === 'commit' ? this.#begin(machine) : undefined);
     if (sent === undefined) return;
     if (command.do === 'restart') {
       const again = randomBytes(700);
