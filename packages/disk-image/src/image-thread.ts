@@ -4,7 +4,7 @@ import { createImageSink, type SinkResult } from './image-sink.ts';
 
 export type ImagePiece = { readonly hole: number } | { readonly data: Uint8Array } | 'end';
 
-/** What became of a piece; of the end: of the image. */
+/** What became of a piece; of the end: of the image. Told in the order of the pieces. */
 export interface PieceDone {
   readonly failure?: { readonly message: string; readonly code: string | undefined };
   readonly result?: SinkResult;
@@ -12,11 +12,14 @@ export interface PieceDone {
 
 const sink = createImageSink((workerData as { fd: number }).fd);
 
-const take = (piece: ImagePiece): PieceDone => {
+const take = async (piece: ImagePiece): Promise<PieceDone> => {
   try {
-    if (piece === 'end') return { result: sink.end() };
+    if (piece === 'end') {
+      sink.close();
+      return { result: sink.end() };
+    }
     if ('hole' in piece) sink.hole(piece.hole);
-    else sink.data(piece.data);
+    else await sink.data(piece.data);
     return {};
   } catch (reason) {
     const { message, code } = reason as NodeJS.ErrnoException;
@@ -24,4 +27,8 @@ const take = (piece: ImagePiece): PieceDone => {
   }
 };
 
-parentPort!.on('message', (piece: ImagePiece) => parentPort!.postMessage(take(piece)));
+let order: Promise<void> = Promise.resolve();
+parentPort!.on('message', (piece: ImagePiece) => {
+  const taken = take(piece);
+  order = order.then(async () => parentPort!.postMessage(await taken));
+});

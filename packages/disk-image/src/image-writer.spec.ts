@@ -48,7 +48,8 @@ describe.each([
     const readOnly = await open(path.join(directory, 'image'), 'r');
     const writer = openImageWriter(readOnly.fd, diskSize);
     try {
-      await expect(writer.add({ data: Buffer.from('no') })).rejects.toMatchObject({ code: 'EBADF' });
+      const written = writer.add({ data: Buffer.from('no') }).then(() => writer.end());
+      await expect(written).rejects.toMatchObject({ code: 'EBADF' });
     } finally {
       await writer.close();
       await readOnly.close();

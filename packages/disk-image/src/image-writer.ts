@@ -2,10 +2,14 @@ import { startThread } from '@holdfast/block';
 import type { Piece } from './image-format.ts';
 import { createImageSink, type SinkResult } from './image-sink.ts';
 import type { ImagePiece, PieceDone } from './image-thread.ts';
+import { CHUNKS_KEPT } from './read-chunks.ts';
 
-/** Writes an image, piece after piece; what a piece holds may change once `add` resolved. */
+/**
+ * Writes an image, piece after piece. What is in memory that threads share is written while others are added: it may change once `CHUNKS_KEPT` more were;
+ * anything else as soon as `add` resolved.
+ */
 export interface ImageWriter {
-  /** Errors: those of the system. */
+  /** Errors: those of the system, of this piece or of one before. */
   add(piece: Piece): Promise<void>;
   end(): Promise<SinkResult>;
   close(): Promise<void>;
@@ -18,29 +22,46 @@ const WORTH_A_THREAD = 64 * 1024 * 1024;
 export const openImageWriter = (fd: number, diskSize: number): ImageWriter => {
   const thread = diskSize < WORTH_A_THREAD ? undefined : start(fd);
   if (thread === undefined) return writeHere(fd);
-  let answer = Promise.withResolvers<PieceDone>();
-  thread.on('message', (done: PieceDone) => answer.resolve(done));
-  thread.on('error', (reason) => answer.reject(reason));
-  thread.on('exit', () => answer.reject(new Error('the thread that writes the image ended')));
-  answer.promise.catch(() => {});
-  const ask = async (piece: ImagePiece, handedOver: ArrayBuffer[] = []): Promise<PieceDone> => {
-    thread.postMessage(piece, handedOver);
-    const done = await answer.promise;
-    answer = Promise.withResolvers();
+  /** What the thread has not answered to, and what came of the pieces given last, both oldest first. */
+  const asked: PromiseWithResolvers<PieceDone>[] = [];
+  const underWay: Promise<PieceDone>[] = [];
+  const fail = (reason: Error): void => {
+    for (const piece of asked.splice(0)) piece.reject(reason);
+  };
+  thread.on('message', (done: PieceDone) => asked.shift()?.resolve(done));
+  thread.on('error', fail);
+  thread.on('exit', () => fail(new Error('the thread that writes the image ended')));
+
+  const ask = (piece: ImagePiece, handedOver: ArrayBuffer[] = []): void => {
+    const answer = Promise.withResolvers<PieceDone>();
+    // Told when it is waited for.
     answer.promise.catch(() => {});
-    if (done.failure !== undefined) throw Object.assign(new Error(done.failure.message), { code: done.failure.code });
+    asked.push(answer);
+    underWay.push(answer.promise);
+    thread.postMessage(piece, handedOver);
+  };
+  const settle = async (most: number): Promise<PieceDone> => {
+    let done: PieceDone = {};
+    while (underWay.length > most) {
+      done = await underWay.shift()!;
+      if (done.failure !== undefined) throw Object.assign(new Error(done.failure.message), { code: done.failure.code });
+    }
     return done;
   };
   return {
     add: async (piece) => {
-      if ('hole' in piece) await ask(piece);
-      else if (piece.data.buffer instanceof SharedArrayBuffer) await ask({ data: piece.data });
+      if ('hole' in piece || piece.data.buffer instanceof SharedArrayBuffer) ask(piece);
       else {
         const copy = Uint8Array.from(piece.data);
-        await ask({ data: copy }, [copy.buffer]);
+        ask({ data: copy }, [copy.buffer]);
       }
+      await settle(CHUNKS_KEPT);
     },
-    end: async () => (await ask('end')).result!,
+    end: async () => {
+      await settle(0);
+      ask('end');
+      return (await settle(0)).result!;
+    },
     close: async () => {
       await thread.terminate();
     },
@@ -60,6 +81,6 @@ const writeHere = (fd: number): ImageWriter => {
   return {
     add: async (piece) => ('hole' in piece ? sink.hole(piece.hole) : sink.data(piece.data)),
     end: async () => sink.end(),
-    close: async () => {},
+    close: async () => sink.close(),
   };
 };

@@ -1,6 +1,7 @@
 import { aborted } from 'node:util';
 import { BLOCK_SIZE, type BlockDevice, type Extent } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
+import { pageBuffers } from './page-memory.ts';
 
 /** A part of a disk, in order; `data` is absent where the disk holds nothing but zeroes. */
 export interface Chunk {
@@ -20,12 +21,14 @@ export interface ReadChunksOptions {
 const CHUNK = 4 * 1024 * 1024;
 /** Chunks read at the same time. */
 const AHEAD = 4;
+/** How many more chunks are given before the data of one is gone. */
+export const CHUNKS_KEPT = 2;
 
-/** The whole of a device from its first byte to its last, read ahead; a chunk's data is there until the next chunk is asked for. Errors: those of the device; why the signal was aborted. */
+/** The whole of a device from its first byte to its last, read ahead; a chunk's data is there until `CHUNKS_KEPT` more were given. Errors: those of the device; why the signal was aborted. */
 export async function* readChunks(device: BlockDevice, options: ReadChunksOptions): AsyncGenerator<Chunk> {
   const ahead: Promise<Chunk>[] = [];
   // Used again and again: new ones would cost as much as reading into them. Other threads see them too: no copy for who writes them.
-  const buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.from(new SharedArrayBuffer(Math.min(CHUNK, device.size))));
+  const buffers = pageBuffers(AHEAD + CHUNKS_KEPT, Math.min(CHUNK, device.size));
   for (let next = 0; next < device.size || ahead.length > 0; ) {
     while (next < device.size && ahead.length < AHEAD) {
       const buffer = buffers.shift()!;
