@@ -51,6 +51,10 @@ export const runLayout = async ({ layout, bundles, steps, print, onStart, keep }
 
     source = await startSourceServer({ image, uefi: layout === 'uefi-xfs', memoryMiB: MEMORY_MIB, directory });
     const { console } = source;
+    const off = source.ended.then((how): never => {
+      throw new Error(`the server went off: ${how}`);
+    });
+    off.catch(() => undefined);
     const site = steps.take('configuration server and process server', () =>
       startServers({
         directory,
@@ -62,7 +66,8 @@ export const runLayout = async ({ layout, bundles, steps, print, onStart, keep }
         onStart,
       }),
     );
-    const started = steps.take('the server starts, somebody logs in', () => console.logIn(SERVER_PASSWORD, PATIENCE.console));
+    const logIn = (): Promise<void> => Promise.race([console.logIn(SERVER_PASSWORD, PATIENCE.console), off]);
+    const started = steps.take('the server starts, somebody logs in', logIn);
     const results = await Promise.allSettled([site, started]);
     servers = results[0].status === 'fulfilled' ? results[0].value : undefined;
     for (const result of results) if (result.status === 'rejected') throw result.reason;

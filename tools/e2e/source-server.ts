@@ -48,6 +48,8 @@ export const startSourceServer = async ({ image, uefi, memoryMiB, directory }: S
     ...['-accel', 'tcg,thread=single', '-cpu', 'max', '-machine', 'pc', '-smp', '1', '-m', `${memoryMiB}`],
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-vga', 'none', '-rtc', 'base=utc'],
     ...(uefi ? firmware.flatMap((drive) => ['-drive', drive]) : []),
+    // Linux calls it ens3 for this place; first, before another device takes it.
+    ...['-netdev', 'user,id=network', ...object('-device', { driver: 'virtio-net-pci', netdev: 'network', addr: '3', romfile: '' })],
     ...['-chardev', `socket,id=qmp,fd=${QEMU_DESCRIPTORS.qmp}`, '-mon', 'chardev=qmp,mode=control'],
     ...['-chardev', `socket,id=console,fd=${QEMU_DESCRIPTORS.console},logfile=${path.join(directory, 'source-console.log')}`],
     ...['-serial', 'chardev:console', '-chardev', `socket,id=ledger,fd=${QEMU_DESCRIPTORS.jobs}`],
@@ -61,8 +63,6 @@ export const startSourceServer = async ({ image, uefi, memoryMiB, directory }: S
       file: { driver: 'file', filename: disk, discard: 'unmap' },
     }),
     ...object('-device', { driver: 'virtio-blk-pci', drive: 'disk', bootindex: 1 }),
-    // Linux calls it ens3 for this place.
-    ...['-netdev', 'user,id=network', ...object('-device', { driver: 'virtio-net-pci', netdev: 'network', addr: '3', romfile: '' })],
   ];
   const qemu: Qemu = await startQemu(args);
   return {
