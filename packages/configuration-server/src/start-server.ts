@@ -1,10 +1,11 @@
 import path from 'node:path';
-import { formatAddress, type ProgramContext, VERSION } from '@holdfast/daemon';
+import { type ProgramContext, VERSION } from '@holdfast/daemon';
 import { ControlService, EnrolmentService } from '@holdfast/protocol';
 import { createAlertEngine } from './alerts/alert-engine.ts';
 import { createApi } from './api/create-api.ts';
 import { openAuthority } from './authority/authority.ts';
 import { createRotation } from './authority/rotation.ts';
+import { createWhereabouts } from './authority/whereabouts.ts';
 import { openBackups } from './backup/open-backups.ts';
 import { createVaultBackups } from './backup/vault-backups.ts';
 import { keepBalance } from './balance/keep-balance.ts';
@@ -21,6 +22,7 @@ import { createMovePlan } from './jobs/move-plan.ts';
 import { createPointPlan } from './jobs/point-plan.ts';
 import { createProtectPlan } from './jobs/protect-plan.ts';
 import { createUnprotectPlan } from './jobs/unprotect-plan.ts';
+import { addressesAt, announcedAt, namesOf } from './listener/addresses.ts';
 import { createHealthPage } from './listener/health-page.ts';
 import { createInstallFiles } from './listener/install-files.ts';
 import { listen } from './listener/listener.ts';
@@ -29,7 +31,7 @@ import { createRpcHandler } from './listener/rpc-handler.ts';
 import { runLocalProcessServer } from './local-process-server.ts';
 import { createServerMetrics } from './metrics.ts';
 import { startNotification } from './notify/start-notification.ts';
-import { ownNames, renewOwn } from './own-certificate.ts';
+import { renewOwn } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
 import { createPlanJob } from './plans/plan-job.ts';
 import { createReconciliation } from './reconcile/reconciliation.ts';
@@ -114,16 +116,11 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   run('housekeeping', (signal) => keepHouse(store, settings.history.jobs, settings.certificates.grace, log, signal));
 
   const install = createInstallFiles(settings.install.directory, log);
-  const names = settings.listen.names.length > 0 ? settings.listen.names : ownNames();
+  const names = namesOf(settings);
   let port = settings.listen.address.port;
-  const announced = (): string => {
-    const { host, port: reached } = settings.listen.announced ?? { host: names[0]!, port };
-    return host.includes(':') ? `[${host}]:${reached}` : `${host}:${reached}`;
-  };
-  const addresses = (): readonly string[] => {
-    const { addresses: told } = settings.listen;
-    return told.length > 0 ? told.map(formatAddress) : [announced()];
-  };
+  const announced = (): string => announcedAt(settings, port);
+  const addresses = (): readonly string[] => addressesAt(settings, port);
+  const whereabouts = createWhereabouts(authority, addresses);
   const backups = openBackups(context, level, id);
   const { intoVaults, vaultPace: pace, keep } = settings.backup;
   const vaultBackups = createVaultBackups({ store, servers, make: intoVaults ? backups.make : undefined, pace, keep, log });
@@ -180,6 +177,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     streams,
     reconciliation,
     addresses,
+    whereabouts,
     vaultBackups,
   });
   const rpc = createRpcHandler({

@@ -25,7 +25,15 @@ export type { Membership, MembershipOptions } from './membership/membership.ts';
 export { openMembership } from './membership/open-membership.ts';
 export { sameHardware } from './membership/same-hardware.ts';
 export { useServerCommand } from './membership/use-server-command.ts';
-export { encodeWhereabouts, parseWhereabouts, tellable, type Whereabouts, whereaboutsText } from './membership/whereabouts.ts';
+export {
+  encodeWhereabouts,
+  LARGEST_WHEREABOUTS,
+  parseWhereabouts,
+  readWhereabouts,
+  tellable,
+  type Whereabouts,
+  whereaboutsText,
+} from './membership/whereabouts.ts';
 export type { MetricOptions, Metrics } from './metrics/metrics.ts';
 export { type Command, type CommandContext, defineCommand } from './program/command.ts';
 export type { CommonSchema } from './program/common-settings.ts';

@@ -3,6 +3,7 @@ import type { Log } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { ReplicationCall } from '@holdfast/protocol';
 import type { Assignment, Assignments } from './control/assignments.ts';
+import type { Whereabouts } from './control/whereabouts.ts';
 import { createMachineDigests, type MachineDigests } from './digests/machine-digests.ts';
 import type { Journal, JournaledCut } from './journal/journal.ts';
 import { fillJournal } from './receive/beginnings.ts';
@@ -10,6 +11,7 @@ import { createReceiver, type Pace } from './receive/create-receiver.ts';
 import type { CreditPool } from './receive/credit-pool.ts';
 import type { CutTurns } from './receive/cut-turns.ts';
 import type { MachineReceiver } from './receive/machine-receiver.ts';
+import { withWhereabouts } from './receive/with-whereabouts.ts';
 import { createUploader, type UploaderOptions } from './upload/create-uploader.ts';
 import { interrupted } from './upload/interrupted.ts';
 import type { Uploader } from './upload/uploader.ts';
@@ -17,6 +19,7 @@ import type { Vaults } from './upload/vaults.ts';
 
 /** A machine assigned to this server. */
 export interface Machine {
+  /** As it is now: a machine may be renamed while it is here. */
   readonly assignment: Assignment;
   readonly uploader: Uploader;
   readonly receiver: MachineReceiver;
@@ -53,8 +56,14 @@ export interface MachinesOptions
   /** Why no stream is taken now. */
   refusal(): HoldfastError | undefined;
   pace(): Pace | undefined;
+  /** Where the configuration server is, for agents. */
+  readonly whereabouts: Pick<Whereabouts, 'follow'>;
   onReceived(bytes: number): void;
   onDurable(cut: JournaledCut): void;
+}
+
+interface Begun extends Machine {
+  rename(assignment: Assignment): void;
 }
 
 const notAssigned = (machineId: string): HoldfastError =>
@@ -64,18 +73,17 @@ const notAssigned = (machineId: string): HoldfastError =>
     remedy: 'wait until agent and server were told of the assignment, or connect to the server it is assigned to',
   });
 
-const same = (a: Assignment, b: Assignment): boolean => a.vault === b.vault && a.machineName === b.machineName;
-
 export const createMachines = (options: MachinesOptions): Machines => {
   const { journal, vaults, log, version, pool, turns } = options;
-  const machines = new Map<string, Machine>();
+  const machines = new Map<string, Begun>();
   /** What is wanted for each, milliseconds; 0: as the settings say. */
   const sealIntervals = new Map<string, number>();
   /** What the journal held at the start and nobody has taken yet. */
   const recovered = new Map(journal.recovered);
 
-  const begin = (assignment: Assignment): Machine => {
-    const { machineId, machineName, vault, seenTerm } = assignment;
+  const begin = (given: Assignment): Begun => {
+    const { machineId, vault, seenTerm } = given;
+    let assignment = given;
     const left = recovered.get(machineId);
     recovered.delete(machineId);
     const uploader = createUploader({
@@ -89,7 +97,9 @@ export const createMachines = (options: MachinesOptions): Machines => {
         return sealIntervals.get(machineId) || options.sealInterval;
       },
       machineId,
-      machineName,
+      get machineName() {
+        return assignment.machineName;
+      },
       seenTerm,
       recovered: left?.cuts ?? [],
       vault: () => vaults.open(vault),
@@ -102,9 +112,9 @@ export const createMachines = (options: MachinesOptions): Machines => {
       isPending: uploader.isPending.bind(uploader),
       hurry: () => uploader.hurry(),
       onDamage(reason) {
-        const { code, thing, why } = fromSystem(reason, `the vault of machine ${machineName}`);
+        const { code, thing, why } = fromSystem(reason, `the vault of machine ${assignment.machineName}`);
         log.error('The vault is damaged where it was read for digests', { machine: machineId, error: reason });
-        options.events.add(code, `machine ${machineName}: ${thing}: ${why}`);
+        options.events.add(code, `machine ${assignment.machineName}: ${thing}: ${why}`);
       },
       log,
     });
@@ -121,7 +131,17 @@ export const createMachines = (options: MachinesOptions): Machines => {
       pace: options.pace,
       onReceived: options.onReceived,
     });
-    return { assignment, uploader, receiver, digests };
+    return {
+      get assignment() {
+        return assignment;
+      },
+      rename: (next) => {
+        assignment = next;
+      },
+      uploader,
+      receiver,
+      digests,
+    };
   };
 
   const forget = (machineId: string): void => {
@@ -146,7 +166,10 @@ export const createMachines = (options: MachinesOptions): Machines => {
       for (const [machineId, { sealInterval }] of wanted) sealIntervals.set(machineId, sealInterval);
       for (const [machineId, machine] of machines) {
         const assignment = wanted.get(machineId);
-        if (assignment !== undefined && same(assignment, machine.assignment)) continue;
+        if (assignment?.vault === machine.assignment.vault) {
+          machine.rename(assignment);
+          continue;
+        }
         machines.delete(machineId);
         await end(machine);
       }
@@ -164,7 +187,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
       if (machine === undefined) throw notAssigned(call.peer.identity.id);
       const refusal = options.refusal();
       if (refusal !== undefined) throw refusal;
-      await machine.receiver.serve(call);
+      await machine.receiver.serve(withWhereabouts(call, options.whereabouts.follow));
     },
     disconnect(error) {
       for (const { receiver } of machines.values()) receiver.disconnect(error);

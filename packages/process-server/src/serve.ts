@@ -9,6 +9,7 @@ import { createControlBackups } from './control/control-backups.ts';
 import { createEvents } from './control/events.ts';
 import { createReconciler, inForce } from './control/reconcile.ts';
 import { createCpuShare, makeReport } from './control/server-report.ts';
+import { createWhereabouts } from './control/whereabouts.ts';
 import { endpointsOf } from './endpoints.ts';
 import { openJournalKey } from './journal/journal-key.ts';
 import { openNodeDirectory } from './journal/node-directory.ts';
@@ -78,6 +79,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   const rate = createRate(() => bytesPerSecondAt(upload.bandwidth, new Date()));
   const vaults = createVaults({ settings: settings.vaults, requests: upload.requests, rate, log, health, events });
   onStop('vaults', () => vaults.close());
+  const whereabouts = createWhereabouts({ membership, vaults, isAway: () => control.state !== 'connected', log });
   const turns = createCutTurns();
   const uploading = (): boolean => [...machines.all].some(({ uploader }) => uploader.state.pendingCuts > 0);
   const brake = createJournalBrake(journal, { smallest: FLOOR, uploading });
@@ -111,6 +113,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     },
     refusal: brake.refusal,
     pace: brake.pace,
+    whereabouts,
     onReceived: figures.received,
     onDurable(cut) {
       durableBytes += cut.bytes;
@@ -194,6 +197,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
       checks.ask(state.checkRequest);
       reconciler.set(state.reconciling);
       controlBackups.want(state.backups);
+      whereabouts.take(state.whereabouts);
       // One that was restored knows of no recoveries: those that run stay.
       await Promise.all([apply(inForce(assignments, state)), state.reconciling ? undefined : recovery.apply(state)]);
     },
@@ -205,6 +209,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   run('control', control.run);
   run('reconciliation', reconciler.run);
   run('backups of the configuration server', controlBackups.run);
+  run('whereabouts of the configuration server', whereabouts.run);
 
   const tell = (): void =>
     control.report(

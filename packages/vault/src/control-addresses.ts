@@ -20,14 +20,18 @@ const TRIES = 100;
 /** Authorities of which something is read: each configuration server that was rebuilt has another one. */
 const MOST = 64;
 
-/** Files what a configuration server says of itself, unless it is what was filed last. Gives false then. Errors: those of the store. */
-export const putControlAddresses = async (store: ObjectStore, { authority, content }: ControlAddresses): Promise<boolean> => {
+/** Files what a configuration server says of itself, unless it says the same as what was filed last. Gives false then. Errors: those of the store. */
+export const putControlAddresses = async (
+  store: ObjectStore,
+  { authority, content }: ControlAddresses,
+  isSame: (last: Uint8Array) => boolean = (last) => Buffer.from(content).equals(last),
+): Promise<boolean> => {
   let newest: string | undefined;
   for await (const { name } of store.list(controlAddressesPrefix(authority))) {
     newest = name;
     break;
   }
-  if (newest !== undefined && Buffer.from(content).equals(await store.read(newest, { offset: 0, length: LARGEST }))) return false;
+  if (newest !== undefined && isSame(await store.read(newest, { offset: 0, length: LARGEST }))) return false;
   let number = (newest === undefined ? 0 : (controlAddressesOf(newest)?.number ?? 0)) + 1;
   for (let attempt = 1; ; attempt += 1)
     try {

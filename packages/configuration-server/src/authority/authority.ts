@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { webcrypto } from 'node:crypto';
+import { webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import { type Identity, identitySubject, identityUri, publicKeyFingerprint, type TlsCredentials } from '@holdfast/protocol';
 import {
@@ -57,6 +57,8 @@ export interface Authority {
   onTurn(listener: () => void): () => void;
   /** Signs the key of a certificate request for an identity, for `lifetime` milliseconds. Rejects with REQUEST_INVALID. */
   issue(identity: Identity, request: Uint8Array, lifetime: number): Promise<IssuedCertificate>;
+  /** Signs a text that is no certificate; 64 bytes. */
+  sign(text: Uint8Array<ArrayBuffer>): Promise<Uint8Array>;
   /** A new key and certificate for the configuration server itself, valid for these names and addresses. */
   issueOwn(id: string, names: readonly string[], lifetime: number): Promise<TlsCredentials & { readonly notAfter: number }>;
 }
@@ -143,6 +145,7 @@ export const openAuthority = async (directory: string, { mayMake = true } = {}):
         notAfter: certificate.notAfter.getTime(),
       };
     },
+    sign: async (text) => new Uint8Array(await webcrypto.subtle.sign(ALGORITHM, ring.signer.keys.privateKey, text)),
     async issueOwn(id, names, lifetime) {
       const key = newKey();
       const { publicKey } = await keysOf(key);

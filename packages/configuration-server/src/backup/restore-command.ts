@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { type Command, defineCommand, filePath, text, url } from '@holdfast/daemon';
+import { address, type Command, defineCommand, filePath, list, text, url } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
+import type { ObjectStore } from '@holdfast/object-store';
 import type { Settings } from '../settings.ts';
 
 const OPTIONS = {
@@ -10,6 +11,14 @@ const OPTIONS = {
     optional: true,
     schemes: ['file', 'azure'],
     help: 'Or the vault whose newest backup it is; the right to read it is enough',
+  }),
+  address: list(address({ help: 'HOST:PORT' }), {
+    help: 'Where members will reach this server, with commas between several; unless told, what the settings say (listen)',
+    max: 8,
+  }),
+  tellVault: list(url({ schemes: ['file', 'azure'], help: 'A vault' }), {
+    help: 'Vaults to tell these addresses, beside the one of --from-vault: process servers that lost the old server look there',
+    max: 16,
   }),
   site: text({ optional: true, help: 'Id of the installation, where the vault holds backups of several' }),
   passphraseFile: filePath({ optional: true, help: 'File with its passphrase, where it does not come by standard input' }),
@@ -56,9 +65,9 @@ export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof 
   summary: 'Fills an empty state directory from a backup.',
   options: OPTIONS,
   notes:
-    'The passphrase is read from standard input, or asked for on a terminal. Members go on by themselves where the new server is reached by an address that the old one had or told them of (listen.addresses). ' +
+    'The passphrase is read from standard input, or asked for on a terminal. Members go on by themselves: at an address that the old server had or told them of (listen.addresses), or at the one that vaults were told, which process servers read there and pass on to their machines. Telling a vault takes the right to create there. ' +
     'Join tokens and sign-ins are not taken over; what was changed since the backup has to be changed again.',
-  async run({ options, readSecret, stateDirectory, print }) {
+  async run({ options, settings, readSecret, stateDirectory, print }) {
     const { restore } = await import('./restore.ts');
     const given =
       options.passphraseFile === undefined
@@ -85,10 +94,19 @@ export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof 
     const { thing, content } = source;
     const { head, records } = await restore({ content, passphrase, thing, stateDirectory: directory }).finally(source.close);
     print(`Restored ${records} records of ${new Date(head.made).toISOString()} (version ${head.software}) into ${directory}.`);
+    const { openStore } = await import('@holdfast/object-store');
+    const { tellVaults } = await import('./tell-vault.ts');
+    const stores: ObjectStore[] = [];
+    try {
+      for (const vault of [...(place === undefined ? [] : [place]), ...options.tellVault]) stores.push(await openStore(vault));
+      await tellVaults({ stores, stateDirectory: directory, settings, named: options.address, print });
+    } finally {
+      for (const store of stores) await store.close();
+    }
     print(
-      'Start the server now. Its certificate authority is the same, so members know it again; where it has another address than before,',
+      'Start the server now. Its certificate authority is the same, so that members know it again; those that do not find its new address',
     );
-    print('tell those that were not told by the old one: use-server of holdfast-agent and holdfast-process-server.');
+    print('are told by use-server of holdfast-agent and holdfast-process-server.');
     print(
       'Members keep what they were told before until this server knows what was decided since: holdfast restore status, holdfast restore confirm.',
     );

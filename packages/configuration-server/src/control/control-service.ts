@@ -10,7 +10,7 @@ import { createEventPace } from './event-pace.ts';
 import { holdStream } from './hold-stream.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { AgentPresence, ServerPresence } from './presence.ts';
-import { admitServer } from './server-stream.ts';
+import { admitServer, type ServerParts } from './server-stream.ts';
 
 export interface ControlOptions extends Omit<ControlParts, 'pace'> {
   readonly revocations: Revocations;
@@ -20,6 +20,7 @@ export interface ControlOptions extends Omit<ControlParts, 'pace'> {
   readonly reconciliation: Reconciliation;
   readonly vaultBackups: VaultBackups;
   readonly questions: Questions;
+  readonly whereabouts: ServerParts['whereabouts'];
 }
 
 /** Streams of machines and servers: they say how they are and are told what is wanted of them. */
@@ -32,6 +33,7 @@ export const createControlService = ({
   streams,
   reconciliation,
   addresses,
+  whereabouts,
   isStopping,
   version,
   vaultBackups,
@@ -48,7 +50,7 @@ export const createControlService = ({
       const peer = memberOf(values);
       const admit = admitServer.bind(
         undefined,
-        { store, notifier, addresses, pace, isStopping, version, reconciliation, vaultBackups, questions, presence: servers },
+        { store, notifier, addresses, whereabouts, pace, isStopping, version, reconciliation, vaultBackups, questions, presence: servers },
         peer,
       );
       return streams.count(holdStream({ peer, requests, signal, revocations, admit }));

@@ -39,6 +39,8 @@ export interface ServerParts extends ControlParts {
   readonly reconciliation: Reconciliation;
   readonly vaultBackups: VaultBackups;
   readonly questions: Questions;
+  /** The addresses once more, signed, for vaults and agents. */
+  readonly whereabouts: () => Promise<Uint8Array<ArrayBuffer>>;
 }
 
 const MOST = { endpoints: 8, vaults: 256, machines: 10_000, serials: 100_000, recoveries: 1000 } as const;
@@ -142,7 +144,7 @@ const newTerms = async (store: StateStore, { known, doubted }: ToldTerms, report
 };
 
 async function* states(
-  { store, notifier, addresses, vaultBackups, questions }: ServerParts,
+  { store, notifier, addresses, whereabouts, vaultBackups, questions }: ServerParts,
   id: string,
   session: Session<ServerReport>,
   signal: AbortSignal,
@@ -155,12 +157,14 @@ async function* states(
     siteId: (await reader.get(sites, SITE))?.value.id ?? '',
     recoveries: await recoveriesWanted(reader, id),
     questions: questions.of(id),
+    whereabouts: await whereabouts(),
     check: await wantedCheck(reader, id),
   });
   for await (const { revision, value } of follow(store, notifier, wanted, signal, (listener) => questions.subscribe(id, listener))) {
     const state = create(ConnectServerResponseSchema, {
       revision: BigInt(revision),
       addresses: [...addresses()],
+      whereabouts: value.whereabouts,
       reconciling: value.restored !== undefined,
       // What was decided since the backup is not known here: nobody is told what the backup wanted.
       assignments: value.restored === undefined ? [...value.assignments] : [],

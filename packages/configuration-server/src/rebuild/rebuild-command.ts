@@ -1,4 +1,4 @@
-import { type Command, defineCommand, filePath, list, text, url } from '@holdfast/daemon';
+import { address, type Command, defineCommand, filePath, list, text, url } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import type { Settings } from '../settings.ts';
 import type { NamedVault, RebuiltMachine } from './rebuild.ts';
@@ -12,6 +12,10 @@ const OPTIONS = {
   vaultName: list(text({ help: 'A name' }), {
     help: 'What process servers call each of them in their settings; unless told, the name each was made with',
     max: 16,
+  }),
+  address: list(address({ help: 'HOST:PORT' }), {
+    help: 'Where this server will be reached, with commas between several, for those who look into the vaults; unless told, what the settings say (listen)',
+    max: 8,
   }),
 };
 
@@ -56,9 +60,10 @@ export const rebuildCommand: Command<Settings> = defineCommand<Settings, typeof 
   options: OPTIONS,
   notes:
     'Machines, what they were, terms and failovers come out of the vaults; people, policies and the certificate authority are new. Process servers and agents join anew with tokens; ' +
+    'process servers that lost the old one read its address in the vaults and say so in their log, but believe nobody with another authority by themselves; ' +
     'a machine keeps its id, known by its network cards. Whether a machine may replicate is written in its vault, so that one that was failed over and comes back first sends nothing.',
-  async run({ options, stateDirectory, print, log }) {
-    const { rebuild } = await import('./rebuild.ts');
+  async run({ options, settings, stateDirectory, print, log }) {
+    const [{ rebuild }, { tellVaults }] = await Promise.all([import('./rebuild.ts'), import('../backup/tell-vault.ts')]);
     const places = placesOf(options.fromVault, options.keyFile, options.vaultName);
     const vaults: NamedVault[] = [];
     try {
@@ -67,6 +72,8 @@ export const rebuildCommand: Command<Settings> = defineCommand<Settings, typeof 
       const machines = await rebuild({ vaults, stateDirectory: directory, log });
       print(`Rebuilt a configuration server that knows ${machines.length} machines into ${directory}:`);
       for (const machine of machines) for (const line of describe(machine)) print(line);
+      const stores = vaults.map(({ vault }) => vault.store);
+      await tellVaults({ stores, stateDirectory: directory, settings, named: options.address, print });
       print('Start it now; the token of its administrator is in administrator.token there. Then join process servers and agents anew');
       print('(holdfast token create prints the lines). Nothing replicates, is thinned or deleted until the vaults were compared:');
       print('holdfast restore status, holdfast restore confirm.');

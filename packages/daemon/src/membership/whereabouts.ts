@@ -1,5 +1,6 @@
 import { type KeyObject, verify } from 'node:crypto';
 import { HoldfastError } from '@holdfast/errors';
+import { publicKeyFingerprint } from '@holdfast/protocol';
 import { readCertificates } from './pem.ts';
 
 /*
@@ -55,17 +56,18 @@ export const parseWhereabouts = (content: Uint8Array): Whereabouts & { readonly 
   return { addresses, made: made as number, signature: Buffer.from(signature, 'base64') };
 };
 
-/** What one of these authorities (PEM) signed. Throws DAMAGED, and CERTIFICATE_UNTRUSTED for what somebody else signed. */
-export const readWhereabouts = (content: Uint8Array, authorities: string): Whereabouts => {
+/** What one of these authorities (PEM) signed, and the fingerprint of which. Throws DAMAGED, and CERTIFICATE_UNTRUSTED for what somebody else signed. */
+export const readWhereabouts = (content: Uint8Array, authorities: string): Whereabouts & { readonly authority: string } => {
   const { signature, ...told } = parseWhereabouts(content);
   const text = whereaboutsText(told);
   const isBy = (key: KeyObject): boolean => verify('sha256', text, { key, dsaEncoding: 'ieee-p1363' }, signature);
-  if (!readCertificates(authorities).some(({ publicKey }) => isBy(publicKey)))
+  const signer = readCertificates(authorities).find(({ publicKey }) => isBy(publicKey));
+  if (signer === undefined)
     throw new HoldfastError('CERTIFICATE_UNTRUSTED', {
       thing: THING,
       why: 'it was not signed by the authority of this installation',
       remedy:
         'where the configuration server was rebuilt with another authority, join this machine anew: holdfast token create prints the command',
     });
-  return told;
+  return { ...told, authority: publicKeyFingerprint(signer.raw) };
 };

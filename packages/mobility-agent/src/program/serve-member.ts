@@ -14,6 +14,7 @@ import { lookAround } from '../surroundings/look-around.ts';
 import { findMemoryDirectory } from '../trace/memory-file.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { openDesiredState } from './desired-state.ts';
+import { hearWhereabouts } from './hear-whereabouts.ts';
 import { desiredStateFile, restedScriptsFile } from './places.ts';
 import { openRestedScripts } from './rested-scripts.ts';
 import type { AgentSchema } from './settings.ts';
@@ -72,7 +73,10 @@ const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): E
     checkInterval: check.interval,
     registry,
     findDisks,
-    connect: (address) => connectReplication({ address, credentials: membership.credentials, expect: { role: 'process-server' } }),
+    async connect(address) {
+      const stream = await connectReplication({ address, credentials: membership.credentials, expect: { role: 'process-server' } });
+      return hearWhereabouts(stream, (content) => void membership.heed(content));
+    },
     onEvent: ({ severity, code, text }) => (severity === 'warning' ? log.warn(text, { code }) : log.info(text, { code })),
   });
 };
