@@ -52,7 +52,7 @@ export const settings = {
       default: '1s',
       min: '0s',
       max: '5min',
-      help: 'Time small cuts are gathered before they become one object; longer costs fewer requests and adds to the RPO',
+      help: 'Least time from one small object of a machine to the next: small cuts are gathered meanwhile; longer costs fewer requests and adds to the RPO',
     }),
     idleInterval: duration({
       default: '1min',

@@ -12,7 +12,7 @@ const LONG = 3_600_000;
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const opened: Uploader[] = [];
 
-const open = async (idleInterval: number) => {
+const open = async (idleInterval: number, sealInterval = 5) => {
   const store: ObjectStore = createMemoryStore();
   const secret = Buffer.alloc(32, 3);
   await createVault(store, { name: 'test', keys: [{ kind: 'key-file', secret }] });
@@ -27,7 +27,7 @@ const open = async (idleInterval: number) => {
     anchors: { of: () => undefined, set: () => undefined, save: async () => undefined },
     events: createEvents(),
     log: silent as never,
-    sealInterval: 5,
+    sealInterval,
     idleInterval,
     segmentSize: 1_000_000,
     inFlight: 4,
@@ -105,5 +105,24 @@ describe('cuts in which nothing has changed', () => {
     application.cut.point!.kind = PointKind.APPLICATION;
     uploader.submit(application);
     await settled();
+  });
+});
+
+describe('small cuts', () => {
+  it('do not wait when the last small object is long ago', async () => {
+    const { uploader, next, settled } = await open(LONG, 50);
+    await aWhile();
+    uploader.submit(await next(1));
+    expect(uploader.state.uploadingBytes).toBe(100);
+    await settled();
+  });
+
+  it('are gathered while it is not, and become one object', async () => {
+    const { uploader, next, slots, settled } = await open(LONG, 500);
+    const before = await slots();
+    for (let count = 0; count < 5; count += 1) uploader.submit(await next(1));
+    expect(uploader.state.uploadingBytes).toBe(0);
+    await settled();
+    expect(await slots()).toBe(before + 1);
   });
 });

@@ -20,7 +20,7 @@ export interface UploaderOptions {
   readonly anchors: Anchors;
   readonly events: Events;
   readonly log: Log;
-  /** Milliseconds small cuts are gathered. */
+  /** Least milliseconds from one object that is not full to the next: what comes meanwhile is gathered. */
   readonly sealInterval: number;
   /** Milliseconds cuts without any change are gathered, as long as there are no others. */
   readonly idleInterval: number;
@@ -81,6 +81,8 @@ class MachineUploader implements Uploader {
   #pause = FIRST_PAUSE;
   /** When what waits is given to the writer, by performance.now(). */
   #seal: { readonly timer: NodeJS.Timeout; readonly at: number } | undefined;
+  /** When it was given something that fills no object, by performance.now(). */
+  #lastSmall = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(options: UploaderOptions) {
@@ -247,7 +249,7 @@ class MachineUploader implements Uploader {
     return pause * (0.5 + Math.random() / 2);
   }
 
-  /** Gives what waits to the writer: at once when it fills an object, else when it was gathered long enough. */
+  /** Gives what waits to the writer: at once when it fills an object, or the last one that was not full is long ago. */
   #pump(due = false): void {
     const writer = this.#writer;
     if (writer === undefined || this.#closed) return;
@@ -256,18 +258,22 @@ class MachineUploader implements Uploader {
     const bytes = waiting.reduce((sum, { cut }) => sum + cut.bytes, 0);
     // There may be more of them than a call takes arguments: a vault was away for days.
     const patience = waiting.reduce((least, entry) => Math.min(least, entry.patience), Number.POSITIVE_INFINITY);
-    if (!due && patience > 0 && bytes < this.#options.segmentSize) {
-      const at = performance.now() + patience;
+    const { sealInterval, segmentSize } = this.#options;
+    const now = performance.now();
+    // Who changes now and then does not wait for others that do not come; what is idle can wait.
+    const at = patience > sealInterval ? now + patience : this.#lastSmall + patience;
+    if (!due && at > now && bytes < segmentSize) {
       if (this.#seal !== undefined && this.#seal.at <= at) return;
       clearTimeout(this.#seal?.timer);
       const timer = setTimeout(() => {
         this.#seal = undefined;
         this.#pump(true);
-      }, patience);
+      }, at - now);
       this.#seal = { timer, at };
       return;
     }
     this.#unseal();
+    if (bytes < segmentSize) this.#lastSmall = now;
     for (const entry of waiting) this.#append(writer, entry);
   }
 
