@@ -167,6 +167,8 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   const endedSerials = new Set<string>();
   const apply = async (wanted: Assignments): Promise<void> => {
     assignments = wanted;
+    // At once: while the configuration server is reconciled nothing is thinned, what is under way included.
+    keeper?.wake();
     await file.save(wanted);
     const end = async (serial: string): Promise<void> => {
       await server.disconnect(
@@ -182,7 +184,6 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     // All at once: each may take its connection's farewell of two seconds, and all of them five.
     await Promise.all([...wanted.revoked].filter((serial) => !endedSerials.has(serial)).map(end));
     await machines.assign(wanted);
-    keeper?.wake();
   };
 
   const cpuShare = createCpuShare();

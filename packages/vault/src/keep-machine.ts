@@ -67,7 +67,12 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
       ? await thinMachine(
           writer,
           history,
-          { policy: rules, keep: [...keep, ...(await provenPoint(vault, machineId))], atOnce: thinAtOnce },
+          {
+            policy: rules,
+            keep: [...keep, ...(await provenPoint(vault, machineId))],
+            atOnce: thinAtOnce,
+            ...(options.signal && { signal: options.signal }),
+          },
           clock.now(),
         )
       : 0;

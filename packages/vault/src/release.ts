@@ -18,6 +18,8 @@ import { type MachineWriter, referencedName } from './referenced-object.ts';
 export interface ReleaseOptions {
   /** Milliseconds by the clock of the store from the version that does without an object to its deletion; 24 hours unless told. */
   readonly grace?: number;
+  /** Nothing is deleted once it aborts; its reason is thrown. What was deleted until then is what nobody needed. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ReleaseReport {
@@ -40,6 +42,7 @@ class Release {
   readonly #writer: MachineWriter;
   readonly #history: MachineHistory;
   readonly #grace: number;
+  readonly #signal: AbortSignal | undefined;
   /** By version, when the store created it. */
   readonly #versions = new Map<number, ObjectInfo>();
   /** The latest that the store's clock is known to have shown. */
@@ -50,10 +53,11 @@ class Release {
   deleted = 0;
   bytes = 0;
 
-  constructor(writer: MachineWriter, history: MachineHistory, grace: number) {
+  constructor(writer: MachineWriter, history: MachineHistory, grace: number, signal: AbortSignal | undefined) {
     this.#writer = writer;
     this.#history = history;
     this.#grace = grace;
+    this.#signal = signal;
   }
 
   async run(now: number): Promise<ReleaseReport> {
@@ -134,6 +138,7 @@ class Release {
   }
 
   async #remove({ name, size }: ObjectInfo): Promise<boolean> {
+    this.#signal?.throwIfAborted();
     try {
       await this.#writer.vault.store.delete(name);
     } catch (reason) {
@@ -151,7 +156,7 @@ class Release {
 export const releaseObjects = async (
   writer: MachineWriter,
   history: MachineHistory,
-  { grace = DAY }: ReleaseOptions,
+  { grace = DAY, signal }: ReleaseOptions,
   now: number,
 ): Promise<ReleaseReport> =>
-  history.catalogue === undefined ? { deleted: 0, bytes: 0, locked: 0, strays: 0 } : new Release(writer, history, grace).run(now);
+  history.catalogue === undefined ? { deleted: 0, bytes: 0, locked: 0, strays: 0 } : new Release(writer, history, grace, signal).run(now);

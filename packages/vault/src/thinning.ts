@@ -24,6 +24,8 @@ export interface ThinningOptions {
   readonly keep?: readonly string[];
   /** Points that have to go for it to be worth while; 1 unless told. */
   readonly atOnce?: number;
+  /** Nothing is forgotten once it aborts; its reason is thrown. */
+  readonly signal?: AbortSignal;
 }
 
 /** Why nothing is thinned at present; `undefined` when nothing speaks against it. */
@@ -37,7 +39,7 @@ export const thinningSuspended = ({ failedOver, heads }: MachineHistory): string
 export const thinMachine = async (
   writer: MachineWriter,
   history: MachineHistory,
-  { policy, keep = [], atOnce = 1 }: ThinningOptions,
+  { policy, keep = [], atOnce = 1, signal }: ThinningOptions,
   now: number,
 ): Promise<number> => {
   const { vault, machineId } = writer;
@@ -71,6 +73,7 @@ export const thinMachine = async (
     history: refs,
     tombstones: [...catalogue.tombstones, ...replaced],
   };
+  signal?.throwIfAborted();
   const published = await publishCatalogue(writer, { newest: before, highest: before.version }, thinned);
   return published === undefined ? 0 : forgotten;
 };

@@ -18,6 +18,7 @@ describe('the keeper of a process server', () => {
   let cuts: ScriptedCut[];
   let machines: Assignment[];
   let reports: KeepReport[];
+  let current: Keeper;
   const events = createEvents();
   let time = Date.UTC(2026, 0, 1);
 
@@ -45,7 +46,7 @@ describe('the keeper of a process server', () => {
     const stop = new AbortController();
     let rounds = 0;
 
-    const keeper = createKeeper({
+    current = createKeeper({
       machines: () => machines,
       vault: async () => vault,
       scrubbed: async () => vault,
@@ -64,8 +65,8 @@ describe('the keeper of a process server', () => {
       },
       ...more,
     });
-    await keeper[work](stop.signal);
-    return keeper;
+    await current[work](stop.signal);
+    return current;
   };
 
   it('compacts, and thins by the retention that the policy names', async () => {
@@ -91,6 +92,23 @@ describe('the keeper of a process server', () => {
       [0, 'no retention is named'],
       [0, 'no retention is named'],
     ]);
+    expect((await readMachine(vault, source.machineId)).points).toHaveLength(216);
+  });
+
+  it('forgets nothing any more of a machine from the moment on that it is not to be kept, whatever is under way', async () => {
+    const list = store.list.bind(store);
+    const listing = jest.spyOn(store, 'list').mockImplementation((prefix, ...rest) => {
+      // The last it asks before it publishes what it forgets; only now the configuration server says that it has to be reconciled.
+      if (prefix.includes('/holds/')) {
+        machines = [];
+        current.wake();
+      }
+      return list(prefix, ...rest);
+    });
+    await run('keep', 2);
+    listing.mockRestore();
+    expect(reports).toEqual([]);
+    expect(events.take()).toEqual([]);
     expect((await readMachine(vault, source.machineId)).points).toHaveLength(216);
   });
 

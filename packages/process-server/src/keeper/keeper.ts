@@ -39,7 +39,7 @@ export interface KeeperOptions {
 export interface Keeper {
   /** Objects that scrubbing found damaged. */
   readonly damaged: number;
-  /** The machines are others now: they are looked at at once. */
+  /** The machines are others now: they are looked at at once, and what is under way for one that is not among them any more ends. */
   wake(): void;
   keep(stopping: AbortSignal): Promise<void>;
   scrub(stopping: AbortSignal): Promise<void>;
@@ -63,6 +63,9 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
   const restUntil = new Map<string, number>();
 
   let waking = new AbortController();
+  /** The machine that is being kept, and what ends that. */
+  let underWay: { readonly machineId: string; readonly ending: AbortController } | undefined;
+  const isWanted = (machineId: string): boolean => options.machines().some((machine) => machine.machineId === machineId);
   /** `awake` is what `waking` was when the machines were looked at. */
   const rest = (milliseconds: number, stopping: AbortSignal, awake: AbortController): Promise<void> =>
     awake.signal.aborted ? Promise.resolve() : options.sleep(milliseconds, AbortSignal.any([stopping, awake.signal]));
@@ -142,6 +145,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
     wake() {
       waking.abort();
       waking = new AbortController();
+      if (underWay !== undefined && !isWanted(underWay.machineId)) underWay.ending.abort();
     },
     async keep(stopping) {
       while (!stopping.aborted) {
@@ -151,7 +155,10 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
           if (!machines.some((machine) => machine.machineId === machineId)) problems.delete(machineId);
         for (const machine of machines) {
           if (stopping.aborted) return;
-          await keepOne(machine, stopping);
+          if (awake.signal.aborted && !isWanted(machine.machineId)) continue;
+          underWay = { machineId: machine.machineId, ending: new AbortController() };
+          await keepOne(machine, AbortSignal.any([stopping, underWay.ending.signal]));
+          underWay = undefined;
         }
         await rest(options.every, stopping, awake);
       }
