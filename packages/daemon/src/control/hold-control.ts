@@ -10,7 +10,7 @@ import {
 import { isRefusal } from '../membership/is-refusal.ts';
 import { openServerLink, serverThing } from '../membership/server-link.ts';
 import { requireAuthorized } from '../membership/verify-server.ts';
-import { growingWaits, sleepUntil } from '../membership/waits.ts';
+import { growingWaits, pause } from '../membership/waits.ts';
 import type {
   AgentControl,
   AgentControlOptions,
@@ -158,7 +158,7 @@ const holdControl = <Request, Response, Report extends object>(
             wait = Math.min(wait, await tryNext());
           }
         }
-        await sleepUntil(Date.now() + wait, stopping, news.signal);
+        await pause(wait, stopping, news.signal);
         if (!news.signal.aborted) continue;
         news = new AbortController();
         // While it was away: what was heard of is tried at once.

@@ -5,7 +5,7 @@ import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { aboutTime, outsideItsTime } from './certificate-times.ts';
 import { isRefusal } from './is-refusal.ts';
-import { growingWaits, sleepUntil } from './waits.ts';
+import { growingWaits, pause, sleepUntil } from './waits.ts';
 
 export interface RenewalOptions {
   readonly log: Log;
@@ -82,7 +82,7 @@ export const keepCertificateRenewed = async ({ log, health, metrics, stopping, c
             error: failure,
             retryInSeconds: wait / 1000,
           });
-        await sleepUntil(Date.now() + wait, stopping);
+        await pause(wait, stopping);
       }
     }
   }

@@ -32,3 +32,8 @@ export const sleepUntil = async (time: number, ...signals: readonly AbortSignal[
   while (!signal.aborted && Date.now() < time)
     await sleep(Math.min(LONGEST_SLEEP, time - Date.now()), undefined, { signal }).catch(() => undefined);
 };
+
+/** Sleeps so many milliseconds, whatever becomes of the clock on the wall meanwhile, or until one of the signals aborts. */
+export const pause = async (milliseconds: number, ...signals: readonly AbortSignal[]): Promise<void> => {
+  await sleep(milliseconds, undefined, { signal: AbortSignal.any([...signals]) }).catch(() => undefined);
+};

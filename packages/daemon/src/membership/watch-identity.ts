@@ -4,7 +4,7 @@ import { HoldfastError } from '@holdfast/errors';
 import { identityUri } from '@holdfast/protocol';
 import { IDENTITY_FILE, readIdentity } from './identity-file.ts';
 import type { StoredIdentity } from './stored-identity.ts';
-import { sleepUntil } from './waits.ts';
+import { pause } from './waits.ts';
 
 /** Milliseconds between two looks. */
 const PERIOD = 2000;
@@ -29,6 +29,6 @@ export const watchIdentity = async (directory: string, identity: StoredIdentity,
     const problem = mtimeMs === seen ? undefined : await joinedAnew(directory, identity);
     if (problem !== undefined) throw problem;
     seen = mtimeMs;
-    await sleepUntil(Date.now() + PERIOD, stopping);
+    await pause(PERIOD, stopping);
   }
 };

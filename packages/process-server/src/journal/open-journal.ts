@@ -51,7 +51,10 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
 
   /** The live cuts of each segment in use. */
   const live = new Map<Segment, Set<StoredCut>>();
+  /** Those whose records may outlast the mark that settles them. */
   const settledCuts = new Set<SettledCut>(assembled.settled);
+  /** Of these, those without a mark. */
+  const unmarked = new Set<SettledCut>([...settledCuts].filter(({ at }) => at === undefined));
   const retiring = new Map<Segment, Promise<void>>();
   let kept = 0;
 
@@ -60,18 +63,22 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
     try {
       const subject = { type: RECORD_TYPE.settled, machineId, cutId, epochIndex: 0, firstFrame: 0, frames: 0, sums: NO_SUMS };
       settled.at = log.append(subject, new Uint8Array(0)).place.segment;
+      unmarked.delete(settled);
       if (!live.has(settled.at)) live.set(settled.at, new Set());
     } catch {
       // Full: without the mark the cut may be offered to the vault once more after a restart, which knows it then.
       settled.at = undefined;
+      unmarked.add(settled);
     }
   };
 
   const writeMarks = (segment: Segment): boolean => {
     for (const settled of settledCuts) {
       settled.segments.delete(segment);
-      if (settled.segments.size === 0) settledCuts.delete(settled);
-      else if (settled.at === segment || settled.at === undefined) writeSettled(settled);
+      if (settled.segments.size === 0) {
+        settledCuts.delete(settled);
+        unmarked.delete(settled);
+      } else if (settled.at === segment || settled.at === undefined) writeSettled(settled);
     }
     return [...settledCuts].every(({ at }) => at !== undefined && at !== segment);
   };
@@ -89,7 +96,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
   };
 
   const sweep = (): void => {
-    for (const settled of settledCuts) if (settled.at === undefined) writeSettled(settled);
+    for (const settled of unmarked) writeSettled(settled);
     for (const [segment, cuts] of live) {
       if (cuts.size > 0 || segment === log.current || retiring.has(segment)) continue;
       const work = retire(segment)
@@ -124,8 +131,9 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
       if (cut.segments.size === 0) return;
       for (const segment of cut.segments) live.get(segment)?.delete(cut);
       const settled: SettledCut = { machineId: cut.machineId, cutId: cut.cutId, segments: new Set(cut.segments), at: undefined };
-      settledCuts.add(settled);
       writeSettled(settled);
+      // Where its mark is beside its records it goes with them: of so many that nothing has changed for, nothing is kept here.
+      if (settled.at === undefined || [...settled.segments].some((segment) => segment !== settled.at)) settledCuts.add(settled);
       sweep();
     },
   };

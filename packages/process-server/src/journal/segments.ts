@@ -62,7 +62,7 @@ export const createSegments = (options: SegmentsOptions): Segments => {
   const used = new Set(options.used);
   let number = options.number;
   let making: Promise<void> | undefined;
-  let blockedUntil = 0;
+  let resting = false;
   let hasRoom = true;
   let closed = false;
   let serial = 0;
@@ -79,13 +79,16 @@ export const createSegments = (options: SegmentsOptions): Segments => {
     } catch {
       // Seen by everybody as missing room; the file system is asked again later.
       hasRoom = false;
-      blockedUntil = Date.now() + PAUSE;
-      setTimeout(prepare, PAUSE).unref();
+      resting = true;
+      setTimeout(() => {
+        resting = false;
+        prepare();
+      }, PAUSE).unref();
     }
   };
 
   const prepare = (): void => {
-    if (closed || making !== undefined || free.length >= AHEAD || total() + segmentBytes > quota || Date.now() < blockedUntil) return;
+    if (closed || making !== undefined || free.length >= AHEAD || total() + segmentBytes > quota || resting) return;
     making = make().finally(() => {
       making = undefined;
       onChange();
