@@ -245,7 +245,20 @@ describe('repairing a log', () => {
           await site.close();
         },
       ),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        examples: [
+          // The orphan in slot 4 goes further than the fence in slot 2, which is the head.
+          [
+            [
+              { cuts: 3, stuck: 1, inFlight: 2 },
+              { cuts: 1, stuck: 0, inFlight: 2 },
+            ],
+            [5, 0],
+            false,
+          ],
+        ],
+      },
     );
     expect(orphans).toBeGreaterThan(20);
   }, 300_000);

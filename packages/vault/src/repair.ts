@@ -171,21 +171,27 @@ class LogRepair {
 
 /**
  * What the lost slots' last one had for a tag, told by the slots behind: `undefined` when those go on from the head before, so that the lost ones did
- * not count. Where writers shut each other out there are several stories; the one of the highest term is true, and of one term the longest.
+ * not count. Where writers shut each other out there are several stories. Every fence counts, for who wrote it had read the log to that very slot: a
+ * story without one of those that are there is not true. Of the others it is the one of the highest term, and of one term the longest.
  */
 const followedTag = (state: LogState, last: number, ahead: readonly Slot[]): string | undefined => {
   let best = { term: 0, sequence: -1, tag: undefined as string | undefined };
   for (const tag of new Set([state.head.tag, ...ahead.map(({ previousTag }) => previousTag)])) {
     const story = state.copy();
     story.head = { ...state.head, sequence: last, tag };
-    for (const slot of ahead) if (story.accepts(slot)) story.advance(slot);
-    if (story.head.tag === tag) continue;
+    let missesFence = false;
+    for (const slot of ahead)
+      if (story.accepts(slot)) story.advance(slot);
+      else missesFence ||= isFence(slot);
+    if (missesFence || story.head.tag === tag) continue;
     const { term, sequence } = story.head;
     if (term > best.term || (term === best.term && sequence > best.sequence))
       best = { term, sequence, tag: tag === state.head.tag ? undefined : tag };
   }
   return best.tag;
 };
+
+const isFence = ({ records }: Slot): boolean => records.records.some(({ record }) => record.case === 'fence');
 
 /**
  * Steps over slots that are damaged or lost, for good, so that the log can be read and written again behind them. What they held is lost: cuts that
