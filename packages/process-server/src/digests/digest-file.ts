@@ -192,8 +192,12 @@ class StoredDigests implements DigestFile {
   }
 }
 
+let boot: string | undefined;
 /** 32 hexadecimal digits. */
-const bootId = (): string => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '');
+const bootId = (): string => {
+  boot ??= fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '');
+  return boot;
+};
 
 const isZero = (bytes: Uint8Array, at: number): boolean => {
   for (let byte = at; byte < at + DIGEST_SIZE; byte += 1) if (bytes[byte] !== 0) return false;
