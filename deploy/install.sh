@@ -3,6 +3,8 @@
 # Settings, state and identity that are there stay as they are. Exit statuses: docs/errors.md.
 set -eu
 umask 022
+# Root that came by `su` has the PATH of whoever it was, without useradd.
+PATH="$PATH:/usr/sbin:/sbin"
 
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd -P)
 . "$here/bundle.env"
@@ -79,7 +81,9 @@ if [ ! -d /run/systemd/system ]; then
   echo "$NAME $VERSION is installed. There is no systemd here: see to it that \`$NAME\` is started."
   exit 0
 fi
-cp "$here/$UNIT" "$UNITS/$UNIT"
+# Beside it first: a disk that is full leaves the unit that is there.
+cp "$here/$UNIT" "$UNITS/.$UNIT.new"
+mv "$UNITS/.$UNIT.new" "$UNITS/$UNIT"
 systemctl daemon-reload
 systemctl --quiet enable "$UNIT"
 systemctl restart "$UNIT"

@@ -70,8 +70,9 @@ describe('the units', () => {
     expect(Number(valuesOf(unit, 'WatchdogSec')[0])).toBeGreaterThan(10);
   });
 
-  it.each(['process-server', 'configuration-server'])('of holdfast-%s leaves recovered machines alone when it is stopped', (program) => {
-    // Both run a process server; machines it started are processes of this unit, and everything but KillMode=process ends them.
+  it.each(PROGRAMS)('of holdfast-%s ends that program alone', (program) => {
+    // Machines that a process server recovered run on, also one that a configuration server started; what holds an agent's file systems still has to let
+    // them go when the agent died. With any other KillMode they end with the service.
     expect(valuesOf(unitOf(program), 'KillMode')).toEqual(['process']);
   });
 

@@ -19,6 +19,14 @@ const readHolder = async (file: FileHandle): Promise<string> => {
   return program === '' ? 'another process' : `${program} (process ${pid})`;
 };
 
+/** On a full disk it is not said: a program that protects a machine starts all the same. */
+const writeHolder = async (file: FileHandle, program: string): Promise<void> => {
+  const holder = Buffer.from(`${program} ${process.pid}\n`);
+  // Over what is there, whose room is taken already.
+  await file.write(holder, 0, holder.length, 0);
+  await file.truncate(holder.length);
+};
+
 /** Makes a directory for state alone (mode 0700) where it does not exist. */
 export const makeStateDirectory = async (directory: string): Promise<void> => {
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((reason: unknown) => {
@@ -43,9 +51,7 @@ export const openStateDirectory = async (directory: string, program: string): Pr
         remedy: 'end that one, or give this instance its own state.directory',
       });
     }
-    const holder = Buffer.from(`${program} ${process.pid}\n`);
-    await file.truncate(0);
-    await file.write(holder, 0, holder.length, 0);
+    await writeHolder(file, program).catch(() => undefined);
   } catch (reason) {
     await file?.close();
     throw fromSystem(reason, directory);
