@@ -9,6 +9,7 @@ import { releaseLeft } from '../hold/release-left.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 import { createNotice } from '../sender/notice.ts';
 import type { SenderStatus } from '../sender/sender.ts';
+import { withMet } from '../sender/sender-memory.ts';
 import { diskStatus } from './disk-status.ts';
 import type { Engine, EngineEvent, EngineStatus, Problem } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
@@ -249,7 +250,7 @@ class ProtectingEngine implements Engine {
         onCopied: () => {
           if (isCopying) this.#events.inform('COPY_COMPLETE', 'Every disk is copied');
           isCopying = false;
-          if (machine.memory.current.resyncId !== resyncId) this.#besides(machine.memory.remember({ resyncId }));
+          this.#metResync(machine, resyncId);
         },
       });
     } catch (reason) {
@@ -373,9 +374,15 @@ class ProtectingEngine implements Engine {
 
   /** Remembered as met when every disk is whole: an agent that is killed before begins again, or goes on where it was. */
   #obeyResync({ hrl, memory }: OpenMachine, disks: readonly RegisteredDisk[], resyncId: string): void {
-    if (resyncId === '' || memory.current.resyncId === resyncId) return;
+    if (resyncId === '' || memory.current.metResyncs.includes(resyncId)) return;
     const ids = disks.map(({ id }) => id);
     for (const id of this.#resync.due(resyncId, ids, hrl.heads())) this.#restart.set(id, 'somebody asked for it');
+  }
+
+  #metResync({ memory }: OpenMachine, resyncId: string): void {
+    const { metResyncs } = memory.current;
+    if (resyncId === '' || metResyncs.includes(resyncId)) return;
+    this.#besides(memory.remember({ metResyncs: withMet(metResyncs, resyncId) }));
   }
 
   #isPaused(): boolean {

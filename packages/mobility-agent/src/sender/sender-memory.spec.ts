@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { LogAnchorSchema } from '@holdfast/protocol';
-import { openSenderMemory } from './sender-memory.ts';
+import { openSenderMemory, withMet } from './sender-memory.ts';
 
 describe("a sender's memory", () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'memory-'));
@@ -13,7 +13,7 @@ describe("a sender's memory", () => {
 
   it('begins with nothing and keeps what it is told', async () => {
     const memory = await openSenderMemory({ file });
-    expect(memory.current).toEqual({ seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0, resyncId: '' });
+    expect(memory.current).toEqual({ seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0, metResyncs: [] });
     await memory.remember({ seenTerm: 2n ** 64n - 1n });
     await memory.remember({ anchor, newestPoint: 1_700_000_000_000, points: 7 });
     expect((await openSenderMemory({ file })).current).toEqual({
@@ -21,7 +21,7 @@ describe("a sender's memory", () => {
       anchor,
       newestPoint: 1_700_000_000_000,
       points: 7,
-      resyncId: '',
+      metResyncs: [],
     });
   });
 
@@ -48,14 +48,30 @@ describe("a sender's memory", () => {
     expect(await onDisk()).toBe(4);
     await memory.remember({ newestPoint: 5, seenTerm: 9n });
     expect(await onDisk()).toBe(5);
-    await memory.remember({ newestPoint: 6, points: 8, resyncId: '' });
+    await memory.remember({ newestPoint: 6, points: 8, metResyncs: [] });
     await memory.flush();
     expect(await onDisk()).toBe(6);
     // What is in memory may be gone, or of before: the newest of both counts.
     fs.rmSync(files.hotFile);
-    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor, newestPoint: 6, points: 8, resyncId: '' });
+    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor, newestPoint: 6, points: 8, metResyncs: [] });
     await memory.forgetVault();
-    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor: undefined, newestPoint: 0, points: 0, resyncId: '' });
+    expect((await openSenderMemory(files)).current).toEqual({ seenTerm: 9n, anchor: undefined, newestPoint: 0, points: 0, metResyncs: [] });
+  });
+
+  it('knows requests that were met long ago too, however often others were since, and what an earlier version kept', async () => {
+    const [first, second] = ['1'.repeat(32), '2'.repeat(32)] as const;
+    const at = path.join(directory, 'met.json');
+    const known = { seenTerm: '1', newestPoint: '0', points: '0', anchor: null };
+    fs.writeFileSync(at, JSON.stringify({ ...known, resyncId: first }));
+    const memory = await openSenderMemory({ file: at });
+    expect(memory.current.metResyncs).toEqual([first]);
+    await memory.remember({ metResyncs: withMet(memory.current.metResyncs, second) });
+    expect((await openSenderMemory({ file: at })).current.metResyncs).toEqual([second, first]);
+    expect(withMet([second, first], first)).toEqual([first, second]);
+    const many = Array.from({ length: 40 }, (_, index) => index.toString(16).padStart(32, '0'));
+    expect(many.reduce<readonly string[]>(withMet, [])).toHaveLength(16);
+    fs.writeFileSync(at, JSON.stringify({ ...known, metResyncs: ['x'] }));
+    await expect(openSenderMemory({ file: at })).rejects.toMatchObject({ code: 'DAMAGED' });
   });
 
   it.each([

@@ -12,9 +12,16 @@ export interface Remembered {
   readonly newestPoint: number;
   /** Points that became durable, ever. */
   readonly points: number;
-  /** The request to resynchronize that was met last; empty before the first. */
-  readonly resyncId: string;
+  /** The requests to resynchronize that were met last, the newest first: a configuration server that was restored may name an older one again. */
+  readonly metResyncs: readonly string[];
 }
+
+/** Requests that are remembered. */
+const MOST_MET = 16;
+
+/** Those that are met, with one more. */
+export const withMet = (met: readonly string[], request: string): readonly string[] =>
+  [request, ...met.filter((id) => id !== request)].slice(0, MOST_MET);
 
 /** Keeps it on disk. */
 export interface SenderMemory {
@@ -52,22 +59,26 @@ const parse = (value: unknown, file: string): Remembered => {
       tag: Uint8Array.from(Buffer.from(tag, 'hex')),
     });
   };
-  const { resyncId = '' } = fields;
-  if (typeof resyncId !== 'string' || !/^([0-9a-f]{32})?$/.test(resyncId)) throw damagedFile(file, 'resyncId is no id');
+  // Earlier versions kept the last one only.
+  const { resyncId = '', metResyncs = resyncId === '' ? [] : [resyncId] } = fields;
+  const areMet = Array.isArray(metResyncs) && metResyncs.every((id) => typeof id === 'string' && /^[0-9a-f]{32}$/.test(id));
+  if (!areMet) throw damagedFile(file, 'metResyncs are no ids');
   return {
     seenTerm: number(fields, 'seenTerm'),
-    resyncId,
+    metResyncs: metResyncs.slice(0, MOST_MET),
     newestPoint: Number(number(fields, 'newestPoint')),
     points: Number(number(fields, 'points')),
     anchor: anchorOf(fields['anchor']),
   };
 };
 
-const show = ({ seenTerm, anchor, newestPoint, points, resyncId }: Remembered): unknown => ({
+const show = ({ seenTerm, anchor, newestPoint, points, metResyncs }: Remembered): unknown => ({
   seenTerm: String(seenTerm),
   newestPoint: String(newestPoint),
   points: String(points),
-  resyncId,
+  // For earlier versions.
+  resyncId: metResyncs[0] ?? '',
+  metResyncs,
   anchor:
     anchor === undefined
       ? null
@@ -83,11 +94,11 @@ const newest = (a: Remembered, b: Remembered): Remembered => {
     anchor: later.anchor,
     newestPoint: Math.max(a.newestPoint, b.newestPoint),
     points: Math.max(a.points, b.points),
-    resyncId: later.resyncId,
+    metResyncs: later.metResyncs,
   };
 };
 
-const NOTHING: Remembered = { seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0, resyncId: '' };
+const NOTHING: Remembered = { seenTerm: 0n, anchor: undefined, newestPoint: 0, points: 0, metResyncs: [] };
 
 export interface SenderMemoryFiles {
   /** On disk. */
@@ -128,7 +139,7 @@ export const openSenderMemory = async ({ file, hotFile }: SenderMemoryFiles, now
       behindBytes += changedBytes;
       const behind = now() - behindSince;
       const isWorthIt = (behindBytes >= WORTH_WRITING && behind >= BEHIND) || behind >= LONG_BEHIND;
-      const isRare = current.seenTerm !== before.seenTerm || current.resyncId !== before.resyncId;
+      const isRare = current.seenTerm !== before.seenTerm || current.metResyncs !== before.metResyncs;
       const isDue = hot === undefined || isRare || isWorthIt;
       if (isDue) {
         behindSince = now();
