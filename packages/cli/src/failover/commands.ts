@@ -26,10 +26,12 @@ interface StartOptions extends PlaceOptions, ConfirmOptions {
 
 interface NextOptions extends SiteOptions, WaitOptions, ConfirmOptions {
   readonly point: string;
+  readonly handOver?: true;
 }
 
 interface CleanUpOptions extends SiteOptions, WaitOptions {
   readonly notes?: string;
+  readonly handOver?: true;
 }
 
 const POINT_HELP = `POINT is latest-processed (the newest in the vault), latest-filesystem, latest-application, the beginning
@@ -69,6 +71,13 @@ const placed = (command: Command, point: string): Command =>
     .addOption(new Option('--size <size>', 'processors and memory like 4x8GiB, or same (default: as the protection says)'))
     .addOption(new Option('--process-server <server>', 'which one runs it: name or id (default: chosen)'))
     .addOption(waitOption());
+
+/** For a process server that is gone, or away for too long. */
+const handOverOption = (): Option =>
+  new Option('--hand-over', 'another process server goes on, since its own is not there; that one removes what it runs when it comes back');
+
+const handedOver = ({ handOver }: Pick<NextOptions, 'handOver'>): readonly string[] =>
+  handOver === true ? ['  handed on  to another process server: make sure that what the one that is away may still run is off'] : [];
 
 const serverOf = async (site: Site, word: string | undefined): Promise<string> =>
   word === undefined ? '' : (await findServer(site, word)).id;
@@ -147,6 +156,7 @@ export const changePointCommand = (surroundings: Surroundings): Command =>
     new Command('change-point').description('take another point instead, until it is committed').argument('<machine>', 'name or id'),
   )
     .addOption(new Option('-p, --point <point>', 'which point (required)').makeOptionMandatory())
+    .addOption(handOverOption())
     .addOption(yesOption())
     .addOption(waitOption())
     .addHelpText(
@@ -165,16 +175,22 @@ export const changePointCommand = (surroundings: Surroundings): Command =>
             '  direction  forward: from the source to the recovery site',
             `  point      ${meant}`,
             '  lost       what the machine wrote since it was failed over',
+            ...handedOver(options),
           ],
           machine.name,
         );
-        const { job } = await site.recoveries.changePoint({ machine: machine.id, point: options.point });
+        const { job } = await site.recoveries.changePoint({
+          machine: machine.id,
+          point: options.point,
+          handOver: options.handOver === true,
+        });
         return jobResult(surroundings, site, options, required(job, word), machine);
       }),
     );
 
 export const cancelFailoverCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('cancel').description('take it back: the source goes on').argument('<machine>', 'name or id'))
+    .addOption(handOverOption())
     .addOption(yesOption())
     .addOption(waitOption())
     .addHelpText(
@@ -191,10 +207,11 @@ export const cancelFailoverCommand = (surroundings: Surroundings): Command =>
             `CANCEL the failover of ${machine.name}`,
             '  lost       the recovered machine, with all it wrote',
             '  goes on    the source, from where it is',
+            ...handedOver(options),
           ],
           machine.name,
         );
-        const { job } = await site.recoveries.cancelFailover({ machine: machine.id });
+        const { job } = await site.recoveries.cancelFailover({ machine: machine.id, handOver: options.handOver === true });
         return jobResult(surroundings, site, options, required(job, word), machine);
       }),
     );
@@ -226,12 +243,17 @@ export const commitFailoverCommand = (surroundings: Surroundings): Command =>
 export const cleanUpCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('cleanup').description('remove a test failover').argument('<machine>', 'name or id'))
     .addOption(new Option('--notes <words>', 'what was found out; kept in its history'))
+    .addOption(handOverOption())
     .addOption(waitOption())
     .addHelpText('after', "\nExamples:\n  holdfast failover cleanup db1 --notes 'booted, ledger whole' --wait")
     .action((word: string, options: CleanUpOptions) =>
       answerFromSite(surroundings, options, async (site) => {
         const machine = await findMachine(site, word);
-        const { job } = await site.recoveries.cleanUpTest({ machine: machine.id, notes: options.notes ?? '' });
+        const { job } = await site.recoveries.cleanUpTest({
+          machine: machine.id,
+          notes: options.notes ?? '',
+          handOver: options.handOver === true,
+        });
         return jobResult(surroundings, site, options, required(job, word), machine);
       }),
     );

@@ -15,6 +15,7 @@ interface ProtectOptions extends SiteOptions, WaitOptions {
   readonly excludeDisk: readonly string[];
   readonly processServer?: string;
   readonly checkOnly?: boolean;
+  readonly sourceAgain?: true;
 }
 
 const DISK: Kind = { one: 'disk', many: 'disks', missing: 'DEVICE_NOT_FOUND' };
@@ -26,6 +27,9 @@ on working meanwhile. Without --wait the command ends when the job has begun.
 MACHINE is its name, its id, or the first two or more digits of the id; policies and servers are named
 alike, disks by the name they have on the machine (sdb) or their id. VAULT is the name it has in the
 settings of the process server: \`holdfast server list\` tells.
+
+A machine that was failed over for good is fenced in its vault. With --source-again it becomes the
+source again; what it was failed over to runs on, and nobody replicates it.
 
 Examples:
   holdfast protect db1 --vault office --wait
@@ -42,6 +46,7 @@ export const protectCommand = (surroundings: Surroundings): Command =>
         .default([], 'none'),
     )
     .addOption(new Option('--process-server <server>', 'through which it goes: name or id (default: chosen by load)'))
+    .addOption(new Option('--source-again', 'it was failed over for good, and shall be the source again: releases the fence in the vault'))
     .addOption(new Option('--check-only', 'only look whether all is there that it needs'))
     .addOption(waitOption())
     .addHelpText('after', HELP)
@@ -54,6 +59,7 @@ export const protectCommand = (surroundings: Surroundings): Command =>
           policy: options.policy === undefined ? '' : (await findPolicy(site, options.policy)).id,
           processServer: options.processServer === undefined ? '' : (await findServer(site, options.processServer)).id,
           excludedDisks: disksOf(machine, options.excludeDisk),
+          sourceAgain: options.sourceAgain === true,
         };
         if (options.checkOnly === true) {
           const checked = await site.machines.checkMachine({ machine: machine.id, wanted });

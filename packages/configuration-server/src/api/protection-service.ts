@@ -25,6 +25,7 @@ import { machines, manifests, policies, protections, servers as serverKind } fro
 import { pointRequests } from '../records/point-requests.ts';
 import { transact } from '../records/transaction.ts';
 import { isOperation, MACHINE_OPERATIONS } from '../recovery/operations.ts';
+import { committedFailover, requireSourceAgain } from '../recovery/release-fence.ts';
 import { explain, protectionFor, requireOperation } from '../recovery/require-operation.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -68,6 +69,8 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
     await transact(store, (transaction) => requireOperation(transaction, machine, 'protect'));
     const checked = await checking.check(machine.id, wanted, { counts: true, age: SERVER_LOOK });
     requirePassed(machine.value.name, checked);
+    const fencedBy = await committedFailover(store, machine.id, vault);
+    if (fencedBy !== undefined) requireSourceAgain(machine.value.name, fencedBy, request.sourceAgain);
     const { revision, result } = await transact(store, async (transaction) => {
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);
@@ -96,6 +99,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
         protectionId: id,
         startedBy: actor,
         wantedServer,
+        ...(fencedBy === undefined ? {} : { input: { releases: fencedBy.id } }),
       });
       transaction.event({
         severity: 'information',
@@ -104,7 +108,12 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
         subject: machine.id,
         actor,
       });
-      transaction.audit({ actor, action: 'Protect', subject: machine.id, detail: `policy ${policy.value.name}, vault ${vault}` });
+      transaction.audit({
+        actor,
+        action: 'Protect',
+        subject: machine.id,
+        detail: `policy ${policy.value.name}, vault ${vault}${fencedBy === undefined ? '' : `, the source again after failover ${fencedBy.id}`}`,
+      });
       return { id, protection, job };
     });
     return {

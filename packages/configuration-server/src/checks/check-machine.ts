@@ -3,6 +3,7 @@ import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import { serversFor } from '../jobs/choose-server.ts';
 import { find } from '../records/kind.ts';
 import { machines, manifests, policies, servers as serverKind } from '../records/kinds.ts';
+import { committedFailover, committedWords } from '../recovery/release-fence.ts';
 import { type Answer, type AskParts, askMember, lastAnswer } from './ask-member.ts';
 import { type JudgedServer, judge } from './judge.ts';
 
@@ -67,11 +68,13 @@ export const checkMachine = async (
     chosen.map(async (server, at) => ({ name: await nameOf(server.id), known: server.known, answer: answers[at]! })),
   );
   const policy = await find(store, policies, wanted.policyId);
+  const fencedBy = await committedFailover(store, machineId, wanted.vault);
   const findings = judge({
     machine: { name: (await find(store, machines, machineId))?.value.name ?? machineId, known: agents.get(machineId), answer: answer! },
     manifest: (await find(store, manifests, machineId))?.value,
     excluded: wanted.excluded,
     vault: wanted.vault,
+    fenced: fencedBy === undefined ? '' : committedWords(fencedBy.value),
     wantedServer: wanted.server === '' ? '' : await nameOf(wanted.server),
     servers: judged,
     policy: { name: policy?.value.name ?? wanted.policyName, isThere: policy !== undefined },

@@ -33,6 +33,8 @@ export interface CheckFacts {
   readonly manifest: Manifest | undefined;
   readonly excluded: readonly string[];
   readonly vault: string;
+  /** Why its line in the vault is fenced for good, in words; empty: it is not. */
+  readonly fenced: string;
   /** The name of the one server that is wanted; empty for any. */
   readonly wantedServer: string;
   readonly servers: readonly JudgedServer[];
@@ -179,6 +181,9 @@ export const judge = (facts: CheckFacts): readonly Finding[] => {
     ...diskFindings(facts),
     ...serverFindings(facts),
     policy.isThere ? passed('policy-there', policy.name, 'it is there') : missed('policy-there', policy.name, 'there is no such policy'),
+    facts.fenced === ''
+      ? passed('line-open', machine.name, 'no failover of it was committed')
+      : missed('line-open', machine.name, facts.fenced),
     ...targetFindings(facts),
     ...reachable(ofMember(machine.answer)),
     ...servers.flatMap(({ answer }) => ofMember(answer)),

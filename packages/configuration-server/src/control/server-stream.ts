@@ -23,6 +23,7 @@ import { transact } from '../records/transaction.ts';
 import { takeRecoveries } from '../recovery/adopt-recoveries.ts';
 import type { Questions } from '../recovery/questions.ts';
 import { recoveriesWanted } from '../recovery/recoveries-wanted.ts';
+import { releasesWanted } from '../recovery/release-fence.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ControlParts } from './agent-stream.ts';
@@ -156,6 +157,7 @@ async function* states(
     backups: await vaultBackups.wantedOf(reader, id),
     siteId: (await reader.get(sites, SITE))?.value.id ?? '',
     recoveries: await recoveriesWanted(reader, id),
+    releases: await releasesWanted(reader, id),
     questions: questions.of(id),
     whereabouts: await whereabouts(),
     check: await wantedCheck(reader, id),
@@ -170,6 +172,7 @@ async function* states(
       assignments: value.restored === undefined ? [...value.assignments] : [],
       revokedSerials: [...value.revokedSerials],
       recoveries: value.restored === undefined ? [...value.recoveries] : [],
+      releases: value.restored === undefined ? [...value.releases] : [],
       questions: [...value.questions],
       ...(value.check === undefined ? {} : { checkRequest: value.check }),
       backups: value.backups.map((one) => ({ ...one, keep: vaultBackups.keep, siteId: value.siteId })),

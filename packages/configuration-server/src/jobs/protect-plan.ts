@@ -4,6 +4,7 @@ import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import { find } from '../records/kind.ts';
 import { assignments, machines, policyUses, protections } from '../records/kinds.ts';
 import type { Transaction } from '../records/transaction.ts';
+import { forgetRelease, releaseFenceStep } from '../recovery/release-fence.ts';
 import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { JobPlan } from './job-plan.ts';
@@ -55,8 +56,10 @@ export const forgetProtection = async (
 export const createProtectPlan = ({ store, notifier, agents, servers: presence }: PlanParts): JobPlan => {
   const choose = (wanted: string, vault: string): Promise<string | undefined> => chooseFor(store, presence, vault, wanted);
 
+  const releaseFence = releaseFenceStep(store, presence);
   return {
-    steps: [
+    steps: ({ input }) => [
+      ...(input?.['releases'] === undefined ? [] : [releaseFence]),
       {
         name: 'choose process server',
         async wait(job, { signal, progress }) {
@@ -111,7 +114,10 @@ export const createProtectPlan = ({ store, notifier, agents, servers: presence }
         apply: async () => 'the first recovery point is in the vault',
       },
     ],
-    cancelled: forgetProtection,
+    async cancelled(transaction, job) {
+      forgetRelease(transaction, job);
+      await forgetProtection(transaction, job);
+    },
     async failed(transaction, { protectionId }, error) {
       const protection = await transaction.read(protections, protectionId);
       if (protection === undefined) return;

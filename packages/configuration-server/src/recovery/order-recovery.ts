@@ -10,6 +10,7 @@ import { type MachineRecord, machines, protections, servers } from '../records/k
 import type { Transaction } from '../records/transaction.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { handedOver, leftOvers } from './left-overs.ts';
 import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, type Target, wantedRecoveries } from './recovery-record.ts';
 import { protectionFor } from './require-operation.ts';
 
@@ -120,7 +121,7 @@ export interface NextStep {
   readonly actor: string;
   readonly input?: Readonly<Record<string, string>>;
   readonly recovery?: Partial<RecoveryRecord>;
-  /** The process server that goes on in place of one that was removed. */
+  /** The process server that goes on in place of one that was removed, or that is away. */
   readonly instead?: string | undefined;
   readonly state?: ProtectionState;
 }
@@ -141,8 +142,14 @@ export const orderNext = async (
     input: { recovery: id, ...input },
     direction: 'forward',
   });
-  const isReplaced = instead !== undefined && (await transaction.read(servers, value.serverId)) === undefined;
-  if (isReplaced) transaction.delete(wantedRecoveries, `${value.serverId}/${id}`);
+  const isReplaced = instead !== undefined && instead !== value.serverId;
+  if (isReplaced) {
+    transaction.delete(wantedRecoveries, `${value.serverId}/${id}`);
+    // One that comes back removes what it made; one that was removed is told when it reports.
+    const isKnown = (await transaction.read(servers, value.serverId)) !== undefined;
+    if (isKnown && value.goal !== undefined) transaction.put(leftOvers, `${value.serverId}/${id}`, handedOver(value));
+    transaction.delete(leftOvers, `${instead}/${id}`);
+  }
   const next: RecoveryRecord = { ...value, ...part, jobId: job.id, ...(isReplaced && { serverId: instead }) };
   transaction.put(recoveries, id, next);
   const protection = state === undefined ? undefined : await transaction.read(protections, protectionId);

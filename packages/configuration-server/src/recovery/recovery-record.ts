@@ -63,6 +63,8 @@ export interface RecoveryRecord {
   readonly sourceShutdown: string;
   /** Id of the last point of a source that came to rest: that is the one meant. */
   readonly lastPoint?: string;
+  /** Milliseconds since 1970 when the fence of a committed failover was released, since its source is protected again. */
+  readonly fenceReleased?: number;
 }
 
 export const recoveries: Kind<RecoveryRecord> = plainKind('recovery', 1);

@@ -145,12 +145,12 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
 
     testFailover: (request, { values }) => order('test', request, { point: request.point, actor: personOf(values).name }),
 
-    async cleanUpTest({ recovery: wanted, machine: wantedMachine, notes }, { values }) {
+    async cleanUpTest({ recovery: wanted, machine: wantedMachine, notes, handOver }, { values }) {
       const { name: actor } = personOf(values);
       checkLine(notes, 'notes', LONGEST_NOTES);
       const machine = wanted === '' ? await resolve(store, machines, 'machine', wantedMachine) : undefined;
       const about = machine?.id ?? (await recoveryById(wanted)).value.machineId;
-      const instead = await insteadOfLost(store, servers, about, 'test', 'ends');
+      const instead = await insteadOfLost(store, servers, about, 'test', 'ends', handOver);
       const { revision, result } = await transact(store, async (transaction) => {
         if (machine !== undefined) await requireOperation(transaction, await machineIn(transaction, machine.id), 'clean-up-test');
         const recovery = machine === undefined ? await recoveryById(wanted) : await openRecoveryOf(transaction, machine, 'test');
@@ -186,12 +186,12 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       });
     },
 
-    async changePoint({ machine: wanted, point }, { values }) {
+    async changePoint({ machine: wanted, point, handOver }, { values }) {
       const { name: actor } = personOf(values);
       if (pointWord(point).drains)
         throw requestInvalid('point', 'the source sends nothing any more', 'say latest-processed, which is the newest there is');
       const machine = await resolve(store, machines, 'machine', wanted);
-      const instead = await insteadOfLost(store, servers, machine.id, 'failover', 'starts');
+      const instead = await insteadOfLost(store, servers, machine.id, 'failover', 'starts', handOver);
       const { revision, result } = await transact(store, async (transaction) => {
         const recovery = await failoverOf(transaction, machine, 'change-point');
         return orderNext(transaction, recovery, {
@@ -207,7 +207,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       return answer(result, revision);
     },
 
-    async cancelFailover({ machine: wanted }, { values, signal }) {
+    async cancelFailover({ machine: wanted, handOver }, { values, signal }) {
       const { name: actor } = personOf(values);
       const machine = await resolve(store, machines, 'machine', wanted);
       await transact(store, async (transaction) =>
@@ -215,7 +215,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       );
       const fenced =
         (await find(store, openRecoveries, `${machine.id}/failover`)) === undefined ? await fenceOf(wanted, signal) : undefined;
-      const instead = await insteadOfLost(store, servers, machine.id, 'failover', 'ends');
+      const instead = await insteadOfLost(store, servers, machine.id, 'failover', 'ends', handOver);
       const { revision, result } = await transact(store, async (transaction) => {
         const recovery =
           fenced === undefined

@@ -1,9 +1,13 @@
 import {
+  AuditService,
+  CheckResult,
   Direction,
+  DiskPhase,
   idText,
   type Job,
   JobService,
   JobState,
+  MachineService,
   ProtectionService,
   ProtectionState,
   RecoveryGoal,
@@ -13,7 +17,7 @@ import {
   RecoveryState,
   ServerService,
 } from '@holdfast/protocol';
-import { connectAgent, connectServer } from '../conformance/test-member.ts';
+import { connectAgent, connectServer, diskReport } from '../conformance/test-member.ts';
 import { codeOf, endTestServers, enrolMember, startTestServer, type TestServer } from '../conformance/test-server.ts';
 import { openRecoverySite, pointId, type RecoverySite, recoveriesOf } from '../testing/recovery-site.ts';
 
@@ -187,6 +191,41 @@ describe('recovery', () => {
     );
   });
 
+  it('protects again what was committed only when somebody says so, and then releases its fence', async () => {
+    await failOver();
+    await ended(site.server, (await api().commitFailover({ machine: 'web1' })).job);
+    const [committed] = await recoveriesOf(site.server);
+    const protections = site.server.api(ProtectionService);
+    const { job: ending } = await protections.unprotect({ machine: 'web1' });
+    await until('nothing is wanted of it', () => site.agent.states.at(-1)!.protection === undefined);
+    site.agent.report({ revision: site.agent.states.at(-1)!.revision });
+    await ended(site.server, ending);
+    const check = await site.server.api(MachineService).checkMachine({ machine: 'web1', wanted: { machine: 'web1', vault: 'office' } });
+    expect(check.passed).toBe(true);
+    const finding = check.findings.find(({ code }) => code === 'line-open')!;
+    expect([finding.result, finding.text]).toEqual([
+      CheckResult.WARNING,
+      expect.stringMatching(/failed over for good on 20.* to point cccccccc of .*source again/),
+    ]);
+    const revision = BigInt(site.agent.states.at(-1)!.revision);
+    await expect(protections.protect({ machine: 'web1' })).rejects.toThrow(/--source-again/);
+    expect((await protections.listProtections({})).protections).toEqual([]);
+    const audit = async () => (await site.server.api(AuditService).listAudit({})).records.filter(({ action }) => action === 'ReleaseFence');
+    expect(await audit()).toEqual([]);
+
+    const { job, warnings } = await protections.protect({ machine: 'web1', sourceAgain: true });
+    expect(warnings.map(({ code }) => code)).toContain('line-open');
+    expect(job!.steps[0]!.name).toBe('make it the source again');
+    const told = await site.agent.until((state) => state.protection !== undefined && state.revision > revision);
+    site.agent.report(diskReport(told.revision, DiskPhase.REPLICATING));
+    expect((await ended(site.server, job)).state).toBe(JobState.SUCCEEDED);
+    expect(await audit()).toMatchObject([{ subject: site.machine.id, detail: `web1 ${committed!.id}` }]);
+    // What was failed over to is nobody's to end.
+    expect(site.wanted()).toMatchObject([{ goal: INDEPENDENT }]);
+    // It fails over again as any other.
+    await failOver();
+  });
+
   it('takes back what a cancelled start has made', async () => {
     for (const at of [HELD, FENCED, RUNNING]) {
       site.hold(at);
@@ -283,6 +322,44 @@ describe('recovery', () => {
     }
     expect((await ended(site.server, job)).state).toBe(JobState.SUCCEEDED);
     expect(await recoveriesOf(site.server, true)).toEqual([]);
+  });
+
+  it('is handed over while its process server is away, which removes what it runs when it comes back', async () => {
+    const second = await enrolMember(site.server, 'process-server', 'gw2', { endpoints: ['127.0.0.1:2'] });
+    await failOver();
+    const stream = connectServer(site.server, second, { fabrics: [{ name: 'qemu', ready: true, detail: 'QEMU 7.2' }] });
+    await stream.until(() => true);
+    /** The second one does what it is told. */
+    const serve = async (goal: RecoveryGoal): Promise<void> => {
+      const { revision, recoveries, questions } = await stream.until((state) => state.recoveries[0]?.goal === goal);
+      const [{ id, runId }] = recoveries as [(typeof recoveries)[0]];
+      stream.report({
+        revision,
+        recoveries: [{ id, runId, goal, stage: RecoveryStage.REACHED }],
+        answers: questions.map((one) => ({ id: one.id })),
+      });
+    };
+    expect(await codeOf(api().cancelFailover({ machine: 'web1', handOver: true }))).toBe('REQUEST_INVALID');
+    await site.disconnect();
+    await until('gw1 is away', async () => {
+      const { servers } = await site.server.api(ServerService).listServers({});
+      return servers.some(({ name, connected }) => name === 'gw1' && !connected);
+    });
+    const { job, recovery } = await api().cancelFailover({ machine: 'web1', handOver: true });
+    expect(recovery!.processServerId).toBe(second.id);
+    for (const goal of [DISCARDED, RELEASED]) await serve(goal);
+    expect((await ended(site.server, job)).state).toBe(JobState.SUCCEEDED);
+    expect(await stateOf(site.server)).toBe(ProtectionState.PROTECTED);
+
+    const servers = site.server.api(ServerService);
+    const [gw1] = (await servers.listServers({})).servers.filter(({ name }) => name === 'gw1');
+    expect(await codeOf(servers.removeServer({ server: 'gw1', version: gw1!.version }))).toBe('SERVER_IN_USE');
+    const before = site.goals.length;
+    await site.reconnect(site.server);
+    await until('gw1 removed all of it', () => site.goals.length === before + 2 && site.wanted().length === 0);
+    expect(site.goals.slice(-2)).toEqual([DISCARDED, RELEASED]);
+    expect(await recoveriesOf(site.server, true)).toEqual([]);
+    await failOver();
   });
 
   it('goes on after the configuration server was killed at any moment', async () => {

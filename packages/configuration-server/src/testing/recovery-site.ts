@@ -39,6 +39,8 @@ export interface RecoverySite {
   letGo(): void;
   /** The process server connects anew, after a restart of the configuration server too. */
   reconnect(server: TestServer): Promise<void>;
+  /** The process server goes away. */
+  disconnect(): Promise<void>;
   report(revision?: bigint): void;
 }
 
@@ -83,7 +85,8 @@ export const openRecoverySite = async (
   };
   const report = (): void => {
     if (newest === undefined) return;
-    stream.report({ revision: newest.revision, recoveries: newest.recoveries.map(reportOf), answers: answers(newest) });
+    const releases = newest.releases.map(({ operationId }) => ({ operationId, released: true }));
+    stream.report({ revision: newest.revision, recoveries: newest.recoveries.map(reportOf), answers: answers(newest), releases });
   };
   const connect = async (to: TestServer): Promise<ServerStream> => {
     stream = connectServer(to, receiver, { fabrics: [{ name: 'qemu', ready: true, detail: 'QEMU 7.2' }] });
@@ -129,6 +132,7 @@ export const openRecoverySite = async (
     },
     report,
     reconnect: async (to) => void (await connect(to)),
+    disconnect: () => stream.close(),
   };
 };
 

@@ -33,18 +33,25 @@ const untilDone = async (
   }
 };
 
+const over = (operationId: string, why: string): HoldfastError =>
+  new HoldfastError('FENCED', {
+    thing: `failover ${operationId}`,
+    why,
+    remedy: 'remove what this server still runs of it: both machines may serve people',
+  });
+
 /**
- * The log says that the machine is failed over to the point: its source appends nothing. `hadFenced`: it said so before, and where it does not any more the
- * failover was taken back without us. Errors: FENCED (by another failover, or taken back), POINT_NOT_FOUND.
+ * The log says that the machine is failed over to the point: its source appends nothing. `fencedAt` is the point that we fenced it at before; where the log
+ * says nothing of it any more, or names a point that is neither, the failover was taken back, or goes on, without us. Errors: FENCED (by another failover, or
+ * that), POINT_NOT_FOUND.
  */
-export const fence = async (vault: Vault, wanted: Fence, hadFenced: boolean, signal: AbortSignal): Promise<void> => {
+export const fence = async (vault: Vault, wanted: Fence, fencedAt: string | undefined, signal: AbortSignal): Promise<void> => {
   const { id: operationId, machineId, pointId, seenTerm } = wanted;
-  if (hadFenced && (await readMachine(vault, machineId)).failedOver === undefined)
-    throw new HoldfastError('FENCED', {
-      thing: `failover ${operationId}`,
-      why: 'its source was released elsewhere, so it is over',
-      remedy: 'remove what this server still runs of it: both machines may serve people',
-    });
+  const before = fencedAt === undefined ? undefined : await readMachine(vault, machineId);
+  if (before !== undefined && before.failedOver === undefined) throw over(operationId, 'its source was released elsewhere, so it is over');
+  const at = before?.failedOver?.operationId === operationId ? before.failedOver.pointId : pointId;
+  if (fencedAt !== '' && at !== pointId && at !== fencedAt)
+    throw over(operationId, 'another process server goes on with it, from another point');
   return untilDone(
     vault,
     wanted,

@@ -14,7 +14,7 @@ export interface Recoveries {
   close(): Promise<void>;
 }
 
-export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'directory' | 'runs' | 'noteRuns' | 'hadFenced' | 'noteFenced'> {
+export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'directory' | 'runs' | 'noteRuns' | 'fencedAt' | 'noteFenced'> {
   /** Keeps a file for each recovery, and below runs/ what the fabric needs; short enough for Unix sockets in there: at most 60 bytes. */
   readonly directory: string;
 }
@@ -23,15 +23,17 @@ export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'director
 interface Kept {
   wanted: Wanted;
   runs: readonly string[];
-  /** The source was fenced once: for good, or until this server, or another one, releases it. */
-  fenced: boolean;
+  /** The point at which the source was fenced: for good, or until this server, or another one, releases it. Empty: it is not known which. */
+  fencedAt?: string;
 }
 
 const parseKept = (text: string): Kept => {
-  const { form, wanted, runs, fenced } = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  const { form, wanted, runs, fenced, fencedAt } = JSON.parse(text) as Readonly<Record<string, unknown>>;
   const isList = Array.isArray(runs) && runs.every((run) => typeof run === 'string' && isId(run));
   if (form !== 1 || !isList) throw new Error('it holds no recovery');
-  return { wanted: parseWanted(wanted), runs, fenced: fenced === true };
+  // What an earlier version has written says only that it was fenced.
+  const at = typeof fencedAt === 'string' ? fencedAt : fenced === true ? '' : undefined;
+  return { wanted: parseWanted(wanted), runs, ...(at === undefined ? {} : { fencedAt: at }) };
 };
 
 export const openRecoveries = async (options: RecoveriesOptions): Promise<Recoveries> => {
@@ -48,7 +50,7 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
       if (record === undefined) return;
       await writeWhole(
         fileOf(id),
-        JSON.stringify({ form: 1, wanted: wantedJson(record.wanted), runs: record.runs, fenced: record.fenced }),
+        JSON.stringify({ form: 1, wanted: wantedJson(record.wanted), runs: record.runs, fencedAt: record.fencedAt }),
       );
     });
     saving = saved.catch(() => undefined);
@@ -62,11 +64,11 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
       kept.runs = runs;
       return save(id);
     };
-    const noteFenced = (): Promise<void> => {
-      kept.fenced = true;
+    const noteFenced = (pointId: string): Promise<void> => {
+      kept.fencedAt = pointId;
       return save(id);
     };
-    const own = { directory: runsDirectory, runs: kept.runs, noteRuns, hadFenced: kept.fenced, noteFenced };
+    const own = { directory: runsDirectory, runs: kept.runs, noteRuns, fencedAt: kept.fencedAt, noteFenced };
     workers.set(id, createRecoveryWorker(kept.wanted, { ...options, ...own }));
   };
 
@@ -94,7 +96,7 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
         named.add(id);
         const record = records.get(id);
         if (record === undefined) {
-          const kept = { wanted, runs: [], fenced: false };
+          const kept: Kept = { wanted, runs: [] };
           records.set(id, kept);
           await save(id);
           begin(kept);

@@ -303,6 +303,23 @@ describe('recoveries of a process server', () => {
     expect([fabric.running(), await holds()]).toEqual([[], []]);
   });
 
+  it('does not fence at its own point what another process server goes on with from another point', async () => {
+    const first = await open();
+    await first.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(first, RecoveryGoal.RUNNING);
+    await first.close();
+    await recordFailover(vault, source.machineId, { operationId: ID, pointId: points[2]! });
+    const again = await open();
+    await reach(again, RecoveryGoal.RUNNING, RecoveryStage.FAILED);
+    expect(again.reports()[0]).toMatchObject({ problemCode: 'FENCED', problem: expect.stringContaining('goes on') });
+    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[2] });
+    // Told to take another point itself, it does.
+    await recordFailover(vault, source.machineId, { operationId: ID, pointId: points[1]! });
+    await again.want([wanted(RecoveryGoal.RUNNING, { runId: idBytes('c'.repeat(32)), pointId: idBytes(points[0]!) })]);
+    await reach(again, RecoveryGoal.RUNNING);
+    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[0] });
+  });
+
   it("does not touch another operation's failover, and names a point that is gone", async () => {
     await recordFailover(vault, source.machineId, { operationId: 'e'.repeat(32), pointId: points[2]! });
     const recoveries = await open();

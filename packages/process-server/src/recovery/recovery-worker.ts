@@ -26,9 +26,9 @@ export interface RecoveryWorkerOptions {
   /** Runs of this recovery that may have left something, and where that is written down. */
   readonly runs: readonly string[];
   noteRuns(runs: readonly string[]): Promise<void>;
-  /** It fenced the source before, and where that is written down. */
-  readonly hadFenced: boolean;
-  noteFenced(): Promise<void>;
+  /** The point at which it fenced the source before, empty where it is not known which, and where that is written down. */
+  readonly fencedAt: string | undefined;
+  noteFenced(pointId: string): Promise<void>;
   /** Makes what is on the disks start on the fabric; nothing unless given. */
   readonly adaptationOf?: (wanted: Wanted) => AdaptMachine;
   readonly log: Log;
@@ -93,14 +93,14 @@ class Worker implements RecoveryWorker {
   #turn = new AbortController();
   #news = Promise.withResolvers<void>();
   #closed = false;
-  #hasFenced: boolean;
+  #fencedAt: string | undefined;
   readonly #work: Promise<void>;
 
   constructor(wanted: Wanted, options: RecoveryWorkerOptions) {
     this.wanted = wanted;
     this.#options = options;
     this.#runs = options.runs;
-    this.#hasFenced = options.hadFenced;
+    this.#fencedAt = options.fencedAt;
     this.#work = this.#run();
   }
 
@@ -221,13 +221,13 @@ class Worker implements RecoveryWorker {
       signal.throwIfAborted();
     }
     // Of a failover that was committed the source may be protected again since: the machine stays what it is.
-    const isFree = goal === RecoveryGoal.INDEPENDENT && this.#hasFenced && (await isReleased(vault, wanted));
+    const isFree = goal === RecoveryGoal.INDEPENDENT && this.#fencedAt !== undefined && (await isReleased(vault, wanted));
     if (isFailover && goal !== RecoveryGoal.HELD && !isFree) {
       this.#say('the source is being fenced');
-      await fence(vault, wanted, this.#hasFenced, signal);
-      if (!this.#hasFenced) {
-        this.#hasFenced = true;
-        await this.#options.noteFenced();
+      await fence(vault, wanted, this.#fencedAt, signal);
+      if (this.#fencedAt !== wanted.pointId) {
+        this.#fencedAt = wanted.pointId;
+        await this.#options.noteFenced(wanted.pointId);
       }
     }
     if (goal !== RecoveryGoal.INDEPENDENT) await letGo(vault, wanted, wanted.pointId);

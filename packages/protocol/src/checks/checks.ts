@@ -63,6 +63,12 @@ export const CHECKS = {
     remedy: 'name the vault in the settings of a process server, and start it',
     otherwise: 'failure',
   },
+  'line-open': {
+    by: 'configuration server',
+    needs: 'No failover of the machine was committed whose fence holds its line in the vault: protecting it makes it the source again.',
+    remedy: 'protect it with `--source-again`, which releases the fence, or into another vault; see `holdfast recovery list`',
+    otherwise: 'warning',
+  },
   'server-connected': {
     by: 'configuration server',
     needs: 'A process server that holds the vault, and is not being drained, is connected and says where agents reach it.',
