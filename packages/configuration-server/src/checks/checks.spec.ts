@@ -24,6 +24,9 @@ interface Told {
 const isRequest = (state: { readonly checkRequest?: { readonly id: Uint8Array } | undefined }, done: Set<string>): boolean =>
   state.checkRequest !== undefined && !done.has(idText(state.checkRequest.id));
 
+/** Who asks without rest is told to call less often. */
+const aMoment = () => new Promise((resolve) => setTimeout(resolve, 10));
+
 /** Answers each request, until the stream ends. */
 const answering = async (
   stream: AgentStream | ServerStream,
@@ -52,7 +55,7 @@ const opened = async (server: TestServer, machine: TestMember, gateway: TestMemb
   const work = [answering(agent, diskReport(0n), ofAgent, asked), answering(receiver, { revision: 0n }, ofServer)];
   const machines = server.api(MachineService);
   const reported = async (): Promise<boolean> => ((await machines.getMachine({ machine: 'web1' })).machine?.report?.unixMillis ?? 0n) > 0n;
-  while (!(await reported()));
+  while (!(await reported())) await aMoment();
   return {
     asked,
     machines,
@@ -137,7 +140,7 @@ describe('checks before a protection', () => {
     agent.report({ ...diskReport(0n), unixMillis: NOW() });
     const machines = server.api(MachineService);
     const reported = async () => ((await machines.getMachine({ machine: 'web1' })).machine?.report?.unixMillis ?? 0n) > 0n;
-    while (!(await reported()));
+    while (!(await reported())) await aMoment();
     const { findings } = await machines.checkMachine({ machine: 'web1', wanted: {} });
     const resultOf = (code: string) => findings.find((one) => one.code === code)?.result;
     expect([resultOf('machine-answers'), resultOf('server-answers')]).toEqual([FAILED, UNKNOWN]);
@@ -166,7 +169,7 @@ describe('checks of protected machines', () => {
     expect((await site.machines.checkMachine({ machine: 'web1' })).passed).toBe(false);
     const isTold = async (): Promise<boolean> =>
       (await server.api(AlertService).listAlerts({})).alerts.some(({ code }) => code === 'prerequisites-missing');
-    while (!(await isTold()));
+    while (!(await isTold())) await aMoment();
     expect(await isTold()).toBe(true);
     await site.end();
   });

@@ -83,8 +83,8 @@ export const createWhereabouts = ({ membership, vaults, isAway, log, pace = PACE
         await put(name, content).catch((error: unknown) =>
           log.debug('Where the configuration server is reached could not be put into the vault; it is tried again', { vault: name, error }),
         );
-    if (!isAway() || Date.now() - lookedAt < pace.read) return;
-    lookedAt = Date.now();
+    if (!isAway() || performance.now() - lookedAt < pace.read) return;
+    lookedAt = performance.now();
     for (const name of vaults.names)
       await read(name).catch((error: unknown) =>
         log.debug('The vault could not be asked where the configuration server is', { vault: name, error }),
