@@ -27,7 +27,7 @@ const violation = (why: string, cause?: unknown): HoldfastError =>
   });
 
 /** Throws PROTOCOL_VIOLATION for bytes above the limit. */
-export const requireSize = (bytes: Uint8Array): void => {
+export const requireSize = (bytes: { readonly length: number }): void => {
   if (bytes.length > LARGEST_MESSAGE) throw violation(`it has ${bytes.length} bytes, more than ${LARGEST_MESSAGE}`);
 };
 

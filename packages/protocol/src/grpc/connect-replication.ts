@@ -4,7 +4,7 @@ import { clientTlsOptions } from '../identity/tls-options.ts';
 import { createTlsChannelCredentials } from './channel-credentials.ts';
 import { clientCodec } from './codec.ts';
 import { createDuplexStream } from './duplex-stream.ts';
-import { gatherFrames } from './frames-payload.ts';
+import { scatterFrames } from './frames-payload.ts';
 import { errorOfStatus } from './grpc-status.ts';
 import { commonOptions, REPLICATE } from './method.ts';
 import type { ReplicationClientOptions, ReplicationStream } from './replication.ts';
@@ -84,6 +84,6 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
   return {
     ...stream,
     sendFrames: (epochIndex: number, firstFrame: number, frames: readonly Uint8Array[]) =>
-      control.sendBytes(gatherFrames(epochIndex, firstFrame, frames)),
+      control.sendBytes(scatterFrames(epochIndex, firstFrame, frames)),
   };
 };

@@ -1,11 +1,15 @@
 import { HoldfastError } from '@holdfast/errors';
 import { type Codec, requireSize } from './codec.ts';
+import type { ScatteredMessage } from './frames-payload.ts';
 import type { MessageStream } from './message-stream.ts';
 
 /** What the side that made a stream of a call tells it of the call. */
 export interface StreamControl {
-  /** Sends bytes that are a serialized message already. */
-  sendBytes(bytes: Buffer): Promise<void>;
+  /**
+   * Sends what is a serialized message already. Of a scattered one the library, on the side of the client, uses nothing but what it has: it copies each
+   * message to behind five bytes of its own.
+   */
+  sendBytes(bytes: Buffer | ScatteredMessage): Promise<void>;
   /** The other side has sent its last message. */
   noMore(): void;
   /** The call is over: with its error, or null when it ended well. */
@@ -103,11 +107,11 @@ export const createDuplexStream = <In, Out>({
     finish(error);
   };
 
-  const sendBytes = async (bytes: Buffer): Promise<void> => {
+  const sendBytes = async (bytes: Buffer | ScatteredMessage): Promise<void> => {
     requireSize(bytes);
     if (failure !== undefined) throw failure;
     if (halfClosed || controller.signal.aborted) throw ended();
-    if (call.write(bytes)) return;
+    if (call.write(bytes as Buffer)) return;
     await new Promise<void>((resolve) => call.once('drain', resolve));
     if (failure !== undefined) throw failure;
   };

@@ -1,7 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { ReplicateRequestSchema } from '../gen/holdfast/v1/replication_pb.ts';
-import { encodeFrames, gatherFrames, payloadSize, splitFrames } from './frames-payload.ts';
+import { encodeFrames, payloadSize, scatterFrames, splitFrames } from './frames-payload.ts';
 
 const byProtobuf = (epochIndex: number, firstFrame: number, payload: Uint8Array): Buffer =>
   Buffer.from(
@@ -11,11 +11,19 @@ const byProtobuf = (epochIndex: number, firstFrame: number, payload: Uint8Array)
     ),
   );
 
+/** As the library does it: to behind five bytes of its own. */
+const gathered = (...[epochIndex, firstFrame, frames]: Parameters<typeof scatterFrames>): Buffer => {
+  const message = scatterFrames(epochIndex, firstFrame, frames);
+  const bytes = Buffer.alloc(message.length + 5);
+  message.copy(bytes, 5);
+  return bytes.subarray(5);
+};
+
 const epochIndex = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: 0xffff_ffff }));
 const firstFrame = fc.oneof(fc.nat(300), fc.maxSafeNat());
 const frame = fc.uint8Array({ minLength: 1, maxLength: 300 });
 
-describe('encodeFrames and gatherFrames', () => {
+describe('encodeFrames and scatterFrames', () => {
   it('make the bytes that protobuf makes', () => {
     fc.assert(
       fc.property(epochIndex, firstFrame, fc.uint8Array({ maxLength: 40_000 }), (epoch, first, payload) => {
@@ -35,16 +43,14 @@ describe('encodeFrames and gatherFrames', () => {
           }),
         );
         expect(payloadSize(frames)).toBe(payload.length);
-        expect(gatherFrames(epoch, first, frames).equals(encodeFrames(epoch, first, payload))).toBe(true);
+        expect(gathered(epoch, first, frames).equals(encodeFrames(epoch, first, payload))).toBe(true);
         expect(splitFrames(payload, 300).map((bytes) => Buffer.from(bytes))).toEqual(frames.map((bytes) => Buffer.from(bytes)));
       }),
     );
   });
 
   it('make the bytes of version 1 of the protocol', () => {
-    expect(gatherFrames(2, 300, [Buffer.from('ab'), Buffer.from('c')]).toString('hex')).toBe(
-      '1a12080210ac021a0b02000000616201000000' + '63',
-    );
+    expect(gathered(2, 300, [Buffer.from('ab'), Buffer.from('c')]).toString('hex')).toBe('1a12080210ac021a0b02000000616201000000' + '63');
   });
 
   it('refuse numbers that the message cannot hold', () => {

@@ -37,39 +37,62 @@ const writeNumber = (target: Uint8Array, offset: number, tag: number, value: num
 /** Bytes of the payload that holds `frames`. */
 export const payloadSize = (frames: readonly Uint8Array[]): number => frames.reduce((sum, frame) => sum + PREFIX + frame.length, 0);
 
-const encode = (epochIndex: number, firstFrame: number, length: number, writePayload: (target: Buffer, offset: number) => void): Buffer => {
+/** What stands in front of a payload of `length` bytes in a serialized `ReplicateRequest` with `Frames`. */
+const encodeHead = (epochIndex: number, firstFrame: number, length: number): Buffer => {
   if (![epochIndex, firstFrame].every((number) => Number.isSafeInteger(number) && number >= 0) || epochIndex > 0xffff_ffff)
     throw violation(`epoch ${epochIndex} and frame ${firstFrame} cannot be numbers of it`);
   const payloadHead = length === 0 ? 0 : 1 + varintSize(length);
-  const inner = numberSize(epochIndex) + numberSize(firstFrame) + payloadHead + length;
-  const bytes = Buffer.allocUnsafe(1 + varintSize(inner) + inner);
-  bytes[0] = FRAMES_TAG;
-  let at = writeVarint(bytes, 1, inner);
-  at = writeNumber(bytes, at, EPOCH_INDEX_TAG, epochIndex);
-  at = writeNumber(bytes, at, FIRST_FRAME_TAG, firstFrame);
+  const fields = numberSize(epochIndex) + numberSize(firstFrame) + payloadHead;
+  const inner = fields + length;
+  const head = Buffer.allocUnsafe(1 + varintSize(inner) + fields);
+  head[0] = FRAMES_TAG;
+  let at = writeVarint(head, 1, inner);
+  at = writeNumber(head, at, EPOCH_INDEX_TAG, epochIndex);
+  at = writeNumber(head, at, FIRST_FRAME_TAG, firstFrame);
   if (length > 0) {
-    bytes[at] = PAYLOAD_TAG;
-    writePayload(bytes, writeVarint(bytes, at + 1, length));
+    head[at] = PAYLOAD_TAG;
+    writeVarint(head, at + 1, length);
   }
-  return bytes;
+  return head;
 };
 
 /**
  * A serialized `ReplicateRequest` with `Frames`, byte for byte what protobuf makes of it, but with one copy of the data instead of three.
  */
-export const encodeFrames = (epochIndex: number, firstFrame: number, payload: Uint8Array): Buffer =>
-  encode(epochIndex, firstFrame, payload.length, (target, offset) => target.set(payload, offset));
+export const encodeFrames = (epochIndex: number, firstFrame: number, payload: Uint8Array): Buffer => {
+  const head = encodeHead(epochIndex, firstFrame, payload.length);
+  const bytes = Buffer.allocUnsafe(head.length + payload.length);
+  bytes.set(head);
+  bytes.set(payload, head.length);
+  return bytes;
+};
 
-/** The same, gathered from frames that lie apart. */
-export const gatherFrames = (epochIndex: number, firstFrame: number, frames: readonly Uint8Array[]): Buffer =>
-  encode(epochIndex, firstFrame, payloadSize(frames), (target, offset) => {
-    let at = offset;
-    for (const frame of frames) {
-      at = target.writeUInt32LE(frame.length, at);
-      target.set(frame, at);
-      at += frame.length;
-    }
-  });
+/** A serialized message whose parts lie apart until they are copied to where they are needed together. */
+export interface ScatteredMessage {
+  /** Bytes of the whole. */
+  readonly length: number;
+  /** Writes the whole into `target` from `at` on. */
+  copy(target: Uint8Array, at: number): void;
+}
+
+/** The same of frames that lie apart. */
+export const scatterFrames = (epochIndex: number, firstFrame: number, frames: readonly Uint8Array[]): ScatteredMessage => {
+  const length = payloadSize(frames);
+  const head = encodeHead(epochIndex, firstFrame, length);
+  return {
+    length: head.length + length,
+    copy(target, at) {
+      const bytes = Buffer.from(target.buffer, target.byteOffset, target.byteLength);
+      bytes.set(head, at);
+      let to = at + head.length;
+      for (const frame of frames) {
+        to = bytes.writeUInt32LE(frame.length, to);
+        bytes.set(frame, to);
+        to += frame.length;
+      }
+    },
+  };
+};
 
 /**
  * The frames of a payload, as views of it: who keeps one for long keeps the whole message, and should copy it. Throws PROTOCOL_VIOLATION
