@@ -1,7 +1,7 @@
 /** What `tools/` and the live tests need on the machine beyond npm, and what each thing is for. */
 
 /** A set of tools wanted together; ask for the ones a command uses, not for all. */
-export type ToolGroup = 'filesystems' | 'nbd' | 'load' | 'guest' | 'reader' | 'services' | 'databases';
+export type ToolGroup = 'filesystems' | 'nbd' | 'load' | 'guest' | 'reader' | 'services' | 'databases' | 'network';
 
 export interface MachineTool {
   /** The Debian package. */
@@ -20,7 +20,14 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
   { apt: 'btrfs-progs', proof: 'mkfs.btrfs', purpose: 'btrfs: make, check', groups: ['filesystems'] },
   { apt: 'dosfstools', proof: 'mkfs.vfat', purpose: 'FAT: make', groups: ['filesystems'] },
   { apt: 'fdisk', proof: 'sfdisk', purpose: 'partition tables for the manifest', groups: ['filesystems'] },
-  { apt: 'iproute2', proof: 'ip', purpose: 'interfaces and routes for the manifest', groups: ['filesystems'] },
+  {
+    apt: 'iproute2',
+    proof: 'ip',
+    purpose: 'interfaces and routes for the manifest; network namespaces',
+    groups: ['filesystems', 'network'],
+  },
+  { apt: 'iptables', proof: 'iptables', purpose: 'packets that are lost, between programs in network namespaces', groups: ['network'] },
+  { apt: 'util-linux', proof: 'nsenter', purpose: 'programs in network namespaces', groups: ['network'] },
   { apt: 'fuse3', proof: 'fusermount3', purpose: 'unmounting what nbdfuse mounts', groups: ['nbd'] },
   { apt: 'libnbd-bin', proof: 'nbdfuse', purpose: 'nbdcopy, nbdinfo, nbdfuse: a client that is not ours', groups: ['nbd'] },
   { apt: 'nbdkit', proof: 'nbdkit', purpose: 'an NBD server that is not ours, with filters', groups: ['nbd'] },
@@ -57,4 +64,4 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
 ];
 
 /** What `npm test` needs: databases are for campaigns only (`x.long.spec.ts`). */
-export const TOOL_GROUPS: readonly ToolGroup[] = ['filesystems', 'nbd', 'load', 'guest', 'reader', 'services'];
+export const TOOL_GROUPS: readonly ToolGroup[] = ['filesystems', 'nbd', 'load', 'guest', 'reader', 'services', 'network'];

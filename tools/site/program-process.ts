@@ -38,6 +38,8 @@ export interface ProgramProcessOptions {
   /** Its settings file. */
   readonly config: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** What the command begins with: another program that becomes it, in the same process. */
+  readonly enter?: readonly string[];
   /** Takes everything it writes, of all its lives. */
   readonly logFile: string;
   /** Gets the process number at once, to be recorded. */
@@ -93,10 +95,11 @@ class ProgramProcessImpl implements ProgramProcess {
   }
 
   async start(): Promise<void> {
-    const { main, config, environment, logFile, onStart, onLine } = this.#options;
+    const { main, config, environment, enter = [], logFile, onStart, onLine } = this.#options;
     this.#expectedEnd = false;
     // A process group of its own, so that a Ctrl-C at the terminal is for the lab to pass on; the channel tells it when the lab is gone.
-    const child = spawn(process.execPath, [...FROM_SOURCE, main, '--config', config], {
+    const [command, ...args] = [...enter, process.execPath, ...FROM_SOURCE, main, '--config', config];
+    const child = spawn(command!, args, {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, ...environment },

@@ -27,7 +27,7 @@ const REMEMBERED_BYTES = 512 * 1024 * 1024;
 export const scenario: Scenario = {
   name: 'site',
   about: 'three machines under ledgers and stamps, two process servers, a store; programs, disks, networks and the store fail in every way',
-  tools: ['filesystems', 'nbd'],
+  tools: ['filesystems', 'nbd', 'network'],
   setup: async ({ random, note }) => {
     const seed = randomBelow(random, 1_000_000);
     const stopping = new AbortController();

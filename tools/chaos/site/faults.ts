@@ -249,6 +249,19 @@ export const createFaults = (parts: FaultParts): Readonly<Record<string, Action>
         await sleep(1000 + randomBelow(random, 8000));
       },
     },
+    'a process server is cut off from the store': {
+      weight: 2,
+      async run(random) {
+        const server = choose(random, servers);
+        const kind = choose(random, ['cut', 'dead'] as const);
+        tell(`the network between ${nameOf(server)} and the store is ${kind}`);
+        server.store.state = { kind };
+        repairs.push(() => {
+          server.store.state = { kind: 'open' };
+        });
+        await sleep(1000 + randomBelow(random, 12_000));
+      },
+    },
     'a process server is cut off from all': {
       weight: 1,
       async run(random) {
@@ -256,9 +269,9 @@ export const createFaults = (parts: FaultParts): Readonly<Record<string, Action>
         tell(`the network of ${nameOf(server)} is dead until its machines have another`);
         server.data.state = { kind: 'dead' };
         server.control.state = { kind: 'dead' };
+        server.store.state = { kind: 'dead' };
         repairs.push(() => {
-          server.data.state = { kind: 'open' };
-          server.control.state = { kind: 'open' };
+          for (const link of [server.data, server.control, server.store]) link.state = { kind: 'open' };
         });
         await forsaken(server);
       },

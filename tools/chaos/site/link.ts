@@ -10,8 +10,9 @@ export type LinkState =
   | { readonly kind: 'dead' }
   | { readonly kind: 'thin'; readonly bytesPerSecond: number };
 
-/** A piece of network: a TCP proxy before a port of 127.0.0.1, whose condition can be changed at any time. */
+/** A piece of network before a port, whose condition can be changed at any time. */
 export interface Link {
+  readonly host: string;
   readonly port: number;
   state: LinkState;
   /** Resets all connections that run through it now. */
@@ -23,7 +24,8 @@ export interface Link {
 const SIP = 4096;
 const OPEN: LinkState = { kind: 'open' };
 
-export const openLink = async (target: number): Promise<Link> => {
+/** A TCP proxy at this address before a port of 127.0.0.1. */
+export const openLink = async (target: number, host = '127.0.0.1'): Promise<Link> => {
   const sockets = new Set<Socket>();
   let state: LinkState = OPEN;
   /** Called whenever the state changes. */
@@ -77,11 +79,12 @@ export const openLink = async (target: number): Promise<Link> => {
     pass(near, far);
     pass(far, near);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const reset = (): void => {
     for (const socket of sockets) socket.resetAndDestroy();
   };
   return {
+    host,
     port: (server.address() as AddressInfo).port,
     get state() {
       return state;

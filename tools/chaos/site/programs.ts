@@ -13,6 +13,7 @@ import { mainOf } from '../../site/from-source.ts';
 import { createProgramProcess, type ProgramProcess } from '../../site/program-process.ts';
 import { writeSettings } from '../../site/settings-files.ts';
 import { type Link, openLink } from './link.ts';
+import { createNetworkRoom } from './network-room.ts';
 import { createSky, type Sky } from './weather.ts';
 
 /** A program that belongs to the installation, with its own way to the configuration server. */
@@ -20,19 +21,27 @@ export interface Member {
   readonly id: string;
   readonly program: ProgramProcess;
   readonly control: Link;
+}
+
+export interface AgentMember extends Member {
   readonly metrics: URL;
 }
 
 export interface ServerMember extends Member {
   /** What all agents reach it by. */
   readonly data: Link;
+  /** Its way to the store. */
+  readonly store: Link;
   /** Where its journal is: a small file system of its own. */
   readonly journal: string;
   /** Takes its disk away, with everything it knew, and has the machine join again; it does not run afterwards. */
   loseDisk(): Promise<void>;
 }
 
-/** A vault in a store behind faulty weather, a configuration server, process servers: each a process, each behind a link that may break. */
+/**
+ * A vault in a store behind faulty weather, a configuration server, process servers: each a process, each behind links that may break. One process server
+ * has a network of its own, of the kernel's making; before the others, and before agents, stand proxies.
+ */
 export interface Installation {
   readonly person: Person;
   readonly sky: Sky;
@@ -41,15 +50,23 @@ export interface Installation {
   readonly configurationServer: ConfigurationServer;
   readonly servers: readonly ServerMember[];
   /** An agent with these disks joins; it does not run yet. */
-  addAgent(name: string, disks: readonly string[]): Promise<Member>;
+  addAgent(name: string, disks: readonly string[]): Promise<AgentMember>;
   /** Hands on what the weather held back. */
   release(): Promise<void>;
   stop(): Promise<void>;
 }
 
+interface Network extends Pick<ServerMember, 'data' | 'control' | 'store'> {
+  /** "host:port", for agents. */
+  readonly listen: string;
+  /** What its command begins with. */
+  readonly enter: readonly string[];
+}
+
 export const VAULT = 'main';
 const HOST = '127.0.0.1';
-const SERVERS = 2;
+/** By which network each process server is reached. */
+const SERVERS = ['proxies', 'namespace'] as const;
 /** Bytes of a journal's file system: far less than its quota. */
 const JOURNAL_MEBIBYTES = 64;
 /** After so long without a sign of a process server its machines are moved. */
@@ -69,8 +86,8 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
   const onStart = (pid: number): void => recorder.noteProcess(pid);
   const person = createPerson(contexts, onStart);
   const links: Link[] = [];
-  const link = async (port: number): Promise<Link> => {
-    const opened = await openLink(port);
+  const link = async (port: number, host?: string): Promise<Link> => {
+    const opened = await openLink(port, host);
     links.push(opened);
     return opened;
   };
@@ -102,7 +119,7 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
 
   const join = async (role: 'agent' | 'process-server', main: string, config: string, control: Link): Promise<string> => {
     const { secret } = await person.json<{ secret: string }>(['token', 'create', '--role', role]);
-    const args = ['join', '--config', config, '--server', `${HOST}:${control.port}`, '--fingerprint', fingerprint];
+    const args = ['join', '--config', config, '--server', `${control.host}:${control.port}`, '--fingerprint', fingerprint];
     const said = outputOf(`${role} join`, await runProcess(main, args, { input: `${secret}\n`, onStart }));
     const [, id] = / as [a-z-]+ ([0-9a-f]{32})/.exec(said) ?? [];
     if (id === undefined) throw new Error(`the program that joined did not tell its id: ${said}`);
@@ -114,10 +131,27 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
     return file;
   };
 
-  const addServer = async (name: string): Promise<ServerMember> => {
-    const control = await link(configurationServer.port);
+  /** What a process server listens at, and the ways to it and from it. */
+  const networkOf = async (name: string, kind: (typeof SERVERS)[number]): Promise<Network> => {
     const port = await freePort();
-    const data = await link(port);
+    if (kind === 'proxies')
+      return {
+        listen: `${HOST}:${port}`,
+        enter: [],
+        data: await link(port),
+        control: await link(configurationServer.port),
+        store: await link(proxy.port),
+      };
+    const room = createNetworkRoom(recorder, name.slice(-1));
+    const control = room.linkFrom((await link(configurationServer.port, room.outside)).port);
+    const store = room.linkFrom((await link(proxy.port, room.outside)).port);
+    // Without TLS a store is spoken to at the loopback only.
+    room.redirectLoopback(store.port);
+    return { listen: `${room.inside}:${port}`, enter: room.enter, data: room.linkTo(port), control, store };
+  };
+
+  const addServer = async (name: string, kind: (typeof SERVERS)[number]): Promise<ServerMember> => {
+    const { listen, enter, data, control, store } = await networkOf(name, kind);
     const http = await freePort();
     const journal = path.join(directory, `${name}-journal`);
     mkdirSync(journal);
@@ -129,26 +163,26 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
     } = writeSettings(directory, name, {
       http: { listen: `${HOST}:${http}` },
       identity: { 'hardware-file': hardware(name) },
-      replication: { listen: `${HOST}:${port}`, advertise: [`${HOST}:${data.port}`] },
+      replication: { listen, advertise: [`${data.host}:${data.port}`] },
       journal: { directory: path.join(journal, 'files'), quota: '1GiB', segment: '8MiB' },
       vaults: {
         [VAULT]: {
-          url: url.replace(`:${azurite.port}/`, `:${proxy.port}/`),
+          url: url.replace(`:${azurite.port}/`, `:${store.port}/`),
           'key-file': vault.keyFile,
           'azure-account-key-file': accountKeyFile,
         },
       },
     });
     const main = mainOf('process-server');
-    const program = createProgramProcess({ name: 'holdfast-process-server', main, config, logFile, onStart });
+    const program = createProgramProcess({ name: 'holdfast-process-server', main, config, enter, logFile, onStart });
     const id = await join('process-server', main, config, control);
     return {
       id,
       program,
       control,
       data,
+      store,
       journal,
-      metrics: new URL(`http://${HOST}:${http}/metrics`),
       async loseDisk() {
         await program.kill();
         rmSync(path.join(journal, 'files'), { recursive: true, force: true });
@@ -159,7 +193,7 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
   };
 
   const servers: ServerMember[] = [];
-  for (let index = 0; index < SERVERS; index += 1) servers.push(await addServer(`process-server-${index}`));
+  for (const [index, kind] of SERVERS.entries()) servers.push(await addServer(`process-server-${index}`, kind));
   await Promise.all(servers.map(({ program }) => program.start()));
 
   return {

@@ -4,13 +4,13 @@ import { until } from '../../lab/host/until.ts';
 import { readMachine } from '../../lab/installation/read-figures.ts';
 import type { Person } from '../../site/cli-process.ts';
 import { createMachineJudge, type MachineJudge } from './machine-judge.ts';
-import { type Member, VAULT } from './programs.ts';
+import { type AgentMember, VAULT } from './programs.ts';
 import type { Source } from './sources.ts';
 
 /** A protected machine of the installation, with everything that was ever promised of it. */
 export interface SiteMachine {
   readonly name: string;
-  readonly member: Member;
+  readonly member: AgentMember;
   readonly source: Source;
   /** Instant of the newest point its agent calls durable, milliseconds since 1970; undefined where it does not answer. */
   newestPoint(): Promise<number | undefined>;
@@ -34,7 +34,7 @@ const readNewest = async (metrics: URL): Promise<number | undefined> => {
 };
 
 /** Starts the agent, has the machine protected and waits for its first point. */
-export const protectMachine = async (person: Person, name: string, member: Member, source: Source): Promise<SiteMachine> => {
+export const protectMachine = async (person: Person, name: string, member: AgentMember, source: Source): Promise<SiteMachine> => {
   const { id, program, metrics } = member;
   const { signal } = new AbortController();
   await program.start();

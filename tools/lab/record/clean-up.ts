@@ -69,6 +69,11 @@ export const cleanUp = async (file: string, record: RunRecord, { keepFiles = fal
   };
   for (const mountPoint of record.frozen) await attempt(() => runTool('fsfreeze', ['--unfreeze', mountPoint], { accept: [0, 1] }));
   for (const identity of record.processes) await attempt(() => endProcess(identity));
+  for (const name of record.namespaces)
+    await attempt(async () => {
+      // With it goes the wire to it, once nobody is left within.
+      if (existsSync(path.join('/run/netns', name))) await runTool('ip', ['netns', 'delete', name]);
+    });
   if (process.platform === 'linux') await attempt(() => unmountBelow(record.directory));
   await attempt(async () => held.push(...(await detachBelow(record.directory))));
   for (const name of record.traceInstances) await attempt(() => removeTraceInstance(name));

@@ -29,9 +29,11 @@ export interface RunRecord {
   readonly emptied: readonly string[];
   /** Mount points which are to be thawed. */
   readonly frozen: readonly string[];
+  /** Names of network namespaces. */
+  readonly namespaces: readonly string[];
 }
 
-type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'memory' | 'paths' | 'emptied' | 'frozen'>;
+type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'memory' | 'paths' | 'emptied' | 'frozen' | 'namespaces'>;
 
 export interface Recorder {
   /** Eight hexadecimal digits, in every name this run gives. */
@@ -46,7 +48,7 @@ export interface Recorder {
   thawed(mountPoint: string): void;
 }
 
-const NOTHING: Notes = { processes: [], traceInstances: [], memory: [], paths: [], emptied: [], frozen: [] };
+const NOTHING: Notes = { processes: [], traceInstances: [], memory: [], paths: [], emptied: [], frozen: [], namespaces: [] };
 
 const PREFIX = 'holdfast-lab-';
 
