@@ -154,6 +154,30 @@ describe('a server rebuilt from a vault, without any backup', () => {
     await stream.close();
   }, 60_000);
 
+  it('goes on with what a process server receives that kept its state and joined anew', async () => {
+    const keys = [{ kind: 'passphrase', passphrase: 'words', cost: CHEAP }] as const;
+    const vault = await createVault(createMemoryStore(), { name: 'office', keys: [...keys] });
+    const web = 'a'.repeat(32);
+    await fill(vault, web, 'web1', '52:54:00:00:00:01', Date.now());
+    const place = path.join(directory, 'new');
+    await rebuild({ vaults: [{ name: 'office', vault }], stateDirectory: place, log: silent });
+    const server = await start(place);
+    const gateway = await enrolMember(server, 'process-server', 'gw', { endpoints: ['127.0.0.1:9443'] });
+    const taking = connectServer(server, gateway);
+    expect(await taking.until(() => true)).toMatchObject({ reconciling: true, assignments: [] });
+    const known = { machineId: idBytes(web), machineName: 'web1', vault: 'office' };
+    taking.report({
+      held: [{ ...known, seenTerm: 3n, retention: '72h' }],
+      lines: [{ ...known, term: 5n, newestPointUnixMillis: 1n }],
+      vaultsRead: ['office'],
+    });
+    const { assignments } = await taking.until(({ reconciling }) => !reconciling);
+    expect(assignments).toMatchObject([{ machineName: 'web1', vault: 'office', seenTerm: 5n }]);
+    const { protections: found } = await server.api(ProtectionService).listProtections({});
+    expect(found).toMatchObject([{ machineId: web, processServerId: gateway.id }]);
+    await taking.close();
+  }, 60_000);
+
   it('takes a machine for what the vault with its newest point says, and its term above those of all', async () => {
     const [before, since] = await Promise.all(
       ['before', 'since'].map((name) =>

@@ -37,6 +37,10 @@ export const lineOf = (servers: ServerPresence, machineId: string, vault: string
 const holds = (servers: ServerPresence, server: string, machineId: string): boolean =>
   servers.get(server)?.report?.held.some((held) => idText(held.machineId) === machineId) === true;
 
+/** Whether an agent says what it works on: one that has just started does not yet. */
+const isAtWork = (report: AgentReport | undefined): report is AgentReport =>
+  report?.disks.some(({ phase }) => phase > DiskPhase.UNPROTECTED) === true;
+
 /** Disks of the machine that its agent does not work on. */
 const notProtected = (manifest: Manifest, { disks }: AgentReport): string[] => {
   const working = new Set(disks.filter(({ phase }) => phase > DiskPhase.UNPROTECTED).map(({ diskId }) => idText(diskId)));
@@ -89,8 +93,8 @@ const adopt = async (
   return true;
 };
 
-/** Follows a machine that was moved after the backup: it is where it is received. */
-const follow = async ({ servers }: HeldParts, transaction: Transaction, server: string, held: ServerAssignment): Promise<void> => {
+/** Follows a machine that was moved after the backup, or of which its vault alone is known: it is where it is received. */
+const follow = async ({ servers, agents }: HeldParts, transaction: Transaction, server: string, held: ServerAssignment): Promise<void> => {
   const machineId = idText(held.machineId);
   const machine = await transaction.read(machines, machineId);
   const protectionId = machine?.value.protectionId ?? '';
@@ -98,15 +102,24 @@ const follow = async ({ servers }: HeldParts, transaction: Transaction, server: 
   if (machine === undefined || protection === undefined || protection.value.vault !== held.vault) return;
   const from = protection.value.processServerId;
   // Both hold it, or nobody knows what the other one holds: that is for people.
-  if (from === server || servers.get(from)?.connected !== true || servers.get(from)?.report === undefined) return;
-  if (holds(servers, from, machineId)) return;
-  transaction.delete(assignments, `${from}/${machineId}`);
+  if (from === server) return;
+  if (from !== '') {
+    if (servers.get(from)?.connected !== true || servers.get(from)?.report === undefined) return;
+    if (holds(servers, from, machineId)) return;
+    transaction.delete(assignments, `${from}/${machineId}`);
+  }
+  const manifest = from === '' ? (await transaction.read(manifests, machineId))?.value : undefined;
+  const report = agents.get(machineId)?.report;
+  const excludedDiskIds = manifest !== undefined && isAtWork(report) ? notProtected(manifest, report) : protection.value.excludedDiskIds;
   transaction.put(assignments, `${server}/${machineId}`, { vault: held.vault, machineName: machine.value.name });
-  transaction.put(protections, protectionId, { ...protection.value, processServerId: server });
+  transaction.put(protections, protectionId, { ...protection.value, processServerId: server, excludedDiskIds });
   transaction.event({
     severity: 'information',
     code: 'protection-followed',
-    text: `${machine.value.name} was moved to another process server after the backup`,
+    text:
+      from === ''
+        ? `${machine.value.name} goes on at the process server that receives it`
+        : `${machine.value.name} was moved to another process server after the backup`,
     subject: machineId,
     actor: ACTOR,
   });
@@ -121,7 +134,7 @@ export const takeHeld = async (parts: HeldParts, server: string, held: readonly 
       if (machine === undefined) return;
       if (machine.value.protectionId !== '') return follow(parts, transaction, server, one);
       const agent = parts.agents.get(machineId);
-      if (agent?.connected === true && agent.report !== undefined) await adopt(parts, transaction, server, one, agent.report);
+      if (agent?.connected === true && isAtWork(agent.report)) await adopt(parts, transaction, server, one, agent.report);
     });
   }
 };
