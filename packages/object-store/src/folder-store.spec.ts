@@ -87,6 +87,45 @@ describe('folder store', () => {
     expect(Buffer.from(await store.read('a/b')).toString()).toBe('x');
   });
 
+  it.each(['is gone', 'is empty'])('tells of no object that it is missing while its folder %s', async (how) => {
+    const root = await newRoot();
+    const other = createFolderStore(root);
+    await other.create('a/b', Buffer.from('x'));
+    const store = createFolderStore(root);
+    await expect(store.read('a/none')).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' });
+    await rename(root, `${root}-away`);
+    if (how === 'is empty') await mkdir(root);
+    const listed = async (prefix: string): Promise<string[]> => {
+      const names: string[] = [];
+      for await (const { name } of store.list(prefix)) names.push(name);
+      return names;
+    };
+    const gone = { code: 'STORE_UNAVAILABLE', retryable: true, why: 'its folder is gone' };
+    for (const ask of [
+      () => store.read('a/b'),
+      () => store.read('a/b', { offset: 1, length: 1 }),
+      () => store.stat('a/b'),
+      () => store.delete('a/b'),
+      () => listed(''),
+      () => listed('a/'),
+    ])
+      await expect(ask()).rejects.toMatchObject(gone);
+    if (how === 'is empty') await rm(root, { recursive: true });
+    await rename(`${root}-away`, root);
+    expect(await listed('')).toEqual(['a/b']);
+    await expect(store.stat('a/none')).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' });
+    await store.delete('a/none');
+  });
+
+  it('reads copies of its folder that lack what is hidden there', async () => {
+    const root = await newRoot();
+    await createFolderStore(root).create('a', Buffer.from('x'));
+    await rm(join(root, '.incoming'), { recursive: true });
+    const copy = createFolderStore(root);
+    expect(Buffer.from(await copy.read('a')).toString()).toBe('x');
+    await expect(copy.read('b')).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' });
+  });
+
   it('refuses a file system without hard links by name', async () => {
     const link = jest
       .spyOn(files, 'link')

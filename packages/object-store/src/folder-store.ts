@@ -29,6 +29,8 @@ class FolderStore implements ObjectStore {
   readonly #known = new Set<string>();
   readonly #open = new OpenFiles(OPEN_FILES);
   #prepared: Promise<void> | undefined;
+  /** Whether this is a folder that was written to, as it was found at the first request. */
+  #found: Promise<boolean> | undefined;
 
   constructor(root: string) {
     this.#root = root;
@@ -56,6 +58,7 @@ class FolderStore implements ObjectStore {
   async read(name: string, range?: ObjectRange): Promise<Uint8Array> {
     checkName(name);
     checkRange(range);
+    this.#found ??= this.#isThere();
     // Who asks for a part in the middle will ask for others. What another process deletes meanwhile may be read a while longer.
     if (range !== undefined && range.offset > 0 && range.length !== undefined) return this.#readPart(name, range.offset, range.length);
     let file: FileHandle | undefined;
@@ -66,7 +69,7 @@ class FolderStore implements ObjectStore {
       const { start, end } = resolveRange(status.size, range);
       return await readFully(file, start, Math.max(0, end - start));
     } catch (reason) {
-      throw missing(reason) ? objectNotFound(name, reason) : this.#failed(reason, name);
+      throw missing(reason) ? await this.#missing(name, reason) : this.#failed(reason, name);
     } finally {
       await file?.close();
     }
@@ -76,32 +79,36 @@ class FolderStore implements ObjectStore {
     try {
       return await this.#open.read(join(this.#root, name), offset, length);
     } catch (reason) {
-      throw missing(reason) ? objectNotFound(name, reason) : this.#failed(reason, name);
+      throw missing(reason) ? await this.#missing(name, reason) : this.#failed(reason, name);
     }
   }
 
   async stat(name: string): Promise<ObjectInfo> {
     checkName(name);
+    this.#found ??= this.#isThere();
     try {
       const status = await lstat(join(this.#root, name));
       if (!status.isFile()) throw objectNotFound(name);
       return { name, size: status.size, created: Math.floor(status.mtimeMs) };
     } catch (reason) {
-      throw missing(reason) ? objectNotFound(name, reason) : this.#failed(reason, name);
+      throw missing(reason) ? await this.#missing(name, reason) : this.#failed(reason, name);
     }
   }
 
   async *list(prefix: string, { after = '' }: { readonly after?: string } = {}): AsyncGenerator<ObjectInfo> {
     checkPrefix(prefix);
+    this.#found ??= this.#isThere();
     try {
       yield* listFolder(this.#root, prefix, after);
     } catch (reason) {
       throw this.#failed(reason, prefix);
     }
+    if (await this.#isGone()) throw this.#gone();
   }
 
   async delete(name: string): Promise<void> {
     checkName(name);
+    this.#found ??= this.#isThere();
     const path = join(this.#root, name);
     try {
       await unlink(path);
@@ -109,6 +116,7 @@ class FolderStore implements ObjectStore {
       await syncDirectory(dirname(path));
     } catch (reason) {
       if (!missing(reason)) throw this.#failed(reason, name);
+      if (await this.#isGone()) throw this.#gone(reason);
     }
   }
 
@@ -134,6 +142,7 @@ class FolderStore implements ObjectStore {
     await createDirectories(this.#root);
     await createDirectories(join(this.#root, INCOMING), this.#root);
     await removeOldFiles(join(this.#root, INCOMING), LEFTOVER_AGE);
+    this.#found = Promise.resolve(true);
   }
 
   async #write(path: string, content: Uint8Array): Promise<void> {
@@ -164,14 +173,33 @@ class FolderStore implements ObjectStore {
         remedy: 'put the vault on a file system that has them, such as ext4 or XFS',
         cause: reason,
       });
-    if (code === 'ENOENT')
-      return new HoldfastError('STORE_UNAVAILABLE', {
-        thing: this.url,
-        why: 'its folder is gone',
-        remedy: 'mount it again, or put it back where it was',
-        cause: reason,
-      });
+    if (code === 'ENOENT') return this.#gone(reason);
     return this.#failed(reason, name);
+  }
+
+  async #missing(name: string, reason: unknown): Promise<HoldfastError> {
+    return (await this.#isGone()) ? this.#gone(reason) : objectNotFound(name, reason);
+  }
+
+  #isThere(): Promise<boolean> {
+    return lstat(join(this.#root, INCOMING)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The folder was there and is not, as when it was unmounted: then nothing can be said of what is in it. */
+  async #isGone(): Promise<boolean> {
+    return (await this.#found) === true && !(await this.#isThere());
+  }
+
+  #gone(cause?: unknown): HoldfastError {
+    return new HoldfastError('STORE_UNAVAILABLE', {
+      thing: this.url,
+      why: 'its folder is gone',
+      remedy: 'mount it again, or put it back where it was',
+      cause,
+    });
   }
 
   #failed(reason: unknown, name: string): HoldfastError {
