@@ -126,6 +126,22 @@ describe('folder store', () => {
     await expect(copy.read('b')).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' });
   });
 
+  it('knows its own object where the answer to making its name was lost and NFS asked again', async () => {
+    const really = files.link;
+    const link = jest.spyOn(files, 'link').mockImplementation(async (from, to) => {
+      await really(from, to);
+      throw Object.assign(new Error('EEXIST: file already exists, link'), { code: 'EEXIST', syscall: 'link' });
+    });
+    try {
+      const store = createFolderStore(await newRoot());
+      await store.create('a', Buffer.from('x'));
+      await expect(store.create('a', Buffer.from('x'))).rejects.toMatchObject({ code: 'OBJECT_EXISTS' });
+      expect(await readdir(join(rootOf(store), '.incoming'))).toEqual([]);
+    } finally {
+      link.mockRestore();
+    }
+  });
+
   it('refuses a file system without hard links by name', async () => {
     const link = jest
       .spyOn(files, 'link')

@@ -45,7 +45,7 @@ class FolderStore implements ObjectStore {
       await this.#ready(dirname(path));
       await this.#write(incoming, content);
       try {
-        await link(incoming, path);
+        await giveName(incoming, path);
       } finally {
         await unlink(incoming);
       }
@@ -163,7 +163,9 @@ class FolderStore implements ObjectStore {
     const syscall = (reason as NodeJS.ErrnoException).syscall;
     if (code === 'EEXIST' && syscall === 'link') {
       // Whoever asks again after a lost answer takes this one for "it is durable": make that true, the other may have died before it was.
-      await syncDirectory(dirname(join(this.#root, name)));
+      await syncDirectory(dirname(join(this.#root, name))).catch((failure: unknown) => {
+        throw this.#failed(failure, name);
+      });
       return objectExists(name, reason);
     }
     if (syscall === 'link' && (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS'))
@@ -206,6 +208,17 @@ class FolderStore implements ObjectStore {
     return fromSystem(reason, `${this.url}/${name}`, 'STORE_UNAVAILABLE');
   }
 }
+
+/** link(), but that NFS may say of a name which it has just made, when it asked twice, that it exists (link(2)). */
+const giveName = async (incoming: string, path: string): Promise<void> => {
+  try {
+    await link(incoming, path);
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code !== 'EEXIST') throw reason;
+    const [own, there] = await Promise.all([lstat(incoming), lstat(path)].map((status) => status.catch(() => undefined)));
+    if (own === undefined || own.ino !== there?.ino || own.dev !== there.dev) throw reason;
+  }
+};
 
 const missing = (reason: unknown): boolean => {
   const code = (reason as NodeJS.ErrnoException).code;
