@@ -41,6 +41,7 @@ describe('the record of a run', () => {
       paths: ['/x', '/y'],
       emptied: [],
       frozen: ['/mnt/b'],
+      namespaces: [],
     });
     expect(existsSync(recorder.record.directory)).toBe(true);
   });
