@@ -69,4 +69,32 @@ describe('following what a computation read', () => {
       break;
     }
   });
+
+  it('computes once for much that changes while a round is long, and at once after a while of rest', async () => {
+    const notifier = createNotifier(store);
+    void notifier.run(stop.signal);
+    let rounds = 0;
+    const slow = follow(
+      store,
+      notifier,
+      async (read) => {
+        rounds += 1;
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        return (await read.list(things, 'list/')).length;
+      },
+      stop.signal,
+    );
+    const value = async (): Promise<number> => ((await slow.next()).value as Computed<number>).value;
+    await value();
+    const began = performance.now();
+    let coming = value();
+    // Changes, one after the other, of which each alone would be worth a round.
+    for (let index = 0; index < 200; index += 1) {
+      await put(`list/${index}`, '');
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    while ((await coming) < 200) coming = value();
+    // One in 150 ms at most; without rests there would be one for every 30.
+    expect(rounds).toBeLessThanOrEqual(3 + (performance.now() - began) / 150);
+  });
 });
