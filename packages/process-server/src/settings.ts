@@ -94,6 +94,10 @@ export const settings = {
       optional: true,
       help: 'Where it keeps what it knows of them; at most 60 characters; default: recovery/ in the state directory',
     }),
+    proofScripts: filePath({
+      optional: true,
+      help: 'Directory of the scripts that decide about scheduled proofs, by name; only root may be able to change it. Without it proofs run none',
+    }),
     machines: filePath({
       optional: true,
       help: 'Where machines keep what they write and, by and by, their whole disks; at most 60 characters; default: vm/ in that directory',

@@ -33,6 +33,8 @@ export interface ProvePointOptions {
   readonly script?: string;
   /** Milliseconds that each of them may take. */
   readonly patience: number;
+  /** 32 hexadecimal digits by which what was made is found again, also by whoever comes after an end of this program; random unless told. */
+  readonly operationId?: string;
   /** Ed25519. */
   readonly signingKey: KeyObject;
   readonly now?: () => number;
@@ -97,7 +99,7 @@ interface Attempt {
 const tryPoint = async (options: ProvePointOptions): Promise<Attempt> => {
   const { vault, machineId, pointId, fabric, directory, ports = [], signal } = options;
   const attempt: Attempt = { steps: [], adaptation: [], acceleration: '', console: new Uint8Array(0), screenshot: new Uint8Array(0) };
-  const operationId = randomBytes(16).toString('hex');
+  const { operationId = randomBytes(16).toString('hex') } = options;
   const forwards = await Promise.all(ports.map(async (guestPort) => ({ guestPort, hostPort: await freePort() })));
   let machine: RecoveredMachine | undefined;
   const step = createSteps(options, attempt);

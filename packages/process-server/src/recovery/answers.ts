@@ -3,7 +3,9 @@ import { fromSystem } from '@holdfast/errors';
 import { idBytes, idText, type RecoveryAnswer, RecoveryAnswerSchema, type RecoveryQuestion } from '@holdfast/protocol';
 import { listHolds, readMachine } from '@holdfast/vault';
 import type { Vaults } from '../upload/vaults.ts';
+import { createProofReader } from './describe-proof.ts';
 import { choosePoint, describePoint, pageOfPoints } from './points.ts';
+import { createSignalReader } from './write-signal.ts';
 
 type Content = Omit<Exclude<MessageInitShape<typeof RecoveryAnswerSchema>, RecoveryAnswer>, '$typeName' | 'id'>;
 
@@ -26,19 +28,39 @@ export const createAnswers = ({ vaults, onAnswer }: AnswersOptions): Answers => 
   /** By question; null while it is worked on. */
   const answers = new Map<string, RecoveryAnswer | null>();
 
+  const proofs = createProofReader();
+  const signals = createSignalReader();
+
   const find = async ({ machineId, vault: name, question }: RecoveryQuestion): Promise<Content> => {
     const machine = idText(machineId);
     const vault = await vaults.open(name);
     const history = await readMachine(vault, machine);
     const holds = await listHolds(vault, machine).catch(() => []);
-    const common = history.failedOver === undefined ? {} : { failedOverOperationId: idBytes(history.failedOver.operationId) };
+    const proven = await proofs.of(vault, history);
+    const lastProven = proven.find(({ passed }) => passed === true);
+    const common = {
+      ...(history.failedOver !== undefined && { failedOverOperationId: idBytes(history.failedOver.operationId) }),
+      ...(lastProven !== undefined && { lastProven }),
+    };
     if (question.case === 'choose') {
       const point = choosePoint(history, question.value);
-      return { ...common, points: [describePoint(history, point, holds)], total: BigInt(history.points.length) };
+      return {
+        ...common,
+        points: [describePoint(history, point, { holds, proofs: proven, writings: [] })],
+        total: BigInt(history.points.length),
+      };
     }
     if (question.case === undefined) return { problemCode: 'PROTOCOL_VIOLATION', problem: 'this version does not know the question' };
     const { points, more, total } = pageOfPoints(history, question.value);
-    return { ...common, points: points.map((point) => describePoint(history, point, holds)), more, total: BigInt(total) };
+    const writings = await signals.of(history);
+    const around = { holds, proofs: proven, writings };
+    return {
+      ...common,
+      points: points.map((point) => describePoint(history, point, around)),
+      more,
+      total: BigInt(total),
+      unusualWriting: writings.map(({ message }) => message),
+    };
   };
 
   const answer = async (question: RecoveryQuestion): Promise<void> => {

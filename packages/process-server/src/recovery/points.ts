@@ -2,6 +2,8 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import { type ChoosePoint, idText, type PointsQuestion, type RecoveryPointSchema } from '@holdfast/protocol';
 import type { HoldSummary, MachineHistory, RecoveryPoint } from '@holdfast/vault';
+import type { ProofMessage } from './describe-proof.ts';
+import { signalOf, type Writing } from './write-signal.ts';
 
 const MOST = 500;
 
@@ -58,12 +60,21 @@ export const pageOfPoints = (
   return { points: page, more: after > size, total: within.length };
 };
 
+/** What is known of the points of a machine beside what they are. */
+export interface PointSurroundings {
+  readonly holds: readonly HoldSummary[];
+  /** Newest first. */
+  readonly proofs: readonly ProofMessage[];
+  readonly writings: readonly Writing[];
+}
+
 /** A point as people see it. */
 export const describePoint = (
   { generations }: Pick<MachineHistory, 'generations'>,
   { id, time, point, manifest }: RecoveryPoint,
-  holds: readonly HoldSummary[],
+  { holds, proofs, writings }: PointSurroundings,
 ): MessageInitShape<typeof RecoveryPointSchema> => {
+  const proof = proofs.find(({ pointId }) => pointId === id);
   const nameOf = (disk: Uint8Array): string => manifest?.disks.find((one) => idText(one.id) === idText(disk))?.name || idText(disk);
   const changed = point.members.map(({ epoch }) => {
     const entry = generations.get(idText(epoch!.generationId))?.epochs.findLast((one) => one.epoch.number === epoch!.number);
@@ -79,5 +90,7 @@ export const describePoint = (
     disksNotYetCopied: point.disksNotYetCopied.map(nameOf),
     disksExcluded: point.disksExcluded.map(nameOf),
     held: holds.some(({ points }) => points.includes(id)),
+    ...(proof !== undefined && { proof }),
+    ...signalOf(writings, { id, time }),
   };
 };

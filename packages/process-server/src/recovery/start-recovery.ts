@@ -1,13 +1,15 @@
 import path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ProgramContext } from '@holdfast/daemon';
-import { createAdaptation, createQemuFabric, discardRecovery, recoverMachine } from '@holdfast/fabric';
+import { createAdaptation, createQemuFabric, discardRecovery, provePoint, recoverMachine } from '@holdfast/fabric';
 import type { ConnectServerResponse, FabricReportSchema, ServerReportSchema } from '@holdfast/protocol';
 import type { ProcessServerSchema } from '../settings.ts';
 import type { Vaults } from '../upload/vaults.ts';
 import { createAnswers } from './answers.ts';
 import { createFabrics } from './fabrics.ts';
 import { lenientAdaptation } from './lenient-adaptation.ts';
+import { findProofScript, openSigningKey } from './proof-files.ts';
+import { openProofs } from './proofs.ts';
 import { openRecoveries } from './recoveries.ts';
 import { createReleases } from './releases.ts';
 
@@ -15,9 +17,9 @@ import { createReleases } from './releases.ts';
 export interface RecoveryRole {
   /** What it can do, for the hello. */
   fabrics(): Promise<MessageInitShape<typeof FabricReportSchema>[]>;
-  apply(state: Pick<ConnectServerResponse, 'recoveries' | 'questions' | 'reconciling' | 'releases'>): Promise<void>;
+  apply(state: Pick<ConnectServerResponse, 'recoveries' | 'questions' | 'reconciling' | 'releases' | 'proofs'>): Promise<void>;
   /** What there is to say about it, for the report. */
-  report(): Required<Pick<MessageInitShape<typeof ServerReportSchema>, 'recoveries' | 'answers' | 'releases'>>;
+  report(): Required<Pick<MessageInitShape<typeof ServerReportSchema>, 'recoveries' | 'answers' | 'releases' | 'proofs'>>;
 }
 
 /** Reports are gathered for this long, milliseconds. */
@@ -37,20 +39,35 @@ export const startRecovery = async (
   };
   const { enabled, directory = path.join(stateDirectory, 'recovery'), machines = path.join(directory, 'vm') } = settings.recovery;
   const fabrics = createFabrics(enabled ? [createQemuFabric({ directory: machines })] : []);
+  const adaptationOf = ({ pointTime }: { readonly pointTime: number }) =>
+    lenientAdaptation(createAdaptation({ scratch: path.join(directory, 'scratch'), pointTime }), log);
   const recoveries = await openRecoveries({
     directory,
     vaults,
     fabric: fabrics.of,
     recoverer: { recoverMachine, discardRecovery },
-    adaptationOf: ({ pointTime }) => lenientAdaptation(createAdaptation({ scratch: path.join(directory, 'scratch'), pointTime }), log),
+    adaptationOf,
     log,
     onChange,
   });
   const answers = createAnswers({ vaults, onAnswer: onChange });
+  const proofs = await openProofs({
+    vaults,
+    fabric: fabrics.of,
+    fabrics: enabled ? ['qemu'] : [],
+    prover: { provePoint, discardRecovery },
+    directory: path.join(directory, 'proofs'),
+    signingKey: () => openSigningKey(path.join(stateDirectory, 'proof.key')),
+    scriptOf: (name) => findProofScript(settings.recovery.proofScripts, name),
+    adaptationOf,
+    log,
+    onChange,
+  });
   const releases = createReleases({ vaults, log, onChange });
   onStop('recoveries', async () => {
     clearTimeout(telling);
     await releases.close();
+    await proofs.close();
     await recoveries.close();
   });
   return {
@@ -58,9 +75,15 @@ export const startRecovery = async (
     async apply(state) {
       answers.ask(state.questions);
       releases.want(state.releases);
+      proofs.want(state.proofs);
       // A configuration server that reconciles may want what was ended long ago.
       if (!state.reconciling) await recoveries.want(state.recoveries);
     },
-    report: () => ({ recoveries: [...recoveries.reports()], answers: [...answers.all()], releases: [...releases.reports()] }),
+    report: () => ({
+      recoveries: [...recoveries.reports()],
+      answers: [...answers.all()],
+      releases: [...releases.reports()],
+      proofs: [...proofs.reports()],
+    }),
   };
 };

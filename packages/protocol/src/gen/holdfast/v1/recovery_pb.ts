@@ -563,7 +563,7 @@ export type ProofSchedule = Message<"holdfast.v1.ProofSchedule"> & {
   atMinute: number;
 
   /**
-   * Has to appear on the serial console: a regular expression; empty: a login prompt.
+   * Text that has to appear on the serial console; empty: a login prompt.
    *
    * @generated from field: string console = 3;
    */

@@ -1,0 +1,237 @@
+import { createHash, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import path from 'node:path';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { Log } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
+import type { ProvePointOptions, provePoint } from '@holdfast/fabric';
+import { createMemoryStore } from '@holdfast/object-store';
+import {
+  idBytes,
+  idText,
+  newId,
+  RecoveryAnswerSchema,
+  RecoveryQuestionSchema,
+  RecoveryStage,
+  type WantedProof,
+  WantedProofSchema,
+} from '@holdfast/protocol';
+import { createVault, openLogWriter, readMachine, recordProof, registerMachine, type Vault } from '@holdfast/vault';
+import { ScriptedSource } from '../conformance/scripted-source.ts';
+import { createAnswers } from './answers.ts';
+import { findProofScript, openSigningKey } from './proof-files.ts';
+import { openProofs, type Proofs } from './proofs.ts';
+import { createScriptedFabric } from './testing/scripted-fabric.ts';
+
+const KEY = { kind: 'key-file', secret: Buffer.alloc(32, 3) } as const;
+const silent = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as unknown as Log;
+const { REACHED, FAILED, WORKING } = RecoveryStage;
+
+const until = async (what: string, look: () => boolean | Promise<boolean>): Promise<void> => {
+  const end = Date.now() + 20_000;
+  while (!(await look())) {
+    if (Date.now() > end) throw new Error(`waited in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
+
+describe('proofs of a process server', () => {
+  let vault: Vault;
+  let source: ScriptedSource;
+  let directory: string;
+  let points: readonly string[];
+  let proofs: Proofs | undefined;
+  let attempts: { readonly options: ProvePointOptions; readonly end: (passed: boolean) => void }[];
+  const discarded: string[] = [];
+  const { privateKey } = generateKeyPairSync('ed25519');
+
+  beforeEach(async () => {
+    vault = await createVault(createMemoryStore(), { name: 'test', keys: [KEY] });
+    source = new ScriptedSource({ size: 64 * 1024 });
+    await registerMachine(vault, { id: source.machineId, name: 'db1' });
+    const writer = await openLogWriter(vault, source.machineId, {});
+    for (let n = 0; n < 3; n += 1) {
+      source.scribble(1);
+      await writer.append((await source.cut()).content);
+    }
+    await writer.close();
+    points = (await readMachine(vault, source.machineId)).points.map(({ id }) => id);
+    directory = await mkdtemp(path.join(tmpdir(), 'proofs-'));
+    attempts = [];
+    discarded.length = 0;
+  });
+  afterEach(async () => {
+    for (const { end } of attempts) end(false);
+    await proofs?.close();
+    proofs = undefined;
+    await vault.close();
+    await rm(directory, { recursive: true });
+  });
+
+  /** What the real one does, without a machine: it waits to be told what came of it, signs and records that. */
+  const scripted: typeof provePoint = async (options) => {
+    const { promise, resolve: end } = Promise.withResolvers<boolean>();
+    attempts.push({ options, end });
+    options.signal.addEventListener('abort', () => end(false), { once: true });
+    const passed = await promise;
+    options.signal.throwIfAborted();
+    const none = { sha256: createHash('sha256').digest('hex'), bytes: 0 };
+    const { head } = await readMachine(vault, options.machineId);
+    const steps = [{ name: 'console', passed, detail: 'db1 login:', seconds: 3 }];
+    const about = {
+      form: 1,
+      vault: vault.id,
+      machine: options.machineId,
+      point: options.pointId,
+      head: { sequence: head.sequence, tag: head.tag },
+    };
+    const report = Buffer.from(JSON.stringify({ ...about, passed, steps, console: none, screenshot: none }));
+    const proof = {
+      pointId: options.pointId,
+      time: Date.now(),
+      passed,
+      report,
+      signature: sign(null, report, options.signingKey),
+      publicKey: createPublicKey(options.signingKey).export({ type: 'spki', format: 'der' }),
+      console: new Uint8Array(0),
+      screenshot: new Uint8Array(0),
+    };
+    return { ...proof, number: await recordProof(vault, options.machineId, proof) };
+  };
+
+  const open = async (prove: typeof provePoint = scripted): Promise<Proofs> => {
+    const fabric = createScriptedFabric();
+    proofs = await openProofs({
+      vaults: { open: async () => vault },
+      fabric: () => fabric.fabric,
+      fabrics: ['qemu'],
+      prover: {
+        provePoint: prove,
+        discardRecovery: async ({ operationId }) => {
+          discarded.push(operationId);
+          await rm(path.join(directory, operationId), { recursive: true });
+        },
+      },
+      directory,
+      signingKey: async () => privateKey,
+      scriptOf: async (name) => `/scripts/${name}`,
+      log: silent,
+      onChange: () => undefined,
+    });
+    return proofs;
+  };
+  const wanted = (more: MessageInitShape<typeof WantedProofSchema> = {}): WantedProof =>
+    create(WantedProofSchema, {
+      id: idBytes(newId()),
+      machineId: idBytes(source.machineId),
+      machineName: 'db1',
+      vault: 'main',
+      pointId: idBytes(points[1]!),
+      ...(more as object),
+    });
+  const stages = () => proofs!.reports().map(({ stage }) => stage);
+  const ask = async () => {
+    const answers = createAnswers({ vaults: { open: async () => vault }, onAnswer: () => undefined });
+    const question = { case: 'points', value: { limit: 10 } } as const;
+    answers.ask([create(RecoveryQuestionSchema, { id: idBytes(newId()), machineId: idBytes(source.machineId), vault: 'main', question })]);
+    await until('an answer', () => answers.all().length === 1);
+    return create(RecoveryAnswerSchema, answers.all()[0]!);
+  };
+
+  it('are made one after the other, signed, kept in the vault, and told with the points', async () => {
+    await open();
+    const [first, second] = [
+      wanted({ checks: { console: 'a.b (c)', ports: [22], checkFileSystems: true, script: 'ledger', patienceSeconds: 7 } }),
+      wanted({ pointId: idBytes(points[2]!) }),
+    ];
+    proofs!.want([first!, second!]);
+    proofs!.want([first!, second!]);
+    await until('the first attempt', () => attempts.length === 1);
+    const { options, end } = attempts[0]!;
+    expect(options).toMatchObject({
+      pointId: points[1],
+      operationId: idText(first!.id),
+      ports: [22],
+      checkFileSystems: true,
+      patience: 7000,
+      script: '/scripts/ledger',
+    });
+    // Nobody who writes a policy steers a pattern.
+    expect([options.console.test('x a.b (c) y'), options.console.test('aXb c')]).toEqual([true, false]);
+    expect(stages()).toEqual([WORKING, WORKING]);
+    end(true);
+    await until('the second attempt', () => attempts.length === 2);
+    expect(proofs!.reports()[0]).toMatchObject({ stage: REACHED, proof: { number: 1n, pointId: points[1], passed: true, faults: [] } });
+    expect(attempts[1]!.options.console.test('db1 login: ')).toBe(true);
+    attempts[1]!.end(false);
+    await until('its end', () => stages()[1] === REACHED);
+    expect(proofs!.reports()[1]).toMatchObject({ proof: { number: 2n, passed: false, steps: [{ name: 'console', passed: false }] } });
+    const { points: told, lastProven } = await ask();
+    expect(told.map(({ id, proof }) => [points.indexOf(id), proof?.passed])).toEqual([
+      [2, false],
+      [1, true],
+      [0, undefined],
+    ]);
+    expect(lastProven).toMatchObject({ number: 1n, pointId: points[1], signer: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    proofs!.want([]);
+    expect(proofs!.reports()).toEqual([]);
+  });
+
+  it('count for nothing when what lies in the vault is not what was signed', async () => {
+    const forged: typeof provePoint = async (options) => {
+      const proof = await scripted(options);
+      const other = { ...proof, console: Buffer.from('forged login: ') };
+      return { ...other, number: await recordProof(vault, options.machineId, other) };
+    };
+    await open(forged);
+    proofs!.want([wanted()]);
+    await until('an attempt', () => attempts.length === 1);
+    attempts[0]!.end(true);
+    await until('its end', () => stages()[0] === REACHED);
+    expect(proofs!.reports()[0]!.proof).toMatchObject({ number: 2n, passed: false, faults: [expect.stringContaining('console')] });
+    expect((await ask()).lastProven?.number).toBe(1n);
+  });
+
+  it('say why nothing could be tried, and are given up when nobody wants them any more', async () => {
+    await open(() => Promise.reject(new HoldfastError('POINT_NOT_FOUND', { thing: 'point', why: 'it was thinned', remedy: 'another' })));
+    proofs!.want([wanted()]);
+    await until('its end', () => stages()[0] === FAILED);
+    expect(proofs!.reports()[0]).toMatchObject({ problemCode: 'POINT_NOT_FOUND', problem: expect.stringContaining('thinned') });
+    await proofs!.close();
+    await open();
+    const [first, second] = [wanted(), wanted()];
+    proofs!.want([first!, second!]);
+    await until('an attempt', () => attempts.length === 1);
+    proofs!.want([second!]);
+    await until('the other one', () => attempts.length === 2);
+    expect(attempts[0]!.options.signal.aborted).toBe(true);
+    expect(proofs!.reports()).toHaveLength(1);
+  });
+
+  it('leave nothing behind when this server is killed under one', async () => {
+    const id = newId();
+    await mkdir(path.join(directory, id));
+    await open();
+    expect([discarded, await readdir(directory)]).toEqual([[id], []]);
+  });
+
+  it('are signed by a key of this server, and decided by scripts that only root can change', async () => {
+    const file = path.join(directory, 'proof.key');
+    const made = await openSigningKey(file);
+    expect((await openSigningKey(file)).equals(made)).toBe(true);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const scripts = await mkdtemp(path.join(homedir(), '.proof-'));
+    try {
+      await writeFile(path.join(scripts, 'ledger'), '#!/bin/sh\n', { mode: 0o700 });
+      expect(await findProofScript(scripts, 'ledger')).toBe(path.join(scripts, 'ledger'));
+      for (const name of ['../ledger', 'none', ''])
+        await expect(findProofScript(scripts, name)).rejects.toMatchObject({ code: 'SCRIPT_REFUSED' });
+      await expect(findProofScript(undefined, 'ledger')).rejects.toMatchObject({ code: 'SCRIPT_REFUSED' });
+      await chmod(path.join(scripts, 'ledger'), 0o777);
+      await expect(findProofScript(scripts, 'ledger')).rejects.toThrow(/others/);
+    } finally {
+      await rm(scripts, { recursive: true });
+    }
+  });
+});
