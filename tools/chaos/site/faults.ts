@@ -266,14 +266,30 @@ export const createFaults = (parts: FaultParts): Readonly<Record<string, Action>
       weight: 1,
       async run(random) {
         const server = choose(random, servers);
-        tell(`the network of ${nameOf(server)} is dead until its machines have another`);
-        server.data.state = { kind: 'dead' };
-        server.control.state = { kind: 'dead' };
-        server.store.state = { kind: 'dead' };
+        // With the store it still has, it goes on writing what it received while another takes its machines.
+        const reachesStore = random() < 0.5;
+        tell(`the network of ${nameOf(server)} is dead${reachesStore ? ' but for the store' : ''} until its machines have another`);
+        const links = [server.data, server.control, ...(reachesStore ? [] : [server.store])];
+        for (const link of links) link.state = { kind: 'dead' };
         repairs.push(() => {
-          for (const link of [server.data, server.control, server.store]) link.state = { kind: 'open' };
+          for (const link of links) link.state = { kind: 'open' };
         });
         await forsaken(server);
+      },
+    },
+    'two process servers have the same machines': {
+      weight: 2,
+      async run(random) {
+        const server = choose(random, servers);
+        const { member, name } = choose(random, machines);
+        tell(`${nameOf(server)} does not hear that its machines have another, nor does ${name}: who reaches it goes on sending there`);
+        const links = [server.control, member.control];
+        for (const link of links) link.state = { kind: 'dead' };
+        repairs.push(() => {
+          for (const link of links) link.state = { kind: 'open' };
+        });
+        await forsaken(server);
+        await sleep(2000 + randomBelow(random, 6000));
       },
     },
     'the disk of a journal is full': {
