@@ -3,7 +3,7 @@ export const EVENT_KINDS = ['issued', 'requeued', 'completed', 'discardQueued', 
 
 const FIRST_SIZE = 4096;
 /** Events whose memory is kept for the next ones: a program that once stood still for long shall not hold for ever what it then found. */
-const MOST_KEPT = 256 * 1024;
+export const MOST_KEPT = 256 * 1024;
 
 /** Events, column by column: half a million of them come in a second, and an object for each would keep the collector busy. */
 export class EventColumns {
@@ -54,37 +54,3 @@ export class EventColumns {
     this.flags = resized(this.flags, new Uint8Array(size));
   }
 }
-
-/**
- * Places of the events in order of time, those of the same time as they came. The events of a CPU are in order already: merging a few such
- * runs costs little more than one comparison an event for each doubling of their number.
- */
-export const orderByTime = ({ times, count }: Pick<EventColumns, 'times' | 'count'>): Uint32Array => {
-  let order = new Uint32Array(count);
-  const starts: number[] = [];
-  for (let at = 0; at < count; at += 1) {
-    order[at] = at;
-    if (at === 0 || times[at]! < times[at - 1]!) starts.push(at);
-  }
-  let other = starts.length > 1 ? new Uint32Array(count) : order;
-  for (let runs = starts; runs.length > 1; ) {
-    const merged: number[] = [];
-    for (let run = 0; run < runs.length; run += 2) {
-      const [first, second, end] = [runs[run]!, runs[run + 1] ?? count, runs[run + 2] ?? count];
-      merge(times, order, other, first, second, end);
-      merged.push(first);
-    }
-    [order, other] = [other, order];
-    runs = merged;
-  }
-  return order;
-};
-
-/** Merges two runs of places that follow each other: from `first`, and from `second` to `end`. */
-const merge = (times: Float64Array, from: Uint32Array, to: Uint32Array, first: number, second: number, end: number): void => {
-  let [left, right] = [first, second];
-  for (let at = first; at < end; at += 1) {
-    const takesLeft = left < second && (right >= end || times[from[left]!]! <= times[from[right]!]!);
-    to[at] = takesLeft ? from[left++]! : from[right++]!;
-  }
-};

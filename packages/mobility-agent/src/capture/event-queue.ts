@@ -1,5 +1,6 @@
 import type { WriteSink } from '../trace/write-trace.ts';
-import { EVENT_KINDS, EventColumns, orderByTime } from './event-columns.ts';
+import { EVENT_KINDS, EventColumns } from './event-columns.ts';
+import { TimeOrder } from './time-order.ts';
 
 /**
  * Puts the events of all CPUs into the order in which they happened. A drain reads one CPU after the other, so that a completion may be told
@@ -28,6 +29,7 @@ class Queue implements EventQueue {
   #events = new EventColumns();
   /** Takes what a delivery leaves. */
   #spare = new EventColumns();
+  readonly #order = new TimeOrder();
 
   issued(disk: number, offset: number, length: number, time: number): void {
     this.#events.push(ISSUED, disk, offset, length, time, false);
@@ -60,7 +62,7 @@ class Queue implements EventQueue {
   deliver(horizon: number, sink: WriteSink): void {
     const events = this.#events;
     if (events.count === 0) return;
-    const order = orderByTime(events);
+    const order = this.#order.of(events);
     let count = 0;
     try {
       while (count < order.length) {

@@ -65,6 +65,19 @@ describe('flight table', () => {
     expect(table.size).toBe(2);
   });
 
+  test('of many, exactly those that were proven over are forgotten', () => {
+    const table = createFlightTable();
+    const all = Array.from({ length: 3_000 }, (_, at) => ({ disk: at % 3, offset: at * 2 ** 20, length: 4 * KIB, issued: at % 100 }));
+    // Every tenth is not alone.
+    const twice = all.filter((_, at) => at % 10 === 0);
+    for (const { disk, offset, length, issued } of [...all, ...twice]) table.issued(disk, offset, length, issued);
+    table.forget(1, 50);
+    const left = [...all, ...twice].filter(({ disk, issued }) => disk !== 1 || issued >= 50);
+    expect(table.size).toBe(left.length);
+    const sorted = (writes: Iterable<object>): string[] => Array.from(writes, (write) => JSON.stringify(write)).toSorted();
+    expect(sorted(table.writes())).toEqual(sorted(left));
+  });
+
   test('told in order of time, nothing in flight is missing, nothing over is kept, and no issue time is too late', () => {
     const write = fc.record({
       disk: fc.nat(2),

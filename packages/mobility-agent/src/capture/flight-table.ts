@@ -1,3 +1,5 @@
+import { LoneWrites } from './lone-writes.ts';
+
 /** A write that was handed to the device and, as far as was seen, has not completed. */
 export interface WriteInFlight {
   readonly disk: number;
@@ -24,16 +26,13 @@ export interface FlightTable {
   forgetUnmatched(time: number): void;
 }
 
-/** Writes in flight that begin at one byte of one disk. Nearly always exactly one. */
+/** Writes in flight that begin at one byte of one disk, where that is more than one or the driver has put some back. */
 interface Slot {
   issued: number;
   readonly lengths: number[];
   /** How many of them the driver has put back, to be issued again. */
   requeued: number;
 }
-
-/** Slots that are kept to be used again: more than any disk has writes at the same time. */
-const SPARE = 4096;
 
 interface Unmatched {
   length: number;
@@ -44,41 +43,58 @@ interface Unmatched {
 const keyOf = (disk: number, offset: number): number => offset + disk;
 const diskOf = (key: number): number => key % 512;
 
+const toldOf = (key: number, length: number, issued: number): WriteInFlight => ({
+  disk: diskOf(key),
+  offset: key - diskOf(key),
+  length,
+  issued,
+});
+
 class FlightTableImpl implements FlightTable {
+  /** Nearly all; a place is never in both. */
+  readonly #alone = new LoneWrites();
   readonly #slots = new Map<number, Slot>();
-  /** Of writes that have completed, to be used again: hundreds of thousands come and go in a second. */
-  readonly #spare: Slot[] = [];
   readonly #unmatched = new Map<number, Unmatched[]>();
-  #size = 0;
+  #inSlots = 0;
 
   get size(): number {
-    return this.#size;
+    return this.#alone.count + this.#inSlots;
   }
 
   issued(disk: number, offset: number, length: number, time: number): void {
     const key = keyOf(disk, offset);
     if (this.#unmatched.size > 0 && this.#matchEarlierCompletion(key, length, time)) return;
-    const slot = this.#slots.get(key);
-    if (slot === undefined) {
-      this.#slots.set(key, this.#newSlot(time, length));
-    } else if (slot.requeued > 0 && slot.lengths.includes(length)) {
+    if (this.#alone.find(key) < 0 && (this.#slots.size === 0 || !this.#slots.has(key))) {
+      this.#alone.add(key, length, time);
+      return;
+    }
+    const slot = this.#slotOf(key)!;
+    if (slot.requeued > 0 && slot.lengths.includes(length)) {
       slot.requeued -= 1;
       return;
-    } else {
-      slot.issued = Math.min(slot.issued, time);
-      slot.lengths.push(length);
     }
-    this.#size += 1;
+    slot.issued = Math.min(slot.issued, time);
+    slot.lengths.push(length);
+    this.#inSlots += 1;
   }
 
   requeued(disk: number, offset: number, length: number): void {
-    const slot = this.#slots.get(keyOf(disk, offset));
+    const slot = this.#slotOf(keyOf(disk, offset));
     if (slot?.lengths.includes(length)) slot.requeued = Math.min(slot.requeued + 1, slot.lengths.length);
   }
 
   completed(disk: number, offset: number, length: number, time: number): number {
     const key = keyOf(disk, offset);
-    const slot = this.#slots.get(key);
+    const alone = this.#alone;
+    const at = alone.find(key);
+    if (at >= 0) {
+      const issued = alone.issued[at]!;
+      const rest = alone.lengths[at]! - length;
+      alone.removeAt(at);
+      if (rest > 0) this.issued(disk, offset + length, rest, issued);
+      return issued;
+    }
+    const slot = this.#slots.size === 0 ? undefined : this.#slots.get(key);
     if (slot === undefined) {
       const others = this.#unmatched.get(key);
       if (others === undefined) this.#unmatched.set(key, [{ length, time }]);
@@ -93,23 +109,22 @@ class FlightTableImpl implements FlightTable {
       rest = Math.max(0, slot.lengths[index]! - length);
     }
     const { issued } = slot;
-    if (slot.lengths.length === 1) slot.lengths.pop();
-    else slot.lengths.splice(index, 1);
+    slot.lengths.splice(index, 1);
     slot.requeued = Math.min(slot.requeued, slot.lengths.length);
-    this.#size -= 1;
-    if (slot.lengths.length === 0) {
-      this.#slots.delete(key);
-      if (this.#spare.length < SPARE) this.#spare.push(slot);
-    }
+    this.#inSlots -= 1;
+    if (slot.lengths.length === 0) this.#slots.delete(key);
     if (rest > 0) this.issued(disk, offset + length, rest, issued);
     return issued;
   }
 
-  #newSlot(issued: number, length: number): Slot {
-    const slot = this.#spare.pop();
-    if (slot === undefined) return { issued, lengths: [length], requeued: 0 };
-    slot.issued = issued;
-    slot.lengths.push(length);
+  /** The slot of a place; a write that is alone there gets one. */
+  #slotOf(key: number): Slot | undefined {
+    const at = this.#alone.find(key);
+    if (at < 0) return this.#slots.get(key);
+    const slot = { issued: this.#alone.issued[at]!, lengths: [this.#alone.lengths[at]!], requeued: 0 };
+    this.#alone.removeAt(at);
+    this.#slots.set(key, slot);
+    this.#inSlots += 1;
     return slot;
   }
 
@@ -123,16 +138,18 @@ class FlightTableImpl implements FlightTable {
   }
 
   *writes(): IterableIterator<WriteInFlight> {
-    for (const [key, slot] of this.#slots) {
-      const disk = diskOf(key);
-      for (const length of slot.lengths) yield { disk, offset: key - disk, length, issued: slot.issued };
-    }
+    const { keys, lengths, issued } = this.#alone;
+    for (const at of this.#alone.places()) yield toldOf(keys[at]!, lengths[at]!, issued[at]!);
+    for (const [key, slot] of this.#slots) for (const length of slot.lengths) yield toldOf(key, length, slot.issued);
   }
 
   forget(disk: number, time: number): void {
+    const { keys, issued } = this.#alone;
+    const over = this.#alone.places().filter((at) => diskOf(keys[at]!) === disk && issued[at]! < time);
+    for (const key of over.map((at) => keys[at]!)) this.#alone.removeAt(this.#alone.find(key));
     for (const [key, slot] of this.#slots) {
       if (diskOf(key) !== disk || slot.issued >= time) continue;
-      this.#size -= slot.lengths.length;
+      this.#inSlots -= slot.lengths.length;
       this.#slots.delete(key);
     }
   }

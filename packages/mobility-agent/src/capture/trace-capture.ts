@@ -22,8 +22,8 @@ const PIECE_SIZE = 16 * 1024 * 1024;
 const CATCH_UP_SIZE = 16 * 1024 * 1024;
 /** Pieces of catching up after which a machine that writes faster than it is read is cut as it is. */
 const CATCH_UP_PIECES = 20;
-/** Milliseconds between looks at the ring: far below the time it takes to fill. */
-const DRAIN_EVERY = 10;
+/** Milliseconds between looks at the ring: far below the time it takes to fill, and the more there is to take the less each costs. */
+const DRAIN_EVERY = 25;
 /** Milliseconds between comparisons with what the kernel counted. */
 const VERIFY_EVERY = 10_000;
 

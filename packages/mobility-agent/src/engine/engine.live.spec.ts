@@ -6,7 +6,7 @@ import { DiskPhase, idBytes, idText } from '@holdfast/protocol';
 import { until } from '../sender/testing/until.ts';
 import { createLoopDisk, type LoopDisk, run } from '../trace/testing/loop-disk.ts';
 import { findTracefs } from '../trace/tracefs.ts';
-import { type EngineRig, openEngineRig } from './testing/engine-rig.ts';
+import { type EngineRig, openEngineRig, RIG_TRACE } from './testing/engine-rig.ts';
 
 const MIB = 1024 * 1024;
 
@@ -180,6 +180,24 @@ describe.unless(lacks('root', 'losetup'), 'the engine over loop devices', () => 
     expect(equals(await rig.point(), disk)).toBe(true);
     const [first, second] = rig.server.vault.flatMap(({ cut }) => cut.generations);
     expect(second!.parent?.generationId).toEqual(first!.id);
+    expect(rig.server.violations).toEqual([]);
+  });
+
+  it('copies anew, loudly, each time it was held up until a ring overflowed', async () => {
+    const [disk] = disks(16 * MIB) as [LoopDisk];
+    const rig = await rigOf([disk.path], { trace: { ...RIG_TRACE, bufferBytes: 256 * 1024 } });
+    rig.protect([disk.path]);
+    await rig.point();
+    for (const time of [2, 3]) {
+      // Nothing of this process goes on meanwhile, as if others had all processors.
+      run('dd', 'if=/dev/urandom', `of=${disk.path}`, 'bs=4k', 'count=4096', 'oflag=direct', 'status=none');
+      rig.engine.pointNow();
+      await until('it is copied anew', () => generations(rig, disk) === time && phase(rig, disk) === DiskPhase.REPLICATING, detailsOf(rig));
+      expect(equals(await rig.point(), disk)).toBe(true);
+    }
+    const told = rig.events.filter(({ code }) => code === 'CONTINUITY_LOST').map(({ text }) => text);
+    expect(told.join()).toMatch(/overflowed|lost \d+ events|before the restart/);
+    expect(told.length).toBeGreaterThanOrEqual(2);
     expect(rig.server.violations).toEqual([]);
   });
 

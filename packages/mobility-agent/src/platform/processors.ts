@@ -23,7 +23,8 @@ export const parseProcessorList = (text: string): number[] =>
       return Array.from({ length: last - first + 1 }, (_, step) => first + step);
     });
 
-const onlineProcessors = (): number[] => parseProcessorList(read('/sys/devices/system/cpu/online'));
+/** Numbers of the processors that are there and switched on. */
+export const onlineProcessors = (): number[] => parseProcessorList(read('/sys/devices/system/cpu/online'));
 
 const has = (mask: Uint8Array, processor: number): boolean => ((mask[processor >> 3]! >> (processor & 7)) & 1) === 1;
 

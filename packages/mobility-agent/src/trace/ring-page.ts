@@ -42,10 +42,14 @@ export interface PageSummary {
 }
 
 const HEADER_WORDS = 4;
+const LOST_WORDS = 2;
 const MISSED = 0x8000_0000;
 const MISSED_STORED = 0x4000_0000;
 const PADDING = 29;
 const TIME_EXTEND = 30;
+
+/** Words that are in use of a page that makes sense: its header, its records, the number of those lost before. */
+export const pageWords = (words: Uint32Array): number => HEADER_WORDS + ((words[2]! & ~(MISSED | MISSED_STORED)) >>> 2) + LOST_WORDS;
 
 /**
  * Visits the data records of a page; `words` holds the page and nothing else. Allocates nothing per record. Whatever the bytes are, it

@@ -1,6 +1,7 @@
 import { constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { onlineProcessors } from '../platform/processors.ts';
 import { type CommandEventFormat, parseCommandEvent, parseRequestEvent, type RequestEventFormat, subBufferBytes } from './event-format.ts';
 import type { PassThrough } from './pass-through.ts';
 
@@ -32,6 +33,9 @@ const SETTINGS: readonly (readonly [file: string, value: string])[] = [
   ['trace_clock', 'mono'],
   ['options/overwrite', '1'],
 ];
+
+/** Kilobytes of a sub-buffer; writing it empties the rings. */
+const SUB_BUFFER = 'buffer_subbuf_size_kb';
 
 /** What the kernel counts of one ring; all since the instance was made. */
 export interface RingCounters {
@@ -89,7 +93,7 @@ class Instance implements TraceInstance {
 
   constructor(path: string) {
     this.path = path;
-    this.cpus = readdirSync(join(path, 'per_cpu')).sort((a, b) => Number(a.slice(3)) - Number(b.slice(3)));
+    this.cpus = cpuFolders(path);
     this.subBufferBytes = subBufferBytes(this.#read('events/header_page'), this.#read('events/header_event'));
     const format = (event: RequestEvent): RequestEventFormat =>
       parseRequestEvent(this.#read(`${folderOf(event)}/format`), `block_rq_${event}`);
@@ -194,13 +198,32 @@ const COMMAND_CONDITION = 'nr_sector == 0 && rwbs ~ "N*"';
 
 const bioFolderOf = (event: BioEvent): string => `events/block/${BIO_NAMES[event]}`;
 
+const cpuFolders = (path: string): string[] => readdirSync(join(path, 'per_cpu')).sort((a, b) => Number(a.slice(3)) - Number(b.slice(3)));
+
 const pathOf = (tracefs: string, name: string): string => join(tracefs, 'instances', name);
 
 /** The instance of this name as it is, untouched; `undefined` if there is none. */
 export const openTraceInstance = (tracefs: string, name: string): TraceInstance | undefined =>
   existsSync(pathOf(tracefs, name)) ? new Instance(pathOf(tracefs, name)) : undefined;
 
-/** Makes the instance anew, following no device. `bufferBytes` is the kernel memory of all rings together. */
+/** Sub-buffers a ring has at least, where their size can be chosen: a reader waits for one to fill, and one is always being written. */
+const LEAST_SUB_BUFFERS = 16;
+/** Kilobytes. Few reads of many records each cost less; beyond this nothing is gained. */
+const LARGEST_SUB_BUFFER = 64;
+/** Kilobytes of locked memory that slots, one sub-buffer for each possible CPU, take at most where that can be chosen. */
+const SLOTS_LIMIT = 2048;
+
+/** Kilobytes of a sub-buffer for rings of so many kilobytes. */
+const subBufferKilobytes = (ring: number, possibleCpus: number): number => {
+  let kilobytes = LARGEST_SUB_BUFFER;
+  while (kilobytes > 4 && (kilobytes * LEAST_SUB_BUFFERS > ring || kilobytes * possibleCpus > SLOTS_LIMIT)) kilobytes /= 2;
+  return kilobytes;
+};
+
+/**
+ * Makes the instance anew, following no device. `bufferBytes` is the kernel memory of the rings of all processors there are; those of processors that
+ * may come are made by the kernel, of the same size, when they do.
+ */
 export const createTraceInstance = (tracefs: string, name: string, bufferBytes: number): TraceInstance => {
   removeTraceInstance(tracefs, name);
   const path = pathOf(tracefs, name);
@@ -209,11 +232,15 @@ export const createTraceInstance = (tracefs: string, name: string, bufferBytes: 
   } catch (reason) {
     throw fromSystem(reason, path);
   }
+  const processors = Math.max(1, onlineProcessors().length);
+  const kilobytes = Math.floor(bufferBytes / processors / 1024);
+  // Kernels before 6.8 have pages and no choice.
+  if (existsSync(join(path, SUB_BUFFER)))
+    writeFileSync(join(path, SUB_BUFFER), String(subBufferKilobytes(kilobytes, cpuFolders(path).length)));
   const instance = new Instance(path);
-  const kilobytes = Math.floor(bufferBytes / instance.cpus.length / 1024);
   if (kilobytes * 1024 < 4 * instance.subBufferBytes) {
     removeTraceInstance(tracefs, name);
-    const why = `${bufferBytes} bytes are less than ${4 * instance.subBufferBytes} for each of ${instance.cpus.length} possible CPUs`;
+    const why = `${bufferBytes} bytes are less than ${4 * instance.subBufferBytes} for each of ${processors} processors`;
     throw new HoldfastError('SETTING_INVALID', { thing: 'bufferBytes', why, remedy: 'allow more memory for trace buffers' });
   }
   for (const [file, value] of SETTINGS) instance.write(file, value);

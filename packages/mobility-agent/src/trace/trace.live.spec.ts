@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import type { ErrorCode } from '@holdfast/errors';
+import { onlineProcessors, parseProcessorList } from '../platform/processors.ts';
 import { identifyDevice } from './device.ts';
+import { stateBytes } from './memory-layout.ts';
 import { blocksOf, nonZeroBlocks } from './testing/changed-blocks.ts';
 import { codeOf, createLiveTrace, MIB, randomWrites, writeDirect } from './testing/live-trace.ts';
 import { type LoopDisk, run } from './testing/loop-disk.ts';
@@ -156,12 +158,16 @@ describe('a write trace', () => {
 
   it('takes no more of the memory of the kernel than it may, whatever the number of processors', () => {
     open();
-    const kilobytes = Number(readFileSync(`${instance}/buffer_size_kb`, 'latin1').trim());
-    const processors = readdirSync(`${instance}/per_cpu`).length;
+    const number = (file: string): number => Number(/\d+/.exec(readFileSync(file, 'latin1'))![0]);
+    const [each, together] = [number(`${instance}/buffer_size_kb`), number(`${instance}/buffer_total_size_kb`)];
     const possible = readFileSync('/sys/devices/system/cpu/possible', 'latin1').trim();
-    expect(processors).toBe(Number(/\d+$/.exec(possible)![0]) + 1);
+    expect(readdirSync(`${instance}/per_cpu`)).toHaveLength(Number(/\d+$/.exec(possible)![0]) + 1);
+    const processors = onlineProcessors().length;
+    const subBuffer = existsSync(`${instance}/buffer_subbuf_size_kb`) ? number(`${instance}/buffer_subbuf_size_kb`) : 4;
     // The kernel rounds up to whole sub-buffers.
-    expect(kilobytes * 1024 * processors).toBeLessThanOrEqual(options.bufferBytes + processors * 4096);
+    expect(together).toBeLessThanOrEqual(options.bufferBytes / 1024 + processors * subBuffer);
+    expect(together).toBe(each * processors);
+    expect(each).toBeGreaterThanOrEqual(16 * subBuffer);
   });
 
   it('takes nothing from that of another agent on the same disk', () => {
@@ -244,9 +250,10 @@ describe('a write trace', () => {
     });
 
     it('refuses a disk whose dirty set has no room there, and takes a smaller one', () => {
-      mount('64k');
+      const possible = parseProcessorList(readFileSync('/sys/devices/system/cpu/possible', 'latin1').trim()).length;
+      mount(`${stateBytes(possible, 64 * 1024) + 32 * 1024}`);
       open({ memoryDirectory: small });
-      const large = disk(8 * 1024 * MIB);
+      const large = disk(64 * 1024 * MIB);
       expect(codeOf(() => attach(large))).toBe('NO_SPACE');
       expect(attach(disk())).toEqual({ index: 0, continuity: { kind: 'new' } });
     });

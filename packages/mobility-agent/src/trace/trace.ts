@@ -22,7 +22,7 @@ export interface WriteTraceOptions {
   readonly stateName?: string;
   /** A directory in a tmpfs that holds the tracking memory; `/run`, else `/dev/shm`, if not given. */
   readonly memoryDirectory?: string;
-  /** Kernel memory for events, shared out over all possible CPUs; taken when the instance is made, not when it is re-opened. */
+  /** Kernel memory for events, shared out over the processors that are there; taken when the instance is made, not when it is re-opened. */
   readonly bufferBytes: number;
 }
 

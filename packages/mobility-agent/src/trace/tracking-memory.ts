@@ -4,6 +4,7 @@ import type { MappedMemory } from '../platform/memory.ts';
 import { createDiskTable, type DiskTable, readText, writeText } from './disk-table.ts';
 import type { MemoryFolder } from './memory-file.ts';
 import { DISK_LIMIT, HEADER, halfOffset, MAGIC, STAGE, slotOffset, stateBytes, turnOffset, VERSION } from './memory-layout.ts';
+import { pageWords } from './ring-page.ts';
 import { hasSlept } from './sleep.ts';
 
 /** What is fixed when a memory is made. */
@@ -27,8 +28,8 @@ export interface TrackingMemory {
   booked(cpu: number): number;
   /** Books what the CPU's slot held, `sectors` per disk index among it, and empties slot and `sectors`. */
   book(cpu: number, records: number, sectors: Float64Array): void;
-  /** Empties the slot of the CPU: what it holds is booked. */
-  discard(cpu: number): void;
+  /** Empties the slot of the CPU, or its first words: what it holds is booked. */
+  discard(cpu: number, words?: number): void;
   /** Sectors of completed writes of a disk booked so far. */
   sectors(disk: number): number;
   /** The dirty set of a disk in the table; made empty if `fresh`. */
@@ -84,12 +85,13 @@ class Memory implements TrackingMemory {
     const turn = turnOffset(cpu) / 4;
     // The one store that counts; Atomics keeps the compiler from moving the others behind it, or the emptying of the slot before it.
     Atomics.store(this.#words, turn, this.#words[turn]! + 1);
-    this.discard(cpu);
+    // Behind what a page holds the kernel has zeroes.
+    this.discard(cpu, pageWords(this.#slots[cpu]!));
     sectors.fill(0);
   }
 
-  discard(cpu: number): void {
-    this.#slots[cpu]!.fill(0);
+  discard(cpu: number, words?: number): void {
+    this.#slots[cpu]!.fill(0, 0, words);
   }
 
   sectors(disk: number): number {
