@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Address, Log } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { serverTlsOptions, type TlsCredentials } from '@holdfast/protocol';
+import { endIdle } from './end-idle.ts';
 import { keepAlive } from './keep-alive.ts';
 
 /** Answers a request, or gives false when it is none of its own. */
@@ -72,6 +73,7 @@ export const listen = async ({ address, connections, credentials, handlers, log 
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
     keepAlive(session);
+    endIdle(session);
   });
   // A client that breaks the protocol ends its own connection, nothing else.
   server.on('sessionError', (error) => log.debug('A connection broke', { error }));

@@ -12,6 +12,7 @@ import { endWithAccess } from './end-with-access.ts';
 import { type IdentifyOptions, identify } from './identify.ts';
 import { nameErrors } from './name-errors.ts';
 import { placeOf } from './place-of.ts';
+import { requireWhole } from './require-whole.ts';
 
 export interface RpcOptions extends IdentifyOptions {
   readonly routes: (router: ConnectRouter) => void;
@@ -81,6 +82,8 @@ export const createRpcHandler = ({ routes, grace, notifier, log, stopping, onCal
   return (request, response) => {
     const handler = handlers.get(request.url.split('?', 1)[0]!);
     if (handler === undefined) return false;
+    const { methodKind } = handler.method;
+    if (request.httpVersionMajor === 2 && methodKind !== 'bidi_streaming' && methodKind !== 'client_streaming') requireWhole(request);
     const answer = async (): Promise<void> => {
       const values = createContextValues().set(SOCKET, socketOf(request));
       const answered = await handler(universalRequestFromNodeRequest(request, response, undefined, values));

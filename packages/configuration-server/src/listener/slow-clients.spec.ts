@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { type ClientHttp2Session, connect, createServer, type Http2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { endIdle } from './end-idle.ts';
+import { requireWhole } from './require-whole.ts';
+
+/** Long enough for a machine that is busy to answer in. */
+const PATIENCE = 300;
+const POST = { ':method': 'POST', ':path': '/' };
+
+describe('a client that takes its time', () => {
+  let server: Http2Server;
+  let session: ClientHttp2Session;
+  const begin = async (prepare: (server: Http2Server) => void): Promise<void> => {
+    server = createServer();
+    prepare(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    session.on('error', () => undefined);
+    await once(session, 'connect');
+  };
+  afterEach(async () => {
+    session.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('loses a call whose request does not come whole, and no other', async () => {
+    await begin((it) =>
+      it.on('request', (request, response) => {
+        requireWhole(request, PATIENCE);
+        request.resume();
+        request.once('end', () => response.end('whole'));
+      }),
+    );
+    const slow = session.request(POST);
+    slow.on('error', () => undefined);
+    slow.write('a part');
+    const whole = session.request(POST);
+    whole.end('all of it');
+    expect(Buffer.concat(await whole.toArray()).toString()).toBe('whole');
+    await once(slow, 'close');
+    expect(session.closed).toBe(false);
+  });
+
+  it('keeps no connection on which it calls nothing, and keeps one with a call that lasts', async () => {
+    const calls: { end(): void }[] = [];
+    await begin((it) => {
+      it.on('session', (one) => endIdle(one, PATIENCE));
+      it.on('stream', (stream) => {
+        stream.respond({ ':status': 200 });
+        stream.on('error', () => undefined);
+        calls.push(stream);
+      });
+    });
+    const call = session.request(POST);
+    call.resume();
+    await once(call, 'response');
+    await new Promise((resolve) => setTimeout(resolve, 2 * PATIENCE));
+    expect(session.closed).toBe(false);
+    calls[0]!.end();
+    call.end();
+    await once(session, 'close');
+  });
+});
