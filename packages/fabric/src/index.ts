@@ -1,10 +1,14 @@
 export { type AdaptMachineOptions, createAdaptation, rootHints } from './adapt/adapt-machine.ts';
 export type { Area, PlanItem } from './adapt/guest.ts';
-export { asFile } from './adapt/mount/disk-file.ts';
 export type { GuestDisk } from './adapt/mount/guest-disk.ts';
+export { type MountedVolume, type MountedVolumes, type MountVolumesOptions, mountVolumes } from './adapt/mount/mount-volumes.ts';
 export { type OpenGuest, type OpenGuestOptions, openGuest } from './adapt/mount/open-guest.ts';
+export { runTool } from './adapt/mount/run-tool.ts';
+export { clearScratch, kernelMounts, loopsBelow, makeScratch } from './adapt/mount/scratch.ts';
 export { type AdaptationPlan, applyAdaptation, describePlan, type PlanOptions, planAdaptation } from './adapt/plan-adaptation.ts';
 export { sourceInterfaces } from './adapt/rules/network.ts';
+export type { MountedTree } from './adapt/tree/mounted-tree.ts';
+export type { TreeEntry } from './adapt/tree/tree-worker.ts';
 export type {
   Fabric,
   FabricFinding,

@@ -1,13 +1,13 @@
-import { lstat, readdir, readlink } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import path from 'node:path';
-import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { HoldfastError } from '@holdfast/errors';
+import { type MountedVolumes, runTool, type TreeEntry } from '@holdfast/fabric';
 import { pointDisks } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { chooseDisk } from '../choose/choose-disk.ts';
 import { choosePoint } from '../choose/choose-point.ts';
 import { type CacheOptions, cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
-import { type MountedPoint, mountPoint } from '../mount/mount-point.ts';
-import { runTool } from '../mount/run-tool.ts';
+import { mountPoint } from '../mount/mount-point.ts';
 import { orStopped } from '../or-stopped.ts';
 import { type Answer, writeAnswer } from '../output/answer.ts';
 import { formatBytes, formatTime } from '../output/format.ts';
@@ -21,7 +21,7 @@ import {
   vaultOptions,
   withVault,
 } from '../vault/with-vault.ts';
-import { findFile } from './find-file.ts';
+import { inPoint, told } from './in-point.ts';
 
 interface FilesOptions extends VaultOptions, CacheOptions {
   readonly machine?: string;
@@ -68,7 +68,11 @@ export const getFilesCommand = (surroundings: Surroundings): Command =>
     .addHelpText('after', GET_HELP)
     .action((word: string, options: FilesOptions) => get(surroundings, word, options));
 
-const withMounted = (surroundings: Surroundings, options: FilesOptions, work: (mounted: MountedPoint) => Promise<Answer>): Promise<void> =>
+const withMounted = (
+  surroundings: Surroundings,
+  options: FilesOptions,
+  work: (mounted: MountedVolumes) => Promise<Answer>,
+): Promise<void> =>
   withVault(surroundings, options, async (vault) => {
     const history = await readChosenMachine(surroundings, vault, options.machine);
     const point = choosePoint(history, options.point);
@@ -83,18 +87,21 @@ const withMounted = (surroundings: Surroundings, options: FilesOptions, work: (m
   });
 
 const list = (surroundings: Surroundings, word: string | undefined, options: FilesOptions): Promise<void> =>
-  withMounted(surroundings, options, async ({ volumes }) => {
+  withMounted(surroundings, options, async (mounted) => {
+    const { volumes, notes } = mounted;
     if (word === undefined)
       return {
-        data: { volumes: volumes.map(({ path: _, ...volume }) => ({ ...volume, mounted: _ !== undefined })) },
+        data: { volumes: volumes.map(({ path: _, ...volume }) => ({ ...volume, mounted: _ !== undefined })), notes },
         people: [
           {
             columns: [{ heading: 'VOLUME' }, { heading: 'TYPE' }, { heading: 'NOTE' }],
             rows: volumes.map(({ name, type, why }) => [name, type, why ?? '']),
           },
+          ...notes.map((line) => ({ line })),
         ],
       };
-    const entries = await readEntries(await findFile(volumes, word), word);
+    const { tree, path: at } = inPoint(mounted, word);
+    const entries = (await told(word, tree.entries(at))).map(describe);
     return {
       data: { path: word, entries },
       people: [
@@ -120,41 +127,11 @@ const list = (surroundings: Surroundings, word: string | undefined, options: Fil
     };
   });
 
-interface FileEntry {
-  readonly name: string;
-  readonly type: 'file' | 'directory' | 'link' | 'other';
-  readonly mode: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly changed: string;
-  readonly target?: string;
-}
-
-/** Of a directory what is in it, of anything else that itself. Errors: OBJECT_NOT_FOUND, DAMAGED (the point cannot be read there). */
-const readEntries = async (at: string, word: string): Promise<FileEntry[]> => {
-  try {
-    const names = (await lstat(at)).isDirectory() ? (await readdir(at)).sort() : [''];
-    return await Promise.all(names.map((name) => entryOf(path.join(at, name), name || path.basename(at))));
-  } catch (reason) {
-    throw fromSystem(reason, word);
-  }
-};
-
-const entryOf = async (at: string, name: string): Promise<FileEntry> => {
-  const stat = await lstat(at);
-  const type = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other';
-  return {
-    name,
-    type,
-    mode: (stat.mode & 0o7777).toString(8).padStart(4, '0'),
-    uid: stat.uid,
-    gid: stat.gid,
-    size: stat.size,
-    changed: formatTime(Math.floor(stat.mtimeMs)),
-    ...(type === 'link' && { target: await readlink(at) }),
-  };
-};
+const describe = ({ mode, changed, ...entry }: TreeEntry) => ({
+  ...entry,
+  mode: mode.toString(8).padStart(4, '0'),
+  changed: formatTime(changed),
+});
 
 const get = async (surroundings: Surroundings, word: string, options: FilesOptions): Promise<void> => {
   const to = path.resolve(options.to!);
@@ -163,8 +140,9 @@ const get = async (surroundings: Surroundings, word: string, options: FilesOptio
     () => false,
   );
   if (isThere) throw new HoldfastError('OBJECT_EXISTS', { thing: to, why: 'nothing is overwritten', remedy: 'name a place that is free' });
-  await withMounted(surroundings, options, async ({ volumes }) => {
-    const from = await findFile(volumes, word);
+  await withMounted(surroundings, options, async (mounted) => {
+    const { tree, path: at } = inPoint(mounted, word);
+    const from = await told(word, tree.where(at));
     await runTool('cp', ['--archive', '--one-file-system', '--sparse=auto', '--no-target-directory', '--', from, to]);
     const { size } = await lstat(to);
     return { data: { path: word, to, size }, people: [{ line: `${word} is at ${to}` }] };

@@ -4,11 +4,11 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { kernelMounts, loopsBelow } from '@holdfast/fabric';
 import { openStore } from '@holdfast/object-store';
 import { createVault } from '@holdfast/vault';
 import { fillFromImages } from '../testing/image-vault.ts';
 import { runCommand, startCommand } from '../testing/start-command.ts';
-import { kernelMounts, loopsBelow } from './teardown.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;

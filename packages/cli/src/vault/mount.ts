@@ -21,9 +21,11 @@ interface MountCommandOptions extends VaultOptions, CacheOptions {
 
 const HELP = `
 Mounts the file systems of a point below a directory, read-only, each under the name of its
-partition (sda1), until Ctrl-C. What replaying a journal writes goes into an overlay that is thrown
-away; the vault stays as it is. Needs root, FUSE and nbdfuse (package libnbd-bin). What cannot be
-mounted (swap, volume groups, encrypted partitions) is told. After a kill the next mount clears up.
+partition (sda1) or logical volume (vg-root), until Ctrl-C. What replaying a journal writes goes
+into an overlay that is thrown away; the vault stays as it is. Needs root, FUSE and nbdfuse (package
+libnbd-bin), no device mapper: linear and striped volumes of LVM are put together here. What cannot
+be mounted (swap, members of RAID, encrypted partitions) is told, and what to do. After a kill the
+next mount clears up.
 
 Examples:
   holdfast vault mount --vault file:/srv/vault --key-file office.key --machine db1 --to /mnt/db1
@@ -50,15 +52,16 @@ const mount = (surroundings: Surroundings, options: MountCommandOptions): Promis
     const disks = options.disk === undefined ? all : [chooseDisk(all, options.disk)];
     const mounted = await mountPoint(surroundings, history, point, disks, { directory: path.resolve(options.to), ...cacheOf(options) });
     try {
-      const { volumes } = mounted;
+      const { volumes, notes } = mounted;
       writeAnswer(surroundings, options, {
-        data: { machine: history.machine.id, point: point.id, time: formatTime(point.time), volumes },
+        data: { machine: history.machine.id, point: point.id, time: formatTime(point.time), volumes, notes },
         people: [
           { line: `${machineLabel(history.machine)} at ${formatTime(point.time)} (point ${point.id})` },
           {
             columns: [{ heading: 'VOLUME' }, { heading: 'TYPE' }, { heading: 'MOUNTED AT' }],
             rows: volumes.map(({ name, type, path: at, why }) => [name, type, at ?? `not: ${why}`]),
           },
+          ...notes.map((line) => ({ line })),
         ],
       });
       surroundings.stderr.write('Mounted; Ctrl-C ends it.\n');

@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { WritableTree } from './guest-tree.ts';
-import { type TreeAnswer, type TreeQuestion, treeWorker } from './tree-worker.ts';
+import { type TreeAnswer, type TreeEntry, type TreeQuestion, treeWorker } from './tree-worker.ts';
 
 const LARGEST_TEXT = 4 * 1024 * 1024;
 
@@ -18,6 +18,10 @@ export interface TreeReader {
 export interface MountedTree extends WritableTree {
   /** True where a directory is at this path without any link on the way. */
   isPlainDirectory(path: string): Promise<boolean>;
+  /** Of a directory what is in it, by name, of anything else that itself; undefined when there is no such thing. A link at the end is not followed. */
+  entries(path: string): Promise<readonly TreeEntry[] | undefined>;
+  /** Where it is on this host, for programs; the same of links. */
+  where(path: string): Promise<string | undefined>;
 }
 
 /** Starts the process that looks (see tree-worker.ts). */
@@ -61,6 +65,11 @@ export const createTreeReader = (): TreeReader => {
         },
         list: async (path) => (await ask(about('list', path))).answer.names ?? [],
         kind: async (path) => (await ask(about('kind', path))).answer.kind,
+        async entries(path) {
+          const { answer, data } = await ask(about('entries', path));
+          return answer.length === -1 ? undefined : (JSON.parse(data.toString('utf8')) as TreeEntry[]);
+        },
+        where: async (path) => (await ask(about('where', path))).answer.at,
         isPlainDirectory: async (path) => (await ask(about('plain', path))).answer.kind === 'directory',
         write: async (path, content, mode = 0o644) => void (await ask(about('write', path, content.length, mode), content)),
         remove: async (path) => void (await ask(about('remove', path))),

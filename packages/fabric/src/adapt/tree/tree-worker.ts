@@ -1,6 +1,6 @@
 /** A question to the worker, one line of JSON; `content` comes behind it, so many bytes. */
 export interface TreeQuestion {
-  readonly ask: 'read' | 'list' | 'kind' | 'write' | 'remove' | 'plain';
+  readonly ask: 'read' | 'list' | 'kind' | 'write' | 'remove' | 'plain' | 'entries' | 'where';
   readonly root: string;
   readonly path: string;
   /** Of `read`: the most bytes. Of `write`: the bytes that follow. */
@@ -8,11 +8,28 @@ export interface TreeQuestion {
   readonly mode: number;
 }
 
+/** What is known of a file of the tree. */
+export interface TreeEntry {
+  readonly name: string;
+  readonly type: 'file' | 'directory' | 'link' | 'other';
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly changed: number;
+  /** Of a link: where it leads to, as it says. */
+  readonly target?: string;
+}
+
 /** The answer, one line of JSON, with so many bytes behind it. */
 export interface TreeAnswer {
   readonly error?: { readonly code: string; readonly message: string };
   readonly names?: string[];
   readonly kind?: 'file' | 'directory' | 'other' | undefined;
+  /** Where it is on this host. */
+  readonly at?: string | undefined;
   /** Bytes that follow; -1: there is no such file. */
   readonly length?: number;
 }
@@ -101,8 +118,40 @@ export const treeWorker = (): void => {
     }
   };
 
+  const entryOf = (at: string, name: string): TreeEntry => {
+    const status = fs.lstatSync(at);
+    const { mode, uid, gid, size } = status;
+    const type = status.isFile() ? 'file' : status.isDirectory() ? 'directory' : status.isSymbolicLink() ? 'link' : 'other';
+    const changed = Math.floor(status.mtimeMs);
+    return { name, type, mode: mode & 0o7777, uid, gid, size, changed, ...(type === 'link' && { target: fs.readlinkSync(at) }) };
+  };
+
+  /** Of a directory what is in it, of anything else that itself. */
+  const entriesOf = (at: string): TreeEntry[] =>
+    kindOf(at) === 'directory'
+      ? fs
+          .readdirSync(at)
+          .sort()
+          .map((name) => entryOf(path.join(at, name), name))
+      : [entryOf(at, path.basename(at))];
+
+  /** Where a path is on this host; the last name may be a link, and is not followed. */
+  const placeOf = (root: string, names: string[]): string | undefined => {
+    const last = names.at(-1);
+    if (last === undefined || last === '..') return locate(root, names);
+    const parent = locate(root, names.slice(0, -1));
+    const at = parent === undefined ? undefined : path.join(parent, last);
+    return at === undefined || orAbsent(() => fs.lstatSync(at)) === undefined ? undefined : at;
+  };
+
   const work = ({ ask, root, path: guestPath, length, mode }: TreeQuestion, content: Buffer): { answer: TreeAnswer; data?: Buffer } => {
     const names = namesOf(guestPath);
+    if (ask === 'where') return { answer: { at: placeOf(root, names) } };
+    if (ask === 'entries') {
+      const place = placeOf(root, names);
+      const data = place === undefined ? undefined : Buffer.from(JSON.stringify(entriesOf(place)));
+      return data === undefined ? { answer: { length: -1 } } : { answer: { length: data.length }, data };
+    }
     const at = locate(root, names);
     if (ask === 'kind') return { answer: { kind: kindOf(at) } };
     // Whether the path is there as it is said, without any link.
