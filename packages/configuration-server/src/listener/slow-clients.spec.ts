@@ -5,7 +5,7 @@ import { endIdle } from './end-idle.ts';
 import { requireWhole } from './require-whole.ts';
 
 /** Long enough for a machine that is busy to answer in. */
-const PATIENCE = 300;
+const PATIENCE = 1000;
 const POST = { ':method': 'POST', ':path': '/' };
 
 describe('a client that takes its time', () => {
