@@ -20,9 +20,9 @@ export interface ReadChunksOptions {
 
 const CHUNK = 4 * 1024 * 1024;
 /** Chunks read at the same time. */
-const AHEAD = 4;
+const AHEAD = 8;
 /** How many more chunks are given before the data of one is gone. */
-export const CHUNKS_KEPT = 2;
+export const CHUNKS_KEPT = 3;
 
 /** The whole of a device from its first byte to its last, read ahead; a chunk's data is there until `CHUNKS_KEPT` more were given. Errors: those of the device; why the signal was aborted. */
 export async function* readChunks(device: BlockDevice, options: ReadChunksOptions): AsyncGenerator<Chunk> {

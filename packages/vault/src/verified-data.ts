@@ -80,7 +80,7 @@ export class VerifiedData {
     const block = this.#firsts[extent]! + number;
     if (this.#seen[block] === 1) return end;
     digestBlock(this.#data.subarray(start, end), scratch);
-    if (Buffer.compare(scratch, this.#digests.subarray(block * DIGEST_SIZE, (block + 1) * DIGEST_SIZE)) !== 0)
+    if (scratch.compare(this.#digests, block * DIGEST_SIZE, (block + 1) * DIGEST_SIZE) !== 0)
       throw damaged('frame', `the block at byte ${this.#offsets[extent]! + number * BLOCK_SIZE} of the disk fails its digest`);
     this.#seen[block] = 1;
     return end;
@@ -99,4 +99,4 @@ export class VerifiedData {
   }
 }
 
-const scratch = new Uint8Array(DIGEST_SIZE);
+const scratch = Buffer.alloc(DIGEST_SIZE);
