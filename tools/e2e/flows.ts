@@ -13,7 +13,7 @@ import {
 } from './scenario.ts';
 import type { Layout } from './server-image.ts';
 
-const SIZE = ['--size', '1x1GiB'] as const;
+const SIZE = ['--size', '1x2GiB'] as const;
 /** Rows that a point has to have behind it. */
 const ROWS = 30;
 

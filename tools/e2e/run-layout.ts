@@ -14,7 +14,8 @@ import { type SourceServer, startSourceServer } from './source-server.ts';
 import type { Steps } from './steps.ts';
 
 const GUEST_SEES_HOST = '10.0.2.2';
-const MEMORY_MIB = 1024;
+/** Of which /run, where the agent keeps its tracking, gets a tenth: it needs 160 MiB. */
+const MEMORY_MIB = 2048;
 const POINT_INTERVAL = '10s';
 
 export interface RunLayoutOptions {
