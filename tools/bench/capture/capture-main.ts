@@ -55,12 +55,20 @@ const cut = async (): Promise<CaptureAnswer> => {
     const milliseconds = performance.now() - began;
     return { type: 'cut', milliseconds, rounds: proposal.rounds, readBytes, changedBytes: freeAll() };
   } catch (reason) {
+    if (isHoldfastError(reason, 'CONTINUITY_LOST')) return { type: 'lost', reason: reason.message };
     if (!isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED')) throw reason;
     return { type: 'skipped', milliseconds: performance.now() - began, readBytes };
   }
 };
 
+/** An agent would resynchronize. Here whoever measures must know that from then on nothing was traced. */
+let lost: string | undefined;
+capture.failure.catch((reason: unknown) => {
+  lost = reason instanceof Error ? reason.message : String(reason);
+});
+
 const end = async (): Promise<void> => {
+  answer({ type: 'ended', lost });
   await capture.close();
   session.destroy();
   await hrl.close();

@@ -19,15 +19,18 @@ export type CaptureOrder = 'cut' | 'end';
 export type CaptureAnswer =
   | { readonly type: 'ready'; readonly copyMilliseconds: number }
   | MeasuredCut
-  | { readonly type: 'skipped'; readonly milliseconds: number; readonly readBytes: number };
+  | { readonly type: 'skipped'; readonly milliseconds: number; readonly readBytes: number }
+  | { readonly type: 'lost'; readonly reason: string }
+  | { readonly type: 'ended'; readonly lost: string | undefined };
 
 /** A capture of one disk in a process of its own: the agent without what sends. */
 export interface CaptureProcess {
   readonly pid: number;
   readonly copyMilliseconds: number;
-  /** A cut, or undefined when it did not converge. */
-  cut(): Promise<MeasuredCut | undefined>;
-  end(): Promise<void>;
+  /** A cut, undefined when it did not converge, or why there can be none any more: a ring overflowed. */
+  cut(): Promise<MeasuredCut | string | undefined>;
+  /** Tells why writes were not traced to the end, if they were not. */
+  end(): Promise<string | undefined>;
 }
 
 const MAIN = fileURLToPath(new URL('./capture-main.ts', import.meta.url));
@@ -57,13 +60,16 @@ export const startCapture = async (device: string, flags: readonly string[] = []
     cut: async () => {
       child.send('cut' satisfies CaptureOrder);
       const answer = await nextAnswer(child);
+      if (answer.type === 'lost') return answer.reason;
       return answer.type === 'cut' ? answer : undefined;
     },
     end: async () => {
       const ended = once(child, 'exit');
       child.send('end' satisfies CaptureOrder);
+      const answer = await nextAnswer(child);
       await ended;
       await rm(own, { recursive: true });
+      return answer.type === 'ended' ? answer.lost : undefined;
     },
   };
 };

@@ -14,7 +14,7 @@ const CUTS = 20;
 const LOAD_SECONDS = 3600;
 
 /** Cuts a disk under load, two seconds after each other. */
-const cutUnder = async (load: Omit<FioLoad, 'seconds' | 'device'>): Promise<(MeasuredCut | undefined)[]> => {
+const cutUnder = async (load: Omit<FioLoad, 'seconds' | 'device'>, note: (text: string) => void): Promise<(MeasuredCut | undefined)[]> => {
   const disk = await createLoadDisk(DISK_SIZE);
   const over = new AbortController();
   try {
@@ -27,7 +27,12 @@ const cutUnder = async (load: Omit<FioLoad, 'seconds' | 'device'>): Promise<(Mea
     await capture.cut();
     while (cuts.length < CUTS) {
       await sleep(INTERVAL_MS);
-      cuts.push(await capture.cut());
+      const cut = await capture.cut();
+      if (typeof cut !== 'string') cuts.push(cut);
+      else {
+        note(`no more cuts, for an agent would resynchronize: ${cut}`);
+        cuts.push(...Array.from({ length: CUTS - cuts.length }, () => undefined));
+      }
     }
     over.abort();
     await ended;
@@ -52,7 +57,7 @@ export const cutTime: CaptureCase = {
   run: async ({ note }) => {
     const rows: Row[] = [];
     for (const rate of RATES) {
-      const cuts = await cutUnder({ depth: 16, iops: rate });
+      const cuts = await cutUnder({ depth: 16, iops: rate }, note);
       const times = made(cuts).map(({ milliseconds }) => milliseconds);
       const about = `cut ${INTERVAL_MS / 1000} s after the last at ${rate} IOPS`;
       note(`${about}: rounds ${made(cuts).map(({ rounds }) => rounds)}; ${CUTS - times.length} of ${CUTS} skipped`);
@@ -76,7 +81,7 @@ export const readsPerBlock: CaptureCase = {
       ['each block once', { distinct: true }],
       ['at random in 128 MiB', { size: 128 * MIB }],
     ] as const) {
-      const cuts = made(await cutUnder({ depth: 16, iops: 4000, ...load }));
+      const cuts = made(await cutUnder({ depth: 16, iops: 4000, ...load }, note));
       const ratios = cuts.map(({ readBytes, changedBytes }) => readBytes / changedBytes);
       note(`reads per changed block, ${where}: ${cuts.length} of ${CUTS} cuts, rounds ${cuts.map(({ rounds }) => rounds)}`);
       rows.push(
