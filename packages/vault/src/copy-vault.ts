@@ -44,11 +44,20 @@ const CONCURRENCY = 4;
 const HOLD = 7 * 24 * 3_600_000;
 /** What concerns one store only. */
 const NOT_COPIED = /^m\/[0-9a-f]{32}\/(holds|scrubs)\//;
-const PRUNED = /^(keys\/|m\/[0-9a-f]{32}\/(log|catalogue|history|runs|parts)\/)/;
+/** What goes in a vault whatever is held there: it is stepped over when it is gone. */
+const UNHELD = /^control\//;
+const PRUNED = /^(keys\/|control\/|m\/[0-9a-f]{32}\/(log|catalogue|history|runs|parts)\/)/;
 
-/** What is referred to comes before what refers to it; that there is a vault comes last. */
+/** What is referred to comes before what refers to it, anything else between; that there is a vault comes last. */
 const ORDER = [/^m\/[0-9a-f]{32}\/parts\//, /^m\/[0-9a-f]{32}\/runs\//, /^m\/[0-9a-f]{32}\/history\//, /^m\/[0-9a-f]{32}\/(keys|terms)\//];
-const LAST = [/^m\/[0-9a-f]{32}\/log\//, /^m\/[0-9a-f]{32}\/catalogue\//, /^machines\//, /^(keys|holders)\//, /^vault$/];
+const LAST = [
+  /^control\/.*\/end$/,
+  /^m\/[0-9a-f]{32}\/log\//,
+  /^m\/[0-9a-f]{32}\/catalogue\//,
+  /^machines\//,
+  /^(keys|holders)\//,
+  /^vault$/,
+];
 const rankOf = (name: string): number => {
   const first = ORDER.findIndex((pattern) => pattern.test(name));
   if (first >= 0) return first;
@@ -72,14 +81,17 @@ export const copyVault = async (vault: Vault, target: ObjectStore, options: Copy
     await refuseDiverged(vault.store, target, wanted, there);
     const missing = wanted.filter(({ name }) => !there.has(name));
     const total = missing.reduce((sum, { size }) => sum + size, 0);
+    let objects = 0;
     let bytes = 0;
     for (const group of Map.groupBy(missing.toSorted(byOrder), ({ name }) => rankOf(name)).values()) {
       const left = group.values();
       const work = async (): Promise<void> => {
         for (const { name } of left) {
           signal?.throwIfAborted();
-          const content = await vault.store.read(name);
+          const content = await (UNHELD.test(name) ? ifPresent(vault.store.read(name)) : vault.store.read(name));
+          if (content === undefined) continue;
           await target.create(name, content);
+          objects += 1;
           bytes += content.length;
           onProgress?.({ bytes, total });
         }
@@ -89,12 +101,13 @@ export const copyVault = async (vault: Vault, target: ObjectStore, options: Copy
     const machines = await readCopy({ ...vault, store: target }, await vault.machines());
     const names = new Set(wanted.map(({ name }) => name));
     let pruned = 0;
-    for (const name of prune ? there.keys() : [])
-      if (!names.has(name) && PRUNED.test(name)) {
-        await target.delete(name);
-        pruned += 1;
-      }
-    return { objects: missing.length, bytes, present: wanted.length - missing.length, pruned, isHeld: holds !== undefined, machines };
+    // What refers to others goes before them.
+    const gone = [...there.keys()].filter((name) => prune && !names.has(name) && PRUNED.test(name));
+    for (const name of gone.toSorted((a, b) => rankOf(b) - rankOf(a))) {
+      await target.delete(name);
+      pruned += 1;
+    }
+    return { objects, bytes, present: wanted.length - missing.length, pruned, isHeld: holds !== undefined, machines };
   } finally {
     for (const hold of holds ?? []) await hold.release();
   }
