@@ -28,6 +28,7 @@ import { createInstallFiles } from './listener/install-files.ts';
 import { listen } from './listener/listener.ts';
 import { openRevocations } from './listener/revocations.ts';
 import { createRpcHandler } from './listener/rpc-handler.ts';
+import { createSuccessorPage } from './listener/successor-page.ts';
 import { runLocalProcessServer } from './local-process-server.ts';
 import { createServerMetrics } from './metrics.ts';
 import { startNotification } from './notify/start-notification.ts';
@@ -207,7 +208,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     address: settings.listen.address,
     connections: settings.listen.connections,
     credentials: await authority.issueOwn(id, names, own.lifetime),
-    handlers: [rpc, install.handle, createHealthPage(health)],
+    handlers: [rpc, install.handle, createHealthPage(health), createSuccessorPage(authority)],
     log,
   });
   onStop('listener', listener.close);

@@ -45,6 +45,7 @@ export {
   sameIdentity,
 } from './identity/identity.ts';
 export { certificateError, type ExpectedPeer, type Grace, type Peer, peerOfSocket, readPeer, requirePeer } from './identity/peer.ts';
+export { encodeSuccessor, LARGEST_SUCCESSOR, readSuccessor, SUCCESSOR_PATH, successorText } from './identity/successor.ts';
 export { clientTlsOptions, publicKeyFingerprint, serverTlsOptions } from './identity/tls-options.ts';
 export { describeRecoveryMarker, formatRecoveryMarker, RECOVERY_MARKER, type RecoveryMarker } from './recovery-marker.ts';
 export { isWithin, windowProblem } from './time-window.ts';

@@ -28,6 +28,8 @@ import { nameErrors } from './named-transport.ts';
 /** What a configuration server has to offer to people. Calls fail with HoldfastErrors, and end when the command is to end. */
 export interface Site {
   readonly server: string;
+  /** It answered at least one call. */
+  readonly hasAnswered: boolean;
   readonly machines: Client<typeof MachineService>;
   readonly protections: Client<typeof ProtectionService>;
   readonly policies: Client<typeof PolicyService>;
@@ -72,6 +74,12 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
       }
     },
   });
+  let hasAnswered = false;
+  const note: Interceptor = (next) => async (request) => {
+    const response = await next(request);
+    hasAnswered = true;
+    return response;
+  };
   const transport = nameErrors(
     createConnectTransport({
       baseUrl: server,
@@ -79,12 +87,15 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
       sessionManager: sessions,
       useBinaryFormat: false,
       readMaxBytes: LARGEST_ANSWER,
-      interceptors: [bear(token), compareClocks(surroundings)],
+      interceptors: [bear(token), compareClocks(surroundings), note],
     }),
     { thing, stop: surroundings.stop, patience: PATIENCE },
   );
   return {
     server,
+    get hasAnswered() {
+      return hasAnswered;
+    },
     machines: createClient(MachineService, transport),
     protections: createClient(ProtectionService, transport),
     policies: createClient(PolicyService, transport),

@@ -62,6 +62,8 @@ export interface Script {
   before(method: string): unknown;
   /** What is said in the header `date`. */
   date?: string;
+  /** What is told of who the authority followed. */
+  successor?: string | undefined;
 }
 
 export const emptyScript = (): Script => ({

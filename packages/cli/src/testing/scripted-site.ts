@@ -20,6 +20,7 @@ import {
   ProtectionSchema,
   ProtectionService,
   ServerService,
+  SUCCESSOR_PATH,
   serverTlsOptions,
   TokenSchema,
   TokenService,
@@ -93,6 +94,10 @@ const listen = async (
   });
   const server = createSecureServer({ ...tls, allowHTTP1: true }, (request, response) => {
     if (script.date !== undefined) response.setHeader('date', script.date);
+    if (request.url === SUCCESSOR_PATH && script.successor !== undefined) {
+      response.end(script.successor);
+      return;
+    }
     adapter(request, response);
   });
   server.on('connection', (socket: Socket) => {

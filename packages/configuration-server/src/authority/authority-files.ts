@@ -10,11 +10,17 @@ export const AUTHORITY_FILE = {
   nextKey: 'authority-next.key',
   nextCertificate: 'authority-next.pem',
   oldCertificate: 'authority-old.pem',
+  successor: 'authority-successor.json',
 } as const;
 
-/** Those a state cannot do without, and those that are there while the authority is replaced. */
+/** Those a state cannot do without, and those that are there while the authority is replaced, or since. */
 export const NEEDED_FILES = [AUTHORITY_FILE.key, AUTHORITY_FILE.certificate] as const;
-export const OTHER_FILES = [AUTHORITY_FILE.nextKey, AUTHORITY_FILE.nextCertificate, AUTHORITY_FILE.oldCertificate] as const;
+export const OTHER_FILES = [
+  AUTHORITY_FILE.nextKey,
+  AUTHORITY_FILE.nextCertificate,
+  AUTHORITY_FILE.oldCertificate,
+  AUTHORITY_FILE.successor,
+] as const;
 
 /** The text of a file; undefined when there is none. */
 export const readIfPresent = async (file: string): Promise<string | undefined> => {

@@ -1,15 +1,16 @@
 import 'reflect-metadata';
-import type { webcrypto } from 'node:crypto';
+import { webcrypto } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { encodeSuccessor, successorText } from '@holdfast/protocol';
 import { X509Certificate } from '@peculiar/x509';
 import { AUTHORITY_FILE as FILES, readIfPresent, writePrivately } from './authority-files.ts';
-import { createRoot, isOfKey, keysOf, newKey } from './authority-key.ts';
+import { ALGORITHM, createRoot, isOfKey, keysOf, newKey } from './authority-key.ts';
 
 /*
  * Files: `authority.key` and `.pem` of who signs; `authority-next.key` and `.pem` of who will, while members learn of it; `authority-old.pem` of who
- * signed before, while certificates of that one are in use.
+ * signed before, while certificates of that one are in use; `authority-successor.json`: by whom that one says that it was followed.
  */
 
 /** Where an authority is on its way to another one: nothing is changed; members learn of the next one; the next one signs, and both are trusted. */
@@ -25,6 +26,8 @@ export interface Ring {
   readonly signer: Signer;
   readonly next: Signer | undefined;
   readonly old: X509Certificate | undefined;
+  /** What the one before says of who signs now, for people who trust that one still. */
+  readonly successor: string | undefined;
 }
 
 export const phaseOf = ({ next, old }: Ring): Phase => (next !== undefined ? 'announced' : old !== undefined ? 'switched' : 'steady');
@@ -81,10 +84,16 @@ export const openRing = async (directory: string, mayMake: boolean): Promise<Rin
     const old = await readIfPresent(at(FILES.oldCertificate));
     // It was written, and nothing was replaced yet.
     const isOld = old !== undefined && next === undefined;
-    return { signer, next, old: isOld ? new X509Certificate(old) : undefined };
+    return { signer, next, old: isOld ? new X509Certificate(old) : undefined, successor: await readIfPresent(at(FILES.successor)) };
   } catch (reason) {
     throw fromSystem(reason, `certificate authority in ${directory}`, 'DAMAGED');
   }
+};
+
+/** The last that the one who signed until now signs. */
+const succession = async ({ keys }: Signer, { root }: Signer): Promise<string> => {
+  const text = successorText(new Uint8Array(root.rawData));
+  return encodeSuccessor(textOf(root), new Uint8Array(await webcrypto.subtle.sign(ALGORITHM, keys.privateKey, text)));
 };
 
 /** The next step on the way to another authority. */
@@ -94,11 +103,14 @@ export const turnRing = async (directory: string, ring: Ring): Promise<Ring> => 
     switch (phaseOf(ring)) {
       case 'steady':
         return { ...ring, next: await readSigner(at(FILES.nextKey), at(FILES.nextCertificate), true) };
-      case 'announced':
+      case 'announced': {
+        const successor = await succession(ring.signer, ring.next!);
+        await writePrivately(at(FILES.successor), successor);
         await writePrivately(at(FILES.oldCertificate), textOf(ring.signer.root));
         await rename(at(FILES.nextKey), at(FILES.key));
         await rename(at(FILES.nextCertificate), at(FILES.certificate));
-        return { signer: ring.next!, next: undefined, old: ring.signer.root };
+        return { signer: ring.next!, next: undefined, old: ring.signer.root, successor };
+      }
       case 'switched':
         await rm(at(FILES.oldCertificate), { force: true });
         return { ...ring, old: undefined };

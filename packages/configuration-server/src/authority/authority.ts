@@ -49,6 +49,8 @@ export interface Authority {
   readonly phase: Phase;
   /** Fingerprint of the newest of them. */
   readonly newest: string;
+  /** What the authority before this one says of it, by its own signature; undefined when there was none. */
+  readonly successor: string | undefined;
   /** All that are trusted. */
   readonly certificates: readonly AuthorityCertificate[];
   /** The next step on the way to another authority: steady, announced, switched, steady. Rejects with VERSION_CONFLICT when it is not in this phase any more. */
@@ -114,6 +116,9 @@ export const openAuthority = async (directory: string, { mayMake = true } = {}):
     },
     get newest() {
       return fingerprintOf((ring.next ?? ring.signer).root);
+    },
+    get successor() {
+      return ring.successor;
     },
     get certificates() {
       return all().map((root) => ({

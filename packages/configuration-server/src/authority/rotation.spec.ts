@@ -1,9 +1,13 @@
+import { once } from 'node:events';
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect } from 'node:tls';
 import type { Client } from '@connectrpc/connect';
-import { AuthorityService, EnrolmentService, EventService, publicKeyFingerprint } from '@holdfast/protocol';
+import { AuthorityService, EnrolmentService, EventService, publicKeyFingerprint, readSuccessor } from '@holdfast/protocol';
+import { createTestAuthority } from '@holdfast/protocol/conformance';
 import { connectAgent } from '../conformance/test-member.ts';
 import {
   codeOf,
@@ -111,6 +115,32 @@ describe('another certificate authority', () => {
       expect(codes.toSorted()).toEqual(['VERSION_CONFLICT', 'VERSION_CONFLICT', 'no error']);
     }
     expect((await api.getAuthority({})).phase).toBe('steady');
+  }, 60_000);
+
+  it('is told to whoever trusts the one before, by the signature of that one, and to nobody else; after a restart too', async () => {
+    const server = await startTestServer();
+    const api = server.api(AuthorityService);
+    const read = async (of: TestServer): Promise<{ readonly status: number | undefined; readonly text: string }> => {
+      const asked = request({ host: '127.0.0.1', port: of.port, path: '/authority/successor', rejectUnauthorized: false, agent: false });
+      asked.end();
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+      return { status: answer.statusCode, text: (await answer.toArray()).map(String).join('') };
+    };
+    const before = await readFile(path.join(server.directory, 'authority', 'authority.pem'), 'utf8');
+    await step(api, 'steady');
+    expect((await read(server)).status).toBe(404);
+    await api.rotateAuthority({ phase: 'announced', force: true });
+    const { text } = await read(server);
+    const after = readSuccessor(text, before);
+    expect(publicKeyFingerprint(after)).toBe(await shownBy(server));
+    const stranger = await createTestAuthority();
+    expect(() => readSuccessor(text, stranger.certificate)).toThrow('CERTIFICATE_UNTRUSTED');
+    expect(() => readSuccessor(text, after)).toThrow('CERTIFICATE_UNTRUSTED');
+    // Another certificate under the same signature.
+    const swapped = JSON.stringify({ ...(JSON.parse(text) as object), certificate: stranger.certificate });
+    expect(() => readSuccessor(swapped, before)).toThrow('CERTIFICATE_UNTRUSTED');
+    await server.stop();
+    expect((await read(await startTestServer({}, server.directory))).text).toBe(text);
   }, 60_000);
 
   it('goes on after a crash at any step of the switch', async () => {
