@@ -48,8 +48,8 @@ const ROTATE_HELP = `
 Replaces the certificate authority of the installation, without enrolling anybody anew: a new one is made, members
 learn of it when they renew their certificates (at half of their life), then it signs, and when nobody has a
 certificate of the old one any more, that is trusted no longer. Each step follows by itself; run this again to look,
-or with --force not to wait for members that are away: those have to join anew. Logins go on,
-with the new fingerprint.
+or with --force not to wait for members that are away: those have to join anew. Logins go on: the old one signs who
+follows it.
 
 Examples:
   holdfast authority rotate
