@@ -27,6 +27,26 @@ for argument in "$@"; do
 done
 [ "$(id -u)" = 0 ] || fail 3 NO_PERMISSION "uninstall.sh: only root may do this; run it with sudo"
 
+# What is purged; what another bundle runs is not ours to remove.
+purged=
+if [ "$purge" = yes ]; then
+  for service in $SERVICES; do
+    [ "holdfast-$service" = "$NAME" ] || [ ! -e "$LIBRARY/holdfast-$service" ] || continue
+    purged="$purged $service"
+  done
+fi
+# Recovered machines run on without us, and their disks are in the state.
+for service in $purged; do
+  for cwd in /proc/[0-9]*/cwd; do
+    case "$(readlink "$cwd" 2>/dev/null || true)" in
+      "$STATE_DIRECTORY/$service/"*)
+        process=${cwd%/cwd}
+        fail 8 OPERATION_REFUSED "uninstall.sh: process ${process#/proc/} works in $STATE_DIRECTORY/$service, as a recovered machine does; end it, or leave --purge out"
+        ;;
+    esac
+  done
+done
+
 if [ -n "$UNIT" ]; then
   if [ -d /run/systemd/system ] && [ -e "$UNITS/$UNIT" ]; then
     systemctl --quiet disable --now "$UNIT"
@@ -34,6 +54,15 @@ if [ -n "$UNIT" ]; then
     systemctl daemon-reload
   fi
   rm -f "$UNITS/$UNIT"
+fi
+if [ "$NAME" = holdfast-agent ]; then
+  id=$(sed -n 's/.*"id": *"\([0-9a-f]\{32\}\)".*/\1/p' "$STATE_DIRECTORY/agent/identity/identity.json" 2>/dev/null | head -n 1)
+  if [ -n "$id" ]; then
+    # Else the kernel would go on noting writes for an agent that is not there, until the next start of the machine.
+    rmdir "/sys/kernel/tracing/instances/holdfast-$id" 2>/dev/null || true
+    rm -rf "/run/holdfast-$id" "/dev/shm/holdfast-$id"
+    [ "$purge" = no ] || rm -rf "/run/holdfast-$id"-* "/dev/shm/holdfast-$id"-*
+  fi
 fi
 for program in $PROGRAMS; do
   case "$(readlink "$LINKS/$program" 2>/dev/null || true)" in
@@ -50,9 +79,7 @@ done
 if [ -z "$UNIT" ]; then
   echo "$NAME is removed."
 elif [ "$purge" = yes ]; then
-  for service in $SERVICES; do
-    # What another bundle runs is not ours to remove.
-    [ "holdfast-$service" = "$NAME" ] || [ ! -e "$LIBRARY/holdfast-$service" ] || continue
+  for service in $purged; do
     rm -f "$SETTINGS_DIRECTORY/$service.yaml"
     rm -rf "${STATE_DIRECTORY:?}/$service"
   done

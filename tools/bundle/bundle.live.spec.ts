@@ -106,8 +106,8 @@ describe.unless(lacks('root', 'chroot', 'unshare', 'tar'), 'bundles', () => {
   );
 
   it('have the files of their threads beside the programs, whole', async () => {
-    for (const [bundle] of BUNDLES.filter(([name]) => name !== 'holdfast-agent'))
-      for (const thread of ['frame-thread', 'image-thread']) {
+    for (const [bundle] of BUNDLES)
+      for (const thread of bundle === 'holdfast-agent' ? ['packing-thread'] : ['frame-thread', 'image-thread']) {
         const file = path.join(jail, bundle, 'lib', `${thread}.mjs`);
         const started = new Worker(file, { workerData: { fd: 1 } });
         await once(started, 'online');
@@ -174,7 +174,7 @@ describe.unless(lacks('root', 'chroot', 'unshare', 'tar'), 'bundles', () => {
     // Everything they write to is a file system of this one test. Without /run there is no systemd: nothing is started.
     const script = `set -e
       mkdir -p /etc/holdfast
-      for place in /run /opt /usr/local/bin /etc/holdfast /var/lib; do mount -t tmpfs none $place; done
+      for place in /run /dev/shm /sys/kernel/tracing /opt /usr/local/bin /etc/holdfast /var/lib; do mount -t tmpfs none $place; done
       agent=${jail}/holdfast-agent
       $agent/install.sh
       echo '# mine' >> /etc/holdfast/agent.yaml
@@ -186,19 +186,39 @@ describe.unless(lacks('root', 'chroot', 'unshare', 'tar'), 'bundles', () => {
       echo installed: $(ls /opt/holdfast /usr/local/bin) $(tail -1 /etc/holdfast/agent.yaml)
       /opt/holdfast/holdfast/uninstall.sh
       echo left: $(ls /opt/holdfast /usr/local/bin /etc/holdfast /var/lib/holdfast)
+      # As an agent leaves it that protects this machine.
+      own=holdfast-0123456789abcdef0123456789abcdef other=holdfast-fedcba9876543210fedcba9876543210
+      mkdir -p /var/lib/holdfast/agent/identity
+      echo '{ "id": "0123456789abcdef0123456789abcdef" }' > /var/lib/holdfast/agent/identity/identity.json
+      for one in $own $other; do mkdir -p /sys/kernel/tracing/instances/$one /run/$one /run/$one-log /dev/shm/$one-sender.json; done
       /opt/holdfast/holdfast-agent/uninstall.sh
       echo kept: $(ls /opt /usr/local/bin /etc/holdfast /var/lib/holdfast)
+      echo memory kept: $(ls /sys/kernel/tracing/instances /run /dev/shm | grep -v "$other\\|^mount$")
       $agent/install.sh
+      (cd /var/lib/holdfast/agent/identity && exec sleep 300) & worker=$!
+      until [ "$(readlink /proc/$worker/cwd)" = /var/lib/holdfast/agent/identity ]; do sleep 0.1; done
+      refused=0
+      /opt/holdfast/holdfast-agent/uninstall.sh --purge 2> /run/said || refused=$?
+      kill $worker; wait $worker || true
+      echo refused: $refused $(grep -c "process $worker works in" /run/said) $(ls /opt/holdfast /var/lib/holdfast)
+      rm /run/said
       /opt/holdfast/holdfast-agent/uninstall.sh --purge
+      echo memory purged: $(ls /sys/kernel/tracing/instances /run /dev/shm | grep -v "^mount$")
       echo purged: $(ls -A /opt /usr/local/bin /etc/holdfast /var/lib)`;
     const { stdout } = await run('unshare', ['--mount', 'sh', '-c', script]);
     const told = (what: string): string | undefined => stdout.split('\n').find((line) => line.startsWith(`${what}:`));
+    const [own, other] = ['holdfast-0123456789abcdef0123456789abcdef', 'holdfast-fedcba9876543210fedcba9876543210'];
     const both = 'holdfast holdfast-0.1.0 holdfast-agent holdfast-agent-0.1.0';
     expect(told('installed')).toBe(`installed: /opt/holdfast: ${both} /usr/local/bin: holdfast holdfast-agent # mine`);
     expect(told('left')).toBe(
       'left: /etc/holdfast: agent.yaml /opt/holdfast: holdfast-agent holdfast-agent-0.1.0 /usr/local/bin: holdfast-agent /var/lib/holdfast: agent',
     );
     expect(told('kept')).toBe('kept: /etc/holdfast: agent.yaml /opt: /usr/local/bin: /var/lib/holdfast: agent');
+    expect(told('memory kept')).toBe(`memory kept: /dev/shm: ${own}-sender.json /run: ${own}-log /sys/kernel/tracing/instances:`);
+    expect(told('refused')).toBe('refused: 8 1 /opt/holdfast: holdfast-agent holdfast-agent-0.1.0 /var/lib/holdfast: agent');
+    expect(told('memory purged')).toBe(
+      `memory purged: /dev/shm: ${other}-sender.json /run: ${other} ${other}-log /sys/kernel/tracing/instances: ${other}`,
+    );
     expect(told('purged')).toBe('purged: /etc/holdfast: /opt: /usr/local/bin: /var/lib:');
   });
 
