@@ -35,6 +35,8 @@ import { startNotification } from './notify/start-notification.ts';
 import { renewOwn } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
 import { createPlanJob } from './plans/plan-job.ts';
+import { keepProving } from './proofs/keep-proving.ts';
+import { createProofPlan } from './proofs/proof-plan.ts';
 import { createReconciliation } from './reconcile/reconciliation.ts';
 import { restoredOf, whenReconciled } from './reconcile/restored.ts';
 import { find } from './records/kind.ts';
@@ -101,6 +103,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     point: createPointPlan(parts),
     move: createMovePlan(parts),
     ...recoveryPlans,
+    proof: createProofPlan({ ...parts, questions }),
     'recovery-plan': createPlanJob(planParts),
   };
   const engine = createJobEngine({ store, notifier, plans, log });
@@ -114,6 +117,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     await whenReconciled(store, notifier, signal);
     await engine.run(signal);
   });
+  run('scheduled proofs', (signal) => keepProving(store, plans.proof, log, signal));
   run('housekeeping', (signal) => keepHouse(store, settings.history.jobs, settings.certificates.grace, log, signal));
 
   const install = createInstallFiles(settings.install.directory, log);

@@ -57,6 +57,7 @@ export const ERROR_CODES = {
   POINT_NOT_FOUND: { exit: 4, retryable: false },
   POLICY_IN_USE: { exit: 8, retryable: false },
   PREREQUISITES_MISSING: { exit: 8, retryable: true },
+  PROOF_FAILED: { exit: 9, retryable: false },
   PROTOCOL_VIOLATION: { exit: 7, retryable: false },
   RANGE_INVALID: { exit: 2, retryable: false },
   REQUEST_INVALID: { exit: 2, retryable: false },

@@ -5,6 +5,8 @@ import { failures } from '../checks/check-machine.ts';
 import type { Checking } from '../checks/keep-checking.ts';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import { bounded } from '../control/transitions.ts';
+import { oldestAllowed, proofSchedules } from '../proofs/keep-proving.ts';
+import { machineProofs } from '../proofs/proof-record.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
 import { find, type Kind, listAll, type Stored } from '../records/kind.ts';
 import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
@@ -120,6 +122,8 @@ export const createAlertEngine = ({
     // All of them at once: one by one they are thousands of reads.
     const protectionOf = await byId(protections);
     const policyOf = await byId(policies);
+    const proofsOf = await byId(machineProofs);
+    const schedules = await proofSchedules(store);
     for await (const { id, value } of listAll(store, machines)) {
       if (value.protectionId === '') continue;
       const protection = protectionOf.get(value.protectionId);
@@ -135,6 +139,7 @@ export const createAlertEngine = ({
         report: there?.report,
         missing: lacking(checking.found(id)),
         durableAtServer: durable.get(id) ?? 0,
+        proofs: proofsOf.has(id) ? { proofs: proofsOf.get(id)!, oldest: oldestAllowed(schedules.get(id)) } : undefined,
       };
       add(id, value.name, machineConditions(facts, at, started, thresholds));
     }

@@ -11,6 +11,7 @@ import {
   type ServerReport,
 } from '@holdfast/protocol';
 import { diskName } from '../control/transitions.ts';
+import { type MachineProofs, proofProblem } from '../proofs/proof-record.ts';
 import type { AlertSeverity } from './alert-record.ts';
 
 /** From which values on something is an alert. */
@@ -60,6 +61,14 @@ export interface MachineFacts {
   readonly missing: readonly string[];
   /** Of the newest point that its process server made durable, milliseconds since 1970; 0 when it told of none. */
   readonly durableAtServer: number;
+  /** Of its points; undefined where there was none and none is wanted. */
+  readonly proofs?: ProofFacts | undefined;
+}
+
+export interface ProofFacts {
+  readonly proofs: MachineProofs;
+  /** Milliseconds after which the last proven point is too old; undefined: no schedule says so. */
+  readonly oldest: number | undefined;
 }
 
 export interface ServerFacts {
@@ -123,6 +132,28 @@ const disks = ({ name, report, manifest }: MachineFacts): readonly Condition[] =
   return [{ severity: failed ? 'critical' : 'warning', code: 'disk-problem', text: `${name}, ${words.join('; ')}` }];
 };
 
+/** What the proofs of its points say: the last one failed, or the last that passed is too old. */
+const proofConditions = ({ name, proofs: facts }: MachineFacts, now: number): readonly Condition[] => {
+  if (facts === undefined) return [];
+  const { last, lastProven, problem, since } = facts.proofs;
+  const found: Condition[] = [];
+  if (last?.passed === false && (problem === undefined || problem.at < last.at))
+    found.push({
+      severity: 'critical',
+      code: 'proof-failed',
+      text: `${name}: point ${last.point.slice(0, 8)} did not come up: ${proofProblem(last)}`,
+    });
+  else if (problem !== undefined)
+    found.push({ severity: 'warning', code: 'proof-failed', text: `${name}: no point could be tried: ${problem.text}` });
+  const age = now - (lastProven?.at ?? since);
+  if (facts.oldest !== undefined && since > 0 && age > facts.oldest) {
+    const words =
+      lastProven === undefined ? `no point was proven for ${aboutTime(age)}` : `its last proven point was proven ${aboutTime(age)} ago`;
+    found.push({ severity: 'warning', code: 'proof-too-old', text: `${name}: ${words}; ${aboutTime(facts.oldest)} are allowed` });
+  }
+  return found;
+};
+
 const FAILED_OVER: ReadonlySet<ProtectionState> = new Set([
   ProtectionState.FAILING_OVER,
   ProtectionState.FAILED_OVER,
@@ -149,6 +180,7 @@ export const machineConditions = (facts: MachineFacts, now: number, started: num
     ...away(`the agent of ${name}`, connected, Math.max(lastSeen, started), now, limits, 'agent-away'),
     ...rpo(facts, now, started, limits),
     ...disks(facts),
+    ...proofConditions(facts, now),
     ...(missing.length === 0
       ? []
       : [

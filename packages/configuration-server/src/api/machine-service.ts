@@ -10,6 +10,7 @@ import { hasEnded, jobs, jobTurns } from '../jobs/job-record.ts';
 import { openJobOf } from '../jobs/open-job-of.ts';
 import { forgetProtection } from '../jobs/protect-plan.ts';
 import { personOf } from '../listener/caller.ts';
+import { machineProofs, NO_PROOFS, proofMessage } from '../proofs/proof-record.ts';
 import { find, listPage, type Stored } from '../records/kind.ts';
 import { anchors, assignments, type MachineRecord, machines, manifests, members, names, policies, protections } from '../records/kinds.ts';
 import { pointRequests } from '../records/point-requests.ts';
@@ -39,6 +40,7 @@ export const createMachineService = ({ store, agents, alerting, servers, checkin
   const message = async ({ id, version, value }: Stored<MachineRecord>): Promise<Machine> => {
     const known = agents.get(id);
     const manifest = (await find(store, manifests, id))?.value;
+    const { lastProven, last } = (await find(store, machineProofs, id))?.value ?? NO_PROOFS;
     return create(MachineSchema, {
       id,
       version: BigInt(version),
@@ -49,6 +51,8 @@ export const createMachineService = ({ store, agents, alerting, servers, checkin
       protectionId: value.protectionId,
       health: alerting.healthOf(id),
       ...(manifest === undefined ? {} : { manifest }),
+      ...(lastProven === undefined ? {} : { lastProven: proofMessage(lastProven) }),
+      ...(last === undefined ? {} : { lastProof: proofMessage(last) }),
       ...(known?.report === undefined ? {} : { report: known.report }),
     });
   };
@@ -126,7 +130,8 @@ export const createMachineService = ({ store, agents, alerting, servers, checkin
         // What it waits for will never come; it takes back what it began.
         if (job !== undefined && !hasEnded(job.value)) transaction.put(jobs, job.id, { ...job.value, cancelling: true });
         if (member !== undefined) revokeCertificates(transaction, member);
-        for (const kind of [machines, manifests, members, anchors, pointRequests, jobTurns, checkRecords]) transaction.delete(kind, id);
+        for (const kind of [machines, manifests, members, anchors, pointRequests, jobTurns, checkRecords, machineProofs])
+          transaction.delete(kind, id);
         transaction.delete(names, nameId('machine', name));
         transaction.event({
           severity: 'information',

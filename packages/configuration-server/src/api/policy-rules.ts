@@ -1,4 +1,5 @@
 import { type Policy, windowProblem } from '@holdfast/protocol';
+import { checkSchedule } from '../proofs/proof-schedule.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import { checkName } from './resolve.ts';
 
@@ -81,4 +82,5 @@ export const checkPolicy = (policy: Policy): void => {
   }
   checkWindows('resync_windows', policy.resyncWindows);
   checkBandwidth(policy.bandwidth);
+  checkSchedule(policy.proof);
 };

@@ -13,6 +13,7 @@ import type { VaultBackups } from '../backup/vault-backups.ts';
 import { takeAnswer, wantedCheck } from '../checks/check-record.ts';
 import { withShown } from '../enrolment/certificates-of.ts';
 import { requireVersion } from '../enrolment/require-version.ts';
+import { proofsWanted } from '../proofs/proof-record.ts';
 import { boundedTerm } from '../reconcile/bounded-term.ts';
 import { readmit } from '../reconcile/readmit.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
@@ -158,6 +159,7 @@ async function* states(
     siteId: (await reader.get(sites, SITE))?.value.id ?? '',
     recoveries: await recoveriesWanted(reader, id),
     releases: await releasesWanted(reader, id),
+    proofs: await proofsWanted(reader, id),
     questions: questions.of(id),
     whereabouts: await whereabouts(),
     check: await wantedCheck(reader, id),
@@ -173,6 +175,7 @@ async function* states(
       revokedSerials: [...value.revokedSerials],
       recoveries: value.restored === undefined ? [...value.recoveries] : [],
       releases: value.restored === undefined ? [...value.releases] : [],
+      proofs: value.restored === undefined ? [...value.proofs] : [],
       questions: [...value.questions],
       ...(value.check === undefined ? {} : { checkRequest: value.check }),
       backups: value.backups.map((one) => ({ ...one, keep: vaultBackups.keep, siteId: value.siteId })),

@@ -13,7 +13,8 @@ export type JobKind =
   | 'change-point'
   | 'cancel-failover'
   | 'commit'
-  | 'recovery-plan';
+  | 'recovery-plan'
+  | 'proof';
 /** 'waiting': for somebody's answer. A step that is 'cancelled' in a job that goes on was left out. */
 export type StepState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
 

@@ -18,7 +18,8 @@ export const openJobOf = async (
   const { rows } = await listPage(store, jobsOf, NEWEST, undefined, `${machineId}/`);
   for (const { id } of rows) {
     const job = await find(store, jobs, id.slice(machineId.length + 1));
-    if (job !== undefined && !hasEnded(job.value)) return job;
+    // A proof is in nobody's way.
+    if (job !== undefined && !hasEnded(job.value) && job.value.kind !== 'proof') return job;
   }
   return undefined;
 };

@@ -2,6 +2,7 @@ import { clone } from '@bufbuild/protobuf';
 import { type PlanAction, type RecoveryPlan, RecoveryPlanSchema } from '@holdfast/protocol';
 import { completeTarget } from '../api/prerequisites.ts';
 import { checkName, resolve } from '../api/resolve.ts';
+import { checkSchedule } from '../proofs/proof-schedule.ts';
 import { machines, servers } from '../records/kinds.ts';
 import { pointWord } from '../recovery/point-word.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
@@ -16,6 +17,7 @@ export const completePlan = async (store: StateStore, given: RecoveryPlan | unde
   const plan = clone(RecoveryPlanSchema, given);
   checkName(plan.name, 'plan');
   checkLine(plan.note, 'note', LONGEST);
+  checkSchedule(plan.proof);
   if (plan.groups.length === 0 || plan.groups.length > MOST.groups)
     throw requestInvalid('groups', `there are ${plan.groups.length}`, `give it 1 to ${MOST.groups}`);
   const seen = new Map<string, string>();

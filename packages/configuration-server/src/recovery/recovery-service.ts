@@ -17,8 +17,10 @@ import { resolve } from '../api/resolve.ts';
 import { serversWith } from '../jobs/choose-server.ts';
 import { jobMessage } from '../jobs/job-message.ts';
 import { personOf } from '../listener/caller.ts';
+import { startProof } from '../proofs/proof-plan.ts';
+import { checkSchedule } from '../proofs/proof-schedule.ts';
 import { find, listPage, type Stored } from '../records/kind.ts';
-import { type MachineRecord, machines, protections, servers as serverKind } from '../records/kinds.ts';
+import { type MachineRecord, machines, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import { adoptFence } from './adopt-recoveries.ts';
@@ -133,7 +135,13 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
         ...(after === undefined ? {} : { afterPointId: idBytes(after) }),
       };
       const found = await questions.ask({ machineId, vault, server, question: { case: 'points', value: points } }, signal);
-      return { points: found.points, nextPageToken: pageToken(found.more ? found.points.at(-1)?.id : undefined), total: found.total };
+      return {
+        points: found.points,
+        nextPageToken: pageToken(found.more ? found.points.at(-1)?.id : undefined),
+        total: found.total,
+        unusualWriting: found.unusualWriting,
+        ...(found.lastProven === undefined ? {} : { lastProven: found.lastProven }),
+      };
     },
 
     async resolvePoint({ machine, point }, { signal }) {
@@ -272,12 +280,21 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       return { recovery: recoveryMessage(await recoveryById(id), servers) };
     },
 
-    provePoint() {
-      throw new HoldfastError('UNSUPPORTED_OPERATION', {
-        thing: 'proof by a process server',
-        why: 'this version does not have it',
-        remedy: 'use `holdfast recover prove`',
+    async provePoint({ machine: wanted, point, checks }, { values }) {
+      const { name: actor } = personOf(values);
+      pointWord(point);
+      checkSchedule(checks);
+      const { machine, protection } = await placeOf(wanted);
+      await transact(store, (transaction) => protectionFor(transaction, machine, 'prove'));
+      const ofPolicy = (await find(store, policies, protection.value.policyId))?.value.proof;
+      const { revision, result } = await transact(store, async (transaction) => {
+        const current = await machineIn(transaction, machine.id);
+        await protectionFor(transaction, current, 'prove');
+        const job = await startProof(transaction, plans.proof, { machine: current, actor, point, checks: checks ?? ofPolicy });
+        transaction.audit({ actor, action: 'ProvePoint', subject: machine.id, detail: `${current.value.name} ${point}` });
+        return job;
       });
+      return { job: jobMessage({ ...result, version: revision }) };
     },
 
     async listOperations({ machine: wanted }) {

@@ -384,7 +384,7 @@ describe('recovery', () => {
       (await api().listOperations({ machine: 'web1' })).operations.filter((one) => one.allowed).map(({ operation }) => operation);
     expect(await allowed()).toContain('failover');
     await failOver();
-    expect(await allowed()).toEqual(['test-failover', 'change-point', 'cancel-failover', 'commit']);
+    expect(await allowed()).toEqual(['test-failover', 'prove', 'change-point', 'cancel-failover', 'commit']);
     const { operations } = await api().listOperations({ machine: 'web1' });
     expect(operations.find(({ operation }) => operation === 'failover')).toMatchObject({
       problemCode: 'OPERATION_REFUSED',

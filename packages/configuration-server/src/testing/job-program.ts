@@ -12,6 +12,7 @@ import { createProtectPlan } from '../jobs/protect-plan.ts';
 import { createUnprotectPlan } from '../jobs/unprotect-plan.ts';
 import { until } from '../jobs/until.ts';
 import { createPlanJob } from '../plans/plan-job.ts';
+import { createProofPlan } from '../proofs/proof-plan.ts';
 import { find } from '../records/kind.ts';
 import { createQuestions } from '../recovery/questions.ts';
 import { createRecoveryPlans } from '../recovery/recovery-plans.ts';
@@ -76,6 +77,7 @@ export const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; no
       point: createPointPlan(parts),
       move: createMovePlan(parts),
       ...recoveryPlans,
+      proof: createProofPlan({ ...parts, questions }),
       'recovery-plan': createPlanJob({ ...parts, questions, plans: recoveryPlans, scripts: undefined, scriptLimit: 1000 }),
     },
   };

@@ -5,12 +5,14 @@ import {
   idBytes,
   idText,
   PointKind,
+  type ProofReportSchema,
   ProtectionService,
   type RecoveryAnswerSchema,
   type RecoveryGoal,
   type RecoveryReportSchema,
   RecoveryService,
   RecoveryStage,
+  type WantedProof,
   type WantedRecovery,
 } from '@holdfast/protocol';
 import { type AgentStream, connectAgent, connectServer, diskReport, type ServerStream } from '../conformance/test-member.ts';
@@ -30,6 +32,8 @@ export interface RecoverySite {
   readonly machine: TestMember;
   readonly receiver: TestMember;
   readonly agent: AgentStream;
+  /** What the process server was told, the first that fits. */
+  told(fits: (state: ConnectServerResponse) => boolean): Promise<ConnectServerResponse>;
   /** What the process server is told now. */
   wanted(): readonly WantedRecovery[];
   /** Every goal it was told of, in order, without repetitions. */
@@ -37,6 +41,8 @@ export interface RecoverySite {
   /** From now on goals are not reached, or fail; undefined: they are reached. */
   hold(goal: RecoveryGoal, how?: 'wait' | { readonly code: string }): void;
   letGo(): void;
+  /** What comes of proofs from now on; undefined: they are at work. */
+  prove(outcome: 'passed' | 'failed' | { readonly code: string } | undefined): void;
   /** The process server connects anew, after a restart of the configuration server too. */
   reconnect(server: TestServer): Promise<void>;
   /** The process server goes away. */
@@ -83,10 +89,40 @@ export const openRecoverySite = async (
     if (held.how === 'wait') return { id, runId, goal, stage: RecoveryStage.WORKING, detail: 'it is at it', fraction: 0.5 };
     return { id, runId, goal, stage: RecoveryStage.FAILED, problemCode: held.how.code, problem: 'it does not work', remedy: 'mend it' };
   };
+  let proving: Parameters<RecoverySite['prove']>[0] = 'passed';
+  let proven = 0n;
+  const made = new Map<string, MessageInitShape<typeof ProofReportSchema>>();
+  const proofOf = ({ id, pointId: point, pointUnixMillis }: WantedProof): MessageInitShape<typeof ProofReportSchema> => {
+    const before = made.get(idText(id));
+    if (before !== undefined) return before;
+    if (proving === undefined) return { id, stage: RecoveryStage.WORKING, detail: 'it starts' };
+    if (typeof proving === 'object')
+      return { id, stage: RecoveryStage.FAILED, problemCode: proving.code, problem: 'it does not work', remedy: 'mend it' };
+    const passed = proving === 'passed';
+    proven += 1n;
+    const steps = [{ name: 'console', passed, detail: passed ? 'login:' : 'waited in vain', seconds: 1 }];
+    const proof = {
+      number: proven,
+      pointId: idText(point),
+      pointUnixMillis,
+      provenUnixMillis: BigInt(Date.now()),
+      passed,
+      signer: 'ab'.repeat(32),
+      steps,
+    };
+    made.set(idText(id), { id, stage: RecoveryStage.REACHED, proof });
+    return made.get(idText(id))!;
+  };
   const report = (): void => {
     if (newest === undefined) return;
     const releases = newest.releases.map(({ operationId }) => ({ operationId, released: true }));
-    stream.report({ revision: newest.revision, recoveries: newest.recoveries.map(reportOf), answers: answers(newest), releases });
+    stream.report({
+      revision: newest.revision,
+      recoveries: newest.recoveries.map(reportOf),
+      answers: answers(newest),
+      releases,
+      proofs: newest.proofs.map(proofOf),
+    });
   };
   const connect = async (to: TestServer): Promise<ServerStream> => {
     stream = connectServer(to, receiver, { fabrics: [{ name: 'qemu', ready: true, detail: 'QEMU 7.2' }] });
@@ -122,12 +158,17 @@ export const openRecoverySite = async (
     receiver,
     agent,
     goals,
+    told: (fits) => stream.until(fits),
     wanted: () => newest?.recoveries ?? [],
     hold(goal, how = 'wait') {
       held = { goal, how };
     },
     letGo() {
       held = undefined;
+      report();
+    },
+    prove(outcome) {
+      proving = outcome;
       report();
     },
     report,
