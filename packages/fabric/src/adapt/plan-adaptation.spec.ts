@@ -41,6 +41,24 @@ describe('names of devices', () => {
     expect(of('devices').filter(({ kind }) => kind === 'change').length).toBe(3);
   });
 
+  it('are changed in files of any encoding, and no other byte of these', async () => {
+    const line = (device: string): Buffer =>
+      Buffer.concat([
+        Buffer.from(`# caf\u00e9 in UTF-8, and in Latin-1: `),
+        Buffer.from([0xe9, 0xff]),
+        Buffer.from(`\n${device} /d\u00e0 ext4 defaults 0 2\n`),
+      ]);
+    const { guest, of } = await adapt({
+      ...KERNEL,
+      '/etc/fstab': line('/dev/sda2'),
+      '/etc/os-release': 'PRETTY_NAME="Caf\u00e9 OS"\n',
+    });
+    expect(await guest.linux!.tree.read('/etc/fstab')).toEqual(line(`UUID=${ROOT_UUID}`));
+    expect(of('devices')).toMatchObject([{ kind: 'change', finding: expect.stringContaining('fstab') }]);
+    const plan = await planAdaptation(guest, samplePlan({}));
+    expect(describePlan(plan)[0]).toBe('Caf\u00e9 OS');
+  });
+
   it('that kernels are given become ids too, in every file of a boot loader', async () => {
     const grub = '\tlinux\t/boot/vmlinuz-6.1.0-30-amd64 root=/dev/sda2 ro quiet\n\tinitrd\t/boot/initrd.img\n';
     const { text } = await adapt({

@@ -11,7 +11,7 @@ import { consoleRule } from './rules/console.ts';
 import { devicesRule } from './rules/devices.ts';
 import { chooseHardware } from './rules/hardware.ts';
 import { networkRule, sourceInterfaces } from './rules/network.ts';
-import { readText } from './tree/guest-tree.ts';
+import { readable, readText } from './tree/guest-tree.ts';
 import { type FileEdit, stagedTree } from './tree/staged-tree.ts';
 
 export interface PlanOptions {
@@ -96,7 +96,10 @@ export const applyAdaptation = async (open: OpenGuest, plan: AdaptationPlan): Pr
 const LONGEST_LINE = 500;
 const MOST_LINES = 200;
 
-const readable = (line: string): string => line.slice(0, LONGEST_LINE).replaceAll(/\p{Cc}/gu, '?');
+const printable = (line: string): string =>
+  readable(line)
+    .slice(0, LONGEST_LINE)
+    .replaceAll(/\p{Cc}/gu, '?');
 
 /** The report as lines for people. */
 export const describePlan = ({ system, items }: AdaptationPlan): string[] => {
@@ -105,14 +108,14 @@ export const describePlan = ({ system, items }: AdaptationPlan): string[] => {
     ...items.map(
       ({ area, kind, finding, change, why }) => `${area}: ${kind}: ${finding}${change === undefined ? '' : ` -> ${change}`} (${why})`,
     ),
-  ].map(readable);
+  ].map(printable);
   return lines.length <= MOST_LINES ? lines : [...lines.slice(0, MOST_LINES), `and ${lines.length - MOST_LINES} more`];
 };
 
 const readSystem = async (tree: Guest['tree']): Promise<Guest['system']> => {
   const text = (await readText(tree, '/etc/os-release')) ?? (await readText(tree, '/usr/lib/os-release')) ?? '';
   const say = (key: string): string => new RegExp(`^${key}=["']?(.*?)["']?$`, 'm').exec(text)?.[1] ?? '';
-  return { id: say('ID'), name: say('PRETTY_NAME') || 'a Linux that does not say its name' };
+  return { id: say('ID'), name: readable(say('PRETTY_NAME')) || 'a Linux that does not say its name' };
 };
 
 /** Of QEMU's, and of nobody's card. */

@@ -72,7 +72,7 @@ class QemuFabric implements Fabric {
     const { request, directory } = await this.#made(operationId);
     const status = await askStatus(directory, request);
     if (status.state === 'off') return this.#launch(request, directory, false);
-    if (status.pause === 'starting') await withQmp(directory.qmpSocket, (qmp) => qmp.execute('cont'));
+    if (status.pause === 'starting') await letGoOn(directory);
   }
 
   async stop(
@@ -96,7 +96,7 @@ class QemuFabric implements Fabric {
   async resume(operationId: string): Promise<void> {
     const { request, directory } = await this.#made(operationId);
     const { state } = await askStatus(directory, request);
-    if (state === 'paused') await withQmp(directory.qmpSocket, (qmp) => qmp.execute('cont'));
+    if (state === 'paused') await letGoOn(directory);
   }
 
   async status(operationId: string): Promise<MachineStatus | undefined> {
@@ -202,6 +202,17 @@ class QemuFabric implements Fabric {
     });
   }
 }
+
+/**
+ * Lets a machine go on that stands still, and leaves one alone that runs. QEMU serves one client after the other, so nobody else does the same between question
+ * and command: a `cont` to a machine that runs, and is just about to be stopped for a failed read, takes the stop back (`vm_prepare_start` of softmmu/cpus.c,
+ * 7.2) while the read stays put aside for the next start: the machine runs, and waits for that read for ever.
+ */
+const letGoOn = (directory: MachineDirectory): Promise<void> =>
+  withQmp(directory.qmpSocket, async (qmp) => {
+    const { running } = (await qmp.execute('query-status')) as { readonly running: boolean };
+    if (!running) await qmp.execute('cont');
+  });
 
 /** Machines as QEMU processes of this host. They need no daemon: all there is to know of one is in its directory and in its process. */
 export const createQemuFabric = (options: QemuFabricOptions): Fabric => new QemuFabric(options);

@@ -1,4 +1,5 @@
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gunzip, zstdDecompress } from 'node:zlib';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { runTool } from '../mount/run-tool.ts';
 
@@ -26,8 +27,7 @@ export const readInitramfs = async (image: Buffer): Promise<Initramfs> => {
   while (rest.length > 0) {
     if (rest[0] === 0) {
       // Archives are padded.
-      const next = rest.findIndex((byte) => byte !== 0);
-      rest = next === -1 ? Buffer.alloc(0) : rest.subarray(next);
+      rest = withoutPadding(rest);
     } else if (isArchive(rest)) rest = rest.subarray(readArchive(rest, names));
     else {
       layers += 1;
@@ -53,6 +53,16 @@ const makerOf = (names: readonly string[]): Initramfs['maker'] => {
   if (has(/(^|\/)(usr\/)?lib\/dracut\//)) return 'dracut';
   if (has(/^(buildconfig|init_functions)$/)) return 'mkinitcpio';
   return 'other';
+};
+
+const ZEROES = Buffer.alloc(64 * 1024);
+
+/** By whole pieces first: there may be hundreds of MiB of it. */
+const withoutPadding = (bytes: Buffer): Buffer => {
+  let at = 0;
+  while (at + ZEROES.length <= bytes.length && bytes.compare(ZEROES, 0, ZEROES.length, at, at + ZEROES.length) === 0) at += ZEROES.length;
+  while (at < bytes.length && bytes[at] === 0) at += 1;
+  return bytes.subarray(at);
 };
 
 const isArchive = (bytes: Buffer): boolean => /^07070[12]/.test(bytes.toString('latin1', 0, 6));
@@ -87,12 +97,16 @@ const PROGRAMS: readonly { readonly magic: readonly number[]; readonly command: 
   { magic: [0x42, 0x5a, 0x68], command: ['bzip2', '-dc'] },
 ];
 
+/** In threads of their own: whoever starts a machine looks after others meanwhile. */
+const gunzipAside = promisify(gunzip);
+const zstdAside = promisify(zstdDecompress);
+
 const decompress = async (bytes: Buffer): Promise<Buffer> => {
   try {
-    if (bytes[0] === 0x1f && bytes[1] === 0x8b) return gunzipSync(bytes, { maxOutputLength: LARGEST });
-    if (bytes.readUInt32LE(0) === 0xfd2f_b528) return zstdDecompressSync(bytes, { maxOutputLength: LARGEST });
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) return await gunzipAside(bytes, { maxOutputLength: LARGEST });
+    if (bytes.readUInt32LE(0) === 0xfd2f_b528) return await zstdAside(bytes, { maxOutputLength: LARGEST });
     const program = PROGRAMS.find(({ magic }) => magic.every((byte, at) => bytes[at] === byte));
-    if (program !== undefined) return await runTool(program.command[0]!, program.command.slice(1), bytes, LARGEST);
+    if (program !== undefined) return await runTool(program.command[0]!, program.command.slice(1), { input: bytes, largest: LARGEST });
   } catch (reason) {
     if (isHoldfastError(reason, 'TOOL_MISSING')) throw reason;
     throw damaged(reason instanceof Error ? reason.message : String(reason));

@@ -1,5 +1,5 @@
 import type { GuestTree } from '../tree/guest-tree.ts';
-import { filesIn, readText } from '../tree/guest-tree.ts';
+import { filesIn, readText, wordsOf } from '../tree/guest-tree.ts';
 
 /** A file of a boot loader, or of what makes such files, that tells a kernel its arguments. */
 export interface BootConfig {
@@ -45,8 +45,7 @@ const LINES: readonly { readonly where: RegExp; readonly line: RegExp }[] = [
 /** Arguments of every kernel a file names. */
 export const kernelArguments = ({ path, text }: Pick<BootConfig, 'path' | 'text'>): string[][] => {
   const found: string[][] = [];
-  for (const { where, line } of LINES)
-    if (where.test(path)) for (const match of text.matchAll(line)) found.push(match[2]!.split(/\s+/).filter((word) => word !== ''));
+  for (const { where, line } of LINES) if (where.test(path)) for (const match of text.matchAll(line)) found.push(wordsOf(match[2]!));
   return found;
 };
 
@@ -56,7 +55,7 @@ export const withKernelArguments = ({ path, text }: Pick<BootConfig, 'path' | 't
   for (const { where, line } of LINES)
     if (where.test(path))
       changed = changed.replaceAll(line, (_, before: string, args: string, after: string) => {
-        const words = args.split(/\s+/).filter((word) => word !== '');
+        const words = wordsOf(args);
         const next = change(words);
         return `${before}${next.join(' ') === words.join(' ') ? args : next.join(' ')}${after}`;
       });

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { isHoldfastError } from '@holdfast/errors';
 import { asFile } from './disk-file.ts';
 import type { GuestDisk } from './guest-disk.ts';
-import { runTool } from './run-tool.ts';
+import { runTool, TOOL_LIMITS } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
 import { readVolumes, type Volume } from './volumes.ts';
 
@@ -58,12 +58,12 @@ const faultOf = async (
   await mkdir(at, { recursive: true });
   try {
     const options = `nosuid,nodev,noexec${type === 'xfs' ? ',nouuid' : ''}`;
-    await runTool('mount', ['-t', type, '-o', options, loop, at]);
-    await runTool('umount', [at]);
-    await runTool(program, [...args, loop]);
+    await runTool('mount', ['-t', type, '-o', options, loop, at], { seconds: TOOL_LIMITS.mount });
+    await runTool('umount', [at], { seconds: TOOL_LIMITS.mount });
+    await runTool(program, [...args, loop], { seconds: TOOL_LIMITS.check });
     return undefined;
   } catch (reason) {
-    if (!isHoldfastError(reason, 'IO_FAILED')) throw reason;
+    if (!isHoldfastError(reason, 'IO_FAILED') && !isHoldfastError(reason, 'TIMED_OUT')) throw reason;
     return reason.why.slice(-300);
   } finally {
     await runTool('losetup', ['--detach', loop]);

@@ -53,7 +53,7 @@ export const fatTree = (file: string, offset: number): WritableTree => {
         const directory = `/${names.slice(0, depth).join('/')}`;
         if ((await this.kind(directory)) === undefined) await runTool('mmd', ['-i', image, named(directory)]);
       }
-      await runTool('mcopy', ['-o', '-i', image, '-', named(guestPath)], content);
+      await runTool('mcopy', ['-o', '-i', image, '-', named(guestPath)], { input: content });
     },
     async remove(guestPath) {
       await orUndefined(runTool('mdel', ['-i', image, named(guestPath)]));

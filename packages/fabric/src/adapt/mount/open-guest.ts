@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { readText, type WritableTree } from '../tree/guest-tree.ts';
+import { readable, readText, type WritableTree, wordsOf } from '../tree/guest-tree.ts';
 import { createTreeReader, type MountedTree, type TreeReader } from '../tree/mounted-tree.ts';
 import { asFile } from './disk-file.ts';
 import { fatTree } from './esp.ts';
 import type { GuestDisk } from './guest-disk.ts';
-import { runTool } from './run-tool.ts';
+import { runTool, TOOL_LIMITS } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
 import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
 import { readVolumes, type Volume } from './volumes.ts';
@@ -101,9 +101,9 @@ const createMounts = (directory: string): Mounts => {
       loops.set(volume, loop);
       // A file system that was cloned has the id of the one it was cloned from, which may be mounted here.
       const all = [SAFE, ...(volume.type === 'xfs' ? ['nouuid'] : []), ...(options === undefined ? [] : [options])].join(',');
-      await runTool('mount', ['-t', volume.type, '-o', all, await loop, at]);
+      await runTool('mount', ['-t', volume.type, '-o', all, await loop, at], { seconds: TOOL_LIMITS.mount });
     },
-    unmount: async (at) => void (await runTool('umount', [at])),
+    unmount: async (at) => void (await runTool('umount', [at], { seconds: TOOL_LIMITS.mount })),
     async place(name) {
       places += 1;
       const at = path.join(directory, `${name}-${places}`);
@@ -159,7 +159,9 @@ const mountParts = async (
   volumes: readonly Volume[],
   notes: string[],
 ): Promise<void> => {
-  const lines = ((await readText(tree, '/etc/fstab')) ?? '').split('\n').map((line) => line.trim().split(/\s+/));
+  const lines = readable((await readText(tree, '/etc/fstab')) ?? '')
+    .split('\n')
+    .map(wordsOf);
   for (const target of PARTS) {
     const line = lines.find(([spec = '#', at]) => !spec.startsWith('#') && at === target);
     const volume = line && volumes.find((one) => isNamed(one, line[0]!));

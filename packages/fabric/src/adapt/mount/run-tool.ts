@@ -5,17 +5,43 @@ const LARGEST_ANSWER = 64 * 1024 * 1024;
 /** Of what a program says is wrong, its last bytes. */
 const LONGEST_WORDS = 4000;
 
-/** Runs a program of this host to its end and gives what it printed. Errors: TOOL_MISSING (not installed), IO_FAILED with its words. */
-export const runTool = (program: string, args: readonly string[], input?: Uint8Array, largest = LARGEST_ANSWER): Promise<Buffer> =>
+/** Seconds that programs may take. */
+export const TOOL_LIMITS = {
+  /** What reads a table or a directory, or makes something of a few KiB, over a disk that comes out of a vault. */
+  usual: 300,
+  /** Mounting, which replays a journal, and unmounting, which writes what was changed. */
+  mount: 1_800,
+  /** Reading all of the metadata of a file system. */
+  check: 6 * 3_600,
+} as const;
+
+export interface ToolOptions {
+  readonly input?: Uint8Array;
+  /** Bytes of its answer. */
+  readonly largest?: number;
+  readonly seconds?: number;
+}
+
+/**
+ * Runs a program of this host to its end and gives what it printed. Errors: TOOL_MISSING (not installed), IO_FAILED with its words, TIMED_OUT. One that takes too
+ * long is killed, and not waited for: what waits in the kernel for a disk ends when that is served no more.
+ */
+export const runTool = (
+  program: string,
+  args: readonly string[],
+  { input, largest = LARGEST_ANSWER, seconds = TOOL_LIMITS.usual }: ToolOptions = {},
+): Promise<Buffer> =>
   new Promise((resolve, reject) => {
+    const thing = [program, ...args].join(' ').slice(0, 300);
     const options = { maxBuffer: largest, encoding: 'buffer', env: { ...process.env, LC_ALL: 'C' } } as const;
     const child = execFile(program, [...args], options, (reason, stdout, stderr) => {
+      clearTimeout(timer);
       if (reason === null) resolve(stdout);
       else if (reason.code === 'ENOENT') reject(toolMissing(program));
       else
         reject(
           new HoldfastError('IO_FAILED', {
-            thing: [program, ...args].join(' ').slice(0, 300),
+            thing,
             why:
               stderr
                 .subarray(-LONGEST_WORDS)
@@ -27,6 +53,16 @@ export const runTool = (program: string, args: readonly string[], input?: Uint8A
           }),
         );
     });
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(
+        new HoldfastError('TIMED_OUT', {
+          thing,
+          why: `it did not end within ${seconds} s`,
+          remedy: 'see whether the vault answers and how fast; a machine can be started without adaptation too',
+        }),
+      );
+    }, seconds * 1000);
     // A program that needs no more of it, or is not there, says so itself.
     child.stdin?.on('error', () => {}).end(input);
   });

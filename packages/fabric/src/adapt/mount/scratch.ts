@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { startOf } from '../../qemu/process-of.ts';
-import { runTool } from './run-tool.ts';
+import { runTool, TOOL_LIMITS } from './run-tool.ts';
 
 /*
  * What mounts leave behind is found by looking at the system, not at notes: the same steps end them in order, and clear up after a process that was killed.
@@ -68,10 +68,11 @@ export const clearScratch = async (scratch: string): Promise<string | undefined>
         remedy: 'find who uses them (`fuser -m`), then unmount them',
       });
     const lazily = target === undefined || attempt < 2 ? [] : ['-l'];
-    for (const { target: at } of fileSystems.toReversed()) await quietly(runTool('umount', [...lazily, at]));
+    for (const { target: at } of fileSystems.toReversed())
+      await quietly(runTool('umount', [...lazily, at], { seconds: TOOL_LIMITS.mount }));
     for (const loop of loops) await quietly(runTool('losetup', ['--detach', loop]));
     if (loops.length === 0 || lazily.length > 0)
-      for (const { target: at } of others.toReversed()) await quietly(runTool('umount', [...lazily, at]));
+      for (const { target: at } of others.toReversed()) await quietly(runTool('umount', [...lazily, at], { seconds: TOOL_LIMITS.mount }));
     if (attempt > 0) await sleep(100);
   }
   await rm(scratch, { recursive: true, force: true });

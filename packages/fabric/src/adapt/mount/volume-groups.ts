@@ -9,6 +9,11 @@ import { asFile } from './disk-file.ts';
 import type { GuestDisk } from './guest-disk.ts';
 import { readVolumes, type Volume } from './volumes.ts';
 
+/** Each costs a process while it is open, and how many there are is for another machine to say. */
+const MOST_VOLUMES = 128;
+/** Of those that cannot be opened, told one by one. */
+const MOST_NAMED = 1_000;
+
 export interface OpenVolumeGroups {
   /** What the logical volumes hold, by the names they have below /dev/mapper. */
   readonly volumes: readonly Volume[];
@@ -48,14 +53,11 @@ export const openVolumeGroups = async (
         notes.push(`${name} (LVM) could not be read: ${reason.why}`);
       }
     }
-    const wanted = [...groups.values()]
-      .flatMap((group) => group.volumes)
-      .filter((volume) => {
-        const lacking = volume.segments.some(({ stripes }) => stripes.some((stripe) => !physical.has(stripe.physical)));
-        const why = volume.why ?? (lacking ? 'not all of its physical volumes are among the disks' : undefined);
-        if (why !== undefined) notes.push(`${mapperName(volume)} could not be opened: ${why}`);
-        return why === undefined;
-      });
+    const wanted = chooseVolumes(
+      [...groups.values()].flatMap((group) => group.volumes),
+      (id) => physical.has(id),
+      notes,
+    );
     if (wanted.length === 0) return { volumes: [], notes, close };
     const exports = new Map(
       wanted.map((volume) => {
@@ -79,6 +81,23 @@ export const openVolumeGroups = async (
     await close();
     throw reason;
   }
+};
+
+/** Those that can be opened, not more than a host can stand; what is said of the others is added to the notes. `isThere`: a physical volume, by its id. */
+export const chooseVolumes = (
+  volumes: readonly LogicalVolume[],
+  isThere: (physical: string) => boolean,
+  notes: string[],
+): readonly LogicalVolume[] => {
+  const wanted = volumes.slice(0, MOST_NAMED).filter((volume) => {
+    const lacking = volume.segments.some(({ stripes }) => stripes.some((stripe) => !isThere(stripe.physical)));
+    const why = volume.why ?? (lacking ? 'not all of its physical volumes are among the disks' : undefined);
+    if (why !== undefined) notes.push(`${mapperName(volume)} could not be opened: ${why}`);
+    return why === undefined;
+  });
+  const others = Math.max(0, volumes.length - MOST_NAMED) + Math.max(0, wanted.length - MOST_VOLUMES);
+  if (others > 0) notes.push(`${others} more logical volumes were not looked at`);
+  return wanted.slice(0, MOST_VOLUMES);
 };
 
 const readMember = async (

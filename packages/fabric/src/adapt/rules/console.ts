@@ -1,6 +1,6 @@
 import type { PlanItem, Rule } from '../guest.ts';
 import { kernelArguments, readBootConfigs, withKernelArguments } from '../inspect/kernel-arguments.ts';
-import { readText } from '../tree/guest-tree.ts';
+import { readText, writeText } from '../tree/guest-tree.ts';
 
 const SERIAL = ['console=tty0', 'console=ttyS0,115200n8'];
 const WHY = 'the serial console is where its start can be watched, and where somebody can log in without a network';
@@ -17,7 +17,7 @@ export const consoleRule: Rule = async ({ tree }) => {
       args.some(isSerial) || args.every((arg) => arg.startsWith('$')) ? args : [...args.filter((arg) => arg !== 'console=tty0'), ...SERIAL],
     );
     if (text === config.text) continue;
-    await tree.write(config.path, Buffer.from(text));
+    await writeText(tree, config.path, text);
     changed.push(config.path);
   }
   if (changed.length > 0)
@@ -40,6 +40,6 @@ const inittabItems = async (tree: Parameters<Rule>[0]['tree']): Promise<PlanItem
   const file = '/etc/inittab';
   const text = await readText(tree, file);
   if (text === undefined || !/^\w*:\d+:respawn:.*getty/m.test(text) || /^[^#\n]*ttyS0/m.test(text)) return [];
-  await tree.write(file, Buffer.from(`${text.trimEnd()}\nT0:2345:respawn:/sbin/getty -L ttyS0 115200 vt100\n`));
+  await writeText(tree, file, `${text.replace(/\n*$/, '')}\nT0:2345:respawn:/sbin/getty -L ttyS0 115200 vt100\n`);
   return [{ area: 'console', kind: 'change', finding: `${file} offers no login on the serial port`, change: 'a line for ttyS0', why: WHY }];
 };

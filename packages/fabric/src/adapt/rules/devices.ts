@@ -1,6 +1,6 @@
 import type { Guest, PlanItem, Rule } from '../guest.ts';
 import { readBootConfigs, withKernelArguments } from '../inspect/kernel-arguments.ts';
-import { readText } from '../tree/guest-tree.ts';
+import { readText, wordsOf, writeText } from '../tree/guest-tree.ts';
 import { resolveDevice, stableName } from './resolve-device.ts';
 
 const WHY = 'the kernel gives such names in the order in which it finds disks, and finds others here';
@@ -22,7 +22,7 @@ const tableItems = async (guest: Guest, file: string, column: number): Promise<P
   const items: PlanItem[] = [];
   const lines = text.split('\n').map((line) => {
     if (/^\s*(#|$)/.test(line)) return line;
-    const words = line.trim().split(/\s+/);
+    const words = wordsOf(line);
     const spec = words[column] ?? '';
     const place = file === '/etc/fstab' ? (words[1] ?? '') : words[0]!;
     const resolved = resolveDevice(guest, spec);
@@ -46,7 +46,7 @@ const tableItems = async (guest: Guest, file: string, column: number): Promise<P
     }
     return line;
   });
-  if (items.length > 0) await guest.tree.write(file, Buffer.from(lines.join('\n')));
+  if (items.length > 0) await writeText(guest.tree, file, lines.join('\n'));
   return items;
 };
 
@@ -80,7 +80,7 @@ const argumentItems = async (guest: Guest): Promise<PlanItem[]> => {
         return item.kind === 'change' ? `${key}=${item.change!.split(' -> ')[1]}` : arg;
       }),
     );
-    if (text !== config.text) await guest.tree.write(config.path, Buffer.from(text));
+    if (text !== config.text) await writeText(guest.tree, config.path, text);
   }
   return items;
 };
@@ -113,6 +113,10 @@ const resumeItems = async ({ tree, ...guest }: Guest): Promise<PlanItem[]> => {
   const resolved = spec === undefined ? undefined : resolveDevice(guest, spec);
   const name = resolved?.kind === 'volume' ? stableName(resolved.volume) : undefined;
   if (text === undefined || spec === undefined || name === undefined) return [];
-  await tree.write(file, Buffer.from(text.replace(spec, () => name)));
+  await writeText(
+    tree,
+    file,
+    text.replace(spec, () => name),
+  );
   return [{ area: 'devices', kind: 'change', finding: `${file}: ${spec}`, change: `${spec} -> ${name}`, why: WHY }];
 };

@@ -1,6 +1,6 @@
 import type { Manifest, NetworkInterface } from '@holdfast/protocol';
 import type { Guest, PlanItem, Rule } from '../guest.ts';
-import { filesIn, readText } from '../tree/guest-tree.ts';
+import { filesIn, readText, writeText } from '../tree/guest-tree.ts';
 import { withDhcp } from './interfaces-file.ts';
 
 const MOST_CARDS = 8;
@@ -61,7 +61,7 @@ const macItems = async (guest: Guest, cards: readonly Card[]): Promise<PlanItem[
     let next = text;
     for (const { before, now } of cards) next = next.replaceAll(new RegExp(before, 'gi'), now);
     if (next === text) continue;
-    await guest.tree.write(file, Buffer.from(next));
+    await writeText(guest.tree, file, next);
     changed.push(file);
   }
   if (changed.length === 0) return [];
@@ -111,7 +111,7 @@ const dhcpItems = async (guest: Guest, cards: readonly Card[]): Promise<PlanItem
   const { tree } = guest;
   const changed: string[] = [];
   const put = async (file: string, text: string, mode?: number): Promise<void> => {
-    await tree.write(file, Buffer.from(text), mode);
+    await writeText(tree, file, text, mode);
     changed.push(file);
   };
   for (const file of [

@@ -16,7 +16,25 @@ export interface WritableTree extends GuestTree {
   remove(path: string): Promise<void>;
 }
 
-export const readText = async (tree: GuestTree, path: string): Promise<string | undefined> => (await tree.read(path))?.toString('utf8');
+/**
+ * A file as text, a character for every byte: what a file of another machine is encoded in nobody knows, and what is not changed of it has to stay as it is.
+ * `readable` makes words for people out of it.
+ */
+export const readText = async (tree: GuestTree, path: string): Promise<string | undefined> => (await tree.read(path))?.toString('latin1');
+
+/** The way back: text that `readText` gave, changed. What is added has to be ASCII. */
+export const writeText = (tree: WritableTree, path: string, text: string, mode?: number): Promise<void> =>
+  tree.write(path, Buffer.from(text, 'latin1'), mode);
+
+/** Bytes beyond ASCII that stand in a text for what they are, read as UTF-8 where they are that. */
+export const readable = (text: string): string =>
+  text.replaceAll(/[\u0080-\u00ff]+/g, (bytes) => {
+    const told = Buffer.from(bytes, 'latin1').toString('utf8');
+    return told.includes('\ufffd') ? bytes : told;
+  });
+
+/** Words of a line. Blanks and tabs alone part them: a byte that means a blank in some encoding is part of a letter in another. */
+export const wordsOf = (line: string): string[] => line.split(/[ \t\r]+/).filter((word) => word !== '');
 
 /** Files below a directory whose names the pattern fits, by their paths. */
 export const filesIn = async (tree: GuestTree, directory: string, pattern: RegExp): Promise<string[]> =>
