@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { lstat, realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 
 export interface PlanScript {
@@ -15,6 +16,8 @@ const WRITABLE_BY_OTHERS = 0o022;
 const EXECUTABLE = 0o111;
 /** Bytes kept of what a script writes: the end. */
 const OUTPUT = 2000;
+/** Milliseconds that what it has written may take to get here after its end: what it left running may hold its output open for ever. */
+const LAST_OUTPUT = 1000;
 
 const refuse = (name: string, why: string, remedy: string): HoldfastError =>
   new HoldfastError('SCRIPT_REFUSED', { thing: `script ${name}`, why, remedy });
@@ -38,6 +41,7 @@ export const findPlanScript = async (directory: string | undefined, name: string
 /** Runs a script of a plan to its end and gives the end of what it wrote. Errors: SCRIPT_REFUSED, PLAN_ACTION_FAILED. */
 export const runPlanScript = async ({ directory, name, limit, environment }: PlanScript, signal: AbortSignal): Promise<string> => {
   const file = await findPlanScript(directory, name);
+  signal.throwIfAborted();
   let output = '';
   const child = spawn(file, [], {
     cwd: '/',
@@ -56,10 +60,13 @@ export const runPlanScript = async ({ directory, name, limit, environment }: Pla
   };
   const late = AbortSignal.any([signal, AbortSignal.timeout(limit)]);
   late.addEventListener('abort', end, { once: true });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const why = await new Promise<string | undefined>((resolve) => {
     child.once('error', (reason) => resolve(reason.message));
-    child.once('close', (status, by) => resolve(status === 0 ? undefined : `it ended with ${by ?? `status ${status}`}`));
+    child.once('exit', (status, by) => resolve(status === 0 ? undefined : `it ended with ${by ?? `status ${status}`}`));
   });
+  await Promise.race([closed, sleep(LAST_OUTPUT)]);
+  for (const stream of [child.stdout, child.stderr]) stream.destroy();
   late.removeEventListener('abort', end);
   signal.throwIfAborted();
   const said = output.trim();
