@@ -28,11 +28,12 @@ const CONFIGURATION_SERVER: BundledProgram = {
 const CLI: BundledProgram = { name: 'holdfast', main: 'packages/cli/src/main.ts' };
 
 const FRAME_THREAD: BundledThread = { name: 'frame-thread', main: 'packages/vault/src/frame-thread.ts' };
+const PACKING_THREAD: BundledThread = { name: 'packing-thread', main: 'packages/mobility-agent/src/frames/packing-thread.ts' };
 const IMAGE_THREAD: BundledThread = { name: 'image-thread', main: 'packages/disk-image/src/image-thread.ts' };
 
 /** The bundles. The configuration server brings a process server and the command line: one installation is a whole site. */
 export const ROLES: readonly Role[] = [
-  { name: 'holdfast-agent', programs: [AGENT], threads: [], services: ['agent'] },
+  { name: 'holdfast-agent', programs: [AGENT], threads: [PACKING_THREAD], services: ['agent'] },
   { name: 'holdfast-process-server', programs: [PROCESS_SERVER, CLI], threads: [FRAME_THREAD, IMAGE_THREAD], services: ['process-server'] },
   {
     name: 'holdfast-configuration-server',

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { HoldfastError } from '@holdfast/errors';
-import { compress, uncompress, uncompressSync } from 'lz4-napi';
+import { compress, compressSync, uncompress, uncompressSync } from 'lz4-napi';
 
 /** How the data of a frame is stored. The numbers are part of the vault format. */
 export const CODEC = { raw: 0, lz4: 1, zstd: 2 } as const;
@@ -18,12 +18,21 @@ export interface Encoded {
   readonly bytes: Uint8Array;
 }
 
-/** Compresses off the main thread; keeps `data` itself (not a copy) where that gains too little. */
-export const encode = async (data: Uint8Array, codec: CodecName): Promise<Encoded> => {
+export interface EncodeOptions {
+  readonly alone?: boolean;
+}
+
+/**
+ * Compresses off the caller's thread; keeps `data` itself (not a copy) where that gains too little. `alone`: nothing else is to be compressed at the same
+ * time, so that asking another thread would only cost time.
+ */
+export const encode = async (data: Uint8Array, codec: CodecName, { alone = false }: EncodeOptions = {}): Promise<Encoded> => {
   if (codec === 'raw' || data.length === 0) return { codec: CODEC.raw, bytes: data };
   const bytes =
     codec === 'lz4'
-      ? await compress(asBuffer(data))
+      ? alone
+        ? compressSync(asBuffer(data))
+        : await compress(asBuffer(data))
       : await zstdCompress(data, { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } });
   return bytes.length < data.length * WORTHWHILE ? { codec: CODEC[codec], bytes } : { codec: CODEC.raw, bytes: data };
 };

@@ -1,6 +1,6 @@
 import zlib from 'node:zlib';
 import { HoldfastError } from '@holdfast/errors';
-import { CODEC, type CodecName, decode, encode } from './codec.ts';
+import { CODEC, type CodecName, decode, type EncodeOptions, encode } from './codec.ts';
 import { DIGEST_SIZE, digestBlock, digestBlocks } from './digest.ts';
 import type { Extent } from './extent.ts';
 import { BLOCK_SIZE } from './geometry.ts';
@@ -67,8 +67,9 @@ export const createFrame = async (
   data: Uint8Array,
   codec: CodecName = 'lz4',
   digests: Uint8Array = digestExtents(extents, data),
+  options: EncodeOptions = {},
 ): Promise<Frame> => {
-  const encoded = await encode(data, codec);
+  const encoded = await encode(data, codec, options);
   return { extents, dataLength: data.length, digests, codec: encoded.codec, payload: encoded.bytes };
 };
 

@@ -41,6 +41,8 @@ const DISCARD_LIMIT = 1024 * 1024;
 const DISCARD_STEP = 32 * 1024;
 /** Bytes of staged data kept in memory for one disk. */
 const STAGING_LIMIT = 64 * 1024 * 1024;
+/** Bytes of a range that are handed on together, while it is read. */
+const HANDED_ON = 4 * 1024 * 1024;
 
 class ConvergenceImpl implements Convergence, WriteSink {
   readonly #events = createEventQueue();
@@ -183,16 +185,27 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   async readRange(disk: RoundDisk, range: Extent, how: RangeReading = {}): Promise<number> {
     let at = range.offset;
-    await this.#readAsItIs(disk, async (state, excluded) => {
-      this.#applyExclusions(disk, state, excluded);
-      while (at < extentEnd(range)) {
-        const length = Math.min(state.source.readLimit, extentEnd(range) - at);
-        const began = performance.now();
-        await this.#read(disk, state, [{ offset: at, length }], how.differing?.bind(how));
-        at += length;
-        if (how.enough?.(length, performance.now() - began) === true) return;
-      }
-    });
+    let handedOn = Promise.resolve();
+    try {
+      await this.#readAsItIs(disk, async (state, excluded) => {
+        this.#applyExclusions(disk, state, excluded);
+        while (at < extentEnd(range)) {
+          const length = Math.min(state.source.readLimit, extentEnd(range) - at);
+          const began = performance.now();
+          await this.#read(disk, state, [{ offset: at, length }], how.differing?.bind(how));
+          at += length;
+          if (how.enough?.(length, performance.now() - began) === true) return;
+          if (how.isFinal !== true || disk.staging.bytes < HANDED_ON) continue;
+          await handedOn;
+          handedOn = disk.spill();
+          handedOn.catch(() => undefined);
+        }
+      });
+    } finally {
+      // Whoever drops the cut after a failure finds nothing of it under way.
+      await Promise.allSettled([handedOn]);
+    }
+    await handedOn;
     return at;
   }
 

@@ -91,9 +91,16 @@ class DiskCopying implements Copying {
   async #read(member: MemberDisk, range: Extent, differing: NonNullable<RangeReading['differing']>): Promise<number> {
     const { convergence, pace, pieceSize } = this.#options;
     const began = performance.now();
+    let changes = 0;
+    const counted = (offset: number, data: Uint8Array): readonly Extent[] => {
+      const extents = differing(offset, data);
+      for (const { length } of extents) changes += length;
+      return extents;
+    };
     const enough = (bytes: number, milliseconds: number): boolean =>
-      pace.read(bytes, milliseconds) || member.staging.bytes >= pieceSize || performance.now() - began > LONGEST_PIECE;
-    const covered = await convergence.readRange(member, range, { differing, enough });
+      pace.read(bytes, milliseconds) || changes >= pieceSize || performance.now() - began > LONGEST_PIECE;
+    const isFinal = this.#comparison === undefined;
+    const covered = await convergence.readRange(member, range, { differing: counted, enough, isFinal });
     for (const same of (await this.#comparison?.settle(this.#signal ?? new AbortController().signal)) ?? []) member.staging.putSame(same);
     return covered;
   }

@@ -15,6 +15,8 @@ export interface RangeReading {
   differing?(offset: number, data: Uint8Array): readonly Extent[];
   /** Told of each read, which took so many milliseconds. True ends the reading. */
   enough?(bytes: number, milliseconds: number): boolean;
+  /** True: all that differs is to be sent, nobody will call it the same afterwards. Frames are made of it while reading goes on. */
+  readonly isFinal?: boolean;
 }
 
 export interface RoundDisk {

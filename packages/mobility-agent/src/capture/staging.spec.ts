@@ -9,13 +9,14 @@ const SIZE = BLOCKS * BLOCK_SIZE - 1024;
 const filled = (value: number, length: number): Uint8Array => new Uint8Array(length).fill(value);
 
 /** What the frames of a staging make of a disk of bytes 0xee. */
-const flushed = async (put: (staging: ReturnType<typeof createStaging>) => void): Promise<Uint8Array> => {
+const flushed = async (put: (staging: ReturnType<typeof createStaging>, flush: () => void) => void): Promise<Uint8Array> => {
   const disk = filled(0xee, SIZE);
   const frames: Uint8Array[] = [];
   const packer = createFramePacker({ codec: 'raw', emit: (frame) => frames.push(frame) });
   const staging = createStaging(SIZE);
-  put(staging);
-  await staging.flush(packer);
+  const flushes: Promise<void>[] = [];
+  put(staging, () => flushes.push(staging.flush(packer)));
+  await Promise.all([...flushes, staging.flush(packer)]);
   await packer.finish();
   for (const bytes of frames) {
     const frame = parseFrame(bytes);
@@ -31,9 +32,9 @@ const flushed = async (put: (staging: ReturnType<typeof createStaging>) => void)
 };
 
 describe('staging', () => {
-  test('gives back what was put last, block for block', async () => {
+  test('gives back what was put last, block for block, also what is put while frames are made of the rest', async () => {
     const step = fc.record({
-      kind: fc.constantFrom('put', 'zero', 'unreadable'),
+      kind: fc.constantFrom('put', 'zero', 'unreadable', 'flush'),
       first: fc.nat(BLOCKS - 1),
       count: fc.integer({ min: 1, max: 300 }),
       value: fc.integer({ min: 1, max: 200 }),
@@ -41,8 +42,12 @@ describe('staging', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
         const expected = filled(0xee, SIZE);
-        const disk = await flushed((staging) => {
+        const disk = await flushed((staging, flush) => {
           for (const { kind, first, count, value } of steps) {
+            if (kind === 'flush') {
+              flush();
+              continue;
+            }
             const offset = first * BLOCK_SIZE;
             const length = Math.min(count * BLOCK_SIZE, SIZE - offset);
             if (kind === 'put') staging.put(offset, filled(value, length));

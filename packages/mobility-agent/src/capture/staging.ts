@@ -1,7 +1,7 @@
 import { BLOCK_SIZE, type BlockSet, blockLength, createSparseBlockSet, type Extent, runExtent } from '@holdfast/block';
 import type { FramePacker } from '../frames/frame-packer.ts';
 
-/** Blocks are kept side by side in pieces of memory of this many bytes. */
+/** Blocks are kept side by side in pieces of memory of this many bytes, which all threads see. */
 const SLAB_SIZE = 1024 * 1024;
 const SLOTS_PER_SLAB = SLAB_SIZE / BLOCK_SIZE;
 /** Pieces kept for the next staging: allocating them anew for every cut makes the collector of garbage run all the time. */
@@ -24,7 +24,10 @@ export interface Staging {
   putUnreadable(extent: Extent): void;
   /** Whole blocks that hold what is known to be there already: nothing is to be sent of them. Those that could not be read are left alone. */
   putSame(extent: Extent): void;
-  /** Hands everything held to the packer and frees the memory. What is staged afterwards wins over it. */
+  /**
+   * Hands everything held to the packer; resolves when the memory is free. What is staged from the call on wins over it. When it rejects, the packer has
+   * failed for good, and what was held is gone.
+   */
   flush(packer: FramePacker): Promise<void>;
 }
 
@@ -85,6 +88,12 @@ class StagingImpl implements Staging {
 
   async flush(packer: FramePacker): Promise<void> {
     const slots = [...this.#slots.entries()].sort((a, b) => a[0] - b[0]);
+    const slabs = this.#slabs;
+    this.#slots.clear();
+    this.#slabs = [];
+    this.#used = 0;
+    // All of it is on its way, in order, before anything else can be staged.
+    const added: Promise<void>[] = [];
     for (let from = 0; from < slots.length; ) {
       // Neighbours on the disk that are neighbours in memory go out as one extent.
       let to = from + 1;
@@ -97,23 +106,22 @@ class StagingImpl implements Staging {
       )
         to += 1;
       const run = runExtent({ first: block, count: to - from }, this.#size);
-      await packer.add(run.offset, this.#bytesAt(slot, run.length));
+      added.push(packer.add(run.offset, bytesIn(slabs, slot, run.length)));
       from = to;
     }
     for (const run of this.#zero.runs()) {
       const { offset, length } = runExtent(run, this.#size);
-      await packer.addZero(offset, length);
+      added.push(packer.addZero(offset, length));
     }
     for (const run of this.#unreadable.runs()) {
       const { offset, length } = runExtent(run, this.#size);
-      await packer.addUnreadable(offset, length);
+      added.push(packer.addUnreadable(offset, length));
     }
-    this.#slots.clear();
     this.#zero.clear();
     this.#unreadable.clear();
-    spareSlabs.push(...this.#slabs.splice(0, SPARE_SLABS - spareSlabs.length));
-    this.#slabs = [];
-    this.#used = 0;
+    const outcomes = await Promise.allSettled(added);
+    spareSlabs.push(...slabs.splice(0, SPARE_SLABS - spareSlabs.length));
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   #slot(block: number): Uint8Array {
@@ -122,14 +130,9 @@ class StagingImpl implements Staging {
       slot = this.#used;
       this.#used += 1;
       this.#slots.set(block, slot);
-      if (slot % SLOTS_PER_SLAB === 0) this.#slabs.push(spareSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_SIZE));
+      if (slot % SLOTS_PER_SLAB === 0) this.#slabs.push(spareSlabs.pop() ?? Buffer.from(new SharedArrayBuffer(SLAB_SIZE)));
     }
-    return this.#bytesAt(slot, blockLength(block, this.#size));
-  }
-
-  #bytesAt(slot: number, length: number): Uint8Array {
-    const at = (slot % SLOTS_PER_SLAB) * BLOCK_SIZE;
-    return this.#slabs[Math.floor(slot / SLOTS_PER_SLAB)]!.subarray(at, at + length);
+    return bytesIn(this.#slabs, slot, blockLength(block, this.#size));
   }
 
   #mark(block: number): void {
@@ -149,6 +152,11 @@ class StagingImpl implements Staging {
     }
   }
 }
+
+const bytesIn = (slabs: readonly Buffer[], slot: number, length: number): Uint8Array => {
+  const at = (slot % SLOTS_PER_SLAB) * BLOCK_SIZE;
+  return slabs[Math.floor(slot / SLOTS_PER_SLAB)]!.subarray(at, at + length);
+};
 
 /** Room for the blocks of a disk of `size` bytes. */
 export const createStaging = (size: number): Staging => new StagingImpl(size);

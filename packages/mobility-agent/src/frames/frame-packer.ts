@@ -1,14 +1,7 @@
-import {
-  BLOCK_SIZE,
-  CODEC,
-  type CodecName,
-  createFrame,
-  digestBlocks,
-  FRAME_DATA_LIMIT,
-  FRAME_EXTENT_LENGTH_LIMIT,
-  serializeFrame,
-} from '@holdfast/block';
+import { BLOCK_SIZE, CODEC, type CodecName, FRAME_DATA_LIMIT, FRAME_EXTENT_LENGTH_LIMIT } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
+import { type FrameMaker, frameMaker } from './frame-maker.ts';
+import type { MadeFrame } from './make-frame.ts';
 import { createFrameRoom, digestLength, type FrameRoom, OpenFrame } from './open-frame.ts';
 import { zeroRuns } from './zero-runs.ts';
 
@@ -49,13 +42,16 @@ export interface FramePackerOptions {
   readonly codec: CodecName;
   /** Gets every serialized frame, in order, once. The buffer is the receiver's. */
   emit(frame: Uint8Array): void;
-  /** Frames under way at the same time, 4 unless told. */
+  /** Frames under way at the same time, 8 unless told. */
   readonly inFlight?: number;
+  /** Makes the frames; that of the process unless told. */
+  readonly maker?: FrameMaker;
 }
 
 class Packer implements FramePacker {
   readonly #options: FramePackerOptions;
   readonly #limit: number;
+  readonly #maker: FrameMaker;
   readonly #rooms: FrameRoom[] = [];
   #open: OpenFrame | undefined;
   /** Calls wait for one another; each turn starts when this resolves. */
@@ -68,7 +64,8 @@ class Packer implements FramePacker {
 
   constructor(options: FramePackerOptions) {
     this.#options = options;
-    this.#limit = options.inFlight ?? 4;
+    this.#limit = options.inFlight ?? 8;
+    this.#maker = options.maker ?? frameMaker;
   }
 
   async add(offset: number, data: Uint8Array, digests?: Uint8Array): Promise<void> {
@@ -81,7 +78,7 @@ class Packer implements FramePacker {
           else {
             const bytes = data.subarray(run.at, run.at + run.length);
             const known = digests?.subarray(digestLength(run.at), digestLength(run.at + run.length));
-            await this.#addData(offset + run.at, bytes, known ?? digestBlocks(bytes), borrowed);
+            await this.#addData(offset + run.at, bytes, known, borrowed);
           }
         }
       });
@@ -132,15 +129,15 @@ class Packer implements FramePacker {
   }
 
   /** Full frames are made straight from the caller's bytes, `borrowed` telling until when; only the rest is copied. */
-  async #addData(offset: number, data: Uint8Array, digests: Uint8Array, borrowed: Promise<void>[]): Promise<void> {
+  async #addData(offset: number, data: Uint8Array, digests: Uint8Array | undefined, borrowed: Promise<void>[]): Promise<void> {
     for (let done = 0; done < data.length; ) {
       const frame = await this.#frameFor(offset + done, Math.min(data.length - done, FRAME_DATA_LIMIT));
       const length = Math.min(data.length - done, frame.spare);
       const part = data.subarray(done, done + length);
-      const known = digests.subarray(digestLength(done), digestLength(done + length));
+      const known = digests?.subarray(digestLength(done), digestLength(done + length));
       if (length === FRAME_DATA_LIMIT) {
         frame.append('data', offset + done, length);
-        await this.#close(part, known);
+        await this.#close({ data: part, digests: known });
         borrowed.push(...this.#inFlight.slice(-1));
       } else {
         frame.appendCopy(offset + done, part, known);
@@ -158,27 +155,30 @@ class Packer implements FramePacker {
   }
 
   /** Sends the open frame on its way as soon as there is a free place. Its data: its own copies, unless others are given. */
-  async #close(data = this.#open?.data, digests = this.#open?.digests): Promise<void> {
+  async #close(others?: { readonly data: Uint8Array; readonly digests: Uint8Array | undefined }): Promise<void> {
     const frame = this.#open;
-    if (frame === undefined || data === undefined || digests === undefined) return;
+    if (frame === undefined) return;
     this.#open = undefined;
     while (this.#inFlight.length >= this.#limit) await this.#inFlight[0];
     const before = this.#inFlight.at(-1);
-    const made = createFrame(frame.extents, data, this.#options.codec, digests).then((packed) => {
-      if (packed.codec === CODEC.raw && this.#options.codec !== 'raw') this.#counters.incompressibleBytes += packed.dataLength;
-      return serializeFrame(packed);
+    const { codec } = this.#options;
+    const { data, digests } = others ?? frame;
+    const made = this.#maker.make({ extents: frame.extents, data, codec, digests }).then((packed) => {
+      if (packed.codec === CODEC.raw && codec !== 'raw') this.#counters.incompressibleBytes += data.length;
+      return packed;
     });
     this.#inFlight.push(this.#emitAfter(before, made, frame.room));
   }
 
-  async #emitAfter(before: Promise<void> | undefined, made: Promise<Uint8Array>, room: FrameRoom): Promise<void> {
+  async #emitAfter(before: Promise<void> | undefined, made: Promise<MadeFrame>, room: FrameRoom): Promise<void> {
     const [, result] = await Promise.allSettled([before, made]);
     try {
       if (result.status === 'rejected') throw result.reason;
       if (this.#failure === undefined) {
-        this.#options.emit(result.value);
+        const { bytes } = result.value;
+        this.#options.emit(bytes);
         this.#counters.frames += 1;
-        this.#counters.storedBytes += result.value.length;
+        this.#counters.storedBytes += bytes.length;
       }
     } catch (reason) {
       this.#failure ??= { reason };

@@ -1,6 +1,6 @@
 import { BLOCK_SIZE, DIGEST_SIZE, type ExtentKind, FRAME_DATA_LIMIT, FRAME_EXTENT_LENGTH_LIMIT, FRAME_EXTENT_LIMIT } from '@holdfast/block';
 
-/** Buffers for the copied data of one frame and its digests; recycled from frame to frame. */
+/** Buffers for the copied data of one frame, seen by all threads, and its digests; recycled from frame to frame. */
 export interface FrameRoom {
   readonly data: Uint8Array;
   readonly digests: Uint8Array;
@@ -10,7 +10,7 @@ export interface FrameRoom {
 export const digestLength = (bytes: number): number => Math.ceil(bytes / BLOCK_SIZE) * DIGEST_SIZE;
 
 export const createFrameRoom = (): FrameRoom => ({
-  data: new Uint8Array(FRAME_DATA_LIMIT),
+  data: new Uint8Array(new SharedArrayBuffer(FRAME_DATA_LIMIT)),
   digests: new Uint8Array(digestLength(FRAME_DATA_LIMIT)),
 });
 
@@ -26,6 +26,7 @@ export class OpenFrame {
   readonly extents: OpenExtent[] = [];
   dataLength = 0;
   #digestLength = 0;
+  #knowsDigests = true;
   #ascending = true;
 
   constructor(room: FrameRoom) {
@@ -36,8 +37,9 @@ export class OpenFrame {
     return this.room.data.subarray(0, this.dataLength);
   }
 
-  get digests(): Uint8Array {
-    return this.room.digests.subarray(0, this.#digestLength);
+  /** Of all its data, where every part came with them. */
+  get digests(): Uint8Array | undefined {
+    return this.#knowsDigests ? this.room.digests.subarray(0, this.#digestLength) : undefined;
   }
 
   /** Bytes of data that still fit, in whole blocks unless the frame is empty. */
@@ -62,11 +64,13 @@ export class OpenFrame {
     else this.extents.push({ kind, offset, length });
   }
 
-  appendCopy(offset: number, data: Uint8Array, digests: Uint8Array): void {
+  appendCopy(offset: number, data: Uint8Array, digests: Uint8Array | undefined): void {
     this.append('data', offset, data.length);
     this.room.data.set(data, this.dataLength);
-    this.room.digests.set(digests, this.#digestLength);
     this.dataLength += data.length;
+    if (digests === undefined) this.#knowsDigests = false;
+    if (digests === undefined || !this.#knowsDigests) return;
+    this.room.digests.set(digests, this.#digestLength);
     this.#digestLength += digests.length;
   }
 }

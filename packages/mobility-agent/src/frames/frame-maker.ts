@@ -1,0 +1,139 @@
+import { availableParallelism } from 'node:os';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '@holdfast/block';
+import { type FrameWork, type MadeFrame, makeFrame } from './make-frame.ts';
+import type { FrameDone, FrameWanted } from './packing-thread.ts';
+
+/*
+ * Digests and compression take most of the time of a copy. A thread does that for the whole process, beside reading, keeping and sending; it is started when
+ * it pays, and ends when there was nothing to do for a while. What it cannot make, or has in hand when it dies, is made as if there were none.
+ */
+
+/** Bytes of data made into frames before the thread is started: a machine that changes little needs none. */
+const WORTH_A_THREAD = 16 * 1024 * 1024;
+/** Bytes of data below which asking costs more than it saves. */
+const WORTH_ASKING = 64 * 1024;
+/** Milliseconds without work after which the thread ends. */
+const IDLE = 30_000;
+/** Threads that died, after which no more are started. */
+const TRIES = 3;
+
+/** Makes frames, several at a time. */
+export interface FrameMaker {
+  make(work: FrameWork): Promise<MadeFrame>;
+  /** True while there is a thread. */
+  readonly running: boolean;
+  close(): Promise<void>;
+}
+
+export interface FrameMakerOptions {
+  /** Bytes of data before the thread is started, 16 MiB unless told; never where there is but one processor. */
+  readonly after?: number;
+  /** Milliseconds without work after which the thread ends, 30,000 unless told. */
+  readonly idle?: number;
+  /** For tests. */
+  readonly start?: () => Worker;
+}
+
+type Job = (made: MadeFrame | undefined) => void;
+
+class PackingThread {
+  readonly #worker: Worker;
+  readonly #jobs = new Map<number, Job>();
+  readonly #patience: number;
+  #next = 0;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(worker: Worker, patience: number, onEnd: (failed: boolean) => void) {
+    this.#worker = worker;
+    this.#patience = patience;
+    worker.unref();
+    worker.on('message', ({ id, made }: FrameDone) => this.#settle(id, made));
+    worker.on('error', () => onEnd(true));
+    worker.on('exit', () => {
+      onEnd(false);
+      for (const id of [...this.#jobs.keys()]) this.#settle(id, undefined);
+      clearTimeout(this.#idle);
+    });
+  }
+
+  /** `undefined` where the thread could not. */
+  make({ extents, data, codec, digests }: FrameWork): Promise<MadeFrame | undefined> {
+    const { promise, resolve } = Promise.withResolvers<MadeFrame | undefined>();
+    const id = this.#next;
+    this.#next += 1;
+    this.#jobs.set(id, resolve);
+    clearTimeout(this.#idle);
+    this.#worker.ref();
+    // Of anything but shared memory the whole buffer would be copied, however little of it is meant.
+    const wanted: FrameWanted = {
+      id,
+      extents,
+      data: shared(data) ? data : Uint8Array.from(data),
+      codec,
+      digests: digests && Uint8Array.from(digests),
+    };
+    this.#worker.postMessage(wanted, shared(data) ? [] : [wanted.data.buffer as ArrayBuffer]);
+    return promise;
+  }
+
+  async end(): Promise<void> {
+    clearTimeout(this.#idle);
+    await this.#worker.terminate();
+  }
+
+  #settle(id: number, made: MadeFrame | undefined): void {
+    const resolve = this.#jobs.get(id);
+    this.#jobs.delete(id);
+    if (this.#jobs.size === 0) {
+      // Nobody waits for a thread that has nothing to do.
+      this.#worker.unref();
+      this.#idle = setTimeout(() => void this.end(), this.#patience).unref();
+    }
+    resolve?.(made);
+  }
+}
+
+const shared = ({ buffer }: Uint8Array): boolean => buffer instanceof SharedArrayBuffer;
+
+export const createFrameMaker = ({
+  after = availableParallelism() > 1 ? WORTH_A_THREAD : Number.POSITIVE_INFINITY,
+  idle = IDLE,
+  start = () => startThread('packing-thread', import.meta.url),
+}: FrameMakerOptions = {}): FrameMaker => {
+  let thread: PackingThread | undefined;
+  let bytes = 0;
+  let died = 0;
+
+  const begin = (): PackingThread | undefined => {
+    if (died >= TRIES) return undefined;
+    try {
+      const begun: PackingThread = new PackingThread(start(), idle, (failed) => {
+        if (failed) died += 1;
+        if (thread !== begun) return;
+        thread = undefined;
+        bytes = 0;
+      });
+      return begun;
+    } catch {
+      died = TRIES;
+      return undefined;
+    }
+  };
+
+  return {
+    async make(work) {
+      bytes += work.data.length;
+      if (bytes >= after && work.data.length >= WORTH_ASKING) thread ??= begin();
+      const asked = work.data.length >= WORTH_ASKING ? thread : undefined;
+      return (await asked?.make(work)) ?? makeFrame(work);
+    },
+    get running() {
+      return thread !== undefined;
+    },
+    close: async () => thread?.end(),
+  };
+};
+
+/** That of this process. */
+export const frameMaker = createFrameMaker();

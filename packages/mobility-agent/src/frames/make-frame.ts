@@ -1,0 +1,24 @@
+import { type CodecName, createFrame, type FrameExtent, serializeFrame } from '@holdfast/block';
+
+/** What becomes a frame. */
+export interface FrameWork {
+  readonly extents: readonly FrameExtent[];
+  /** The bytes of all data extents, in order. They stay as they are until the frame is made. */
+  readonly data: Uint8Array;
+  readonly codec: CodecName;
+  /** Of all its blocks, where they are known. */
+  readonly digests: Uint8Array | undefined;
+}
+
+export interface MadeFrame {
+  /** Serialized. */
+  readonly bytes: Uint8Array;
+  /** By which its data is stored in the end. */
+  readonly codec: number;
+}
+
+/** `alone`: nothing else is made at the same time, so that compressing in yet another thread would only cost time. */
+export const makeFrame = async ({ extents, data, codec, digests }: FrameWork, alone = false): Promise<MadeFrame> => {
+  const frame = await createFrame(extents, data, codec, digests, { alone });
+  return { bytes: serializeFrame(frame), codec: frame.codec };
+};
