@@ -24,6 +24,7 @@ export interface ImageSink {
 const HOLE = 64 * 1024;
 /** What is written past the page cache is whole pieces of this size: no block of a disk is larger. */
 const DIRECT = 4096;
+const REFUSALS = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'];
 const ZEROES = Buffer.alloc(1024 * 1024);
 
 /**
@@ -43,8 +44,8 @@ export const createImageSink = (fd: number): ImageSink => {
         await writeAll(direct, data, from, to, at);
         return;
       } catch (reason) {
-        // Memory or a disk that wants it otherwise.
-        if ((reason as NodeJS.ErrnoException).code !== 'EINVAL') throw reason;
+        // Memory, a disk or a file system that wants it otherwise.
+        if (!REFUSALS.includes((reason as NodeJS.ErrnoException).code ?? '')) throw reason;
       }
     }
     await writeAll(fd, data, from, to, at);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Piece } from './image-format.ts';
 import { openImageWriter } from './image-writer.ts';
+import { pageBuffers } from './page-memory.ts';
 
 const KIB = 1024;
 const HERE = 1;
@@ -41,6 +42,22 @@ describe.each([
       written: expected.length - 3000 * KIB - 64 * KIB,
       sha256: createHash('sha256').update(expected).digest('hex'),
     });
+    expect(expected.equals(await readFile(path.join(directory, 'image')))).toBe(true);
+  });
+
+  it('holds pieces that go past the page cache, and those between them that cannot', async () => {
+    const buffers = pageBuffers(4, 300 * KIB);
+    for (const [number, buffer] of buffers.entries()) buffer.fill(`piece ${number}`);
+    buffers[1]!.fill(0, 64 * KIB, 128 * KIB);
+    // Whole pages; with a hole; of an odd length; at an odd place.
+    const pieces: Piece[] = [{ data: buffers[0]! }, { data: buffers[1]! }, { data: buffers[2]!.subarray(0, 1000) }, { data: buffers[3]! }];
+    const expected = Buffer.concat(pieces.map((piece) => ('data' in piece ? piece.data : Buffer.alloc(0))));
+    const writer = openImageWriter(file.fd, diskSize);
+    for (const piece of pieces) await writer.add(piece);
+    const { sha256, written } = await writer.end();
+    await writer.close();
+    expect(written).toBe(expected.length - 64 * KIB);
+    expect(sha256).toBe(createHash('sha256').update(expected).digest('hex'));
     expect(expected.equals(await readFile(path.join(directory, 'image')))).toBe(true);
   });
 
