@@ -106,6 +106,27 @@ describe('the journal', () => {
     );
   });
 
+  it('does not offer again what was settled, also when the file with its mark is used again before that with its records', async () => {
+    const bench = await JournalBench.create();
+    const small = (which: 0 | 1): Command[] => [
+      { do: 'frames', machine: which, epoch: 0, sizes: [100] },
+      { do: 'commit', machine: which },
+      { do: 'wait' },
+    ];
+    const large: Command[] = Array.from({ length: 6 }, () => ({ do: 'frames', machine: 1, epoch: 0, sizes: [1400, 1400] }));
+    await bench.run([
+      // One stays in the first file for ever, the other is settled when a later one is written.
+      ...small(0),
+      ...small(0),
+      ...Array.from({ length: 3 }, () => [...large, ...small(1), { do: 'release', machine: 1 } as const]).flat(),
+      { do: 'releaseNewest', machine: 0 },
+      ...Array.from({ length: 12 }, (): Command[] => [...large, ...small(1), { do: 'release', machine: 1 }]).flat(),
+    ]);
+    const { operations } = bench.directory;
+    const { back, recovered, wrong } = await judge(bench, operations.length, filesAfter(operations, operations.length, kept));
+    expect({ back, recovered, wrong }).toEqual({ back: [], recovered: 1, wrong: undefined });
+  });
+
   it('has an oracle that notices a sync which is none', async () => {
     const bench = await JournalBench.create();
     bench.directory.lying = true;

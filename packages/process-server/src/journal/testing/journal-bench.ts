@@ -187,6 +187,8 @@ export interface Judged {
   readonly wrong: string | undefined;
   /** Cuts that were promised and are not there, while no damage was named. */
   readonly gone: readonly string[];
+  /** Cuts that were released and are there. */
+  readonly back: readonly string[];
   readonly recovered: number;
   readonly damage: readonly string[];
 }
@@ -198,11 +200,14 @@ export interface Judged {
 export const judge = async (bench: JournalBench, count: number, files: Map<string, Buffer>, mayBeDamaged = false): Promise<Judged> => {
   const journal = await openTestJournal(createMemoryDirectory(files), 0, ROOMY);
   const promised = new Set<string>();
+  const released = new Set<string>();
+  const back: string[] = [];
   for (const operation of bench.directory.operations.slice(0, count)) {
     if (operation.kind !== 'note') continue;
     const [what, cutId] = operation.text.split(' ') as [string, string];
     if (what === 'journaled') promised.add(cutId);
     else promised.delete(cutId);
+    if (what === 'released') released.add(cutId);
   }
   let recovered = 0;
   let named = journal.damage.length > 0;
@@ -210,6 +215,7 @@ export const judge = async (bench: JournalBench, count: number, files: Map<strin
   for (const [machineId, { cuts }] of journal.recovered) {
     for (const cut of cuts) {
       recovered += 1;
+      if (released.has(cut.cutId)) back.push(cut.cutId);
       const content = await contentOf(cut).catch((reason: unknown) => reason);
       if (content instanceof Error) {
         if (!mayBeDamaged) wrong ??= `cut ${cut.cutId}: ${content.message}`;
@@ -222,7 +228,7 @@ export const judge = async (bench: JournalBench, count: number, files: Map<strin
   if (promised.size > 0 && !(mayBeDamaged && named)) wrong ??= `${promised.size} cuts that were journaled are gone`;
   if (named && !mayBeDamaged) wrong ??= `damage where there is none: ${journal.damage.map(({ message }) => message).join('; ')}`;
   await journal.close();
-  return { wrong, gone: named ? [] : [...promised], recovered, damage: journal.damage.map(({ message }) => message) };
+  return { wrong, gone: named ? [] : [...promised], back, recovered, damage: journal.damage.map(({ message }) => message) };
 };
 
 /** The cuts that were promised after the last record was written: no record tells that they were on the disk. */
