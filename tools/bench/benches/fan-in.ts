@@ -53,7 +53,8 @@ const idle = async ({ directory, note }: BenchContext): Promise<Row[]> => {
     changedBlocks: 0,
     intervalMs: INTERVAL_MS,
     rampMs: 15,
-    settleMs: 30_000,
+    settleMs: 10_000,
+    // As long as cuts of an idle machine are gathered: each puts one object in it.
     measureMs: 60_000,
     keeper: false,
     note,
