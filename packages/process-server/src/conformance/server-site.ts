@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { joinSite } from '@holdfast/daemon';
@@ -51,6 +52,20 @@ export interface ServerSiteOptions {
 const HARDWARE = { productUuid: '6f1f1a3e-0000-4000-8000-5d1a3c2b4e5f', productSerial: '', macAddresses: [], machineId: '' };
 const NODE_FLAGS = ['--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning'];
 
+/** The same over all starts, and none the kernel gives to clients: those could connect to themselves while nobody listens. Other specs have theirs. */
+const freePort = async (): Promise<number> => {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = randomInt(20_000, 30_000);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(false));
+      server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
+  throw new Error('no free port was found');
+};
+
 /** Makes a site; the server is not started yet. */
 export const createServerSite = async ({
   directory,
@@ -60,8 +75,7 @@ export const createServerSite = async ({
   main = path.join(__dirname, '../main.ts'),
 }: ServerSiteOptions): Promise<ServerSite> => {
   const configuration = await openTestSite();
-  // The same over all starts, and none the kernel gives to clients: those could connect to themselves while nobody listens.
-  const listenPort = randomInt(20_000, 30_000);
+  const listenPort = await freePort();
   const stateDirectory = path.join(directory, 'state');
   const keyFile = path.join(directory, 'vault.key');
   const hardwareFile = path.join(directory, 'hardware.json');
