@@ -332,6 +332,27 @@ describe('recoveries of a process server', () => {
     expect(await holds()).toEqual([]);
   });
 
+  it('refuses a network that its host does not have before it touches anything; a machine that runs is not asked for it again', async () => {
+    const target = create(RecoveryTargetSchema, { fabric: 'qemu', network: 'br7' });
+    const recoveries = await open();
+    await recoveries.want([{ ...wanted(RecoveryGoal.RUNNING), target }]);
+    await reach(recoveries, RecoveryGoal.RUNNING, RecoveryStage.FAILED);
+    expect(recoveries.reports()[0]).toMatchObject({ problemCode: 'SETTING_INVALID', problem: expect.stringContaining('no bridge br7') });
+    expect([await holds(), await failedOver(), fabric.running()]).toEqual([[], undefined, []]);
+
+    fabric.addBridge('br7');
+    await recoveries.close();
+    const again = await open();
+    await again.want([{ ...wanted(RecoveryGoal.RUNNING), target }]);
+    await reach(again, RecoveryGoal.RUNNING);
+    expect(fabric.running()).toHaveLength(1);
+    await again.close();
+    fabric.removeBridge('br7');
+    const after = await open();
+    await after.want([{ ...wanted(RecoveryGoal.RUNNING), target }]);
+    await reach(after, RecoveryGoal.RUNNING);
+  });
+
   it.each([
     ['network', 'two words'],
     ['size', '4GB'],

@@ -5,6 +5,7 @@ import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { AdaptMachine, discardRecovery, Fabric, RecoveredMachine, RecoveryStep, recoverMachine } from '@holdfast/fabric';
 import { idBytes, RecoveryGoal, RecoveryKind, type RecoveryReportSchema, RecoveryStage } from '@holdfast/protocol';
 import type { Vaults } from '../upload/vaults.ts';
+import { assertNetwork } from './assert-network.ts';
 import { fence, isReleased, release } from './fence.ts';
 import { holdPoint, letGo } from './holds.ts';
 import { machineTarget } from './machine-target.ts';
@@ -213,8 +214,9 @@ class Worker implements RecoveryWorker {
     }
     if (goal === RecoveryGoal.DISCARDED) return;
     // What can never run is refused before anything of the source is touched.
-    machineTarget(wanted.target, !isFailover);
-    this.#options.fabric(wanted.target.fabric);
+    const { network } = machineTarget(wanted.target, !isFailover);
+    const fabric = this.#options.fabric(wanted.target.fabric);
+    if (this.#fencedAt === undefined && !this.#runs.includes(wanted.runId)) await assertNetwork(fabric, network);
     if (goal !== RecoveryGoal.INDEPENDENT) {
       this.#say('the point is being held');
       await holdPoint(vault, wanted);

@@ -7,6 +7,9 @@ export interface ScriptedFabric {
   readonly fabric: Fabric;
   readonly recoverer: Recoverer;
   running(): readonly { readonly run: string; readonly point: string; readonly name: string }[];
+  /** The host has none unless told. */
+  addBridge(name: string): void;
+  removeBridge(name: string): void;
   /** From now on every start fails like that; with undefined none does. */
   fail(error: HoldfastError | undefined): void;
   /** From now on a start hangs at that step until it is given up; resolves when one does. */
@@ -26,6 +29,7 @@ const STEPS: readonly RecoveryStep[] = ['holding', 'opening', 'adapting', 'creat
 
 export const createScriptedFabric = (): ScriptedFabric => {
   const made = new Map<string, Made>();
+  const bridges = new Set<string>();
   let failure: HoldfastError | undefined;
   let stop: { readonly at: RecoveryStep; readonly reached: () => void } | undefined;
 
@@ -76,7 +80,17 @@ export const createScriptedFabric = (): ScriptedFabric => {
   };
 
   return {
-    fabric: { kind: 'qemu' } as Fabric,
+    fabric: {
+      kind: 'qemu',
+      check: async (wanted) =>
+        (wanted?.networks ?? []).flatMap(({ attachment }) =>
+          attachment.kind === 'bridge' && !bridges.has(attachment.bridge)
+            ? [{ name: 'bridge', level: 'error', message: `the host has no bridge ${attachment.bridge}`, remedy: 'make it' }]
+            : [],
+        ),
+    } as Partial<Fabric> as Fabric,
+    addBridge: (name) => void bridges.add(name),
+    removeBridge: (name) => void bridges.delete(name),
     recoverer: {
       recoverMachine: recover,
       async discardRecovery({ operationId }) {
