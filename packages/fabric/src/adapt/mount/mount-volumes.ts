@@ -8,7 +8,7 @@ import { runTool } from './run-tool.ts';
 import { clearScratch, TARGET } from './scratch.ts';
 import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
 import { readVolumes, type Volume } from './volumes.ts';
-import { whyNotMounted } from './why-not.ts';
+import { ELSEWHERE_BY_LVM, whyNotMounted } from './why-not.ts';
 
 export interface MountedVolume {
   /** `sda1`; of a logical volume its name below /dev/mapper. */
@@ -26,7 +26,7 @@ export interface MountedVolume {
 /** The file systems of disks, until they are closed. */
 export interface MountedVolumes {
   readonly volumes: readonly MountedVolume[];
-  /** Logical volumes that could not be opened, and why. */
+  /** Logical volumes that could not be opened, why, and what to do. */
   readonly notes: readonly string[];
   /** The files of a mounted volume; by a process of its own: the disks may be served by this one, and a thread of ours that waits for them cannot serve. */
   tree(volume: MountedVolume): MountedTree;
@@ -79,7 +79,12 @@ export const mountVolumes = async (
       const { name, type } = volume;
       volumes.push({ name, ...(disk !== undefined && { disk }), type, ...(await mountVolume(volume, path.join(directory, name))) });
     }
-    return { volumes, notes: groups?.notes ?? [], tree: ({ path: at }) => reader.tree(at!), close };
+    return {
+      volumes,
+      notes: (groups?.notes ?? []).map((note) => `${note}; ${ELSEWHERE_BY_LVM}`),
+      tree: ({ path: at }) => reader.tree(at!),
+      close,
+    };
   } catch (reason) {
     await close();
     throw reason;

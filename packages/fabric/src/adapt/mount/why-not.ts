@@ -16,6 +16,9 @@ const REASONS: ReadonlyMap<string, string> = new Map(
   }),
 );
 
+/** What to do about a logical volume that is not opened here. */
+export const ELSEWHERE_BY_LVM = `${SERVE} lvm2, then \`vgimportclone --basevgname NAME DEVICE…\` (it may know the group already) and \`vgchange -ay NAME\``;
+
 /** Why a volume with this signature is not mounted, and what to do; `undefined` when it can be. */
 export const whyNotMounted = (type: string): string | undefined =>
   FILE_SYSTEMS.includes(type) ? undefined : (REASONS.get(type) ?? 'it is no file system that can be mounted by itself');
