@@ -46,6 +46,8 @@ export interface MachineStatus {
   readonly name: string;
   readonly state: MachineState;
   readonly pause?: PauseReason;
+  /** True of one that is off though neither its system nor anybody here switched it off: this host ended what ran it, for want of memory perhaps. */
+  readonly killed?: boolean;
   /** Process of the machine, where there is such a thing. */
   readonly pid?: number;
   /** What runs it: `kvm`, `tcg` (emulated: ten times slower) … Of a machine that is on. */

@@ -12,6 +12,7 @@ import { find, type Kind, listAll, type Stored } from '../records/kind.ts';
 import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import { leftOverAlerts } from '../recovery/left-overs.ts';
+import { machinesOff } from '../recovery/machines-off.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { type AlertRecord, alertId, alerts, silences } from './alert-record.ts';
 import { type Condition, durablePoints, machineConditions, serverConditions, type Thresholds, TOLD_ELSEWHERE } from './conditions.ts';
@@ -117,6 +118,8 @@ export const createAlertEngine = ({
         report: there?.report,
       };
       add(id, value.name, serverConditions(facts, at, started, thresholds));
+      for (const { machineId, machineName, text } of await machinesOff(store, { id, name: value.name }, there?.report?.recoveries ?? []))
+        add(machineId, machineName, [{ severity: 'critical', code: 'recovered-machine-off', text }]);
     }
     const durable = durablePoints(reports);
     // All of them at once: one by one they are thousands of reads.

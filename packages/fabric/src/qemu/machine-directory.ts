@@ -11,6 +11,8 @@ export interface MachineDirectory {
   readonly machine: string;
   /** Process and start time of the last start. */
   readonly process: string;
+  /** QEMU's own note of its process, which it removes when it ends by itself. */
+  readonly life: string;
   /** What QEMU complained about. */
   readonly log: string;
   readonly consoleLog: string;
@@ -32,6 +34,7 @@ export const machineDirectory = (root: string, operationId: string): MachineDire
     path: directory,
     machine: at('machine.json'),
     process: at('process.json'),
+    life: at('qemu.pid'),
     log: at('qemu.log'),
     consoleLog: at('console.log'),
     consoleSocket: at('console.sock'),

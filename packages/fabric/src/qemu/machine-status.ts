@@ -61,7 +61,10 @@ const diskStatus = async (
 export const askStatus = async (directory: MachineDirectory, request: MachineRequest): Promise<MachineStatus> => {
   const { operationId, name } = request;
   const running = await processOf(directory, operationId);
-  const off = async (): Promise<MachineStatus> => ({ operationId, name, state: 'off', disks: await diskStatus(request, directory, []) });
+  const off = async (): Promise<MachineStatus> => {
+    const killed = (await stat(directory.life).catch(() => undefined)) !== undefined;
+    return { operationId, name, state: 'off', ...(killed && { killed }), disks: await diskStatus(request, directory, []) };
+  };
   if (running === undefined) return off();
   let answers: Answers;
   try {

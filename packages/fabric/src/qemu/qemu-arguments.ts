@@ -140,7 +140,7 @@ export const qemuArguments = (plan: QemuPlan): string[] => {
     ...['-machine', 'q35', ...acceleration(plan), '-smp', `${shape.cpus}`, '-m', `${Math.floor(shape.memoryBytes / 2 ** 20)}M`],
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-vga', 'std', '-vnc', `unix:${escaped(directory.screenSocket)}`],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny', '-msg', 'timestamp=on'],
-    ...['-rtc', 'base=utc', '-boot', 'strict=on', ...(held ? ['-S'] : []), ...firmware(plan)],
+    ...['-pidfile', directory.life, '-rtc', 'base=utc', '-boot', 'strict=on', ...(held ? ['-S'] : []), ...firmware(plan)],
     ...['-chardev', `socket,id=qmp,path=${escaped(directory.qmpSocket)},server=on,wait=off`, '-mon', 'chardev=qmp,mode=control'],
     ...['-chardev', `socket,id=console,path=${escaped(directory.consoleSocket)},server=on,wait=off,${logOptions(directory)}`],
     ...['-serial', 'chardev:console', ...object('-device', { driver: 'virtio-rng-pci' })],

@@ -90,6 +90,7 @@ class QemuFabric implements Fabric {
       }
     }
     await killProcess(running);
+    await rm(directory.life, { force: true });
     return 'power cut';
   }
 

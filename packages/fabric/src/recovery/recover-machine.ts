@@ -62,6 +62,9 @@ class Recovery implements RecoveredMachine {
       onOff: async () => {
         if (this.#hasBegun && this.#record.boot !== undefined) await this.#note({ boot: undefined });
       },
+      onKilled: async () => {
+        if (this.#hasBegun) await fabric.start(this.operationId);
+      },
     });
     if (start && (this.#record.started === undefined || (await this.#endedWithHost()))) {
       signal?.throwIfAborted();

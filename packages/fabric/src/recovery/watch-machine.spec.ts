@@ -23,6 +23,7 @@ let fabric: ScriptedFabric;
 let watch: Watch;
 let troubles: string[];
 let independent: number;
+let revived: number;
 beforeEach(async () => {
   jest.useFakeTimers({ doNotFake: ['performance'] });
   fabric = createScriptedFabric();
@@ -36,10 +37,15 @@ beforeEach(async () => {
   await fabric.start(ID);
   troubles = [];
   independent = 0;
+  revived = 0;
   const onHydrated = async (): Promise<void> => {
     independent += 1;
   };
-  watch = watchMachine({ fabric, operationId: ID, onTrouble: ({ code }) => troubles.push(code), onHydrated, sleep });
+  const onKilled = async (): Promise<void> => {
+    revived += 1;
+    Object.assign(fabric.made.get(ID)!, { state: 'running', killed: undefined });
+  };
+  watch = watchMachine({ fabric, operationId: ID, onTrouble: ({ code }) => troubles.push(code), onHydrated, onKilled, sleep });
 });
 afterEach(async () => {
   const stopping = watch.stop();
@@ -64,6 +70,30 @@ it('lets go on what paused by itself, tells of it once, and says when it is over
   pause('space');
   await seconds(3);
   expect([resumes(), troubles]).toEqual([3, ['STORE_UNAVAILABLE', 'NO_SPACE']]);
+});
+
+it('switches on again what this host ended, tells of it, and leaves it off when that happens again and again', async () => {
+  const kill = (): void => void Object.assign(fabric.made.get(ID)!, { state: 'off', killed: true });
+  kill();
+  await seconds(1);
+  expect([revived, troubles, fabric.made.get(ID)!.state]).toEqual([1, ['FABRIC_FAILED'], 'running']);
+  await seconds(30);
+  expect(watch.trouble).toBeUndefined();
+  for (let again = 0; again < 3; again += 1) {
+    kill();
+    await seconds(2);
+  }
+  await seconds(60);
+  expect([revived, fabric.made.get(ID)!.state, watch.trouble?.why]).toEqual([3, 'off', expect.stringContaining('it is off')]);
+  watch.forget();
+  await seconds(10);
+  expect(revived).toBe(4);
+});
+
+it('leaves alone what its own system switched off', async () => {
+  Object.assign(fabric.made.get(ID)!, { state: 'off' });
+  await seconds(30);
+  expect([revived, troubles]).toEqual([0, []]);
 });
 
 it('tells once of a trouble that lasts, though the machine runs for a while whenever it is tried again', async () => {

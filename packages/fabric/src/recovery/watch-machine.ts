@@ -12,6 +12,8 @@ export interface WatchOptions {
   readonly onHydrated: () => Promise<void>;
   /** Called whenever it is seen off. */
   readonly onOff?: () => Promise<void>;
+  /** Switches it on again after this host ended what ran it. */
+  readonly onKilled?: () => Promise<void>;
   /** For tests; ends early, without an error, when the signal is aborted. */
   readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
@@ -21,6 +23,9 @@ const POLL_MILLISECONDS = 1_000;
 const LONGEST_WAIT_MILLISECONDS = 10_000;
 /** A machine that was let go on may run for so long before the same read fails again: a read takes 12 s at most, and a server is waited for 5 s. */
 const CALM_MILLISECONDS = 20_000;
+
+/** Where memory is short for good, starting it again and again would take down others. */
+const MOST_REVIVALS = 3;
 
 export interface Watch {
   /** What keeps the machine paused. */
@@ -43,6 +48,7 @@ class MachineWatch implements Watch {
   readonly #again = new Set<() => Promise<void>>();
   /** Milliseconds for which it was seen running. */
   #calm = 0;
+  #revivals = 0;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -57,6 +63,7 @@ class MachineWatch implements Watch {
 
   forget(): void {
     this.#failure = undefined;
+    this.#revivals = 0;
     this.#again.clear();
   }
 
@@ -80,9 +87,10 @@ class MachineWatch implements Watch {
 
   /** Looks once, and resumes what may go on; resolves to the milliseconds until the next look. */
   async #look(waited: number): Promise<number> {
-    const { fabric, operationId, onHydrated, onOff } = this.#options;
+    const { fabric, operationId, onHydrated, onOff, onKilled } = this.#options;
     const status = await fabric.status(operationId);
     if (status !== undefined && status.disks.length > 0 && status.disks.every(({ hydrated }) => hydrated)) await onHydrated();
+    if (status?.killed) return this.#revive(onKilled);
     if (status?.state === 'off') await onOff?.();
     const pause = status?.pause;
     if (pause !== 'io' && pause !== 'space') {
@@ -103,6 +111,23 @@ class MachineWatch implements Watch {
     if (pause === 'io' && !(await this.#isReadable())) return next;
     await fabric.resume(operationId);
     return next;
+  }
+
+  /** On again, unless it was ended too often: then it stays off, and that is told as long as it is. */
+  async #revive(onKilled: WatchOptions['onKilled']): Promise<number> {
+    this.#calm = 0;
+    const mayStart = onKilled !== undefined && this.#revivals < MOST_REVIVALS;
+    this.#tell(
+      new HoldfastError('FABRIC_FAILED', {
+        thing: 'recovered machine',
+        why: `this host ended its process, for want of memory perhaps; ${mayStart ? 'it is switched on again' : 'it is off'}`,
+        remedy: 'see the kernel log of this host (`journalctl --dmesg`), and give it more memory or fewer machines',
+      }),
+    );
+    if (!mayStart) return LONGEST_WAIT_MILLISECONDS;
+    this.#revivals += 1;
+    await onKilled();
+    return POLL_MILLISECONDS;
   }
 
   /** Whether all that failed can be read: a machine that waits for several reads would pay for each that is still too late with its patience. */

@@ -5,7 +5,10 @@ import type { Fabric, MachineRequest, MachineStatus, PauseReason } from '../fabr
 /** A fabric that runs nothing, and keeps a list of what it was asked for. */
 export interface ScriptedFabric extends Fabric {
   readonly calls: string[];
-  readonly made: Map<string, { request: MachineRequest; state: 'off' | 'running' | 'paused'; pause?: PauseReason; hydrated: boolean }>;
+  readonly made: Map<
+    string,
+    { request: MachineRequest; state: 'off' | 'running' | 'paused'; pause?: PauseReason; killed?: boolean; hydrated: boolean }
+  >;
   /** The next call of this name fails. */
   failNext(call: string): void;
 }
@@ -24,9 +27,9 @@ export const createScriptedFabric = (): ScriptedFabric => {
     return machine;
   };
   const statusOf = (id: string): MachineStatus => {
-    const { request, state, pause, hydrated } = of(id);
+    const { request, state, pause, killed, hydrated } = of(id);
     const disks = request.shape.disks.map((disk) => ({ id: disk.id, size: disk.size, hydrated, stored: 0 }));
-    return { operationId: id, name: request.name, state, ...(pause !== undefined && { pause }), disks };
+    return { operationId: id, name: request.name, state, ...(pause !== undefined && { pause }), ...(killed && { killed }), disks };
   };
   return {
     kind: 'scripted',

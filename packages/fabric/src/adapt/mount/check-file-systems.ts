@@ -47,13 +47,9 @@ export const checkFileSystems = async (
   return checked;
 };
 
-const faultOf = async (
-  { file, offset, size, type }: Volume,
-  [program = '', ...args]: readonly string[],
-  directory: string,
-): Promise<string | undefined> => {
-  const range = ['--offset', String(offset), ...(size === undefined ? [] : ['--sizelimit', String(size)])];
-  const loop = (await runTool('losetup', ['--find', '--show', ...range, file])).toString('utf8').trim();
+const faultOf = async (volume: Volume, [program = '', ...args]: readonly string[], directory: string): Promise<string | undefined> => {
+  const loop = await attachLoop(volume);
+  const { type } = volume;
   const at = path.join(directory, 'replay');
   await mkdir(at, { recursive: true });
   try {

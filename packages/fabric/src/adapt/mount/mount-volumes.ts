@@ -4,6 +4,7 @@ import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { createTreeReader, type MountedTree } from '../tree/mounted-tree.ts';
 import { asFile } from './disk-file.ts';
 import type { GuestDisk } from './guest-disk.ts';
+import { attachLoop } from './loop-device.ts';
 import { runTool } from './run-tool.ts';
 import { clearScratch, TARGET } from './scratch.ts';
 import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
@@ -105,11 +106,11 @@ const makeTarget = async (target: string): Promise<void> => {
   }
 };
 
-const mountVolume = async ({ type, file, offset, size }: Volume, at: string): Promise<{ path: string } | { why: string }> => {
+const mountVolume = async (volume: Volume, at: string): Promise<{ path: string } | { why: string }> => {
+  const { type } = volume;
   const why = whyNotMounted(type);
   if (why !== undefined) return { why };
-  const range = ['--offset', String(offset), ...(size === undefined ? [] : ['--sizelimit', String(size)])];
-  const loop = (await runTool('losetup', ['--find', '--show', ...range, file])).toString('utf8').trim();
+  const loop = await attachLoop(volume);
   await mkdir(at);
   try {
     // A file system that was cloned has the id of the one it was cloned from, which may be mounted here.

@@ -90,14 +90,10 @@ interface Mounts {
 
 const createMounts = (directory: string): Mounts => {
   const loops = new Map<Volume, Promise<string>>();
-  const attach = async ({ file, offset, size }: Volume): Promise<string> => {
-    const range = ['--offset', String(offset), ...(size === undefined ? [] : ['--sizelimit', String(size)])];
-    return (await runTool('losetup', ['--find', '--show', ...range, file])).toString('utf8').trim();
-  };
   let places = 0;
   return {
     async mount(volume, at, options) {
-      const loop = loops.get(volume) ?? attach(volume);
+      const loop = loops.get(volume) ?? attachLoop(volume);
       loops.set(volume, loop);
       // A file system that was cloned has the id of the one it was cloned from, which may be mounted here.
       const all = [SAFE, ...(volume.type === 'xfs' ? ['nouuid'] : []), ...(options === undefined ? [] : [options])].join(',');
