@@ -47,6 +47,7 @@ import {
   showPlanCommand,
 } from './plan/commands.ts';
 import { listPointsCommand } from './point/list.ts';
+import { provePointCommand } from './point/prove.ts';
 import { createPolicyCommand, deletePolicyCommand, listPoliciesCommand, setPolicyCommand, showPolicyCommand } from './policy/commands.ts';
 import { protectCommand } from './protection/protect.ts';
 import { setMachineCommand } from './protection/set.ts';
@@ -131,7 +132,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
     ],
   },
   { noun: 'disk', says: 'their disks', verbs: [listDisksCommand] },
-  { noun: 'point', says: 'their recovery points', verbs: [listPointsCommand] },
+  { noun: 'point', says: 'their recovery points', verbs: [listPointsCommand, provePointCommand] },
   {
     noun: 'failover',
     says: 'start machines at the recovery site, as a test or for good',

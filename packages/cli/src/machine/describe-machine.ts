@@ -1,4 +1,5 @@
 import { type Disk, type DiskReport, idText, type Machine, type Policy, type Protection, type Server } from '@holdfast/protocol';
+import { describeProof, type ProofDescription } from '../proof/describe-proof.ts';
 import { instant } from '../site/times.ts';
 import { directionWord, diskPhaseWord, healthWord, protectionStateWord } from '../site/words.ts';
 
@@ -58,6 +59,9 @@ export interface MachineDescription {
   readonly changedBytesPerSecond: number;
   readonly sentBytesPerSecond: number;
   readonly disks: readonly DiskDescription[];
+  /** The newest proof of a point that passed, and the newest of all; null where there is none. */
+  readonly lastProven: ProofDescription | null;
+  readonly lastProof: ProofDescription | null;
 }
 
 /** What is known besides the machine itself. */
@@ -98,6 +102,8 @@ export const describeMachine = (machine: Machine, around: Neighbourhood): Machin
     changedBytesPerSecond: Number(report?.changedBytesPerSecond ?? 0n),
     sentBytesPerSecond: Number(report?.sentBytesPerSecond ?? 0n),
     disks: describeDisks(machine, protection),
+    lastProven: describeProof(machine.lastProven),
+    lastProof: describeProof(machine.lastProof),
   };
 };
 

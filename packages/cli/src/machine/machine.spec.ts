@@ -17,8 +17,8 @@ describe('machine list', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toBe(
       [
-        'MACHINE  ID            HEALTH    AGENT           STATE        RPO  POINTS  DISKS  VAULT   POLICY',
-        'db1      db1000000000  critical  connected       copying      4 s     321      2  office  gold',
+        'MACHINE  ID            HEALTH    AGENT           STATE        RPO  POINTS  DISKS  PROVEN  VAULT   POLICY',
+        'db1      db1000000000  critical  connected       copying      4 s     321      2          office  gold',
         'web      bb2000000000  healthy   away 2 h 0 min  unprotected                   0',
         '',
       ].join('\n'),

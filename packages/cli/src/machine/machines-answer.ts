@@ -1,6 +1,7 @@
 import { shortId } from '../choose/choose-resource.ts';
 import type { Answer } from '../output/answer.ts';
 import { formatSeconds } from '../output/format.ts';
+import type { Cell } from '../output/table.ts';
 import { readMachines, readPolicies, readProtections, readServers } from '../site/resources.ts';
 import type { Site } from '../site/site.ts';
 import { stateCell } from '../site/words.ts';
@@ -27,6 +28,12 @@ export const seen = ({ connected, lastSeen }: Pick<MachineDescription, 'connecte
 export const seenCell = (one: Pick<MachineDescription, 'connected' | 'lastSeen'>, now: number) =>
   ({ text: seen(one, now), tone: one.connected ? 'good' : 'bad' }) as const;
 
+/** How long ago a point of it was proven last, and whether the newest proof failed. */
+const provenCell = ({ lastProven, lastProof }: MachineDescription, now: number): Cell => {
+  if (lastProof?.passed === false) return { text: 'failed', tone: 'bad' };
+  return lastProven === null ? '' : `${formatSeconds(Math.max(0, (now - Date.parse(lastProven.proven)) / 1000))} ago`;
+};
+
 export const machinesAnswer = (machines: readonly MachineDescription[], now: number): Answer => ({
   data: machines,
   people:
@@ -43,6 +50,7 @@ export const machinesAnswer = (machines: readonly MachineDescription[], now: num
               { heading: 'RPO', right: true },
               { heading: 'POINTS', right: true, optional: true },
               { heading: 'DISKS', right: true, optional: true },
+              { heading: 'PROVEN', optional: true },
               { heading: 'VAULT', shrink: true, optional: true },
               { heading: 'POLICY', shrink: true, optional: true },
             ],
@@ -57,6 +65,7 @@ export const machinesAnswer = (machines: readonly MachineDescription[], now: num
                 rpoSeconds === null ? '' : formatSeconds(rpoSeconds),
                 points === 0 ? '' : String(points),
                 String(disks.length),
+                provenCell(machine, now),
                 protection?.vault ?? '',
                 protection?.policy.name ?? '',
               ];

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { disksPart } from '../disk/disks-part.ts';
 import type { Answer, Part } from '../output/answer.ts';
 import { formatBytes, formatCount, formatRate, formatSeconds } from '../output/format.ts';
+import { failureWords, provenWords } from '../proof/describe-proof.ts';
 import { findMachine } from '../site/resources.ts';
 import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
@@ -57,6 +58,8 @@ const protectionLines = ({
   rpoSeconds,
   newestPoint,
   points,
+  lastProven,
+  lastProof,
   pendingBytes,
   pending,
   churn,
@@ -75,6 +78,8 @@ const protectionLines = ({
           ? '  points      none yet'
           : `  points      ${formatCount(points, 'point')}, the newest of ${newestPoint}; RPO ${formatSeconds(rpoSeconds ?? 0)}`,
     },
+    ...(lastProven === null ? [] : [{ line: `  proven      point ${provenWords(lastProven)}` }]),
+    ...(lastProof?.passed === false ? [{ line: `  NOT PROVEN  point ${lastProof.point.slice(0, 12)}: ${failureWords(lastProof)}` }] : []),
     ...(withoutServer === null
       ? []
       : [{ line: `  cannot send for ${formatSeconds(withoutServer.seconds)}: ${withoutServer.problem}; it goes on making points` }]),

@@ -3,6 +3,7 @@ import { RecoveryKind } from '@holdfast/protocol';
 import { shortId } from '../choose/choose-resource.ts';
 import type { Answer, Part } from '../output/answer.ts';
 import { formatCount, formatSeconds } from '../output/format.ts';
+import { describeSchedule, scheduleWords } from '../proof/schedule-options.ts';
 import { instant } from '../site/times.ts';
 import { directionWord, stateCell } from '../site/words.ts';
 
@@ -11,6 +12,8 @@ export interface PlanDescription {
   readonly version: number;
   readonly name: string;
   readonly note: string;
+  /** When points of its machines are proven by themselves, beside what their policies say; null: never. */
+  readonly proof: ReturnType<typeof describeSchedule>;
   readonly groups: readonly {
     readonly name: string;
     readonly delaySeconds: number;
@@ -29,13 +32,14 @@ const actionsOf = (actions: Actions) =>
   }));
 
 export const describePlan = (
-  { id, version, name, note, groups }: RecoveryPlan,
+  { id, version, name, note, groups, proof }: RecoveryPlan,
   machines: readonly { readonly id: string; readonly name: string }[],
 ): PlanDescription => ({
   id,
   version: Number(version),
   name,
   note,
+  proof: describeSchedule(proof),
   groups: groups.map((group) => ({
     name: group.name,
     delaySeconds: group.delaySeconds,
@@ -78,6 +82,7 @@ export const planAnswer = (plan: PlanDescription): Answer => ({
   data: plan,
   people: [
     { line: `${plan.name} (${plan.id})${plan.note === '' ? '' : `: ${plan.note}`}` },
+    ...(plan.proof === null ? [] : [{ line: `  proof: ${scheduleWords(plan.proof)}` }]),
     ...plan.groups.flatMap(({ name, delaySeconds, before, machines, after }, index): Part[] => [
       { line: `  ${index + 1}. ${name}` },
       ...(delaySeconds === 0 ? [] : [{ line: `     wait ${formatSeconds(delaySeconds)}` }]),

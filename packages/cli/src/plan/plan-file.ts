@@ -1,14 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { create } from '@bufbuild/protobuf';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import { type RecoveryPlan, RecoveryPlanSchema } from '@holdfast/protocol';
+import { type ProofSchedule, type RecoveryPlan, RecoveryPlanSchema } from '@holdfast/protocol';
 import { parse } from 'yaml';
+import { parseHours, parseTimeOfDay, scheduleTold } from '../proof/schedule-options.ts';
 
 const bad = (file: string, why: string): HoldfastError =>
   new HoldfastError('SETTING_INVALID', { thing: file, why, remedy: 'see `holdfast plan create --help` for how a plan is written' });
 
 const FIELDS = {
-  plan: ['note', 'groups'],
+  plan: ['note', 'groups', 'proof'],
+  proof: ['every', 'at', 'max-age', 'console', 'ports', 'fsck', 'script', 'patience'],
   group: ['name', 'delay', 'before', 'machines', 'after'],
   machine: ['name', 'point', 'network', 'test-network', 'size', 'process-server'],
   action: ['manual', 'script'],
@@ -65,6 +67,26 @@ const machineOf = (file: string, value: unknown) => {
   };
 };
 
+/** When its machines are proven by themselves. */
+const proofOf = (file: string, value: unknown): { readonly proof?: ProofSchedule } => {
+  if (value === undefined || value === null) return {};
+  const fields = mapping(file, 'proof', value);
+  const text = (field: string): string => textOf(file, field, fields[field]);
+  const ports = listOf(file, 'ports', fields['ports']).map((one) => Number(one));
+  const proof = scheduleTold({
+    proveEvery: parseHours(text('every')),
+    ...(text('at') !== '' && { proveAt: parseTimeOfDay(text('at')) }),
+    ...(text('max-age') !== '' && { proveMaxAge: parseHours(text('max-age')) }),
+    proveConsole: text('console'),
+    provePort: ports.filter((port) => Number.isInteger(port) && port > 0 && port < 65_536),
+    proveFsck: fields['fsck'] === true,
+    proveScript: text('script'),
+    ...(text('patience') !== '' && { provePatience: secondsOf(file, fields['patience']) }),
+  });
+  if (ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65_535)) throw bad(file, 'ports are no list of ports');
+  return proof === undefined ? {} : { proof };
+};
+
 /** Reads a plan as people write it, in YAML. Errors: SETTING_INVALID, naming the file and what is wrong; those of reading it. */
 export const parsePlan = (name: string, file: string, text: string): RecoveryPlan => {
   let value: unknown;
@@ -85,7 +107,7 @@ export const parsePlan = (name: string, file: string, text: string): RecoveryPla
       after: list('after').map((action) => actionOf(file, action)),
     };
   });
-  return create(RecoveryPlanSchema, { name, note: textOf(file, 'note', plan['note']), groups });
+  return create(RecoveryPlanSchema, { name, note: textOf(file, 'note', plan['note']), groups, ...proofOf(file, plan['proof']) });
 };
 
 export const readPlan = async (name: string, file: string): Promise<RecoveryPlan> =>

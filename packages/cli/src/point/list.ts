@@ -2,7 +2,8 @@ import type { RecoveryPoint } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { parseCount } from '../parse-count.ts';
 import { parseInstant } from '../parse-instant.ts';
-import { describePoint, pointsAnswer } from '../recovery/describe-recovery.ts';
+import { describeProof, describeWriting } from '../proof/describe-proof.ts';
+import { describePoint, type PointsAround, pointsAnswer } from '../recovery/describe-recovery.ts';
 import { readPages } from '../site/read-pages.ts';
 import { findMachine } from '../site/resources.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
@@ -16,7 +17,10 @@ interface ListOptions extends SiteOptions {
 }
 
 const HELP = `
-Recovery points of a machine, newest first, as its process server finds them in the vault. With --point
+Recovery points of a machine, newest first, as its process server finds them in the vault, with what
+changed since the one before, the newest proof of each (\`point prove\`), and whether it lies in a time in
+which the machine wrote as it never did before: files may have been encrypted. The last point before such
+a time is named; behind the list such times are told, and the last proven point. With --point
 only the one that a word means: latest-processed, latest-filesystem, latest-application, the beginning of
 an id, or a time: then the newest at or before it.
 
@@ -42,6 +46,7 @@ export const listPointsCommand = (surroundings: Surroundings): Command =>
         }
         const at = (time: string | undefined): bigint => (time === undefined ? 0n : BigInt(parseInstant(time, now)));
         let total = 0;
+        let around: PointsAround = { writings: [], lastProven: null };
         const points: RecoveryPoint[] = await readPages(async (request) => {
           const found = await site.recoveries.listPoints({
             ...request,
@@ -50,11 +55,13 @@ export const listPointsCommand = (surroundings: Surroundings): Command =>
             toUnixMillis: at(options.before),
           });
           total = Number(found.total);
+          around = { writings: found.unusualWriting.map(describeWriting), lastProven: describeProof(found.lastProven) };
           return { rows: found.points, nextPageToken: found.nextPageToken };
         }, options.limit);
         return pointsAnswer(
           points.map((point) => describePoint(point, now)),
           total,
+          around,
         );
       }),
     );

@@ -6,6 +6,7 @@ import { Command, Option } from 'commander';
 import { parseCount } from '../parse-count.ts';
 import { parseMilliseconds } from '../parse-milliseconds.ts';
 import { parseSeconds } from '../parse-seconds.ts';
+import { type ScheduleOptions, scheduleOptions, scheduleTold } from '../proof/schedule-options.ts';
 import { limitOption } from '../site/limit-option.ts';
 import { required } from '../site/required.ts';
 import { findPolicy, readPolicies } from '../site/resources.ts';
@@ -16,7 +17,7 @@ import { describePolicy, policiesAnswer, policyAnswer } from './describe-policy.
 import { parseWindow } from './time-window.ts';
 
 /** What a policy says; what is not told stays as it is, or as the server has it for new policies. */
-interface PolicyOptions extends SiteOptions {
+interface PolicyOptions extends SiteOptions, ScheduleOptions {
   readonly pointInterval?: number;
   readonly rpoThreshold?: number;
   readonly retention?: string;
@@ -56,7 +57,7 @@ const gatherRules = (text: string, before: readonly WrittenBandwidthRule[] = [])
 const parseInterval = (text: string): number => (text === 'off' ? 0 : parseSeconds(text));
 
 const policyOptions = (command: Command): Command =>
-  siteOptions(command)
+  scheduleOptions(siteOptions(command))
     .addOption(new Option('--point-interval <time>', 'time between two recovery points: 5s, 1min, 1h').argParser(parseSeconds))
     .addOption(new Option('--rpo-threshold <time>', 'alert when more than this would be lost: 15min').argParser(parseSeconds))
     .addOption(new Option('--retention <preset>', 'how long points are kept').choices(RETENTIONS))
@@ -111,6 +112,12 @@ const toldBy = ({
   ...(bandwidth !== undefined && { bandwidth: bandwidth.map((rule) => create(BandwidthRuleSchema, rule)) }),
 });
 
+/** When points are proven, over what the policy says of that so far. */
+const proofTold = (options: PolicyOptions, before?: Policy): Partial<Pick<Policy, 'proof'>> => {
+  const proof = scheduleTold(options, before?.proof);
+  return proof === undefined ? {} : { proof };
+};
+
 const POLICY_ARGUMENT = ['<policy>', 'name or id'] as const;
 
 export const listPoliciesCommand = (surroundings: Surroundings): Command =>
@@ -137,7 +144,7 @@ export const createPolicyCommand = (surroundings: Surroundings): Command =>
     .addHelpText('after', CREATE_HELP)
     .action((name: string, options: PolicyOptions) =>
       answerFromSite(surroundings, options, async (site) => {
-        const { policy } = await site.policies.createPolicy({ policy: { name, ...toldBy(options) } });
+        const { policy } = await site.policies.createPolicy({ policy: { name, ...toldBy(options), ...proofTold(options) } });
         return policyAnswer(describePolicy(required(policy, `policy ${name}`)));
       }),
     );
@@ -164,7 +171,7 @@ export const setPolicyCommand = (surroundings: Surroundings): Command =>
     .addHelpText('after', SET_HELP)
     .action((word: string, options: SetOptions) =>
       answerFromSite(surroundings, options, async (site) => {
-        const changes = { ...toldBy(options), ...(options.name !== undefined && { name: options.name }) };
+        const changes = { ...toldBy(options), ...proofTold(options), ...(options.name !== undefined && { name: options.name }) };
         if (Object.keys(changes).length === 0)
           throw new HoldfastError('SETTING_INVALID', {
             thing: 'command line',
@@ -173,7 +180,7 @@ export const setPolicyCommand = (surroundings: Surroundings): Command =>
           });
         const before = await findPolicy(site, word);
         const version = options.ifVersion === undefined ? before.version : BigInt(options.ifVersion);
-        const { policy } = await site.policies.updatePolicy({ policy: { ...before, ...changes, version } });
+        const { policy } = await site.policies.updatePolicy({ policy: { ...before, ...changes, ...proofTold(options, before), version } });
         return policyAnswer(describePolicy(required(policy, `policy ${word}`)));
       }),
     );

@@ -3,6 +3,7 @@ import type { Policy } from '@holdfast/protocol';
 import { shortId } from '../choose/choose-resource.ts';
 import type { Answer } from '../output/answer.ts';
 import { formatCount } from '../output/format.ts';
+import { describeSchedule, scheduleWords } from '../proof/schedule-options.ts';
 import { type RequestCost, requestCost } from './request-cost.ts';
 
 export interface PolicyDescription {
@@ -24,6 +25,8 @@ export interface PolicyDescription {
   readonly resyncWindows: readonly string[];
   /** Most bytes a second a machine sends, by its clock: the first rule that fits counts; empty: no limit. */
   readonly bandwidth: readonly string[];
+  /** When points of its machines are proven by themselves; null: never. */
+  readonly proof: ReturnType<typeof describeSchedule>;
   /** Id of the policy whose machines follow it on their way home; null for one of the way out. */
   readonly failbackOf: string | null;
   /** Machines that follow it. */
@@ -46,6 +49,7 @@ export const describePolicy = (policy: Policy): PolicyDescription => ({
   requestCost: requestCost(policy),
   resyncWindows: policy.resyncWindows.map(formatWindow),
   bandwidth: policy.bandwidth.map(({ window, bytesPerSecond }) => formatBandwidthRule({ window, bytesPerSecond })),
+  proof: describeSchedule(policy.proof),
   failbackOf: policy.failbackOf === '' ? null : policy.failbackOf,
   protections: policy.protections,
 });
@@ -105,6 +109,7 @@ export const policyAnswer = (policy: PolicyDescription): Answer => ({
     },
     { line: `  resync       ${policy.resyncWindows.length === 0 ? 'whenever it is due' : policy.resyncWindows.join('; ')}` },
     { line: `  bandwidth    ${policy.bandwidth.length === 0 ? 'no limit' : policy.bandwidth.join('; ')}` },
+    { line: `  proof        ${scheduleWords(policy.proof)}` },
     ...(policy.failbackOf === null ? [] : [{ line: `  for          the way home of machines that follow policy ${policy.failbackOf}` }]),
     { line: `  hold         ${policy.hold}${policy.hold === 'never' ? '' : `, ${formatDuration(policy.holdLimitMilliseconds)} at most`}` },
   ],

@@ -2,6 +2,8 @@ import { type Recovery, RecoveryKind, type RecoveryPoint, RecoveryStage, Recover
 import { shortId } from '../choose/choose-resource.ts';
 import type { Answer, Part } from '../output/answer.ts';
 import { formatBytes, formatSeconds, formatTime } from '../output/format.ts';
+import type { Cell } from '../output/table.ts';
+import { describeProof, type ProofDescription, provenWords, type SiteWriting, writingLines } from '../proof/describe-proof.ts';
 import { pointKindWord } from '../site/point-kind.ts';
 import { instant } from '../site/times.ts';
 import { directionWord, stateCell } from '../site/words.ts';
@@ -29,6 +31,11 @@ export interface PointDescription {
   readonly notYetCopied: readonly string[];
   readonly excluded: readonly string[];
   readonly held: boolean;
+  /** The newest proof of it; null where it was never tried. */
+  readonly proof: ProofDescription | null;
+  /** "unusual" in a time in which the machine wrote as it never did before, "suspicious" where it wrote over what was there; else empty. */
+  readonly writing: '' | 'unusual' | 'suspicious';
+  readonly lastBeforeUnusual: boolean;
 }
 
 export const describePoint = (point: RecoveryPoint, now: number): PointDescription => ({
@@ -42,18 +49,34 @@ export const describePoint = (point: RecoveryPoint, now: number): PointDescripti
   notYetCopied: point.disksNotYetCopied,
   excluded: point.disksExcluded,
   held: point.held,
+  proof: describeProof(point.proof),
+  writing: point.suspicious ? 'suspicious' : point.unusual ? 'unusual' : '',
+  lastBeforeUnusual: point.lastBeforeUnusual,
 });
 
 /** What somebody should know of a point before it is used. */
-const notes = ({ held, unreadableBytes, notYetCopied, excluded }: PointDescription): string =>
+const notes = ({ held, unreadableBytes, notYetCopied, excluded, writing, lastBeforeUnusual }: PointDescription): string =>
   [
+    ...(writing === '' ? [] : [`${writing} writing`]),
+    ...(lastBeforeUnusual ? ['last before unusual writing'] : []),
     ...(held ? ['held'] : []),
     ...(unreadableBytes > 0 ? [`not good: ${formatBytes(unreadableBytes)} could not be read`] : []),
     ...(notYetCopied.length > 0 ? [`without ${notYetCopied.join(', ')}, not yet copied`] : []),
     ...(excluded.length > 0 ? [`without ${excluded.join(', ')}, excluded`] : []),
   ].join('; ');
 
-export const pointsAnswer = (points: readonly PointDescription[], total: number): Answer => ({
+/** What is known of a machine's points beyond those that are told. */
+export interface PointsAround {
+  readonly writings: readonly SiteWriting[];
+  readonly lastProven: ProofDescription | null;
+}
+
+const proofCell = ({ proof }: PointDescription): Cell => {
+  if (proof === null) return '';
+  return proof.passed ? { text: 'proven', tone: 'good' } : { text: 'NOT PROVEN', tone: 'bad' };
+};
+
+export const pointsAnswer = (points: readonly PointDescription[], total: number, around?: PointsAround): Answer => ({
   data: points,
   people:
     points.length === 0
@@ -66,6 +89,7 @@ export const pointsAnswer = (points: readonly PointDescription[], total: number)
               { heading: 'AGE', right: true },
               { heading: 'KIND' },
               { heading: 'CHANGED', right: true, optional: true },
+              { heading: 'PROOF' },
               { heading: 'DISKS', shrink: true, optional: true },
               { heading: 'NOTES', shrink: true },
             ],
@@ -75,11 +99,14 @@ export const pointsAnswer = (points: readonly PointDescription[], total: number)
               point.ageSeconds < 0 ? 'future' : formatSeconds(point.ageSeconds),
               point.kind,
               formatBytes(point.changedBytes),
+              proofCell(point),
               point.disks.join(', '),
               notes(point),
             ]),
           },
           ...(total > points.length ? [{ line: `${points.length} of ${total}; --limit and --before tell others.` }] : []),
+          ...(around?.writings ?? []).flatMap(writingLines),
+          ...(around === undefined || around.lastProven === null ? [] : [{ line: `Last proven point: ${provenWords(around.lastProven)}` }]),
         ],
 });
 

@@ -12,12 +12,14 @@ import type {
   PlanRunSchema,
   PointKind,
   PolicySchema,
+  Proof,
   ProtectionSchema,
   RecoveryPlanSchema,
   RecoveryPointSchema,
   RecoverySchema,
   ServerSchema,
   TokenSchema,
+  UnusualWritingSchema,
   UserSchema,
 } from '@holdfast/protocol';
 
@@ -51,6 +53,9 @@ export interface Script {
   asked: PointKind[];
   /** Newest first. */
   points: MessageInitShape<typeof RecoveryPointSchema>[];
+  /** Times of unusual writing, and the newest proof that passed, as told with the points. */
+  writings: MessageInitShape<typeof UnusualWritingSchema>[];
+  lastProven: Proof | undefined;
   recoveries: MessageInitShape<typeof RecoverySchema>[];
   plans: MessageInitShape<typeof RecoveryPlanSchema>[];
   runs: MessageInitShape<typeof PlanRunSchema>[];
@@ -74,6 +79,8 @@ export const emptyScript = (): Script => ({
   tokens: [],
   jobs: [],
   points: [],
+  writings: [],
+  lastProven: undefined,
   recoveries: [],
   plans: [],
   runs: [],

@@ -45,9 +45,19 @@ export const recoveryRoutes = (router: ConnectRouter, script: Script, startJob: 
   router.service(RecoveryService, {
     listPoints: (request) => {
       const { rows, nextPageToken } = page(script.points, request);
-      return { points: rows, nextPageToken, total: BigInt(script.points.length) };
+      return {
+        points: rows,
+        nextPageToken,
+        total: BigInt(script.points.length),
+        unusualWriting: script.writings,
+        ...(script.lastProven && { lastProven: script.lastProven }),
+      };
     },
     resolvePoint: ({ point }) => ({ point: pointOf(point) }),
+    provePoint: (request) => {
+      script.orders.push(request);
+      return { job: startJob('proof', request.machine) };
+    },
     testFailover: (request) => begin(RecoveryKind.TEST, request),
     failover: (request) => begin(RecoveryKind.FAILOVER, request),
     changePoint: next('change-point'),
