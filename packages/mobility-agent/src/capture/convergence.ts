@@ -191,10 +191,9 @@ class ConvergenceImpl implements Convergence, WriteSink {
         this.#applyExclusions(disk, state, excluded);
         while (at < extentEnd(range)) {
           const length = Math.min(state.source.readLimit, extentEnd(range) - at);
-          const began = performance.now();
-          await this.#read(disk, state, [{ offset: at, length }], how.differing?.bind(how));
+          const milliseconds = await this.#read(disk, state, [{ offset: at, length }], how.differing?.bind(how));
           at += length;
-          if (how.enough?.(length, performance.now() - began) === true) return;
+          if (how.enough?.(length, milliseconds) === true) return;
           if (how.isFinal !== true || disk.staging.bytes < HANDED_ON) continue;
           await handedOn;
           handedOn = disk.spill();
@@ -327,14 +326,18 @@ class ConvergenceImpl implements Convergence, WriteSink {
     this.#flights.forgetUnmatched(this.#instant - STALE_WRITE_AGE);
   }
 
+  /** Tells how many milliseconds the disk took. */
   async #read(
     { staging, spill }: RoundDisk,
     state: DiskState,
     extents: readonly Extent[],
     differing?: RangeReading['differing'],
-  ): Promise<void> {
+  ): Promise<number> {
+    let milliseconds = 0;
     for (const batch of batchesOf(extents, state.source, state.excluded)) {
+      const began = performance.now();
       const reads = readBatch(state.source, batch);
+      milliseconds += performance.now() - began;
       const end = this.#trace.now();
       for (const [index, part] of batch.entries()) {
         const { data, unreadable } = reads[index]!;
@@ -354,6 +357,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       if (staging.bytes > STAGING_LIMIT) await spill();
       await this.#lookUp(state);
     }
+    return milliseconds;
   }
 
   /** Empties the rings and lets others work when that is due. */

@@ -13,7 +13,7 @@ export type RoundResult =
 export interface RangeReading {
   /** The parts of what was read, whole blocks, that are not known to be there already. All of it unless told. */
   differing?(offset: number, data: Uint8Array): readonly Extent[];
-  /** Told of each read, which took so many milliseconds. True ends the reading. */
+  /** Told of each read, for which the disk took so many milliseconds. True ends the reading. */
   enough?(bytes: number, milliseconds: number): boolean;
   /** True: all that differs is to be sent, nobody will call it the same afterwards. Frames are made of it while reading goes on. */
   readonly isFinal?: boolean;
