@@ -8,7 +8,7 @@ import { until } from '../lab/host/until.ts';
 import { type Servers, startServers } from '../site/servers.ts';
 import { FLOWS } from './flows.ts';
 import { forgetFallback, installAgent } from './provision.ts';
-import { listPoints, MACHINE, PATIENCE } from './scenario.ts';
+import { listPoints, MACHINE, NEVER, PATIENCE } from './scenario.ts';
 import { createServerImage, type Layout, SERVER_PASSWORD } from './server-image.ts';
 import { type SourceServer, startSourceServer } from './source-server.ts';
 import type { Steps } from './steps.ts';
@@ -77,7 +77,7 @@ export const runLayout = async ({ layout, bundles, steps, print, onStart, keep }
     if (layout === 'uefi-xfs') await forgetFallback(console);
     await steps.take('the agent by the lines of token create', () => installAgent(console, person));
     const connected = async (): Promise<boolean> => {
-      const [machine] = await person.json<Installed[]>(['machine', 'list']);
+      const [machine] = await person.look<Installed[]>(['machine', 'list'], NEVER);
       return machine?.name === MACHINE && machine.connected;
     };
     await steps.take('the agent is connected', () =>

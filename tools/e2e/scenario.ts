@@ -15,6 +15,9 @@ export const MACHINE = 'ledger';
 /** No ledger comes this far: said to be acknowledged, it has to be told missing. */
 const NEVER_WRITTEN = 999_999_999;
 
+/** Looking is not interrupted: it takes no time. */
+export const NEVER = new AbortController().signal;
+
 export interface Point {
   readonly id: string;
   readonly time: string;
@@ -47,7 +50,7 @@ const must = (holds: boolean, what: string): void => {
 };
 
 export const listPoints = ({ servers }: Pick<Scene, 'servers'>): Promise<Point[]> =>
-  servers.person.json<Point[]>(['point', 'list', MACHINE, '--limit', '1000']);
+  servers.person.look<Point[]>(['point', 'list', MACHINE, '--limit', '1000'], NEVER);
 
 /** The newest point of a kind that has at least so many acknowledged rows behind it. */
 export const pointWithRows = async (scene: Scene, kind: string, rows: number): Promise<Point> => {

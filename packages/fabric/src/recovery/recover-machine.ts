@@ -62,8 +62,10 @@ class Recovery implements RecoveredMachine {
       onOff: async () => {
         if (this.#hasBegun && this.#record.boot !== undefined) await this.#note({ boot: undefined });
       },
-      onKilled: async () => {
-        if (this.#hasBegun) await fabric.start(this.operationId);
+      revival: {
+        // Not one that is off, and whose disks alone were being copied.
+        isWanted: () => this.#hasBegun && this.#record.boot !== undefined,
+        start: () => fabric.start(this.operationId),
       },
     });
     if (start && (this.#record.started === undefined || (await this.#endedWithHost()))) {

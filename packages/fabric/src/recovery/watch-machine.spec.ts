@@ -24,6 +24,7 @@ let watch: Watch;
 let troubles: string[];
 let independent: number;
 let revived: number;
+let isWanted: boolean;
 beforeEach(async () => {
   jest.useFakeTimers({ doNotFake: ['performance'] });
   fabric = createScriptedFabric();
@@ -41,11 +42,15 @@ beforeEach(async () => {
   const onHydrated = async (): Promise<void> => {
     independent += 1;
   };
-  const onKilled = async (): Promise<void> => {
-    revived += 1;
-    Object.assign(fabric.made.get(ID)!, { state: 'running', killed: undefined });
+  isWanted = true;
+  const revival = {
+    isWanted: () => isWanted,
+    start: async (): Promise<void> => {
+      revived += 1;
+      Object.assign(fabric.made.get(ID)!, { state: 'running', killed: undefined });
+    },
   };
-  watch = watchMachine({ fabric, operationId: ID, onTrouble: ({ code }) => troubles.push(code), onHydrated, onKilled, sleep });
+  watch = watchMachine({ fabric, operationId: ID, onTrouble: ({ code }) => troubles.push(code), onHydrated, revival, sleep });
 });
 afterEach(async () => {
   const stopping = watch.stop();
@@ -90,8 +95,11 @@ it('switches on again what this host ended, tells of it, and leaves it off when 
   expect(revived).toBe(4);
 });
 
-it('leaves alone what its own system switched off', async () => {
+it('leaves alone what its own system switched off, and what is not meant to be on', async () => {
   Object.assign(fabric.made.get(ID)!, { state: 'off' });
+  await seconds(30);
+  isWanted = false;
+  Object.assign(fabric.made.get(ID)!, { killed: true });
   await seconds(30);
   expect([revived, troubles]).toEqual([0, []]);
 });

@@ -12,8 +12,8 @@ export interface WatchOptions {
   readonly onHydrated: () => Promise<void>;
   /** Called whenever it is seen off. */
   readonly onOff?: () => Promise<void>;
-  /** Switches it on again after this host ended what ran it. */
-  readonly onKilled?: () => Promise<void>;
+  /** Switches it on again after this host ended what ran it, when it is meant to be on. */
+  readonly revival?: { isWanted(): boolean; start(): Promise<void> };
   /** For tests; ends early, without an error, when the signal is aborted. */
   readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
@@ -87,10 +87,10 @@ class MachineWatch implements Watch {
 
   /** Looks once, and resumes what may go on; resolves to the milliseconds until the next look. */
   async #look(waited: number): Promise<number> {
-    const { fabric, operationId, onHydrated, onOff, onKilled } = this.#options;
+    const { fabric, operationId, onHydrated, onOff, revival } = this.#options;
     const status = await fabric.status(operationId);
     if (status !== undefined && status.disks.length > 0 && status.disks.every(({ hydrated }) => hydrated)) await onHydrated();
-    if (status?.killed) return this.#revive(onKilled);
+    if (status?.killed && revival?.isWanted()) return this.#revive(revival);
     if (status?.state === 'off') await onOff?.();
     const pause = status?.pause;
     if (pause !== 'io' && pause !== 'space') {
@@ -114,9 +114,9 @@ class MachineWatch implements Watch {
   }
 
   /** On again, unless it was ended too often: then it stays off, and that is told as long as it is. */
-  async #revive(onKilled: WatchOptions['onKilled']): Promise<number> {
+  async #revive(revival: NonNullable<WatchOptions['revival']>): Promise<number> {
     this.#calm = 0;
-    const mayStart = onKilled !== undefined && this.#revivals < MOST_REVIVALS;
+    const mayStart = this.#revivals < MOST_REVIVALS;
     this.#tell(
       new HoldfastError('FABRIC_FAILED', {
         thing: 'recovered machine',
@@ -126,7 +126,7 @@ class MachineWatch implements Watch {
     );
     if (!mayStart) return LONGEST_WAIT_MILLISECONDS;
     this.#revivals += 1;
-    await onKilled();
+    await revival.start();
     return POLL_MILLISECONDS;
   }
 
