@@ -5,6 +5,7 @@ import {
   type AgentReport,
   type ConnectAgentResponse,
   ConnectAgentResponseSchema,
+  idText,
   type Manifest,
   ManifestSchema,
   type Peer,
@@ -28,7 +29,7 @@ import { follow, type TrackedReader } from './follow.ts';
 import type { Admitted } from './hold-stream.ts';
 import { type AgentPresence, hasInForce, type Session } from './presence.ts';
 import type { StreamEnd } from './stream-end.ts';
-import { componentEvents, diskEvents, stateEvents, stateFrom } from './transitions.ts';
+import { componentEvents, diskEvents, diskName, stateEvents, stateFrom } from './transitions.ts';
 
 export interface ControlParts {
   readonly store: StateStore;
@@ -51,6 +52,24 @@ const checkManifest = (manifest: Manifest): void => {
     if (id.length !== 16)
       throw requestInvalid(`disk ${checkLine(name, 'disk', 200)}`, 'its id has not 16 bytes', 'send the id of the disk');
   }
+};
+
+/** Disks that came and went since the hello before; all of a machine's are protected that its protection does not exclude. */
+const changedDisks = (
+  before: Manifest | undefined,
+  now: Manifest | undefined,
+): { code: string; severity: 'information' | 'warning'; text: string }[] => {
+  if (before === undefined || now === undefined) return [];
+  const lacking = (disks: Manifest, others: Manifest): string[] =>
+    disks.disks.filter(({ id }) => !others.disks.some((other) => idText(other.id) === idText(id))).map(({ id }) => diskName(id, disks));
+  return [
+    ...lacking(now, before).map((disk) => ({ code: 'disk-came', severity: 'information' as const, text: `it has a new disk, ${disk}` })),
+    ...lacking(before, now).map((disk) => ({
+      code: 'disk-went',
+      severity: 'warning' as const,
+      text: `its disk ${disk} is not there any more`,
+    })),
+  ];
 };
 
 /** The machine said hello: it is the one that enrolled, and what it is now is written down. */
@@ -76,6 +95,8 @@ const greet = async (store: StateStore, peer: Peer, hello: AgentHello, own: stri
     if (hello.manifest !== undefined && (known === undefined || !equals(ManifestSchema, known.value, hello.manifest)))
       transaction.put(manifests, identity.id, hello.manifest);
     const { name } = machine.value;
+    for (const { code, severity, text } of changedDisks(known?.value, hello.manifest))
+      transaction.event({ severity, code, text: `${name}: ${text}`, subject: identity.id, actor: identity.id });
     transaction.event({
       severity: 'information',
       code: 'machine-connected',

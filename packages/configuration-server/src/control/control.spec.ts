@@ -17,7 +17,15 @@ import {
   ProtectionState,
   ServerService,
 } from '@holdfast/protocol';
-import { type AgentStream, connectAgent, connectServer, DISK, diskReport, type ServerStream } from '../conformance/test-member.ts';
+import {
+  type AgentStream,
+  connectAgent,
+  connectServer,
+  DISK,
+  diskReport,
+  manifestOf,
+  type ServerStream,
+} from '../conformance/test-member.ts';
 import { codeOf, endTestServers, enrolMember, startTestServer, type TestMember, type TestServer } from '../conformance/test-server.ts';
 
 afterEach(endTestServers);
@@ -83,6 +91,27 @@ const protect = async ({ server, machine, agent, receiver }: Site): Promise<Job>
 };
 
 describe('control streams', () => {
+  it('tell of a disk that came, which is wanted with the others, and of one that went', async () => {
+    const site = await openSite();
+    const { server, machine, agent } = site;
+    await protect(site);
+    const came = idBytes('c'.repeat(32));
+    const { disks = [], ...manifest } = manifestOf(machine.id);
+    const again = (found: object[]): AgentStream => connectAgent(server, machine, 'web1', { manifest: { ...manifest, disks: found } });
+    await agent.close();
+    const second = again([...disks, { ...disks[0], id: came, name: 'sdb' }]);
+    const { protection } = await second.until((state) => state.protection?.diskIds.length === 2);
+    expect(protection!.diskIds).toEqual([DISK, came]);
+    await second.close();
+    const third = again([...disks]);
+    await third.until(() => true);
+    const { events } = await server.api(EventService).listEvents({ pageSize: 500, subject: machine.id });
+    expect(events.filter(({ code }) => /^disk-(came|went)$/.test(code)).map(({ text }) => text)).toEqual([
+      'web1: its disk sdb is not there any more',
+      'web1: it has a new disk, sdb',
+    ]);
+  });
+
   it('tell what a machine is and how it is', async () => {
     const { server, machine, agent } = await openSite();
     expect(agent.states[0]!.protection).toBeUndefined();

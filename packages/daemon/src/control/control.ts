@@ -29,6 +29,8 @@ export interface Control<Report> {
    * One made while nobody is connected is sent after the next hello. What was on its way when the connection broke is lost.
    */
   report(report: Report): void;
+  /** What its hello tells has changed: says it again, by a new connection. Nothing where there is none: the next begins with it. */
+  introduce(): void;
   /** Keeps the stream up until `stopping` aborts. For `run` of ProgramContext; never rejects for what the other side does. */
   run(stopping: AbortSignal): Promise<void>;
 }

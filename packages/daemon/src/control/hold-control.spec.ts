@@ -119,6 +119,21 @@ describe('the control stream', () => {
     expect(await stream.report()).toMatchObject({ revision: 7n, pendingBytes: 5n });
   });
 
+  it('says hello anew when what it tells has changed, and that is no trouble', async () => {
+    let name = 'web-1';
+    const { control, states, lines } = await startAgent({ hello: () => ({ hostname: name }) });
+    const first = await site.agents.stream();
+    name = 'web-2';
+    control.introduce();
+    const second = await site.agents.stream((stream) => stream !== first);
+    await first.ended;
+    expect(second.hello.hostname).toBe('web-2');
+    control.report({ revision: 3n });
+    expect((await second.report()).revision).toBe(3n);
+    expect(states.length).toBeLessThanOrEqual(2);
+    expect(lines.filter(({ message }) => /away|refused/.test(message))).toEqual([]);
+  });
+
   it('is the same for a process server', async () => {
     const membership = await enter('process-server');
     const seen = Promise.withResolvers<ConnectServerResponse>();

@@ -59,7 +59,9 @@ const holdControl = <Request, Response, Report extends object>(
     collect: (gauge) => gauge.set(state === 'connected' ? 1 : 0),
   });
 
-  /** One connection from its beginning to its end. Resolves when it was ended here: for a newer certificate, or by the stop. */
+  let endConnection = (): void => undefined;
+
+  /** One connection from its beginning to its end. Resolves when it was ended here: for a newer certificate, another hello, or by the stop. */
   const connectOnce = async (stopping: AbortSignal): Promise<void> => {
     const server = membership.servers.current();
     const there = serverThing(server);
@@ -69,6 +71,7 @@ const holdControl = <Request, Response, Report extends object>(
       outbox.wake();
     };
     const ignoreRenewals = membership.onRenewed(end);
+    endConnection = end;
     stopping.addEventListener('abort', end, { once: true });
     let link: Awaited<ReturnType<typeof openServerLink>> | undefined;
     try {
@@ -144,6 +147,7 @@ const holdControl = <Request, Response, Report extends object>(
       return problem;
     },
     report: outbox.put,
+    introduce: () => endConnection(),
     async run(stopping) {
       let news = new AbortController();
       const forget = membership.servers.onNews(() => news.abort());

@@ -88,12 +88,12 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
       });
       return id;
     };
-    const protect = async (id: string): Promise<void> => {
-      const { hello } = await site.agents.stream((stream) => stream.id === id);
+    /** All disks of the machine, as the configuration server does it, when it has told of so many. */
+    const protect = async (id: string, count = 1): Promise<void> => {
+      const { hello } = await site.agents.stream((stream) => stream.id === id && stream.hello.manifest?.disks.length === count);
       const disks = hello.manifest!.disks.map((one) => one.id);
-      expect(disks).toHaveLength(1);
       site.agents.setState(id, {
-        revision: 1n,
+        revision: BigInt(count),
         protection: {
           machineId: idBytes(id),
           diskIds: disks,
@@ -153,6 +153,39 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
     }
     const generations = new Set(model.vault.flatMap(({ cut }) => cut.epochs.map(({ generationId }) => idText(generationId))));
     expect(generations.size).toBe(1);
+    expect(model.violations).toEqual([]);
+    expect(await agent.kill('SIGTERM')).toBe(0);
+  });
+
+  it('tells of a disk that comes while it runs, and protects it beside the others, which are not disturbed', async () => {
+    const { directory, model, disk, flags, join, protect, expectInVault } = await openInstallation();
+    const late = path.join(directory, 'late');
+    const settings = flags('state', hardwareFile(directory, 'one')).map((flag) =>
+      flag.startsWith('--disks.include=') ? `${flag},${late}` : flag,
+    );
+    const id = await join(settings);
+    const agent = startAgent([...settings, '--disks.look=100ms']);
+    await agent.line('This machine is a member');
+    await protect(id);
+    await expectInVault(agent);
+    const second = createLoopDisk(8 * MIB);
+    undo.push(() => second.detach());
+    write(second, MIB, MIB, 7);
+    fs.symlinkSync(second.path, late);
+    await protect(id, 2);
+    const whole = () => model.vault.findLast(({ cut }) => cut.point?.members.length === 2 && cut.point.disksNotYetCopied.length === 0);
+    await until(
+      'a point with both',
+      () => whole() !== undefined,
+      () => [agent.text(), ...agent.lines.slice(-20)],
+    );
+    const receiver = createReceiver();
+    const last = model.vault.indexOf(whole()!);
+    for (const received of model.vault.slice(0, last + 1)) await receiver.receive(received);
+    const states = whole()!.cut.point!.members.map(({ epoch }) => receiver.state(epoch!));
+    expect(states.map((state) => [disk, second].findIndex(({ image }) => state.equals(fs.readFileSync(image)))).toSorted()).toEqual([0, 1]);
+    const generations = new Set(model.vault.flatMap(({ cut }) => cut.epochs.map(({ generationId }) => idText(generationId))));
+    expect(generations.size).toBe(2);
     expect(model.violations).toEqual([]);
     expect(await agent.kill('SIGTERM')).toBe(0);
   });

@@ -19,6 +19,7 @@ import { desiredStateFile, restedScriptsFile } from './places.ts';
 import { openRestedScripts } from './rested-scripts.ts';
 import type { AgentSchema } from './settings.ts';
 import { createShutdown } from './shutdown.ts';
+import { watchDisks } from './watch-disks.ts';
 
 export interface MemberParts {
   readonly membership: Membership;
@@ -128,6 +129,21 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
     },
   });
   run('certificates', (stopping) => membership.keepRenewed(stopping));
+  // Before anything is told of them, so that no change is missed.
+  run('disks', (stopping) =>
+    watchDisks(
+      {
+        findDisks,
+        interval: settings.disks.look,
+        onChange: (disks) => {
+          log.info('The disks of this machine have changed', { disks: disks.map(({ path }) => path) });
+          control.introduce();
+        },
+        onFailure: (error) => log.warn('The disks of this machine could not be looked at', { error }),
+      },
+      stopping,
+    ),
+  );
   run('control stream', (stopping) => control.run(stopping));
   const reportEngine = createReporter(engine);
   const report = () => ({
