@@ -1,3 +1,4 @@
+import { HoldfastError } from '@holdfast/errors';
 import { type ChoosePoint, PointKind } from '@holdfast/protocol';
 import { requestInvalid } from '../request-invalid.ts';
 
@@ -16,7 +17,7 @@ export interface PointWord {
 
 const newest = (kind: PointKind, drains = false): PointWord => ({ choice: { case: 'newest', value: kind }, drains });
 
-/** Throws REQUEST_INVALID for a word that means no point. */
+/** Throws REQUEST_INVALID for a word that means no point, UNSUPPORTED_OPERATION for one of several machines at one instant. */
 export const pointWord = (word: string): PointWord => {
   switch (word) {
     case 'latest':
@@ -28,6 +29,12 @@ export const pointWord = (word: string): PointWord => {
       return newest(PointKind.FILESYSTEM);
     case 'latest-application':
       return newest(PointKind.APPLICATION);
+    case 'latest-group':
+      throw new HoldfastError('UNSUPPORTED_OPERATION', {
+        thing: 'point latest-group',
+        why: 'a point is of one machine, across all of its disks; points of several machines at one instant come with version 0.5',
+        remedy: 'give a time: of each machine the newest point at or before it is taken, in plans too',
+      });
   }
   if (LOOKS_LIKE_TIME.test(word)) {
     const time = TIME.test(word) ? Date.parse(word.replace(' ', 'T')) : Number.NaN;

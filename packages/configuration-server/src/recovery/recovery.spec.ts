@@ -74,6 +74,7 @@ describe('recovery', () => {
     expect(await resolved('aaaa')).toBe('a');
     expect(await codeOf(resolved('2026-11-22T09:00:00Z'))).toBe('POINT_NOT_FOUND');
     expect(await codeOf(resolved('yesterday'))).toBe('REQUEST_INVALID');
+    expect(await codeOf(resolved('latest-group'))).toBe('UNSUPPORTED_OPERATION');
     expect(await codeOf(resolved('2026-11-22T09:00'))).toBe('REQUEST_INVALID');
   });
 
