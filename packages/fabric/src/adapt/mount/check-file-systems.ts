@@ -3,6 +3,7 @@ import path from 'node:path';
 import { isHoldfastError } from '@holdfast/errors';
 import { asFile } from './disk-file.ts';
 import type { GuestDisk } from './guest-disk.ts';
+import { attachLoop } from './loop-device.ts';
 import { runTool, TOOL_LIMITS } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
 import { readVolumes, type Volume } from './volumes.ts';

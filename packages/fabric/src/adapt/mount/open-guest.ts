@@ -6,6 +6,7 @@ import { createTreeReader, type MountedTree, type TreeReader } from '../tree/mou
 import { asFile } from './disk-file.ts';
 import { fatTree } from './esp.ts';
 import type { GuestDisk } from './guest-disk.ts';
+import { attachLoop } from './loop-device.ts';
 import { runTool, TOOL_LIMITS } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
 import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
