@@ -35,6 +35,7 @@ export interface TellVaultsOptions {
 
 /** Tells vaults where the server will be, as far as that is known, and people what came of it: a vault that cannot be written to is no failure. */
 export const tellVaults = async ({ stores, stateDirectory, settings, named, print }: TellVaultsOptions): Promise<void> => {
+  if (stores.length === 0) return;
   const { port } = settings.listen.address;
   const addresses = named.length > 0 ? named.map(formatAddress) : addressesAt(settings, port);
   if (named.length === 0 && port === 0 && settings.listen.addresses.length === 0) {
