@@ -3,17 +3,21 @@ import { errno, libc, systemError } from './libc.ts';
 const EINTR = 4;
 const ENXIO = 6;
 const EAGAIN = 11;
+const ENODEV = 19;
 const SEEK_DATA = 3;
 const LOCK_EXCLUSIVE_NOW = 2 | 4;
 const LOCK_RELEASE = 8;
 
-/** Copies at most `length` bytes from a non-blocking file straight to `target`; 0 when there is nothing now. */
+/**
+ * Copies at most `length` bytes from a non-blocking file straight to `target`; 0 when there is nothing now. A ring of the kernel's tracer has
+ * nothing as long as its processor, one that may come, has not been there.
+ */
 export const readInto = (fd: number, target: bigint, length: number): number => {
   for (;;) {
     const count = libc().read(fd, target, length);
     if (count >= 0) return count;
     const reason = errno();
-    if (reason === EAGAIN) return 0;
+    if (reason === EAGAIN || reason === ENODEV) return 0;
     if (reason !== EINTR) throw systemError('read');
   }
 };
