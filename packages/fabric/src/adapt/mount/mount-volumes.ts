@@ -5,7 +5,7 @@ import { createTreeReader, type MountedTree } from '../tree/mounted-tree.ts';
 import { asFile } from './disk-file.ts';
 import type { GuestDisk } from './guest-disk.ts';
 import { attachLoop } from './loop-device.ts';
-import { runTool } from './run-tool.ts';
+import { runTool, TOOL_LIMITS } from './run-tool.ts';
 import { clearScratch, TARGET } from './scratch.ts';
 import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
 import { readVolumes, type Volume } from './volumes.ts';
@@ -114,7 +114,7 @@ const mountVolume = async (volume: Volume, at: string): Promise<{ path: string }
   await mkdir(at);
   try {
     // A file system that was cloned has the id of the one it was cloned from, which may be mounted here.
-    await runTool('mount', ['-t', type, '-o', type === 'xfs' ? `${SAFE},nouuid` : SAFE, loop, at]);
+    await runTool('mount', ['-t', type, '-o', type === 'xfs' ? `${SAFE},nouuid` : SAFE, loop, at], { seconds: TOOL_LIMITS.mount });
     return { path: at };
   } catch (reason) {
     if (!isHoldfastError(reason, 'IO_FAILED')) throw reason;
