@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
@@ -43,6 +43,7 @@ describe('proofs of a process server', () => {
   let points: readonly string[];
   let proofs: Proofs | undefined;
   let attempts: { readonly options: ProvePointOptions; readonly end: (passed: boolean) => void }[];
+  let isAway = false;
   const discarded: string[] = [];
   const { privateKey } = generateKeyPairSync('ed25519');
 
@@ -103,9 +104,14 @@ describe('proofs of a process server', () => {
   const open = async (prove: typeof provePoint = scripted): Promise<Proofs> => {
     const fabric = createScriptedFabric();
     proofs = await openProofs({
-      vaults: { open: async () => vault },
+      vaults: {
+        open: async () => {
+          if (isAway) throw new HoldfastError('CONNECTION_LOST', { thing: 'store', why: 'it is away', remedy: 'wait' });
+          return vault;
+        },
+      },
+      pause: 5,
       fabric: () => fabric.fabric,
-      fabrics: ['qemu'],
       prover: {
         provePoint: prove,
         discardRecovery: async ({ operationId }) => {
@@ -210,10 +216,25 @@ describe('proofs of a process server', () => {
   });
 
   it('leave nothing behind when this server is killed under one', async () => {
-    const id = newId();
-    await mkdir(path.join(directory, id));
     await open();
-    expect([discarded, await readdir(directory)]).toEqual([[id], []]);
+    const work = wanted();
+    proofs!.want([work]);
+    await until('an attempt', () => attempts.length === 1);
+    const id = idText(work.id);
+    expect(await readdir(directory)).toEqual([`${id}.json`]);
+    // As a kill leaves it: what was made, and the note. The store is away when the next one starts.
+    const note = await readFile(path.join(directory, `${id}.json`), 'utf8');
+    await proofs!.close();
+    expect(await readdir(directory)).toEqual([]);
+    await mkdir(path.join(directory, id));
+    await writeFile(path.join(directory, `${id}.json`), note);
+    isAway = true;
+    await open();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(discarded).toEqual([]);
+    isAway = false;
+    await until('nothing is left', async () => (await readdir(directory)).length === 0);
+    expect(discarded).toEqual([id]);
   });
 
   it('are signed by a key of this server, and decided by scripts that only root can change', async () => {

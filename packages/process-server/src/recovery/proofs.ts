@@ -1,11 +1,15 @@
 import type { KeyObject } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Log } from '@holdfast/daemon';
 import { fromSystem } from '@holdfast/errors';
 import { type AdaptMachine, type discardRecovery, type Fabric, LOGIN_PROMPT, type provePoint, verifyProof } from '@holdfast/fabric';
 import { idText, isId, type ProofReportSchema, RecoveryStage, type WantedProof } from '@holdfast/protocol';
 import { readMachine } from '@holdfast/vault';
+import { writeWhole } from '../control/write-whole.ts';
 import type { Vaults } from '../upload/vaults.ts';
 import { describeProof } from './describe-proof.ts';
 import { machineTarget } from './machine-target.ts';
@@ -25,8 +29,6 @@ export interface ProofsOptions {
   readonly prover: { readonly provePoint: typeof provePoint; readonly discardRecovery: typeof discardRecovery };
   /** Of this alone: what an earlier end of this server left there is removed. At most 60 bytes. */
   readonly directory: string;
-  /** Of all fabrics that may have been at work there. */
-  readonly fabrics: readonly string[];
   signingKey(): Promise<KeyObject>;
   /** The file of a script of this name. Errors: SCRIPT_REFUSED. */
   scriptOf(name: string): Promise<string>;
@@ -34,6 +36,8 @@ export interface ProofsOptions {
   readonly log: Log;
   /** Called whenever a report is another one. */
   onChange(): void;
+  /** Milliseconds before what was left is tried to be removed again. */
+  readonly pause?: number;
 }
 
 interface Work {
@@ -43,6 +47,8 @@ interface Work {
 }
 
 const PATIENCE_SECONDS = 600;
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 60_000;
 const LONGEST_TEXT = 200;
 
 /** What appears on the console literally: whoever writes a policy may not keep this server busy with a pattern. */
@@ -55,15 +61,29 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
   const { vaults, fabric, prover, directory, log, onChange } = options;
   const works = new Map<string, Work>();
   let turn: Promise<void> = Promise.resolve();
+  const closing = new AbortController();
+  const clearing = new Map<string, Promise<void>>();
 
-  /** Machines that an earlier end of this server left behind: nobody looks at them any more. */
-  const clearUp = async (): Promise<void> => {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    for (const operationId of (await readdir(directory)).filter(isId))
-      for (const name of options.fabrics)
-        await prover
-          .discardRecovery({ fabric: fabric(name), directory, operationId })
-          .catch((error: unknown) => log.warn('What is left of a proof could not be removed', { proof: operationId, error }));
+  /** Written before anything is made for an attempt, removed when nothing of it is left: machine, files, hold in the vault. */
+  const noteOf = (operationId: string): string => path.join(directory, `${operationId}.json`);
+  const forget = async (operationId: string): Promise<void> => {
+    if (!existsSync(path.join(directory, operationId))) await rm(noteOf(operationId), { force: true });
+  };
+
+  /** What an earlier end of this server left behind: nobody looks at it any more. Again while its vault is away, which may hold the point for it. */
+  const clearUp = async (operationId: string): Promise<void> => {
+    for (let pause = options.pause ?? FIRST_PAUSE; !closing.signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      try {
+        const note = JSON.parse(await readFile(noteOf(operationId), 'utf8')) as { readonly vault: string; readonly fabric: string };
+        const vault = await vaults.open(note.vault);
+        await prover.discardRecovery({ fabric: fabric(note.fabric), directory, operationId, vault });
+        await forget(operationId);
+        return;
+      } catch (error) {
+        log.warn('What is left of a proof cannot be removed yet', { proof: operationId, error });
+        await sleep(pause, undefined, { signal: closing.signal }).catch(() => undefined);
+      }
+    }
   };
 
   const tell = (work: Work, report: Omit<MessageInitShape<typeof ProofReportSchema>, '$typeName' | 'id'>): void => {
@@ -77,11 +97,15 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     if (signal.aborted) return;
     const [operationId, machineId, pointId] = [wanted.id, wanted.machineId, wanted.pointId].map(idText) as [string, string, string];
     const { script = '', console = '', ports = [], checkFileSystems = false, patienceSeconds = 0 } = wanted.checks ?? {};
+    // The same attempt, begun before an end of this server, is made anew.
+    await clearing.get(operationId);
+    if (signal.aborted) return;
     try {
       const vault = await vaults.open(wanted.vault);
       const where = fabric(wanted.target?.fabric ?? '');
       const { hardware } = wanted.target === undefined ? { hardware: {} } : machineTarget(wanted.target, true);
       tell(work, { stage: RecoveryStage.WORKING, detail: 'the point is started in isolation' });
+      await writeWhole(noteOf(operationId), JSON.stringify({ vault: wanted.vault, fabric: where.kind }));
       const proof = await prover.provePoint({
         vault,
         machineId,
@@ -111,10 +135,16 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
       log.warn('A point could not be tried', { machine: machineId, point: pointId, error });
       const { code: problemCode, remedy } = error;
       tell(work, { stage: RecoveryStage.FAILED, problemCode, problem: `${error.thing}: ${error.why}`, remedy });
+    } finally {
+      await forget(operationId).catch((error: unknown) =>
+        log.warn('A note about a proof could not be removed', { proof: operationId, error }),
+      );
     }
   };
 
-  await clearUp();
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const left = (await readdir(directory)).flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : [])).filter(isId);
+  for (const one of left) clearing.set(one, clearUp(one));
 
   return {
     want(proofs) {
@@ -138,8 +168,9 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     },
     reports: () => [...works.values()].map(({ report }) => report),
     async close() {
+      closing.abort();
       for (const { stop } of works.values()) stop.abort();
-      await turn;
+      await Promise.all([turn, ...clearing.values()]);
     },
   };
 };

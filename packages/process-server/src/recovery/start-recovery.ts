@@ -54,7 +54,6 @@ export const startRecovery = async (
   const proofs = await openProofs({
     vaults,
     fabric: fabrics.of,
-    fabrics: enabled ? ['qemu'] : [],
     prover: { provePoint, discardRecovery },
     directory: path.join(directory, 'proofs'),
     signingKey: () => openSigningKey(path.join(stateDirectory, 'proof.key')),
