@@ -43,15 +43,17 @@ class PackingThread {
   readonly #patience: number;
   #next = 0;
   #idle: NodeJS.Timeout | undefined;
+  #isOver = false;
 
   constructor(worker: Worker, patience: number, onEnd: (failed: boolean) => void) {
     this.#worker = worker;
     this.#patience = patience;
     worker.unref();
     worker.on('message', ({ id, made }: FrameDone) => this.#settle(id, made));
-    worker.on('error', () => onEnd(true));
+    // An error is followed by the exit.
+    worker.on('error', () => undefined);
     worker.on('exit', () => {
-      onEnd(false);
+      onEnd(!this.#isOver);
       for (const id of [...this.#jobs.keys()]) this.#settle(id, undefined);
       clearTimeout(this.#idle);
     });
@@ -78,6 +80,7 @@ class PackingThread {
   }
 
   async end(): Promise<void> {
+    this.#isOver = true;
     clearTimeout(this.#idle);
     await this.#worker.terminate();
   }
