@@ -105,6 +105,9 @@ describe('holdfast failover, recovery and point', () => {
     expect(await person.json(['recovery', 'show', 'd4d4'])).toMatchObject({ kind: 'failover', notes: 'cancelled' });
     expect(await person.json(['recovery', 'ls', '--open'])).toHaveLength(1);
     expect((await person.run(['recovery', 'list'])).stdout).toMatch(/failover.*ended.*cancelled/);
+    // One that was committed runs on, though it is open no more.
+    script.recoveries = [script.recoveries[1]!, { ...script.recoveries[0]!, id: 'e5'.repeat(16), state: RecoveryState.COMMITTED }];
+    expect(await person.json(['recovery', 'show', machine.name])).toMatchObject({ id: 'e5'.repeat(16), state: 'committed' });
   });
 
   it('tells what is possible, and what to do instead', async () => {

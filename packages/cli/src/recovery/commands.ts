@@ -1,4 +1,4 @@
-import type { Recovery } from '@holdfast/protocol';
+import { type Recovery, RecoveryState } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { chooseResource, type Kind } from '../choose/choose-resource.ts';
 import { parseCount } from '../parse-count.ts';
@@ -40,12 +40,15 @@ const readRecoveries = ({ recoveries }: Site, filter: { machine?: string; open?:
 /** Recoveries looked at for the beginning of an id. */
 const NEWEST = 500;
 
-/** The recovery meant by its id, by the beginning of it, or by the machine of which it is the only open one. */
+/** The recovery meant by its id, by the beginning of it, or by the machine of which it is the only open one, else the newest that was committed. */
 export const findRecovery = async (site: Site, word: string): Promise<Recovery> => {
   const open = await readRecoveries(site, { open: true });
   const ofMachine = open.filter(({ machineName }) => machineName === word);
   if (ofMachine.length === 1) return ofMachine[0]!;
   const all = ofMachine.length > 1 ? ofMachine : await readRecoveries(site, {}, NEWEST);
+  // What was committed runs on, and is nobody's to end.
+  const committed = all.find(({ machineName, state }) => machineName === word && state === RecoveryState.COMMITTED);
+  if (ofMachine.length === 0 && committed !== undefined) return committed;
   return chooseResource(
     all.map((one) => ({ id: one.id, ...(ofMachine.length > 1 && { name: one.machineName }), one })),
     word,

@@ -72,7 +72,8 @@ export const recoveryRoutes = (router: ConnectRouter, script: Script, startJob: 
       const { rows, nextPageToken } = page(
         script.recoveries.filter(
           ({ machineId, state }) =>
-            (request.machine === '' || request.machine === machineId) && (!request.open || state !== RecoveryState.ENDED),
+            (request.machine === '' || request.machine === machineId) &&
+            (!request.open || (state !== RecoveryState.ENDED && state !== RecoveryState.COMMITTED)),
         ),
         request,
       );
