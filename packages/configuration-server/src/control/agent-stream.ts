@@ -54,23 +54,25 @@ const checkManifest = (manifest: Manifest): void => {
   }
 };
 
-/** Disks that came and went since the hello before; all of a machine's are protected that its protection does not exclude. */
-const changedDisks = (
-  before: Manifest | undefined,
-  now: Manifest | undefined,
-): { code: string; severity: 'information' | 'warning'; text: string }[] => {
-  if (before === undefined || now === undefined) return [];
-  const lacking = (disks: Manifest, others: Manifest): string[] =>
-    disks.disks.filter(({ id }) => !others.disks.some((other) => idText(other.id) === idText(id))).map(({ id }) => diskName(id, disks));
-  return [
-    ...lacking(now, before).map((disk) => ({ code: 'disk-came', severity: 'information' as const, text: `it has a new disk, ${disk}` })),
-    ...lacking(before, now).map((disk) => ({
-      code: 'disk-went',
-      severity: 'warning' as const,
-      text: `its disk ${disk} is not there any more`,
-    })),
-  ];
-};
+/** Of one manifest the disks that another does not have. */
+const lacking = (has: Manifest, lacks: Manifest): Manifest['disks'] =>
+  has.disks.filter(({ id }) => !lacks.disks.some((other) => idText(other.id) === idText(id)));
+
+/**
+ * Disks of a protected machine that it does not have any more. They stay wanted, so that there are no points without them, until somebody
+ * says that they are left out: a disk that failed must not be gone from the points silently. Not those of an agent that was installed anew and
+ * gave all disks other ids.
+ */
+const keptDisks = (before: Manifest | undefined, now: Manifest | undefined, excluded: readonly string[]): Manifest['disks'] =>
+  before === undefined || now === undefined || lacking(now, before).length === now.disks.length
+    ? []
+    : lacking(before, now)
+        .filter(({ id }) => !excluded.includes(idText(id)))
+        .slice(0, MOST_DISKS - now.disks.length);
+
+/** What is to be told of disks that came since the hello before. */
+const cameText = (before: Manifest | undefined, now: Manifest | undefined): string[] =>
+  before === undefined || now === undefined ? [] : lacking(now, before).map(({ id }) => `it has a new disk, ${diskName(id, now)}`);
 
 /** The machine said hello: it is the one that enrolled, and what it is now is written down. */
 const greet = async (store: StateStore, peer: Peer, hello: AgentHello, own: string): Promise<string> => {
@@ -88,15 +90,19 @@ const greet = async (store: StateStore, peer: Peer, hello: AgentHello, own: stri
     if (machine === undefined)
       throw new HoldfastError('MACHINE_NOT_FOUND', { thing: identity.id, why: 'it was removed', remedy: 'enrol it with a new token' });
     const known = await transaction.read(manifests, identity.id);
+    const { protectionId } = machine.value;
+    const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
+    const kept = protection === undefined ? [] : keptDisks(known?.value, hello.manifest, protection.value.excludedDiskIds);
+    const manifest = hello.manifest && { ...hello.manifest, disks: [...hello.manifest.disks, ...kept] };
     const shown = withShown(member.value, peer);
     if (shown !== member.value || JSON.stringify(member.value.hardware) !== JSON.stringify(hardware))
       transaction.put(members, identity.id, { ...shown, hardware });
     if (machine.value.agentVersion !== version) transaction.put(machines, identity.id, { ...machine.value, agentVersion: version });
-    if (hello.manifest !== undefined && (known === undefined || !equals(ManifestSchema, known.value, hello.manifest)))
-      transaction.put(manifests, identity.id, hello.manifest);
+    if (manifest !== undefined && (known === undefined || !equals(ManifestSchema, known.value, manifest)))
+      transaction.put(manifests, identity.id, manifest);
     const { name } = machine.value;
-    for (const { code, severity, text } of changedDisks(known?.value, hello.manifest))
-      transaction.event({ severity, code, text: `${name}: ${text}`, subject: identity.id, actor: identity.id });
+    for (const text of cameText(known?.value, hello.manifest))
+      transaction.event({ severity: 'information', code: 'disk-came', text: `${name}: ${text}`, subject: identity.id, actor: identity.id });
     transaction.event({
       severity: 'information',
       code: 'machine-connected',
