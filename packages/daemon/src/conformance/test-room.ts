@@ -117,6 +117,8 @@ export const createTestRoom = <Init, Hello, Report>(): OpenRoom<Init, Hello, Rep
       if (first?.case !== 'hello') throw violation('it does not begin with hello');
       const { stream, take, ending } = admit(first.value, visitor);
       visitor.signal.addEventListener('abort', () => ending.abort());
+      // At once: nobody shall take one that is over for the next one.
+      ending.signal.addEventListener('abort', () => live.delete(stream));
       const read = async (): Promise<void> => {
         for (let next = await incoming.next(); next.done !== true; next = await incoming.next()) {
           if (next.value.message.case !== 'report') throw violation('there is something other than a report behind hello');
@@ -127,7 +129,7 @@ export const createTestRoom = <Init, Hello, Report>(): OpenRoom<Init, Hello, Rep
         () => ending.abort(),
         (reason: unknown) => ending.abort(reason),
       );
-      live.add(stream);
+      if (!ending.signal.aborted) live.add(stream);
       visits.tell();
       const over = stream.ended.then(() => 'over' as const);
       try {

@@ -65,6 +65,9 @@ const CALLER = createContextKey<Peer | HoldfastError | undefined>(undefined);
 const refusal = (code: 'CERTIFICATE_UNTRUSTED' | 'CERTIFICATE_REVOKED' | 'TOKEN_UNKNOWN' | 'TOKEN_USED' | 'AGENT_CLONED', why: string) =>
   new HoldfastError(code, { thing: 'test site', why, remedy: 'enrol with a new token' });
 
+const gone = (): HoldfastError =>
+  new HoldfastError('CONNECTION_LOST', { thing: 'test site', why: 'it was stopped', remedy: 'wait until it is started again' });
+
 /** Who calls, told by the connection; a certificate that does not please is kept as the error to answer with. */
 const callerOf = (request: Http2ServerRequest): ContextValues => {
   const values = createContextValues();
@@ -204,6 +207,8 @@ export const openTestSite = async (): Promise<TestSite> => {
     if (listening === undefined) return;
     const closed = new Promise<void>((resolve) => listening.close(() => resolve()));
     for (const connection of connections) connection.destroy();
+    // Their connections are gone, which they hear of a moment later only.
+    for (const stream of [...agents.live, ...servers.live]) stream.fail(gone());
     await closed;
   };
 
