@@ -56,8 +56,8 @@ case $layout in
     boot=${disk}p1
     mkfs.ext4 -q "$boot"
     partition 256 $((size - 256))
-    # Nothing is activated: a host need have no device mapper. LVM2 begins the first extent 1 MiB into a physical volume.
-    set -- --driverloaded n --config 'devices { use_devicesfile=0 } backup { backup=0 archive=0 } activation { udev_sync=0 udev_rules=0 }'
+    # Nothing is activated: a host need have no device mapper. The same bytes are a partition of the whole disk too. LVM2 begins the first extent 1 MiB into a physical volume.
+    set -- --driverloaded n --config "devices { use_devicesfile=0 filter=[ \"a|^$found\$|\", \"r|.*|\" ] } backup { backup=0 archive=0 } activation { udev_sync=0 udev_rules=0 }"
     lvm pvcreate "$@" "$found" >/dev/null
     lvm vgcreate "$@" ledger-vg "$found" >/dev/null
     lvm lvcreate "$@" -an -Zn -Wn -L $((size - 512))M -n root ledger-vg >/dev/null
