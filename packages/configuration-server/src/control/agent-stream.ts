@@ -184,6 +184,8 @@ export const admitAgent = async (
   const { store, presence } = parts;
   const { id } = peer.identity;
   const name = await greet(store, peer, hello, parts.version);
+  // It is written down now, and large: nobody needs it for as long as the machine is connected.
+  delete hello.manifest;
   const session = presence.open(id, hello, () =>
     end.end(new HoldfastError('FENCED', { thing: `control stream of ${name}`, why: 'a newer one took over', remedy: 'keep one only' })),
   );
