@@ -192,6 +192,26 @@ describe('the server', () => {
     expect(await person.run(['machine', 'list'])).toMatchObject({ status: 0 });
   });
 
+  it('whose authority was replaced, in order, is believed, and says so once', async () => {
+    // The last step needs everybody to know of the one before; nobody is a member here.
+    const shown = async (): Promise<{ phase: string; authorities: { fingerprint: string; signs: boolean }[] }> => {
+      const { status, stdout, stderr } = await person.run(['authority', 'show', '--output', 'json']);
+      if (status !== 0) throw new Error(stderr);
+      return JSON.parse(stdout) as Awaited<ReturnType<typeof shown>>;
+    };
+    const before = await shown();
+    for (let step = 0; step < 3; step += 1) await person.run(['authority', 'rotate', '--force']);
+    await server.process.kill();
+    await server.process.start();
+    const after = await person.run(['policy', 'list']);
+    expect(after.status).toBe(0);
+    const { authorities } = await shown();
+    const signs = authorities.find((one) => one.signs)!.fingerprint;
+    expect(signs).not.toBe(before.authorities[0]!.fingerprint);
+    expect((await person.json<{ fingerprint: string }>(['context', 'show'])).fingerprint).toBe(signs);
+    expect(await person.run(['policy', 'list'])).toMatchObject({ status: 0, stderr: '' });
+  });
+
   it('that was set up anew on the same address is not believed', async () => {
     await server.process.stop();
     const imposter = await startConfigurationServer({ directory: path.join(directory, 'imposter'), port: server.port });
