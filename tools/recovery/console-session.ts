@@ -14,7 +14,7 @@ export interface ConsoleSession extends AsyncDisposable {
   run(line: string, milliseconds: number): Promise<{ readonly output: string; readonly status: number }>;
 }
 
-const ASK_AGAIN_MILLISECONDS = 20_000;
+const ASK_AGAIN_MILLISECONDS = 10_000;
 
 export const openSession = (stream: Duplex): ConsoleSession => {
   let text = '';
@@ -50,6 +50,17 @@ export const openSession = (stream: Duplex): ConsoleSession => {
       stream.on('close', closed);
       look();
     });
+  /** A prompt that was printed before we came, or behind which the system said something else, is asked for again. */
+  const prompt = async (pattern: RegExp, milliseconds: number): Promise<void> => {
+    for (const end = performance.now() + milliseconds; ; type('\n')) {
+      try {
+        await expect(pattern, Math.min(ASK_AGAIN_MILLISECONDS, end - performance.now()));
+        return;
+      } catch (reason) {
+        if (stream.destroyed || performance.now() >= end) throw reason;
+      }
+    }
+  };
   return {
     get text() {
       return text;
@@ -57,23 +68,12 @@ export const openSession = (stream: Duplex): ConsoleSession => {
     type,
     expect,
     logIn: async (password, milliseconds) => {
-      const end = performance.now() + milliseconds;
-      // A prompt that was printed before we came, or behind which the system said something else, is asked for again.
-      for (let prompted = false; !prompted; ) {
-        type('\n');
-        const patience = Math.min(ASK_AGAIN_MILLISECONDS, end - performance.now());
-        prompted = await expect(/login: $/, patience).then(
-          () => true,
-          (reason: unknown) => {
-            if (stream.destroyed || performance.now() >= end) throw reason;
-            return false;
-          },
-        );
-      }
+      type('\n');
+      await prompt(/login: $/, milliseconds);
       type('root\n');
-      await expect(/Password: $/, milliseconds);
+      await expect(/Password: /, milliseconds);
       type(`${password}\n`);
-      await expect(/# $/, milliseconds);
+      await prompt(/# $/, milliseconds);
     },
     run: async (line, milliseconds) => {
       count += 1;
