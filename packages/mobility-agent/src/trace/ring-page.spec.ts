@@ -37,11 +37,15 @@ describe('parseRingPage', () => {
           const base = start + apart < 0n ? 0n : start + apart;
           const { seen, ...summary } = parse(writePage(PAGE, start, records), base);
           let time = start;
+          let written = start;
           const expected: Seen[] = [];
           for (const { delta, words, how, stamp } of records) {
+            written += delta;
             // A discarded record's delta of 0 is written as 1, which the kernel's reader takes for 0 again; a written 1 as well.
             const afterTimeRecord = delta >= 1n << 27n || stamp === true;
             time += how === 'discarded' && !afterTimeRecord && delta === 1n ? 0n : delta;
+            // A stamp tells what the writer's clock says.
+            if (stamp === true) time = written;
             if (how !== 'discarded') expected.push({ time: Number(time - base), words: [...words] });
           }
           expect(seen).toEqual(expected);
