@@ -18,7 +18,10 @@ const fullDirectory = () => {
       return fileOf(name);
     },
   } as unknown as JournalDirectory;
-  return { directory, giveRoom: () => void (isFull = false) };
+  const giveRoom = (): void => {
+    isFull = false;
+  };
+  return { directory, giveRoom };
 };
 
 describe('segments on a file system that was full', () => {
