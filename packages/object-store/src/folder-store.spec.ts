@@ -142,6 +142,26 @@ describe('folder store', () => {
     }
   });
 
+  it("does not take another's object for its own where numbers of files are larger than a number of JavaScript tells apart", async () => {
+    const numbers = new Map<string, bigint>();
+    const really = files.lstat;
+    // As SMB and Lustre number files: those that are made one after the other differ in the last bits of 64.
+    const lstat = jest.spyOn(files, 'lstat').mockImplementation((async (path: string, options?: { readonly bigint?: boolean }) => {
+      const status = await really(path, { bigint: true });
+      const ino = numbers.get(path) ?? 2n ** 60n + BigInt(numbers.size);
+      numbers.set(path, ino);
+      if (options?.bigint === true) return Object.assign(status, { ino });
+      return Object.assign(await really(path), { ino: Number(ino) });
+    }) as typeof files.lstat);
+    try {
+      const root = await newRoot();
+      await createFolderStore(root).create('a', Buffer.from('x'));
+      await expect(createFolderStore(root).create('a', Buffer.from('y'))).rejects.toMatchObject({ code: 'OBJECT_EXISTS' });
+    } finally {
+      lstat.mockRestore();
+    }
+  });
+
   it('refuses a file system without hard links by name', async () => {
     const link = jest
       .spyOn(files, 'link')

@@ -215,7 +215,9 @@ const giveName = async (incoming: string, path: string): Promise<void> => {
     await link(incoming, path);
   } catch (reason) {
     if ((reason as NodeJS.ErrnoException).code !== 'EEXIST') throw reason;
-    const [own, there] = await Promise.all([lstat(incoming), lstat(path)].map((status) => status.catch(() => undefined)));
+    // Some file systems number files beyond what a number of JavaScript tells apart.
+    const statusOf = (one: string) => lstat(one, { bigint: true }).catch(() => undefined);
+    const [own, there] = await Promise.all([statusOf(incoming), statusOf(path)]);
     if (own === undefined || own.ino !== there?.ino || own.dev !== there.dev) throw reason;
   }
 };
