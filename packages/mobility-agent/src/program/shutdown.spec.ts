@@ -29,7 +29,7 @@ describe('the shutdown of a source', () => {
       mode: 0o700,
     });
   };
-  const open = async () => {
+  const open = async (sync: () => Promise<unknown> = async () => undefined) => {
     let newestPoint = 1;
     let asked = 0;
     const shutdown = createShutdown({
@@ -48,7 +48,7 @@ describe('the shutdown of a source', () => {
       log: silent,
       onAnswer: () => undefined,
       look: 5,
-      sync: async () => undefined,
+      sync,
     });
     const until = async (what: string, look: () => boolean): Promise<void> => {
       for (const end = Date.now() + 20_000; !look(); await new Promise((resolve) => setTimeout(resolve, 5)))
@@ -88,6 +88,20 @@ describe('the shutdown of a source', () => {
     shutdown.ask(undefined);
     await until('it goes on', () => said().length === 2);
     expect([said(), shutdown.answer, isOff()]).toEqual([['10-app pre', '10-app post'], undefined, false]);
+  });
+
+  it('goes on when it is called off though writing everything out never ends', async () => {
+    script('10-app');
+    let isWriting = false;
+    const { shutdown, until } = await open(() => {
+      isWriting = true;
+      return new Promise(() => undefined);
+    });
+    shutdown.ask(request(newId()));
+    await until('the writing', () => isWriting);
+    shutdown.ask(undefined);
+    await until('it goes on', () => said().length === 2);
+    expect(said()).toEqual(['10-app pre', '10-app post']);
   });
 
   it('stays at rest while it is failed over, and goes on when that is over', async () => {

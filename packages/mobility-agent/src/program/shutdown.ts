@@ -41,6 +41,12 @@ const LOOK = 100;
 const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 const run = promisify(execFile);
 
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+
 export const createShutdown = (options: ShutdownOptions): Shutdown => {
   const {
     engine,
@@ -101,7 +107,8 @@ export const createShutdown = (options: ShutdownOptions): Shutdown => {
         });
       log.info('The machine comes to rest for a failover', { scripts });
       await runAll(scripts, 'pre', signal);
-      await sync();
+      // A network file system that is away keeps this for ever; who calls it off does not wait for that.
+      await Promise.race([sync(), aborted(signal)]);
       const unixMillis = BigInt(await lastPoint(signal));
       if (!signal.aborted) say({ requestId, atRest: true, unixMillis });
     } catch (reason) {
