@@ -105,8 +105,8 @@ describe('proofs of a process server', () => {
     const fabric = createScriptedFabric();
     proofs = await openProofs({
       vaults: {
-        open: async () => {
-          if (isAway) throw new HoldfastError('CONNECTION_LOST', { thing: 'store', why: 'it is away', remedy: 'wait' });
+        open: async (name) => {
+          if (isAway || name === 'gone') throw new HoldfastError('CONNECTION_LOST', { thing: 'store', why: 'it is away', remedy: 'wait' });
           return vault;
         },
       },
@@ -235,6 +235,21 @@ describe('proofs of a process server', () => {
     isAway = false;
     await until('nothing is left', async () => (await readdir(directory)).length === 0);
     expect(discarded).toEqual([id]);
+  });
+
+  it('do not wait for what is left of one that nobody wants any more', async () => {
+    const [left, other] = [wanted(), wanted()];
+    const id = idText(left.id);
+    await mkdir(path.join(directory, id));
+    await writeFile(path.join(directory, `${id}.json`), JSON.stringify({ vault: 'gone', fabric: 'qemu' }));
+    await open();
+    proofs!.want([left, other]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(attempts).toEqual([]);
+    proofs!.want([other]);
+    await until('the other one', () => attempts.length === 1);
+    expect(attempts[0]!.options.operationId).toBe(idText(other.id));
+    expect(await readdir(directory)).toContain(`${id}.json`);
   });
 
   it('are signed by a key of this server, and decided by scripts that only root can change', async () => {

@@ -98,7 +98,8 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     const [operationId, machineId, pointId] = [wanted.id, wanted.machineId, wanted.pointId].map(idText) as [string, string, string];
     const { script = '', console = '', ports = [], checkFileSystems = false, patienceSeconds = 0 } = wanted.checks ?? {};
     // The same attempt, begun before an end of this server, is made anew.
-    await clearing.get(operationId);
+    const givenUp = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await Promise.race([clearing.get(operationId), givenUp]);
     if (signal.aborted) return;
     try {
       const vault = await vaults.open(wanted.vault);

@@ -48,10 +48,10 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
     const saved = saving.then(async () => {
       const record = records.get(id);
       if (record === undefined) return;
-      await writeWhole(
-        fileOf(id),
-        JSON.stringify({ form: 1, wanted: wantedJson(record.wanted), runs: record.runs, fencedAt: record.fencedAt }),
-      );
+      const { wanted, runs, fencedAt } = record;
+      // `fenced` is for earlier versions, which would fence a source again that was released.
+      const kept = { form: 1, wanted: wantedJson(wanted), runs, fenced: fencedAt !== undefined, fencedAt };
+      await writeWhole(fileOf(id), JSON.stringify(kept));
     });
     saving = saved.catch(() => undefined);
     return saved;

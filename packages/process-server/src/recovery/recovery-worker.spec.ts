@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -301,6 +301,14 @@ describe('recoveries of a process server', () => {
     await again.want([wanted(RecoveryGoal.RELEASED)]);
     await reach(again, RecoveryGoal.RELEASED);
     expect([fabric.running(), await holds()]).toEqual([[], []]);
+  });
+
+  it('tells an earlier version of itself that the source was fenced', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.FENCED)]);
+    await reach(recoveries, RecoveryGoal.FENCED);
+    await recoveries.close();
+    expect(JSON.parse(await readFile(path.join(directory, `${ID}.json`), 'utf8'))).toMatchObject({ fenced: true, fencedAt: points[1] });
   });
 
   it('does not fence at its own point what another process server goes on with from another point', async () => {
