@@ -86,6 +86,21 @@ describe('a configuration server that lost its state', () => {
     expect(await find(store, openRecoveries, `${MACHINE}/failover`)).toBeUndefined();
   });
 
+  it('opens no failover for a machine that was committed and whose source is protected again: it would be silenced, and nothing could end that', async () => {
+    const stateIs = (state: ProtectionState) =>
+      transact(store, async (transaction) =>
+        transaction.put(protections, PROTECTION, create(ProtectionSchema, { machineId: MACHINE, vault: 'office', state })),
+      );
+    await stateIs(ProtectionState.PROTECTED);
+    await adoptRecoveries(store, SERVER, [report({ goal: RecoveryGoal.INDEPENDENT })]);
+    expect(await find(store, openRecoveries, `${MACHINE}/failover`)).toBeUndefined();
+    expect(await silencedBy(reader(), MACHINE, ProtectionState.PROTECTED)).toBeUndefined();
+    // Its vault says that the source is fenced.
+    await stateIs(ProtectionState.FAILED_OVER);
+    await adoptRecoveries(store, SERVER, [report({ goal: RecoveryGoal.INDEPENDENT })]);
+    expect((await find(store, openRecoveries, `${MACHINE}/failover`))!.value).toEqual({ recovery: OPERATION });
+  });
+
   it('believes no server of vaults that it does not hold', async () => {
     await adoptRecoveries(store, SERVER, [report()], ['elsewhere']);
     expect(await find(store, recoveries, OPERATION)).toBeUndefined();

@@ -6,6 +6,7 @@ import { type MachineRecord, machines, protections } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { takeLeftOver } from './left-overs.ts';
+import { FAILING } from './recovery-commits.ts';
 import { GOALS, type Goal, openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, wantedRecoveries } from './recovery-record.ts';
 import { chosenPoint } from './steps.ts';
 
@@ -45,6 +46,8 @@ export const takeRecoveries = async (
       const protectionId = machine?.value.protectionId ?? '';
       const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
       if (machine === undefined || protection === undefined || protection.value.vault !== report.vault) return;
+      // Committed, and released since: its source is protected again, and an open failover would silence that. What is fenced still the vault says first.
+      if (goal === 'independent' && !FAILING.has(protection.value.state)) return;
       if ((await transaction.read(recoveries, id)) !== undefined) return;
       if ((await transaction.read(openRecoveries, `${machineId}/${kind}`)) !== undefined) return;
       put(transaction, id, {

@@ -23,7 +23,7 @@ export const machinesOff = async (
     if (kind !== RecoveryKind.FAILOVER || machine?.state !== 'stopped') continue;
     const recovery = (await find(store, recoveries, idText(id)))?.value;
     if (recovery === undefined || recovery.serverId !== server.id || recovery.runId !== idText(runId)) continue;
-    if (!WORKED_WITH.includes(recovery.state)) continue;
+    if (!WORKED_WITH.includes(recovery.state) || recovery.fenceReleased !== undefined) continue;
     const { machineId, machineName } = recovery;
     const why = problem === '' ? 'its own system, or somebody on that host, switched it off' : problem;
     found.push({
