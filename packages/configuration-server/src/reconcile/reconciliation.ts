@@ -4,6 +4,7 @@ import type { ServerReport } from '@holdfast/protocol';
 import { listAll } from '../records/kind.ts';
 import { protections, type RestoredRecord, revocations, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
+import { recoveryDifferences, takeCarriedOut } from './carried-out.ts';
 import { type HeldParts, heldDifferences, takeHeld } from './held.ts';
 import { lineDifferences, takeLines } from './lines.ts';
 import { endReconciliation, restoredOf } from './restored.ts';
@@ -81,17 +82,23 @@ export const createReconciliation = ({ settle, log, ...parts }: ReconciliationOp
     return {
       restored,
       missing: await missing(),
-      differences: [...(await lineDifferences(store, lines, restored.made)), ...(await heldDifferences(parts))],
+      differences: [
+        ...(await lineDifferences(store, lines, restored.made)),
+        ...(await heldDifferences(parts)),
+        ...(await recoveryDifferences(parts)),
+      ],
     };
   };
 
   return {
     state,
-    async take(server, { lines, held, heldRevokedSerials }) {
-      if (lines.length + held.length + heldRevokedSerials.length === 0 || (await restoredOf(store)) === undefined) return;
+    async take(server, { lines, held, heldRevokedSerials, recoveries }) {
+      if (lines.length + held.length + heldRevokedSerials.length + recoveries.length === 0 || (await restoredOf(store)) === undefined)
+        return;
       await takeRevoked(heldRevokedSerials);
       await takeLines(store, lines);
       await takeHeld(parts, server, held);
+      await takeCarriedOut(parts, server, recoveries);
     },
     async run(stopping) {
       while (!stopping.aborted) {

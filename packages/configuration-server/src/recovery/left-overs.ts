@@ -1,4 +1,5 @@
 import { idText, RecoveryGoal, type RecoveryReport, RecoveryStage } from '@holdfast/protocol';
+import { restoredIn } from '../reconcile/restored.ts';
 import { find, type Kind, listAll, plainKind, type Stored } from '../records/kind.ts';
 import { servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
@@ -82,6 +83,8 @@ export const takeLeftOver = async (store: StateStore, server: string, report: Re
   await transact(store, async (transaction) => {
     const recovery = await transaction.read(recoveries, id);
     if (recovery === undefined) return;
+    // What a backup knows of one that goes on may be long over: who carries it out now is found out first.
+    if (recovery.value.state !== 'ended' && (await restoredIn(transaction)) !== undefined) return;
     if (await takeBack(transaction, server, report, recovery)) return transaction.delete(leftOvers, place);
     const order = (await transaction.read(leftOvers, place))?.value;
     const next = orderOf(server, report, recovery.value);
