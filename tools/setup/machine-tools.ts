@@ -26,7 +26,7 @@ export const MACHINE_TOOLS: readonly MachineTool[] = [
     purpose: 'interfaces and routes for the manifest; network namespaces',
     groups: ['filesystems', 'network'],
   },
-  { apt: 'iptables', proof: 'iptables', purpose: 'packets that are lost, between programs in network namespaces', groups: ['network'] },
+  { apt: 'iptables', proof: 'iptables-nft', purpose: 'packets that are lost, between programs in network namespaces', groups: ['network'] },
   { apt: 'util-linux', proof: 'nsenter', purpose: 'programs in network namespaces', groups: ['network'] },
   { apt: 'fuse3', proof: 'fusermount3', purpose: 'unmounting what nbdfuse mounts', groups: ['nbd'] },
   { apt: 'libnbd-bin', proof: 'nbdfuse', purpose: 'nbdcopy, nbdinfo, nbdfuse: a client that is not ours', groups: ['nbd'] },
