@@ -45,6 +45,10 @@ for service in $purged; do
         ;;
     esac
   done
+  # One that is off is no less somebody's machine.
+  for machine in "$STATE_DIRECTORY/$service"/recovery/vm/*/; do
+    [ ! -d "$machine" ] || fail 8 OPERATION_REFUSED "uninstall.sh: in $machine are the disks of a recovered machine; move them elsewhere or remove them, or leave --purge out"
+  done
 done
 
 if [ -n "$UNIT" ]; then

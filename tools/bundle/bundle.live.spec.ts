@@ -201,7 +201,12 @@ describe.unless(lacks('root', 'chroot', 'unshare', 'tar'), 'bundles', () => {
       /opt/holdfast/holdfast-agent/uninstall.sh --purge 2> /run/said || refused=$?
       kill $worker; wait $worker || true
       echo refused: $refused $(grep -c "process $worker works in" /run/said) $(ls /opt/holdfast /var/lib/holdfast)
-      rm /run/said
+      # A recovered machine that is off.
+      mkdir -p /var/lib/holdfast/agent/recovery/vm/one
+      refused=0
+      /opt/holdfast/holdfast-agent/uninstall.sh --purge 2> /run/said || refused=$?
+      echo refused off: $refused $(grep -c "recovery/vm/one/ are the disks" /run/said) $(ls /var/lib/holdfast/agent/recovery/vm)
+      rm -r /run/said /var/lib/holdfast/agent/recovery
       /opt/holdfast/holdfast-agent/uninstall.sh --purge
       echo memory purged: $(ls /sys/kernel/tracing/instances /run /dev/shm | grep -v "^mount$")
       echo purged: $(ls -A /opt /usr/local/bin /etc/holdfast /var/lib)`;
@@ -216,6 +221,7 @@ describe.unless(lacks('root', 'chroot', 'unshare', 'tar'), 'bundles', () => {
     expect(told('kept')).toBe('kept: /etc/holdfast: agent.yaml /opt: /usr/local/bin: /var/lib/holdfast: agent');
     expect(told('memory kept')).toBe(`memory kept: /dev/shm: ${own}-sender.json /run: ${own}-log /sys/kernel/tracing/instances:`);
     expect(told('refused')).toBe('refused: 8 1 /opt/holdfast: holdfast-agent holdfast-agent-0.1.0 /var/lib/holdfast: agent');
+    expect(told('refused off')).toBe('refused off: 8 1 one');
     expect(told('memory purged')).toBe(
       `memory purged: /dev/shm: ${other}-sender.json /run: ${other} ${other}-log /sys/kernel/tracing/instances: ${other}`,
     );
