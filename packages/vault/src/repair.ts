@@ -171,8 +171,9 @@ class LogRepair {
 
 /**
  * What the lost slots' last one had for a tag, told by the slots behind: `undefined` when those go on from the head before, so that the lost ones did
- * not count. Where writers shut each other out there are several stories. Every fence counts, for who wrote it had read the log to that very slot: a
- * story without one of those that are there is not true. Of the others it is the one of the highest term, and of one term the longest.
+ * not count. Where writers shut each other out there are several stories. Every fence counts, for who wrote it had read the log to that very slot (but
+ * for one that an earlier repair shut out): a story without one of those that are there is not true. Of the others it is the one of the highest term,
+ * and of one term the longest.
  */
 const followedTag = (state: LogState, last: number, ahead: readonly Slot[]): string | undefined => {
   let best = { term: 0, sequence: -1, tag: undefined as string | undefined };
@@ -182,7 +183,7 @@ const followedTag = (state: LogState, last: number, ahead: readonly Slot[]): str
     let missesFence = false;
     for (const slot of ahead)
       if (story.accepts(slot)) story.advance(slot);
-      else missesFence ||= isFence(slot);
+      else missesFence ||= isFence(slot) && slot.records.term >= state.fenceTerm;
     if (missesFence || story.head.tag === tag) continue;
     const { term, sequence } = story.head;
     if (term > best.term || (term === best.term && sequence > best.sequence))
