@@ -14,7 +14,7 @@ export interface JobFilter {
 }
 
 /** Rows that are looked at for one page; where little fits, a page is short and the next one goes on. */
-const MOST_LOOKED_AT = 1000;
+const MOST_LOOKED_AT = 500;
 
 const isWanted = ({ kinds, states, startedBy }: JobFilter, { value: job }: Stored<JobRecord>): boolean =>
   (kinds.size === 0 || kinds.has(job.kind)) &&

@@ -159,6 +159,8 @@ describe('recoveries of a process server', () => {
 
   it('releases the fence of a failover that was committed, and leaves what runs of it alone', async () => {
     const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
     await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
     await reach(recoveries, RecoveryGoal.INDEPENDENT);
     await recoveries.close();
@@ -284,6 +286,14 @@ describe('recoveries of a process server', () => {
     await until('it is tried again', () => again.reports()[0]!.stage === RecoveryStage.WORKING);
     fabric.fail(undefined);
     await reach(again, RecoveryGoal.INDEPENDENT);
+  });
+
+  it('begins nothing anew of what was committed, and fences nobody, when it knows nothing of it any more', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
+    await until('a problem', () => recoveries.reports()[0]!.problemCode === 'OPERATION_REFUSED');
+    expect([fabric.running(), await holds(), await failedOver()]).toEqual([[], [], undefined]);
+    await append(1);
   });
 
   it('does not fence again a source that was released elsewhere while it was away', async () => {

@@ -78,6 +78,13 @@ const DONE_WORDS: Readonly<Record<number, string>> = {
 const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
 
+const lost = ({ id, machineName }: Wanted): HoldfastError =>
+  new HoldfastError('OPERATION_REFUSED', {
+    thing: `recovery ${id} of machine ${machineName}`,
+    why: 'it was committed, and this server does not know it any more: its directory of recoveries was lost, or is another one',
+    remedy: 'give it its directory back; what the machine is now is on its host alone, and no second one is started',
+  });
+
 const text = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part));
 
 class Worker implements RecoveryWorker {
@@ -213,6 +220,8 @@ class Worker implements RecoveryWorker {
       return;
     }
     if (goal === RecoveryGoal.DISCARDED) return;
+    // Committed, and nothing is known of it here: to begin it anew would fence a source that may be protected again, and start a second machine.
+    if (goal === RecoveryGoal.INDEPENDENT && this.#fencedAt === undefined && !this.#runs.includes(runId)) throw lost(wanted);
     // What can never run is refused before anything of the source is touched.
     const { network } = machineTarget(wanted.target, !isFailover);
     const fabric = this.#options.fabric(wanted.target.fabric);
