@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { MachineDiskStatus, MachineRequest, MachineStatus, PauseReason } from '../fabric.ts';
 import { withQmp } from './connect-qmp.ts';
 import { blockJobs, hydrationOf } from './hydrate.ts';
+import { untilGone } from './launch.ts';
 import type { MachineDirectory } from './machine-directory.ts';
 import { isHydrated } from './overlay-file.ts';
 import { processOf } from './process-of.ts';
@@ -11,6 +12,9 @@ interface BlockInfo {
   readonly qdev?: string;
   readonly 'io-status'?: 'ok' | 'failed' | 'nospace';
 }
+
+/** A QEMU that ends may be there for so long after its sockets are gone. */
+const FAREWELL_MILLISECONDS = 2_000;
 
 interface Answers {
   readonly status: string;
@@ -70,8 +74,8 @@ export const askStatus = async (directory: MachineDirectory, request: MachineReq
   try {
     answers = await ask(directory);
   } catch (reason) {
-    // It went off while it was asked.
-    if ((await processOf(directory, operationId)) === undefined) return off();
+    // It went off while it was asked, or is about to: it takes its sockets away first.
+    if (await untilGone(running, FAREWELL_MILLISECONDS)) return off();
     throw reason;
   }
   const pause = pauseOf(answers);

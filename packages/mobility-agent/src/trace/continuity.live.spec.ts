@@ -166,7 +166,7 @@ describe('continuity is lost', () => {
     open({ bufferBytes: 256 * 1024 });
     attach(loop);
     await once(randomWrites(loop.path, '--io_size=400m'), 'exit');
-    expect(lossOf(() => live.session.trace.drain(sink))).toMatch(/overflowed, \d+ events are lost/);
+    expect(lossOf(() => live.session.trace.drain(sink))).toMatch(/overflowed, (\d+|some) events are lost/);
     expect(lossOf(() => live.session.trace.drain(sink))).toMatch(/overflowed/);
     open();
     expect(attach(loop).continuity).toEqual({ kind: 'lost', reason: expect.stringMatching('before the restart') });
