@@ -14,8 +14,8 @@ const MIB = 1024 * 1024;
 const KEY = { kind: 'key-file', secret: Buffer.alloc(32, 7) } as const;
 /** More than a process has threads for files. */
 const DIRECTORIES = 24;
-/** Ten times what it takes. */
-const PATIENCE = 20_000;
+/** Thirty times what it takes. */
+const PATIENCE = 60_000;
 
 describe.unless(lacks('root', 'nbdfuse', 'losetup', 'mkfs.ext4', 'sfdisk', 'lvm'), 'files of a point', () => {
   let directory: string;
