@@ -466,10 +466,23 @@ export const liveThrough = async (steps: readonly Step[], segmentSize: number, c
   return life;
 };
 
+const TROUBLES: readonly Step['do'][] = ['crash', 'faults', 'second writer', 'keep', 'keys', 'compact'];
+
+const livesOf = (any: fc.Arbitrary<Step>) =>
+  fc.tuple(
+    // Of all lengths: half of them would have hardly two points otherwise.
+    fc.array(any, { minLength: 1, maxLength: 40, size: 'max' }),
+    fc.constantFrom(2000, 10_000, 2 ** 23),
+    fc.constantFrom(1, 1, 2, 5, 1000),
+  );
+
 /** Any life. */
-export const lives = fc.tuple(
-  // Of all lengths: half of them would have hardly two points otherwise.
-  fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
-  fc.constantFrom(2000, 10_000, 2 ** 23),
-  fc.constantFrom(1, 1, 2, 5, 1000),
+export const lives = livesOf(step);
+
+/** Lives in which something goes wrong, or is done by somebody else, at every other step. */
+export const troubledLives = livesOf(
+  fc.oneof(
+    step,
+    step.filter(({ do: what }) => TROUBLES.includes(what)),
+  ),
 );

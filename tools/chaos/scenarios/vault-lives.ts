@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { startThread } from '@holdfast/block';
+import type { LivesLived, LivesWanted } from '@holdfast/vault/conformance';
+import { randomBelow } from '../../lab/random.ts';
+import type { Action, Scenario } from '../scenario.ts';
+
+/** Lives of one event, of all threads together; the same on all machines, so that a seed names the same lives everywhere. */
+const LIVES = 200;
+/** Lives that a thread plays at a time. */
+const SHARE = 25;
+
+/** Random lives of a machine and its vault against a plain model of its disks: `packages/vault/src/testing/model.ts`. */
+export const scenario: Scenario = {
+  name: 'vault-lives',
+  about:
+    'random lives of vaults in memory: writers, keepers and holders of keys that crash at any request, each point compared with a model',
+  tools: [],
+  setup: async ({ note }) => {
+    const threads = Array.from({ length: availableParallelism() }, () => startThread('../lives/lives-thread', import.meta.url));
+    let lives = 0;
+    let points = 0;
+    const wrong: string[] = [];
+    const live = (troubled: boolean): Action => ({
+      weight: 1,
+      run: async (random) => {
+        const shares = Array.from(
+          { length: LIVES / SHARE },
+          (): LivesWanted => ({ seed: randomBelow(random, 2 ** 31), count: SHARE, troubled }),
+        );
+        await Promise.all(
+          threads.map(async (thread) => {
+            for (let share = shares.pop(); share !== undefined; share = shares.pop()) {
+              const answer = once(thread, 'message') as Promise<[LivesLived]>;
+              thread.postMessage(share);
+              const [lived] = await answer;
+              lives += lived.lives;
+              points += lived.points;
+              if (lived.wrong !== undefined) wrong.push(lived.wrong);
+            }
+          }),
+        );
+      },
+    });
+    return {
+      steps: { live: live(false) },
+      faults: { 'live in troubles': live(true) },
+      verify: async () => {
+        note(`${lives} lives`);
+        const verdict = { points, wrong: wrong.splice(0), lost: [], resyncs: [] };
+        points = 0;
+        return verdict;
+      },
+      dispose: async () => {
+        await Promise.all(threads.map((thread) => thread.terminate()));
+      },
+    };
+  },
+};
