@@ -15,7 +15,7 @@ export const forgetFallback = (console: ConsoleSession): Promise<string> => succ
 export const installAgent = async (console: ConsoleSession, person: Person): Promise<string> => {
   const { status, stdout, stderr } = await person.run(['token', 'create', '--role', 'agent']);
   if (status !== 0) throw new Error(stderr);
-  const lines = Buffer.from(`set -e\ncd "$(mktemp -d)"\n${stdout}\nrm -rf "$PWD"\n`).toString('base64');
+  const lines = Buffer.from(`cd "$(mktemp -d)"\n${stdout}\nstatus=$?\nrm -rf "$PWD"\nexit $status\n`).toString('base64');
   await succeed(console, 'stty -echo cols 500');
   // A terminal takes lines of 4096 characters at most.
   await succeed(console, ': >/root/lines');

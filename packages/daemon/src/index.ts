@@ -17,6 +17,7 @@ export { redactText } from './log/redact.ts';
 export { awaitMembership } from './membership/await-membership.ts';
 export { aboutTime } from './membership/certificate-times.ts';
 export { type HardwareSources, readHardwareIdentity } from './membership/hardware-identity.ts';
+export { readIdentity } from './membership/identity-file.ts';
 export { type JoinCommandOptions, joinCommand } from './membership/join-command.ts';
 export { type Joined, type JoinOptions, joinSite } from './membership/join-site.ts';
 export type { HardwareIdentity, MemberRole } from './membership/member.ts';

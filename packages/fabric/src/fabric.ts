@@ -59,6 +59,8 @@ export interface MachineStatus {
 export interface MachineConsole {
   /** A file with all that was printed since the machine was made. */
   readonly log: string;
+  /** A file with what agents inside said through the port that recovered machines have for them (`RECOVERY_PORT`); undefined where there is no such port. */
+  readonly agentLog?: string;
   /** Both ways, as long as the machine is on; one at a time, the next one waits. Errors: FABRIC_FAILED when it is off. */
   open(): Promise<Duplex>;
 }

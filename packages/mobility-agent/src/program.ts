@@ -1,4 +1,4 @@
-import { awaitMembership, joinCommand, type Program, type ProgramContext, useServerCommand, VERSION } from '@holdfast/daemon';
+import { awaitMembership, joinCommand, type Program, type ProgramContext, readIdentity, useServerCommand, VERSION } from '@holdfast/daemon';
 import { discoverDisks } from './disks/discover.ts';
 import { openDiskRegistry } from './disks/disk-registry.ts';
 import { localSystem } from './manifest/system-view.ts';
@@ -7,6 +7,7 @@ import { inspectCommand } from './program/inspect-command.ts';
 import { disksFile } from './program/places.ts';
 import { serveMember } from './program/serve-member.ts';
 import { type AgentSchema, agentSettings } from './program/settings.ts';
+import { createRecovererTeller } from './program/tell-recoverer.ts';
 
 export interface ProgramOptions {
   /** False makes wrong points: for showing that oracles notice them. No setting of the program's. */
@@ -23,7 +24,8 @@ const work = async (
   const registry = await openDiskRegistry(disksFile(stateDirectory));
   const findDisks = () => registry.identify(discoverDisks(localSystem, settings.disks.include));
   run('agent', async (stopping) => {
-    const membership = await awaitMembership(context, 'agent', stopping);
+    const tellRecoverer = createRecovererTeller(async () => (await readIdentity(stateDirectory)).id);
+    const membership = await awaitMembership(context, 'agent', stopping, tellRecoverer);
     if (membership !== undefined) await serveMember(context, { membership, registry, findDisks, checkConflicts, excludeOwnFiles });
   });
 };

@@ -20,7 +20,6 @@ export * from './gen/holdfast/v1/vault_pb.ts';
 export { connectReplication } from './grpc/connect-replication.ts';
 export { splitFrames } from './grpc/frames-payload.ts';
 export type { MessageStream } from './grpc/message-stream.ts';
-export type { Keepalive } from './grpc/method.ts';
 export { RECEIVE_WINDOW } from './grpc/receive-window.ts';
 export type {
   ReplicationCall,
@@ -30,6 +29,7 @@ export type {
   ReplicationStream,
 } from './grpc/replication.ts';
 export { createReplicationServer } from './grpc/replication-server.ts';
+export type { Keepalive } from './grpc/signs-of-life.ts';
 export { decodeError, ERROR_METADATA, encodeError } from './grpc/wire-error.ts';
 export { ID_SIZE, idBytes, idText, isId, newId } from './id.ts';
 export { connectionError } from './identity/connection-error.ts';
@@ -47,5 +47,6 @@ export {
 export { certificateError, type ExpectedPeer, type Grace, type Peer, peerOfSocket, readPeer, requirePeer } from './identity/peer.ts';
 export { encodeSuccessor, LARGEST_SUCCESSOR, readSuccessor, SUCCESSOR_PATH, successorText } from './identity/successor.ts';
 export { clientTlsOptions, publicKeyFingerprint, serverTlsOptions } from './identity/tls-options.ts';
+export { findSilentAgent, formatSilentAgent, RECOVERY_PORT, type SilentAgent } from './recovered-agent.ts';
 export { describeRecoveryMarker, formatRecoveryMarker, RECOVERY_MARKER, type RecoveryMarker } from './recovery-marker.ts';
 export { isWithin, windowProblem } from './time-window.ts';

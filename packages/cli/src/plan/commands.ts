@@ -46,7 +46,7 @@ enough; with more, what its protection says is overridden.
       machines:
         - web1
         - { name: web2, size: 2x4GiB, network: br-dr, point: latest-application }
-  proof: { every: 7d, at: '02:30', console: 'login:', ports: [5432], fsck: true, script: ledger-is-whole, max-age: 10d }
+  proof: { every: 7d, at: '02:30', console: 'login:', ports: [5432], agent: true, fsck: true, script: ledger-is-whole, max-age: 10d }
 
 proof says when points of its machines are proven by themselves (\`point prove\`); it may be left out.
 

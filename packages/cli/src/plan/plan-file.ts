@@ -10,7 +10,7 @@ const bad = (file: string, why: string): HoldfastError =>
 
 const FIELDS = {
   plan: ['note', 'groups', 'proof'],
-  proof: ['every', 'at', 'max-age', 'console', 'ports', 'fsck', 'script', 'patience'],
+  proof: ['every', 'at', 'max-age', 'console', 'ports', 'agent', 'fsck', 'script', 'patience'],
   group: ['name', 'delay', 'before', 'machines', 'after'],
   machine: ['name', 'point', 'network', 'test-network', 'size', 'process-server'],
   action: ['manual', 'script'],
@@ -79,6 +79,7 @@ const proofOf = (file: string, value: unknown): { readonly proof?: ProofSchedule
     ...(text('max-age') !== '' && { proveMaxAge: parseHours(text('max-age')) }),
     proveConsole: text('console'),
     provePort: ports.filter((port) => Number.isInteger(port) && port > 0 && port < 65_536),
+    proveAgent: fields['agent'] === true,
     proveFsck: fields['fsck'] === true,
     proveScript: text('script'),
     ...(text('patience') !== '' && { provePatience: secondsOf(file, fields['patience']) }),

@@ -93,25 +93,38 @@ describe('points', () => {
 
 describe('a schedule of proofs', () => {
   it('is told of a policy, and changed part by part', async () => {
-    await person.json(['policy', 'set', 'silver', '--prove-every', '1d', '--prove-at', '02:30', '--prove-port', '22', '--prove-fsck']);
+    await person.json([
+      'policy',
+      'set',
+      'silver',
+      '--prove-every',
+      '1d',
+      '--prove-at',
+      '02:30',
+      '--prove-port',
+      '22',
+      '--prove-agent',
+      '--prove-fsck',
+    ]);
     expect(await person.json(['policy', 'show', 'silver'])).toMatchObject({
-      proof: { everyHours: 24, at: '02:30', ports: [22], fsck: true, maxAgeHours: 48 },
+      proof: { everyHours: 24, at: '02:30', ports: [22], agent: true, fsck: true, maxAgeHours: 48 },
     });
     await person.json(['policy', 'set', 'silver', '--prove-every', '7d']);
     const { stdout } = await person.run(['policy', 'show', 'silver']);
-    expect(stdout).toContain('every 7d at 02:30 UTC: a login prompt, port 22, file systems; alert above 14d');
+    expect(stdout).toContain('every 7d at 02:30 UTC: a login prompt, port 22, the agent inside, file systems; alert above 14d');
     expect(await person.json(['policy', 'set', 'silver', '--prove-every', 'off', '--prove-port', 'none'])).toMatchObject({ proof: null });
     expect((await person.run(['policy', 'set', 'silver', '--prove-at', '25:00'])).status).toBe(2);
   });
 
   it('is told of a plan in its file', () => {
     const groups = 'groups:\n  - { machines: [db1] }\n';
-    const text = `${groups}proof: { every: 7d, at: '02:30', console: 'ready', ports: [5432], fsck: true, script: ledger, max-age: 10d, patience: 5min }\n`;
+    const text = `${groups}proof: { every: 7d, at: '02:30', console: 'ready', ports: [5432], agent: true, fsck: true, script: ledger, max-age: 10d, patience: 5min }\n`;
     expect(parsePlan('shop', 'f', text).proof).toMatchObject({
       everyHours: 168,
       atMinute: 150,
       console: 'ready',
       ports: [5432],
+      awaitAgent: true,
       checkFileSystems: true,
       script: 'ledger',
       maxAgeHours: 240,

@@ -9,6 +9,7 @@ import { parseSeconds } from '../parse-seconds.ts';
 export interface CheckOptions {
   readonly proveConsole?: string;
   readonly provePort?: readonly number[];
+  readonly proveAgent?: boolean;
   readonly proveFsck?: boolean;
   readonly proveScript?: string;
   readonly provePatience?: number;
@@ -55,6 +56,7 @@ export const checkOptions = (command: Command): Command =>
         gatherPorts,
       ),
     )
+    .addOption(new Option('--prove-agent', 'a proof waits for the agent inside: up, and silent'))
     .addOption(new Option('--prove-fsck', 'a proof checks the file systems too'))
     .addOption(new Option('--prove-script <name>', 'decides last: a script in recovery.proof-scripts of the process server'))
     .addOption(new Option('--prove-patience <time>', 'that each of them may take (default: 10min)').argParser(parseSeconds));
@@ -73,13 +75,14 @@ export const scheduleOptions = (command: Command): Command =>
 
 /** What was said, over what there is; undefined when nothing was said. */
 export const scheduleTold = (options: ScheduleOptions, before?: ProofSchedule): ProofSchedule | undefined => {
-  const { proveEvery, proveAt, proveMaxAge, proveConsole, provePort, proveFsck, proveScript, provePatience } = options;
+  const { proveEvery, proveAt, proveMaxAge, proveConsole, provePort, proveAgent, proveFsck, proveScript, provePatience } = options;
   const told = {
     ...(proveEvery !== undefined && { everyHours: proveEvery }),
     ...(proveAt !== undefined && { atMinute: proveAt }),
     ...(proveMaxAge !== undefined && { maxAgeHours: proveMaxAge }),
     ...(proveConsole !== undefined && { console: proveConsole }),
     ...(provePort !== undefined && { ports: [...provePort] }),
+    ...(proveAgent !== undefined && { awaitAgent: proveAgent }),
     ...(proveFsck !== undefined && { checkFileSystems: proveFsck }),
     ...(proveScript !== undefined && { script: proveScript }),
     ...(provePatience !== undefined && { patienceSeconds: provePatience }),
@@ -98,6 +101,7 @@ export const describeSchedule = (schedule: ProofSchedule | undefined) =>
         maxAgeHours: schedule.maxAgeHours || 2 * schedule.everyHours,
         console: schedule.console,
         ports: schedule.ports,
+        agent: schedule.awaitAgent,
         fsck: schedule.checkFileSystems,
         script: schedule.script,
         patienceSeconds: schedule.patienceSeconds || 600,
@@ -105,10 +109,11 @@ export const describeSchedule = (schedule: ProofSchedule | undefined) =>
 
 export const scheduleWords = (schedule: ReturnType<typeof describeSchedule>): string => {
   if (schedule === null) return 'never by itself';
-  const { everyHours, at, maxAgeHours, console, ports, fsck, script } = schedule;
+  const { everyHours, at, maxAgeHours, console, ports, agent, fsck, script } = schedule;
   const checks = [
     console === '' ? 'a login prompt' : `"${console}" on the console`,
     ...ports.map((port) => `port ${port}`),
+    ...(agent ? ['the agent inside'] : []),
     ...(fsck ? ['file systems'] : []),
     ...(script === '' ? [] : [`script ${script}`]),
   ];

@@ -29,6 +29,7 @@ interface ProveOptions extends VaultOptions, PlaceOptions {
   readonly console?: RegExp;
   readonly port?: readonly number[];
   readonly script?: string;
+  readonly agent?: true;
   readonly fsck?: true;
   readonly patience: number;
   readonly signingKey?: string;
@@ -42,8 +43,9 @@ const HELP = `
 Starts a point in a network of its own from which nothing gets out, waits until it is up, looks, and
 takes it all away. What came of it (each step, the end of the console, the screen) is signed and kept
 in the vault with the point; the newest point that was proven is never forgotten by retention. It
-counts as proven when the pattern appeared on the console, every port answered, the file systems are
-sound (--fsck) and the script ended with 0. Else the status is 1.
+counts as proven when the pattern appeared on the console, the agent inside said that it is up and
+sends nothing (--agent), every port answered, the file systems are sound (--fsck) and the script ended
+with 0. Else the status is 1.
 
 The script gets HOLDFAST_PORT_<port>, the port of 127.0.0.1 that leads to the machine's, and
 HOLDFAST_CONSOLE, a file with all that its console printed.
@@ -79,6 +81,7 @@ export const proveCommand = (surroundings: Surroundings): Command =>
     .addOption(new Option('--console <pattern>', 'has to appear on the serial console; a login prompt unless told').argParser(pattern))
     .addOption(new Option('--port <port>', 'of the machine, at which something has to answer; repeatable').argParser(port))
     .addOption(new Option('--script <file>', 'a program of this host that decides last: status 0 is well'))
+    .addOption(new Option('--agent', 'the agent inside has to be up, and to say that it sends nothing'))
     .addOption(new Option('--fsck', 'check the file systems of the point too; needs root'))
     .addOption(new Option('--patience <time>', 'that each of them may take').argParser(parseSeconds).default(600, '10min'))
     .addOption(new Option('--signing-key <file>', 'Ed25519 in PEM; proof.key in --directory unless told, made when it is not there'))
@@ -116,6 +119,7 @@ const prove = (surroundings: Surroundings, options: ProveOptions): Promise<void>
       console: options.console ?? LOGIN_PROMPT,
       ports: options.port ?? [],
       ...(options.script !== undefined && { script: path.resolve(options.script) }),
+      awaitAgent: options.agent === true,
       checkFileSystems: options.fsck === true,
       patience: options.patience * 1000,
       signingKey,

@@ -1,7 +1,15 @@
 import { once } from 'node:events';
-import { type ClientHttp2Session, connect, createServer, type Http2Server } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import {
+  type ClientHttp2Session,
+  connect,
+  createServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { type AddressInfo, createServer as createLine, connect as dial, type Socket } from 'node:net';
 import { endIdle } from './end-idle.ts';
+import { keepAlive } from './keep-alive.ts';
 import { requireWhole } from './require-whole.ts';
 
 /** Long enough for a machine that is busy to answer in. */
@@ -61,5 +69,51 @@ describe('a client that takes its time', () => {
     calls[0]!.end();
     call.end();
     await once(session, 'close');
+  });
+
+  it('is given up when it does not answer, after it had time for what was written to it before', async () => {
+    let ours: ServerHttp2Session | undefined;
+    let call: ServerHttp2Stream | undefined;
+    await begin((it) => {
+      it.on('session', (one) => {
+        ours = one.on('error', () => undefined);
+        keepAlive(one, 100, 200);
+      });
+      it.on('stream', (stream) => {
+        call = stream.on('error', () => undefined);
+        stream.respond({ ':status': 200 });
+      });
+    });
+    const port = (server.address() as AddressInfo).port;
+    /** What the client says goes over this, and what it is told. */
+    const sockets: Socket[] = [];
+    const line = createLine((from) => {
+      const to = dial(port, '127.0.0.1');
+      sockets.push(from, to);
+      for (const socket of [from, to]) socket.on('error', () => undefined);
+      from.pipe(to).pipe(from);
+    }).listen(0, '127.0.0.1');
+    try {
+      await once(line, 'listening');
+      session.destroy();
+      session = connect(`http://127.0.0.1:${(line.address() as AddressInfo).port}`);
+      session.on('error', () => undefined);
+      const request = session.request(POST);
+      request.on('error', () => undefined).resume();
+      await once(request, 'response');
+      const [from, to] = sockets as [Socket, Socket];
+      // Nothing it says arrives: as over a line that is busy with what was written before.
+      from.unpipe(to).pause();
+      call!.write(Buffer.alloc(60 * 1024));
+      await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+      expect(ours!.destroyed).toBe(false);
+      from.pipe(to);
+      await new Promise<void>((resolve) => ours!.ping(() => resolve()));
+      from.unpipe(to).pause();
+      await once(ours!, 'close');
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      line.close();
+    }
   });
 });

@@ -17,12 +17,14 @@ const howToJoin = (program: string): string =>
 
 /**
  * The place of this program in its installation, as soon as it has one. Until then it does nothing for anybody: one that never joined, and a
- * copy of one that did, say what to do, in the log and in their health, and wait. Undefined when the program stops.
+ * copy of one that did, say what to do, in the log and in their health, and wait. Undefined when the program stops. `whileRefused` is called at every
+ * look that finds it so.
  */
 export const awaitMembership = async <S extends MemberSchema>(
   { name, settings, stateDirectory, log, health, metrics, status }: ProgramContext<S>,
   role: MemberRole,
   stopping: AbortSignal,
+  whileRefused: (problem: HoldfastError) => Promise<void> = async () => undefined,
 ): Promise<Membership | undefined> => {
   // The compiler cannot see through the generic schema that the settings of members are among the values.
   const { identity, configurationServer } = settings as Values<MemberSchema>;
@@ -44,6 +46,7 @@ export const awaitMembership = async <S extends MemberSchema>(
         status(error.message);
       }
       problem = error;
+      await whileRefused(error);
     }
     await sleep(LOOK_EVERY, undefined, { signal: stopping }).catch(() => undefined);
   }

@@ -11,7 +11,7 @@ import type { Fabric } from '../fabric.ts';
 import { discardRecovery, recoverMachine } from '../recovery/recover-machine.ts';
 import type { AdaptationRequest, AdaptMachine, RecoveredMachine, RecoverMachineOptions } from '../recovery/recovery.ts';
 import { type ProofStep, signReport } from './proof-report.ts';
-import { readConsole, type Waiting, waitForConsole, waitForTcp } from './wait-for.ts';
+import { readConsole, type Waiting, waitForAgent, waitForConsole, waitForTcp } from './wait-for.ts';
 
 export interface ProvePointOptions {
   readonly vault: Vault;
@@ -27,6 +27,8 @@ export interface ProvePointOptions {
   readonly checkFileSystems?: boolean;
   /** Has to appear on the serial console. */
   readonly console: RegExp;
+  /** The agent inside has to be up, and to say that it sends nothing. */
+  readonly awaitAgent?: boolean;
   /** Ports of the machine at which something has to answer. */
   readonly ports?: readonly number[];
   /** A program of this host that decides, after all else: status 0 is well. */
@@ -182,13 +184,14 @@ const look = async (
   step: Step,
 ): Promise<void> => {
   const { fabric, patience, signal, script } = options;
-  const { log } = await machine.console();
+  const { log, agentLog } = await machine.console();
   const hopeless = async (): Promise<string | undefined> => {
     const status = await fabric.status(machine.operationId);
     return status === undefined || status.state === 'off' ? 'the machine went off' : undefined;
   };
   const waiting: Waiting = { patience, signal, hopeless };
   await step('console', () => waitForConsole(log, options.console, waiting));
+  if (options.awaitAgent === true) await step('agent', () => waitForAgent(agentLog, options.machineId, waiting));
   for (const { guestPort, hostPort } of forwards) await step(`tcp ${guestPort}`, () => waitForTcp(hostPort, waiting));
   const scratch = await mkdtemp(path.join(tmpdir(), 'holdfast-proof-'));
   try {

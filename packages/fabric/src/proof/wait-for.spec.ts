@@ -2,8 +2,9 @@ import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { formatSilentAgent } from '@holdfast/protocol';
 import { LOGIN_PROMPT } from './prove-point.ts';
-import { readConsole, type Waiting, waitForConsole, waitForTcp } from './wait-for.ts';
+import { readConsole, type Waiting, waitForAgent, waitForConsole, waitForTcp } from './wait-for.ts';
 
 const waiting = (changes: Partial<Waiting> = {}): Waiting => ({
   patience: 10_000,
@@ -35,6 +36,29 @@ describe('waiting for a console', () => {
     const off = waiting({ hopeless: async () => 'the machine went off' });
     await expect(waitForConsole(log, LOGIN_PROMPT, off)).rejects.toMatchObject({ code: 'TIMED_OUT', why: 'the machine went off' });
     await expect(waitForConsole(log, LOGIN_PROMPT, waiting({ signal: AbortSignal.abort(new Error('stop')) }))).rejects.toThrow('stop');
+  });
+});
+
+describe('waiting for the agent inside', () => {
+  const [machineId, other] = ['ab'.repeat(16), 'cd'.repeat(16)];
+
+  it('ends with its words, not with those of the agent of another machine; never where there is no port for it', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'holdfast-wait-'));
+    try {
+      const log = path.join(directory, 'agent.log');
+      const said = (machine: string) => appendFile(log, formatSilentAgent({ machineId: machine, version: '0.1.0' }));
+      await said(other);
+      await expect(waitForAgent(log, machineId, waiting({ patience: 0 }))).rejects.toMatchObject({ code: 'TIMED_OUT' });
+      const found = waitForAgent(log, machineId, waiting());
+      await said(machineId);
+      expect(await found).toContain(machineId);
+      await expect(waitForAgent(undefined, machineId, waiting())).rejects.toMatchObject({
+        code: 'TIMED_OUT',
+        why: expect.stringContaining('port'),
+      });
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '@holdfast/errors';
+import { findSilentAgent } from '@holdfast/protocol';
 
 export interface Waiting {
   /** Milliseconds. */
@@ -14,6 +15,8 @@ export interface Waiting {
 const PERIOD = 250;
 /** Bytes of a console that are looked at: what starts a machine is not longer. */
 const LARGEST = 16 * 1024 * 1024;
+/** Of agents: a line at each of their starts. */
+const LARGEST_WORDS = 64 * 1024;
 /** Terminals are told colours and places in between. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what they are.
 const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-Za-z]|[=>78cDEHM])/g;
@@ -29,6 +32,13 @@ export const waitForConsole = async (log: string, pattern: RegExp, waiting: Wait
     return match === null ? undefined : match[0];
   });
   return found.trim().slice(0, 300);
+};
+
+/** Until the agent of this machine said that it is up and sends nothing; resolves to its words. Errors: TIMED_OUT. */
+export const waitForAgent = async (log: string | undefined, machineId: string, waiting: Waiting): Promise<string> => {
+  const what = 'agent inside';
+  if (log === undefined) throw timedOut(what, 'the fabric has no port through which it could say anything');
+  return until(what, waiting, async () => findSilentAgent(await readConsole(log, LARGEST_WORDS), machineId));
 };
 
 /** The end of what the console printed, without what a terminal would take for a command. */

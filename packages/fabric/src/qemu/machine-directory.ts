@@ -16,6 +16,8 @@ export interface MachineDirectory {
   /** What QEMU complained about. */
   readonly log: string;
   readonly consoleLog: string;
+  /** What came out of the port for the agent inside. */
+  readonly agentLog: string;
   readonly consoleSocket: string;
   readonly qmpSocket: string;
   readonly screenSocket: string;
@@ -37,6 +39,7 @@ export const machineDirectory = (root: string, operationId: string): MachineDire
     life: at('qemu.pid'),
     log: at('qemu.log'),
     consoleLog: at('console.log'),
+    agentLog: at('agent.log'),
     consoleSocket: at('console.sock'),
     qmpSocket: at('qmp.sock'),
     screenSocket: at('vnc.sock'),

@@ -47,6 +47,14 @@ it('is found by its name, and is not its source', () => {
   expect(valuesOf('-uuid', args)).toEqual(['01234567-89ab-cdef-0123-456789abcdef']);
 });
 
+it('has a port through which the agent inside says what it is, behind all else that has a place', () => {
+  const devices = objectsOf('-device', qemuArguments(plan(['virtio'])));
+  expect(devices.slice(-2)).toEqual([
+    { driver: 'virtio-serial-pci' },
+    { driver: 'virtserialport', chardev: 'agent', name: 'holdfast.recovered' },
+  ]);
+});
+
 it('lays an overlay over each export, until all of it is copied', () => {
   const nodes = (hydrated: boolean[]) => objectsOf('-blockdev', qemuArguments(plan(['virtio', 'virtio'], { hydrated })));
   expect(nodes([false, true])).toEqual([

@@ -1,3 +1,4 @@
+import { RECOVERY_PORT } from '@holdfast/protocol';
 import type { MachineRequest } from '../fabric.ts';
 import type { DiskController, DiskShape, NetworkShape } from '../machine-shape.ts';
 import type { Acceleration } from './acceleration.ts';
@@ -130,6 +131,12 @@ const firmware = ({ uefiCode, directory }: QemuPlan): string[] =>
         ...['-drive', `if=pflash,format=raw,unit=1,file=${escaped(directory.variables)}`],
       ];
 
+/** Where the agent inside tells that it knows what became of its machine. */
+const agentPort = ({ agentLog }: MachineDirectory): string[] => [
+  ...['-chardev', `file,id=agent,path=${escaped(agentLog)},append=on`, ...object('-device', { driver: 'virtio-serial-pci' })],
+  ...object('-device', { driver: 'virtserialport', chardev: 'agent', name: RECOVERY_PORT }),
+];
+
 /** QEMU's arguments for one start of a machine. */
 export const qemuArguments = (plan: QemuPlan): string[] => {
   const { request, directory, held } = plan;
@@ -147,6 +154,8 @@ export const qemuArguments = (plan: QemuPlan): string[] => {
     ...shape.disks.flatMap((disk, index) => blockNodes(disk, index, plan)),
     ...diskDevices(shape.disks),
     ...networkDevices(request),
+    // Last, so that nothing else has another place for it.
+    ...agentPort(directory),
   ];
 };
 

@@ -104,7 +104,7 @@ class QemuFabric implements Fabric {
     const directory = this.#of(operationId);
     const request = await readMachineRequest(directory);
     if (request !== undefined) {
-      await trimConsole(directory.consoleLog);
+      for (const file of [directory.consoleLog, directory.agentLog]) await trimConsole(file);
       return askStatus(directory, request);
     }
     if ((await stat(directory.path).catch(() => undefined)) === undefined) return undefined;
@@ -113,7 +113,8 @@ class QemuFabric implements Fabric {
 
   async console(operationId: string): Promise<MachineConsole> {
     const { directory } = await this.#made(operationId);
-    return { log: directory.consoleLog, open: (): Promise<Duplex> => connectUnix(directory.consoleSocket) };
+    const { consoleLog: log, agentLog, consoleSocket } = directory;
+    return { log, agentLog, open: (): Promise<Duplex> => connectUnix(consoleSocket) };
   }
 
   async screenshot(operationId: string, file: string): Promise<void> {

@@ -148,7 +148,9 @@ describe('proofs of a process server', () => {
   it('are made one after the other, signed, kept in the vault, and told with the points', async () => {
     await open();
     const [first, second] = [
-      wanted({ checks: { console: 'a.b (c)', ports: [22], checkFileSystems: true, script: 'ledger', patienceSeconds: 7 } }),
+      wanted({
+        checks: { console: 'a.b (c)', ports: [22], checkFileSystems: true, awaitAgent: true, script: 'ledger', patienceSeconds: 7 },
+      }),
       wanted({ pointId: idBytes(points[2]!) }),
     ];
     proofs!.want([first!, second!]);
@@ -160,6 +162,7 @@ describe('proofs of a process server', () => {
       operationId: idText(first!.id),
       ports: [22],
       checkFileSystems: true,
+      awaitAgent: true,
       patience: 7000,
       script: '/scripts/ledger',
     });

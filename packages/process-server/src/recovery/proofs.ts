@@ -96,7 +96,14 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     const { signal } = stop;
     if (signal.aborted) return;
     const [operationId, machineId, pointId] = [wanted.id, wanted.machineId, wanted.pointId].map(idText) as [string, string, string];
-    const { script = '', console = '', ports = [], checkFileSystems = false, patienceSeconds = 0 } = wanted.checks ?? {};
+    const {
+      script = '',
+      console = '',
+      ports = [],
+      checkFileSystems = false,
+      awaitAgent = false,
+      patienceSeconds = 0,
+    } = wanted.checks ?? {};
     // The same attempt, begun before an end of this server, is made anew.
     const givenUp = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     await Promise.race([clearing.get(operationId), givenUp]);
@@ -118,6 +125,7 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
         console: consolePattern(console),
         ports,
         checkFileSystems,
+        awaitAgent,
         patience: (patienceSeconds || PATIENCE_SECONDS) * 1000,
         signingKey: await options.signingKey(),
         ...(script === '' ? {} : { script: await options.scriptOf(script) }),
