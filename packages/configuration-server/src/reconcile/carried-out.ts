@@ -1,7 +1,8 @@
-import { idText, PointKind, RecoveryGoal, type RecoveryReport } from '@holdfast/protocol';
+import { idText, PointKind, ProtectionState, RecoveryGoal, type RecoveryReport } from '@holdfast/protocol';
 import { find, listAll } from '../records/kind.ts';
 import { servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
+import { setState } from '../recovery/recovery-commits.ts';
 import { openRecoveries, type RecoveryRecord, recoveries, wantedRecoveries } from '../recovery/recovery-record.ts';
 import type { HeldParts } from './held.ts';
 import { restoredIn } from './restored.ts';
@@ -14,8 +15,8 @@ const GOALS = new Map<RecoveryGoal, 'running' | 'independent'>([
   [RecoveryGoal.INDEPENDENT, 'independent'],
 ]);
 
-/** States in which no job of this server is at work on it, which would go on from what it knows. */
-const RESTS: ReadonlySet<RecoveryRecord['state']> = new Set(['running', 'failed']);
+/** States of which no job takes back what was made: one that is at work goes on from what is taken up. */
+const GOES_ON: ReadonlySet<RecoveryRecord['state']> = new Set(['starting', 'running', 'failed']);
 
 const carriedOutBy = ({ servers }: Pick<Parts, 'servers'>, server: string, id: string): RecoveryReport | undefined =>
   servers.get(server)?.report?.recoveries.find((one) => idText(one.id) === id && GOALS.has(one.goal));
@@ -39,13 +40,24 @@ export const takeCarriedOut = async (parts: Parts, server: string, reports: read
     await transact(parts.store, async (transaction) => {
       if ((await restoredIn(transaction)) === undefined) return;
       const known = (await transaction.read(recoveries, id))?.value;
-      if (known === undefined || !RESTS.has(known.state) || parts.servers.get(server)?.hello.vaults.includes(known.vault) !== true) return;
+      if (known === undefined || !GOES_ON.has(known.state) || parts.servers.get(server)?.hello.vaults.includes(known.vault) !== true)
+        return;
       const isOwn = known.serverId === server;
       if (isOwn ? known.runId === runId && known.goal === goal : !(await isLetGo(parts, transaction, known, id))) return;
       const pointId = idText(report.pointId);
       const fresh = { id: pointId, time: Number(report.pointUnixMillis), kind: PointKind.CRASH, disks: [], unreadable: 0 };
       const point = known.point?.id === pointId ? known.point : fresh;
-      transaction.put(recoveries, id, { ...known, serverId: server, runId, goal, point, state: 'running' });
+      transaction.put(recoveries, id, {
+        ...known,
+        serverId: server,
+        runId,
+        goal,
+        point,
+        state: known.state === 'starting' ? 'starting' : 'running',
+        takenUp: true,
+      });
+      if (goal === 'independent')
+        await setState(transaction, known, ProtectionState.COMMITTING, 'its commit was ordered after the backup: commit it again');
       transaction.delete(wantedRecoveries, `${known.serverId}/${id}`);
       transaction.put(wantedRecoveries, `${server}/${id}`, {});
       transaction.event({
@@ -65,7 +77,7 @@ export const recoveryDifferences = async ({ store, servers }: Parts): Promise<re
   const nameOf = async (id: string): Promise<string> => (await find(store, serverKind, id))?.value.name ?? id;
   for await (const { value: open } of listAll(store, openRecoveries)) {
     const known = (await find(store, recoveries, open.recovery))?.value;
-    if (known === undefined || !RESTS.has(known.state)) continue;
+    if (known === undefined || !GOES_ON.has(known.state)) continue;
     for (const server of servers.connected()) {
       const report = carriedOutBy({ servers }, server, open.recovery);
       if (report === undefined || (server === known.serverId && idText(report.runId) === known.runId)) continue;

@@ -7,11 +7,8 @@ import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { takeLeftOver } from './left-overs.ts';
 import { FAILING } from './recovery-commits.ts';
-import { GOALS, type Goal, openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, wantedRecoveries } from './recovery-record.ts';
+import { goalOf, openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, wantedRecoveries } from './recovery-record.ts';
 import { chosenPoint } from './steps.ts';
-
-const goalOf = (report: RecoveryReport): Goal | undefined =>
-  (Object.entries(GOALS) as [Goal, number][]).find(([, goal]) => goal === report.goal)?.[0];
 
 const put = (transaction: Transaction, id: string, value: RecoveryRecord): void => {
   transaction.put(recoveries, id, value);
@@ -31,7 +28,7 @@ export const takeRecoveries = async (
 ): Promise<void> => {
   for (const report of reports) {
     const id = idText(report.id);
-    const goal = goalOf(report);
+    const goal = goalOf(report.goal);
     const known = report.id.length === 16 ? await find(store, recoveries, id) : undefined;
     if (known !== undefined) {
       await takeLeftOver(store, server, report, known.value);

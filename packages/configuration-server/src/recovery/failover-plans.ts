@@ -10,7 +10,7 @@ import { pointWord } from './point-word.ts';
 import { changeRecovery, endingAnew, endRecovery, recoveryIdOf, setState } from './recovery-commits.ts';
 import { openRecoveries, recoveries } from './recovery-record.ts';
 import { drainStep, powerOffStep, restStep, SOURCE_PATIENCE, type SourcePatience } from './source-steps.ts';
-import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep } from './steps.ts';
+import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep, unlessTakenUp } from './steps.ts';
 
 type Jobs = Pick<JobPlan, 'steps'>;
 
@@ -48,10 +48,13 @@ const undoneAtOnce = async (transaction: Transaction, job: JobRecord, notes: str
 /** The machine runs at the recovery site, and it is not committed. */
 const runs = (parts: RecoveryParts, name: string) =>
   reachStep(parts, name, 'running', async (transaction, job, { value }) => {
-    const { machineName, machineId, point, created, startMillis: before } = value;
+    const { machineName, machineId, point, created, goal, startMillis: before } = value;
     const startMillis = before === 0 ? Date.now() - created : before;
     await changeRecovery(transaction, job, { state: 'running', startMillis });
-    await setState(transaction, job, ProtectionState.FAILED_OVER, `it runs from point ${pointWords(point!)}`);
+    // Its commit was ordered after the backup that this job is of: what is copied for good is no more to be cancelled.
+    const isCommitted = goal === 'independent';
+    const detail = `it runs from point ${pointWords(point!)}${isCommitted ? '; its commit was ordered before this server was restored: commit it again' : ''}`;
+    await setState(transaction, job, isCommitted ? ProtectionState.COMMITTING : ProtectionState.FAILED_OVER, detail);
     transaction.event({
       severity: 'warning',
       code: 'failed-over',
@@ -73,16 +76,16 @@ const tryAgain = async (transaction: Transaction, job: JobRecord, failed: number
   const stored = await transaction.read(recoveries, recoveryIdOf(job));
   if (stored === undefined || stored.value.ended !== 0)
     throw new HoldfastError('JOB_ENDED', { thing: `job ${job.kind}`, why: 'it was taken back', remedy: 'order it anew' });
-  await changeRecovery(transaction, job, { state: 'starting', runId: newId() });
+  await changeRecovery(transaction, job, { state: 'starting', runId: newId(), takenUp: false });
   await setState(transaction, job, state);
   return failed;
 };
 
 export const createFailoverPlan = (parts: RecoveryParts, cancel: Jobs, patience: SourcePatience = SOURCE_PATIENCE): JobPlan => ({
   steps: ({ input }) => [
-    ...(input?.['shutdown'] === 'yes' ? [restStep(parts, patience)] : []),
-    ...(pointWord(input?.['point'] ?? '').drains ? [drainStep(parts, patience)] : []),
-    choosePointStep(parts, keepPoint),
+    ...(input?.['shutdown'] === 'yes' ? [unlessTakenUp(parts, restStep(parts, patience))] : []),
+    ...(pointWord(input?.['point'] ?? '').drains ? [unlessTakenUp(parts, drainStep(parts, patience))] : []),
+    unlessTakenUp(parts, choosePointStep(parts, keepPoint)),
     reachStep(parts, 'hold the point', 'held', async () => 'it is kept until the failover is committed or cancelled'),
     reachStep(parts, 'fence the source', 'fenced', async () => 'its log takes nothing more of the source'),
     ...(input?.['shutdown'] === 'yes' ? [powerOffStep(parts, patience)] : []),
@@ -109,10 +112,13 @@ export const createFailoverPlan = (parts: RecoveryParts, cancel: Jobs, patience:
 /** Another point takes the place of the one that runs. */
 export const createChangePointPlan = (parts: RecoveryParts): JobPlan => ({
   steps: [
-    choosePointStep(parts, async (transaction, job, point) => {
-      await changeRecovery(transaction, job, { point, runId: newId(), state: 'starting', goal: 'running' });
-      await setState(transaction, job, ProtectionState.FAILING_OVER, `it changes to point ${pointWords(point)}`);
-    }),
+    unlessTakenUp(
+      parts,
+      choosePointStep(parts, async (transaction, job, point) => {
+        await changeRecovery(transaction, job, { point, runId: newId(), state: 'starting', goal: 'running' });
+        await setState(transaction, job, ProtectionState.FAILING_OVER, `it changes to point ${pointWords(point)}`);
+      }),
+    ),
     runs(parts, 'start the machine'),
   ],
   // Before the new point was chosen nothing has changed; behind that the failover stands still until people decide.

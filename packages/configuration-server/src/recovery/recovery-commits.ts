@@ -5,7 +5,7 @@ import { find, type Stored } from '../records/kind.ts';
 import { protections } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { type Goal, openRecoveries, type RecoveryRecord, recoveries, wantedRecoveries } from './recovery-record.ts';
+import { GOALS, type Goal, openRecoveries, type RecoveryRecord, recoveries, wantedRecoveries } from './recovery-record.ts';
 
 /** The id of the recovery that a job is about. */
 export const recoveryIdOf = ({ input }: Pick<JobRecord, 'input'>): string => input?.['recovery'] ?? '';
@@ -48,14 +48,28 @@ export const changeRecovery = async (
   return next;
 };
 
-/** Its process server is told to bring it there; done again, nothing happens. */
+const ORDER = Object.keys(GOALS) as readonly Goal[];
+
+/** Whether `goal` lies behind `other`, or is it. */
+export const isAtLeast = (goal: Goal, other: Goal): boolean => ORDER.indexOf(goal) >= ORDER.indexOf(other);
+
+/** What ends it, whatever ran. */
+export const isEnding = (goal: Goal | undefined): boolean => goal === 'discarded' || goal === 'released';
+
+/**
+ * Its process server is told to bring it there, unless it is told more already: of a machine that runs, a job that goes on from an older knowledge takes
+ * nothing away. Done again, nothing happens. Errors: JOB_ENDED when it is being taken back.
+ */
 export const want = (store: StateStore, job: Pick<JobRecord, 'input'>, goal: Goal): Promise<unknown> =>
   transact(store, async (transaction) => {
     const id = recoveryIdOf(job);
     const stored = await transaction.read(recoveries, id);
     if (stored === undefined) throw gone(id);
     const place = `${stored.value.serverId}/${id}`;
-    if (stored.value.goal !== goal) transaction.put(recoveries, id, { ...stored.value, goal });
+    const before = stored.value.goal;
+    if (isEnding(before) && !isEnding(goal))
+      throw new HoldfastError('JOB_ENDED', { thing: `recovery ${id}`, why: 'it was taken back', remedy: 'order it anew' });
+    if (before === undefined || !isAtLeast(before, goal)) transaction.put(recoveries, id, { ...stored.value, goal });
     if ((await transaction.read(wantedRecoveries, place)) === undefined) transaction.put(wantedRecoveries, place, {});
   });
 

@@ -12,6 +12,10 @@ export const GOALS = {
 } as const;
 export type Goal = keyof typeof GOALS;
 
+/** The goal that a process server names; undefined: none that this version knows. */
+export const goalOf = (goal: RecoveryGoal): Goal | undefined =>
+  (Object.entries(GOALS) as [Goal, RecoveryGoal][]).find(([, one]) => one === goal)?.[0];
+
 export const RECOVERY_KINDS = { test: RecoveryKind.TEST, failover: RecoveryKind.FAILOVER } as const;
 
 export const RECOVERY_STATES = {
@@ -61,6 +65,11 @@ export interface RecoveryRecord {
   readonly jobId: string;
   /** What became of the source, in words. */
   readonly sourceShutdown: string;
+  /**
+   * A restored server took up what its process server had made of it since the backup: the job that the backup knows at work has chosen and begun long ago.
+   * Until something else is ordered.
+   */
+  readonly takenUp?: boolean;
   /** Id of the last point of a source that came to rest: that is the one meant. */
   readonly lastPoint?: string;
   /** Milliseconds since 1970 when the fence of a committed failover was released, since its source is protected again. */

@@ -1,4 +1,4 @@
-import { idText, type RecoveryPoint, RecoveryStage } from '@holdfast/protocol';
+import { idText, type RecoveryPoint, type RecoveryReport, RecoveryStage } from '@holdfast/protocol';
 import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import type { JobStep } from '../jobs/job-plan.ts';
 import type { JobRecord, StepProgress } from '../jobs/job-record.ts';
@@ -10,8 +10,8 @@ import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { pointWord } from './point-word.ts';
 import { errorOfMember, type Questions } from './questions.ts';
-import { changeRecovery, recoveryIdOf, recoveryOf, want } from './recovery-commits.ts';
-import { type ChosenPoint, GOALS, type Goal, type RecoveryRecord, recoveries } from './recovery-record.ts';
+import { changeRecovery, isAtLeast, isEnding, recoveryIdOf, recoveryOf, want } from './recovery-commits.ts';
+import { type ChosenPoint, GOALS, type Goal, goalOf, type RecoveryRecord, recoveries } from './recovery-record.ts';
 
 export interface RecoveryParts {
   readonly store: StateStore;
@@ -60,12 +60,28 @@ export const choosePointStep = (
   };
 };
 
+/** A step that was done before this server was restored, as far as what was taken up of the recovery tells; else the step. */
+export const unlessTakenUp = ({ store }: Pick<RecoveryParts, 'store'>, step: JobStep): JobStep => ({
+  name: step.name,
+  async wait(job, waiting) {
+    if ((await recoveryOf(store, job)).value.takenUp !== true) await step.wait?.(job, waiting);
+  },
+  async apply(transaction, job) {
+    const recovery = await transaction.read(recoveries, recoveryIdOf(job));
+    return recovery?.value.takenUp === true ? 'it was done before this server was restored' : (step.apply?.(transaction, job) ?? '');
+  },
+});
+
 /** Keeps the chosen point with the recovery. */
 export const keepPoint = async (transaction: Transaction, job: JobRecord, point: ChosenPoint): Promise<void> => {
   await changeRecovery(transaction, job, { point });
 };
 
-/** Orders the goal of its process server and waits until that says that it is reached. Errors: those it tells of. */
+/** It is there, or further. A machine that runs was held and fenced before, whatever else is wanted of it. */
+const isReached = ({ goal, stage, machine }: RecoveryReport, wanted: Goal): boolean =>
+  stage === RecoveryStage.REACHED || (goal !== GOALS[wanted] && machine !== undefined);
+
+/** Orders the goal of its process server, unless more is ordered, and waits until that says that it is reached. Errors: those it tells of. */
 export const reach = async (
   { store, servers }: Pick<RecoveryParts, 'store' | 'servers'>,
   job: JobRecord,
@@ -82,8 +98,10 @@ export const reach = async (
       return undefined;
     }
     const report = known.report?.recoveries.find((one) => idText(one.id) === id);
-    if (report === undefined || idText(report.runId) !== value.runId || report.goal !== GOALS[goal]) return undefined;
-    if (report.stage === RecoveryStage.REACHED) return true;
+    const told = report === undefined ? undefined : goalOf(report.goal);
+    if (report === undefined || idText(report.runId) !== value.runId || told === undefined) return undefined;
+    if (!isAtLeast(told, goal) || isEnding(told) !== isEnding(goal)) return undefined;
+    if (isReached(report, goal)) return true;
     if (report.stage === RecoveryStage.FAILED)
       throw errorOfMember(`recovery of ${value.machineName}`, report.problemCode, report.problem, report.remedy);
     const trouble = report.problem === '' ? '' : `; tried again: ${report.problem.slice(0, 500)}`;

@@ -4,7 +4,7 @@ import { startJob } from '../jobs/start-job.ts';
 import type { Transaction } from '../records/transaction.ts';
 import { changeRecovery, endingAnew, endRecovery, recoveryIdOf } from './recovery-commits.ts';
 import { recoveries } from './recovery-record.ts';
-import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep } from './steps.ts';
+import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep, unlessTakenUp } from './steps.ts';
 
 /** Removes what a test failover has made; in the commit that ends its job, or when people say so. */
 export const startCleanUp = (
@@ -52,7 +52,7 @@ export const createCleanUpPlan = (parts: RecoveryParts): JobPlan => ({
 /** Starts a machine isolated from everything. Replication goes on untouched. */
 export const createTestPlan = (parts: RecoveryParts, cleanUp: JobPlan): JobPlan => ({
   steps: [
-    choosePointStep(parts, keepPoint),
+    unlessTakenUp(parts, choosePointStep(parts, keepPoint)),
     reachStep(parts, 'hold the point', 'held', async () => 'it is kept until the test is cleaned up'),
     reachStep(parts, 'start the machine', 'running', async (transaction, job, { value }) => {
       const { machineName, machineId, point, created } = value;

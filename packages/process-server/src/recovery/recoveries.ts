@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { isId, type RecoveryReportSchema, type WantedRecovery } from '@holdfast/protocol';
+import { isId, RecoveryGoal, type RecoveryReportSchema, type WantedRecovery } from '@holdfast/protocol';
 import { writeWhole } from '../control/write-whole.ts';
 import { createRecoveryWorker, type RecoveryWorker, type RecoveryWorkerOptions } from './recovery-worker.ts';
 import { parseWanted, type Wanted, wantedJson, wantedOf } from './wanted.ts';
@@ -18,6 +18,13 @@ export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'director
   /** Keeps a file for each recovery, and below runs/ what the fabric needs; short enough for Unix sockets in there: at most 60 bytes. */
   readonly directory: string;
 }
+
+const BEFORE_IT_RUNS: ReadonlySet<RecoveryGoal> = new Set([RecoveryGoal.HELD, RecoveryGoal.FENCED]);
+const RUNS: ReadonlySet<RecoveryGoal> = new Set([RecoveryGoal.RUNNING, RecoveryGoal.INDEPENDENT]);
+
+/** A machine that runs goes when it is to be removed, or another run of it is wanted; not because somebody knows less of it than was done. */
+const keepsRunning = (before: Wanted, { runId, goal }: Wanted): boolean =>
+  before.runId === runId && RUNS.has(before.goal) && BEFORE_IT_RUNS.has(goal);
 
 /** What is kept of a recovery: what is wanted of it, and what may have been left. */
 interface Kept {
@@ -102,9 +109,10 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
           begin(kept);
           continue;
         }
-        record.wanted = wanted;
+        const next = keepsRunning(record.wanted, wanted) ? { ...wanted, goal: record.wanted.goal } : wanted;
+        record.wanted = next;
         await save(id);
-        workers.get(id)?.want(wanted);
+        workers.get(id)?.want(next);
       }
       for (const [id, worker] of workers) {
         if (named.has(id) || !worker.isGone) continue;

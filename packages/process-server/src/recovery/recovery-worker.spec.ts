@@ -115,6 +115,24 @@ describe('recoveries of a process server', () => {
       recoveries.reports().some((report) => report.goal === goal && report.stage === stage),
     );
 
+  it('removes nothing that runs because it is told less than was done; a run of its own, or its end, removes it', async () => {
+    const first = await open();
+    await first.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(first, RecoveryGoal.RUNNING);
+    for (const less of [RecoveryGoal.HELD, RecoveryGoal.FENCED]) {
+      await first.want([wanted(less)]);
+      await reach(first, RecoveryGoal.RUNNING);
+      expect(fabric.running()).toMatchObject([{ run: RUN }]);
+    }
+    await first.close();
+    const second = await open();
+    await reach(second, RecoveryGoal.RUNNING);
+    expect(fabric.running()).toMatchObject([{ run: RUN }]);
+    await second.want([wanted(RecoveryGoal.HELD, { runId: idBytes('e'.repeat(32)) })]);
+    await reach(second, RecoveryGoal.HELD);
+    expect(fabric.running()).toEqual([]);
+  });
+
   it('goes through a failover step by step, each held against what the vault says', async () => {
     const recoveries = await open();
     await recoveries.want([wanted(RecoveryGoal.HELD)]);
