@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { formatRecoveryMarker, RECOVERY_MARKER } from '@holdfast/protocol';
@@ -108,6 +108,29 @@ describe('openMembership', () => {
     await two;
     expect(site.renewals).toBeGreaterThanOrEqual(2);
     expect((await readIdentity(directory)).key).toBe(membership.credentials.current().key);
+  });
+
+  it('uses a renewed certificate that cannot be stored, and stores it when it can be, without asking for another each time', async () => {
+    await join(4000);
+    const { membership, keep, line } = await open();
+    const first = membership.credentials.current().key;
+    const inTheWay = path.join(directory, `${IDENTITY_FILE}.new`);
+    await mkdir(inTheWay);
+    let used = 0;
+    const excess: number[] = [];
+    membership.onRenewed(() => {
+      used += 1;
+      excess.push(site.renewals - used);
+    });
+    void keep();
+    await line(({ message }) => message.startsWith('The certificate could not be renewed'));
+    expect(used).toBeGreaterThanOrEqual(1);
+    expect(membership.credentials.current().key).not.toBe(first);
+    expect((await readIdentity(directory)).key).toBe(first);
+    await rmdir(inTheWay);
+    await line(({ message }) => message === 'The certificate was renewed');
+    expect((await readIdentity(directory)).key).not.toBe(first);
+    expect(new Set(excess)).toEqual(new Set([0]));
   });
 
   it('renews at about half of the life, not before', async () => {

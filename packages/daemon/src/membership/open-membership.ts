@@ -9,8 +9,15 @@ import { recoveryOf } from './recovered.ts';
 import { renewCertificate } from './renew-certificate.ts';
 import { sameHardware } from './same-hardware.ts';
 import { openServerAddresses } from './server-addresses.ts';
+import type { StoredIdentity } from './stored-identity.ts';
 import { joinedAnew, watchIdentity } from './watch-identity.ts';
 import { readWhereabouts, type Whereabouts } from './whereabouts.ts';
+
+/** Whether less than half of its life is over. */
+const isYoung = ({ certificateChain, obtained }: StoredIdentity): boolean => {
+  const end = readCertificates(certificateChain)[0]!.validToDate.getTime();
+  return 2 * (end - Date.now()) > end - obtained;
+};
 
 /**
  * Opens what `joinSite` wrote. Rejects with NOT_ENROLLED, AGENT_CLONED when the directory belongs to another machine, IDENTITY_MISMATCH when
@@ -51,6 +58,11 @@ export const openMembership = async ({
   const listeners = new Set<() => void>();
   const leaf = () => readCertificates(identity.certificateChain)[0]!;
   let certificate = leaf();
+  const use = (next: StoredIdentity): void => {
+    identity = next;
+    certificate = leaf();
+    for (const listener of listeners) listener();
+  };
   const membership: Membership = {
     id: identity.id,
     role,
@@ -83,16 +95,22 @@ export const openMembership = async ({
     async keepRenewed(stopping) {
       const ending = new AbortController();
       const signal = AbortSignal.any([stopping, ending.signal]);
+      let unkept: StoredIdentity | undefined;
       const renew = async (): Promise<void> => {
-        const next = await renewCertificate(identity, servers.current(), hardware, signal);
+        const next =
+          unkept !== undefined && isYoung(unkept) ? unkept : await renewCertificate(identity, servers.current(), hardware, signal);
         await withIdentityLock(directory, 0, async () => {
           const problem = await joinedAnew(directory, identity);
           if (problem !== undefined) throw problem;
-          await storeIdentity(directory, next);
+          unkept = next;
+          try {
+            await storeIdentity(directory, next);
+            unkept = undefined;
+          } finally {
+            // A full disk must not let the certificate end: used all the same, and stored at the next try.
+            if (next !== identity) use(next);
+          }
         });
-        identity = next;
-        certificate = leaf();
-        for (const listener of listeners) listener();
       };
       await Promise.all([
         watchIdentity(directory, identity, signal).finally(() => ending.abort()),

@@ -51,6 +51,7 @@ const start = async <S extends Schema>(program: Program<S>, host: Host, { values
   lifecycle.stopping.addEventListener('abort', manager.stopping);
 
   const startUp = async (): Promise<void> => {
+    if (lifecycle.stopping.aborted) return;
     log.info('The program starts', { version, node: process.version });
     for (const warning of warnings) log.warn(warning);
     const state = await openStateDirectory(common.state.directory, name);

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { fromSystem } from '@holdfast/errors';
 import { redactText } from '../log/redact.ts';
+import type { ChildMessage } from '../notify/service-manager.ts';
 import type { Schema } from '../settings/setting.ts';
 import { executeProgram } from './execute-program.ts';
 import type { Stoppable } from './host.ts';
@@ -10,6 +11,14 @@ import { tuneMemory } from './tune-memory.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
+/** Whether there is a channel to a supervisor, or was one. */
+const isSupervised = (): boolean => process.send !== undefined;
+
+/** What cannot be told to a supervisor that is gone is no error: that it is gone stops this program. */
+const tellSupervisor = (message: ChildMessage): void => {
+  if (process.connected) process.send?.(message, () => undefined);
+};
+
 /** The first signal stops in order, the second at once. */
 const attachSignals = (lifecycle: Stoppable, say: (message: string, error: unknown) => void): void => {
   for (const signal of SIGNALS) {
@@ -18,8 +27,10 @@ const attachSignals = (lifecycle: Stoppable, say: (message: string, error: unkno
       lifecycle.stop(`signal ${signal}`);
     });
   }
-  // The other end of the channel is a supervisor: without it nobody would ever stop this program.
-  if (process.connected) process.on('disconnect', () => lifecycle.stop('its supervisor is gone'));
+  // The other end of the channel is a supervisor: without it nobody would ever stop this program. It may have gone while this one was being loaded.
+  const orphaned = (): void => lifecycle.stop('its supervisor is gone');
+  if (isSupervised() && !process.connected) orphaned();
+  else process.on('disconnect', orphaned);
   // After this nothing in memory can be trusted. What is on disk survives a kill at any instruction, so it survives this.
   process.on('uncaughtException', (error) => {
     say('The program ends at once because of a defect', error);
@@ -48,7 +59,7 @@ export const runProgram = async <S extends Schema>(program: Program<S>): Promise
     environment: process.env,
     workingDirectory: process.cwd(),
     pid: process.pid,
-    send: process.connected ? (message) => void process.send?.(message) : undefined,
+    send: isSupervised() ? tellSupervisor : undefined,
     print: (text) => void process.stdout.write(text),
     readSecret: (prompt, stopping) => readSecret(process.stdin, process.stderr, prompt, stopping),
     attach: attachSignals,

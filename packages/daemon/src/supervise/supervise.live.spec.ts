@@ -17,6 +17,9 @@ afterEach(async () => {
 const supervisor = (environment: Readonly<Record<string, string>>, ...children: readonly string[]): StartedProgram =>
   startProgram({ environment, flags: ['--state.directory', path.join(directory, 'state'), '--example.children', children.join(',')] });
 
+/** Milliseconds, far longer than anything here takes. */
+const PATIENCE = 50_000;
+
 const alive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
@@ -27,7 +30,11 @@ const alive = (pid: number): boolean => {
 };
 
 const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+  const end = Date.now() + PATIENCE;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`not within ${PATIENCE / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 };
 
 /** Processes of the children, in order of their starts. */
@@ -108,6 +115,18 @@ describe('a supervisor', () => {
     while (told.at(-1) !== 'STOPPING=1') told.push(await next());
     await program.ended;
     expect(told.filter((line) => line.startsWith('READY') || line.startsWith('STOPPING'))).toEqual(['READY=1', 'STOPPING=1']);
+  });
+
+  it('leaves nobody behind when it is killed as it starts a program', async () => {
+    const program = supervisor({}, 'one');
+    const { child } = await program.line('A program was started');
+    program.kill('SIGKILL');
+    await program.ended;
+    try {
+      await until(() => !alive(child as number));
+    } finally {
+      if (alive(child as number)) process.kill(child as number, 'SIGKILL');
+    }
   });
 
   it('leaves nobody behind when it is killed', async () => {

@@ -39,7 +39,7 @@ export interface KeeperOptions {
 export interface Keeper {
   /** Objects that scrubbing found damaged. */
   readonly damaged: number;
-  /** The machines are others now: they are looked at at once, and what is under way for one that is not among them any more ends. */
+  /** The machines are others now: those that had no turn come next, and what is under way for one that is not among them any more ends. */
   wake(): void;
   keep(stopping: AbortSignal): Promise<void>;
   scrub(stopping: AbortSignal): Promise<void>;
@@ -51,6 +51,17 @@ const TURN = 256 * 1024 * 1024;
 const IDLE = 60_000;
 /** Milliseconds, at most, after which it is asked again when a machine was read the last time: others may have done so. */
 const ASK_AGAIN = 3_600_000;
+
+/** Milliseconds from one machine to the next, at most: many that are new at once would cost all there is of a processor for minutes. */
+const LONGEST_GAP = 1000;
+
+const gapOf = (every: number, machines: number): number => Math.min(LONGEST_GAP, every / Math.max(1, machines));
+
+/** Leaves what is known of machines that are still there. */
+const forgetOthers = (known: Map<string, unknown>, machines: readonly Assignment[]): void => {
+  const present = new Set(machines.map(({ machineId }) => machineId));
+  for (const machineId of known.keys()) if (!present.has(machineId)) known.delete(machineId);
+};
 
 const isPreset = (name: string): name is keyof typeof RETENTION_PRESETS => Object.hasOwn(RETENTION_PRESETS, name);
 
@@ -101,7 +112,6 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
 
   /** True when there was something to read. */
   const scrubOne = async ({ machineId, vault: name }: Assignment, signal: AbortSignal): Promise<boolean> => {
-    if (now() < (restUntil.get(machineId) ?? 0)) return false;
     try {
       const vault = await options.scrubbed(name);
       const { progress } = await readScrubRecord(vault, machineId);
@@ -148,19 +158,36 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
       if (underWay !== undefined && !isWanted(underWay.machineId)) underWay.ending.abort();
     },
     async keep(stopping) {
+      /** By machine, when its next turn comes, and the retention of its last. */
+      const turns = new Map<string, { readonly at: number; readonly retention: string }>();
+      let free = 0;
       while (!stopping.aborted) {
         const awake = waking;
         const machines = options.machines();
-        for (const machineId of problems.keys())
-          if (!machines.some((machine) => machine.machineId === machineId)) problems.delete(machineId);
-        for (const machine of machines) {
-          if (stopping.aborted) return;
-          if (awake.signal.aborted && !isWanted(machine.machineId)) continue;
-          underWay = { machineId: machine.machineId, ending: new AbortController() };
-          await keepOne(machine, AbortSignal.any([stopping, underWay.ending.signal]));
-          underWay = undefined;
+        forgetOthers(problems, machines);
+        forgetOthers(turns, machines);
+        const time = now();
+        // The clock may have been set back.
+        const within = (at: number, longest: number): number => (at - time > longest ? time : at);
+        const turnOf = ({ machineId, retention }: Assignment): number => {
+          const turn = turns.get(machineId);
+          return turn?.retention === retention ? within(turn.at, options.every) : 0;
+        };
+        const next = machines.reduce<Assignment | undefined>(
+          (first, machine) => (first !== undefined && turnOf(first) <= turnOf(machine) ? first : machine),
+          undefined,
+        );
+        const gap = gapOf(options.every, machines.length);
+        const wait = next === undefined ? options.every : Math.max(turnOf(next), within(free, gap)) - time;
+        if (next === undefined || wait > 0) {
+          await rest(wait, stopping, awake);
+          continue;
         }
-        await rest(options.every, stopping, awake);
+        underWay = { machineId: next.machineId, ending: new AbortController() };
+        await keepOne(next, AbortSignal.any([stopping, underWay.ending.signal]));
+        underWay = undefined;
+        turns.set(next.machineId, { at: now() + options.every, retention: next.retention });
+        free = now() + gap;
       }
     },
     async scrub(stopping) {
@@ -168,11 +195,12 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         const awake = waking;
         let isBusy = false;
         const machines = options.machines();
-        const present = new Set(machines.map(({ machineId }) => machineId));
-        for (const machineId of restUntil.keys()) if (!present.has(machineId)) restUntil.delete(machineId);
+        forgetOthers(restUntil, machines);
         for (const machine of machines) {
           if (stopping.aborted) return;
+          if (now() < (restUntil.get(machine.machineId) ?? 0)) continue;
           isBusy = (await scrubOne(machine, stopping)) || isBusy;
+          await options.sleep(gapOf(options.scrubEvery, machines.length), stopping);
         }
         if (!isBusy) await rest(Math.min(IDLE, options.scrubEvery), stopping, awake);
       }

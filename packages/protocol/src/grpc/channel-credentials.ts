@@ -1,4 +1,4 @@
-import { type ConnectionOptions, connect } from 'node:tls';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import { connectionError } from '../identity/connection-error.ts';
@@ -8,7 +8,7 @@ type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
 
 /**
  * Mutual TLS for the library's client by TLS options of ours, asked for at each connection. The library's own credentials reduce every
- * reason of a failed handshake to words; `onFailure` gets it as a named error. `onClosed` is told when a connection that was established is gone:
+ * reason of a failed handshake to words; `onFailure` gets it as a named error. `onSecured` gets a connection that was established, `onClosed` is told when it is gone:
  * a call that has much on its way when its server dies is not always told so by the library. `over` ends a handshake under way, for which the
  * library would wait for ever.
  */
@@ -17,6 +17,7 @@ export const createTlsChannelCredentials = (
   thing: string,
   options: () => ConnectionOptions,
   onFailure: (error: HoldfastError) => void,
+  onSecured: (socket: TLSSocket) => void,
   onClosed: () => void,
   over: AbortSignal,
 ): ChannelCredentials => {
@@ -36,6 +37,7 @@ export const createTlsChannelCredentials = (
           const secured = connect({ ...options(), socket, ALPNProtocols: ['h2'] }, () => {
             secured.off('close', onClose);
             socket.once('close', onClosed);
+            onSecured(secured);
             resolve({ socket: secured, secure: true });
           });
           const onClose = (): void => fail(new Error('the connection was closed during the TLS handshake'));

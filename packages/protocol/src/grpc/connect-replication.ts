@@ -6,8 +6,9 @@ import { clientCodec } from './codec.ts';
 import { createDuplexStream } from './duplex-stream.ts';
 import { scatterFrames } from './frames-payload.ts';
 import { errorOfStatus } from './grpc-status.ts';
-import { commonOptions, REPLICATE } from './method.ts';
+import { COMMON_OPTIONS, KEEPALIVE, REPLICATE } from './method.ts';
 import type { ReplicationClientOptions, ReplicationStream } from './replication.ts';
+import { hearSigns, type Keepalive } from './signs-of-life.ts';
 
 const TIMEOUT = 10_000;
 /** Milliseconds the library has, once the connection is gone, to tell how the call ended. */
@@ -32,6 +33,13 @@ const late = (thing: string, timeout: number): HoldfastError =>
 const dropped = (thing: string): HoldfastError =>
   new HoldfastError('CONNECTION_LOST', { thing, why: 'the connection is gone', remedy: 'connect again' });
 
+const silent = (thing: string, { interval, answer }: Keepalive): HoldfastError =>
+  new HoldfastError('CONNECTION_LOST', {
+    thing,
+    why: `nothing came from it for ${(interval + answer) / 1000} s`,
+    remedy: 'connect again, or to another server',
+  });
+
 /** The call is accepted when the server's first headers are here, before any message. */
 const accepted = (call: ClientDuplexStream<Buffer, Buffer>): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -45,7 +53,7 @@ const accepted = (call: ClientDuplexStream<Buffer, Buffer>): Promise<void> =>
  * says.
  */
 export const connectReplication = async (options: ReplicationClientOptions): Promise<ReplicationStream> => {
-  const { address, credentials, expect, timeout = TIMEOUT, keepalive } = options;
+  const { address, credentials, expect, timeout = TIMEOUT, keepalive = KEEPALIVE } = options;
   const grpc = await import('@grpc/grpc-js');
   const thing = `server ${address}`;
   let handshake: HoldfastError | undefined;
@@ -57,10 +65,15 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
     (error) => {
       handshake ??= error;
     },
+    (socket) =>
+      hearSigns(socket, keepalive, () => {
+        stream.abort(silent(thing, keepalive));
+        socket.destroy();
+      }),
     () => void setTimeout(() => stream.abort(dropped(thing)), LAST_WORDS).unref(),
     over.signal,
   );
-  const client = new grpc.Client(address, channel, { ...commonOptions(keepalive), ...OPTIONS });
+  const client = new grpc.Client(address, channel, { ...COMMON_OPTIONS, ...OPTIONS });
   const call = client.makeBidiStreamRequest(REPLICATE.path, REPLICATE.requestSerialize, REPLICATE.responseDeserialize);
   const { stream, control } = createDuplexStream({ call, codec: clientCodec, abort: () => call.cancel() });
   stream.closed.addEventListener('abort', () => {

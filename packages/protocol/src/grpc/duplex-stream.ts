@@ -91,6 +91,17 @@ export const createDuplexStream = <In, Out>({
   const inbox = createInbox(call);
   let failure: HoldfastError | undefined;
   let halfClosed = false;
+  /** Of all who wait for room, while anybody does: one listener, however many they are. */
+  let room: Promise<void> | undefined;
+  const drained = (): Promise<void> => {
+    room ??= new Promise((resolve) =>
+      call.once('drain', () => {
+        room = undefined;
+        resolve();
+      }),
+    );
+    return room;
+  };
 
   const finish = (error: HoldfastError | null): void => {
     if (controller.signal.aborted) return;
@@ -112,7 +123,7 @@ export const createDuplexStream = <In, Out>({
     if (failure !== undefined) throw failure;
     if (halfClosed || controller.signal.aborted) throw ended();
     if (call.write(bytes as Buffer)) return;
-    await new Promise<void>((resolve) => call.once('drain', resolve));
+    await drained();
     if (failure !== undefined) throw failure;
   };
 

@@ -4,10 +4,11 @@ import { type Peer, readPeer } from '../identity/peer.ts';
 import { serverCodec } from './codec.ts';
 import { createDuplexStream } from './duplex-stream.ts';
 import { statusOf } from './grpc-status.ts';
-import { commonOptions, REPLICATE } from './method.ts';
+import { COMMON_OPTIONS, KEEPALIVE, libraryKeepalive, REPLICATE } from './method.ts';
 import { setReceiveWindow } from './receive-window.ts';
 import type { ReplicationCall, ReplicationServer, ReplicationServerOptions } from './replication.ts';
 import { listenSecurely, type SecureConnections } from './secure-connections.ts';
+import { askForSigns } from './signs-of-life.ts';
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
@@ -60,8 +61,11 @@ const admitCall = (call: Call, connections: SecureConnections, { roles, admit }:
 /** Starts a server of the replication service. Rejects with ADDRESS_IN_USE when the place is taken. */
 export const createReplicationServer = async (options: ReplicationServerOptions): Promise<ReplicationServer> => {
   const grpc = await import('@grpc/grpc-js');
-  const server = new grpc.Server({ ...commonOptions(options.keepalive), 'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION });
-  if (!setReceiveWindow(server, options.receiveWindow)) {
+  const { keepalive = KEEPALIVE } = options;
+  const own = { ...COMMON_OPTIONS, 'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION };
+  let server = new grpc.Server(own);
+  if (!setReceiveWindow(server, options.receiveWindow, (session) => askForSigns(session, keepalive))) {
+    server = new grpc.Server({ ...own, ...libraryKeepalive(keepalive) });
     options.onProblem(
       new HoldfastError('UNSUPPORTED_OPERATION', {
         thing: 'the receive window',

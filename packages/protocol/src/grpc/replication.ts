@@ -4,7 +4,7 @@ import type { CredentialSource } from '../identity/credentials.ts';
 import type { IdentityRole } from '../identity/identity.ts';
 import type { ExpectedPeer, Peer } from '../identity/peer.ts';
 import type { MessageStream } from './message-stream.ts';
-import type { Keepalive } from './method.ts';
+import type { Keepalive } from './signs-of-life.ts';
 
 /** The process server's side of one replication stream. */
 export interface ReplicationCall extends MessageStream<ReplicateRequest, ReplicateResponse> {
