@@ -70,9 +70,24 @@ const changeAndCancel = async (scene: Scene): Promise<void> => {
   await steps.take('the source goes on', goesOn, (seen) => seen);
 };
 
+interface Proven {
+  readonly proof: { readonly passed: boolean };
+}
+
+/** A point is started in isolation, and the agent inside has to say that it is up. */
+const prove = async ({ steps, servers: { person } }: Scene): Promise<void> => {
+  const ask = ['point', 'prove', MACHINE, '--prove-agent', '--prove-fsck', '--wait', '--prove-patience'];
+  const look = async (): Promise<void> => {
+    const { proof } = await person.json<Proven>([...ask, `${PATIENCE.seconds}s`]);
+    must(proof.passed, 'it is not proven');
+  };
+  await steps.take('holdfast point prove --prove-agent', look);
+};
+
 /** For good: all of it is copied, and it needs neither vault nor servers. */
 const commit = async (scene: Scene): Promise<void> => {
   const { steps, source, servers } = scene;
+  await prove(scene);
   const recovered = await failOver(scene);
   await verifySilence(scene, recovered);
   await steps.take('holdfast failover commit', () => runJob(scene, 'failover', 'commit', MACHINE, '--yes'));

@@ -14,8 +14,8 @@ import { type SourceServer, startSourceServer } from './source-server.ts';
 import type { Steps } from './steps.ts';
 
 const GUEST_SEES_HOST = '10.0.2.2';
-/** Of which /run, where the agent keeps its tracking, gets a tenth: it needs 160 MiB. */
-const MEMORY_MIB = 2048;
+/** A small server, as people rent them: /run, where the agent keeps its tracking, has 96 MiB. */
+const MEMORY_MIB = 1024;
 const POINT_INTERVAL = '10s';
 
 export interface RunLayoutOptions {

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createQemuFabric, type Fabric } from '@holdfast/fabric';
+import { findSilentAgent } from '@holdfast/protocol';
 import { until } from '../lab/host/until.ts';
 import { type ConsoleSession, openSession } from '../recovery/console-session.ts';
 import type { Servers } from '../site/servers.ts';
@@ -110,7 +112,7 @@ export const verifyLedger = async (
 const JOURNAL = 'journalctl --no-pager --output=cat --unit=holdfast-agent';
 
 /** The agent inside knows what it is: it does nothing, and says how to enrol. `control`: at the source it does its work. */
-export const verifySilence = async ({ source, steps }: Scene, { console }: Recovered): Promise<void> => {
+export const verifySilence = async ({ source, steps }: Scene, { console, fabric, operationId }: Recovered): Promise<void> => {
   const look = async (): Promise<string> => {
     await console.run(`until ${JOURNAL} | grep -q AGENT_CLONED; do sleep 2; done`, PATIENCE.console);
     const { output } = await console.run(JOURNAL, PATIENCE.console);
@@ -120,9 +122,12 @@ export const verifySilence = async ({ source, steps }: Scene, { console }: Recov
     const before = await source.console.run(JOURNAL, PATIENCE.console);
     must(/The program does its work/.test(before.output), `control: at the source it should work:\n${before.output}`);
     must(!/AGENT_CLONED/.test(before.output), `control: at the source it is itself:\n${before.output}`);
+    const { agentLog } = await fabric.console(operationId);
+    const [, machine = ''] = /holdfast:agent\/([0-9a-f]{32})/.exec(output) ?? [];
+    must(findSilentAgent(await readFile(agentLog!, 'utf8'), machine) !== undefined, `it told nobody outside: ${machine}`);
     const name = await console.run('ip -o link show ens3', PATIENCE.console);
     must(name.status === 0, `its network card is not called as before: ${name.output}`);
-    return 'it sends nothing, offers enrolment; the card is ens3 still';
+    return 'it sends nothing, offers enrolment, and says so outside; the card is ens3 still';
   };
   await steps.take('the agent inside stays silent', look, (seen) => seen);
 };

@@ -15,6 +15,7 @@ import { findMemoryDirectory } from '../trace/memory-file.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { openDesiredState } from './desired-state.ts';
 import { hearWhereabouts } from './hear-whereabouts.ts';
+import { logMemory } from './log-memory.ts';
 import { desiredStateFile, restedScriptsFile } from './places.ts';
 import { openRestedScripts } from './rested-scripts.ts';
 import type { AgentSchema } from './settings.ts';
@@ -65,7 +66,7 @@ const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): E
     machineId: membership.id,
     version,
     directory: stateDirectory,
-    log: hrl,
+    log: { ...hrl, memory: logMemory(hrl.memory) },
     trace: { bufferBytes: trace.buffer, memoryDirectory: trace.memoryDirectory, checkConflicts, excludeOwnFiles },
     ...(hold === undefined ? {} : { hold }),
     interval: points.interval,
@@ -156,7 +157,7 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
   const surroundings = {
     findDisks,
     log: { directory: hrl.directory ?? stateDirectory, quota: hrl.quota },
-    memory: { directory: trace.memoryDirectory, bytes: trace.buffer + hrl.memory },
+    memory: { directory: trace.memoryDirectory, bytes: trace.buffer + logMemory(hrl.memory) },
     scripts: consistency.directory,
     credentials: membership.credentials,
     isProtecting: () => engine.status.protecting,

@@ -18,7 +18,12 @@ export const agentSettings = {
       help: 'Most bytes on disk; beyond it no points are made until the vault keeps up',
     }),
     segment: bytes({ default: '64MiB', min: '1MiB', max: '1GiB', help: 'Size of one of its files' }),
-    memory: bytes({ default: '128MiB', min: '0B', max: '64GiB', help: 'Most bytes in memory, used before the disk; 0B for none' }),
+    memory: bytes({
+      optional: true,
+      min: '0B',
+      max: '64GiB',
+      help: 'Most bytes in memory, used before the disk; 0B for none; 128MiB unless set, a sixteenth of its memory on a machine with less than 2 GiB',
+    }),
   }),
   trace: section("The kernel's trace of writes.", {
     buffer: bytes({ default: '32MiB', min: '1MiB', max: '4GiB', help: 'Kernel memory for events, all processors together' }),
