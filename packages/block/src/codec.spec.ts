@@ -83,3 +83,24 @@ const lengthPrefix = (length: number): Buffer => {
   prefix.writeUInt32LE(length);
   return prefix;
 };
+
+// What the library allocates is freed in turns of the event loop only.
+test('who compresses and decompresses alone, and waits for nothing else, lets the event loop turn', async () => {
+  const data = Buffer.alloc(256 * 1024, 'any of it ');
+  let turns = 0;
+  const count = (): void => {
+    turns += 1;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+  try {
+    const encoded = await encode(data, 'lz4', { alone: true });
+    for (let i = 0; i < 40; i += 1) await encode(data, 'lz4', { alone: true });
+    expect(turns).toBeGreaterThan(5);
+    turns = 0;
+    for (let i = 0; i < 40; i += 1) await decode(encoded, data.length, { alone: true });
+    expect(turns).toBeGreaterThan(5);
+  } finally {
+    clearImmediate(timer);
+  }
+});
