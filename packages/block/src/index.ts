@@ -34,5 +34,6 @@ export {
 export { createMemoryDevice } from './memory-device.ts';
 export { createOverlay, type OverlayOptions } from './overlay.ts';
 export type { Overlay } from './overlay-device.ts';
+export { serveThread } from './serve-thread.ts';
 export { createSparseBlockSet } from './sparse-block-set.ts';
-export { startThread } from './start-thread.ts';
+export { endThread, endThreads, startThread } from './start-thread.ts';

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { text } from 'node:stream/consumers';
+import { endThreads } from '@holdfast/block';
 import { tuneMemory } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import { createKeyVaultKey, openStore } from '@holdfast/object-store';
@@ -22,8 +23,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 
 // Whoever reads the answer may stop reading, as `head` does.
 stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  if (error.code !== 'EPIPE') throw error;
+  void endThreads().finally(() => process.exit(0));
 });
 // And advice and progress nobody reads are lost, as in `2>&1 | head`.
 stderr.on('error', (error: NodeJS.ErrnoException) => {
@@ -60,4 +61,7 @@ const status = await runHoldfast(process.argv.slice(2), {
 const interrupted = new HoldfastError('INTERRUPTED', { thing: '', why: '', remedy: '' }).exitCode;
 process.exitCode = status === interrupted && signalled !== undefined ? 128 + constants.signals[signalled] : status;
 // Requests to a store that does not answer would keep the process for a while.
-if (signalled !== undefined) process.exit();
+if (signalled !== undefined) {
+  await endThreads();
+  process.exit();
+}

@@ -1,5 +1,6 @@
 // A thread that digests and writes an image, in the order in which its pieces come. See image-writer.ts.
 import { parentPort, workerData } from 'node:worker_threads';
+import { serveThread } from '@holdfast/block';
 import { createImageSink, type SinkResult } from './image-sink.ts';
 
 export type ImagePiece = { readonly hole: number } | { readonly data: Uint8Array } | 'end';
@@ -27,8 +28,7 @@ const take = async (piece: ImagePiece): Promise<PieceDone> => {
   }
 };
 
-let order: Promise<void> = Promise.resolve();
-parentPort!.on('message', (piece: ImagePiece) => {
+serveThread((piece: ImagePiece, before) => {
   const taken = take(piece);
-  order = order.then(async () => parentPort!.postMessage(await taken));
+  return before.then(async () => parentPort!.postMessage(await taken));
 });

@@ -1,4 +1,4 @@
-import { startThread } from '@holdfast/block';
+import { endThread, startThread } from '@holdfast/block';
 import type { Piece } from './image-format.ts';
 import { createImageSink, type SinkResult } from './image-sink.ts';
 import type { ImagePiece, PieceDone } from './image-thread.ts';
@@ -62,9 +62,7 @@ export const openImageWriter = (fd: number, diskSize: number): ImageWriter => {
       ask('end');
       return (await settle(0)).result!;
     },
-    close: async () => {
-      await thread.terminate();
-    },
+    close: () => endThread(thread),
   };
 };
 

@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import path from 'node:path';
+import { endThreads } from '@holdfast/block';
 import { createCheckAnswerer, createRate, holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import { bytesPerSecondAt, createReplicationServer, type Peer } from '@holdfast/protocol';
@@ -69,6 +70,8 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     memory: Math.floor(replication.memory * (1 - CREDIT_PART)),
     commitGap: COMMIT_GAP,
   });
+  // After all else: whoever still has work for them waits for it.
+  onStop('threads', endThreads);
   onStop('journal', () => journal.close());
   journal.failure.catch((reason: unknown) => context.stop(reason as Error));
   for (const error of journal.damage) {

@@ -1,7 +1,7 @@
 // A thread that opens frames: decrypts them, undoes their compression, compares every block with its digest. See frame-threads.ts.
 import type { KeyObject } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
-import { decode, type Frame, type FrameExtent, parseFrame } from '@holdfast/block';
+import { decode, type Frame, type FrameExtent, parseFrame, serveThread } from '@holdfast/block';
 import { openBox, PART } from './box.ts';
 import { VerifiedData } from './verified-data.ts';
 
@@ -95,7 +95,4 @@ const answer = async (wanted: FramesWanted): Promise<void> => {
   );
 };
 
-let order: Promise<void> = Promise.resolve();
-parentPort!.on('message', (wanted: FramesWanted) => {
-  order = order.then(() => answer(wanted));
-});
+serveThread((wanted: FramesWanted, before) => before.then(() => answer(wanted)));

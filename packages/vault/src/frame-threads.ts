@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
-import { type FrameExtent, startThread } from '@holdfast/block';
+import { endThread, type FrameExtent, startThread } from '@holdfast/block';
 import type { FrameOpened, FramesOpened, FramesWanted } from './frame-thread.ts';
 import type { FrameKeys } from './sealed-object.ts';
 import { VerifiedData } from './verified-data.ts';
@@ -35,11 +35,15 @@ type Opened = readonly (FrameOpened | undefined)[];
 class FrameThread {
   readonly #worker: Worker;
   readonly #jobs = new Map<number, (frames: Opened) => void>();
+  readonly #onEnd: (failed: boolean) => void;
   #next = 0;
   #idle: NodeJS.Timeout | undefined;
+  #isOver = false;
 
+  /** `onEnd` is told when it takes no work any more. */
   constructor(worker: Worker, onEnd: (failed: boolean) => void) {
     this.#worker = worker;
+    this.#onEnd = onEnd;
     worker.unref();
     worker.on('message', ({ id, frames }: FramesOpened) => this.#settle(id, frames));
     worker.on('error', () => onEnd(true));
@@ -71,14 +75,16 @@ class FrameThread {
   }
 
   async end(): Promise<void> {
+    this.#isOver = true;
     clearTimeout(this.#idle);
-    await this.#worker.terminate();
+    this.#onEnd(false);
+    await endThread(this.#worker);
   }
 
   #settle(id: number, frames: Opened): void {
     const resolve = this.#jobs.get(id);
     this.#jobs.delete(id);
-    if (this.#jobs.size === 0) {
+    if (this.#jobs.size === 0 && !this.#isOver) {
       // Nobody waits for a thread that has nothing to do.
       this.#worker.unref();
       this.#idle = setTimeout(() => this.end(), IDLE).unref();
@@ -123,7 +129,7 @@ export interface FrameThreads {
   fill(keys: FrameKeys, first: number, sealed: readonly Uint8Array[], fill: Fill, isExpected?: IsExpected): Promise<boolean>;
   /** Threads there are now. */
   readonly running: number;
-  /** Ends the threads. What is under way is left to the callers. */
+  /** Ends the threads, after what is under way. */
   close(): Promise<void>;
 }
 
@@ -185,7 +191,7 @@ export const createFrameThreads = ({
       return threads.size;
     },
     close: async () => {
-      for (const thread of [...threads]) await thread.end();
+      await Promise.all([...threads].map((thread) => thread.end()));
     },
   };
 };

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
-import { startThread } from '@holdfast/block';
+import { endThread, startThread } from '@holdfast/block';
 import { type FrameWork, type MadeFrame, makeFrame } from './make-frame.ts';
 import type { FrameDone, FrameWanted } from './packing-thread.ts';
 
@@ -41,12 +41,15 @@ class PackingThread {
   readonly #worker: Worker;
   readonly #jobs = new Map<number, Job>();
   readonly #patience: number;
+  readonly #onEnd: (failed: boolean) => void;
   #next = 0;
   #idle: NodeJS.Timeout | undefined;
   #isOver = false;
 
+  /** `onEnd` is told when it takes no work any more. */
   constructor(worker: Worker, patience: number, onEnd: (failed: boolean) => void) {
     this.#worker = worker;
+    this.#onEnd = onEnd;
     this.#patience = patience;
     worker.unref();
     worker.on('message', ({ id, made }: FrameDone) => this.#settle(id, made));
@@ -82,13 +85,14 @@ class PackingThread {
   async end(): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#idle);
-    await this.#worker.terminate();
+    this.#onEnd(false);
+    await endThread(this.#worker);
   }
 
   #settle(id: number, made: MadeFrame | undefined): void {
     const resolve = this.#jobs.get(id);
     this.#jobs.delete(id);
-    if (this.#jobs.size === 0) {
+    if (this.#jobs.size === 0 && !this.#isOver) {
       // Nobody waits for a thread that has nothing to do.
       this.#worker.unref();
       this.#idle = setTimeout(() => void this.end(), this.#patience).unref();

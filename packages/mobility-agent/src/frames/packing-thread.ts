@@ -1,5 +1,6 @@
 // A thread that makes frames: digests every block, compresses, adds checksums. See frame-maker.ts.
 import { parentPort } from 'node:worker_threads';
+import { serveThread } from '@holdfast/block';
 import { type FrameWork, type MadeFrame, makeFrame } from './make-frame.ts';
 
 export interface FrameWanted extends FrameWork {
@@ -29,7 +30,4 @@ const answer = async ({ id, ...work }: FrameWanted): Promise<void> => {
   parentPort!.postMessage(done, done.made === undefined ? [] : [done.made.bytes.buffer]);
 };
 
-let order: Promise<void> = Promise.resolve();
-parentPort!.on('message', (wanted: FrameWanted) => {
-  order = order.then(() => answer(wanted));
-});
+serveThread((wanted: FrameWanted, before) => before.then(() => answer(wanted)));

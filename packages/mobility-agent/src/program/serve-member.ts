@@ -1,6 +1,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endThreads } from '@holdfast/block';
 import { createCheckAnswerer, holdAgentControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { connectReplication } from '@holdfast/protocol';
 import type { HoldPlaces } from '../consistency/plan-hold.ts';
@@ -107,6 +108,8 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
 
   const rested = await openRestedScripts(restedScriptsFile(stateDirectory), settings.shutdown.directory, log);
   const last = await desired.load(membership.id);
+  // Last: whoever still has work for them waits for it.
+  onStop('threads', endThreads);
   if (last !== undefined) engine.apply(last.revision, last.protection);
 
   const control = holdAgentControl({
