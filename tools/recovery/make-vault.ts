@@ -8,6 +8,17 @@ export interface MiniVault extends VaultedMachine {
   readonly keyFile: string;
 }
 
+/** A vault in a store with one machine that has this image for a disk, and its key in a file. */
+export const makeVaultOf = async (url: string, keyFile: string, machine: ImageMachine): Promise<MiniVault> => {
+  const key = await writeKeyFile(keyFile);
+  const vault = await createVault(await openStore(url, { environment: process.env }), { name: machine.name, keys: [key] });
+  try {
+    return { url, keyFile, ...(await addMachineOfImages(vault, machine)) };
+  } finally {
+    await vault.close();
+  }
+};
+
 /** A vault in a store with the mini image as its one machine, and its key in a file. */
 export const makeMiniVault = async (
   url: string,
@@ -16,16 +27,5 @@ export const makeMiniVault = async (
 ): Promise<MiniVault> => {
   const { size, kernel = 'cloud', ...about } = machine;
   const { path } = await createMiniImage({ kernel });
-  const key = await writeKeyFile(keyFile);
-  const vault = await createVault(await openStore(url, { environment: process.env }), { name: 'mini', keys: [key] });
-  try {
-    const made = await addMachineOfImages(vault, {
-      name: 'mini',
-      disks: [{ name: 'sda', path, ...(size !== undefined && { size }) }],
-      ...about,
-    });
-    return { url, keyFile, ...made };
-  } finally {
-    await vault.close();
-  }
+  return makeVaultOf(url, keyFile, { name: 'mini', disks: [{ name: 'sda', path, ...(size !== undefined && { size }) }], ...about });
 };

@@ -1,6 +1,6 @@
 // A vault with one machine whose disks hold given images, at one point: as a process server writes it, without the way there.
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, createFrame, FRAME_DATA_LIMIT, serializeFrame } from '@holdfast/block';
 import {
@@ -16,7 +16,7 @@ import {
   PointKind,
   PointSchema,
 } from '@holdfast/protocol';
-import { openLogWriter, registerMachine, type Vault } from '@holdfast/vault';
+import { type LogWriter, openLogWriter, registerMachine, type Vault } from '@holdfast/vault';
 
 export interface ImageDisk {
   readonly name: string;
@@ -32,6 +32,8 @@ export interface ImageMachine {
   readonly firmware?: 'bios' | 'uefi';
   readonly memoryBytes?: number;
   readonly processors?: number;
+  /** So many further cuts of the first disk, five seconds from each other, each with some blocks behind the end of its image: its last one is the point. */
+  readonly history?: number;
 }
 
 export interface VaultedMachine {
@@ -44,12 +46,14 @@ const MAC = '52:54:00:48:46:01';
 /** Registers a machine and appends one point of it. */
 export const addMachineOfImages = async (
   vault: Vault,
-  { name, disks: images, firmware = 'bios', memoryBytes = 256 * 2 ** 20, processors = 1 }: ImageMachine,
+  { name, disks: images, firmware = 'bios', memoryBytes = 256 * 2 ** 20, processors = 1, history = 0 }: ImageMachine,
 ): Promise<VaultedMachine> => {
   const machineId = newId();
   const cutId = idBytes(newId());
   const pointId = newId();
-  const instant = { unixNanos: BigInt(Date.now()) * 1_000_000n };
+  const now = Date.now();
+  const instantOf = (number: number) => ({ unixNanos: BigInt(now - (history - number) * INTERVAL) * 1_000_000n });
+  const instant = instantOf(0);
   const disks: (ImageDisk & {
     readonly frames: readonly Uint8Array[];
     readonly size: number;
@@ -107,8 +111,73 @@ export const addMachineOfImages = async (
       yield* disks[index]!.frames;
     },
   });
+  const newest = await appendHistory(writer, { machineId, manifestId: manifest.id, disks, history, instantOf });
   await writer.close();
-  return { machineId, pointId };
+  return { machineId, pointId: newest ?? pointId };
+};
+
+interface Begun {
+  readonly machineId: string;
+  readonly manifestId: Uint8Array;
+  readonly disks: readonly { readonly path: string; readonly size: number; readonly id: Uint8Array; readonly generation: Uint8Array }[];
+  readonly history: number;
+  readonly instantOf: (number: number) => { readonly unixNanos: bigint };
+}
+
+/** Further cuts of the first disk; resolves to the last point, undefined when there are none. */
+const appendHistory = async (
+  writer: LogWriter,
+  { machineId, manifestId, disks, history, instantOf }: Begun,
+): Promise<string | undefined> => {
+  const [{ id: diskId, generation: generationId, size, path }] = disks as [Begun['disks'][number]];
+  const from = Math.ceil((await stat(path)).size / BLOCK_SIZE);
+  let newest: string | undefined;
+  for (let number = 1; number <= history; ) {
+    const appended: Promise<unknown>[] = [];
+    for (; number <= history && appended.length < AT_ONCE; number += 1) {
+      const frame = await scribble(from, Math.floor(size / BLOCK_SIZE), number);
+      const cutId = idBytes(newId());
+      const instant = instantOf(number);
+      const epoch = create(EpochSchema, {
+        ...{ diskId, generationId, number: BigInt(number), cutId, diskSize: BigInt(size), instant },
+        dataBytes: BigInt(BLOCKS_OF_CUT * BLOCK_SIZE),
+        contentDigest: createHash('sha256').update(frame).digest(),
+        frameCount: 1n,
+      });
+      newest = newId();
+      const members = disks.map(({ id, generation }, index) => ({
+        diskId: id,
+        epoch: { generationId: generation, number: index === 0 ? BigInt(number) : 0n },
+      }));
+      const point = create(PointSchema, { id: idBytes(newest), cutId, kind: PointKind.CRASH, instant, members, manifestId });
+      const cut = create(CutSchema, { id: cutId, machineId: idBytes(machineId), epochs: [epoch], point });
+      const frames = async function* () {
+        yield frame;
+      };
+      appended.push(writer.append({ cut, frames }));
+    }
+    await Promise.all(appended);
+  }
+  return newest;
+};
+
+/** Milliseconds from cut to cut. */
+const INTERVAL = 5000;
+const AT_ONCE = 200;
+const BLOCKS_OF_CUT = 4;
+/** Of blocks: far apart, the same each time it is made. */
+const STRIDE = 7_368_787;
+
+/** Some blocks anywhere from one on, as a small change of a machine. */
+const scribble = async (from: number, blocks: number, number: number): Promise<Uint8Array> => {
+  const chosen = new Set(
+    Array.from({ length: BLOCKS_OF_CUT }, (_, index) => from + (((number * BLOCKS_OF_CUT + index) * STRIDE) % (blocks - from))),
+  );
+  const extents = [...chosen]
+    .toSorted((a, b) => a - b)
+    .map((block) => ({ offset: block * BLOCK_SIZE, length: BLOCK_SIZE, kind: 'data' as const }));
+  const data = Buffer.alloc(extents.length * BLOCK_SIZE, `change ${number} `);
+  return serializeFrame(await createFrame(extents, data, 'lz4'));
 };
 
 const CHUNK = 1024 * 1024;
