@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   DEVICE_CLOSED: { exit: 70, retryable: false },
   DEVICE_IN_USE: { exit: 8, retryable: false },
   DEVICE_NOT_FOUND: { exit: 4, retryable: false },
+  DEVICE_NOT_TRACEABLE: { exit: 5, retryable: false },
   DEVICE_UNSUPPORTED: { exit: 5, retryable: false },
   DIGESTS_UNAVAILABLE: { exit: 9, retryable: true },
   DISK_DIVERGED: { exit: 7, retryable: false },

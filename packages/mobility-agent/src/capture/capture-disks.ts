@@ -1,7 +1,9 @@
-import type { WriteTraceSession } from '../trace/trace.ts';
 import type { CaptureDisk, CopyProgress } from './capture.ts';
-import { grow, type Lineage } from './lineage.ts';
+import { grow, type Lineage, readAgain } from './lineage.ts';
 import type { Convergence, RoundDisk } from './rounds.ts';
+import type { ScanningSession } from './scanned-disks.ts';
+
+const UNSEEN = 'something was written to it, and what it was is not told';
 
 /** A disk of the capture and how far it has come. */
 export interface DiskState {
@@ -9,7 +11,7 @@ export interface DiskState {
   lineage: Lineage;
   /** While the generation is open: its copy covers the disk and has caught up with the writes meanwhile, so that a cut can close it. */
   copied: boolean;
-  /** It grew after it had been copied. */
+  /** It grew, or was written unseen, after it had been copied. */
   grew: boolean;
 }
 
@@ -34,17 +36,21 @@ export interface CaptureDisks {
   without(members: readonly RoundDisk[]): DiskState[];
   /** Enlarges what grew; its new area is to be copied on top of its state. True while a disk that was complete has to be copied so. */
   takeGrowth(): boolean;
+  /** Of disks that are scanned, has those read again to which something was written. True while one that was complete has to be. */
+  takeUnseen(): boolean;
+  /** Id of a scanned disk that is copied and to which something was written, if there is one. */
+  unseen(): string | undefined;
   /** Id of a disk of which the growth has not been taken in, if there is one. */
   grown(): string | undefined;
   progress(): CopyProgress;
 }
 
 class Disks implements CaptureDisks {
-  readonly #session: WriteTraceSession;
+  readonly #session: ScanningSession;
   readonly #convergence: Convergence;
   readonly #states = new Map<number, DiskState>();
 
-  constructor(session: WriteTraceSession, convergence: Convergence) {
+  constructor(session: ScanningSession, convergence: Convergence) {
     this.#session = session;
     this.#convergence = convergence;
   }
@@ -105,6 +111,25 @@ class Disks implements CaptureDisks {
     return this.copying().some(([, { grew }]) => grew);
   }
 
+  takeUnseen(): boolean {
+    for (const [index, state] of this.#scanned()) {
+      if (state.lineage.open && state.lineage.covered === 0) continue;
+      if (this.#session.isStill(index)) continue;
+      state.lineage = readAgain(state.lineage, `${UNSEEN}: ${state.disk.device.scanned}`);
+      state.grew ||= state.copied;
+      state.copied = false;
+    }
+    return this.copying().some(([, { grew }]) => grew);
+  }
+
+  unseen(): string | undefined {
+    return this.#scanned().find(([index, { copied }]) => copied && !this.#session.isStill(index))?.[1].disk.id;
+  }
+
+  #scanned(): Entry[] {
+    return [...this.#states].filter(([, { disk }]) => disk.device.scanned !== undefined);
+  }
+
   grown(): string | undefined {
     return [...this.#states].find(([index, { disk }]) => this.#session.sizeOf(index) > disk.source.size)?.[1].disk.id;
   }
@@ -118,4 +143,4 @@ class Disks implements CaptureDisks {
   }
 }
 
-export const createCaptureDisks = (session: WriteTraceSession, convergence: Convergence): CaptureDisks => new Disks(session, convergence);
+export const createCaptureDisks = (session: ScanningSession, convergence: Convergence): CaptureDisks => new Disks(session, convergence);

@@ -15,7 +15,10 @@ import type { KilledCaptureSettings } from './testing/killed-capture-main.ts';
 const MIB = 1024 * 1024;
 const SIZE = 128 * MIB;
 const WRITERS = 2;
-const KILLS = 200;
+/** `HOLDFAST_KILLS` shortens it; what several runs saw adds up. */
+const KILLS = Number(process.env.HOLDFAST_KILLS ?? 200);
+/** The machine may have much else to do meanwhile. */
+const PATIENCE_MS = 900_000;
 /** Writes a second beside those of the writers that are judged. */
 const IOPS = 20_000;
 /** The control kills nobody: without the check the first few hundred points show it. */
@@ -133,17 +136,18 @@ describe.unless(lacks('root', 'losetup', 'fio'), 'a capture that is killed', () 
         'it has its disk',
         () => kinds.length > kill || child.exitCode !== null,
         () => [kill, ...kinds.slice(-2)],
-        120_000,
+        PATIENCE_MS,
       );
       if (child.exitCode !== null) throw new Error(`it ended by itself after ${kill} kills`);
       // Half of them at any moment of the start and the first cut; the others once that is made. The first of all copies.
       const before = sums.points;
       if (kill % 2 === 0) {
         const pointOrEnd = (): boolean => sums.points > before || child.exitCode !== null;
-        await until('it makes a point', pointOrEnd, () => [kill, sums], 120_000);
+        await until('it makes a point', pointOrEnd, () => [kill, sums], PATIENCE_MS);
       }
       await new Promise((resolve) => setTimeout(resolve, Math.random() * (kill % 2 === 0 ? 300 : 1200)));
       await end(child, 'SIGKILL');
+      if ((kill + 1) % 20 === 0) process.stderr.write(`${kill + 1} kills: ${JSON.stringify({ ...sums, wrong: wrong.length })}\n`);
     }
     const rate = await stopLoad();
     const last = run(true);

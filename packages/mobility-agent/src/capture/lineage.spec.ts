@@ -1,5 +1,5 @@
 import { GenerationReason, idBytes, idText, newId } from '@holdfast/protocol';
-import { advance, grow, resumeLineage } from './lineage.ts';
+import { advance, grow, readAgain, resumeLineage } from './lineage.ts';
 
 const diskId = newId();
 const generationId = newId();
@@ -55,6 +55,19 @@ describe('lineage', () => {
     expect(idText(lineage.generation!.parent!.generationId)).toBe(head.generationId);
     expect(lineage.generation?.parent?.number).toBe(7n);
     expect(lineage.generation?.detail).toMatch(detail);
+  });
+
+  test('a disk that was written unseen is read again: on top of its newest state, or as the first copy it was', () => {
+    const whole = resumeLineage(diskId, 8192, head, { kind: 'continuous' });
+    const again = readAgain(whole, 'why');
+    expect(again).toMatchObject({ next: 0, open: true, covered: 0, told: 0, base: { generationId, number: 7 } });
+    expect(again.generation?.detail).toBe('why');
+    // Nothing of that generation is committed yet: it needs no other.
+    expect(readAgain(again, 'once more').generationId).toBe(again.generationId);
+    const begun = advance(again, { open: true, covered: 4096 });
+    expect(readAgain(begun, 'third')).toMatchObject({ next: 0, covered: 0, told: 0, base: { generationId, number: 7 } });
+    const first = advance(resumeLineage(diskId, 8192, undefined, { kind: 'new' }), { open: true, covered: 4096 });
+    expect(readAgain(first, 'why')).toEqual({ ...first, covered: 0, told: 4096 });
   });
 
   test('a disk that grew is copied from its old end on, from the beginning of its last block', () => {

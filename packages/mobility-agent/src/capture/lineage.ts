@@ -63,6 +63,18 @@ export const grow = (lineage: Lineage, from: number, to: number): Lineage => {
   return { ...grown, covered };
 };
 
+/**
+ * The lineage of a disk to which something was written of which nobody told: all of it is read again. A first copy begins at its beginning, what
+ * it has told stays; anything else is compared with the newest state there was.
+ */
+export const readAgain = (lineage: Lineage, why: string): Lineage => {
+  const isNew = lineage.generation !== undefined;
+  if (lineage.open && (lineage.base === undefined || isNew))
+    return { ...lineage, covered: 0, told: Math.max(lineage.told, lineage.covered) };
+  const state = lineage.open ? lineage.base : { generationId: lineage.generationId, number: lineage.next - 1 };
+  return begin(lineage.diskId, GenerationReason.RESYNCHRONIZATION, state, why);
+};
+
 const reasonOf = (continuity: Continuity): string => {
   if (continuity.kind === 'lost') return continuity.reason;
   if (continuity.kind === 'new')

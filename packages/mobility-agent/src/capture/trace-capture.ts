@@ -1,4 +1,5 @@
 // Longer than others: a capture is the order in which its rooms are called, and that order is what it promises.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, type CodecName, type Extent } from '@holdfast/block';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
@@ -15,6 +16,7 @@ import { advance, refuseShrunk, resumeLineage } from './lineage.ts';
 import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
 import type { Convergence } from './rounds.ts';
 import { createSamples, type Sample } from './samples.ts';
+import { type ScanningSession, withScannedDisks } from './scanned-disks.ts';
 
 /** Bytes of changes a piece of a copy holds unless told. */
 const PIECE_SIZE = 16 * 1024 * 1024;
@@ -26,6 +28,10 @@ const CATCH_UP_PIECES = 20;
 const DRAIN_EVERY = 25;
 /** Milliseconds between comparisons with what the kernel counted. */
 const VERIFY_EVERY = 10_000;
+/** Why no disk can be cut for the moment. */
+const COPIED_ANEW = 'what its disks grew by, or what was written to one unseen, is being copied';
+/** Milliseconds between looks whether a disk that is scanned rests. */
+const REST = 500;
 
 export interface TraceCaptureOptions {
   /** 32 hexadecimal digits. */
@@ -48,6 +54,8 @@ export interface TraceCaptureOptions {
   onWhole?(diskId: string, reason: HoldfastError): void;
   /** Waits for writes under way to end, between rounds; a millisecond unless told. */
   pause?(): Promise<void>;
+  /** Milliseconds for which nothing may have been written to a disk that is scanned before it is read. */
+  readonly quiet?: number;
   /** Rounds that read something, and milliseconds, after which a cut is given up. */
   readonly limits?: ConvergeLimits;
   /** False publishes what is not exact. Only for showing that the oracles notice. */
@@ -63,6 +71,7 @@ interface OpenProposal extends Proposal {
 class TraceCapture implements Capture {
   readonly failure: Promise<never>;
   readonly #options: TraceCaptureOptions;
+  readonly #session: ScanningSession;
   readonly #convergence: Convergence;
   readonly #disks: CaptureDisks;
   readonly #timers: NodeJS.Timeout[];
@@ -80,13 +89,14 @@ class TraceCapture implements Capture {
 
   constructor(options: TraceCaptureOptions) {
     this.#options = options;
-    this.#convergence = createConvergence({ trace: options.session.trace, checkConflicts: options.checkConflicts ?? true });
-    this.#disks = createCaptureDisks(options.session, this.#convergence);
+    this.#session = withScannedDisks(options.session, options.quiet);
+    const { trace } = this.#session;
+    this.#convergence = createConvergence({ trace, checkConflicts: options.checkConflicts ?? true });
+    this.#disks = createCaptureDisks(this.#session, this.#convergence);
     this.failure = new Promise((_, reject) => {
       this.#fail = reject;
     });
     this.failure.catch(() => undefined);
-    const { trace } = options.session;
     this.#timers = [
       setInterval(() => this.#watch(() => this.#convergence.drain()), DRAIN_EVERY),
       setInterval(() => this.#watch(() => trace.verify(this.#convergence.sink)), VERIFY_EVERY),
@@ -97,7 +107,7 @@ class TraceCapture implements Capture {
     return this.#inTurn(async () => {
       const head = this.#options.hrl.heads().get(disk.id);
       refuseShrunk(disk.id, disk.source.size, head);
-      const { index, continuity } = this.#options.session.attach(disk.device, this.#convergence.sink);
+      const { index, continuity } = this.#session.attach(disk.device, this.#convergence.sink);
       const lineage = resumeLineage(disk.id, disk.source.size, head, continuity);
       this.#disks.add(index, disk, lineage);
       return continuity;
@@ -117,7 +127,7 @@ class TraceCapture implements Capture {
       const index = this.#disks.indexOf(diskId);
       if (index === undefined) throw misuse(`disk ${diskId} is not attached`);
       if (this.#open?.members.some((member) => member.index === index)) throw misuse(`disk ${diskId} is part of an open proposal`);
-      this.#options.session.detach(index);
+      this.#session.detach(index);
       this.#disks.remove(index);
     });
   }
@@ -129,6 +139,8 @@ class TraceCapture implements Capture {
       for (const [index, state] of this.#disks.copying()) {
         for (let pieces = 0; await this.#piece(index, state, () => this.#catchingUp(index, state, pieces), signal); ) pieces += 1;
       }
+      // What is left is scanned, and was written meanwhile.
+      if (!this.#isOver(signal) && this.#disks.copying().length > 0) await sleep(REST, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -136,8 +148,9 @@ class TraceCapture implements Capture {
     return this.#inTurn(async () => {
       if (this.#open !== undefined) throw misuse('a proposal is open already');
       const grew = this.#disks.takeGrowth();
-      if (grew) this.#copyBehind();
-      if (!this.canCut) throw grew ? notConverged(0, 'what its disks grew by is being copied') : misuse('no disk has been copied yet');
+      const unseen = this.#disks.takeUnseen();
+      if (grew || unseen) this.#copyBehind();
+      if (!this.canCut) throw grew || unseen ? notConverged(0, COPIED_ANEW) : misuse('no disk has been copied yet');
       const writer = this.#options.hrl.begin();
       const members = this.#members(writer);
       const { pause, limits } = this.#options;
@@ -198,6 +211,7 @@ class TraceCapture implements Capture {
       const state = index === undefined ? undefined : this.#disks.get(index);
       // A proposal's own reads are judged by what happens until it is published.
       if (index === undefined || state === undefined || state.lineage.open || this.#open !== undefined) return undefined;
+      if (state.disk.device.scanned !== undefined) return undefined;
       const end = Math.min(range.offset + range.length, state.disk.source.size);
       const read = { offset: range.offset, length: end - range.offset };
       try {
@@ -226,6 +240,7 @@ class TraceCapture implements Capture {
       this.#drop(writer, members);
     }
     await this.#copyingBehind;
+    this.#session.endScans();
   }
 
   async #cover(
@@ -238,15 +253,20 @@ class TraceCapture implements Capture {
     const copying = createCopying({ convergence: this.#convergence, pieceSize, pace, onWhole, ...(digests && { digests }) }, state);
     for (;;) {
       await copying.prepare(signal);
-      if (!(await this.#piece(index, state, () => copying.piece(), signal))) return;
+      if (!(await this.#piece(index, state, () => (this.#mayRead(index, state) ? copying.piece() : undefined), signal))) return;
       onProgress?.(this.#disks.progress());
     }
+  }
+
+  /** A disk that is scanned is read while it rests, from its beginning. */
+  #mayRead(index: number, { lineage }: DiskState): boolean {
+    return lineage.covered === 0 ? this.#session.beginScan(index) : this.#session.isStill(index);
   }
 
   /** What was written meanwhile, unless it is little enough for a cut, or catching up has been tried for long. */
   #catchingUp(index: number, state: DiskState, pieces: number): Piece | undefined {
     const { open, covered } = state.lineage;
-    if (!open || covered < state.disk.source.size) return undefined;
+    if (!open || covered < state.disk.source.size || !this.#session.isStill(index)) return undefined;
     if (pieces < CATCH_UP_PIECES && this.#convergence.pending(index) * BLOCK_SIZE > CATCH_UP_SIZE) {
       return { read: (member) => this.#convergence.readChanges(member).then(() => covered) };
     }
@@ -262,6 +282,7 @@ class TraceCapture implements Capture {
         // Reading on would change what the proposal's own reads are judged by.
         if (this.#open !== undefined) return 'a proposal is open';
         this.#disks.takeGrowth();
+        this.#disks.takeUnseen();
         const piece = plan();
         if (piece === undefined) return false;
         await this.#commitPiece(index, state, piece);
@@ -325,19 +346,20 @@ class TraceCapture implements Capture {
       const { generationId, next, diskId } = lineage;
       this.#samples.committed(diskId, { generationId, number: next }, (block) => staging.blocks.has(block));
       this.#disks.get(index)!.lineage = advance(lineage, state);
-      if (lineage.generation !== undefined) this.#options.session.confirm(index);
+      if (lineage.generation !== undefined) this.#session.confirm(index);
     }
     this.#convergence.committed(members, !state.open);
   }
 
   /** The last look before a point counts: nothing may be missing from the trace up to now. */
   #assure(): void {
-    const { trace } = this.#options.session;
-    trace.verify(this.#convergence.sink);
+    this.#session.trace.verify(this.#convergence.sink);
     this.#convergence.drain();
     this.#refuseFailed();
     const grown = this.#disks.grown();
     if (grown !== undefined) throw notConverged(1, `disk ${grown} had grown`);
+    const unseen = this.#disks.unseen();
+    if (unseen !== undefined) throw notConverged(1, `disk ${unseen} is captured by scan, and something was written to it`);
   }
 
   #refuseFailed(): void {
@@ -362,7 +384,7 @@ class TraceCapture implements Capture {
 
   #forget(index: number): void {
     try {
-      this.#options.session.detach(index);
+      this.#session.detach(index);
     } catch {
       // The trace itself is what failed: it remembers that by itself.
     }
@@ -384,7 +406,7 @@ class TraceCapture implements Capture {
   /** The instant of the cut being made, for people and for comparison within this boot. */
   #time(): Instant {
     const { instant } = this.#convergence;
-    const { trace } = this.#options.session;
+    const { trace } = this.#session;
     const age = BigInt(Math.round(trace.now() - instant));
     return create(InstantSchema, {
       unixNanos: BigInt(Date.now()) * 1_000_000n - age,

@@ -421,9 +421,11 @@ class ProtectingEngine implements Engine {
     });
   }
 
-  #announce({ resyncs, missing }: MachineCapture): void {
+  #announce({ resyncs, missing, scanned }: MachineCapture): void {
     for (const [id, reason] of resyncs) this.#events.warn('CONTINUITY_LOST', `Disk ${this.#nameOf(id)} is resynchronized: ${reason}`);
     for (const error of missing.values()) this.#events.warn(error.code, error.message);
+    const rule = 'it is read and compared, and there are points only while nothing is written to it';
+    for (const [id, why] of scanned) this.#events.warn('DEVICE_NOT_TRACEABLE', `Disk ${this.#nameOf(id)} is not traced: ${why}; ${rule}`);
   }
 
   #nameOf(id: string): string {

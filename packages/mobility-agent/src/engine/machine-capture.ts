@@ -41,6 +41,8 @@ export interface TraceSettings {
   readonly bufferBytes: number;
   /** A directory in a tmpfs; found by itself unless given. */
   readonly memoryDirectory: string | undefined;
+  /** Paths of disks that are scanned although they could perhaps be traced. */
+  readonly scan?: readonly string[];
   /** False makes wrong points: for showing that oracles notice them. */
   readonly checkConflicts?: boolean;
   /** False takes the agent's own files on a disk for the machine's, so that it follows its own writes: for showing that tests notice it. */
@@ -59,6 +61,8 @@ export interface MachineCapture {
   readonly resyncs: ReadonlyMap<string, string>;
   /** Disks that cannot be captured now, and why. While there are any, no point can be whole. */
   readonly missing: ReadonlyMap<string, HoldfastError>;
+  /** Disks whose writes cannot be traced, and why: they are read and compared, and there are points only while nothing is written to them. */
+  readonly scanned: ReadonlyMap<string, string>;
   /** Tries those again. */
   retryMissing(): Promise<void>;
   /** Copies what the vault lacks, in pieces, as far as that is possible beside the writes; ends early when the signal is aborted. */

@@ -27,6 +27,7 @@ export const openScanCapture = async ({ machineId, hrl, disks, policy, stateDire
   return {
     resyncs: new Map(),
     missing: new Map(),
+    scanned: new Map(),
     failure: new Promise<never>(() => undefined),
     retryMissing: async () => undefined,
     // The first scan is the copy, and a point already.

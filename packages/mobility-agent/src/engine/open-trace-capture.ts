@@ -1,10 +1,11 @@
 import fs from 'node:fs';
-import { fromSystem, type HoldfastError } from '@holdfast/errors';
+import { fromSystem, type HoldfastError, isHoldfastError } from '@holdfast/errors';
+import type { CaptureDisk } from '../capture/capture.ts';
 import { type OpenDiskSource, openDiskSource } from '../capture/open-disk-source.ts';
 import { createTraceCapture } from '../capture/trace-capture.ts';
 import type { RegisteredDisk } from '../disks/disk-registry.ts';
-import { identifyDevice } from '../trace/device.ts';
-import { createWriteTrace, type WriteTraceSession } from '../trace/trace.ts';
+import { identifyDevice, type TracedDevice } from '../trace/device.ts';
+import { type Continuity, createWriteTrace, type WriteTraceSession } from '../trace/trace.ts';
 import type { WriteSink } from '../trace/write-trace.ts';
 import type { MachineCapture, OpenCaptureOptions, TraceSettings } from './machine-capture.ts';
 import { createManifestSource } from './manifest-source.ts';
@@ -26,10 +27,20 @@ export const forgetTrace = (machineId: string, settings: TraceSettings): void =>
 
 /** Lets go of what is known of a disk, so that it begins anew when it is attached. */
 const forgetDisk = (session: WriteTraceSession, path: string): void => {
-  session.detach(session.attach(identifyDevice(path), DEAF).index);
+  try {
+    session.detach(session.attach(identifyDevice(path), DEAF).index);
+  } catch (reason) {
+    if (!isHoldfastError(reason, 'DEVICE_NOT_TRACEABLE')) throw reason;
+  }
 };
 
-/** Captures whole disks by the kernel's trace of their writes. */
+/** Why a disk is scanned for sure; undefined: it is traced if it can be. */
+const scanReason = (path: string, named: readonly string[]): string | undefined =>
+  named.some((name) => name === path || (fs.existsSync(name) && fs.realpathSync(name) === fs.realpathSync(path)))
+    ? 'the settings of the agent say so (disks.scan)'
+    : undefined;
+
+/** Captures whole disks by the kernel's trace of their writes; those that cannot be traced are read and compared. */
 export const openTraceCapture = async (options: OpenCaptureOptions): Promise<MachineCapture> => {
   const { machineId, hrl, disks, policy, restart, trace, digests, pace, onWhole, wasCopied } = options;
   const session = openSession(machineId, trace);
@@ -56,13 +67,29 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
   /** Why disks that were attached did not go on where they were. */
   const reasons = new Map<string, string>();
   const missing = new Map<string, HoldfastError>();
+  const scanned = new Map<string, string>();
+
+  const traceOrScan = async (disk: CaptureDisk): Promise<Continuity> => {
+    const scan = (device: TracedDevice, why: string): Promise<Continuity> => {
+      scanned.set(disk.id, why);
+      return capture.attach({ ...disk, device: { ...device, scanned: `its writes are not traced (${why})` } });
+    };
+    const named = scanReason(disk.device.path, trace.scan ?? []);
+    if (named !== undefined) return scan(disk.device, named);
+    try {
+      return await capture.attach(disk);
+    } catch (reason) {
+      if (!isHoldfastError(reason, 'DEVICE_NOT_TRACEABLE')) throw reason;
+      return scan(disk.device, reason.why);
+    }
+  };
 
   const attach = async ({ id, path }: RegisteredDisk): Promise<void> => {
     let source: OpenDiskSource | undefined;
     try {
       const device = identifyDevice(path);
       source = openDiskSource(device, () => (trace.excludeOwnFiles === false ? [] : hrl.files()));
-      const continuity = await capture.attach({ id, device, source, wasCopied: wasCopied(id) });
+      const continuity = await traceOrScan({ id, device, source, wasCopied: wasCopied(id) });
       sources.push(source);
       missing.delete(id);
       const reason = restart.get(id) ?? (continuity.kind === 'lost' ? continuity.reason : undefined);
@@ -82,7 +109,8 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
   };
 
   try {
-    for (const disk of disks) if (restart.has(disk.id)) forgetDisk(session, disk.path);
+    // Those that are scanned begin anew anyway.
+    for (const { id, path } of disks) if (restart.has(id) && scanReason(path, trace.scan ?? []) === undefined) forgetDisk(session, path);
     for (const disk of disks) await attach(disk);
     session.detachOthers();
   } catch (reason) {
@@ -95,6 +123,7 @@ export const openTraceCapture = async (options: OpenCaptureOptions): Promise<Mac
       return new Map(capture.resynchronizing.map((id) => [id, reasons.get(id) ?? 'not all writes to it are known']));
     },
     missing,
+    scanned,
     failure: capture.failure,
     async retryMissing() {
       for (const disk of disks) if (missing.has(disk.id)) await attach(disk);

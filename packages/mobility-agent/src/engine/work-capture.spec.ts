@@ -21,6 +21,7 @@ const createWorld = (parts: Partial<MachineCapture> = {}, change: Partial<Captur
   const capture: MachineCapture = {
     resyncs: new Map(),
     missing: new Map(),
+    scanned: new Map(),
     retryMissing: async () => undefined,
     copy: async () => {
       calls.push('copy');

@@ -68,7 +68,13 @@ const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): E
     version,
     directory: stateDirectory,
     log: { ...hrl, memory: logMemory(hrl.memory) },
-    trace: { bufferBytes: trace.buffer, memoryDirectory: trace.memoryDirectory, checkConflicts, excludeOwnFiles },
+    trace: {
+      bufferBytes: trace.buffer,
+      memoryDirectory: trace.memoryDirectory,
+      checkConflicts,
+      excludeOwnFiles,
+      scan: settings.disks.scan,
+    },
     ...(hold === undefined ? {} : { hold }),
     interval: points.interval,
     waits: { first: sender.retryFirst, longest: sender.retryLongest, refused: sender.retryRefused },
@@ -102,14 +108,14 @@ export const serveMember = async (context: ProgramContext<AgentSchema>, parts: M
   const { membership, findDisks } = parts;
   const desired = openDesiredState(desiredStateFile(stateDirectory));
   const engine = openEngine(context, parts);
+  // Last: whoever still has work for them waits for it.
+  onStop('threads', endThreads);
   onStop('engine', () => engine.stop());
   watchHealth(context, engine);
   const count = createAgentMetrics(metrics, engine);
 
   const rested = await openRestedScripts(restedScriptsFile(stateDirectory), settings.shutdown.directory, log);
   const last = await desired.load(membership.id);
-  // Last: whoever still has work for them waits for it.
-  onStop('threads', endThreads);
   if (last !== undefined) engine.apply(last.revision, last.protection);
 
   const control = holdAgentControl({

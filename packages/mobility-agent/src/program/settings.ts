@@ -7,6 +7,9 @@ export const agentSettings = {
     include: list(filePath({ help: 'A disk' }), {
       help: 'Paths of block devices or image files; empty: all whole physical disks. Name devices of other kinds here (loop, image files)',
     }),
+    scan: list(filePath({ help: 'A disk' }), {
+      help: 'Paths of block devices that are read and compared instead of traced; points are made only while nothing is written to them',
+    }),
     look: duration({ default: '30s', min: '100ms', max: '24h', help: 'Time between looks for disks that came or grew' }),
   }),
   hrl: section("The agent's own log of changes that are not in the vault yet.", {

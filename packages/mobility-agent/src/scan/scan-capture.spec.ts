@@ -64,6 +64,41 @@ describe('the scan', () => {
     expect((await rig.scan()).content.cut.epochs).toMatchObject([{ number: 5n, dataBytes: 0n, zeroBytes: 0n, frameCount: 0n }]);
   });
 
+  it('reads what never rests out of snapshots, several disks at one instant', async () => {
+    const rig = rigOf([imageWith(0), imageWith(4096)]);
+    await rig.scan();
+    await rig.drain();
+    const [first, second] = rig.images as [TestImage, TestImage];
+    for (const image of [first, second]) image.beforeRead = () => image.write(8192, randomBytes(4096));
+    await expect(rig.scan()).rejects.toMatchObject({ code: 'CAPTURE_NOT_CONVERGED' });
+    // Between the snapshots of the first attempts something is written too: they are not of one instant.
+    let between = 3;
+    let wanted: Buffer[] = [];
+    first.onSnapshot = () => {
+      if (between > 0) first.write(12_288, randomBytes(4096));
+      between -= 1;
+    };
+    second.onSnapshot = () => {
+      wanted = [first, second].map(({ content }) => Buffer.from(content));
+    };
+    const result = await rig.scan();
+    await rig.drain();
+    expect(between).toBe(-1);
+    expect(rig.received(result).map((disk, index) => disk.equals(wanted[index]!))).toEqual([true, true]);
+    // Alone a disk has one instant, whatever is written to it.
+    const alone = rigOf([imageWith(0)]);
+    const [only] = alone.images as [TestImage];
+    only.beforeRead = () => only.write(8192, randomBytes(4096));
+    let then = Buffer.alloc(0);
+    only.onSnapshot = () => {
+      then = Buffer.from(only.content);
+      only.write(0, randomBytes(4096));
+    };
+    const point = await alone.scan();
+    await alone.drain();
+    expect(alone.received(point)[0]!.equals(then)).toBe(true);
+  });
+
   it('reads again what changed while it was read, until all disks are as the cut says', async () => {
     const rig = rigOf([imageWith(0), imageWith(4096)]);
     await rig.scan();

@@ -171,9 +171,8 @@ class DigestScanCapture implements ScanCapture {
     const writer = hrl.begin();
     const members: Member[] = run.disks.map((disk, index) => ({ disk, packer: this.#packer(writer, index), next: undefined }));
     try {
-      await readUntilStill(run, members);
+      const instant = await readUntilStill(run, members, () => this.#now());
       const cutId = newId();
-      const instant = this.#now();
       const epochs: Epoch[] = [];
       for (const [index, { disk, packer }] of members.entries()) {
         epochs.push(await this.#epoch(disk, packer, writer, index, { cutId, instant }));

@@ -26,6 +26,7 @@ describe('the probe of a device without requests', () => {
     ['one that hands it on in place', STRIPED.replace(/.*complete.*\n/, ''), 512, /end of what is handed to it is not told/],
     ['one of which another part ends', STRIPED.replace('384 + 128', '0 + 128'), 512, /end of what/],
     ['one that counts nothing', STRIPED, 0, /not counted/],
+    ['one that neither tells nor counts', '', 0, /not counted/],
   ])('judges %s', (_name, trace, counted, missing) => {
     const found = missingOf(eventsOf(trace), 512, counted);
     if (missing === undefined) expect(found).toBeUndefined();

@@ -9,11 +9,12 @@ const SECTOR = 512;
 const LENGTH = 256 * 1024;
 const EVENTS = ['block_bio_complete', 'block_bio_queue'];
 const READ_SECTORS = 2;
+const NOT_COUNTED = 'what is written to it is not counted';
 
 /**
  * Tries whether the kernel tells of what happens to a device without requests, and counts it. Such a device may split what it is given or
  * hand it on in place: then the end of it is told of another device, or not at all (NVMe multipath). Nothing is written for this: a read
- * takes the same way. Throws DEVICE_UNSUPPORTED saying what is missing.
+ * takes the same way. Throws DEVICE_NOT_TRACEABLE when they are not told, DEVICE_UNSUPPORTED when they are not counted either.
  */
 export const assureBiosAreTold = (device: TracedDevice, tracefs: string, name: string): void => {
   const path = join(tracefs, 'instances', name);
@@ -36,13 +37,24 @@ export const assureBiosAreTold = (device: TracedDevice, tracefs: string, name: s
   }
 };
 
+/** Has a read prove that the kernel counts what happens to a device. Throws DEVICE_UNSUPPORTED if it does not. */
+export const assureCounted = (device: TracedDevice): void => {
+  const before = sectorsRead(device);
+  try {
+    readBeginning(device, device.logicalBlockSize);
+  } catch (reason) {
+    throw fromSystem(reason, device.path);
+  }
+  if (sectorsRead(device) === before) throw notCounted(device, NOT_COUNTED);
+};
+
 /** What was told of a read up to `last` does not hold, `counted` sectors of it; `undefined` if it is as it must be. */
 export const missingOf = (events: readonly BioEvent[], last: number, counted: number): string | undefined => {
+  if (counted < last) return NOT_COUNTED;
   const queued = events.filter(({ event }) => event === 'block_bio_queue').reduce((sum, { sectors }) => sum + sectors, 0);
   if (queued < last) return 'what is handed to it is not told';
   const ended = events.some(({ event, sector, sectors }) => event === 'block_bio_complete' && sector + sectors === last);
   if (!ended) return 'the end of what is handed to it is not told, or told of another device';
-  if (counted < last) return 'what is written to it is not counted';
   return undefined;
 };
 
@@ -60,14 +72,23 @@ export const eventsOf = (trace: string): BioEvent[] =>
     sectors: Number(sectors),
   }));
 
-const refuse = (device: TracedDevice, why: string): HoldfastError =>
+const refuse = (device: TracedDevice, missing: string): HoldfastError => {
+  const why = `the kernel handles it without requests, and ${missing}`;
+  return missing === NOT_COUNTED
+    ? notCounted(device, why)
+    : new HoldfastError('DEVICE_NOT_TRACEABLE', {
+        thing: device.path,
+        why,
+        remedy:
+          'protect what it is made of, if that is not made of more; else it is captured by scan, with points only while nothing is written to it',
+      });
+};
+
+const notCounted = ({ path, name }: TracedDevice, why: string): HoldfastError =>
   new HoldfastError('DEVICE_UNSUPPORTED', {
-    thing: device.path,
-    why: `the kernel handles it without requests, and ${why}`,
-    remedy:
-      why === 'what is written to it is not counted'
-        ? `switch its statistics on: echo 1 > /sys/block/${device.name}/queue/iostats`
-        : 'protect what it is made of, if that is not made of more, or what is on it by other means',
+    thing: path,
+    why,
+    remedy: `switch its statistics on: echo 1 > /sys/block/${name}/queue/iostats`,
   });
 
 /** An instance of its own for the moment: that of the trace must not be disturbed. One a killed process left is taken away. */

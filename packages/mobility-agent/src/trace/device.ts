@@ -26,6 +26,8 @@ export interface TracedDevice {
   readonly gathersDiscards?: boolean;
   /** The kernel handles it without requests (dm, md, zram): only what is handed to it and what of that ends is told. */
   readonly bioBased?: boolean;
+  /** Why the trace cannot follow its writes, so that it is read and compared instead (`capture/scanned-disks.ts`). */
+  readonly scanned?: string;
   /** What programs may hand to it past the block layer (SG_IO and the like); nothing if not given. */
   readonly passThrough?: PassThrough | undefined;
 }

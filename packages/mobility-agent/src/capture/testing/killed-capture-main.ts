@@ -52,7 +52,8 @@ const session = createWriteTrace({
 const hrl = await openHrl({
   machineId,
   directory: `${settings.logDirectory}/cold`,
-  quotaBytes: 256 * MIB,
+  // As much as a copy on a busy machine may need to catch up: what it commits is freed when it is over.
+  quotaBytes: 4096 * MIB,
   hot: { directory: `${settings.logDirectory}/hot`, bytes: 512 * MIB },
 });
 const manifest = create(ManifestSchema, { id: idBytes(machineId), machineId: idBytes(machineId) });

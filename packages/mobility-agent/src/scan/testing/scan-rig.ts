@@ -23,6 +23,8 @@ export class TestImage {
   readonly unreadable = new Set<number>();
   /** Called before each read. */
   beforeRead: (offset: number) => void = () => undefined;
+  /** Called once a snapshot is made; undefined: none can be made. */
+  onSnapshot: (() => void) | undefined;
 
   constructor(size: number) {
     this.content = Buffer.alloc(size);
@@ -37,6 +39,13 @@ export class TestImage {
     return {
       name: 'test image',
       stamp: async () => `${this.version}`,
+      snapshot: async () => {
+        if (this.onSnapshot === undefined) return undefined;
+        const device = createMemoryDevice(this.content.length);
+        await device.write(0, this.content);
+        this.onSnapshot();
+        return device;
+      },
       open: async () => {
         const device = createMemoryDevice(this.content.length);
         const read: BlockDevice['read'] = async (offset, target) => {
