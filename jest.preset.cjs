@@ -5,8 +5,6 @@ const path = require('node:path');
 
 // Packages that exist as ES modules only, which jest's CommonJS cannot load as they are.
 const MODULES_ONLY = '(commander|https?-proxy-agent|agent-base|proxy-agent-negotiate)/';
-/** Milliseconds one file of `npm test` may take before the run is ended: several times the longest. Campaigns take as long as they are told. */
-const LIMIT = 600_000;
 const swc = (syntax) => [
   require.resolve('@swc/jest'),
   { jsc: { target: 'es2024', parser: { syntax } }, module: { type: 'commonjs' }, sourceMaps: 'inline' },
@@ -31,10 +29,8 @@ module.exports = (root) => {
     transformIgnorePatterns: [`/node_modules/(?!${MODULES_ONLY})`],
     reporters: [
       'default',
-      [path.join(__dirname, 'tools/test/jest/reporter.cjs'), { project: path.basename(root), live }],
-      ...(kind === 'long'
-        ? []
-        : [[path.join(__dirname, 'tools/test/jest/limit.cjs'), { limit: LIMIT, project: path.basename(root), kind: kind ?? 'test' }]]),
+      [path.join(__dirname, 'tools/test/jest/reporter.cjs'), { live }],
+      path.join(__dirname, 'tools/test/jest/tell.cjs'),
     ],
   };
 };

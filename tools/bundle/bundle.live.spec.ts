@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { endThread } from '@holdfast/block';
 import { createPerson } from '../site/cli-process.ts';
 import { startConfigurationServer } from '../site/configuration-server.ts';
 
@@ -111,7 +112,7 @@ describe.unless(lacks('root', 'chroot', 'unshare', 'tar'), 'bundles', () => {
         const file = path.join(jail, bundle, 'lib', `${thread}.mjs`);
         const started = new Worker(file, { workerData: { fd: 1 } });
         await once(started, 'online');
-        await started.terminate();
+        await endThread(started);
       }
   });
 

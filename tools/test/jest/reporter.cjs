@@ -2,8 +2,8 @@
  * Writes what one jest run of one project found to PROJECT/.results/test.json or live.json, where tools/test counts it.
  * The file is an output of the nx target, so a run answered from the cache is counted with the results of the run that filled it.
  */
-const fs = require('node:fs');
 const path = require('node:path');
+const { writeResults } = require('./results.cjs');
 
 /** `it.unless(reason, …)` puts the reason into the title, see unless.ts. */
 const SKIP_REASON = /\[skipped: ([^\]]+)\]/;
@@ -19,9 +19,8 @@ const describe = ({ fullName, status, failureMessages }, file) => {
 };
 
 module.exports = class ResultsReporter {
-  constructor(config, { project, live }) {
+  constructor(config, { live }) {
     this.root = config.rootDir;
-    this.project = project;
     this.kind = live ? 'live' : 'test';
     this.startedAt = Date.now();
     this.error = undefined;
@@ -36,10 +35,7 @@ module.exports = class ResultsReporter {
     const unexplained = tests.filter(({ status, why }) => status === 'failed' && why.startsWith('not run'));
     for (const { file, name, why } of unexplained) console.error(`${file}: ${name}: ${why}`);
     if (unexplained.length > 0) this.error = new Error('tests were left out without a reason');
-    const directory = path.join(this.root, '.results');
-    fs.mkdirSync(directory, { recursive: true });
-    const content = { project: this.project, kind: this.kind, startedAt: this.startedAt, finishedAt: Date.now(), tests };
-    fs.writeFileSync(path.join(directory, `${this.kind}.json`), `${JSON.stringify(content, null, 1)}\n`);
+    writeResults(this.root, this.kind, this.startedAt, tests);
   }
 
   /** Makes jest exit with 1 although no test failed. */
