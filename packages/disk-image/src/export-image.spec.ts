@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type BlockDevice, createMemoryDevice } from '@holdfast/block';
+import { type BlockDevice, createMemoryDevice, holdExclusively } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import fc from 'fast-check';
 import { exportImage } from './export-image.ts';
@@ -55,6 +55,26 @@ describe('an exported image', () => {
     });
     await expect(exportImage(failing, at('x.raw'), options)).rejects.toMatchObject({ code: 'IO_FAILED', thing: at('x.raw'), why: 'gone' });
     expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('takes away what exports left that were killed, and nothing that somebody writes or that is called otherwise', async () => {
+    const [left, held, young, ...others] = ['00000001', '00000002', '00000003', 'report', 'abcdefghi'].map(
+      (id) => `x.raw.${id}.unfinished`,
+    );
+    const old = new Date(Date.now() - 3_600_000);
+    for (const name of [left!, held!, young!, ...others, 'y.raw.00000001.unfinished']) {
+      await writeFile(at(name), 'half');
+      if (name !== young) await utimes(at(name), old, old);
+    }
+    const release = await holdExclusively(at(held!));
+    try {
+      await exportImage(createMemoryDevice(MIB), at('x.raw'), options);
+    } finally {
+      await release();
+    }
+    expect((await readdir(directory)).sort()).toEqual([held!, young!, ...others, 'x.raw', 'y.raw.00000001.unfinished'].sort());
+    await exportImage(createMemoryDevice(MIB), at('x.raw'), { ...options, force: true });
+    expect(await readdir(directory)).not.toContain(held);
   });
 
   it('does not appear when it is interrupted in the middle', async () => {

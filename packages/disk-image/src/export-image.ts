@@ -1,12 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type BlockDevice, type Extent, mergeExtents } from '@holdfast/block';
+import { type BlockDevice, type Extent, holdExclusively, mergeExtents } from '@holdfast/block';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { encodeImage } from './encode-image.ts';
 import type { ImageFormat, ImageLabel, Piece } from './image-format.ts';
 import { openImageWriter } from './image-writer.ts';
 import { type Chunk, type ReadChunksOptions, readChunks } from './read-chunks.ts';
+import { clearUnfinished, unfinishedName } from './unfinished.ts';
 
 export interface ExportOptions extends ReadChunksOptions {
   readonly format: ImageFormat;
@@ -36,15 +36,19 @@ const GATHERED = 1024 * 1024;
 
 /**
  * Writes a device into a new image, readable by its owner only, with holes where it is zero. The image appears under its name when it is whole and
- * durable; what is unfinished bears another name and is removed. Errors: OBJECT_EXISTS, NO_SPACE, NO_PERMISSION, UNSUPPORTED_OPERATION when the target is
+ * durable; what is unfinished bears another name and is removed, at the latest by the next export to this file. Errors: OBJECT_EXISTS, NO_SPACE, NO_PERMISSION, UNSUPPORTED_OPERATION when the target is
  * no file or the format cannot hold the disk; those of the device.
  */
 export const exportImage = async (device: BlockDevice, file: string, options: ExportOptions): Promise<Exported> => {
   await checkTarget(file, options.force);
-  const unfinished = `${file}.${randomUUID().slice(0, 8)}.unfinished`;
+  await clearUnfinished(file);
+  const unfinished = unfinishedName(file);
   try {
     const target = await open(unfinished, 'wx', 0o600);
+    let release: (() => Promise<void>) | undefined;
     try {
+      // Who clears up finds out by this that it is not left over.
+      release = await holdExclusively(unfinished);
       const exported = await copy(device, target, options);
       await target.sync();
       // Somebody may have made the file meanwhile.
@@ -53,6 +57,7 @@ export const exportImage = async (device: BlockDevice, file: string, options: Ex
       await syncDirectory(dirname(file));
       return exported;
     } finally {
+      await release?.();
       await target.close();
     }
   } catch (reason) {

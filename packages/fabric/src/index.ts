@@ -43,6 +43,7 @@ export {
   verifyProof,
 } from './proof/proof-report.ts';
 export { LOGIN_PROMPT, type ProvePointOptions, provePoint } from './proof/prove-point.ts';
+export { openSigningKey } from './proof/signing-key.ts';
 export { onLine } from './qemu/lines.ts';
 export { startOf } from './qemu/process-of.ts';
 export { createQemuFabric, type QemuFabricOptions } from './qemu/qemu-fabric.ts';

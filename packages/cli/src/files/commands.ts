@@ -6,6 +6,7 @@ import { pointDisks } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { chooseDisk } from '../choose/choose-disk.ts';
 import { choosePoint } from '../choose/choose-point.ts';
+import { closing } from '../closing.ts';
 import { type CacheOptions, cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
 import { mountPoint } from '../mount/mount-point.ts';
 import { orStopped } from '../or-stopped.ts';
@@ -82,11 +83,9 @@ const withMounted = (
     const all = pointDisks(history, point);
     const disks = options.disk === undefined ? all : [chooseDisk(all, options.disk)];
     const mounted = await mountPoint(surroundings, history, point, disks, cacheOf(options));
-    try {
-      writeAnswer(surroundings, options, await orStopped(surroundings.stop, work(mounted)));
-    } finally {
-      await mounted.close();
-    }
+    await closing(surroundings, mounted.close, async () =>
+      writeAnswer(surroundings, options, await orStopped(surroundings.stop, work(mounted))),
+    );
   });
 
 const list = (surroundings: Surroundings, word: string | undefined, options: FilesOptions): Promise<void> =>

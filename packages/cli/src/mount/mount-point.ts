@@ -2,6 +2,7 @@ import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
 import { clearScratch, type MountedVolumes, makeScratch, mountVolumes } from '@holdfast/fabric';
 import type { MachineHistory, PointDisk, RecoveryPoint } from '@holdfast/vault';
+import { closing } from '../closing.ts';
 import { type DiskServer, type ServeOptions, serveDisks } from '../disks/serve-disks.ts';
 import type { Surroundings } from '../surroundings.ts';
 
@@ -39,14 +40,21 @@ export const mountPoint = async (
     });
     const served = server.disks.map(({ disk: { id, name }, uri }) => ({ id, name, uri }));
     const mounted = await mountVolumes(served, { scratch, signal: stop, ...(directory !== undefined && { directory }) });
-    const close = async (): Promise<void> => {
-      await mounted.close();
-      await server?.close();
-    };
+    const close = (): Promise<void> => closing(surroundings, async () => server?.close(), mounted.close);
     return { ...mounted, close };
   } catch (reason) {
-    await clearScratch(scratch);
-    await server?.close();
-    throw reason;
+    // Never without an error: that of what failed first.
+    return closing(
+      surroundings,
+      async () => server?.close(),
+      () =>
+        closing(
+          surroundings,
+          async () => void (await clearScratch(scratch)),
+          async () => {
+            throw reason;
+          },
+        ),
+    );
   }
 };

@@ -1,9 +1,17 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import type { KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseBytes } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import { createAdaptation, DISK_CONTROLLERS, LOGIN_PROMPT, provePoint, readSigningKey, signerFingerprint } from '@holdfast/fabric';
+import {
+  createAdaptation,
+  DISK_CONTROLLERS,
+  LOGIN_PROMPT,
+  openSigningKey,
+  provePoint,
+  readSigningKey,
+  signerFingerprint,
+} from '@holdfast/fabric';
 import { Command, Option } from 'commander';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { choosePoint } from '../choose/choose-point.ts';
@@ -101,7 +109,7 @@ const prove = (surroundings: Surroundings, options: ProveOptions): Promise<void>
     const history = await readChosenMachine(surroundings, vault, options.machine);
     const point = choosePoint(history, options.point);
     const place = openPlace(options);
-    const signingKey = await openSigningKey(options);
+    const signingKey = await signingKeyOf(options);
     stderr.write(`Proving ${machineLabel(history.machine)} as of ${formatTime(point.time)}\n`);
     const scratch = path.resolve(options.directory, 'proofs');
     const proof = await provePoint({
@@ -149,20 +157,13 @@ const prove = (surroundings: Surroundings, options: ProveOptions): Promise<void>
     if (!passed) surroundings.onFindings();
   });
 
-/** Made where there is none: whoever holds the vault's key and this host can prove, and says so by a key of its own. */
-const openSigningKey = async ({ signingKey, directory }: ProveOptions): Promise<KeyObject> => {
-  const file = path.resolve(signingKey ?? path.join(directory, 'proof.key'));
+/** Made where there is none: whoever holds the vault's key and this host can prove, and says so by a key of its own. One that is named has to be there. */
+const signingKeyOf = async ({ signingKey, directory }: ProveOptions): Promise<KeyObject> => {
+  if (signingKey === undefined) return openSigningKey(path.resolve(directory, 'proof.key'));
+  const file = path.resolve(signingKey);
   try {
     return readSigningKey(await readFile(file, 'utf8'), file);
   } catch (reason) {
-    if ((reason as NodeJS.ErrnoException).code !== 'ENOENT' || signingKey !== undefined) throw fromSystem(reason, file);
-  }
-  const { privateKey } = generateKeyPairSync('ed25519');
-  try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });
-  } catch (reason) {
     throw fromSystem(reason, file);
   }
-  return privateKey;
 };

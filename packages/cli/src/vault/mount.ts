@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { chooseDisk } from '../choose/choose-disk.ts';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { choosePoint } from '../choose/choose-point.ts';
+import { closing } from '../closing.ts';
 import { type CacheOptions, cacheOf, cacheOption, cacheSizeOption } from '../disks/cache-options.ts';
 import { untilStopped } from '../disks/serve-disks.ts';
 import { mountPoint } from '../mount/mount-point.ts';
@@ -51,7 +52,7 @@ const mount = (surroundings: Surroundings, options: MountCommandOptions): Promis
     const all = pointDisks(history, point);
     const disks = options.disk === undefined ? all : [chooseDisk(all, options.disk)];
     const mounted = await mountPoint(surroundings, history, point, disks, { directory: path.resolve(options.to), ...cacheOf(options) });
-    try {
+    await closing(surroundings, mounted.close, async () => {
       const { volumes, notes } = mounted;
       writeAnswer(surroundings, options, {
         data: { machine: history.machine.id, point: point.id, time: formatTime(point.time), volumes, notes },
@@ -66,7 +67,5 @@ const mount = (surroundings: Surroundings, options: MountCommandOptions): Promis
       });
       surroundings.stderr.write('Mounted; Ctrl-C ends it.\n');
       await untilStopped(surroundings);
-    } finally {
-      await mounted.close();
-    }
+    });
   });

@@ -62,7 +62,7 @@ const fill = async (
   const points: string[] = [];
   for (const [number, [offset, length, kind]] of writes.entries()) {
     const packed = await framesFor(offset, length, kind);
-    const frames = packed.map(serializeFrame);
+    const frames = packed.map((frame) => serializeFrame(frame));
     const cutId = idBytes(newId());
     points.push(newId());
     const instant = { unixNanos: BigInt(SAMPLE_START + minuteOf(number) * 60_000) * 1_000_000n };

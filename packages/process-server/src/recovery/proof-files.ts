@@ -1,24 +1,6 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { lstat, readFile, realpath, writeFile } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import { readSigningKey } from '@holdfast/fabric';
-
-/** The key that proofs of this server are signed by; made where there is none, and never leaves. */
-export const openSigningKey = async (file: string): Promise<KeyObject> => {
-  try {
-    return readSigningKey(await readFile(file, 'utf8'), file);
-  } catch (reason) {
-    if ((reason as NodeJS.ErrnoException).code !== 'ENOENT') throw fromSystem(reason, file);
-  }
-  const { privateKey } = generateKeyPairSync('ed25519');
-  try {
-    await writeFile(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });
-  } catch (reason) {
-    throw fromSystem(reason, file);
-  }
-  return privateKey;
-};
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const WRITABLE_BY_OTHERS = 0o022;

@@ -1,14 +1,14 @@
 import path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ProgramContext } from '@holdfast/daemon';
-import { createAdaptation, createQemuFabric, discardRecovery, provePoint, recoverMachine } from '@holdfast/fabric';
+import { createAdaptation, createQemuFabric, discardRecovery, openSigningKey, provePoint, recoverMachine } from '@holdfast/fabric';
 import type { ConnectServerResponse, FabricReportSchema, ServerReportSchema } from '@holdfast/protocol';
 import type { ProcessServerSchema } from '../settings.ts';
 import type { Vaults } from '../upload/vaults.ts';
 import { createAnswers } from './answers.ts';
 import { createFabrics } from './fabrics.ts';
 import { lenientAdaptation } from './lenient-adaptation.ts';
-import { findProofScript, openSigningKey } from './proof-files.ts';
+import { findProofScript } from './proof-files.ts';
 import { openProofs } from './proofs.ts';
 import { openRecoveries } from './recoveries.ts';
 import { createReleases } from './releases.ts';
