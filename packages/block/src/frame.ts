@@ -91,9 +91,11 @@ const digestExtents = (extents: readonly FrameExtent[], data: Uint8Array): Uint8
 export const frameSize = (frame: Frame): number =>
   HEADER_SIZE + frame.extents.length * EXTENT_SIZE + frame.digests.length + frame.payload.length;
 
-/** Writes the frame into one buffer. */
-export const serializeFrame = (frame: Frame): Buffer => {
-  const bytes = Buffer.allocUnsafe(frameSize(frame));
+/** Writes the frame into one buffer: the first bytes of `memory`, where there is some. */
+export const serializeFrame = (frame: Frame, memory?: Uint8Array): Buffer => {
+  const size = frameSize(frame);
+  const bytes =
+    memory === undefined ? Buffer.allocUnsafe(size) : Buffer.from(memory.buffer, memory.byteOffset, memory.length).subarray(0, size);
   bytes.writeUInt8(VERSION, 0);
   bytes.writeUInt8(frame.codec, 1);
   bytes.writeUInt16LE(frame.extents.length, 2);

@@ -10,17 +10,24 @@ const FIRST_READ = 64 * 1024;
 
 type Expected = Pick<ObjectHeader, 'kind' | 'machineId' | 'number'>;
 
-/** Reads and opens the head of an object. Errors: OBJECT_NOT_FOUND (this object), DAMAGED, VAULT_VERSION_UNSUPPORTED. */
-export const readHead = async (vault: VaultAccess, name: string, expected: Expected): Promise<ObjectHead> => {
-  const first = Buffer.from(await vault.store.read(name, { offset: 0, length: FIRST_READ }));
+/**
+ * Reads and opens the head of an object, in one request where the head is no longer than `likely`. Errors: OBJECT_NOT_FOUND (this object), DAMAGED,
+ * VAULT_VERSION_UNSUPPORTED.
+ */
+export const readHead = async (vault: VaultAccess, name: string, expected: Expected, likely = 0): Promise<ObjectHead> => {
+  // One more than there should be: what is longer is found out.
+  const atFirst = Math.max(FIRST_READ, likely + 1);
+  const first = asBuffer(await vault.store.read(name, { offset: 0, length: atFirst }));
   const { headLength, length } = lengthsOf(first, name);
-  if (first.length < FIRST_READ && first.length !== length) throw damaged(name, `it has ${first.length} bytes and should have ${length}`);
+  if (first.length < atFirst && first.length !== length) throw damaged(name, `it has ${first.length} bytes and should have ${length}`);
   const rest =
-    headLength > first.length && first.length === FIRST_READ
-      ? await vault.store.read(name, { offset: FIRST_READ, length: headLength - FIRST_READ })
+    headLength > first.length && first.length === atFirst
+      ? await vault.store.read(name, { offset: atFirst, length: headLength - atFirst })
       : new Uint8Array(0);
   return openObject(vault, name, expected, rest.length === 0 ? first : Buffer.concat([first, rest]));
 };
+
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength);
 
 /** Opens the head of an object whose beginning is in memory. */
 export const openObject = async (vault: VaultAccess, name: string, expected: Expected, bytes: Buffer): Promise<ObjectHead> => {

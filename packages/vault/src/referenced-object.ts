@@ -12,6 +12,9 @@ import type { VaultAccess } from './vault-access.ts';
  * Objects with a random name: whoever refers to one keeps its tag and size, and so knows it for what it is. Nobody else looks for them.
  */
 
+/** Bytes asked for at once at most. */
+const LIKELY_LIMIT = 64 * 1024 * 1024;
+
 export type ReferencedKind = typeof OBJECT_KIND.history | typeof OBJECT_KIND.run | typeof OBJECT_KIND.part;
 
 /** The name of an object with a random id; `undefined` for kinds that have none. */
@@ -72,7 +75,9 @@ export const readReferenced = async (
   ref: ObjectRef | undefined,
 ): Promise<{ readonly head: ObjectHead; readonly name: string }> => {
   const name = referencedName(machineId, kind, idText(ref?.id ?? new Uint8Array(0)))!;
-  const head = await readHead(vault, name, { kind, machineId, number: 0 }).catch((reason: unknown) => {
+  // Of objects without frames the head is all there is.
+  const likely = kind === OBJECT_KIND.part ? 0 : Math.min(Number(ref?.size ?? 0n), LIKELY_LIMIT);
+  const head = await readHead(vault, name, { kind, machineId, number: 0 }, likely).catch((reason: unknown) => {
     throw isHoldfastError(reason, 'OBJECT_NOT_FOUND') ? damaged(name, 'it was there and is gone', reason) : reason;
   });
   checkReferenced(head, ref, name);

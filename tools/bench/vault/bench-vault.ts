@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createFolderStore, type ObjectStore } from '@holdfast/object-store';
 import { createVault, openLogWriter, registerMachine, type Vault, writeKeyFile } from '@holdfast/vault';
+import { openFrameSource } from './frame-source.ts';
 import { BenchSource } from './source.ts';
 
 /** A new vault with one machine. */
@@ -28,7 +29,9 @@ export const copyIntoVault = async (directory: string, image: string, size: numb
   const made = await createBenchVault(directory, size);
   // Told of in a catalogue at once: what is not is none of the keeper's business.
   const writer = await openLogWriter(made.vault, made.source.machineId, { checkpoint: { slots: 1 } });
-  await made.source.copy(writer, image);
+  const frames = openFrameSource();
+  await made.source.copy(writer, image, frames);
+  await frames.close();
   await writer.close();
   return made;
 };

@@ -1,88 +1,53 @@
 // A thread that makes the frames of a disk image, a piece for each message it gets, as an agent on another machine does: it reads, compares with
-// zeroes, digests, compresses. Frames are handed over, not copied.
-import { createHash, type Hash } from 'node:crypto';
-import { open } from 'node:fs/promises';
-import { parentPort, workerData } from 'node:worker_threads';
-import { createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
+// zeroes, digests, compresses, adds checksums. Frames are handed over, not copied, and their memory is used again.
+import { hash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame, serveThread } from '@holdfast/block';
 
 export interface PieceWanted {
+  readonly number: number;
+  readonly image: string;
   readonly start: number;
   readonly end: number;
+  /** Memory of an earlier piece, if there is some to be used again: new pages take longer than what is written to them. */
+  readonly memory: ArrayBuffer | undefined;
 }
 
 export interface MadePiece {
-  readonly frames: readonly Uint8Array[];
+  readonly number: number;
+  /** The frames, one after the other, */
+  readonly memory: ArrayBuffer;
+  /** and where each ends. */
+  readonly ends: readonly number[];
   /** SHA-256 of the frames. */
   readonly digest: Uint8Array;
 }
 
-/** Frames made at the same time: compressing is done by the threads of libuv. */
-const AHEAD = 6;
+const NOTHING = new Uint8Array(0);
 const ZEROES = Buffer.alloc(FRAME_DATA_LIMIT);
+const plain = Buffer.allocUnsafeSlow(FRAME_DATA_LIMIT);
 
-const image = await open((workerData as { image: string }).image, 'r');
-const memory = Array.from({ length: AHEAD }, () => Buffer.allocUnsafeSlow(FRAME_DATA_LIMIT));
+/** More than what a frame has beside its data. */
+const OVERHEAD = 4096;
 
-/** A piece while its frames are made; they are digested in order, as soon as those before are there. */
-interface Piece {
-  readonly frames: Uint8Array[];
-  readonly count: number;
-  readonly hash: Hash;
-  hashed: number;
-  readonly made: PromiseWithResolvers<void>;
-}
-
-const waiting: { readonly piece: Piece; readonly number: number; readonly offset: number; readonly length: number }[] = [];
-let working = 0;
-
-const frameAt = async (offset: number, length: number): Promise<Uint8Array> => {
-  const buffer = memory.pop()!;
-  const data = buffer.subarray(0, length);
-  await image.read(data, 0, length, offset);
-  const isZero = data.equals(ZEROES.subarray(0, length));
-  const extent: FrameExtent = { offset, length, kind: isZero ? 'zero' : 'data' };
-  const frame = serializeFrame(await createFrame([extent], isZero ? new Uint8Array(0) : data));
-  memory.push(buffer);
-  return frame;
-};
-
-const work = async (): Promise<void> => {
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-    const { piece, number, offset, length } = next;
-    piece.frames[number] = await frameAt(offset, length);
-    for (; piece.frames[piece.hashed] !== undefined; piece.hashed += 1) piece.hash.update(piece.frames[piece.hashed]!);
-    if (piece.hashed === piece.count) piece.made.resolve();
-  }
-  working -= 1;
-};
-
-const makePiece = async ({ start, end }: PieceWanted): Promise<MadePiece> => {
+const makePiece = async ({ number, image, start, end, ...wanted }: PieceWanted): Promise<void> => {
+  const file = openSync(image, 'r');
   const count = Math.ceil((end - start) / FRAME_DATA_LIMIT);
-  const piece: Piece = { frames: [], count, hash: createHash('sha256'), hashed: 0, made: Promise.withResolvers() };
-  for (let number = 0; number < count; number += 1) {
-    const offset = start + number * FRAME_DATA_LIMIT;
-    waiting.push({ piece, number, offset, length: Math.min(FRAME_DATA_LIMIT, end - offset) });
+  const memory = wanted.memory ?? new ArrayBuffer(count * (FRAME_DATA_LIMIT + OVERHEAD));
+  const ends: number[] = [];
+  for (let offset = start; offset < end; offset += FRAME_DATA_LIMIT) {
+    const data = plain.subarray(0, Math.min(FRAME_DATA_LIMIT, end - offset));
+    readSync(file, data, 0, data.length, offset);
+    const isZero = data.equals(ZEROES.subarray(0, data.length));
+    const extent: FrameExtent = { offset, length: data.length, kind: isZero ? 'zero' : 'data' };
+    const frame = await createFrame([extent], isZero ? NOTHING : data, 'lz4', undefined, { alone: true });
+    const from = ends.at(-1) ?? 0;
+    ends.push(from + serializeFrame(frame, new Uint8Array(memory, from)).length);
   }
-  for (; working < AHEAD; working += 1) work().catch(piece.made.reject);
-  await piece.made.promise;
-  return { frames: piece.frames, digest: piece.hash.digest() };
+  closeSync(file);
+  const made: MadePiece = { number, memory, ends, digest: hash('sha256', new Uint8Array(memory, 0, ends.at(-1)), 'buffer') };
+  parentPort!.postMessage(made, [memory]);
 };
 
-let order: Promise<void> = Promise.resolve();
-parentPort!.on('message', (wanted: PieceWanted | 'end') => {
-  // The next one is made while this one is still under way.
-  const making = wanted === 'end' ? undefined : makePiece(wanted);
-  order = order.then(async () => {
-    const piece = await making;
-    if (piece === undefined) {
-      await image.close();
-      parentPort!.close();
-      return;
-    }
-    // Small ones share their memory with others, and are copied.
-    const owned = piece.frames
-      .filter(({ byteLength, buffer }) => byteLength === buffer.byteLength)
-      .map(({ buffer }) => buffer as ArrayBuffer);
-    parentPort!.postMessage(piece, owned);
-  });
-});
+serveThread((wanted: PieceWanted, before) => before.then(() => makePiece(wanted)));

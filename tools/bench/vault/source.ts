@@ -1,7 +1,4 @@
 import { createHash } from 'node:crypto';
-import { on, once } from 'node:events';
-import path from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
 import {
@@ -17,12 +14,14 @@ import {
 } from '@holdfast/protocol';
 import type { LogWriter } from '@holdfast/vault';
 import { MIB } from './content.ts';
-import type { MadePiece, PieceWanted } from './frame-worker.ts';
+import type { FrameSource, Piece } from './frame-source.ts';
 
 /** Bytes of the disk in one piece of a first copy. */
 const PIECE = 16 * MIB;
 /** Pieces that are not durable at most, when the next one is given to the writer. */
 const UNDER_WAY = 3;
+/** Pieces that are made at most before they are given to it. */
+const AHEAD = 4;
 
 interface CutOptions {
   /** True for a piece of a first copy that is not the last one. */
@@ -97,30 +96,23 @@ export class BenchSource {
     });
   }
 
-  /**
-   * Appends a whole image, in pieces, as a first copy does. Frames are made in a thread of their own, as an agent makes them on a machine of its own: those of
-   * the next piece while one is written.
-   */
-  async copy(writer: LogWriter, image: string): Promise<void> {
-    const maker = new Worker(path.join(import.meta.dirname, 'frame-worker.ts'), { workerData: { image } });
-    const pieces = Array.from({ length: Math.ceil(this.#size / PIECE) }, (_, i): PieceWanted => {
-      return { start: i * PIECE, end: Math.min((i + 1) * PIECE, this.#size) };
-    });
-    const made = on(maker, 'message')[Symbol.asyncIterator]();
-    for (const piece of pieces.slice(0, 2)) maker.postMessage(piece);
+  /** Appends a whole image, in pieces, as a first copy does: the frames of the next pieces are made while one is written. */
+  async copy(writer: LogWriter, image: string, frames: FrameSource): Promise<void> {
+    const starts = Array.from({ length: Math.ceil(this.#size / PIECE) }, (_, i) => i * PIECE);
+    const make = (i: number): Promise<Piece> | undefined => {
+      const start = starts[i];
+      return start === undefined ? undefined : frames.make(image, start, Math.min(start + PIECE, this.#size));
+    };
+    const making = Array.from({ length: AHEAD }, (_, i) => make(i));
     const appended: Promise<void>[] = [];
-    for (const i of pieces.keys()) {
-      const [{ frames, digest }] = (await made.next()).value as [MadePiece];
+    for (const i of starts.keys()) {
+      const made = (await making[i])!;
       await appended[i - UNDER_WAY];
-      const next = pieces[i + 2];
-      if (next !== undefined) maker.postMessage(next);
-      const isLast = i === pieces.length - 1;
-      appended[i] = this.cut(writer, frames, { open: !isLast, digest });
+      making.push(make(i + AHEAD));
+      appended[i] = this.cut(writer, made.frames, { open: i < starts.length - 1, digest: made.digest }).then(made.done);
       appended[i].catch(() => {});
     }
     await Promise.all(appended);
-    maker.postMessage('end');
-    await once(maker, 'exit');
   }
 }
 

@@ -1,8 +1,6 @@
 // A thread that plays lives of a vault against the model, as many as each message tells.
 import { parentPort } from 'node:worker_threads';
-import { type LivesLived, type LivesWanted, liveMany } from '@holdfast/vault/conformance';
+import { serveThread } from '@holdfast/block';
+import { type LivesWanted, liveMany } from '@holdfast/vault/conformance';
 
-parentPort!.on('message', async (wanted: LivesWanted) => {
-  const lived: LivesLived = await liveMany(wanted);
-  parentPort!.postMessage(lived);
-});
+serveThread((wanted: LivesWanted, before) => before.then(async () => parentPort!.postMessage(await liveMany(wanted))));

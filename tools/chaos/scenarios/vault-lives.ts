@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { startThread } from '@holdfast/block';
+import { endThread, startThread } from '@holdfast/block';
 import type { LivesLived, LivesWanted } from '@holdfast/vault/conformance';
 import { randomBelow } from '../../lab/random.ts';
 import type { Action, Scenario } from '../scenario.ts';
@@ -52,7 +52,7 @@ export const scenario: Scenario = {
         return verdict;
       },
       dispose: async () => {
-        await Promise.all(threads.map((thread) => thread.terminate()));
+        await Promise.all(threads.map(endThread));
       },
     };
   },
