@@ -3,18 +3,26 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createRandom } from '../lab/random.ts';
 import type { Scenario, World } from './scenario.ts';
-import { createSchedule, deriveSeed, type ScheduledEvent } from './schedule.ts';
+import { createSchedule, createTour, deriveSeed, type ScheduledEvent } from './schedule.ts';
 import { addVerdict, complaintsOf, EMPTY_TALLY, type Tally } from './tally.ts';
 
 /** When a run is over: after the first verification past a time, or after exactly so many events (a replay). */
 export type RunLength = { readonly minutes: number } | { readonly events: number };
 
+const isOver = (length: RunLength, { index, kind }: ScheduledEvent, seconds: number): boolean =>
+  'events' in length ? index >= length.events : kind === 'verify' && seconds >= length.minutes * 60;
+
 export interface RunOptions {
   readonly seed: number;
-  readonly length: RunLength;
+  /** Undefined with `each`: until all have been seen. */
+  readonly length: RunLength | undefined;
+  /** Every kind of fault once, instead of what the seed draws. */
+  readonly each?: boolean | undefined;
   readonly print: (line: string) => void;
   /** Ends the run after the event under way. */
   readonly stop: AbortSignal;
+  /** Where the logs of all programs are to be put at the end. */
+  readonly logs?: string | undefined;
   /** How long one event may take before it counts as hung. */
   readonly eventLimitMs: number;
 }
@@ -48,25 +56,25 @@ const happen = async (world: World, event: ScheduledEvent, tally: Tally, limitMs
 
 /** Runs one scenario on the schedule that `seed` names, until its length is reached or something is wrong; then removes its world. */
 export const runScenario = async (scenario: Scenario, options: RunOptions): Promise<Tally> => {
-  const { seed, length, print, stop, eventLimitMs } = options;
+  const { seed, length, print, stop, eventLimitMs, logs, each = false } = options;
   const directory = await mkdtemp(path.join(tmpdir(), `holdfast-chaos-${scenario.name}-`));
   try {
     const random = createRandom(deriveSeed(seed, 'setup'));
-    const world = await scenario.setup({ directory, random, note: (line) => print(`  ${line}`) });
+    const world = await scenario.setup({ directory, random, logs, note: (line) => print(`  ${line}`) });
     let tally = EMPTY_TALLY;
     try {
       const start = performance.now();
-      for (const event of createSchedule(seed, world)) {
+      for (const event of each ? createTour(seed, world) : createSchedule(seed, world)) {
         const before = performance.now();
         tally = await happen(world, event, tally, eventLimitMs);
         const now = performance.now();
         print(`#${event.index} ${event.kind} ${event.name} (${((now - before) / 1000).toFixed(1)} s)`);
         if (complaintsOf(tally).length > 0) {
-          print(`again: npm run chaos -- --scenario ${scenario.name} --seed ${seed} --events ${event.index}`);
+          print(`again: npm run chaos -- --scenario ${scenario.name}${each ? ' --each' : ''} --seed ${seed} --events ${event.index}`);
           break;
         }
         if (stop.aborted) break;
-        if ('events' in length ? event.index >= length.events : event.kind === 'verify' && now - start >= length.minutes * 60_000) break;
+        if (length !== undefined && isOver(length, event, (now - start) / 1000)) break;
       }
     } finally {
       await within(eventLimitMs, world.dispose());

@@ -44,6 +44,8 @@ export interface ScenarioContext {
   readonly directory: string;
   /** For what the set-up itself chooses. */
   readonly random: Random;
+  /** Where the logs of all programs are to be put at the end; nowhere unless told. */
+  readonly logs?: string | undefined;
   /** Says what is going on, for people who read the log of a failed run. */
   note(line: string): void;
 }

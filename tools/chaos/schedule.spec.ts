@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createSchedule, type ScheduledEvent } from './schedule.ts';
+import { createSchedule, createTour, type ScheduledEvent } from './schedule.ts';
 
 const OFFER = {
   steps: { write: { weight: 5 }, cut: { weight: 1 }, never: { weight: 0 } },
@@ -12,6 +12,18 @@ const take = (seed: number, count: number): ScheduledEvent[] => {
 };
 
 const seeds = fc.nat(0xffff_ffff);
+
+describe('a tour', () => {
+  it('lets every kind happen once, with a verification behind each, in an order of its seed', () => {
+    const tours = [1, 2, 1].map((seed) => [...createTour(seed, OFFER)]);
+    for (const tour of tours) {
+      const names = tour.filter(({ kind }) => kind === 'fault').map(({ name }) => name);
+      expect(names.toSorted()).toEqual(Object.keys(OFFER.faults).toSorted());
+      expect(tour.map(({ kind }) => kind)).toEqual(names.flatMap(() => ['step', 'fault', 'verify']));
+    }
+    expect(tours[2]).toEqual(tours[0]);
+  });
+});
 
 describe('a schedule', () => {
   it('is named by its seed', () => {

@@ -36,14 +36,33 @@ const choose = (random: Random, from: Weights): string => {
   throw new RangeError('nothing to choose from: every kind needs an action with a weight above 0');
 };
 
-/** The endless schedule that a seed names. */
-export function* createSchedule(seed: number, { steps, faults }: Offer): Generator<ScheduledEvent, never> {
-  const random = createRandom(deriveSeed(seed, 'schedule'));
+type MakeEvent = (kind: ScheduledEvent['kind'], name: string) => ScheduledEvent;
+
+const eventsOf = (seed: number): MakeEvent => {
   let index = 0;
-  const event = (kind: ScheduledEvent['kind'], name: string): ScheduledEvent => {
+  return (kind, name) => {
     index += 1;
     return { index, kind, name, seed: deriveSeed(seed, String(index)) };
   };
+};
+
+/** Every kind of fault once, in an order that the seed names: a step, the fault, a verification. */
+export function* createTour(seed: number, { steps, faults }: Offer): Generator<ScheduledEvent, void> {
+  const random = createRandom(deriveSeed(seed, 'tour'));
+  const event = eventsOf(seed);
+  const left = Object.keys(faults);
+  while (left.length > 0) {
+    yield event('step', choose(random, steps));
+    const [name] = left.splice(randomBelow(random, left.length), 1);
+    yield event('fault', name!);
+    yield event('verify', 'verify');
+  }
+}
+
+/** The endless schedule that a seed names. */
+export function* createSchedule(seed: number, { steps, faults }: Offer): Generator<ScheduledEvent, never> {
+  const random = createRandom(deriveSeed(seed, 'schedule'));
+  const event = eventsOf(seed);
   for (;;) {
     for (let left = 1 + randomBelow(random, STEPS_BEFORE_FAULT); left > 0; left -= 1) yield event('step', choose(random, steps));
     yield event('fault', choose(random, faults));

@@ -44,7 +44,7 @@ const busy = async (agents: number, { directory, note }: BenchContext, costs: Co
   ];
 };
 
-/** Without the keeper: what it does goes by the quarter of an hour and the fortnight, and all machines are new to it here at once. */
+/** With the keeper, to which all machines are new: it takes one after the other, more often than it does later. */
 const idle = async ({ directory, note }: BenchContext): Promise<Row[]> => {
   const found = await measureFanIn({
     directory: path.join(directory, 'idle'),
@@ -56,7 +56,6 @@ const idle = async ({ directory, note }: BenchContext): Promise<Row[]> => {
     settleMs: 10_000,
     // As long as cuts of an idle machine are gathered: each puts one object in it.
     measureMs: 60_000,
-    keeper: false,
     note,
   });
   tell(found, IDLE_AGENTS, note);

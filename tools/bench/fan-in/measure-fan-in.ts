@@ -20,8 +20,6 @@ export interface FanInOptions {
   /** From the moment all have a point and have been at work for a while. */
   readonly settleMs: number;
   readonly measureMs: number;
-  /** Whether the server looks after the vault beside; unless told it does. */
-  readonly keeper?: boolean;
   note(line: string): void;
 }
 
@@ -52,13 +50,9 @@ const objects = async (directory: string): Promise<ReadonlySet<string>> =>
 
 /** One process server with its own settings but for places, and so many agents. */
 export const measureFanIn = async (options: FanInOptions): Promise<FanIn> => {
-  const { directory, agents, diskBlocks, changedBlocks, intervalMs, rampMs, settleMs, measureMs, keeper = true, note } = options;
+  const { directory, agents, diskBlocks, changedBlocks, intervalMs, rampMs, settleMs, measureMs, note } = options;
   await mkdir(directory);
-  const site = await createServerSite({
-    directory,
-    main: mainOf('process-server'),
-    settings: { 'keeper.enabled': String(keeper) },
-  });
+  const site = await createServerSite({ directory, main: mainOf('process-server') });
   try {
     const machineIds = Array.from({ length: agents }, newId);
     const machines = await Promise.all(

@@ -1,3 +1,6 @@
+import { cpSync, mkdirSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStore } from '@holdfast/object-store';
 import { checkMachine, openVault, readKeyFile, readMachine } from '@holdfast/vault';
@@ -9,6 +12,7 @@ import { randomBelow } from '../../lab/random.ts';
 import { cleanUp } from '../../lab/record/clean-up.ts';
 import { createRecorder, newRunId } from '../../lab/record/run-record.ts';
 import { removeLeftovers } from '../../lab/record/take-away.ts';
+import type { ProgramProcess } from '../../site/program-process.ts';
 import type { Resync, Scenario, Verdict } from '../scenario.ts';
 import { createFaults, type Explanation } from '../site/faults.ts';
 import { createLogDefects } from '../site/log-defects.ts';
@@ -17,18 +21,24 @@ import { withMemory } from '../site/remembering-store.ts';
 import { protectMachine, type SiteMachine } from '../site/site-machine.ts';
 import { createLedgerSource, createStampedSource, type Source } from '../site/sources.ts';
 
-/** How long an installation may take to work again once nothing is broken: ten times and more of what it usually takes. */
+/** How long an installation may take to work again once nothing is broken: ten times and more of what it usually takes, and more where others want the processors. */
 const PATIENCE_SECONDS = 180;
+const patience = (): number => PATIENCE_SECONDS * Math.min(5, Math.max(1, loadavg()[0]! / (4 * availableParallelism())));
 /** Verifications from one that compares also what takes long to the next. */
 const PATIENT_EVERY = 5;
 const REMEMBERED_BYTES = 512 * 1024 * 1024;
+
+const keepLogs = (directory: string, programs: readonly Pick<ProgramProcess, 'logFile'>[]): void => {
+  mkdirSync(directory, { recursive: true });
+  for (const { logFile } of programs) cpSync(logFile, path.join(directory, `${path.basename(path.dirname(logFile))}.jsonl`));
+};
 
 /** A whole site, with a store, two process servers and three machines, and everything breaks. */
 export const scenario: Scenario = {
   name: 'site',
   about: 'three machines under ledgers and stamps, two process servers, a store; programs, disks, networks and the store fail in every way',
   tools: ['filesystems', 'nbd', 'network'],
-  setup: async ({ random, note }) => {
+  setup: async ({ random, note, logs }) => {
     const seed = randomBelow(random, 1_000_000);
     const stopping = new AbortController();
     const context: RunContext = {
@@ -91,7 +101,7 @@ export const scenario: Scenario = {
         const isBeyond = async ({ newestPoint }: SiteMachine): Promise<boolean> => ((await newestPoint()) ?? 0) > healed;
         for (const machine of machines)
           await until(`a point of ${machine.name} after: ${told}`, () => isBeyond(machine), {
-            seconds: PATIENCE_SECONDS,
+            seconds: patience(),
             everyMilliseconds: 100,
             signal: stopping.signal,
           });
@@ -104,7 +114,7 @@ export const scenario: Scenario = {
             return shown?.connected === true && Date.parse(shown.newestPoint ?? '') > healed;
           };
           await until(`the configuration server hears of ${name}`, knows, {
-            seconds: PATIENCE_SECONDS,
+            seconds: patience(),
             everyMilliseconds: 200,
             signal: stopping.signal,
           });
@@ -172,6 +182,7 @@ export const scenario: Scenario = {
           for (const { source } of machines) await source.stop().catch(() => undefined);
           await asStored.close();
           await site.stop();
+          if (logs !== undefined) keepLogs(logs, programs);
           await remove();
         },
       };

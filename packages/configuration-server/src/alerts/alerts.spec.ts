@@ -258,14 +258,14 @@ describe('alerts', () => {
   });
 
   it('tell of memory that stays full, and of what waits long for its vault, and why', async () => {
-    const { at, point, server, look, events } = await openWorld();
+    const { at, point, server, look, events, engine } = await openWorld();
     const report = (used: number, minutes: number) =>
       server.reported(
         create(ServerReportSchema, {
           memoryBytes: 100n,
           memoryUsedBytes: BigInt(used),
           machines: [
-            { machineId: new Uint8Array(16), oldestPendingMillis: 5n },
+            { machineId: new Uint8Array(16), oldestPendingMillis: 5n, pendingBytes: 3_000_000n, uploadingBytes: 1_000_000n },
             { machineId: new Uint8Array(16), oldestPendingMillis: BigInt(minutes * MINUTE), problem: 'the store is away' },
           ],
         }),
@@ -279,6 +279,9 @@ describe('alerts', () => {
     point(15 * MINUTE);
     expect(await look()).toEqual(['critical upload-backlog', 'warning server-memory']);
     expect(await events()).toContain('critical upload-backlog');
+    expect(engine.current().find(({ value }) => value.code === 'upload-backlog')!.value.text).toContain(
+      'for 45 min; 3.0 MB are in its journal, 1.0 of them on the way into the store: the store is away',
+    );
     report(10, 0);
     expect(await look()).toEqual([]);
   });
@@ -293,10 +296,12 @@ describe('alerts', () => {
         rpoSeconds: 120,
         changedBytesPerSecond: 60_000_000n,
         sentBytesPerSecond: 5_000_000n,
+        peakChurnBytesPerSecond: 90_000_000n,
+        sourceBytes: 7_000_000n,
       }),
     );
     expect(await look()).toEqual(['warning rpo-exceeded']);
-    expect(engine.current()[0]!.value.text).toContain('60.0 MB/s change, 5.0 MB/s are sent');
+    expect(engine.current()[0]!.value.text).toContain('60.0 MB/s change (at most 90.0), 5.0 MB/s are sent; 7.0 MB wait at the machine');
   });
 
   it('that are silenced count for nobody, and are not told until they are over the silence', async () => {

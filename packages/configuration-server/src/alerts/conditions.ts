@@ -96,8 +96,13 @@ const SENDING: ReadonlySet<ProtectionState> = new Set([ProtectionState.PROTECTED
 
 /** What a machine that falls behind is up against. */
 const churn = (report: AgentReport | undefined): string => {
-  const { changedBytesPerSecond: changed = 0n, sentBytesPerSecond: sent = 0n } = report ?? {};
-  return changed > sent ? `; ${megabytes(changed)} MB/s change, ${megabytes(sent)} MB/s are sent` : '';
+  const { changedBytesPerSecond: changed = 0n, sentBytesPerSecond: sent = 0n, peakChurnBytesPerSecond: peak = 0n } = report ?? {};
+  const waiting = report?.sourceBytes ?? 0n;
+  const most = peak > changed ? ` (at most ${megabytes(peak)})` : '';
+  return [
+    changed > sent ? `; ${megabytes(changed)} MB/s change${most}, ${megabytes(sent)} MB/s are sent` : '',
+    waiting > 0n ? `; ${megabytes(waiting)} MB wait at the machine` : '',
+  ].join('');
 };
 
 const megabytes = (bytes: bigint): string => (Number(bytes) / 1e6).toFixed(1);
@@ -213,10 +218,18 @@ const percent = (part: number, whole: number): number => (whole === 0 ? 0 : Math
 const above = (value: number, warning: number, critical: number): AlertSeverity | undefined =>
   value >= critical ? 'critical' : value >= warning ? 'warning' : undefined;
 
-/** The machine that waits longest for its vault, and why if that is known. */
-const backlog = (report: ServerReport | undefined): { readonly millis: number; readonly why: string } => {
-  const [worst] = (report?.machines ?? []).toSorted((a, b) => Number(b.oldestPendingMillis - a.oldestPendingMillis));
-  return { millis: Number(worst?.oldestPendingMillis ?? 0n), why: worst === undefined || worst.problem === '' ? '' : `: ${worst.problem}` };
+/** The machine that waits longest for its vault, what waits in all, and why if that is known. */
+const backlog = (report: ServerReport | undefined): { readonly millis: number; readonly words: string } => {
+  const all = report?.machines ?? [];
+  const [worst] = all.toSorted((a, b) => Number(b.oldestPendingMillis - a.oldestPendingMillis));
+  const sum = (figure: (machine: (typeof all)[number]) => bigint): bigint => all.reduce((bytes, machine) => bytes + figure(machine), 0n);
+  const [pending, uploading] = [sum(({ pendingBytes }) => pendingBytes), sum(({ uploadingBytes }) => uploadingBytes)];
+  return {
+    millis: Number(worst?.oldestPendingMillis ?? 0n),
+    words:
+      (pending > 0n ? `; ${megabytes(pending)} MB are in its journal, ${megabytes(uploading)} of them on the way into the store` : '') +
+      (worst === undefined || worst.problem === '' ? '' : `: ${worst.problem}`),
+  };
 };
 
 /** What is not well with a process server. */
@@ -254,7 +267,7 @@ export const serverConditions = (facts: ServerFacts, now: number, started: numbe
           {
             severity: late,
             code: 'upload-backlog',
-            text: `what ${name} received has waited for its vault for ${aboutTime(waiting.millis)}${waiting.why}`,
+            text: `what ${name} received has waited for its vault for ${aboutTime(waiting.millis)}${waiting.words}`,
           },
         ]),
   ];

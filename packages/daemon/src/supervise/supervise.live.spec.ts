@@ -18,7 +18,7 @@ const supervisor = (environment: Readonly<Record<string, string>>, ...children: 
   startProgram({ environment, flags: ['--state.directory', path.join(directory, 'state'), '--example.children', children.join(',')] });
 
 /** Milliseconds, far longer than anything here takes. */
-const PATIENCE = 50_000;
+const PATIENCE = 200_000;
 
 const alive = (pid: number): boolean => {
   try {

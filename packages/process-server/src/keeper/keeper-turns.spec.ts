@@ -18,6 +18,7 @@ describe('turns of the machines of a keeper', () => {
   let vault: Vault;
   let machines: Assignment[];
   let time: number;
+  let sequenceOf: (machineId: string) => number;
   let turns: { readonly at: number; readonly machineId: string }[];
   const times = (wanted: string): number[] => turns.filter(({ machineId }) => machineId === wanted).map(({ at }) => at);
 
@@ -26,19 +27,26 @@ describe('turns of the machines of a keeper', () => {
     vault = await createVault(createMemoryStore(), { name: 'test', keys: [{ kind: 'key-file', secret: Buffer.alloc(32, 3) }] });
     time = 0;
     turns = [];
+    // Ten objects a second.
+    sequenceOf = () => time / 100;
   });
   afterEach(() => vault.close());
 
   /** Until `slept`, which is told of each pause, says that it was the last. */
   const keep = async (slept: (wake: () => void) => boolean): Promise<void> => {
     const stop = new AbortController();
+    /** Whose anchor was asked for last: a turn begins so. */
+    let machineId = '';
     const keeper = createKeeper({
       machines: () => machines,
-      vault: async () => vault,
-      scrubbed: async () => vault,
-      anchorOf: (machineId) => {
+      vault: async () => {
         turns.push({ at: time, machineId });
-        return undefined;
+        return vault;
+      },
+      scrubbed: async () => vault,
+      anchorOf: (asked) => {
+        machineId = asked;
+        return { sequence: sequenceOf(asked), tag: '', term: 1 };
       },
       every: EVERY,
       scrubEvery: EVERY,
@@ -64,6 +72,18 @@ describe('turns of the machines of a keeper', () => {
       expect(second - first).toBeLessThan(EVERY + LONGEST_GAP);
     }
     expect(new Set(turns.map(({ at }) => at)).size).toBe(turns.length);
+  });
+
+  it('come four times as seldom for those whose logs hardly grow', async () => {
+    machines = many(2);
+    const [busy, quiet] = machines.map(({ machineId }) => machineId);
+    sequenceOf = (machineId) => (machineId === busy ? time / 1000 : time / 10_000);
+    await keep(() => time >= 8.3 * EVERY);
+    const gaps = (machineId: string): number[] => times(machineId).flatMap((at, index, all) => (index === 0 ? [] : [at - all[index - 1]!]));
+    expect(gaps(busy!).length).toBeGreaterThanOrEqual(8);
+    expect(Math.max(...gaps(busy!))).toBeLessThan(EVERY + 2 * LONGEST_GAP);
+    expect(gaps(quiet!)).toHaveLength(2);
+    expect(Math.min(...gaps(quiet!))).toBeGreaterThanOrEqual(4 * EVERY);
   });
 
   it('come soon where there are few, and at once for one that is new or has another retention', async () => {

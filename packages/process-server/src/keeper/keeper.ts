@@ -23,7 +23,7 @@ export interface KeeperOptions {
   /** The same at the pace of scrubbing. */
   scrubbed(name: string): Promise<Vault>;
   anchorOf(machineId: string): Anchor | undefined;
-  /** Milliseconds between two looks at a machine; after which all is read again. */
+  /** Milliseconds between two looks at a machine, of a quiet one four times that; after which all is read again. */
   readonly every: number;
   readonly scrubEvery: number;
   readonly tiers: TierPolicy;
@@ -51,6 +51,13 @@ const TURN = 256 * 1024 * 1024;
 const IDLE = 60_000;
 /** Milliseconds, at most, after which it is asked again when a machine was read the last time: others may have done so. */
 const ASK_AGAIN = 3_600_000;
+
+/**
+ * A look reads what the log got since the last compaction. Where that is less than so many objects there is little to do, and the next look may wait so
+ * many times longer: of 2,000 idle machines, which put an object a minute each, nearly all would be read for nothing.
+ */
+const MANY_SLOTS = 64;
+const QUIET = 4;
 
 /** Milliseconds from one machine to the next, at most: many that are new at once would cost all there is of a processor for minutes. */
 const LONGEST_GAP = 1000;
@@ -158,8 +165,8 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
       if (underWay !== undefined && !isWanted(underWay.machineId)) underWay.ending.abort();
     },
     async keep(stopping) {
-      /** By machine, when its next turn comes, and the retention of its last. */
-      const turns = new Map<string, { readonly at: number; readonly retention: string }>();
+      /** By machine, of its last turn. */
+      const turns = new Map<string, { readonly at: number; readonly retention: string; readonly sequence: number }>();
       let free = 0;
       while (!stopping.aborted) {
         const awake = waking;
@@ -171,7 +178,10 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         const within = (at: number, longest: number): number => (at - time > longest ? time : at);
         const turnOf = ({ machineId, retention }: Assignment): number => {
           const turn = turns.get(machineId);
-          return turn?.retention === retention ? within(turn.at, options.every) : 0;
+          if (turn?.retention !== retention) return 0;
+          const isQuiet = (options.anchorOf(machineId)?.sequence ?? 0) - turn.sequence < MANY_SLOTS;
+          const pause = isQuiet ? QUIET * options.every : options.every;
+          return within(turn.at + pause, pause);
         };
         const next = machines.reduce<Assignment | undefined>(
           (first, machine) => (first !== undefined && turnOf(first) <= turnOf(machine) ? first : machine),
@@ -180,13 +190,16 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         const gap = gapOf(options.every, machines.length);
         const wait = next === undefined ? options.every : Math.max(turnOf(next), within(free, gap)) - time;
         if (next === undefined || wait > 0) {
-          await rest(wait, stopping, awake);
+          // A machine that was quiet may be so no more.
+          await rest(Math.min(wait, options.every), stopping, awake);
           continue;
         }
-        underWay = { machineId: next.machineId, ending: new AbortController() };
+        const { machineId, retention } = next;
+        const sequence = options.anchorOf(machineId)?.sequence ?? 0;
+        underWay = { machineId, ending: new AbortController() };
         await keepOne(next, AbortSignal.any([stopping, underWay.ending.signal]));
         underWay = undefined;
-        turns.set(next.machineId, { at: now() + options.every, retention: next.retention });
+        turns.set(machineId, { at: now(), retention, sequence });
         free = now() + gap;
       }
     },
