@@ -99,7 +99,14 @@ const commit = async (scene: Scene): Promise<void> => {
   await recovered.console.run('sync; echo 3 >/proc/sys/vm/drop_caches', PATIENCE.console);
   await verifyLedger(scene, recovered, 'committed, its process server ended', source.ledger.until(timeOf(shown!.point)));
   await servers.processServer.start();
-  must((await listPoints(scene)).length === before, 'the source, failed over for good, has made points');
+  // Points are read where the vault's key is; until that is back nobody tells any.
+  let after: readonly object[] | undefined;
+  const isBack = async (): Promise<boolean> => {
+    after = await listPoints(scene).catch(() => undefined);
+    return after !== undefined;
+  };
+  await until('points, with the process server back', isBack, { seconds: PATIENCE.seconds, everyMilliseconds: 2_000 });
+  must(after?.length === before, 'the source, failed over for good, has made points');
 };
 
 /** Without loss: the source comes to rest by its own script, all of it arrives, it powers off, and only then the machine starts. */
