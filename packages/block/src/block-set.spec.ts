@@ -16,6 +16,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('add' as const), block }),
   fc.record({ kind: fc.constant('delete' as const), block }),
   fc.record({ kind: fc.constant('bytes' as const), block, within: fc.nat(BLOCK_SIZE - 1), length: fc.nat(80 * BLOCK_SIZE) }),
+  fc.record({ kind: fc.constantFrom('addRun' as const, 'deleteRun' as const), block, count: fc.nat(100) }),
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const) }) },
 );
 
@@ -27,6 +28,10 @@ const behavesLikeASet = (create: (size: number) => BlockSet) =>
       if (one.kind === 'clear') {
         set.clear();
         model.clear();
+      } else if (one.kind === 'addRun' || one.kind === 'deleteRun') {
+        const count = Math.min(one.count, BLOCKS - one.block);
+        set[one.kind](one.block, count);
+        for (let at = one.block; at < one.block + count; at += 1) model[one.kind === 'addRun' ? 'add' : 'delete'](at);
       } else if (one.kind === 'bytes') {
         const offset = one.block * BLOCK_SIZE + one.within;
         set.addBytes(offset, one.length);
@@ -56,6 +61,23 @@ test.each([
   ['sparse', createSparseBlockSet],
 ])('a %s block set behaves like a Set of numbers', (_, create) => {
   fc.assert(behavesLikeASet((size) => create(size)));
+});
+
+test.each([
+  ['dense', createBlockSet],
+  ['sparse', createSparseBlockSet],
+])('long runs go into a %s block set and out of it', (_, create) => {
+  const set = create(SIZE);
+  set.addRun(3, BLOCKS - 5);
+  set.deleteRun(31, 40_000);
+  set.deleteRun(0, 5);
+  set.addRun(32_767, 2);
+  expect([...set.runs()]).toEqual([
+    { first: 5, count: 26 },
+    { first: 32_767, count: 2 },
+    { first: 40_031, count: BLOCKS - 2 - 40_031 },
+  ]);
+  expect(set.size).toBe(26 + 2 + BLOCKS - 2 - 40_031);
 });
 
 test('a set that forgets a block is noticed', () => {

@@ -10,6 +10,9 @@ export interface BlockSet {
   has(block: number): boolean;
   add(block: number): void;
   delete(block: number): void;
+  /** The same for `count` blocks from `first` on, all of them blocks of the disk. */
+  addRun(first: number, count: number): void;
+  deleteRun(first: number, count: number): void;
   /** Adds every block that a range of bytes touches; what lies behind the disk's end is ignored. */
   addBytes(offset: number, length: number): void;
   /** Runs of neighbouring blocks in ascending order, none longer than `limit` blocks. */
@@ -63,10 +66,19 @@ class BitmapBlockSet implements BlockSet {
     this.#size -= 1;
   }
 
+  addRun(first: number, count: number): void {
+    this.#eachWord(first, count, (word, mask) => word | mask);
+  }
+
+  deleteRun(first: number, count: number): void {
+    this.#eachWord(first, count, (word, mask) => word & ~mask);
+  }
+
   addBytes(offset: number, length: number): void {
     if (length <= 0) return;
+    const first = Math.floor(offset / BLOCK_SIZE);
     const last = Math.min(Math.floor((offset + length - 1) / BLOCK_SIZE), this.blocks - 1);
-    for (let block = Math.floor(offset / BLOCK_SIZE); block <= last; block += 1) this.add(block);
+    if (first <= last) this.addRun(first, last - first + 1);
   }
 
   *runs(limit = Number.POSITIVE_INFINITY): IterableIterator<BlockRun> {
@@ -92,6 +104,24 @@ class BitmapBlockSet implements BlockSet {
   clear(): void {
     this.#words.fill(0);
     this.#size = 0;
+  }
+
+  /** Changes the words a run lies in; `mask` has its bits. */
+  #eachWord(first: number, count: number, change: (word: number, mask: number) => number): void {
+    const end = first + count;
+    for (let block = first; block < end; ) {
+      const index = block >>> 5;
+      const from = block & 31;
+      const bits = Math.min(32 - from, end - block);
+      const mask = (bits === 32 ? -1 : (1 << bits) - 1) << from;
+      const before = this.#words[index]!;
+      const after = change(before, mask) >>> 0;
+      if (after !== before) {
+        this.#words[index] = after;
+        this.#size += popCount(after) - popCount(before);
+      }
+      block += bits;
+    }
   }
 }
 

@@ -23,12 +23,7 @@ class SparseBlockSet implements BlockSet {
   }
 
   add(block: number): void {
-    const index = Math.floor(block / CHUNK_BLOCKS);
-    let chunk = this.#chunks.get(index);
-    if (chunk === undefined) {
-      chunk = createBlockSet(CHUNK_BLOCKS * BLOCK_SIZE);
-      this.#chunks.set(index, chunk);
-    }
+    const chunk = this.#chunk(Math.floor(block / CHUNK_BLOCKS));
     const before = chunk.size;
     chunk.add(block % CHUNK_BLOCKS);
     this.#size += chunk.size - before;
@@ -42,10 +37,33 @@ class SparseBlockSet implements BlockSet {
     this.#size += chunk.size - before;
   }
 
+  addRun(first: number, count: number): void {
+    for (let block = first; block < first + count; ) {
+      const { index, at, part } = partOf(block, first + count);
+      const chunk = this.#chunk(index);
+      const before = chunk.size;
+      chunk.addRun(at, part);
+      this.#size += chunk.size - before;
+      block += part;
+    }
+  }
+
+  deleteRun(first: number, count: number): void {
+    for (let block = first; this.#size > 0 && block < first + count; ) {
+      const { index, at, part } = partOf(block, first + count);
+      const chunk = this.#chunks.get(index);
+      const before = chunk?.size ?? 0;
+      chunk?.deleteRun(at, part);
+      this.#size += (chunk?.size ?? 0) - before;
+      block += part;
+    }
+  }
+
   addBytes(offset: number, length: number): void {
     if (length <= 0) return;
+    const first = Math.floor(offset / BLOCK_SIZE);
     const last = Math.min(Math.floor((offset + length - 1) / BLOCK_SIZE), this.blocks - 1);
-    for (let block = Math.floor(offset / BLOCK_SIZE); block <= last; block += 1) this.add(block);
+    if (first <= last) this.addRun(first, last - first + 1);
   }
 
   *runs(limit = Number.POSITIVE_INFINITY): IterableIterator<BlockRun> {
@@ -67,7 +85,22 @@ class SparseBlockSet implements BlockSet {
     this.#chunks = new Map();
     this.#size = 0;
   }
+
+  #chunk(index: number): BlockSet {
+    let chunk = this.#chunks.get(index);
+    if (chunk === undefined) {
+      chunk = createBlockSet(CHUNK_BLOCKS * BLOCK_SIZE);
+      this.#chunks.set(index, chunk);
+    }
+    return chunk;
+  }
 }
+
+/** Where a run that begins at `block` and ends before `end` lies, as far as one chunk goes. */
+const partOf = (block: number, end: number): { readonly index: number; readonly at: number; readonly part: number } => {
+  const at = block % CHUNK_BLOCKS;
+  return { index: Math.floor(block / CHUNK_BLOCKS), at, part: Math.min(CHUNK_BLOCKS - at, end - block) };
+};
 
 function* split(run: BlockRun, limit: number): IterableIterator<BlockRun> {
   for (let done = 0; done < run.count; done += limit) yield { first: run.first + done, count: Math.min(limit, run.count - done) };

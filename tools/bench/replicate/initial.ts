@@ -10,7 +10,8 @@ import { createRow, type Row } from '../row.ts';
 import { MIB, writeImage } from '../vault/content.ts';
 import { runPipe, runRestic } from './rivals.ts';
 
-const MEBIBYTES = 512;
+/** Large enough that the first second, in which both programs are compiled and the first journal is made, is not most of it. */
+const MEBIBYTES = 2048;
 const POINT_INTERVAL_SECONDS = 5;
 
 interface CopySample extends Sample {

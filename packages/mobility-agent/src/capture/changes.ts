@@ -20,8 +20,8 @@ export interface Changes {
   take(zeroLimit: number): ChangedBlocks;
   /** Puts back what was taken. */
   putBack(blocks: ChangedBlocks): void;
-  /** The block was read otherwise, for this cut. */
-  settle(block: number): void;
+  /** Blocks were read otherwise, for this cut. */
+  settle(first: number, count: number): void;
   /** The disk has `size` bytes now. */
   grow(size: number): void;
 }
@@ -107,9 +107,9 @@ class ChangesImpl implements Changes {
     if (this.now.zero.size > 0) remove(this.now.zero, this.now.read);
   }
 
-  settle(block: number): void {
-    this.now.read.delete(block);
-    this.now.zero.delete(block);
+  settle(first: number, count: number): void {
+    this.now.read.deleteRun(first, count);
+    this.now.zero.deleteRun(first, count);
   }
 
   grow(size: number): void {

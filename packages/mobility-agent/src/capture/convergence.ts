@@ -349,10 +349,9 @@ class ConvergenceImpl implements Convergence, WriteSink {
           for (const same of differences.length === 0 ? [part] : without(part, differences)) staging.putSame(same);
         }
         for (const hole of unreadable) staging.putUnreadable(hole);
-        for (const block of blocksOf(part.offset, part.length)) {
-          state.unsettled.set(block, end);
-          state.discarded.delete(block);
-        }
+        for (const block of blocksOf(part.offset, part.length)) state.unsettled.set(block, end);
+        const first = Math.floor(part.offset / BLOCK_SIZE);
+        if (state.discarded.size > 0) state.discarded.deleteRun(first, Math.ceil((part.offset + part.length) / BLOCK_SIZE) - first);
       }
       if (staging.bytes > STAGING_LIMIT) await spill();
       await this.#lookUp(state);

@@ -14,7 +14,11 @@ const createRig = (rate: number, yields: boolean) => {
     },
   );
   /** Copies for so many seconds of a disk whose reads take so long; tells bytes, and the part of the time spent reading. */
-  const copy = async (seconds: number, millisecondsPerMebibyte: () => number): Promise<{ bytes: number; busy: number }> => {
+  const copy = async (
+    seconds: number,
+    millisecondsPerMebibyte: () => number,
+    others?: number,
+  ): Promise<{ bytes: number; busy: number }> => {
     const began = time;
     let bytes = 0;
     let busy = 0;
@@ -25,7 +29,7 @@ const createRig = (rate: number, yields: boolean) => {
         time += milliseconds;
         busy += milliseconds;
         bytes += MIB;
-        if (pace.read(MIB, milliseconds)) break;
+        if (pace.read(MIB, milliseconds, others)) break;
       }
     }
     return { bytes, busy: busy / (time - began) };
@@ -74,6 +78,16 @@ describe('the pace of a copy', () => {
     expect((await copy(5, () => 20)).busy).toBeLessThan(0.35);
     expect((await copy(5, () => 100)).busy).toBeLessThan(0.25);
     expect((await copy(5, () => 2)).busy).toBeGreaterThan(0.9);
+  });
+
+  it('does not yield to its own work: what takes long while nobody else uses the disk waits for a processor', async () => {
+    const { copy } = createRig(0, true);
+    expect((await copy(5, () => 2, 0)).busy).toBe(1);
+    expect((await copy(5, () => 60, 4096)).busy).toBe(1);
+    // Others come, and go again.
+    expect((await copy(5, () => 60, MIB / 8)).busy).toBeLessThan(0.25);
+    await copy(5, () => 60, 0);
+    expect((await copy(5, () => 60, 0)).busy).toBeGreaterThan(0.9);
   });
 
   it('is not slowed down by a slow disk, and believes at last that it became one', async () => {

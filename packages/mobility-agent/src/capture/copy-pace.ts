@@ -4,15 +4,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface CopyPace {
   /** Resolves when reading may go on, or the signal is aborted, with the bytes that may be read then without asking again. */
   next(signal: AbortSignal | undefined): Promise<number>;
-  /** So many bytes were read, in so many milliseconds. True: better stop here, and ask again. */
-  read(bytes: number, milliseconds: number): boolean;
+  /**
+   * So many bytes were read, in so many milliseconds. `others`: bytes that others read and wrote on that disk meanwhile; undefined where nobody knows. True:
+   * better stop here, and ask again.
+   */
+  read(bytes: number, milliseconds: number, others?: number): boolean;
 }
 
 /** What may change while a copy goes on. */
 export interface CopyPaceSettings {
   /** Bytes a second; 0 for no limit. */
   readonly rate: number;
-  /** True: reads less when a read takes longer than usual, because others use the disk. */
+  /** True: reads less when a read takes longer than usual and others use the disk. */
   readonly yields: boolean;
   /** True: nothing is read until it is false again. */
   readonly paused?: boolean;
@@ -25,6 +28,10 @@ const LEAST = 1024 * 1024;
 const SLOW = 3;
 /** below this many milliseconds for a MiB it never does. */
 const UNNOTICED = 4;
+/** Of what is read and written on the disk, the part that has to be others' for them to count: a read also takes long because processors are busy. */
+const NOTICED = 1 / 64;
+/** Weight of the newest read in what is known of the present ones: of how long they take, and of what others do meanwhile. */
+const WEIGHT = { time: 0.25, others: 0.5 } as const;
 /** Longest rest, milliseconds. */
 const LONGEST_REST = 1000;
 /** Of the usual time by which it grows with every read, so that a disk which became slower for good is believed at last. */
@@ -42,6 +49,8 @@ class WatchfulPace implements CopyPace {
   /** Milliseconds for a MiB: of the present reads, and when nobody else uses the disk. */
   #present: number | undefined;
   #usual: number | undefined;
+  /** Of the bytes read and written on the disk, the part that is others'; 1 where nobody knows. */
+  #others = 0;
   #rest = 0;
 
   constructor(settings: CopyPaceSettings, now: () => number, sleep: Sleep) {
@@ -67,15 +76,16 @@ class WatchfulPace implements CopyPace {
     }
   }
 
-  read(bytes: number, milliseconds: number): boolean {
+  read(bytes: number, milliseconds: number, others?: number): boolean {
     this.#settle();
     if (this.#settings.rate > 0) this.#debt += bytes;
     if (this.#settings.paused === true) return true;
     if (!this.#settings.yields || bytes < LEAST / 4) return false;
     const time = (milliseconds * LEAST) / bytes;
-    this.#present = this.#present === undefined ? time : this.#present * 0.75 + time * 0.25;
+    this.#present = this.#present === undefined ? time : this.#present * (1 - WEIGHT.time) + time * WEIGHT.time;
+    this.#others += ((others === undefined ? 1 : others / (others + bytes)) - this.#others) * WEIGHT.others;
     this.#usual = this.#usual === undefined ? time : Math.min(this.#usual * (1 + FORGET), Math.max(time, UNNOTICED / SLOW));
-    if (this.#present < UNNOTICED || this.#present < this.#usual * SLOW) return false;
+    if (this.#present < UNNOTICED || this.#present < this.#usual * SLOW || this.#others < NOTICED) return false;
     // The longer a read takes, the smaller is the part of the time that is spent reading.
     this.#rest = Math.min(LONGEST_REST, this.#rest + milliseconds * (this.#present / this.#usual));
     return true;

@@ -5,6 +5,7 @@ import type { DiskStateRef } from '../hrl/hrl.ts';
 import type { DiskState } from './capture-disks.ts';
 import { type BaseDigests, type Comparison, createComparison } from './comparison.ts';
 import type { CopyPace } from './copy-pace.ts';
+import type { OthersWork } from './others-work.ts';
 import type { MemberDisk } from './proposal.ts';
 import type { Convergence, RangeReading } from './rounds.ts';
 
@@ -32,6 +33,8 @@ export interface CopyingOptions {
   readonly pace: CopyPace;
   /** Bytes of changes a piece may hold, roughly. */
   readonly pieceSize: number;
+  /** What others do on the disk of that name; the pace judges by time alone unless given. */
+  others?(name: string): OthersWork;
   /** What the vault has of the disk in the state its generation builds on, where that can be asked for. */
   digests?(diskId: string, base: DiskStateRef): BaseDigests;
   /** The disk cannot be compared, and is copied whole. */
@@ -97,10 +100,17 @@ class DiskCopying implements Copying {
       for (const { length } of extents) changes += length;
       return extents;
     };
+    // What a cut read before this piece counts for nothing.
+    const others = this.#options.others?.(this.#state.disk.device.name);
     const enough = (bytes: number, milliseconds: number): boolean =>
-      pace.read(bytes, milliseconds) || changes >= pieceSize || performance.now() - began > LONGEST_PIECE;
+      pace.read(bytes, milliseconds, others?.since(bytes)) || changes >= pieceSize || performance.now() - began > LONGEST_PIECE;
     const isFinal = this.#comparison === undefined;
-    const covered = await convergence.readRange(member, range, { differing: counted, enough, isFinal });
+    let covered: number;
+    try {
+      covered = await convergence.readRange(member, range, { differing: counted, enough, isFinal });
+    } finally {
+      others?.close();
+    }
     for (const same of (await this.#comparison?.settle(this.#signal ?? new AbortController().signal)) ?? []) member.staging.putSame(same);
     return covered;
   }

@@ -61,12 +61,23 @@ export const commitStaging = (state: DiskState, staging: Staging, dirty: BlockSe
   // Where nothing was sent, an earlier piece may have told something else: zeroes of a file of the agent that is gone. It is read again.
   for (const { first, count } of staging.same.runs())
     for (let block = first; block < first + count; block += 1) if (changes.now.read.has(block)) untold.add(block);
-  const changedSince = [changes.later.read, changes.later.zero, told, staging.unreadable, untold, ...(early === undefined ? [] : [early])];
+  const changedSince = [
+    changes.later.read,
+    changes.later.zero,
+    told,
+    staging.unreadable,
+    untold,
+    ...(early === undefined ? [] : [early]),
+  ].filter(({ size }) => size > 0);
   for (const { first, count } of staging.blocks.runs()) {
-    for (let block = first; block < first + count; block += 1) if (!untold.has(block)) changes.settle(block);
+    if (untold.size === 0) changes.settle(first, count);
+    else for (let block = first; block < first + count; block += 1) if (!untold.has(block)) changes.settle(block, 1);
     // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.
     for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, excluded)) {
-      for (const block of blocksOf(offset, length)) if (!changedSince.some((set) => set.has(block))) dirty.delete(block);
+      if (changedSince.length === 0) {
+        const from = Math.floor(offset / BLOCK_SIZE);
+        dirty.deleteRun(from, Math.floor((offset + length - 1) / BLOCK_SIZE) - from + 1);
+      } else for (const block of blocksOf(offset, length)) if (!changedSince.some((set) => set.has(block))) dirty.delete(block);
     }
   }
   state.discarded.clear();

@@ -2,7 +2,7 @@ import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, extentEnd
 
 /** Adds every block of `from` to `to`. */
 export const addAll = (to: BlockSet, from: BlockSet): void => {
-  for (const { first, count } of from.runs()) for (let block = first; block < first + count; block += 1) to.add(block);
+  for (const { first, count } of from.runs()) to.addRun(first, count);
 };
 
 export const copyOf = (set: BlockSet): BlockSet => {

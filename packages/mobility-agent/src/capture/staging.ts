@@ -1,4 +1,4 @@
-import { BLOCK_SIZE, type BlockSet, blockLength, createSparseBlockSet, type Extent, runExtent } from '@holdfast/block';
+import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, runExtent } from '@holdfast/block';
 import type { FramePacker } from '../frames/frame-packer.ts';
 
 /** Blocks are kept side by side in pieces of memory of this many bytes, which all threads see. */
@@ -59,11 +59,18 @@ class StagingImpl implements Staging {
 
   put(offset: number, data: Uint8Array): void {
     const first = offset / BLOCK_SIZE;
-    for (let from = 0; from < data.length; from += BLOCK_SIZE) {
-      const block = first + from / BLOCK_SIZE;
-      this.#slot(block).set(data.subarray(from, Math.min(from + BLOCK_SIZE, data.length)));
-      this.#mark(block);
+    const count = Math.ceil(data.length / BLOCK_SIZE);
+    for (let done = 0; done < count; ) {
+      // As many blocks as lie side by side in memory at once.
+      const slot = this.#slot(first + done);
+      let together = 1;
+      while (done + together < count && (slot + together) % SLOTS_PER_SLAB !== 0 && this.#slot(first + done + together) === slot + together)
+        together += 1;
+      const part = data.subarray(done * BLOCK_SIZE, Math.min((done + together) * BLOCK_SIZE, data.length));
+      bytesIn(this.#slabs, slot, part.length).set(part);
+      done += together;
     }
+    this.#mark(first, count);
   }
 
   putZero(extent: Extent): void {
@@ -76,8 +83,15 @@ class StagingImpl implements Staging {
   }
 
   putSame({ offset, length }: Extent): void {
+    const first = offset / BLOCK_SIZE;
     const end = Math.ceil((offset + length) / BLOCK_SIZE);
-    for (let block = offset / BLOCK_SIZE; block < end; block += 1) {
+    if (this.unreadable.size === 0 && this.#slots.size === 0) {
+      this.blocks.addRun(first, end - first);
+      this.same.addRun(first, end - first);
+      if (this.#zero.size > 0) this.#zero.deleteRun(first, end - first);
+      return;
+    }
+    for (let block = first; block < end; block += 1) {
       if (this.unreadable.has(block)) continue;
       this.blocks.add(block);
       this.same.add(block);
@@ -124,7 +138,8 @@ class StagingImpl implements Staging {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
-  #slot(block: number): Uint8Array {
+  /** Where the block's data goes. */
+  #slot(block: number): number {
     let slot = this.#slots.get(block);
     if (slot === undefined) {
       slot = this.#used;
@@ -132,24 +147,20 @@ class StagingImpl implements Staging {
       this.#slots.set(block, slot);
       if (slot % SLOTS_PER_SLAB === 0) this.#slabs.push(spareSlabs.pop() ?? Buffer.from(new SharedArrayBuffer(SLAB_SIZE)));
     }
-    return bytesIn(this.#slabs, slot, blockLength(block, this.#size));
+    return slot;
   }
 
-  #mark(block: number): void {
-    this.blocks.add(block);
-    this.same.delete(block);
-    this.#zero.delete(block);
-    this.#unreadable.delete(block);
-    this.unreadable.delete(block);
+  #mark(first: number, count: number): void {
+    this.blocks.addRun(first, count);
+    for (const set of [this.same, this.#zero, this.#unreadable, this.unreadable]) if (set.size > 0) set.deleteRun(first, count);
   }
 
   #putMark(extent: Extent, set: BlockSet): void {
+    const first = extent.offset / BLOCK_SIZE;
     const end = Math.ceil((extent.offset + extent.length) / BLOCK_SIZE);
-    for (let block = extent.offset / BLOCK_SIZE; block < end; block += 1) {
-      this.#mark(block);
-      this.#slots.delete(block);
-      set.add(block);
-    }
+    this.#mark(first, end - first);
+    if (this.#slots.size > 0) for (let block = first; block < end; block += 1) this.#slots.delete(block);
+    set.addRun(first, end - first);
   }
 }
 

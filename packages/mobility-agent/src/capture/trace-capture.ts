@@ -13,6 +13,7 @@ import { createConvergence } from './convergence.ts';
 import { type CopyPace, createCopyPace } from './copy-pace.ts';
 import { type CopyingOptions, createCopying, type Piece } from './copying.ts';
 import { advance, refuseShrunk, resumeLineage } from './lineage.ts';
+import { openOthersWork } from './others-work.ts';
 import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
 import type { Convergence } from './rounds.ts';
 import { createSamples, type Sample } from './samples.ts';
@@ -250,7 +251,8 @@ class TraceCapture implements Capture {
     onProgress: ((progress: CopyProgress) => void) | undefined,
   ): Promise<void> {
     const { pieceSize = PIECE_SIZE, pace = this.#pace, digests, onWhole = () => undefined } = this.#options;
-    const copying = createCopying({ convergence: this.#convergence, pieceSize, pace, onWhole, ...(digests && { digests }) }, state);
+    const about = { convergence: this.#convergence, pieceSize, pace, others: openOthersWork, onWhole };
+    const copying = createCopying({ ...about, ...(digests && { digests }) }, state);
     for (;;) {
       await copying.prepare(signal);
       if (!(await this.#piece(index, state, () => (this.#mayRead(index, state) ? copying.piece() : undefined), signal))) return;

@@ -37,7 +37,7 @@ export const agentSettings = {
   }),
   copy: section('First copies of disks, and resynchronization.', {
     rate: bytes({ default: '0B', min: '0B', max: '64GiB', per: 'second', help: 'Read at most so much; 0B for no limit' }),
-    yield: flag({ default: true, help: 'Read less while reads take longer than usual, because others use the disk' }),
+    yield: flag({ default: true, help: 'Read less while others use the disk and reads take longer than usual' }),
   }),
   check: section('Comparing with the vault what nobody wrote to.', {
     interval: duration({ default: '1min', min: '0s', max: '24h', help: 'Time from one MiB of a disk to the next; 0s for never' }),

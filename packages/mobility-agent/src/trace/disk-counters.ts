@@ -9,6 +9,7 @@ export interface DiskCounters {
   close(): void;
 }
 
+const READ_SECTORS = 2;
 const WRITE_SECTORS = 6;
 const DISCARD_SECTORS = 13;
 const WRITES = 1;
@@ -20,6 +21,15 @@ const readColumns = (fd: number): string[] =>
   TEXT.toString('latin1', 0, readSync(fd, TEXT, 0, TEXT.length, 0))
     .trim()
     .split(/\s+/);
+
+/** Bytes of a sector here, whatever the disk's own are. */
+const SECTOR = 512;
+
+/** Bytes read and written since the disk appeared, out of its open `stat`. */
+export const transferredBytes = (fd: number): number => {
+  const columns = readColumns(fd);
+  return (Number(columns[READ_SECTORS]) + Number(columns[WRITE_SECTORS])) * SECTOR;
+};
 
 export const openDiskCounters = (name: string): DiskCounters => {
   const stat = openSync(`/sys/block/${name}/stat`, 'r');
