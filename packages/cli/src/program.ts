@@ -53,7 +53,7 @@ import { protectCommand } from './protection/protect.ts';
 import { setMachineCommand } from './protection/set.ts';
 import { unprotectCommand } from './protection/unprotect.ts';
 import { recoverCommand } from './recover/recover.ts';
-import { listRecoveriesCommand, showRecoveryCommand } from './recovery/commands.ts';
+import { forgetRecoveryCommand, listRecoveriesCommand, showRecoveryCommand, startRecoveryCommand } from './recovery/commands.ts';
 import { confirmRestoreCommand, restoreStatusCommand } from './restore/commands.ts';
 import { drainServerCommand, listServersCommand, removeServerCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
 import { supportBundleCommand } from './support/support-bundle.ts';
@@ -157,7 +157,7 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   {
     noun: 'recovery',
     says: 'test failovers and failovers: those that run, and those there were',
-    verbs: [listRecoveriesCommand, showRecoveryCommand],
+    verbs: [listRecoveriesCommand, showRecoveryCommand, startRecoveryCommand, forgetRecoveryCommand],
   },
   {
     noun: 'policy',

@@ -43,7 +43,8 @@ export const cleanUp = async (
   }
   let over = 0;
   for await (const { id, value } of listAll(store, recoveries)) {
-    if (value.state !== 'ended') continue;
+    // What was forgotten says still that its source is fenced.
+    if (value.state !== 'ended' && !(value.state === 'forgotten' && value.fenceReleased !== undefined)) continue;
     over += 1;
     if (over > recoveriesKept) gone.push([recoveries, id], [recoveriesOf, `${value.machineId}/${id}`]);
   }

@@ -1,8 +1,9 @@
 import { toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { type Catalogue, CatalogueSchema, idText } from '@holdfast/protocol';
+import { type Catalogue, CatalogueSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { type Finding, findingOf } from './finding.ts';
+import { failedOverOf } from './head.ts';
 import { LogState } from './log-state.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { catalogueName, cataloguePrefix, catalogueVersionOf } from './object-names.ts';
@@ -110,8 +111,7 @@ export const stateOf = ({ head, fenceTerm, failedOver }: Catalogue): LogState =>
   if (head !== undefined)
     state.head = { sequence: Number(head.sequence), tag: Buffer.from(head.tag).toString('hex'), term: Number(head.term) };
   state.fenceTerm = Number(fenceTerm);
-  state.failedOver =
-    failedOver === undefined ? undefined : { operationId: idText(failedOver.operationId), pointId: idText(failedOver.pointId) };
+  state.failedOver = failedOver === undefined ? undefined : failedOverOf(failedOver);
   return state;
 };
 

@@ -1,18 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
-import {
-  type Catalogue,
-  CatalogueSchema,
-  FailoverSchema,
-  idBytes,
-  LogHeadSchema,
-  type PlacedCut,
-  type Tombstone,
-  TombstoneSchema,
-} from '@holdfast/protocol';
+import { type Catalogue, CatalogueSchema, LogHeadSchema, type PlacedCut, type Tombstone, TombstoneSchema } from '@holdfast/protocol';
 import { type NewestCatalogue, newestCatalogue, publishCatalogue, stateOf } from './catalogue.ts';
 import type { Clock } from './clock.ts';
 import type { AssembledCut, CutSlot } from './cut-assembler.ts';
+import { failoverRecord } from './head.ts';
 import { createHistory, historyToMerge, placedCut, readHistory, slotHead } from './history-object.ts';
 import { LogState } from './log-state.ts';
 import { OBJECT_KIND } from './object-header.ts';
@@ -209,9 +201,7 @@ export const stateContent = ({ head, fenceTerm, failedOver }: LogState): Pick<Ca
     head: create(LogHeadSchema, { sequence: BigInt(head.sequence), tag: Buffer.from(head.tag, 'hex'), term: BigInt(head.term) }),
   }),
   fenceTerm: BigInt(fenceTerm),
-  ...(failedOver !== undefined && {
-    failedOver: create(FailoverSchema, { operationId: idBytes(failedOver.operationId), pointId: idBytes(failedOver.pointId) }),
-  }),
+  ...(failedOver !== undefined && { failedOver: failoverRecord(failedOver) }),
 });
 
 export const tombstoneOf = (kind: number, id: Uint8Array, version: number): Tombstone =>

@@ -1,3 +1,6 @@
+import { create } from '@bufbuild/protobuf';
+import { type Failover, FailoverSchema, idBytes, idText } from '@holdfast/protocol';
+
 /**
  * A position in a machine's log, to be kept outside the vault: every later reading must find it again, or the vault was rolled back.
  * `tag` is the slot's tag as 64 hexadecimal digits (docs/format.md, "Slot tag").
@@ -29,4 +32,17 @@ export interface FailedOver {
   readonly operationId: string;
   /** The recovery point the machine was failed over to. */
   readonly pointId: string;
+  /** Grows with every attempt of the operation: of two that go on with it the higher one counts. Absent where nobody said. */
+  readonly attempt?: number;
 }
+
+/** What a record says. */
+export const failedOverOf = ({ operationId, pointId, attempt }: Pick<Failover, 'operationId' | 'pointId' | 'attempt'>): FailedOver => ({
+  operationId: idText(operationId),
+  pointId: idText(pointId),
+  ...(attempt > 0n && { attempt: Number(attempt) }),
+});
+
+/** The record that says so. */
+export const failoverRecord = ({ operationId, pointId, attempt = 0 }: FailedOver): Failover =>
+  create(FailoverSchema, { operationId: idBytes(operationId), pointId: idBytes(pointId), attempt: BigInt(attempt) });

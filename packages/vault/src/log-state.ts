@@ -1,5 +1,5 @@
 import { idText, type SegmentRecords } from '@holdfast/protocol';
-import { type Anchor, EMPTY_LOG, type FailedOver } from './head.ts';
+import { type Anchor, EMPTY_LOG, type FailedOver, failedOverOf } from './head.ts';
 import type { Slot } from './slot.ts';
 
 /** What decides whether the next slot counts, and what the log says about the machine. docs/format.md, "Which slots count". */
@@ -29,8 +29,7 @@ export class LogState {
   #takeRecords({ records }: SegmentRecords): void {
     for (const { record } of records) {
       if (record.case === 'fence') this.fenceTerm = Number(record.value.term);
-      else if (record.case === 'failover')
-        this.failedOver = { operationId: idText(record.value.operationId), pointId: idText(record.value.pointId) };
+      else if (record.case === 'failover') this.failedOver = failedOverOf(record.value);
       // The release of another operation came too late: what it meant ended before.
       else if (record.case === 'release' && this.failedOver?.operationId === idText(record.value.operationId)) this.failedOver = undefined;
     }

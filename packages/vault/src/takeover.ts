@@ -181,9 +181,9 @@ export interface FailoverOptions {
 export const recordFailover = async (
   vault: Vault,
   machineId: string,
-  { operationId, pointId, ...options }: FailoverOptions & { readonly pointId: string },
+  { operationId, pointId, attempt = 0, ...options }: FailoverOptions & Omit<FailedOver, 'operationId'>,
 ): Promise<Anchor> => {
-  const value = { operationId: idOf(operationId), pointId: idOf(pointId) };
+  const value = { operationId: idOf(operationId), pointId: idOf(pointId), attempt: BigInt(attempt) };
   const builder = new HistoryBuilder(machineId);
   return record(vault, machineId, operationId, { record: { case: 'failover', value } }, options, {
     onGenerations: (summaries) => builder.load(summaries),

@@ -115,4 +115,18 @@ describe('holdfast failover, recovery and point', () => {
     expect(stdout).toMatch(/failover\s+yes/);
     expect(stdout).toMatch(/commit\s+no\s+it is protected\s+fail it over first/);
   });
+
+  it('switches a recovered machine on, and asks before one is left to its owner', async () => {
+    const { orders, recoveries } = person.site.script;
+    await person.run(['failover', 'start', machine.name, '--yes']);
+    const { id } = recoveries[0]!;
+    expect((await person.run(['recovery', 'start', machine.name])).status).toBe(0);
+    expect(orders.at(-1)).toMatchObject({ recovery: id });
+    recoveries[0]!.state = RecoveryState.COMMITTED;
+    const alone = await person.run(['recovery', 'forget', machine.name]);
+    expect([alone.status, orders.length]).toEqual([2, 2]);
+    expect(alone.stderr).toContain('no command reaches it');
+    expect((await person.run(['recovery', 'forget', machine.name, '--yes'])).status).toBe(0);
+    expect([orders.length, orders.at(-1)]).toMatchObject([3, { recovery: id }]);
+  });
 });

@@ -1,8 +1,11 @@
 import { type Recovery, RecoveryState } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { chooseResource, type Kind } from '../choose/choose-resource.ts';
+import { type ConfirmOptions, confirm, yesOption } from '../failover/confirm.ts';
+import { jobResult, type WaitOptions, waitOption } from '../job/job-result.ts';
 import { parseCount } from '../parse-count.ts';
 import { readPages } from '../site/read-pages.ts';
+import { required } from '../site/required.ts';
 import { findMachine } from '../site/resources.ts';
 import type { Site } from '../site/site.ts';
 import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
@@ -77,4 +80,54 @@ export const showRecoveryCommand = (surroundings: Surroundings): Command =>
     .addHelpText('after', SHOW_HELP)
     .action((word: string, options: SiteOptions & WatchOptions) =>
       answerFromSite(surroundings, options, async (site) => recoveryAnswer(describeRecovery(await findRecovery(site, word)))),
+    );
+
+const START_HELP = `
+A machine that its own system switched off stays off: this switches it on again, over what it had written.
+
+Examples:
+  holdfast recovery start db1 --wait`;
+
+export const startRecoveryCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('start').description('switch its machine on again').argument('<recovery>', 'id, or machine'))
+    .addOption(waitOption())
+    .addHelpText('after', START_HELP)
+    .action((word: string, options: SiteOptions & WaitOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const { id, machineId, machineName } = await findRecovery(site, word);
+        const { job } = await site.recoveries.startMachine({ recovery: id });
+        return jobResult(surroundings, site, options, required(job, word), { id: machineId, name: machineName });
+      }),
+    );
+
+const FORGET_HELP = `
+Of what was committed: the machine runs on as it is, its disks stay where they are, and nobody looks after it any
+more. It is not switched on again when its host was down, and no command reaches it; its disks are qcow2 images
+that any QEMU can start. That its source is fenced stays known.
+
+Examples:
+  holdfast recovery forget db1 --wait`;
+
+export const forgetRecoveryCommand = (surroundings: Surroundings): Command =>
+  siteOptions(new Command('forget').description('leave a committed machine to its owner').argument('<recovery>', 'id, or machine'))
+    .addOption(yesOption())
+    .addOption(waitOption())
+    .addHelpText('after', FORGET_HELP)
+    .action((word: string, options: SiteOptions & WaitOptions & ConfirmOptions) =>
+      answerFromSite(surroundings, options, async (site) => {
+        const { id, machineId, machineName, report } = await findRecovery(site, word);
+        const place = report?.machine?.console ?? '';
+        await confirm(
+          surroundings,
+          options,
+          [
+            `FORGET the recovered machine ${machineName}`,
+            `  stays      the machine as it is, and its disks${place === '' ? '' : `, beside ${place}`}`,
+            '  ends       that it is looked after: it is not switched on again with its host, and no command reaches it',
+          ],
+          machineName,
+        );
+        const { job } = await site.recoveries.forgetRecovery({ recovery: id });
+        return jobResult(surroundings, site, options, required(job, word), { id: machineId, name: machineName });
+      }),
     );

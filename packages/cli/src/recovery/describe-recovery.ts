@@ -15,6 +15,7 @@ const STATES: Readonly<Record<number, string>> = {
   [RecoveryState.STARTING]: 'starting',
   [RecoveryState.RUNNING]: 'running',
   [RecoveryState.COMMITTED]: 'committed',
+  [RecoveryState.FORGOTTEN]: 'forgotten',
   [RecoveryState.ENDING]: 'ending',
   [RecoveryState.ENDED]: 'ended',
   [RecoveryState.FAILED]: 'failed',

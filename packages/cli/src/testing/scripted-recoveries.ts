@@ -42,6 +42,10 @@ export const recoveryRoutes = (router: ConnectRouter, script: Script, startJob: 
     script.orders.push(request);
     return { job: startJob(kind, request.machine) };
   };
+  const own = (kind: string, request: { recovery: string }) => {
+    script.orders.push(request);
+    return { job: startJob(kind, script.recoveries.find(({ id }) => id === request.recovery)?.machineId ?? '') };
+  };
   router.service(RecoveryService, {
     listPoints: (request) => {
       const { rows, nextPageToken } = page(script.points, request);
@@ -63,6 +67,8 @@ export const recoveryRoutes = (router: ConnectRouter, script: Script, startJob: 
     changePoint: next('change-point'),
     cancelFailover: next('cancel-failover'),
     cleanUpTest: next('clean-up-test'),
+    startMachine: (request) => own('start-machine', request),
+    forgetRecovery: (request) => own('forget-recovery', request),
     commitFailover: (request) => ({
       ...(request.preview ? {} : next('commit')(request)),
       kept: ['the machine as it runs'],

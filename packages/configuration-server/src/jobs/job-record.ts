@@ -13,6 +13,8 @@ export type JobKind =
   | 'change-point'
   | 'cancel-failover'
   | 'commit'
+  | 'start-machine'
+  | 'forget-recovery'
   | 'recovery-plan'
   | 'proof';
 /** 'waiting': for somebody's answer. A step that is 'cancelled' in a job that goes on was left out. */

@@ -8,7 +8,7 @@ import { transact } from '../records/transaction.ts';
 import { chooseRecoveryServer } from '../recovery/choose-recovery-server.ts';
 import { machineState } from '../recovery/operations.ts';
 import { pointWord } from '../recovery/point-word.ts';
-import { hasTest, refusal } from '../recovery/require-operation.ts';
+import { refusal, thereOf } from '../recovery/require-operation.ts';
 import type { PlanParts } from './plan-run.ts';
 import { planTarget } from './run-group.ts';
 import { findPlanScript } from './run-script.ts';
@@ -34,9 +34,9 @@ const checkMachine = async (
   const { name, protectionId } = machine.value;
   try {
     const protection = protectionId === '' ? undefined : await find(store, protections, protectionId);
-    const { result: test } = await transact(store, (transaction) => hasTest(transaction, machine.id));
+    const { result: there } = await transact(store, (transaction) => thereOf(transaction, machine.id));
     const operation = kind === 'test' ? 'test-failover' : 'failover';
-    const refused = refusal(name, machineState(protection?.value.state), operation, test);
+    const refused = refusal(name, machineState(protection?.value.state), operation, there);
     if (refused !== undefined) throw refused;
     const { vault, processServerId: own, target } = protection!.value;
     const { fabric } = planTarget(target, wish.target);

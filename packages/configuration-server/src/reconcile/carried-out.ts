@@ -51,6 +51,7 @@ export const takeCarriedOut = async (parts: Parts, server: string, reports: read
         ...known,
         serverId: server,
         runId,
+        attempt: Number(report.attempt),
         goal,
         point,
         state: known.state === 'starting' ? 'starting' : 'running',

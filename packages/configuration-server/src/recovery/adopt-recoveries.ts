@@ -1,12 +1,12 @@
 import { HoldfastError } from '@holdfast/errors';
-import { idText, newId, PointKind, RecoveryKind, type RecoveryPoint, type RecoveryReport } from '@holdfast/protocol';
+import { idText, PointKind, RecoveryKind, type RecoveryPoint, type RecoveryReport } from '@holdfast/protocol';
 import { completeTarget } from '../api/prerequisites.ts';
 import { find, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, protections } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { takeLeftOver } from './left-overs.ts';
-import { FAILING } from './recovery-commits.ts';
+import { FAILING, isEnding, newRun } from './recovery-commits.ts';
 import { goalOf, openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, wantedRecoveries } from './recovery-record.ts';
 import { chosenPoint } from './steps.ts';
 
@@ -35,7 +35,7 @@ export const takeRecoveries = async (
       continue;
     }
     const isWhole = [report.id, report.runId, report.machineId, report.pointId].every(({ length }) => length === 16);
-    if (!isWhole || goal === undefined || goal === 'released' || goal === 'discarded' || !vaults.includes(report.vault)) continue;
+    if (!isWhole || goal === undefined || isEnding(goal) || !vaults.includes(report.vault)) continue;
     const kind = report.kind === RecoveryKind.TEST ? 'test' : 'failover';
     const machineId = idText(report.machineId);
     await transact(store, async (transaction) => {
@@ -55,6 +55,7 @@ export const takeRecoveries = async (
         vault: report.vault,
         serverId: server,
         runId: idText(report.runId),
+        attempt: Number(report.attempt),
         point: { id: idText(report.pointId), time: Number(report.pointUnixMillis), kind: PointKind.CRASH, disks: [], unreadable: 0 },
         goal,
         state: 'running',
@@ -103,7 +104,7 @@ export const adoptFence = async (
     protectionId,
     vault: protection.value.vault,
     serverId,
-    runId: newId(),
+    ...newRun(),
     point: chosenPoint(point),
     state: 'ending',
     target: completeTarget(protection.value.target),

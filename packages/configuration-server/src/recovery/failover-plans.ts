@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import { newId, ProtectionState } from '@holdfast/protocol';
+import { ProtectionState } from '@holdfast/protocol';
 import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { startJob } from '../jobs/start-job.ts';
@@ -7,8 +7,8 @@ import { pointRequests } from '../records/point-requests.ts';
 import { shutdownRequests } from '../records/shutdown-requests.ts';
 import type { Transaction } from '../records/transaction.ts';
 import { pointWord } from './point-word.ts';
-import { changeRecovery, endingAnew, endRecovery, recoveryIdOf, setState } from './recovery-commits.ts';
-import { openRecoveries, recoveries } from './recovery-record.ts';
+import { changeRecovery, endingAnew, endRecovery, newRun, recoveryIdOf, setState } from './recovery-commits.ts';
+import { committedRecoveries, openRecoveries, recoveries } from './recovery-record.ts';
 import { drainStep, powerOffStep, restStep, SOURCE_PATIENCE, type SourcePatience } from './source-steps.ts';
 import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep, unlessTakenUp } from './steps.ts';
 
@@ -76,7 +76,7 @@ const tryAgain = async (transaction: Transaction, job: JobRecord, failed: number
   const stored = await transaction.read(recoveries, recoveryIdOf(job));
   if (stored === undefined || stored.value.ended !== 0)
     throw new HoldfastError('JOB_ENDED', { thing: `job ${job.kind}`, why: 'it was taken back', remedy: 'order it anew' });
-  await changeRecovery(transaction, job, { state: 'starting', runId: newId(), takenUp: false });
+  await changeRecovery(transaction, job, { state: 'starting', ...newRun(stored.value), takenUp: false });
   await setState(transaction, job, state);
   return failed;
 };
@@ -115,7 +115,8 @@ export const createChangePointPlan = (parts: RecoveryParts): JobPlan => ({
     unlessTakenUp(
       parts,
       choosePointStep(parts, async (transaction, job, point) => {
-        await changeRecovery(transaction, job, { point, runId: newId(), state: 'starting', goal: 'running' });
+        const before = await changeRecovery(transaction, job, { point, state: 'starting', goal: 'running' });
+        await changeRecovery(transaction, job, newRun(before));
         await setState(transaction, job, ProtectionState.FAILING_OVER, `it changes to point ${pointWords(point)}`);
       }),
     ),
@@ -164,6 +165,7 @@ export const createCommitPlan = (parts: RecoveryParts): JobPlan => ({
     reachStep(parts, 'copy the disks', 'independent', async (transaction, job) => {
       const { machineName, machineId } = await changeRecovery(transaction, job, { state: 'committed', ended: Date.now() });
       transaction.delete(openRecoveries, `${machineId}/failover`);
+      transaction.put(committedRecoveries, machineId, { recovery: recoveryIdOf(job) });
       forgetRequests(transaction, job);
       await setState(transaction, job, ProtectionState.COMMITTED, 'its source is fenced for good');
       transaction.event({

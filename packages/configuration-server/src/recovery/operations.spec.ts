@@ -44,17 +44,22 @@ describe('what is possible with a machine', () => {
 
   it.each(EVERY)('in %s: %s', (state, operation) => {
     for (const test of [false, true]) {
-      const verdict = judge(state, operation, test);
+      const there = { test, recovered: test, committed: !test };
+      const verdict = judge(state, operation, there);
       const later = LATER[state]?.includes(operation) === true;
       const expected =
-        operation === 'clean-up-test' ? test : POSSIBLE[state]!.includes(operation) && !(test && STOPPED_BY_TEST.includes(operation));
+        operation === 'clean-up-test' || operation === 'start-machine'
+          ? test
+          : operation === 'forget-recovery'
+            ? !test
+            : POSSIBLE[state]!.includes(operation) && !(test && STOPPED_BY_TEST.includes(operation));
       expect(verdict.allowed).toBe(expected);
       if (verdict.allowed) {
-        expect(refusal('web1', state, operation, test)).toBeUndefined();
+        expect(refusal('web1', state, operation, there)).toBeUndefined();
         continue;
       }
       expect(verdict.since).toBe(later ? '0.5' : undefined);
-      const error = refusal('web1', state, operation, test)!;
+      const error = refusal('web1', state, operation, there)!;
       expect(error.thing).toContain('web1');
       expect(error.why.length).toBeGreaterThan(10);
       expect(error.remedy.length).toBeGreaterThan(10);
@@ -62,7 +67,7 @@ describe('what is possible with a machine', () => {
         ? 'UNSUPPORTED_OPERATION'
         : operation === 'protect'
           ? 'MACHINE_PROTECTED'
-          : state === 'unprotected' && !['clean-up-test', 'remove'].includes(operation)
+          : state === 'unprotected' && !['clean-up-test', 'remove', 'start-machine', 'forget-recovery'].includes(operation)
             ? 'MACHINE_NOT_PROTECTED'
             : 'OPERATION_REFUSED';
       expect(error.code).toBe(code);

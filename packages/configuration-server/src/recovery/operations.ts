@@ -44,6 +44,8 @@ const OPERATIONS = {
   'change-point': { needs: 'a failover that is not committed' },
   'cancel-failover': { needs: 'a failover that is not committed' },
   commit: { needs: 'a failover that is not committed' },
+  'start-machine': { needs: 'a machine that was recovered' },
+  'forget-recovery': { needs: 'a machine that was committed' },
   reprotect: { needs: 'a failover that is committed', since: '0.5' },
   failback: { needs: 'a machine that replicates back home', since: '0.5' },
   'cancel-failback': { needs: 'a failback', since: '0.5' },
@@ -55,7 +57,8 @@ export const MACHINE_OPERATIONS = Object.keys(OPERATIONS) as readonly Operation[
 export const isOperation = (word: string): word is Operation => Object.hasOwn(OPERATIONS, word);
 
 /*
- * + possible, . refused, T as + but not while a test failover runs, C only while one runs.
+ * + possible, . refused, T as + but not while a test failover runs, C only while one runs, R only while some recovered machine is looked after, K only while
+ * one is that was committed.
  *                     unprotected preparing copying protected resynchronizing failed stopping
  *                     |           |         |       |         |               |      |
  *                     |  failing-over failed-over cancelling committing committed
@@ -77,6 +80,8 @@ const TABLE: Readonly<Record<Operation, string>> = {
   'change-point': /*  */ '.......  ++...  ....',
   'cancel-failover': /**/ '.......  +++..  ....',
   commit: /*          */ '.......  .+.+.  ....',
+  'start-machine': /* */ 'RRRRRRR  RRRRR  RRRR',
+  'forget-recovery': /**/ 'KKKKKKK  KKKKK  KKKK',
   reprotect: /*       */ '.......  ....+  ....',
   failback: /*        */ '.......  .....  .+..',
   'cancel-failback': /**/ '.......  .....  ..++',
@@ -88,14 +93,27 @@ export type Verdict =
   | { readonly allowed: true }
   | { readonly allowed: false; readonly since?: string; readonly why: string; readonly remedy: string };
 
-/** The verdict on an operation in a state; `test`: a test failover of the machine runs. */
-export const judge = (state: MachineState, operation: Operation, test = false): Verdict => {
+/** What there is of a machine at the recovery site: a test failover of it, one that was committed and is looked after, any at all. */
+export interface There {
+  readonly test?: boolean;
+  readonly committed?: boolean;
+  readonly recovered?: boolean;
+}
+
+/** The verdict on an operation in a state. */
+export const judge = (
+  state: MachineState,
+  operation: Operation,
+  { test = false, committed = false, recovered = false }: There = {},
+): Verdict => {
   const sign = TABLE[operation].replaceAll(' ', '')[MACHINE_STATES.indexOf(state)];
   const { is, next } = STATES[state];
   const { needs, since }: { readonly needs: string; readonly since?: string } = OPERATIONS[operation];
   if (sign === 'T' && test) return { allowed: false, why: 'a test failover of it runs', remedy: 'clean that up first' };
   if (sign === 'C' && !test)
     return { allowed: false, why: 'no test failover of it runs', remedy: 'see `holdfast recovery list` for what does' };
+  if ((sign === 'R' && !recovered) || (sign === 'K' && !committed))
+    return { allowed: false, why: `this needs ${needs}, and none is looked after`, remedy: 'see `holdfast recovery list` for what runs' };
   if (sign === '.') return { allowed: false, why: `it ${is}, and this needs ${needs}`, remedy: next };
   if (since === undefined) return { allowed: true };
   return { allowed: false, since, why: `this version does not have it; version ${since} will`, remedy: `wait for version ${since}` };
@@ -126,7 +144,7 @@ export const machineState = (state: ProtectionState | undefined): MachineState =
 
 /** The table as Markdown: operations by states. */
 export const describeOperations = (): string => {
-  const words = { '+': 'yes', T: 'yes ¹', C: '²', '.': '' } as const;
+  const words = { '+': 'yes', T: 'yes ¹', C: '²', R: '³', K: '⁴', '.': '' } as const;
   const signs = (operation: Operation) => [...TABLE[operation].replaceAll(' ', '')] as readonly (keyof typeof words)[];
   const cell = (operation: Operation, sign: keyof typeof words): string => {
     const since = (OPERATIONS[operation] as { readonly since?: string }).since;

@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import { newId, type Protection, ProtectionState } from '@holdfast/protocol';
+import { type Protection, ProtectionState } from '@holdfast/protocol';
 import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobKind, JobRecord } from '../jobs/job-record.ts';
 import { newJobId } from '../jobs/job-record.ts';
@@ -11,12 +11,13 @@ import type { Transaction } from '../records/transaction.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { handedOver, leftOvers } from './left-overs.ts';
+import { newRun } from './recovery-commits.ts';
 import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, type Target, wantedRecoveries } from './recovery-record.ts';
 import { protectionFor } from './require-operation.ts';
 
 export type RecoveryJobKind = Extract<
   JobKind,
-  'test-failover' | 'clean-up-test' | 'failover' | 'change-point' | 'cancel-failover' | 'commit'
+  'test-failover' | 'clean-up-test' | 'failover' | 'change-point' | 'cancel-failover' | 'commit' | 'start-machine' | 'forget-recovery'
 >;
 
 /** What was ordered: in one commit the recovery and the job that carries it out. */
@@ -82,7 +83,7 @@ export const orderRecovery = async (transaction: Transaction, order: NewRecovery
     protectionId: protection.id,
     vault: protection.value.vault,
     serverId,
-    runId: newId(),
+    ...newRun(),
     state: 'starting',
     target,
     startedBy: actor,

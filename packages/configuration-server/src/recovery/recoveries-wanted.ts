@@ -3,7 +3,7 @@ import { idBytes, idText, ProtectionState, type WantedRecovery, WantedRecoverySc
 import type { TrackedReader } from '../control/follow.ts';
 import { anchors } from '../records/kinds.ts';
 import { type LeftOver, leftOvers } from './left-overs.ts';
-import { GOALS, type Goal, openRecoveries, RECOVERY_KINDS, recoveries, wantedRecoveries } from './recovery-record.ts';
+import { GOALS, type Goal, openRecoveries, RECOVERY_KINDS, type RecoveryRecord, recoveries, wantedRecoveries } from './recovery-record.ts';
 
 const message = async (
   read: TrackedReader,
@@ -17,7 +17,9 @@ const message = async (
     vault,
     point,
     target,
-  }: Required<Omit<LeftOver, 'goal' | 'although' | 'since'>> & { readonly goal: Goal },
+    attempt = 0,
+    startRequest = '',
+  }: Required<Omit<LeftOver, 'goal' | 'although' | 'since'>> & Pick<RecoveryRecord, 'attempt' | 'startRequest'> & { readonly goal: Goal },
 ): Promise<WantedRecovery> => {
   const anchor = await read.get(anchors, machineId);
   return create(WantedRecoverySchema, {
@@ -32,6 +34,8 @@ const message = async (
     pointUnixMillis: BigInt(point.time),
     target,
     seenTerm: BigInt(anchor?.value.term ?? 0),
+    attempt: BigInt(attempt),
+    ...(startRequest !== '' && { startRequest: idBytes(startRequest) }),
   });
 };
 

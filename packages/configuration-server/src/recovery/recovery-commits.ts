@@ -24,6 +24,12 @@ export const recoveryOf = async (store: StateStore, job: Pick<JobRecord, 'input'
   return found;
 };
 
+/** Another attempt: nothing that was made for an earlier one counts any more. */
+export const newRun = ({ attempt = 0 }: Pick<RecoveryRecord, 'attempt'> = {}): Required<Pick<RecoveryRecord, 'runId' | 'attempt'>> => ({
+  runId: newId(),
+  attempt: Math.max(Date.now(), attempt + 1),
+});
+
 /**
  * It goes: an order of its own for its process server, which works on one that failed no further until it is told something else. Together with the goal,
  * since a new run of one that shall run would be another machine.
@@ -53,8 +59,8 @@ const ORDER = Object.keys(GOALS) as readonly Goal[];
 /** Whether `goal` lies behind `other`, or is it. */
 export const isAtLeast = (goal: Goal, other: Goal): boolean => ORDER.indexOf(goal) >= ORDER.indexOf(other);
 
-/** What ends it, whatever ran. */
-export const isEnding = (goal: Goal | undefined): boolean => goal === 'discarded' || goal === 'released';
+/** What ends it: nobody looks after it any more. */
+export const isEnding = (goal: Goal | undefined): boolean => goal === 'forgotten' || goal === 'discarded' || goal === 'released';
 
 /**
  * Its process server is told to bring it there, unless it is told more already: of a machine that runs, a job that goes on from an older knowledge takes

@@ -1,6 +1,7 @@
 import type { JobPlan } from '../jobs/job-plan.ts';
 import { createCancelPlan, createChangePointPlan, createCommitPlan, createFailoverPlan } from './failover-plans.ts';
 import type { RecoveryJobKind } from './order-recovery.ts';
+import { createForgetPlan, createStartPlan } from './owner-plans.ts';
 import type { SourcePatience } from './source-steps.ts';
 import type { RecoveryParts } from './steps.ts';
 import { createCleanUpPlan, createTestPlan } from './test-plans.ts';
@@ -16,5 +17,7 @@ export const createRecoveryPlans = (parts: RecoveryParts, patience?: SourcePatie
     'change-point': createChangePointPlan(parts),
     'cancel-failover': cancel,
     commit: createCommitPlan(parts),
+    'start-machine': createStartPlan(parts),
+    'forget-recovery': createForgetPlan(parts),
   };
 };

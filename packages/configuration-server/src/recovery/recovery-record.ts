@@ -7,6 +7,7 @@ export const GOALS = {
   fenced: RecoveryGoal.FENCED,
   running: RecoveryGoal.RUNNING,
   independent: RecoveryGoal.INDEPENDENT,
+  forgotten: RecoveryGoal.FORGOTTEN,
   discarded: RecoveryGoal.DISCARDED,
   released: RecoveryGoal.RELEASED,
 } as const;
@@ -22,6 +23,7 @@ export const RECOVERY_STATES = {
   starting: RecoveryState.STARTING,
   running: RecoveryState.RUNNING,
   committed: RecoveryState.COMMITTED,
+  forgotten: RecoveryState.FORGOTTEN,
   ending: RecoveryState.ENDING,
   ended: RecoveryState.ENDED,
   failed: RecoveryState.FAILED,
@@ -50,6 +52,8 @@ export interface RecoveryRecord {
   readonly serverId: string;
   /** A new one for each point and each new attempt: 32 hexadecimal digits. */
   readonly runId: string;
+  /** Grows with every run; the log keeps it with the fence, so that who was replaced starts nothing. */
+  readonly attempt?: number;
   readonly point?: ChosenPoint;
   /** Absent while nothing is wanted of a process server. */
   readonly goal?: Goal;
@@ -70,6 +74,8 @@ export interface RecoveryRecord {
    * Until something else is ordered.
    */
   readonly takenUp?: boolean;
+  /** Somebody wants the machine switched on: 32 hexadecimal digits, others each time. */
+  readonly startRequest?: string;
   /** Id of the last point of a source that came to rest: that is the one meant. */
   readonly lastPoint?: string;
   /** Milliseconds since 1970 when the fence of a committed failover was released, since its source is protected again. */
@@ -83,6 +89,9 @@ export const recoveriesOf: Kind<Record<never, never>> = plainKind('recovery-of',
 
 /** The one test, and the one failover, of a machine that have not ended; its id is "MACHINE/test" or "MACHINE/failover". */
 export const openRecoveries: Kind<{ readonly recovery: string }> = plainKind('recovery-open', 1);
+
+/** What was committed of a machine and is looked after still, the newest; its id is the machine's. */
+export const committedRecoveries: Kind<{ readonly recovery: string }> = plainKind('recovery-committed', 1);
 
 /** What process servers are told to carry out; its id is "SERVER/RECOVERY". */
 export const wantedRecoveries: Kind<Record<never, never>> = plainKind('recovery-wanted', 1);

@@ -5,6 +5,7 @@ import {
   idBytes,
   idText,
   isId,
+  newId,
   PointKind,
   ProtectionState,
   type RecoveryService,
@@ -33,7 +34,7 @@ import { pointWord } from './point-word.ts';
 import { endingAnew } from './recovery-commits.ts';
 import { recoveryMessage } from './recovery-message.ts';
 import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, type Target } from './recovery-record.ts';
-import { hasTest, protectionFor, refusal, requireOperation } from './require-operation.ts';
+import { protectionFor, refusal, requireOperation, thereOf } from './require-operation.ts';
 
 const LONGEST_NOTES = 1000;
 
@@ -255,6 +256,42 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       return { ...answer(result, revision), ...consequences };
     },
 
+    async startMachine({ recovery: id }, { values }) {
+      const { name: actor } = personOf(values);
+      const recovery = await recoveryById(id);
+      const { revision, result } = await transact(store, async (transaction) => {
+        const current = (await transaction.read(recoveries, recovery.id)) ?? recovery;
+        if (current.value.state !== 'running' && current.value.state !== 'committed')
+          throw requestInvalid(
+            'recovery',
+            `no machine of it runs, or is to run: it is ${current.value.state}`,
+            'see `holdfast recovery show`',
+          );
+        const kind = 'start-machine';
+        return orderNext(transaction, current, { store, plan: plans[kind], kind, actor, recovery: { startRequest: newId() } });
+      });
+      return answer(result, revision);
+    },
+
+    async forgetRecovery({ recovery: id }, { values }) {
+      const { name: actor } = personOf(values);
+      const recovery = await recoveryById(id);
+      const { revision, result } = await transact(store, async (transaction) => {
+        const current = (await transaction.read(recoveries, recovery.id)) ?? recovery;
+        if (current.value.state !== 'committed')
+          throw requestInvalid(
+            'recovery',
+            `it is ${current.value.state}: only what was committed is its owner's`,
+            'commit it first, or end it',
+          );
+        const { report } = recoveryMessage(current, servers);
+        const kind = 'forget-recovery';
+        const input = { console: report?.machine?.console ?? '' };
+        return orderNext(transaction, current, { store, plan: plans[kind], kind, actor, input });
+      });
+      return answer(result, revision);
+    },
+
     async listRecoveries({ pageSize: size, pageToken: token, machine: wanted, open }) {
       const [limit, after] = [pageSize(size), pagePlace(token, ID_PLACE)];
       const machine = wanted === '' ? undefined : await resolve(store, machines, 'machine', wanted);
@@ -301,17 +338,17 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       const machine = await resolve(store, machines, 'machine', wanted);
       const { name, protectionId } = machine.value;
       const protection = protectionId === '' ? undefined : await find(store, protections, protectionId);
-      const { result: test } = await transact(store, (transaction) => hasTest(transaction, machine.id));
+      const { result: there } = await transact(store, (transaction) => thereOf(transaction, machine.id));
       const state = machineState(protection?.value.state);
       return {
         state: protection?.value.state ?? ProtectionState.UNSPECIFIED,
         operations: MACHINE_OPERATIONS.map((operation) => {
-          const verdict = judge(state, operation, test);
+          const verdict = judge(state, operation, there);
           if (verdict.allowed) return { operation, allowed: true };
           return {
             operation,
             allowed: false,
-            problemCode: refusal(name, state, operation, test)!.code,
+            problemCode: refusal(name, state, operation, there)!.code,
             why: verdict.why,
             remedy: verdict.remedy,
           };

@@ -173,6 +173,32 @@ describe('recovery', () => {
     await failOver();
   });
 
+  it('switches a machine on again, and leaves one that was committed to its owner; its source stays fenced', async () => {
+    await failOver();
+    const [open] = await recoveriesOf(site.server, true);
+    const { job } = await api().startMachine({ recovery: open!.id });
+    expect(await ended(site.server, job)).toMatchObject({ state: JobState.SUCCEEDED, kind: 'start-machine' });
+    expect(await codeOf(api().forgetRecovery({ recovery: open!.id }))).toBe('REQUEST_INVALID');
+    const allowed = async () =>
+      (await api().listOperations({ machine: 'web1' })).operations.filter((one) => one.allowed).map(({ operation }) => operation);
+    expect(await allowed()).toContain('start-machine');
+    expect(await allowed()).not.toContain('forget-recovery');
+    await ended(site.server, (await api().commitFailover({ machine: 'web1' })).job);
+    expect(await allowed()).toEqual(expect.arrayContaining(['start-machine', 'forget-recovery']));
+    const { job: leaving } = await api().forgetRecovery({ recovery: open!.id });
+    expect((await ended(site.server, leaving)).state).toBe(JobState.SUCCEEDED);
+    expect(site.goals.at(-1)).toBe(RecoveryGoal.FORGOTTEN);
+    await until('nothing is wanted', () => site.wanted().length === 0);
+    expect(await recoveriesOf(site.server)).toMatchObject([{ state: RecoveryState.FORGOTTEN }]);
+    for (const again of [api().forgetRecovery({ recovery: open!.id }), api().startMachine({ recovery: open!.id })])
+      expect(await codeOf(again)).toBe('REQUEST_INVALID');
+    expect(await allowed()).not.toContain('start-machine');
+    // Who protects it again has to say so still.
+    const api2 = site.server.api(ProtectionService);
+    await ended(site.server, (await api2.unprotect({ machine: 'web1' })).job);
+    expect(await codeOf(api2.protect({ machine: 'web1', vault: 'office' }))).toBe('OPERATION_REFUSED');
+  });
+
   it('says before a commit what is kept and what is deleted, then commits for good', async () => {
     await failOver();
     const preview = await api().commitFailover({ machine: 'web1', preview: true });

@@ -37,6 +37,8 @@ export const releasesWanted = async (read: TrackedReader, serverId: string): Pro
   );
 };
 
+const FOR_GOOD: readonly RecoveryRecord['state'][] = ['committed', 'forgotten'];
+
 /** The failover that was committed and fences the line of a machine in a vault for good; undefined when none does. */
 export const committedFailover = async (
   store: StateStore,
@@ -46,7 +48,7 @@ export const committedFailover = async (
   // The newest come first, and of those that were committed only the last one fences.
   for await (const { id } of listAll(store, recoveriesOf, `${machineId}/`)) {
     const recovery = await find(store, recoveries, id.slice(machineId.length + 1));
-    if (recovery?.value.kind !== 'failover' || recovery.value.state !== 'committed' || recovery.value.vault !== vault) continue;
+    if (recovery?.value.kind !== 'failover' || !FOR_GOOD.includes(recovery.value.state) || recovery.value.vault !== vault) continue;
     return recovery.value.fenceReleased === undefined ? recovery : undefined;
   }
   return undefined;

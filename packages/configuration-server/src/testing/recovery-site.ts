@@ -83,9 +83,9 @@ export const openRecoverySite = async (
   const goals: RecoveryGoal[] = [];
   let held: { readonly goal: RecoveryGoal; readonly how: 'wait' | { readonly code: string } } | undefined;
 
-  const reportOf = ({ id, runId, goal }: WantedRecovery): Report => {
+  const reportOf = ({ id, runId, goal, startRequest }: WantedRecovery): Report => {
     if (goals.at(-1) !== goal) goals.push(goal);
-    if (held?.goal !== goal) return { id, runId, goal, stage: RecoveryStage.REACHED, detail: 'done', fraction: 1 };
+    if (held?.goal !== goal) return { id, runId, goal, stage: RecoveryStage.REACHED, detail: 'done', fraction: 1, startRequest };
     if (held.how === 'wait') return { id, runId, goal, stage: RecoveryStage.WORKING, detail: 'it is at it', fraction: 0.5 };
     return { id, runId, goal, stage: RecoveryStage.FAILED, problemCode: held.how.code, problem: 'it does not work', remedy: 'mend it' };
   };

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -142,7 +142,7 @@ describe('recoveries of a process server', () => {
 
     await recoveries.want([wanted(RecoveryGoal.FENCED)]);
     await reach(recoveries, RecoveryGoal.FENCED);
-    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[1] });
+    expect(await failedOver()).toMatchObject({ operationId: ID, pointId: points[1] });
     await expect(append(1)).rejects.toMatchObject({ code: 'FENCED' });
     expect(fabric.running()).toEqual([]);
 
@@ -155,7 +155,7 @@ describe('recoveries of a process server', () => {
     await reach(recoveries, RecoveryGoal.INDEPENDENT);
     expect(fabric.running()).toEqual([{ run: RUN, point: points[1], name: 'db1' }]);
     expect(await holds()).toEqual([]);
-    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[1] });
+    expect(await failedOver()).toMatchObject({ operationId: ID, pointId: points[1] });
   });
 
   it('takes everything back, and the source goes on', async () => {
@@ -238,7 +238,7 @@ describe('recoveries of a process server', () => {
     await recoveries.want([wanted(RecoveryGoal.RUNNING, other)]);
     await reach(recoveries, RecoveryGoal.RUNNING);
     expect(fabric.running()).toEqual([{ run, point: points[0], name: 'db1' }]);
-    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[0] });
+    expect(await failedOver()).toMatchObject({ operationId: ID, pointId: points[0] });
     expect(await holds()).toEqual([[points[0]]]);
   });
 
@@ -348,12 +348,66 @@ describe('recoveries of a process server', () => {
     const again = await open();
     await reach(again, RecoveryGoal.RUNNING, RecoveryStage.FAILED);
     expect(again.reports()[0]).toMatchObject({ problemCode: 'FENCED', problem: expect.stringContaining('goes on') });
-    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[2] });
+    expect(await failedOver()).toMatchObject({ operationId: ID, pointId: points[2] });
     // Told to take another point itself, it does.
     await recordFailover(vault, source.machineId, { operationId: ID, pointId: points[1]! });
     await again.want([wanted(RecoveryGoal.RUNNING, { runId: idBytes('c'.repeat(32)), pointId: idBytes(points[0]!) })]);
     await reach(again, RecoveryGoal.RUNNING);
-    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[0] });
+    expect(await failedOver()).toMatchObject({ operationId: ID, pointId: points[0] });
+  });
+
+  it('starts nothing when another process server goes on with it from the same point, though nobody tells', async () => {
+    const ordered = (goal: RecoveryGoal, attempt: bigint, run = RUN) => wanted(goal, { attempt, runId: idBytes(run) });
+    const first = await open();
+    await first.want([ordered(RecoveryGoal.RUNNING, 5n)]);
+    await reach(first, RecoveryGoal.RUNNING);
+    await first.close();
+    // Its host went down, and its machine with it; the failover was handed over to a server that begins with a higher attempt.
+    fabric.switchOff(RUN);
+    await recordFailover(vault, source.machineId, { operationId: ID, pointId: points[1]!, attempt: 6 });
+    const again = await open();
+    await reach(again, RecoveryGoal.RUNNING, RecoveryStage.FAILED);
+    expect(again.reports()[0]).toMatchObject({ problemCode: 'FENCED', problem: expect.stringContaining('goes on') });
+    expect(fabric.running()).toEqual([]);
+    expect(await failedOver()).toEqual({ operationId: ID, pointId: points[1], attempt: 6 });
+    // Handed back to it, it goes on.
+    await again.want([ordered(RecoveryGoal.RUNNING, 7n, 'c'.repeat(32))]);
+    await reach(again, RecoveryGoal.RUNNING);
+    expect([fabric.running().length, await failedOver()]).toEqual([1, { operationId: ID, pointId: points[1], attempt: 7 }]);
+  });
+
+  it('switches a machine on once for each request, and not again after its system switched it off', async () => {
+    const [first, second] = [newId(), newId()];
+    const asked = (request: string) => wanted(RecoveryGoal.RUNNING, { startRequest: idBytes(request) });
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    const isDone = (request: string) => () => Buffer.from(recoveries.reports()[0]!.startRequest ?? []).toString('hex') === request;
+    fabric.switchOff(RUN);
+    await recoveries.want([asked(first)]);
+    await until('it is done', isDone(first));
+    expect(fabric.running()).toHaveLength(1);
+    fabric.switchOff(RUN);
+    await recoveries.want([asked(first)]);
+    await until('it is seen off', () => recoveries.reports()[0]!.machine?.state === 'stopped');
+    expect(fabric.running()).toEqual([]);
+    await recoveries.want([asked(second)]);
+    await until('it is done', isDone(second));
+    expect([fabric.running().length, recoveries.reports()[0]!.startProblem]).toEqual([1, '']);
+  });
+
+  it('leaves a committed machine to its owner: it runs on, and nobody knows of it any more', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
+    await reach(recoveries, RecoveryGoal.INDEPENDENT);
+    await recoveries.want([wanted(RecoveryGoal.FORGOTTEN)]);
+    await reach(recoveries, RecoveryGoal.FORGOTTEN);
+    await recoveries.want([]);
+    expect([recoveries.reports(), fabric.running().length]).toEqual([[], 1]);
+    expect((await readdir(directory)).filter((name) => name.endsWith('.json'))).toEqual([]);
+    expect(await failedOver()).toMatchObject({ operationId: ID });
   });
 
   it("does not touch another operation's failover, and names a point that is gone", async () => {
@@ -364,7 +418,7 @@ describe('recoveries of a process server', () => {
     expect(recoveries.reports()[0]).toMatchObject({ problemCode: 'FENCED', problem: expect.stringContaining('e'.repeat(32)) });
     await recoveries.want([wanted(RecoveryGoal.RELEASED)]);
     await reach(recoveries, RecoveryGoal.RELEASED);
-    expect(await failedOver()).toEqual({ operationId: 'e'.repeat(32), pointId: points[2] });
+    expect(await failedOver()).toMatchObject({ operationId: 'e'.repeat(32), pointId: points[2] });
     expect(await holds()).toEqual([]);
   });
 

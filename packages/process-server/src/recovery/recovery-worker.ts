@@ -73,6 +73,7 @@ const DONE_WORDS: Readonly<Record<number, string>> = {
   [RecoveryGoal.INDEPENDENT]: 'the machine runs and needs the vault no more',
   [RecoveryGoal.DISCARDED]: 'the machine is gone',
   [RecoveryGoal.RELEASED]: 'all that was made is gone',
+  [RecoveryGoal.FORGOTTEN]: 'the machine stays as it is, and nobody looks after it',
 };
 
 const aborted = (signal: AbortSignal): Promise<never> =>
@@ -101,6 +102,10 @@ class Worker implements RecoveryWorker {
   #turn = new AbortController();
   #news = Promise.withResolvers<void>();
   #closed = false;
+  /** The newest request to switch it on that was carried out, and what came of it. */
+  #started = '';
+  #startProblem = '';
+  #starting: Promise<void> = Promise.resolve();
   #fencedAt: string | undefined;
   readonly #work: Promise<void>;
 
@@ -113,7 +118,7 @@ class Worker implements RecoveryWorker {
   }
 
   get report(): MessageInitShape<typeof RecoveryReportSchema> {
-    const { id, runId, goal, kind, machineId, vault, pointId, pointTime, target } = this.wanted;
+    const { id, runId, goal, kind, machineId, vault, pointId, pointTime, target, attempt } = this.wanted;
     const problem = this.#problem;
     return {
       id: idBytes(id),
@@ -125,6 +130,8 @@ class Worker implements RecoveryWorker {
       pointId: idBytes(pointId),
       pointUnixMillis: BigInt(pointTime),
       target,
+      attempt: BigInt(attempt),
+      ...(this.#started !== '' && { startRequest: idBytes(this.#started), startProblem: this.#startProblem }),
       stage: this.#stage,
       detail: this.#detail,
       fraction: this.#fraction,
@@ -134,14 +141,18 @@ class Worker implements RecoveryWorker {
   }
 
   get isGone(): boolean {
-    return this.wanted.goal === RecoveryGoal.RELEASED && this.#stage === RecoveryStage.REACHED;
+    const { goal } = this.wanted;
+    return (goal === RecoveryGoal.RELEASED || goal === RecoveryGoal.FORGOTTEN) && this.#stage === RecoveryStage.REACHED;
   }
 
   want(wanted: Wanted): void {
     const before = this.wanted;
     const isSame = before.goal === wanted.goal && before.runId === wanted.runId && before.pointId === wanted.pointId;
     this.wanted = wanted;
-    if (isSame) return;
+    if (isSame) {
+      this.#startAsAsked();
+      return;
+    }
     this.#stage = RecoveryStage.WORKING;
     this.#problem = undefined;
     this.#turn.abort(
@@ -158,6 +169,7 @@ class Worker implements RecoveryWorker {
     );
     this.#news.resolve();
     await this.#work;
+    await this.#starting;
     await this.#endHydration();
     await this.#machine?.close();
   }
@@ -189,6 +201,7 @@ class Worker implements RecoveryWorker {
         pause = first;
         this.#say(DONE_WORDS[wanted.goal] ?? '', 1);
         this.#settle(RecoveryStage.REACHED);
+        this.#startAsAsked();
         await this.#watch(signal);
       } catch (reason) {
         if (signal.aborted) continue;
@@ -206,6 +219,7 @@ class Worker implements RecoveryWorker {
 
   async #bring(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { goal, kind, runId } = wanted;
+    if (goal === RecoveryGoal.FORGOTTEN) return this.#leave(wanted);
     const runs = goal === RecoveryGoal.RUNNING || goal === RecoveryGoal.INDEPENDENT;
     const isFailover = kind === RecoveryKind.FAILOVER;
     const vault = await this.#options.vaults.open(wanted.vault);
@@ -249,6 +263,42 @@ class Worker implements RecoveryWorker {
     this.#say('the disks are being copied');
     await Promise.race([this.#hydrate(), aborted(signal)]);
     await letGo(vault, wanted);
+  }
+
+  /** Somebody wants it switched on; done once, however often that is told. What has not begun yet does it behind that. */
+  #startAsAsked(): void {
+    const { startRequest } = this.wanted;
+    const machine = this.#machine;
+    if (startRequest === '' || startRequest === this.#started || machine === undefined) return;
+    this.#starting = this.#starting.then(async () => {
+      if (startRequest === this.#started || this.#closed) return;
+      this.#startProblem = '';
+      try {
+        await machine.start();
+        await this.#look();
+      } catch (reason) {
+        const error = fromSystem(reason, `machine ${this.wanted.machineName}`);
+        this.#options.log.warn('A recovered machine could not be switched on', { recovery: this.wanted.id, error });
+        this.#startProblem = `${error.thing}: ${error.why}`;
+      }
+      this.#started = startRequest;
+      this.#options.onChange();
+    });
+  }
+
+  /** It stays as it is, its owner's from now on. */
+  async #leave(wanted: Wanted): Promise<void> {
+    const machine = this.#machine;
+    if (machine !== undefined && (await machine.status()).machine.disks.some(({ hydrated }) => !hydrated))
+      throw new HoldfastError('OPERATION_REFUSED', {
+        thing: `recovery ${wanted.id} of machine ${wanted.machineName}`,
+        why: 'not all of its disks are copied: without this server it stands still',
+        remedy: 'commit it first',
+      });
+    await this.#endHydration();
+    await machine?.close();
+    this.#machine = undefined;
+    this.#running = undefined;
   }
 
   /** Ends what other runs than `kept` have made. */

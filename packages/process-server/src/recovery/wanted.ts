@@ -16,14 +16,20 @@ export interface Wanted {
   /** Milliseconds since 1970. */
   readonly pointTime: number;
   readonly target: RecoveryTarget;
+  /** Grows with every run; 0: nobody said. */
+  readonly attempt: number;
+  /** Of whom wants it switched on; empty: nobody. */
+  readonly startRequest: string;
 }
 
 const isId = (id: Uint8Array): boolean => id.length === 16;
 
 /** What a message says; undefined for one that makes no sense. */
 export const wantedOf = (message: WantedRecovery): Wanted | undefined => {
-  const { id, runId, machineId, pointId, kind, goal, machineName, vault, seenTerm, target, pointUnixMillis } = message;
-  if (![id, runId, machineId, pointId].every(isId) || seenTerm > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+  const { id, runId, machineId, pointId, kind, goal, machineName, vault, seenTerm, target, pointUnixMillis, attempt, startRequest } =
+    message;
+  if (![id, runId, machineId, pointId].every(isId) || [seenTerm, attempt].some((one) => one > BigInt(Number.MAX_SAFE_INTEGER)))
+    return undefined;
   if (kind !== RecoveryKind.TEST && kind !== RecoveryKind.FAILOVER) return undefined;
   if (goal === RecoveryGoal.UNSPECIFIED) return undefined;
   return {
@@ -38,6 +44,8 @@ export const wantedOf = (message: WantedRecovery): Wanted | undefined => {
     seenTerm: Number(seenTerm),
     pointTime: Number(pointUnixMillis),
     target: target ?? create(RecoveryTargetSchema),
+    attempt: Number(attempt),
+    startRequest: isId(startRequest) ? idText(startRequest) : '',
   };
 };
 
@@ -48,5 +56,10 @@ export const wantedJson = (wanted: Wanted): object => ({ ...wanted, target: toJs
 export const parseWanted = (json: unknown): Wanted => {
   const { target, ...wanted } = json as Record<string, unknown>;
   if (typeof wanted['id'] !== 'string' || typeof wanted['runId'] !== 'string') throw new Error('it holds no recovery');
-  return { ...wanted, target: fromJson(RecoveryTargetSchema, target as JsonValue, { ignoreUnknownFields: true }) } as unknown as Wanted;
+  return {
+    attempt: 0,
+    startRequest: '',
+    ...wanted,
+    target: fromJson(RecoveryTargetSchema, target as JsonValue, { ignoreUnknownFields: true }),
+  } as unknown as Wanted;
 };

@@ -7,6 +7,8 @@ export interface ScriptedFabric {
   readonly fabric: Fabric;
   readonly recoverer: Recoverer;
   running(): readonly { readonly run: string; readonly point: string; readonly name: string }[];
+  /** The machine of that run goes off, as with its host. */
+  switchOff(run: string): void;
   /** The host has none unless told. */
   addBridge(name: string): void;
   removeBridge(name: string): void;
@@ -89,6 +91,9 @@ export const createScriptedFabric = (): ScriptedFabric => {
             : [],
         ),
     } as Partial<Fabric> as Fabric,
+    switchOff(run) {
+      made.get(run)!.isOn = false;
+    },
     addBridge: (name) => void bridges.add(name),
     removeBridge: (name) => void bridges.delete(name),
     recoverer: {

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/recovery_api.proto.
  */
 export const file_holdfast_v1_recovery_api: GenFile = /*@__PURE__*/
-  fileDesc("Ch5ob2xkZmFzdC92MS9yZWNvdmVyeV9hcGkucHJvdG8SC2hvbGRmYXN0LnYxIsIECghSZWNvdmVyeRIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEicKBGtpbmQYAyABKA4yGS5ob2xkZmFzdC52MS5SZWNvdmVyeUtpbmQSKQoJZGlyZWN0aW9uGAQgASgOMhYuaG9sZGZhc3QudjEuRGlyZWN0aW9uEhIKCm1hY2hpbmVfaWQYBSABKAkSFAoMbWFjaGluZV9uYW1lGAYgASgJEg0KBXZhdWx0GAcgASgJEhkKEXByb2Nlc3Nfc2VydmVyX2lkGAggASgJEikKBXBvaW50GAkgASgLMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlQb2ludBIrCgZ0YXJnZXQYCiABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBInCgRnb2FsGAsgASgOMhkuaG9sZGZhc3QudjEuUmVjb3ZlcnlHb2FsEikKBXN0YXRlGAwgASgOMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlTdGF0ZRISCgpzdGFydGVkX2J5GA0gASgJEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYDiABKAQSGQoRZW5kZWRfdW5peF9taWxsaXMYDyABKAQSFAoMc3RhcnRfbWlsbGlzGBAgASgEEg0KBW5vdGVzGBEgASgJEisKBnJlcG9ydBgSIAEoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5UmVwb3J0Eg4KBmpvYl9pZBgTIAEoCRIXCg9zb3VyY2Vfc2h1dGRvd24YFCABKAkifQoRTGlzdFBvaW50c1JlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCRIYChBmcm9tX3VuaXhfbWlsbGlzGAQgASgEEhYKDnRvX3VuaXhfbWlsbGlzGAUgASgEIscBChJMaXN0UG9pbnRzUmVzcG9uc2USKgoGcG9pbnRzGAEgAygLMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlQb2ludBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDQoFdG90YWwYAyABKAQSNAoPdW51c3VhbF93cml0aW5nGAQgAygLMhsuaG9sZGZhc3QudjEuVW51c3VhbFdyaXRpbmcSJwoLbGFzdF9wcm92ZW4YBSABKAsyEi5ob2xkZmFzdC52MS5Qcm9vZiI1ChNSZXNvbHZlUG9pbnRSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDQoFcG9pbnQYAiABKAkiQQoUUmVzb2x2ZVBvaW50UmVzcG9uc2USKQoFcG9pbnQYASABKAsyGi5ob2xkZmFzdC52MS5SZWNvdmVyeVBvaW50InoKE1Rlc3RGYWlsb3ZlclJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRINCgVwb2ludBgCIAEoCRIrCgZ0YXJnZXQYAyABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIWCg5wcm9jZXNzX3NlcnZlchgEIAEoCSJeChRUZXN0RmFpbG92ZXJSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSJZChJDbGVhblVwVGVzdFJlcXVlc3QSEAoIcmVjb3ZlcnkYASABKAkSDwoHbWFjaGluZRgCIAEoCRINCgVub3RlcxgDIAEoCRIRCgloYW5kX292ZXIYBCABKAgiXQoTQ2xlYW5VcFRlc3RSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSLJAQoPRmFpbG92ZXJSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDQoFcG9pbnQYAiABKAkSKwoGdGFyZ2V0GAMgASgLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlUYXJnZXQSFgoOcHJvY2Vzc19zZXJ2ZXIYBCABKAkSFwoPc2h1dGRvd25fc291cmNlGAUgASgIEg0KBWZvcmNlGAYgASgIEikKCWRpcmVjdGlvbhgHIAEoDjIWLmhvbGRmYXN0LnYxLkRpcmVjdGlvbiJaChBGYWlsb3ZlclJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IkcKEkNoYW5nZVBvaW50UmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEg0KBXBvaW50GAIgASgJEhEKCWhhbmRfb3ZlchgDIAEoCCJdChNDaGFuZ2VQb2ludFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IjsKFUNhbmNlbEZhaWxvdmVyUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEhEKCWhhbmRfb3ZlchgCIAEoCCJgChZDYW5jZWxGYWlsb3ZlclJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IjkKFUNvbW1pdEZhaWxvdmVyUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEg8KB3ByZXZpZXcYAiABKAgifwoWQ29tbWl0RmFpbG92ZXJSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeRIMCgRrZXB0GAMgAygJEg8KB2RlbGV0ZWQYBCADKAkiXwoRUHJvdmVQb2ludFJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRINCgVwb2ludBgCIAEoCRIqCgZjaGVja3MYAyABKAsyGi5ob2xkZmFzdC52MS5Qcm9vZlNjaGVkdWxlIjMKElByb3ZlUG9pbnRSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiXQoVTGlzdFJlY292ZXJpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB21hY2hpbmUYAyABKAkSDAoEb3BlbhgEIAEoCCJcChZMaXN0UmVjb3Zlcmllc1Jlc3BvbnNlEikKCnJlY292ZXJpZXMYASADKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIAoSR2V0UmVjb3ZlcnlSZXF1ZXN0EgoKAmlkGAEgASgJIj4KE0dldFJlY292ZXJ5UmVzcG9uc2USJwoIcmVjb3ZlcnkYASABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSIoChVMaXN0T3BlcmF0aW9uc1JlcXVlc3QSDwoHbWFjaGluZRgBIAEoCSJ4ChZMaXN0T3BlcmF0aW9uc1Jlc3BvbnNlEisKBXN0YXRlGAEgASgOMhwuaG9sZGZhc3QudjEuUHJvdGVjdGlvblN0YXRlEjEKCm9wZXJhdGlvbnMYAiADKAsyHS5ob2xkZmFzdC52MS5PcGVyYXRpb25WZXJkaWN0ImkKEE9wZXJhdGlvblZlcmRpY3QSEQoJb3BlcmF0aW9uGAEgASgJEg8KB2FsbG93ZWQYAiABKAgSFAoMcHJvYmxlbV9jb2RlGAMgASgJEgsKA3doeRgEIAEoCRIOCgZyZW1lZHkYBSABKAkq1gEKDVJlY292ZXJ5U3RhdGUSHgoaUkVDT1ZFUllfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdSRUNPVkVSWV9TVEFURV9TVEFSVElORxABEhoKFlJFQ09WRVJZX1NUQVRFX1JVTk5JTkcQAhIcChhSRUNPVkVSWV9TVEFURV9DT01NSVRURUQQAxIZChVSRUNPVkVSWV9TVEFURV9FTkRJTkcQBBIYChRSRUNPVkVSWV9TVEFURV9FTkRFRBAFEhkKFVJFQ09WRVJZX1NUQVRFX0ZBSUxFRBAGMoQICg9SZWNvdmVyeVNlcnZpY2USTQoKTGlzdFBvaW50cxIeLmhvbGRmYXN0LnYxLkxpc3RQb2ludHNSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuTGlzdFBvaW50c1Jlc3BvbnNlElMKDFJlc29sdmVQb2ludBIgLmhvbGRmYXN0LnYxLlJlc29sdmVQb2ludFJlcXVlc3QaIS5ob2xkZmFzdC52MS5SZXNvbHZlUG9pbnRSZXNwb25zZRJTCgxUZXN0RmFpbG92ZXISIC5ob2xkZmFzdC52MS5UZXN0RmFpbG92ZXJSZXF1ZXN0GiEuaG9sZGZhc3QudjEuVGVzdEZhaWxvdmVyUmVzcG9uc2USUAoLQ2xlYW5VcFRlc3QSHy5ob2xkZmFzdC52MS5DbGVhblVwVGVzdFJlcXVlc3QaIC5ob2xkZmFzdC52MS5DbGVhblVwVGVzdFJlc3BvbnNlEkcKCEZhaWxvdmVyEhwuaG9sZGZhc3QudjEuRmFpbG92ZXJSZXF1ZXN0Gh0uaG9sZGZhc3QudjEuRmFpbG92ZXJSZXNwb25zZRJQCgtDaGFuZ2VQb2ludBIfLmhvbGRmYXN0LnYxLkNoYW5nZVBvaW50UmVxdWVzdBogLmhvbGRmYXN0LnYxLkNoYW5nZVBvaW50UmVzcG9uc2USWQoOQ2FuY2VsRmFpbG92ZXISIi5ob2xkZmFzdC52MS5DYW5jZWxGYWlsb3ZlclJlcXVlc3QaIy5ob2xkZmFzdC52MS5DYW5jZWxGYWlsb3ZlclJlc3BvbnNlElkKDkNvbW1pdEZhaWxvdmVyEiIuaG9sZGZhc3QudjEuQ29tbWl0RmFpbG92ZXJSZXF1ZXN0GiMuaG9sZGZhc3QudjEuQ29tbWl0RmFpbG92ZXJSZXNwb25zZRJZCg5MaXN0UmVjb3ZlcmllcxIiLmhvbGRmYXN0LnYxLkxpc3RSZWNvdmVyaWVzUmVxdWVzdBojLmhvbGRmYXN0LnYxLkxpc3RSZWNvdmVyaWVzUmVzcG9uc2USUAoLR2V0UmVjb3ZlcnkSHy5ob2xkZmFzdC52MS5HZXRSZWNvdmVyeVJlcXVlc3QaIC5ob2xkZmFzdC52MS5HZXRSZWNvdmVyeVJlc3BvbnNlEk0KClByb3ZlUG9pbnQSHi5ob2xkZmFzdC52MS5Qcm92ZVBvaW50UmVxdWVzdBofLmhvbGRmYXN0LnYxLlByb3ZlUG9pbnRSZXNwb25zZRJZCg5MaXN0T3BlcmF0aW9ucxIiLmhvbGRmYXN0LnYxLkxpc3RPcGVyYXRpb25zUmVxdWVzdBojLmhvbGRmYXN0LnYxLkxpc3RPcGVyYXRpb25zUmVzcG9uc2ViBnByb3RvMw", [file_holdfast_v1_recovery, file_holdfast_v1_resources]);
+  fileDesc("Ch5ob2xkZmFzdC92MS9yZWNvdmVyeV9hcGkucHJvdG8SC2hvbGRmYXN0LnYxIsIECghSZWNvdmVyeRIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEicKBGtpbmQYAyABKA4yGS5ob2xkZmFzdC52MS5SZWNvdmVyeUtpbmQSKQoJZGlyZWN0aW9uGAQgASgOMhYuaG9sZGZhc3QudjEuRGlyZWN0aW9uEhIKCm1hY2hpbmVfaWQYBSABKAkSFAoMbWFjaGluZV9uYW1lGAYgASgJEg0KBXZhdWx0GAcgASgJEhkKEXByb2Nlc3Nfc2VydmVyX2lkGAggASgJEikKBXBvaW50GAkgASgLMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlQb2ludBIrCgZ0YXJnZXQYCiABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBInCgRnb2FsGAsgASgOMhkuaG9sZGZhc3QudjEuUmVjb3ZlcnlHb2FsEikKBXN0YXRlGAwgASgOMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlTdGF0ZRISCgpzdGFydGVkX2J5GA0gASgJEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYDiABKAQSGQoRZW5kZWRfdW5peF9taWxsaXMYDyABKAQSFAoMc3RhcnRfbWlsbGlzGBAgASgEEg0KBW5vdGVzGBEgASgJEisKBnJlcG9ydBgSIAEoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5UmVwb3J0Eg4KBmpvYl9pZBgTIAEoCRIXCg9zb3VyY2Vfc2h1dGRvd24YFCABKAkifQoRTGlzdFBvaW50c1JlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCRIYChBmcm9tX3VuaXhfbWlsbGlzGAQgASgEEhYKDnRvX3VuaXhfbWlsbGlzGAUgASgEIscBChJMaXN0UG9pbnRzUmVzcG9uc2USKgoGcG9pbnRzGAEgAygLMhouaG9sZGZhc3QudjEuUmVjb3ZlcnlQb2ludBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDQoFdG90YWwYAyABKAQSNAoPdW51c3VhbF93cml0aW5nGAQgAygLMhsuaG9sZGZhc3QudjEuVW51c3VhbFdyaXRpbmcSJwoLbGFzdF9wcm92ZW4YBSABKAsyEi5ob2xkZmFzdC52MS5Qcm9vZiI1ChNSZXNvbHZlUG9pbnRSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDQoFcG9pbnQYAiABKAkiQQoUUmVzb2x2ZVBvaW50UmVzcG9uc2USKQoFcG9pbnQYASABKAsyGi5ob2xkZmFzdC52MS5SZWNvdmVyeVBvaW50InoKE1Rlc3RGYWlsb3ZlclJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRINCgVwb2ludBgCIAEoCRIrCgZ0YXJnZXQYAyABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIWCg5wcm9jZXNzX3NlcnZlchgEIAEoCSJeChRUZXN0RmFpbG92ZXJSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSJZChJDbGVhblVwVGVzdFJlcXVlc3QSEAoIcmVjb3ZlcnkYASABKAkSDwoHbWFjaGluZRgCIAEoCRINCgVub3RlcxgDIAEoCRIRCgloYW5kX292ZXIYBCABKAgiXQoTQ2xlYW5VcFRlc3RSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2ISJwoIcmVjb3ZlcnkYAiABKAsyFS5ob2xkZmFzdC52MS5SZWNvdmVyeSInChNTdGFydE1hY2hpbmVSZXF1ZXN0EhAKCHJlY292ZXJ5GAEgASgJIl4KFFN0YXJ0TWFjaGluZVJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IikKFUZvcmdldFJlY292ZXJ5UmVxdWVzdBIQCghyZWNvdmVyeRgBIAEoCSJgChZGb3JnZXRSZWNvdmVyeVJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IskBCg9GYWlsb3ZlclJlcXVlc3QSDwoHbWFjaGluZRgBIAEoCRINCgVwb2ludBgCIAEoCRIrCgZ0YXJnZXQYAyABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIWCg5wcm9jZXNzX3NlcnZlchgEIAEoCRIXCg9zaHV0ZG93bl9zb3VyY2UYBSABKAgSDQoFZm9yY2UYBiABKAgSKQoJZGlyZWN0aW9uGAcgASgOMhYuaG9sZGZhc3QudjEuRGlyZWN0aW9uIloKEEZhaWxvdmVyUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iEicKCHJlY292ZXJ5GAIgASgLMhUuaG9sZGZhc3QudjEuUmVjb3ZlcnkiRwoSQ2hhbmdlUG9pbnRSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDQoFcG9pbnQYAiABKAkSEQoJaGFuZF9vdmVyGAMgASgIIl0KE0NoYW5nZVBvaW50UmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iEicKCHJlY292ZXJ5GAIgASgLMhUuaG9sZGZhc3QudjEuUmVjb3ZlcnkiOwoVQ2FuY2VsRmFpbG92ZXJSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSEQoJaGFuZF9vdmVyGAIgASgIImAKFkNhbmNlbEZhaWxvdmVyUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iEicKCHJlY292ZXJ5GAIgASgLMhUuaG9sZGZhc3QudjEuUmVjb3ZlcnkiOQoVQ29tbWl0RmFpbG92ZXJSZXF1ZXN0Eg8KB21hY2hpbmUYASABKAkSDwoHcHJldmlldxgCIAEoCCJ/ChZDb21taXRGYWlsb3ZlclJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYhInCghyZWNvdmVyeRgCIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5EgwKBGtlcHQYAyADKAkSDwoHZGVsZXRlZBgEIAMoCSJfChFQcm92ZVBvaW50UmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJEg0KBXBvaW50GAIgASgJEioKBmNoZWNrcxgDIAEoCzIaLmhvbGRmYXN0LnYxLlByb29mU2NoZWR1bGUiMwoSUHJvdmVQb2ludFJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiJdChVMaXN0UmVjb3Zlcmllc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHbWFjaGluZRgDIAEoCRIMCgRvcGVuGAQgASgIIlwKFkxpc3RSZWNvdmVyaWVzUmVzcG9uc2USKQoKcmVjb3ZlcmllcxgBIAMoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIgChJHZXRSZWNvdmVyeVJlcXVlc3QSCgoCaWQYASABKAkiPgoTR2V0UmVjb3ZlcnlSZXNwb25zZRInCghyZWNvdmVyeRgBIAEoCzIVLmhvbGRmYXN0LnYxLlJlY292ZXJ5IigKFUxpc3RPcGVyYXRpb25zUmVxdWVzdBIPCgdtYWNoaW5lGAEgASgJIngKFkxpc3RPcGVyYXRpb25zUmVzcG9uc2USKwoFc3RhdGUYASABKA4yHC5ob2xkZmFzdC52MS5Qcm90ZWN0aW9uU3RhdGUSMQoKb3BlcmF0aW9ucxgCIAMoCzIdLmhvbGRmYXN0LnYxLk9wZXJhdGlvblZlcmRpY3QiaQoQT3BlcmF0aW9uVmVyZGljdBIRCglvcGVyYXRpb24YASABKAkSDwoHYWxsb3dlZBgCIAEoCBIUCgxwcm9ibGVtX2NvZGUYAyABKAkSCwoDd2h5GAQgASgJEg4KBnJlbWVkeRgFIAEoCSr0AQoNUmVjb3ZlcnlTdGF0ZRIeChpSRUNPVkVSWV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1JFQ09WRVJZX1NUQVRFX1NUQVJUSU5HEAESGgoWUkVDT1ZFUllfU1RBVEVfUlVOTklORxACEhwKGFJFQ09WRVJZX1NUQVRFX0NPTU1JVFRFRBADEhkKFVJFQ09WRVJZX1NUQVRFX0VORElORxAEEhgKFFJFQ09WRVJZX1NUQVRFX0VOREVEEAUSGQoVUkVDT1ZFUllfU1RBVEVfRkFJTEVEEAYSHAoYUkVDT1ZFUllfU1RBVEVfRk9SR09UVEVOEAcytAkKD1JlY292ZXJ5U2VydmljZRJNCgpMaXN0UG9pbnRzEh4uaG9sZGZhc3QudjEuTGlzdFBvaW50c1JlcXVlc3QaHy5ob2xkZmFzdC52MS5MaXN0UG9pbnRzUmVzcG9uc2USUwoMUmVzb2x2ZVBvaW50EiAuaG9sZGZhc3QudjEuUmVzb2x2ZVBvaW50UmVxdWVzdBohLmhvbGRmYXN0LnYxLlJlc29sdmVQb2ludFJlc3BvbnNlElMKDFRlc3RGYWlsb3ZlchIgLmhvbGRmYXN0LnYxLlRlc3RGYWlsb3ZlclJlcXVlc3QaIS5ob2xkZmFzdC52MS5UZXN0RmFpbG92ZXJSZXNwb25zZRJQCgtDbGVhblVwVGVzdBIfLmhvbGRmYXN0LnYxLkNsZWFuVXBUZXN0UmVxdWVzdBogLmhvbGRmYXN0LnYxLkNsZWFuVXBUZXN0UmVzcG9uc2USRwoIRmFpbG92ZXISHC5ob2xkZmFzdC52MS5GYWlsb3ZlclJlcXVlc3QaHS5ob2xkZmFzdC52MS5GYWlsb3ZlclJlc3BvbnNlElAKC0NoYW5nZVBvaW50Eh8uaG9sZGZhc3QudjEuQ2hhbmdlUG9pbnRSZXF1ZXN0GiAuaG9sZGZhc3QudjEuQ2hhbmdlUG9pbnRSZXNwb25zZRJZCg5DYW5jZWxGYWlsb3ZlchIiLmhvbGRmYXN0LnYxLkNhbmNlbEZhaWxvdmVyUmVxdWVzdBojLmhvbGRmYXN0LnYxLkNhbmNlbEZhaWxvdmVyUmVzcG9uc2USWQoOQ29tbWl0RmFpbG92ZXISIi5ob2xkZmFzdC52MS5Db21taXRGYWlsb3ZlclJlcXVlc3QaIy5ob2xkZmFzdC52MS5Db21taXRGYWlsb3ZlclJlc3BvbnNlElMKDFN0YXJ0TWFjaGluZRIgLmhvbGRmYXN0LnYxLlN0YXJ0TWFjaGluZVJlcXVlc3QaIS5ob2xkZmFzdC52MS5TdGFydE1hY2hpbmVSZXNwb25zZRJZCg5Gb3JnZXRSZWNvdmVyeRIiLmhvbGRmYXN0LnYxLkZvcmdldFJlY292ZXJ5UmVxdWVzdBojLmhvbGRmYXN0LnYxLkZvcmdldFJlY292ZXJ5UmVzcG9uc2USWQoOTGlzdFJlY292ZXJpZXMSIi5ob2xkZmFzdC52MS5MaXN0UmVjb3Zlcmllc1JlcXVlc3QaIy5ob2xkZmFzdC52MS5MaXN0UmVjb3Zlcmllc1Jlc3BvbnNlElAKC0dldFJlY292ZXJ5Eh8uaG9sZGZhc3QudjEuR2V0UmVjb3ZlcnlSZXF1ZXN0GiAuaG9sZGZhc3QudjEuR2V0UmVjb3ZlcnlSZXNwb25zZRJNCgpQcm92ZVBvaW50Eh4uaG9sZGZhc3QudjEuUHJvdmVQb2ludFJlcXVlc3QaHy5ob2xkZmFzdC52MS5Qcm92ZVBvaW50UmVzcG9uc2USWQoOTGlzdE9wZXJhdGlvbnMSIi5ob2xkZmFzdC52MS5MaXN0T3BlcmF0aW9uc1JlcXVlc3QaIy5ob2xkZmFzdC52MS5MaXN0T3BlcmF0aW9uc1Jlc3BvbnNlYgZwcm90bzM", [file_holdfast_v1_recovery, file_holdfast_v1_resources]);
 
 /**
  * A test failover or a failover of one machine, from its start to its end and as history behind it.
@@ -385,6 +385,88 @@ export const CleanUpTestResponseSchema: GenMessage<CleanUpTestResponse> = /*@__P
   messageDesc(file_holdfast_v1_recovery_api, 8);
 
 /**
+ * @generated from message holdfast.v1.StartMachineRequest
+ */
+export type StartMachineRequest = Message<"holdfast.v1.StartMachineRequest"> & {
+  /**
+   * Id of the recovery.
+   *
+   * @generated from field: string recovery = 1;
+   */
+  recovery: string;
+};
+
+/**
+ * Describes the message holdfast.v1.StartMachineRequest.
+ * Use `create(StartMachineRequestSchema)` to create a new message.
+ */
+export const StartMachineRequestSchema: GenMessage<StartMachineRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery_api, 9);
+
+/**
+ * @generated from message holdfast.v1.StartMachineResponse
+ */
+export type StartMachineResponse = Message<"holdfast.v1.StartMachineResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+
+  /**
+   * @generated from field: holdfast.v1.Recovery recovery = 2;
+   */
+  recovery?: Recovery | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.StartMachineResponse.
+ * Use `create(StartMachineResponseSchema)` to create a new message.
+ */
+export const StartMachineResponseSchema: GenMessage<StartMachineResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery_api, 10);
+
+/**
+ * @generated from message holdfast.v1.ForgetRecoveryRequest
+ */
+export type ForgetRecoveryRequest = Message<"holdfast.v1.ForgetRecoveryRequest"> & {
+  /**
+   * Id of the recovery.
+   *
+   * @generated from field: string recovery = 1;
+   */
+  recovery: string;
+};
+
+/**
+ * Describes the message holdfast.v1.ForgetRecoveryRequest.
+ * Use `create(ForgetRecoveryRequestSchema)` to create a new message.
+ */
+export const ForgetRecoveryRequestSchema: GenMessage<ForgetRecoveryRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery_api, 11);
+
+/**
+ * @generated from message holdfast.v1.ForgetRecoveryResponse
+ */
+export type ForgetRecoveryResponse = Message<"holdfast.v1.ForgetRecoveryResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+
+  /**
+   * @generated from field: holdfast.v1.Recovery recovery = 2;
+   */
+  recovery?: Recovery | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.ForgetRecoveryResponse.
+ * Use `create(ForgetRecoveryResponseSchema)` to create a new message.
+ */
+export const ForgetRecoveryResponseSchema: GenMessage<ForgetRecoveryResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_recovery_api, 12);
+
+/**
  * @generated from message holdfast.v1.FailoverRequest
  */
 export type FailoverRequest = Message<"holdfast.v1.FailoverRequest"> & {
@@ -437,7 +519,7 @@ export type FailoverRequest = Message<"holdfast.v1.FailoverRequest"> & {
  * Use `create(FailoverRequestSchema)` to create a new message.
  */
 export const FailoverRequestSchema: GenMessage<FailoverRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 9);
+  messageDesc(file_holdfast_v1_recovery_api, 13);
 
 /**
  * @generated from message holdfast.v1.FailoverResponse
@@ -459,7 +541,7 @@ export type FailoverResponse = Message<"holdfast.v1.FailoverResponse"> & {
  * Use `create(FailoverResponseSchema)` to create a new message.
  */
 export const FailoverResponseSchema: GenMessage<FailoverResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 10);
+  messageDesc(file_holdfast_v1_recovery_api, 14);
 
 /**
  * @generated from message holdfast.v1.ChangePointRequest
@@ -488,7 +570,7 @@ export type ChangePointRequest = Message<"holdfast.v1.ChangePointRequest"> & {
  * Use `create(ChangePointRequestSchema)` to create a new message.
  */
 export const ChangePointRequestSchema: GenMessage<ChangePointRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 11);
+  messageDesc(file_holdfast_v1_recovery_api, 15);
 
 /**
  * @generated from message holdfast.v1.ChangePointResponse
@@ -510,7 +592,7 @@ export type ChangePointResponse = Message<"holdfast.v1.ChangePointResponse"> & {
  * Use `create(ChangePointResponseSchema)` to create a new message.
  */
 export const ChangePointResponseSchema: GenMessage<ChangePointResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 12);
+  messageDesc(file_holdfast_v1_recovery_api, 16);
 
 /**
  * @generated from message holdfast.v1.CancelFailoverRequest
@@ -534,7 +616,7 @@ export type CancelFailoverRequest = Message<"holdfast.v1.CancelFailoverRequest">
  * Use `create(CancelFailoverRequestSchema)` to create a new message.
  */
 export const CancelFailoverRequestSchema: GenMessage<CancelFailoverRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 13);
+  messageDesc(file_holdfast_v1_recovery_api, 17);
 
 /**
  * @generated from message holdfast.v1.CancelFailoverResponse
@@ -556,7 +638,7 @@ export type CancelFailoverResponse = Message<"holdfast.v1.CancelFailoverResponse
  * Use `create(CancelFailoverResponseSchema)` to create a new message.
  */
 export const CancelFailoverResponseSchema: GenMessage<CancelFailoverResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 14);
+  messageDesc(file_holdfast_v1_recovery_api, 18);
 
 /**
  * @generated from message holdfast.v1.CommitFailoverRequest
@@ -580,7 +662,7 @@ export type CommitFailoverRequest = Message<"holdfast.v1.CommitFailoverRequest">
  * Use `create(CommitFailoverRequestSchema)` to create a new message.
  */
 export const CommitFailoverRequestSchema: GenMessage<CommitFailoverRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 15);
+  messageDesc(file_holdfast_v1_recovery_api, 19);
 
 /**
  * @generated from message holdfast.v1.CommitFailoverResponse
@@ -614,7 +696,7 @@ export type CommitFailoverResponse = Message<"holdfast.v1.CommitFailoverResponse
  * Use `create(CommitFailoverResponseSchema)` to create a new message.
  */
 export const CommitFailoverResponseSchema: GenMessage<CommitFailoverResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 16);
+  messageDesc(file_holdfast_v1_recovery_api, 20);
 
 /**
  * @generated from message holdfast.v1.ProvePointRequest
@@ -645,7 +727,7 @@ export type ProvePointRequest = Message<"holdfast.v1.ProvePointRequest"> & {
  * Use `create(ProvePointRequestSchema)` to create a new message.
  */
 export const ProvePointRequestSchema: GenMessage<ProvePointRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 17);
+  messageDesc(file_holdfast_v1_recovery_api, 21);
 
 /**
  * @generated from message holdfast.v1.ProvePointResponse
@@ -662,7 +744,7 @@ export type ProvePointResponse = Message<"holdfast.v1.ProvePointResponse"> & {
  * Use `create(ProvePointResponseSchema)` to create a new message.
  */
 export const ProvePointResponseSchema: GenMessage<ProvePointResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 18);
+  messageDesc(file_holdfast_v1_recovery_api, 22);
 
 /**
  * @generated from message holdfast.v1.ListRecoveriesRequest
@@ -698,7 +780,7 @@ export type ListRecoveriesRequest = Message<"holdfast.v1.ListRecoveriesRequest">
  * Use `create(ListRecoveriesRequestSchema)` to create a new message.
  */
 export const ListRecoveriesRequestSchema: GenMessage<ListRecoveriesRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 19);
+  messageDesc(file_holdfast_v1_recovery_api, 23);
 
 /**
  * @generated from message holdfast.v1.ListRecoveriesResponse
@@ -722,7 +804,7 @@ export type ListRecoveriesResponse = Message<"holdfast.v1.ListRecoveriesResponse
  * Use `create(ListRecoveriesResponseSchema)` to create a new message.
  */
 export const ListRecoveriesResponseSchema: GenMessage<ListRecoveriesResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 20);
+  messageDesc(file_holdfast_v1_recovery_api, 24);
 
 /**
  * @generated from message holdfast.v1.GetRecoveryRequest
@@ -739,7 +821,7 @@ export type GetRecoveryRequest = Message<"holdfast.v1.GetRecoveryRequest"> & {
  * Use `create(GetRecoveryRequestSchema)` to create a new message.
  */
 export const GetRecoveryRequestSchema: GenMessage<GetRecoveryRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 21);
+  messageDesc(file_holdfast_v1_recovery_api, 25);
 
 /**
  * @generated from message holdfast.v1.GetRecoveryResponse
@@ -756,7 +838,7 @@ export type GetRecoveryResponse = Message<"holdfast.v1.GetRecoveryResponse"> & {
  * Use `create(GetRecoveryResponseSchema)` to create a new message.
  */
 export const GetRecoveryResponseSchema: GenMessage<GetRecoveryResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 22);
+  messageDesc(file_holdfast_v1_recovery_api, 26);
 
 /**
  * @generated from message holdfast.v1.ListOperationsRequest
@@ -773,7 +855,7 @@ export type ListOperationsRequest = Message<"holdfast.v1.ListOperationsRequest">
  * Use `create(ListOperationsRequestSchema)` to create a new message.
  */
 export const ListOperationsRequestSchema: GenMessage<ListOperationsRequest> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 23);
+  messageDesc(file_holdfast_v1_recovery_api, 27);
 
 /**
  * @generated from message holdfast.v1.ListOperationsResponse
@@ -797,7 +879,7 @@ export type ListOperationsResponse = Message<"holdfast.v1.ListOperationsResponse
  * Use `create(ListOperationsResponseSchema)` to create a new message.
  */
 export const ListOperationsResponseSchema: GenMessage<ListOperationsResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 24);
+  messageDesc(file_holdfast_v1_recovery_api, 28);
 
 /**
  * @generated from message holdfast.v1.OperationVerdict
@@ -834,7 +916,7 @@ export type OperationVerdict = Message<"holdfast.v1.OperationVerdict"> & {
  * Use `create(OperationVerdictSchema)` to create a new message.
  */
 export const OperationVerdictSchema: GenMessage<OperationVerdict> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_recovery_api, 25);
+  messageDesc(file_holdfast_v1_recovery_api, 29);
 
 /**
  * @generated from enum holdfast.v1.RecoveryState
@@ -876,6 +958,13 @@ export const RecoveryState = {
    * @generated from enum value: RECOVERY_STATE_FAILED = 6;
    */
   FAILED: 6,
+
+  /**
+   * Committed, and handed to its owner: nobody looks after it any more.
+   *
+   * @generated from enum value: RECOVERY_STATE_FORGOTTEN = 7;
+   */
+  FORGOTTEN: 7,
 } as const;
 
 /**
@@ -964,6 +1053,26 @@ export const RecoveryService: GenService<{
     methodKind: "unary";
     input: typeof CommitFailoverRequestSchema;
     output: typeof CommitFailoverResponseSchema;
+  },
+  /**
+   * Switches on what runs of a recovery, and is off.
+   *
+   * @generated from rpc holdfast.v1.RecoveryService.StartMachine
+   */
+  startMachine: {
+    methodKind: "unary";
+    input: typeof StartMachineRequestSchema;
+    output: typeof StartMachineResponseSchema;
+  },
+  /**
+   * A machine that was committed is its owner's: it stays as it is, and nobody looks after it any more.
+   *
+   * @generated from rpc holdfast.v1.RecoveryService.ForgetRecovery
+   */
+  forgetRecovery: {
+    methodKind: "unary";
+    input: typeof ForgetRecoveryRequestSchema;
+    output: typeof ForgetRecoveryResponseSchema;
   },
   /**
    * @generated from rpc holdfast.v1.RecoveryService.ListRecoveries
