@@ -13,7 +13,8 @@ import { PREFIX_DISK_SIZE } from './testing/exact-prefix.ts';
 import type { KilledCaptureSettings } from './testing/killed-capture-main.ts';
 
 const MIB = 1024 * 1024;
-const SIZE = 128 * MIB;
+/** Small, so that at this rate every block of it is written again and again, and what a killed process left is soon read. */
+const SIZE = 32 * MIB;
 const WRITERS = 2;
 /** `HOLDFAST_KILLS` shortens it; what several runs saw adds up. */
 const KILLS = Number(process.env.HOLDFAST_KILLS ?? 200);
@@ -142,12 +143,13 @@ describe.unless(lacks('root', 'losetup', 'fio'), 'a capture that is killed', () 
       // Half of them at any moment of the start and the first cut; the others once that is made. The first of all copies.
       const before = sums.points;
       if (kill % 2 === 0) {
-        const pointOrEnd = (): boolean => sums.points > before || child.exitCode !== null;
+        const pointOrEnd = (): boolean => sums.points > before || child.exitCode !== null || child.signalCode !== null;
         await until('it makes a point', pointOrEnd, () => [kill, sums], PATIENCE_MS);
       }
       await new Promise((resolve) => setTimeout(resolve, Math.random() * (kill % 2 === 0 ? 300 : 1200)));
+      if (child.exitCode !== null) throw new Error(`it ended by itself before kill ${kill + 1}`);
       await end(child, 'SIGKILL');
-      if ((kill + 1) % 20 === 0) process.stderr.write(`${kill + 1} kills: ${JSON.stringify({ ...sums, wrong: wrong.length })}\n`);
+      if ((kill + 1) % 10 === 0) process.stderr.write(`${kill + 1} kills: ${JSON.stringify({ ...sums, wrong: wrong.length })}\n`);
     }
     const rate = await stopLoad();
     const last = run(true);

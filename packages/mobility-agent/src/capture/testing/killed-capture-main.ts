@@ -64,7 +64,8 @@ const capture = createTraceCapture({
   bootId: machineId,
   manifest: async () => manifest,
   checkConflicts: settings.checkConflicts,
-  limits: { rounds: 100, milliseconds: 5000 },
+  // With 20,000 writes a second a busy machine needs that; what is given up has to be read again.
+  limits: { rounds: 400, milliseconds: 60_000 },
 });
 
 const image = openSync(settings.image, 'r+');
