@@ -64,6 +64,8 @@ describe('lineage', () => {
     expect(again.generation?.detail).toBe('why');
     // Nothing of that generation is committed yet: it needs no other.
     expect(readAgain(again, 'once more').generationId).toBe(again.generationId);
+    // One that grew before.
+    expect(readAgain(grow(whole, 8192, 16_384), 'why')).toMatchObject({ open: true, covered: 0, told: 0 });
     const begun = advance(again, { open: true, covered: 4096 });
     expect(readAgain(begun, 'third')).toMatchObject({ next: 0, covered: 0, told: 0, base: { generationId, number: 7 } });
     const first = advance(resumeLineage(diskId, 8192, undefined, { kind: 'new' }), { open: true, covered: 4096 });

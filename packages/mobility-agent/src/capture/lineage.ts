@@ -68,9 +68,9 @@ export const grow = (lineage: Lineage, from: number, to: number): Lineage => {
  * it has told stays; anything else is compared with the newest state there was.
  */
 export const readAgain = (lineage: Lineage, why: string): Lineage => {
-  const isNew = lineage.generation !== undefined;
-  if (lineage.open && (lineage.base === undefined || isNew))
-    return { ...lineage, covered: 0, told: Math.max(lineage.told, lineage.covered) };
+  // Of a generation that is still to be announced nothing was told.
+  if (lineage.generation !== undefined) return { ...lineage, covered: 0 };
+  if (lineage.open && lineage.base === undefined) return { ...lineage, covered: 0, told: Math.max(lineage.told, lineage.covered) };
   const state = lineage.open ? lineage.base : { generationId: lineage.generationId, number: lineage.next - 1 };
   return begin(lineage.diskId, GenerationReason.RESYNCHRONIZATION, state, why);
 };
