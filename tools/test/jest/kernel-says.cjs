@@ -4,11 +4,15 @@ const { spawnSync } = require('node:child_process');
 const DEATHS = /segfault|traps?:|general protection|out of memory|oom-kill|killed process/i;
 const LINES = 4;
 
-/** Such lines since the machine was up for `uptime` seconds, of any process; none where they cannot be read. */
-module.exports = (uptime) => {
-  const { stdout } = spawnSync('dmesg', [], { encoding: 'utf8', timeout: 5000, maxBuffer: 16 * 1024 * 1024 });
-  return (stdout ?? '')
+/** The last such lines of what `dmesg` prints, from the time on when the machine was up for `uptime` seconds. */
+const deathsIn = (text, uptime) =>
+  text
     .split('\n')
     .filter((line) => DEATHS.test(line) && Number(/^\[ *([\d.]+)\]/.exec(line)?.[1]) >= uptime)
     .slice(-LINES);
-};
+
+/** Such lines of any process; none where they cannot be read. */
+const kernelSays = (uptime) =>
+  deathsIn(spawnSync('dmesg', [], { encoding: 'utf8', timeout: 5000, maxBuffer: 16 * 1024 * 1024 }).stdout ?? '', uptime);
+
+module.exports = { deathsIn, kernelSays };

@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { stripVTControlCharacters } = require('node:util');
 const { Course, deathOf, seconds } = require('./course.cjs');
-const kernelSays = require('./kernel-says.cjs');
+const { kernelSays } = require('./kernel-says.cjs');
 const { kindOf, readResults, removeResults, writeResults } = require('./results.cjs');
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
