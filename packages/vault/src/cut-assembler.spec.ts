@@ -17,6 +17,7 @@ const slot = (frameCount: number, records: RecordInit[]): Slot => {
     records: create(SegmentRecordsSchema, { term: 1n, records: records.map((record) => create(SegmentRecordSchema, record)) }),
     frameCount,
     size: 0,
+    headLength: 0,
     index: () => {
       throw new Error('not needed');
     },

@@ -15,6 +15,9 @@ import type { VaultAccess } from './vault-access.ts';
 /** Bytes of part indexes kept in memory, for all views of a machine together; others are read again when they are needed. */
 const INDEX_CACHE = 64 * 1024 * 1024;
 
+/** Bytes asked for at once at most because the part before had so long a head; that of one with as many entries as there may be. */
+const LIKELY_LIMIT = 5 * 1024 * 1024;
+
 /** A part of a run, opened. */
 export interface OpenPart extends FrameStore {
   readonly index: PartIndex;
@@ -33,6 +36,8 @@ export class LevelSource {
   readonly #machineId: string;
   readonly #runs = new Map<string, Promise<OpenRun>>();
   readonly #parts = new ByteCache<string, OpenPart>(INDEX_CACHE);
+  /** Bytes of the head of the part that was read last: the next one will hardly be longer. */
+  #likely = 0;
 
   constructor(vault: VaultAccess, machineId: string) {
     this.#vault = vault;
@@ -54,7 +59,8 @@ export class LevelSource {
   part({ object }: PartRef): Promise<OpenPart> {
     const id = idText(object!.id);
     return this.#parts.get(id, async () => {
-      const { head, name } = await readReferenced(this.#vault, this.#machineId, OBJECT_KIND.part, object);
+      const { head, name } = await readReferenced(this.#vault, this.#machineId, OBJECT_KIND.part, object, this.#likely);
+      this.#likely = Math.min(head.framesAt, LIKELY_LIMIT);
       const index = decodePartIndex(head.index, head.header, head.framesAt, name);
       const handle: FrameHandle = { key: id, open: () => this.part({ object } as PartRef) };
       const { store } = this.#vault;

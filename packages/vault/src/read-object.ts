@@ -19,9 +19,11 @@ export const readHead = async (vault: VaultAccess, name: string, expected: Expec
   const atFirst = Math.max(FIRST_READ, likely + 1);
   const first = asBuffer(await vault.store.read(name, { offset: 0, length: atFirst }));
   const { headLength, length } = lengthsOf(first, name);
-  if (first.length < atFirst && first.length !== length) throw damaged(name, `it has ${first.length} bytes and should have ${length}`);
+  const isAll = first.length < atFirst;
+  if (first.length > length || (isAll && first.length < length))
+    throw damaged(name, `it has ${first.length} bytes and should have ${length}`);
   const rest =
-    headLength > first.length && first.length === atFirst
+    headLength > first.length && !isAll
       ? await vault.store.read(name, { offset: atFirst, length: headLength - atFirst })
       : new Uint8Array(0);
   return openObject(vault, name, expected, rest.length === 0 ? first : Buffer.concat([first, rest]));

@@ -67,17 +67,18 @@ export const createPrepared = async ({ store }: VaultAccess, { name, bytes }: Pr
   }
 };
 
-/** Opens the head of an object that is referred to. Errors: DAMAGED, also when it is gone. */
+/** Opens the head of an object that is referred to; of a part, of about `likely` bytes. Errors: DAMAGED, also when it is gone. */
 export const readReferenced = async (
   vault: VaultAccess,
   machineId: string,
   kind: ReferencedKind,
   ref: ObjectRef | undefined,
+  likely = 0,
 ): Promise<{ readonly head: ObjectHead; readonly name: string }> => {
   const name = referencedName(machineId, kind, idText(ref?.id ?? new Uint8Array(0)))!;
   // Of objects without frames the head is all there is.
-  const likely = kind === OBJECT_KIND.part ? 0 : Math.min(Number(ref?.size ?? 0n), LIKELY_LIMIT);
-  const head = await readHead(vault, name, { kind, machineId, number: 0 }, likely).catch((reason: unknown) => {
+  const length = kind === OBJECT_KIND.part ? likely : Number(ref?.size ?? 0n);
+  const head = await readHead(vault, name, { kind, machineId, number: 0 }, Math.min(length, LIKELY_LIMIT)).catch((reason: unknown) => {
     throw isHoldfastError(reason, 'OBJECT_NOT_FOUND') ? damaged(name, 'it was there and is gone', reason) : reason;
   });
   checkReferenced(head, ref, name);

@@ -9,6 +9,9 @@ import type { VaultAccess } from './vault-access.ts';
 /** Indexes kept in memory; others are read again when a view needs them. */
 const CACHE_BYTES = 64 * 1024 * 1024;
 
+/** Bytes asked for at once at most because the segment before had so long a head. */
+const LIKELY_LIMIT = 1024 * 1024;
+
 /** A segment as views see it. */
 export interface Segment {
   readonly name: string;
@@ -30,6 +33,8 @@ class LogSegments implements SegmentSource {
   readonly #machineId: string;
   readonly #tags: ReadonlyMap<number, string>;
   readonly #segments = new ByteCache<number, Segment>(CACHE_BYTES);
+  /** Bytes of the head that was read last: the next one will hardly be longer. */
+  #likely = 0;
 
   constructor(vault: VaultAccess, machineId: string, tags: ReadonlyMap<number, string>) {
     this.#vault = vault;
@@ -40,9 +45,10 @@ class LogSegments implements SegmentSource {
   segment(sequence: number): Promise<Segment> {
     return this.#segments.get(sequence, async () => {
       const name = slotName(this.#machineId, sequence);
-      const slot = await readSlot(this.#vault, this.#machineId, sequence);
+      const slot = await readSlot(this.#vault, this.#machineId, sequence, this.#likely);
       if (slot === undefined) throw damaged(name, 'it was there and is gone');
       if (slot.tag !== this.#tags.get(sequence)) throw damaged(name, 'it is not what it was: somebody put another segment in its place');
+      this.#likely = Math.min(slot.headLength, LIKELY_LIMIT);
       const segment = asSegment(this.#vault, slot);
       return { value: segment, size: indexSize(segment.index) };
     });

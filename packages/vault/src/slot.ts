@@ -15,8 +15,9 @@ export interface Slot {
   readonly previousTag: string;
   readonly records: SegmentRecords;
   readonly frameCount: number;
-  /** Bytes of the object. */
+  /** Bytes of the object, and of all before its frames. */
   readonly size: number;
+  readonly headLength: number;
   /** Parses the index. */
   index(): SegmentIndex;
   /** Opens frame `number` from its sealed bytes. */
@@ -24,10 +25,10 @@ export interface Slot {
   readonly frameKeys: FrameKeys;
 }
 
-/** Reads a slot's head; `undefined` when the slot is empty. Errors: DAMAGED, VAULT_VERSION_UNSUPPORTED. */
-export const readSlot = async (vault: VaultAccess, machineId: string, sequence: number): Promise<Slot | undefined> => {
+/** Reads a slot's head, of about `likely` bytes; `undefined` when the slot is empty. Errors: DAMAGED, VAULT_VERSION_UNSUPPORTED. */
+export const readSlot = async (vault: VaultAccess, machineId: string, sequence: number, likely = 0): Promise<Slot | undefined> => {
   const name = slotName(machineId, sequence);
-  const head = await ifPresent(readHead(vault, name, { kind: OBJECT_KIND.segment, machineId, number: sequence }));
+  const head = await ifPresent(readHead(vault, name, { kind: OBJECT_KIND.segment, machineId, number: sequence }, likely));
   return head === undefined ? undefined : asSlot(head, name, sequence);
 };
 
@@ -50,6 +51,7 @@ const asSlot = (head: ObjectHead, name: string, sequence: number): Slot => {
     records,
     frameCount: head.header.frameCount,
     size: head.framesAt + head.header.framesLength,
+    headLength: head.framesAt,
     index: () => decodeSegmentIndex(head.index, head.header, head.framesAt, name),
     openFrame: head.openFrame,
     frameKeys: head.frameKeys,
