@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { type BlockDevice, openFileDevice } from '@holdfast/block';
 import { createNbdServer, type NbdServer } from '@holdfast/nbd';
 import { createAdaptation } from '../adapt-machine.ts';
+import { checkFileSystems } from '../mount/check-file-systems.ts';
 import { openGuest } from '../mount/open-guest.ts';
 
 const run = promisify(execFile);
@@ -85,6 +86,9 @@ describe.unless(lacks('root', 'nbdfuse', 'losetup', 'lvm', 'mkfs.xfs'), 'a root 
     expect(open.linux?.root).toMatchObject({ name: 'vg--0-root', type: 'xfs' });
     expect(open.volumes.map(({ name }) => name)).toContain('vg--0-wide');
     await open.close();
+    expect(await checkFileSystems(disks, { scratch: at('scratch'), signal })).toEqual([
+      { name: 'vg--0-root', type: 'xfs', fault: undefined },
+    ]);
     for (const device of devices) await device.flush();
     // Without our mapping: the marker lies in the file system behind the first MiB.
     const loop = (
@@ -98,6 +102,10 @@ describe.unless(lacks('root', 'nbdfuse', 'losetup', 'lvm', 'mkfs.xfs'), 'a root 
     } finally {
       await run('losetup', ['--detach', loop]);
     }
+    // Its first allocation group, behind the superblock.
+    await devices[0]!.write(MIB + 512, Buffer.alloc(3 * 512, 0xff));
+    const [checked] = await checkFileSystems(disks, { scratch: at('scratch'), signal });
+    expect(checked?.fault).toBeDefined();
   });
 
   it('is named when one of its disks is missing', async () => {

@@ -6,6 +6,7 @@ import type { GuestDisk } from './guest-disk.ts';
 import { attachLoop } from './loop-device.ts';
 import { runTool, TOOL_LIMITS } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
+import { openStackedVolumes, type StackedVolumes } from './stacked-volumes.ts';
 import { readVolumes, type Volume } from './volumes.ts';
 
 export interface CheckedVolume {
@@ -25,7 +26,8 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Checks the file systems of disks that are served by NBD, writable: journals are replayed first, as the machine itself would. Needs root, FUSE, loop devices
+ * Checks the file systems of disks that are served by NBD, writable, those of mirrors and logical volumes too: journals are replayed first, as the machine itself
+ * would. Needs root, FUSE, loop devices
  * and the programs of the file systems. Errors: NO_PERMISSION, TOOL_MISSING.
  */
 export const checkFileSystems = async (
@@ -34,16 +36,21 @@ export const checkFileSystems = async (
 ): Promise<CheckedVolume[]> => {
   const directory = await makeScratch(scratch);
   const checked: CheckedVolume[] = [];
+  let stacked: StackedVolumes | undefined;
   try {
-    for (const [at, disk] of disks.entries())
-      for (const volume of await readVolumes(disk, await asFile(directory, `disk-${at}`, disk.uri))) {
-        signal.throwIfAborted();
-        const check = CHECKS[volume.type];
-        if (check === undefined) continue;
-        checked.push({ name: volume.name, type: volume.type, fault: await faultOf(volume, check, directory) });
-      }
+    const volumes: Volume[] = [];
+    for (const [at, disk] of disks.entries()) volumes.push(...(await readVolumes(disk, await asFile(directory, `disk-${at}`, disk.uri))));
+    stacked = await openStackedVolumes(disks, volumes, directory);
+    volumes.push(...stacked.volumes);
+    for (const volume of volumes) {
+      signal.throwIfAborted();
+      const check = CHECKS[volume.type];
+      if (check === undefined) continue;
+      checked.push({ name: volume.name, type: volume.type, fault: await faultOf(volume, check, directory) });
+    }
   } finally {
     await clearScratch(directory);
+    await stacked?.close();
   }
   return checked;
 };

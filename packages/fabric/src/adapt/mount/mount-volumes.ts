@@ -7,14 +7,14 @@ import type { GuestDisk } from './guest-disk.ts';
 import { attachLoop } from './loop-device.ts';
 import { runTool, TOOL_LIMITS } from './run-tool.ts';
 import { clearScratch, TARGET } from './scratch.ts';
-import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
+import { openStackedVolumes, type StackedVolumes } from './stacked-volumes.ts';
 import { readVolumes, type Volume } from './volumes.ts';
 import { ELSEWHERE_BY_LVM, whyNotMounted } from './why-not.ts';
 
 export interface MountedVolume {
-  /** `sda1`; of a logical volume its name below /dev/mapper. */
+  /** `sda1`; of a mirror `md0`; of a logical volume its name below /dev/mapper. */
   readonly name: string;
-  /** Absent for a logical volume, which may lie on several. */
+  /** Absent for a mirror and a logical volume, which may lie on several. */
   readonly disk?: string;
   /** What is on it by its signature; empty when nothing is known. */
   readonly type: string;
@@ -27,7 +27,7 @@ export interface MountedVolume {
 /** The file systems of disks, until they are closed. */
 export interface MountedVolumes {
   readonly volumes: readonly MountedVolume[];
-  /** Logical volumes that could not be opened, why, and what to do. */
+  /** Arrays and logical volumes that could not be opened, why, and what to do. */
   readonly notes: readonly string[];
   /** The files of a mounted volume; by a process of its own: the disks may be served by this one, and a thread of ours that waits for them cannot serve. */
   tree(volume: MountedVolume): MountedTree;
@@ -47,19 +47,19 @@ export interface MountVolumesOptions {
 const SAFE = 'ro,nosuid,nodev,noexec';
 
 /**
- * Mounts the file systems of disks read-only: those of partitions, whole disks and logical volumes. What replaying a journal writes goes to the disks. Needs
+ * Mounts the file systems of disks read-only: those of partitions, whole disks, mirrors of md and logical volumes. What replaying a journal writes goes to the disks. Needs
  * root, FUSE and loop devices. Errors: NO_PERMISSION, SETTING_INVALID (the directory is not empty), TOOL_MISSING, IO_FAILED, why the signal was aborted.
  */
 export const mountVolumes = async (
   disks: readonly GuestDisk[],
   { scratch, directory = path.join(scratch, 'mounted'), signal }: MountVolumesOptions,
 ): Promise<MountedVolumes> => {
-  let groups: OpenVolumeGroups | undefined;
+  let stacked: StackedVolumes | undefined;
   const reader = createTreeReader();
   const close = async (): Promise<void> => {
     await reader.close();
     await clearScratch(scratch);
-    await groups?.close();
+    await stacked?.close();
   };
   try {
     await makeTarget(directory);
@@ -69,10 +69,8 @@ export const mountVolumes = async (
       signal.throwIfAborted();
       found.push(...(await readVolumes(disk, await asFile(scratch, `disk-${at}`, disk.uri))));
     }
-    if (found.some(({ type }) => type === 'LVM2_member')) {
-      groups = await openVolumeGroups(disks, found, scratch);
-      found.push(...groups.volumes);
-    }
+    stacked = await openStackedVolumes(disks, found, scratch);
+    found.push(...stacked.volumes);
     const volumes: MountedVolume[] = [];
     for (const volume of found) {
       signal.throwIfAborted();
@@ -82,7 +80,7 @@ export const mountVolumes = async (
     }
     return {
       volumes,
-      notes: (groups?.notes ?? []).map((note) => `${note}; ${ELSEWHERE_BY_LVM}`),
+      notes: stacked.notes.map((note) => `${note}; ${ELSEWHERE_BY_LVM}`),
       tree: ({ path: at }) => reader.tree(at!),
       close,
     };

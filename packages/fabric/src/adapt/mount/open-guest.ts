@@ -9,7 +9,7 @@ import type { GuestDisk } from './guest-disk.ts';
 import { attachLoop } from './loop-device.ts';
 import { runTool, TOOL_LIMITS } from './run-tool.ts';
 import { clearScratch, makeScratch } from './scratch.ts';
-import { type OpenVolumeGroups, openVolumeGroups } from './volume-groups.ts';
+import { openStackedVolumes, type StackedVolumes } from './stacked-volumes.ts';
 import { readVolumes, type Volume } from './volumes.ts';
 
 export interface OpenGuest {
@@ -49,11 +49,11 @@ export const openGuest = async (disks: readonly GuestDisk[], { scratch, signal, 
   const directory = await makeScratch(scratch);
   const notes: string[] = [];
   const reader = createTreeReader();
-  let groups: OpenVolumeGroups | undefined;
+  let stacked: StackedVolumes | undefined;
   const close = async (): Promise<void> => {
     await reader.close();
     await clearScratch(directory);
-    await groups?.close();
+    await stacked?.close();
   };
   try {
     const volumes: Volume[] = [];
@@ -61,11 +61,9 @@ export const openGuest = async (disks: readonly GuestDisk[], { scratch, signal, 
       signal.throwIfAborted();
       volumes.push(...(await readVolumes(disk, await asFile(directory, `disk-${at}`, disk.uri))));
     }
-    if (volumes.some(({ type }) => type === 'LVM2_member')) {
-      groups = await openVolumeGroups(disks, volumes, directory);
-      volumes.push(...groups.volumes);
-      notes.push(...groups.notes);
-    }
+    stacked = await openStackedVolumes(disks, volumes, directory);
+    volumes.push(...stacked.volumes);
+    notes.push(...stacked.notes);
     const mounts = createMounts(directory);
     const linux = await findLinux(mounts, reader, volumes, rootHints, notes, signal);
     const esp = volumes.find((volume) => volume.esp && volume.type === 'vfat');

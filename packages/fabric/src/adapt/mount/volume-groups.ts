@@ -1,10 +1,11 @@
 import path from 'node:path';
 import type { BlockDevice } from '@holdfast/block';
-import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { createNbdClient, createNbdServer, type NbdServer } from '@holdfast/nbd';
+import { isHoldfastError } from '@holdfast/errors';
+import { createNbdServer, type NbdServer } from '@holdfast/nbd';
 import { type LogicalVolume, logicalVolumes } from '../lvm/logical-volumes.ts';
 import { readPhysicalVolume } from '../lvm/metadata.ts';
 import { logicalDevice, type PhysicalPlace } from '../lvm/volume-device.ts';
+import { connectDisk } from './connect-disk.ts';
 import { asFile } from './disk-file.ts';
 import type { GuestDisk } from './guest-disk.ts';
 import { readVolumes, type Volume } from './volumes.ts';
@@ -44,7 +45,7 @@ export const openVolumeGroups = async (
     const physical = new Map<string, PhysicalPlace>();
     const groups = new Map<string, { sequence: number; volumes: LogicalVolume[] }>();
     for (const { diskId, offset, name } of members) {
-      const device = clients.get(diskId) ?? (await connect(disks.find(({ id }) => id === diskId)!));
+      const device = clients.get(diskId) ?? (await connectDisk(disks.find(({ id }) => id === diskId)!));
       clients.set(diskId, device);
       try {
         await readMember({ device, offset }, physical, groups);
@@ -121,16 +122,3 @@ const readMember = async (
 
 /** As device mapper calls it: a dash within a name is doubled. */
 const mapperName = ({ group, name }: LogicalVolume): string => [group, name].map((word) => word.replaceAll('-', '--')).join('-');
-
-/** By the URI of an NBD server at a Unix socket. */
-const connect = async ({ uri }: GuestDisk): Promise<BlockDevice> => {
-  const url = new URL(uri);
-  const socket = url.searchParams.get('socket');
-  if (url.protocol !== 'nbd+unix:' || socket === null)
-    throw new HoldfastError('UNSUPPORTED_OPERATION', {
-      thing: uri,
-      why: 'it is no NBD export at a Unix socket',
-      remedy: 'serve the disk at one',
-    });
-  return createNbdClient({ address: { path: socket }, export: decodeURIComponent(url.pathname.replace(/^\//, '')) });
-};

@@ -9,15 +9,15 @@ const REASONS: ReadonlyMap<string, string> = new Map(
     '': 'nothing known is on it',
     LVM2_member: 'it belongs to an LVM volume group, whose logical volumes stand by themselves',
     crypto_LUKS: `it is encrypted by LUKS; ${SERVE} cryptsetup and the passphrase, then \`cryptsetup open DEVICE NAME\``,
-    linux_raid_member: `it belongs to a RAID of md; ${SERVE} mdadm, then \`mdadm --assemble --run /dev/md/NAME DEVICE…\``,
+    linux_raid_member: `it belongs to a RAID of md, which stands by itself if it is a mirror; else ${SERVE} mdadm, then \`mdadm --assemble --run /dev/md/NAME DEVICE…\``,
     zfs_member: `it belongs to a ZFS pool; ${SERVE} ZFS, then \`zpool import -o readonly=on -R /mnt POOL\``,
     bcache: `it belongs to bcache; ${SERVE} bcache`,
     swap: 'it is swap space',
   }),
 );
 
-/** What to do about a logical volume that is not opened here. */
-export const ELSEWHERE_BY_LVM = `${SERVE} lvm2, then \`vgimportclone --basevgname NAME DEVICE…\` (it may know the group already) and \`vgchange -ay NAME\``;
+/** What to do about an array or a logical volume that is not opened here. */
+export const ELSEWHERE_BY_LVM = `${SERVE} mdadm and lvm2, then \`vgimportclone --basevgname NAME DEVICE…\` (it may know the group already) and \`vgchange -ay NAME\``;
 
 /** Why a volume with this signature is not mounted, and what to do; `undefined` when it can be. */
 export const whyNotMounted = (type: string): string | undefined =>
