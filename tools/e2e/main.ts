@@ -18,7 +18,7 @@ failed over, and looked at from inside: everything that was acknowledged before 
 missing. The agent inside has to stay silent.
 
   bios-ext4   a crash-consistent point, then an application-consistent one (change-point), then cancelled: the source goes on without being compared
-  uefi-xfs    a crash-consistent point, then committed; it runs with its process server gone
+  uefi-xfs    a point is proven by the agent inside; a crash-consistent point, then committed; it runs with its process server gone
   lvm         moved without loss: source at rest, powered off, then committed
 
 Each takes a quarter of an hour or more in an emulated processor; the first one builds a Debian (root, some minutes), kept in .guest/.
