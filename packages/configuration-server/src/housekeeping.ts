@@ -6,7 +6,7 @@ import { planRuns, runsOf } from './plans/plan-record.ts';
 import { type Kind, listAll } from './records/kind.ts';
 import { accesses, revocations, tokens } from './records/kinds.ts';
 import { transact } from './records/transaction.ts';
-import { recoveries, recoveriesOf } from './recovery/recovery-record.ts';
+import { prunedRecoveries, recoveries, recoveriesOf } from './recovery/recovery-record.ts';
 import type { StateStore } from './state/state-store.ts';
 
 /** Milliseconds between rounds. */
@@ -41,12 +41,15 @@ export const cleanUp = async (
     ended += 1;
     if (ended > jobsKept) gone.push([jobs, id], [jobsOf, `${value.machineId}/${id}`]);
   }
+  const pruned = new Map<string, string>();
   let over = 0;
   for await (const { id, value } of listAll(store, recoveries)) {
     // What was forgotten says still that its source is fenced.
     if (value.state !== 'ended' && !(value.state === 'forgotten' && value.fenceReleased !== undefined)) continue;
     over += 1;
-    if (over > recoveriesKept) gone.push([recoveries, id], [recoveriesOf, `${value.machineId}/${id}`]);
+    if (over <= recoveriesKept) continue;
+    gone.push([recoveries, id], [recoveriesOf, `${value.machineId}/${id}`]);
+    pruned.set(id, value.machineName);
   }
   let runs = 0;
   for await (const { id, value } of listAll(store, planRuns)) {
@@ -56,7 +59,11 @@ export const cleanUp = async (
   }
   for (let from = 0; from < gone.length; from += BATCH)
     await transact(store, async (transaction) => {
-      for (const [kind, id] of gone.slice(from, from + BATCH)) transaction.delete(kind, id);
+      for (const [kind, id] of gone.slice(from, from + BATCH)) {
+        transaction.delete(kind, id);
+        const machineName = kind === recoveries ? pruned.get(id) : undefined;
+        if (machineName !== undefined) transaction.put(prunedRecoveries, id, { machineName });
+      }
     });
   return gone.length;
 };

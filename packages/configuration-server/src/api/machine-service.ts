@@ -11,10 +11,11 @@ import { openJobOf } from '../jobs/open-job-of.ts';
 import { forgetProtection } from '../jobs/protect-plan.ts';
 import { personOf } from '../listener/caller.ts';
 import { machineProofs, NO_PROOFS, proofMessage } from '../proofs/proof-record.ts';
-import { find, listPage, type Stored } from '../records/kind.ts';
+import { find, listAll, listPage, type Stored } from '../records/kind.ts';
 import { anchors, assignments, type MachineRecord, machines, manifests, members, names, policies, protections } from '../records/kinds.ts';
 import { pointRequests } from '../records/point-requests.ts';
 import { transact } from '../records/transaction.ts';
+import { fenceReleases } from '../recovery/release-fence.ts';
 import { requireOperation } from '../recovery/require-operation.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -129,6 +130,11 @@ export const createMachineService = ({ store, agents, alerting, servers, checkin
         const job = open === undefined ? undefined : await transaction.read(jobs, open.id);
         // What it waits for will never come; it takes back what it began.
         if (job !== undefined && !hasEnded(job.value)) transaction.put(jobs, job.id, { ...job.value, cancelling: true });
+        const proof = (await transaction.read(machineProofs, id))?.value.job ?? '';
+        const proving = proof === '' ? undefined : await transaction.read(jobs, proof);
+        if (proving !== undefined && !hasEnded(proving.value)) transaction.put(jobs, proof, { ...proving.value, cancelling: true });
+        for await (const release of listAll(store, fenceReleases))
+          if (release.value.machineId === id) transaction.delete(fenceReleases, release.id);
         if (member !== undefined) revokeCertificates(transaction, member);
         for (const kind of [machines, manifests, members, anchors, pointRequests, jobTurns, checkRecords, machineProofs])
           transaction.delete(kind, id);

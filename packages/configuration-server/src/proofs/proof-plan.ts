@@ -124,6 +124,7 @@ export const createProofPlan = (parts: RecoveryParts): JobPlan => ({
   cancelled: async (transaction, job) => transaction.delete(proofOrders, inputOf(job, 'proof')),
   async failed(transaction, job, { code, message }) {
     transaction.delete(proofOrders, inputOf(job, 'proof'));
+    if ((await transaction.read(machines, job.machineId)) === undefined) return;
     const before = (await transaction.read(machineProofs, job.machineId))?.value ?? NO_PROOFS;
     const text = message.slice(0, 500);
     transaction.put(machineProofs, job.machineId, { ...before, problem: { code, text, at: Date.now() } });

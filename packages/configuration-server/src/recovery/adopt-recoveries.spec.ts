@@ -8,7 +8,9 @@ import {
   RecoveryKind,
   RecoveryPointSchema,
   RecoveryReportSchema,
+  RecoveryStage,
 } from '@holdfast/protocol';
+import { cleanUp } from '../housekeeping.ts';
 import { find, listAll } from '../records/kind.ts';
 import { machines, protections } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
@@ -16,7 +18,9 @@ import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { adoptFence, takeRecoveries } from './adopt-recoveries.ts';
 import { recoveriesWanted, silencedBy } from './recoveries-wanted.ts';
+import { endRecovery } from './recovery-commits.ts';
 import { openRecoveries, recoveries } from './recovery-record.ts';
+import { committedFailover } from './release-fence.ts';
 
 const id = (digit: string): string => digit.repeat(32);
 const [MACHINE, SERVER, PROTECTION, OPERATION, RUN, POINT] = [id('a'), id('b'), id('c'), id('d'), id('e'), id('f')];
@@ -98,7 +102,60 @@ describe('a configuration server that lost its state', () => {
     // Its vault says that the source is fenced.
     await stateIs(ProtectionState.FAILED_OVER);
     await adoptRecoveries(store, SERVER, [report({ goal: RecoveryGoal.INDEPENDENT })]);
+    expect(await find(store, openRecoveries, `${MACHINE}/failover`)).toBeUndefined();
+    // Its commit is under way.
+    await adoptRecoveries(store, SERVER, [report({ goal: RecoveryGoal.INDEPENDENT, machine: { hydrated: 0.5 } })]);
     expect((await find(store, openRecoveries, `${MACHINE}/failover`))!.value).toEqual({ recovery: OPERATION });
+  });
+
+  const COMMITTED = { goal: RecoveryGoal.INDEPENDENT, stage: RecoveryStage.REACHED } as const;
+  const stateNow = async () => (await find(store, protections, PROTECTION))!.value.state;
+
+  it('takes up what was committed as that: nobody can cancel it, and its source is fenced for good', async () => {
+    await adoptRecoveries(store, SERVER, [report(COMMITTED)]);
+    expect(await find(store, openRecoveries, `${MACHINE}/failover`)).toBeUndefined();
+    expect((await find(store, recoveries, OPERATION))!.value).toMatchObject({ state: 'committed', goal: 'independent' });
+    expect([await stateNow(), (await committedFailover(store, MACHINE, 'office'))?.id]).toEqual([ProtectionState.COMMITTED, OPERATION]);
+    expect(await recoveriesWanted(reader(), SERVER)).toMatchObject([{ goal: RecoveryGoal.INDEPENDENT }]);
+  });
+
+  it('takes it up beside a source that is protected again, which is neither silenced nor fenced', async () => {
+    await transact(store, async (transaction) =>
+      transaction.put(
+        protections,
+        PROTECTION,
+        create(ProtectionSchema, { machineId: MACHINE, vault: 'office', state: ProtectionState.PROTECTED }),
+      ),
+    );
+    await adoptRecoveries(store, SERVER, [report(COMMITTED)]);
+    expect((await find(store, recoveries, OPERATION))!.value).toMatchObject({ state: 'committed', fenceReleased: expect.any(Number) });
+    expect([await stateNow(), await committedFailover(store, MACHINE, 'office')]).toEqual([ProtectionState.PROTECTED, undefined]);
+    expect(await silencedBy(reader(), MACHINE, ProtectionState.PROTECTED)).toBeUndefined();
+  });
+
+  it('takes up both when the source was failed over again since: the newer one is open, the older one fences nothing', async () => {
+    const newer = { id: idBytes(id('7')), runId: idBytes(id('8')) };
+    await adoptRecoveries(store, SERVER, [report(COMMITTED), report(newer)]);
+    expect((await find(store, openRecoveries, `${MACHINE}/failover`))!.value).toEqual({ recovery: id('7') });
+    expect((await find(store, recoveries, OPERATION))!.value).toMatchObject({ state: 'committed', fenceReleased: expect.any(Number) });
+    expect(await stateNow()).toBe(ProtectionState.FAILED_OVER);
+  });
+
+  it('does not take up again what ended so long ago that its history is not kept: what is left of it is removed', async () => {
+    await adoptRecoveries(store, SERVER, [report()]);
+    await transact(store, async (transaction) => void (await endRecovery(transaction, { input: { recovery: OPERATION } })));
+    await cleanUp(store, 0, 0, Date.now(), 0);
+    expect(await find(store, recoveries, OPERATION)).toBeUndefined();
+    await adoptRecoveries(store, SERVER, [report()]);
+    expect([await find(store, recoveries, OPERATION), await find(store, openRecoveries, `${MACHINE}/failover`)]).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect(await recoveriesWanted(reader(), SERVER)).toMatchObject([
+      { goal: RecoveryGoal.RELEASED, id: idBytes(OPERATION), machineName: 'web1' },
+    ]);
+    await adoptRecoveries(store, SERVER, [report({ goal: RecoveryGoal.RELEASED, stage: RecoveryStage.REACHED })]);
+    expect(await recoveriesWanted(reader(), SERVER)).toEqual([]);
   });
 
   it('believes no server of vaults that it does not hold', async () => {

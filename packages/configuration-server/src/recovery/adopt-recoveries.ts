@@ -1,5 +1,14 @@
 import { HoldfastError } from '@holdfast/errors';
-import { idText, PointKind, RecoveryKind, type RecoveryPoint, type RecoveryReport } from '@holdfast/protocol';
+import {
+  idText,
+  PointKind,
+  ProtectionState,
+  RecoveryGoal,
+  RecoveryKind,
+  type RecoveryPoint,
+  type RecoveryReport,
+  RecoveryStage,
+} from '@holdfast/protocol';
 import { completeTarget } from '../api/prerequisites.ts';
 import { find, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, protections } from '../records/kinds.ts';
@@ -7,18 +16,62 @@ import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { takeLeftOver } from './left-overs.ts';
 import { FAILING, isEnding, newRun } from './recovery-commits.ts';
-import { goalOf, openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, wantedRecoveries } from './recovery-record.ts';
+import {
+  type ChosenPoint,
+  committedRecoveries,
+  goalOf,
+  openRecoveries,
+  prunedRecoveries,
+  type RecoveryRecord,
+  recoveries,
+  recoveriesOf,
+  wantedRecoveries,
+} from './recovery-record.ts';
 import { chosenPoint } from './steps.ts';
 
 const put = (transaction: Transaction, id: string, value: RecoveryRecord): void => {
   transaction.put(recoveries, id, value);
   transaction.put(recoveriesOf, `${value.machineId}/${id}`, {});
-  transaction.put(openRecoveries, `${value.machineId}/${value.kind}`, { recovery: id });
+  if (value.state === 'committed') transaction.put(committedRecoveries, value.machineId, { recovery: id });
+  else transaction.put(openRecoveries, `${value.machineId}/${value.kind}`, { recovery: id });
 };
+
+/** Its commit was carried out: it is its own, whatever becomes of its source. */
+const isCommitted = ({ goal, stage, machine }: RecoveryReport): boolean =>
+  goal === RecoveryGoal.INDEPENDENT && (stage === RecoveryStage.REACHED || machine?.hydrated === 1);
+
+/** An ended one that is not kept any more, as far as the order to remove what is left of it goes. */
+const endedOf = (report: RecoveryReport, server: string, machineName: string): RecoveryRecord => ({
+  kind: report.kind === RecoveryKind.TEST ? 'test' : 'failover',
+  machineId: idText(report.machineId),
+  machineName,
+  protectionId: '',
+  vault: report.vault,
+  serverId: server,
+  runId: idText(report.runId),
+  point: pointOf(report),
+  state: 'ended',
+  target: completeTarget(report.target),
+  startedBy: '',
+  created: 0,
+  ended: 0,
+  startMillis: 0,
+  notes: '',
+  jobId: '',
+  sourceShutdown: '',
+});
+
+const pointOf = ({ pointId, pointUnixMillis }: RecoveryReport): ChosenPoint => ({
+  id: idText(pointId),
+  time: Number(pointUnixMillis),
+  kind: PointKind.CRASH,
+  disks: [],
+  unreadable: 0,
+});
 
 /**
  * Takes up what a process server carries out and this server knows nothing of: its state was lost, or is of a time before. From then on people can cancel,
- * commit or clean it up. What has ended, what is of a machine that is not protected, and what is of a vault that the server does not hold is left alone.
+ * commit or clean it up; what was committed is its own already. What has ended, what is of a machine that is not protected, and what is of a vault that the server does not hold is left alone.
  * What is known, and not the server's own any more, it is told to remove.
  */
 export const takeRecoveries = async (
@@ -26,7 +79,8 @@ export const takeRecoveries = async (
   { server, vaults }: { readonly server: string; readonly vaults: readonly string[] },
   reports: readonly RecoveryReport[],
 ): Promise<void> => {
-  for (const report of reports) {
+  // What was committed comes behind: another failover of the same machine tells that its fence was released since.
+  for (const report of reports.toSorted((a, b) => Number(isCommitted(a)) - Number(isCommitted(b)))) {
     const id = idText(report.id);
     const goal = goalOf(report.goal);
     const known = report.id.length === 16 ? await find(store, recoveries, id) : undefined;
@@ -35,18 +89,36 @@ export const takeRecoveries = async (
       continue;
     }
     const isWhole = [report.id, report.runId, report.machineId, report.pointId].every(({ length }) => length === 16);
-    if (!isWhole || goal === undefined || isEnding(goal) || !vaults.includes(report.vault)) continue;
+    if (!isWhole || !vaults.includes(report.vault)) continue;
+    const pruned = await find(store, prunedRecoveries, id);
+    if (pruned !== undefined) {
+      await takeLeftOver(store, server, report, endedOf(report, server, pruned.value.machineName));
+      continue;
+    }
+    if (goal === undefined || isEnding(goal)) continue;
     const kind = report.kind === RecoveryKind.TEST ? 'test' : 'failover';
     const machineId = idText(report.machineId);
+    const committed = isCommitted(report);
     await transact(store, async (transaction) => {
       const machine = await transaction.read(machines, machineId);
       const protectionId = machine?.value.protectionId ?? '';
       const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
       if (machine === undefined || protection === undefined || protection.value.vault !== report.vault) return;
-      // Committed, and released since: its source is protected again, and an open failover would silence that. What is fenced still the vault says first.
-      if (goal === 'independent' && !FAILING.has(protection.value.state)) return;
+      const { state } = protection.value;
+      // How far its commit has come is not known as long as nothing is said of its machine.
+      if (goal === 'independent' && !committed && (!FAILING.has(state) || report.machine === undefined)) return;
       if ((await transaction.read(recoveries, id)) !== undefined) return;
-      if ((await transaction.read(openRecoveries, `${machineId}/${kind}`)) !== undefined) return;
+      const isOpen = (await transaction.read(openRecoveries, `${machineId}/${kind}`)) !== undefined;
+      if (isOpen && !committed) return;
+      const isFenced = committed && !isOpen && (FAILING.has(state) || state === ProtectionState.COMMITTED);
+      if (isFenced)
+        transaction.put(protections, protectionId, {
+          ...protection.value,
+          state: ProtectionState.COMMITTED,
+          stateDetail: 'its source is fenced for good',
+        });
+      else if (!committed && kind === 'failover' && state === ProtectionState.COMMITTED)
+        transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.FAILED_OVER, stateDetail: '' });
       put(transaction, id, {
         kind,
         machineId,
@@ -56,17 +128,18 @@ export const takeRecoveries = async (
         serverId: server,
         runId: idText(report.runId),
         attempt: Number(report.attempt),
-        point: { id: idText(report.pointId), time: Number(report.pointUnixMillis), kind: PointKind.CRASH, disks: [], unreadable: 0 },
+        point: pointOf(report),
         goal,
-        state: 'running',
+        state: committed ? 'committed' : 'running',
         target: completeTarget(report.target),
         startedBy: server,
         created: Date.now(),
-        ended: 0,
+        ended: committed ? Date.now() : 0,
         startMillis: 0,
         notes: '',
         jobId: '',
         sourceShutdown: '',
+        ...(committed && !isFenced && { fenceReleased: Date.now() }),
       });
       transaction.put(wantedRecoveries, `${server}/${id}`, {});
       transaction.event({

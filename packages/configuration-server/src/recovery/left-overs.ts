@@ -81,8 +81,7 @@ export const takeLeftOver = async (store: StateStore, server: string, report: Re
   const before = await find(store, leftOvers, place);
   if (before?.value.goal === orderOf(server, report, known)?.goal && known.serverId === server) return;
   await transact(store, async (transaction) => {
-    const recovery = await transaction.read(recoveries, id);
-    if (recovery === undefined) return;
+    const recovery = (await transaction.read(recoveries, id)) ?? { id, key: recoveries.key(id), version: 0, value: known };
     // What a backup knows of one that goes on may be long over: who carries it out now is found out first.
     if (recovery.value.state !== 'ended' && (await restoredIn(transaction)) !== undefined) return;
     if (await takeBack(transaction, server, report, recovery)) return transaction.delete(leftOvers, place);

@@ -93,5 +93,8 @@ export const openRecoveries: Kind<{ readonly recovery: string }> = plainKind('re
 /** What was committed of a machine and is looked after still, the newest; its id is the machine's. */
 export const committedRecoveries: Kind<{ readonly recovery: string }> = plainKind('recovery-committed', 1);
 
+/** Ended ones whose history is not kept any more: what a server that was away for long still has of them is to be removed, not taken up. */
+export const prunedRecoveries: Kind<{ readonly machineName: string }> = plainKind('recovery-pruned', 1);
+
 /** What process servers are told to carry out; its id is "SERVER/RECOVERY". */
 export const wantedRecoveries: Kind<Record<never, never>> = plainKind('recovery-wanted', 1);
