@@ -6,9 +6,9 @@ import { randomBelow } from '../../lab/random.ts';
 import type { Action, Scenario } from '../scenario.ts';
 
 /** Lives of one event, of all threads together; the same on all machines, so that a seed names the same lives everywhere. */
-const LIVES = 200;
+const LIVES = 40;
 /** Lives that a thread plays at a time. */
-const SHARE = 25;
+const SHARE = 5;
 
 /** Random lives of a machine and its vault against a plain model of its disks: `packages/vault/src/testing/model.ts`. */
 export const scenario: Scenario = {
