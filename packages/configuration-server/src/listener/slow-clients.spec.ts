@@ -14,6 +14,7 @@ import { requireWhole } from './require-whole.ts';
 
 /** Long enough for a machine that is busy to answer in. */
 const PATIENCE = 1000;
+const MIB = 2 ** 20;
 const POST = { ':method': 'POST', ':path': '/' };
 
 describe('a client that takes its time', () => {
@@ -96,7 +97,8 @@ describe('a client that takes its time', () => {
     try {
       await once(line, 'listening');
       session.destroy();
-      session = connect(`http://127.0.0.1:${(line.address() as AddressInfo).port}`);
+      session = connect(`http://127.0.0.1:${(line.address() as AddressInfo).port}`, { settings: { initialWindowSize: 2 * MIB } });
+      session.once('connect', () => session.setLocalWindowSize(2 * MIB));
       session.on('error', () => undefined);
       const request = session.request(POST);
       request.on('error', () => undefined).resume();
@@ -104,7 +106,7 @@ describe('a client that takes its time', () => {
       const [from, to] = sockets as [Socket, Socket];
       // Nothing it says arrives: as over a line that is busy with what was written before.
       from.unpipe(to).pause();
-      call!.write(Buffer.alloc(60 * 1024));
+      call!.write(Buffer.alloc(MIB));
       await new Promise((resolve) => setTimeout(resolve, PATIENCE));
       expect(ours!.destroyed).toBe(false);
       from.pipe(to);
