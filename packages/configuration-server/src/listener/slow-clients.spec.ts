@@ -78,7 +78,6 @@ describe('a client that takes its time', () => {
     await begin((it) => {
       it.on('session', (one) => {
         ours = one.on('error', () => undefined);
-        keepAlive(one, 100, 200);
       });
       it.on('stream', (stream) => {
         call = stream.on('error', () => undefined);
@@ -107,6 +106,8 @@ describe('a client that takes its time', () => {
       // Nothing it says arrives: as over a line that is busy with what was written before.
       from.unpipe(to).pause();
       call!.write(Buffer.alloc(MIB));
+      // Not before: what was asked until then would be answered in vain.
+      keepAlive(ours!, 100, 200);
       await new Promise((resolve) => setTimeout(resolve, PATIENCE));
       expect(ours!.destroyed).toBe(false);
       from.pipe(to);
