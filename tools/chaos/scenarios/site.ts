@@ -1,5 +1,4 @@
 import { cpSync, mkdirSync } from 'node:fs';
-import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStore } from '@holdfast/object-store';
@@ -16,14 +15,12 @@ import type { ProgramProcess } from '../../site/program-process.ts';
 import type { Resync, Scenario, Verdict } from '../scenario.ts';
 import { createFaults, type Explanation } from '../site/faults.ts';
 import { createLogDefects } from '../site/log-defects.ts';
+import { patience } from '../site/patience.ts';
 import { install } from '../site/programs.ts';
 import { withMemory } from '../site/remembering-store.ts';
 import { protectMachine, type SiteMachine } from '../site/site-machine.ts';
 import { createLedgerSource, createStampedSource, type Source } from '../site/sources.ts';
 
-/** How long an installation may take to work again once nothing is broken: ten times and more of what it usually takes, and more where others want the processors. */
-const PATIENCE_SECONDS = 180;
-const patience = (): number => PATIENCE_SECONDS * Math.min(5, Math.max(1, loadavg()[0]! / (4 * availableParallelism())));
 /** Verifications from one that compares also what takes long to the next. */
 const PATIENT_EVERY = 5;
 const REMEMBERED_BYTES = 512 * 1024 * 1024;

@@ -7,6 +7,7 @@ import { until } from '../../lab/host/until.ts';
 import { type Random, randomBelow } from '../../lab/random.ts';
 import type { ProgramProcess } from '../../site/program-process.ts';
 import type { Action } from '../scenario.ts';
+import { patience } from './patience.ts';
 import type { Installation, Member, ServerMember } from './programs.ts';
 import type { SiteMachine } from './site-machine.ts';
 import { STORMS } from './weather.ts';
@@ -28,7 +29,6 @@ export interface Explanation {
 
 /** An agent asleep may miss what the kernel's ring did not keep. */
 const OVERFLOW = /overflow|lost|too many|not kept|ring/i;
-const PATIENCE_SECONDS = 120;
 /** Takings of a log by a stranger, one after the other. */
 const FIGHTS = 4;
 const MEBIBYTE = Buffer.alloc(1024 * 1024);
@@ -88,7 +88,7 @@ export const createFaults = (parts: FaultParts): Readonly<Record<string, Action>
   /** Until its machines belong to others. */
   const forsaken = (server: ServerMember): Promise<void> =>
     until(`machines of ${nameOf(server)} are re-assigned`, async () => (await servedBy(server).catch(() => [server])).length === 0, {
-      seconds: PATIENCE_SECONDS,
+      seconds: patience(),
       everyMilliseconds: 500,
     });
 

@@ -4,6 +4,7 @@ import { until } from '../../lab/host/until.ts';
 import { readMachine } from '../../lab/installation/read-figures.ts';
 import type { Person } from '../../site/cli-process.ts';
 import { createMachineJudge, type MachineJudge } from './machine-judge.ts';
+import { patience } from './patience.ts';
 import { type AgentMember, VAULT } from './programs.ts';
 import type { Source } from './sources.ts';
 
@@ -20,7 +21,6 @@ export interface SiteMachine {
 
 const LOOK_EVERY_MS = 200;
 const LONGEST_ANSWER_MS = 1000;
-const PATIENCE_SECONDS = 120;
 const NEWEST = /^holdfast_agent_newest_point_seconds (\S+)$/m;
 
 const readNewest = async (metrics: URL): Promise<number | undefined> => {
@@ -44,7 +44,7 @@ export const protectMachine = async (person: Person, name: string, member: Agent
     diskIds = source.disks.flatMap((disk) => shown.filter((one) => one.name === path.basename(disk)).map((one) => one.id));
     return diskIds.length === source.disks.length;
   };
-  await until(`the agent of ${name} tells of its disks`, hasAllDisks, { seconds: PATIENCE_SECONDS, everyMilliseconds: 100 });
+  await until(`the agent of ${name} tells of its disks`, hasAllDisks, { seconds: patience(), everyMilliseconds: 100 });
   await person.json(['protect', id, '--vault', VAULT]);
 
   const judge = createMachineJudge(name, diskIds, source);
@@ -61,7 +61,7 @@ export const protectMachine = async (person: Person, name: string, member: Agent
       await sleep(LOOK_EVERY_MS);
     }
   })();
-  await until(`the first point of ${name}`, () => hasPoint, { seconds: PATIENCE_SECONDS, everyMilliseconds: 100 });
+  await until(`the first point of ${name}`, () => hasPoint, { seconds: patience(), everyMilliseconds: 100 });
 
   return {
     name,
