@@ -41,6 +41,7 @@ const chooseStep = ({ store, questions, servers }: RecoveryParts): JobStep => {
     },
     async apply(transaction, job) {
       const { point, serverId } = found.get(job.machineId)!;
+      const { choice } = pointWord(inputOf(job, 'point'));
       const { vault, target } = (await protectionOf(store, job)).value;
       transaction.put(proofOrders, inputOf(job, 'proof'), {
         serverId,
@@ -48,6 +49,7 @@ const chooseStep = ({ store, questions, servers }: RecoveryParts): JobStep => {
         machineName: await nameOf(transaction, job),
         vault,
         point,
+        ...(choice.case === 'newest' && { newestOf: choice.value }),
         target: completeTarget(target),
         checks: JSON.parse(inputOf(job, 'checks')),
       });

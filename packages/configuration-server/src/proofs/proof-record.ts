@@ -1,5 +1,13 @@
 import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
-import { idBytes, type Proof, type ProofSchedule, ProofScheduleSchema, type WantedProof, WantedProofSchema } from '@holdfast/protocol';
+import {
+  idBytes,
+  type PointKind,
+  type Proof,
+  type ProofSchedule,
+  ProofScheduleSchema,
+  type WantedProof,
+  WantedProofSchema,
+} from '@holdfast/protocol';
 import type { TrackedReader } from '../control/follow.ts';
 import { type Kind, plainKind } from '../records/kind.ts';
 import type { ChosenPoint, Target } from '../recovery/recovery-record.ts';
@@ -41,6 +49,8 @@ export interface ProofOrder {
   readonly machineName: string;
   readonly vault: string;
   readonly point: ChosenPoint;
+  /** The newest of at least this kind when its turn comes, which may be much later than the order. */
+  readonly newestOf?: PointKind;
   readonly target: Target;
   readonly checks: JsonValue;
 }
@@ -55,7 +65,7 @@ export const scheduleOf = (json: JsonValue): ProofSchedule => fromJson(ProofSche
 export const proofsWanted = async (read: TrackedReader, serverId: string): Promise<readonly WantedProof[]> =>
   (await read.list(proofOrders, ''))
     .filter(({ value }) => value.serverId === serverId)
-    .map(({ id, value: { machineId, machineName, vault, point, target, checks } }) =>
+    .map(({ id, value: { machineId, machineName, vault, point, newestOf, target, checks } }) =>
       create(WantedProofSchema, {
         id: idBytes(id),
         machineId: idBytes(machineId),
@@ -65,6 +75,7 @@ export const proofsWanted = async (read: TrackedReader, serverId: string): Promi
         pointUnixMillis: BigInt(point.time),
         target,
         checks: scheduleOf(checks),
+        ...(newestOf === undefined ? {} : { choose: { choice: { case: 'newest', value: newestOf } } }),
       }),
     );
 

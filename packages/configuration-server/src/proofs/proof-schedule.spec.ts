@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { ProofScheduleSchema } from '@holdfast/protocol';
-import { checkSchedule, isScheduled, lastDue, longestAge } from './proof-schedule.ts';
+import { checkSchedule, checksOver, isScheduled, lastDue, longestAge } from './proof-schedule.ts';
 
 const HOUR = 3_600_000;
 const schedule = (fields: MessageInitShape<typeof ProofScheduleSchema>) => create(ProofScheduleSchema, fields);
@@ -59,5 +59,23 @@ describe('a schedule of proofs', () => {
     checkSchedule(
       schedule({ everyHours: 12, atMinute: 1439, console: 'ready.', ports: [22, 5432], script: 'ledger-is-whole', maxAgeHours: 24 }),
     );
+  });
+
+  it('is asked of one proof over what the policy asks of all: what is not said stays', () => {
+    const policy = create(ProofScheduleSchema, { everyHours: 24, console: 'ready', ports: [22], script: 'ledger', checkFileSystems: true });
+    const own = create(ProofScheduleSchema, { patienceSeconds: 5 });
+    expect(checksOver(policy, own)).toMatchObject({
+      console: 'ready',
+      ports: [22],
+      script: 'ledger',
+      checkFileSystems: true,
+      patienceSeconds: 5,
+    });
+    expect(checksOver(policy, create(ProofScheduleSchema, { console: 'up', ports: [80] }))).toMatchObject({
+      console: 'up',
+      ports: [80],
+      script: 'ledger',
+    });
+    expect([checksOver(undefined, own), checksOver(policy, undefined)]).toEqual([own, policy]);
   });
 });

@@ -17,6 +17,20 @@ export const lastDue = ({ everyHours, atMinute }: Pick<ProofSchedule, 'everyHour
 export const longestAge = ({ everyHours, maxAgeHours }: Pick<ProofSchedule, 'everyHours' | 'maxAgeHours'>): number =>
   (maxAgeHours || 2 * everyHours) * HOUR;
 
+/** What somebody asks of one proof, over what the policy asks of all: what he does not say stays as it is. */
+export const checksOver = (policy: ProofSchedule | undefined, own: ProofSchedule | undefined): ProofSchedule | undefined => {
+  if (policy === undefined || own === undefined) return own ?? policy;
+  return {
+    ...policy,
+    console: own.console || policy.console,
+    ports: own.ports.length > 0 ? own.ports : policy.ports,
+    checkFileSystems: own.checkFileSystems || policy.checkFileSystems,
+    awaitAgent: own.awaitAgent || policy.awaitAgent,
+    script: own.script || policy.script,
+    patienceSeconds: own.patienceSeconds || policy.patienceSeconds,
+  };
+};
+
 const SCRIPT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const MOST_PORTS = 16;
 const DAY = 24;

@@ -19,7 +19,7 @@ import { serversWith } from '../jobs/choose-server.ts';
 import { jobMessage } from '../jobs/job-message.ts';
 import { personOf } from '../listener/caller.ts';
 import { startProof } from '../proofs/proof-plan.ts';
-import { checkSchedule } from '../proofs/proof-schedule.ts';
+import { checkSchedule, checksOver } from '../proofs/proof-schedule.ts';
 import { find, listPage, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
@@ -327,7 +327,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       const { revision, result } = await transact(store, async (transaction) => {
         const current = await machineIn(transaction, machine.id);
         await protectionFor(transaction, current, 'prove');
-        const job = await startProof(transaction, plans.proof, { machine: current, actor, point, checks: checks ?? ofPolicy });
+        const job = await startProof(transaction, plans.proof, { machine: current, actor, point, checks: checksOver(ofPolicy, checks) });
         transaction.audit({ actor, action: 'ProvePoint', subject: machine.id, detail: `${current.value.name} ${point}` });
         return job;
       });

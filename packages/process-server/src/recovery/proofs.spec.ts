@@ -11,6 +11,7 @@ import {
   idBytes,
   idText,
   newId,
+  PointKind,
   RecoveryAnswerSchema,
   RecoveryQuestionSchema,
   RecoveryStage,
@@ -240,18 +241,32 @@ describe('proofs of a process server', () => {
     expect(discarded).toEqual([id]);
   });
 
-  it('do not wait for what is left of one that nobody wants any more', async () => {
+  it('are of the newest point when their turn comes', async () => {
+    await open();
+    const choose = { choice: { case: 'newest', value: PointKind.CRASH } } as const;
+    const [first, second] = [wanted(), wanted({ pointId: idBytes(points[0]!), choose })];
+    proofs!.want([first, second]);
+    await until('the first one', () => attempts.length === 1);
+    const writer = await openLogWriter(vault, source.machineId, {});
+    source.scribble(1);
+    await writer.append((await source.cut()).content);
+    await writer.close();
+    const newest = (await readMachine(vault, source.machineId)).points.at(-1)!.id;
+    attempts[0]!.end(true);
+    await until('the second one', () => attempts.length === 2);
+    expect([attempts[1]!.options.pointId, points.includes(newest)]).toEqual([newest, false]);
+  });
+
+  it('do not wait for what is left of another one in a vault that is away', async () => {
     const [left, other] = [wanted(), wanted()];
     const id = idText(left.id);
     await mkdir(path.join(directory, id));
     await writeFile(path.join(directory, `${id}.json`), JSON.stringify({ vault: 'gone', fabric: 'qemu' }));
     await open();
     proofs!.want([left, other]);
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(attempts).toEqual([]);
-    proofs!.want([other]);
     await until('the other one', () => attempts.length === 1);
-    expect(attempts[0]!.options.operationId).toBe(idText(other.id));
+    expect(attempts.map(({ options }) => options.operationId)).toEqual([idText(other.id)]);
+    proofs!.want([other]);
     expect(await readdir(directory)).toContain(`${id}.json`);
   });
 

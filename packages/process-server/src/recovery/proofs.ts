@@ -13,6 +13,7 @@ import { writeWhole } from '../control/write-whole.ts';
 import type { Vaults } from '../upload/vaults.ts';
 import { describeProof } from './describe-proof.ts';
 import { machineTarget } from './machine-target.ts';
+import { choosePoint } from './points.ts';
 
 /** Proves points: starts each in isolation, looks, and takes it away again; one after the other. */
 export interface Proofs {
@@ -63,6 +64,8 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
   let turn: Promise<void> = Promise.resolve();
   const closing = new AbortController();
   const clearing = new Map<string, Promise<void>>();
+  /** The same attempt, begun before an end of this server, is made anew: behind what that left. */
+  const waiting = new Set<Promise<void>>();
 
   /** Written before anything is made for an attempt, removed when nothing of it is left: machine, files, hold in the vault. */
   const noteOf = (operationId: string): string => path.join(directory, `${operationId}.json`);
@@ -91,11 +94,15 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     onChange();
   };
 
+  const givenUp = ({ stop: { signal } }: Work): Promise<void> =>
+    new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+
   const prove = async (work: Work): Promise<void> => {
     const { wanted, stop } = work;
     const { signal } = stop;
     if (signal.aborted) return;
-    const [operationId, machineId, pointId] = [wanted.id, wanted.machineId, wanted.pointId].map(idText) as [string, string, string];
+    const [operationId, machineId] = [idText(wanted.id), idText(wanted.machineId)];
+    let pointId = idText(wanted.pointId);
     const {
       script = '',
       console = '',
@@ -104,12 +111,10 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
       awaitAgent = false,
       patienceSeconds = 0,
     } = wanted.checks ?? {};
-    // The same attempt, begun before an end of this server, is made anew.
-    const givenUp = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    await Promise.race([clearing.get(operationId), givenUp]);
-    if (signal.aborted) return;
     try {
       const vault = await vaults.open(wanted.vault);
+      // The newest is the newest now: the order may have waited for its turn for hours.
+      if (wanted.choose !== undefined) pointId = choosePoint(await readMachine(vault, machineId), wanted.choose).id;
       const where = fabric(wanted.target?.fabric ?? '');
       const { hardware } = wanted.target === undefined ? { hardware: {} } : machineTarget(wanted.target, true);
       tell(work, { stage: RecoveryStage.WORKING, detail: 'the point is started in isolation' });
@@ -172,13 +177,20 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
           report: { id: wanted.id, stage: RecoveryStage.WORKING, detail: 'it waits for its turn' },
         };
         works.set(id, work);
-        turn = turn.then(() => prove(work));
+        // What waits for its vault waits for itself alone.
+        const ready = clearing.get(id) ?? Promise.resolve();
+        const begun = Promise.race([ready, givenUp(work)]).then(() => {
+          turn = turn.then(() => prove(work));
+        });
+        waiting.add(begun);
+        void begun.finally(() => waiting.delete(begun));
       }
     },
     reports: () => [...works.values()].map(({ report }) => report),
     async close() {
       closing.abort();
       for (const { stop } of works.values()) stop.abort();
+      await Promise.all(waiting);
       await Promise.all([turn, ...clearing.values()]);
     },
   };
