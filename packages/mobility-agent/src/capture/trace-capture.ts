@@ -140,8 +140,9 @@ class TraceCapture implements Capture {
       for (const [index, state] of this.#disks.copying()) {
         for (let pieces = 0; await this.#piece(index, state, () => this.#catchingUp(index, state, pieces), signal); ) pieces += 1;
       }
-      // What is left is scanned, and was written meanwhile.
-      if (!this.#isOver(signal) && this.#disks.copying().length > 0) await sleep(REST, undefined, { signal }).catch(() => undefined);
+      const left = this.#disks.copying();
+      const rest = left.length > 0 && left.every(([, { disk }]) => disk.device.scanned !== undefined);
+      if (rest && !this.#isOver(signal)) await sleep(REST, undefined, { signal }).catch(() => undefined);
     }
   }
 
