@@ -34,14 +34,4 @@ describe('a thread that is told to end', () => {
     // Nobody is left to wait for.
     await endThreads();
   });
-
-  it('need not be there any more', async () => {
-    const { thread, answers, status } = start();
-    ask(thread, 1);
-    await thread.terminate();
-    await status;
-    // What is ended by force answers nothing.
-    expect(answers).toEqual([]);
-    await endThread(thread);
-  });
 });
