@@ -59,6 +59,8 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [RecoveryService.method.changePoint, 'operator'],
   [RecoveryService.method.cancelFailover, 'operator'],
   [RecoveryService.method.commitFailover, 'operator'],
+  [RecoveryService.method.startMachine, 'operator'],
+  [RecoveryService.method.forgetRecovery, 'operator'],
   [RecoveryService.method.listRecoveries, 'reader'],
   [RecoveryService.method.getRecovery, 'reader'],
   [RecoveryService.method.listOperations, 'reader'],

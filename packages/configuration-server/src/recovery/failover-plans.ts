@@ -115,8 +115,8 @@ export const createChangePointPlan = (parts: RecoveryParts): JobPlan => ({
     unlessTakenUp(
       parts,
       choosePointStep(parts, async (transaction, job, point) => {
-        const before = await changeRecovery(transaction, job, { point, state: 'starting', goal: 'running' });
-        await changeRecovery(transaction, job, newRun(before));
+        const before = await transaction.read(recoveries, recoveryIdOf(job));
+        await changeRecovery(transaction, job, { point, state: 'starting', goal: 'running', ...newRun(before?.value) });
         await setState(transaction, job, ProtectionState.FAILING_OVER, `it changes to point ${pointWords(point)}`);
       }),
     ),

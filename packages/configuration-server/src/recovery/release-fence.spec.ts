@@ -136,10 +136,16 @@ describe('the release of a committed fence', () => {
     const { store, job } = await prepare();
     expect(await committedFailover(store, MACHINE, 'office')).toBeDefined();
     expect(await committedFailover(store, MACHINE, 'elsewhere')).toBeUndefined();
+    // That it was left to its owner opens nothing.
+    await transact(store, async (transaction) => {
+      const before = (await transaction.read(recoveries, OPERATION))!.value;
+      transaction.put(recoveries, OPERATION, { ...before, state: 'forgotten' });
+    });
+    expect(await committedFailover(store, MACHINE, 'office')).toBeDefined();
     await transact(store, async (transaction) =>
       transaction.put(fenceReleases, OPERATION, { serverId: SERVER, machineId: MACHINE, vault: 'office' }),
     );
     expect(new Set(await run(store, store, job, [OTHER]))).toEqual(new Set([OTHER]));
-    expect(await remains(store, job)).toEqual(GOOD);
+    expect(await remains(store, job)).toEqual({ ...GOOD, state: 'forgotten' });
   });
 });
