@@ -1,7 +1,7 @@
 import v8 from 'node:v8';
 
 /** Per cent of what is in use. */
-const GROWTH = 30;
+const GROWTH = 35;
 
 /**
  * Has the whole heap collected when it has grown by a third. Unless told so node lets it grow to four times of what is in use, and what such a heap took
