@@ -396,6 +396,22 @@ describe('recoveries of a process server', () => {
     expect([fabric.running().length, recoveries.reports()[0]!.startProblem]).toEqual([1, '']);
   });
 
+  it('does not release the source while the machine is being switched on: nothing of it runs behind that', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    fabric.switchOff(RUN);
+    const { begun, letGo } = fabric.slowStarts();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING, { startRequest: idBytes(newId()) })]);
+    await begun;
+    await recoveries.want([wanted(RecoveryGoal.RELEASED)]);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(await failedOver()).toBeDefined();
+    letGo();
+    await reach(recoveries, RecoveryGoal.RELEASED);
+    expect([fabric.running(), await failedOver()]).toEqual([[], undefined]);
+  });
+
   it('leaves a committed machine to its owner: it runs on, and nobody knows of it any more', async () => {
     const recoveries = await open();
     await recoveries.want([wanted(RecoveryGoal.RUNNING)]);

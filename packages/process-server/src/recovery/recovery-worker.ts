@@ -2,13 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Log } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import type { AdaptMachine, discardRecovery, Fabric, RecoveredMachine, RecoveryStep, recoverMachine } from '@holdfast/fabric';
+import type { AdaptMachine, discardRecovery, Fabric, RecoveredMachine, recoverMachine } from '@holdfast/fabric';
 import { idBytes, RecoveryGoal, RecoveryKind, type RecoveryReportSchema, RecoveryStage } from '@holdfast/protocol';
 import type { Vaults } from '../upload/vaults.ts';
 import { assertNetwork } from './assert-network.ts';
 import { fence, isReleased, release } from './fence.ts';
 import { holdPoint, letGo } from './holds.ts';
 import { machineTarget } from './machine-target.ts';
+import { lost, notCopied } from './recovery-errors.ts';
+import { DONE_WORDS, STEP_WORDS } from './recovery-words.ts';
 import type { Wanted } from './wanted.ts';
 
 /** What starts machines; `@holdfast/fabric` but for specs. */
@@ -56,35 +58,10 @@ const LOOK = 3000;
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
 
-const STEP_WORDS: Readonly<Record<RecoveryStep, string>> = {
-  holding: 'the point is being held',
-  opening: 'the disks are being opened at the point',
-  adapting: 'the disks are being adapted to the fabric',
-  creating: 'the machine is being made',
-  starting: 'the machine is being started',
-  ready: 'the machine runs',
-};
-
-const DONE_WORDS: Readonly<Record<number, string>> = {
-  [RecoveryGoal.UNSPECIFIED]: '',
-  [RecoveryGoal.HELD]: 'the point is held',
-  [RecoveryGoal.FENCED]: 'the source is fenced',
-  [RecoveryGoal.RUNNING]: 'the machine runs',
-  [RecoveryGoal.INDEPENDENT]: 'the machine runs and needs the vault no more',
-  [RecoveryGoal.DISCARDED]: 'the machine is gone',
-  [RecoveryGoal.RELEASED]: 'all that was made is gone',
-  [RecoveryGoal.FORGOTTEN]: 'the machine stays as it is, and nobody looks after it',
-};
+const shallRun = (goal: RecoveryGoal): boolean => goal === RecoveryGoal.RUNNING || goal === RecoveryGoal.INDEPENDENT;
 
 const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
-
-const lost = ({ id, machineName }: Wanted): HoldfastError =>
-  new HoldfastError('OPERATION_REFUSED', {
-    thing: `recovery ${id} of machine ${machineName}`,
-    why: 'it was committed, and this server does not know it any more: its directory of recoveries was lost, or is another one',
-    remedy: 'give it its directory back; what the machine is now is on its host alone, and no second one is started',
-  });
 
 const text = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part));
 
@@ -219,8 +196,11 @@ class Worker implements RecoveryWorker {
 
   async #bring(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { goal, kind, runId } = wanted;
+    // What is being switched on behind the back of its removal would run on beside a source that was released.
+    await this.#starting;
+    signal.throwIfAborted();
     if (goal === RecoveryGoal.FORGOTTEN) return this.#leave(wanted);
-    const runs = goal === RecoveryGoal.RUNNING || goal === RecoveryGoal.INDEPENDENT;
+    const runs = shallRun(goal);
     const isFailover = kind === RecoveryKind.FAILOVER;
     const vault = await this.#options.vaults.open(wanted.vault);
     await this.#discardOthers(wanted, runs ? runId : undefined, vault);
@@ -267,11 +247,11 @@ class Worker implements RecoveryWorker {
 
   /** Somebody wants it switched on; done once, however often that is told. What has not begun yet does it behind that. */
   #startAsAsked(): void {
-    const { startRequest } = this.wanted;
+    const { startRequest, goal, runId } = this.wanted;
     const machine = this.#machine;
-    if (startRequest === '' || startRequest === this.#started || machine === undefined) return;
+    if (startRequest === '' || startRequest === this.#started || !shallRun(goal) || machine?.operationId !== runId) return;
     this.#starting = this.#starting.then(async () => {
-      if (startRequest === this.#started || this.#closed) return;
+      if (startRequest === this.#started || startRequest !== this.wanted.startRequest || this.#closed) return;
       this.#startProblem = '';
       try {
         await machine.start();
@@ -289,12 +269,7 @@ class Worker implements RecoveryWorker {
   /** It stays as it is, its owner's from now on. */
   async #leave(wanted: Wanted): Promise<void> {
     const machine = this.#machine;
-    if (machine !== undefined && (await machine.status()).machine.disks.some(({ hydrated }) => !hydrated))
-      throw new HoldfastError('OPERATION_REFUSED', {
-        thing: `recovery ${wanted.id} of machine ${wanted.machineName}`,
-        why: 'not all of its disks are copied: without this server it stands still',
-        remedy: 'commit it first',
-      });
+    if (machine !== undefined && (await machine.status()).machine.disks.some(({ hydrated }) => !hydrated)) throw notCopied(wanted);
     await this.#endHydration();
     await machine?.close();
     this.#machine = undefined;

@@ -9,6 +9,8 @@ export interface ScriptedFabric {
   running(): readonly { readonly run: string; readonly point: string; readonly name: string }[];
   /** The machine of that run goes off, as with its host. */
   switchOff(run: string): void;
+  /** From now on a machine that is switched on again needs until `letGo`; resolves when one is at it. */
+  slowStarts(): { readonly begun: Promise<void>; letGo(): void };
   /** The host has none unless told. */
   addBridge(name: string): void;
   removeBridge(name: string): void;
@@ -33,6 +35,7 @@ export const createScriptedFabric = (): ScriptedFabric => {
   const made = new Map<string, Made>();
   const bridges = new Set<string>();
   let failure: HoldfastError | undefined;
+  let slow: Record<'begun' | 'over', PromiseWithResolvers<void>> | undefined;
   let stop: { readonly at: RecoveryStep; readonly reached: () => void } | undefined;
 
   const recover = async (options: RecoverMachineOptions): Promise<RecoveredMachine> => {
@@ -68,7 +71,11 @@ export const createScriptedFabric = (): ScriptedFabric => {
         machine.hydrated = true;
       },
       async start() {
+        slow?.begun.resolve();
+        await slow?.over.promise;
+        // A program that was started runs, whatever became of its files meanwhile.
         machine.isOn = true;
+        made.set(run, machine);
       },
       async stop() {
         machine.isOn = false;
@@ -93,6 +100,11 @@ export const createScriptedFabric = (): ScriptedFabric => {
     } as Partial<Fabric> as Fabric,
     switchOff(run) {
       made.get(run)!.isOn = false;
+    },
+    slowStarts() {
+      const own = { begun: Promise.withResolvers<void>(), over: Promise.withResolvers<void>() };
+      slow = own;
+      return { begun: own.begun.promise, letGo: own.over.resolve };
     },
     addBridge: (name) => void bridges.add(name),
     removeBridge: (name) => void bridges.delete(name),
