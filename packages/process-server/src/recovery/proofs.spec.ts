@@ -46,6 +46,7 @@ describe('proofs of a process server', () => {
   let attempts: { readonly options: ProvePointOptions; readonly end: (passed: boolean) => void }[];
   let isAway = false;
   const discarded: string[] = [];
+  const adaptedTo: number[] = [];
   const { privateKey } = generateKeyPairSync('ed25519');
 
   beforeEach(async () => {
@@ -62,6 +63,7 @@ describe('proofs of a process server', () => {
     directory = await mkdtemp(path.join(tmpdir(), 'proofs-'));
     attempts = [];
     discarded.length = 0;
+    adaptedTo.length = 0;
   });
   afterEach(async () => {
     for (const { end } of attempts) end(false);
@@ -123,6 +125,10 @@ describe('proofs of a process server', () => {
       directory,
       signingKey: async () => privateKey,
       scriptOf: async (name) => `/scripts/${name}`,
+      adaptationOf: ({ pointTime }) => {
+        adaptedTo.push(pointTime);
+        return async () => ({ report: [], unused: true });
+      },
       log: silent,
       onChange: () => undefined,
     });
@@ -251,10 +257,12 @@ describe('proofs of a process server', () => {
     source.scribble(1);
     await writer.append((await source.cut()).content);
     await writer.close();
-    const newest = (await readMachine(vault, source.machineId)).points.at(-1)!.id;
+    const { id: newest, time } = (await readMachine(vault, source.machineId)).points.at(-1)!;
     attempts[0]!.end(true);
     await until('the second one', () => attempts.length === 2);
     expect([attempts[1]!.options.pointId, points.includes(newest)]).toEqual([newest, false]);
+    // The agent inside is told of which instant its machine is.
+    expect(adaptedTo).toEqual([0, time]);
   });
 
   it('do not wait for what is left of another one in a vault that is away', async () => {

@@ -102,7 +102,7 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     const { signal } = stop;
     if (signal.aborted) return;
     const [operationId, machineId] = [idText(wanted.id), idText(wanted.machineId)];
-    let pointId = idText(wanted.pointId);
+    let [pointId, pointTime] = [idText(wanted.pointId), Number(wanted.pointUnixMillis)];
     const {
       script = '',
       console = '',
@@ -114,7 +114,7 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     try {
       const vault = await vaults.open(wanted.vault);
       // The newest is the newest now: the order may have waited for its turn for hours.
-      if (wanted.choose !== undefined) pointId = choosePoint(await readMachine(vault, machineId), wanted.choose).id;
+      if (wanted.choose !== undefined) ({ id: pointId, time: pointTime } = choosePoint(await readMachine(vault, machineId), wanted.choose));
       const where = fabric(wanted.target?.fabric ?? '');
       const { hardware } = wanted.target === undefined ? { hardware: {} } : machineTarget(wanted.target, true);
       tell(work, { stage: RecoveryStage.WORKING, detail: 'the point is started in isolation' });
@@ -134,12 +134,12 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
         patience: (patienceSeconds || PATIENCE_SECONDS) * 1000,
         signingKey: await options.signingKey(),
         ...(script === '' ? {} : { script: await options.scriptOf(script) }),
-        ...(options.adaptationOf === undefined ? {} : { adapt: options.adaptationOf({ pointTime: Number(wanted.pointUnixMillis) }) }),
+        ...(options.adaptationOf === undefined ? {} : { adapt: options.adaptationOf({ pointTime }) }),
         onStep: ({ name, passed }) => tell(work, { stage: RecoveryStage.WORKING, detail: `${name}: ${passed ? 'well' : 'not well'}` }),
         signal,
       });
       const { tags, points } = await readMachine(vault, machineId);
-      const time = points.find(({ id }) => id === pointId)?.time ?? Number(wanted.pointUnixMillis);
+      const time = points.find(({ id }) => id === pointId)?.time ?? pointTime;
       const verdict = verifyProof(proof, { vault: vault.id, machine: machineId, tags });
       const words = proof.passed ? 'it is proven' : 'it was tried, and is not good';
       tell(work, { stage: RecoveryStage.REACHED, detail: words, proof: describeProof(proof, verdict, time) });
