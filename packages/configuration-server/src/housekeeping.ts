@@ -49,7 +49,8 @@ export const cleanUp = async (
     over += 1;
     if (over <= recoveriesKept) continue;
     gone.push([recoveries, id], [recoveriesOf, `${value.machineId}/${id}`]);
-    pruned.set(id, value.machineName);
+    // What is its owner's is nobody's to remove.
+    if (value.state === 'ended') pruned.set(id, value.machineName);
   }
   let runs = 0;
   for await (const { id, value } of listAll(store, planRuns)) {

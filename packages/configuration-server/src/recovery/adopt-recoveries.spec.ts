@@ -18,8 +18,8 @@ import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { adoptFence, takeRecoveries } from './adopt-recoveries.ts';
 import { recoveriesWanted, silencedBy } from './recoveries-wanted.ts';
-import { endRecovery } from './recovery-commits.ts';
-import { openRecoveries, recoveries } from './recovery-record.ts';
+import { changeRecovery, endRecovery } from './recovery-commits.ts';
+import { openRecoveries, recoveries, wantedRecoveries } from './recovery-record.ts';
 import { committedFailover } from './release-fence.ts';
 
 const id = (digit: string): string => digit.repeat(32);
@@ -155,6 +155,19 @@ describe('a configuration server that lost its state', () => {
       { goal: RecoveryGoal.RELEASED, id: idBytes(OPERATION), machineName: 'web1' },
     ]);
     await adoptRecoveries(store, SERVER, [report({ goal: RecoveryGoal.RELEASED, stage: RecoveryStage.REACHED })]);
+    expect(await recoveriesWanted(reader(), SERVER)).toEqual([]);
+  });
+
+  it('removes nothing that was left to its owner, however long ago: a server that comes back may tell of it still', async () => {
+    await adoptRecoveries(store, SERVER, [report(COMMITTED)]);
+    const forgotten = { goal: RecoveryGoal.FORGOTTEN, stage: RecoveryStage.REACHED } as const;
+    await transact(store, async (transaction) => {
+      await changeRecovery(transaction, { input: { recovery: OPERATION } }, { state: 'forgotten', fenceReleased: 1 });
+      transaction.delete(wantedRecoveries, `${SERVER}/${OPERATION}`);
+    });
+    await cleanUp(store, 0, 0, Date.now(), 0);
+    expect(await find(store, recoveries, OPERATION)).toBeUndefined();
+    await adoptRecoveries(store, SERVER, [report(forgotten)]);
     expect(await recoveriesWanted(reader(), SERVER)).toEqual([]);
   });
 
