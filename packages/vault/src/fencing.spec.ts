@@ -257,6 +257,24 @@ describe('failover', () => {
     await bench.open();
   });
 
+  it('belongs to its latest attempt, also when an earlier one had looked before that wrote', async () => {
+    const { machineId } = bench.source;
+    const [first, second] = await bench.cuts(2);
+    const { writer } = await bench.open();
+    for (const { content } of [first!, second!]) await writer.append(content);
+    const operationId = newId();
+    const attempt = (number: number, { pointId } = first!) =>
+      recordFailover(bench.vault, machineId, { operationId, pointId: pointId!, attempt: number });
+    await attempt(5);
+    await attempt(6, second);
+    for (const replaced of [5, 0])
+      await expect(attempt(replaced)).rejects.toMatchObject({ code: 'FENCED', why: expect.stringContaining('attempt 6') });
+    expect((await bench.read()).failedOver).toEqual({ operationId, pointId: second!.pointId, attempt: 6 });
+    await attempt(6);
+    await attempt(7);
+    expect((await bench.read()).failedOver).toEqual({ operationId, pointId: first!.pointId, attempt: 7 });
+  });
+
   it('refuses ids that are none', async () => {
     const { machineId } = bench.source;
     await expect(recordFailover(bench.vault, machineId, { operationId: 'x', pointId: newId() })).rejects.toMatchObject({

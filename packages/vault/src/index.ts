@@ -47,6 +47,7 @@ export { type NewHolder, rekeyVault } from './rekey.ts';
 export { type RepairOptions, type RepairReport, repairMachine } from './repair.ts';
 export { restoreObject } from './restore-object.ts';
 export { keptPoints, RETENTION_PRESETS, type RetentionPolicy, type RetentionRule } from './retention.ts';
+export { parseRetention } from './retention-text.ts';
 export { type ScrubOptions, type ScrubReport, scrubMachine } from './scrub-machine.ts';
 export { readScrubRecord, type ScrubProgress } from './scrub-record.ts';
 export type { ScryptCost } from './scrypt-cost.ts';

@@ -17,7 +17,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Everything of the last two hours, then a point an hour, then a point a day. */
+/** Everything of the last two hours, then a point an hour, then a point a day. Others are said as grids, see retention-text.ts. */
 export const RETENTION_PRESETS = {
   '24h': {
     rules: [
@@ -36,6 +36,13 @@ export const RETENTION_PRESETS = {
       { every: 0, until: 2 * HOUR },
       { every: HOUR, until: 72 * HOUR },
       { every: DAY, until: 15 * DAY },
+    ],
+  },
+  '90d': {
+    rules: [
+      { every: 0, until: 2 * HOUR },
+      { every: HOUR, until: 72 * HOUR },
+      { every: DAY, until: 90 * DAY },
     ],
   },
 } as const satisfies Record<string, RetentionPolicy>;

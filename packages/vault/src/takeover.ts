@@ -174,9 +174,16 @@ export interface FailoverOptions {
   readonly clock?: Clock;
 }
 
+const refuseReplaced = (machineId: string, { operationId, attempt }: FailedOver): HoldfastError =>
+  new HoldfastError('FENCED', {
+    thing: `log of machine ${machineId}`,
+    why: `attempt ${attempt} of operation ${operationId} took the place of this one`,
+    remedy: 'remove what this attempt made; the later one goes on',
+  });
+
 /**
  * Takes a term and writes that the machine is failed over to a point: from then on nobody appends. Resolves to the record's slot. Errors:
- * POINT_NOT_FOUND, FENCED (another operation's failover is in force), DAMAGED.
+ * POINT_NOT_FOUND, FENCED (another operation's failover is in force, or a later attempt of this one), DAMAGED.
  */
 export const recordFailover = async (
   vault: Vault,
@@ -188,7 +195,9 @@ export const recordFailover = async (
   return record(vault, machineId, operationId, { record: { case: 'failover', value } }, options, {
     onGenerations: (summaries) => builder.load(summaries),
     onCut: (cut, name, isLoaded) => (isLoaded ? builder.tell(cut) : builder.add(cut, name)),
-    onHead: () => {
+    onHead: (failedOver) => {
+      // Whoever looked before that one wrote would bring back the attempt it replaced.
+      if ((failedOver?.attempt ?? 0) > attempt) throw refuseReplaced(machineId, failedOver!);
       if (!builder.points().some(({ id }) => id === pointId))
         throw new HoldfastError('POINT_NOT_FOUND', {
           thing: `point ${pointId}`,
@@ -212,7 +221,7 @@ const record = async (
   operationId: string,
   content: MessageInitShape<typeof SegmentRecordSchema>,
   { seenTerm = 0, clock = systemClock }: Omit<FailoverOptions, 'operationId'>,
-  { onCut, onGenerations, onHead }: Pick<TakeoverOptions, 'onCut' | 'onGenerations'> & { onHead: () => void } = {
+  { onCut, onGenerations, onHead }: Pick<TakeoverOptions, 'onCut' | 'onGenerations'> & { onHead: (failedOver: FailedOver | undefined) => void } = {
     onCut: () => {},
     onGenerations: () => {},
     onHead: () => {},
@@ -225,7 +234,7 @@ const record = async (
     onGenerations,
     onHead: ({ failedOver }) => {
       if (failedOver !== undefined && failedOver.operationId !== operationId) throw refuseFailedOver(machineId, failedOver);
-      onHead();
+      onHead(failedOver);
     },
     records: [content],
   });

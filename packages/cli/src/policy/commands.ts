@@ -5,6 +5,7 @@ import { BandwidthRuleSchema, type Policy, TimeWindowSchema } from '@holdfast/pr
 import { Command, Option } from 'commander';
 import { parseCount } from '../parse-count.ts';
 import { parseMilliseconds } from '../parse-milliseconds.ts';
+import { retentionText } from '../parse-retention.ts';
 import { parseSeconds } from '../parse-seconds.ts';
 import { type ScheduleOptions, scheduleOptions, scheduleTold } from '../proof/schedule-options.ts';
 import { limitOption } from '../site/limit-option.ts';
@@ -30,7 +31,6 @@ interface PolicyOptions extends SiteOptions, ScheduleOptions {
   readonly bandwidth?: readonly WrittenBandwidthRule[];
 }
 
-export const RETENTIONS = ['24h', '72h', '15d'];
 export const COMPRESSIONS = ['lz4', 'zstd', 'raw'];
 export const HOLDS = ['never', 'throttle', 'freeze'];
 
@@ -60,7 +60,11 @@ const policyOptions = (command: Command): Command =>
   scheduleOptions(siteOptions(command))
     .addOption(new Option('--point-interval <time>', 'time between two recovery points: 5s, 1min, 1h').argParser(parseSeconds))
     .addOption(new Option('--rpo-threshold <time>', 'alert when more than this would be lost: 15min').argParser(parseSeconds))
-    .addOption(new Option('--retention <preset>', 'how long points are kept').choices(RETENTIONS))
+    .addOption(
+      new Option('--retention <grid>', "how long points are kept: 24h, 72h, 15d, 90d, or 'all 2h, 1h 3d, 1d 90d, 1w 7y'").argParser(
+        retentionText,
+      ),
+    )
     .addOption(new Option('--compression <kind>', 'how data is compressed on its way').choices(COMPRESSIONS))
     .addOption(
       new Option('--application-interval <time>', 'time between two points with applications at rest: 1h, off').argParser(parseInterval),

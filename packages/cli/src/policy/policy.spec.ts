@@ -115,7 +115,8 @@ describe('policy', () => {
     expect(person.site.script.policies[0]).toMatchObject({ retention: '15d' });
     person.site.script.before = () => {};
     expect(await person.run(['policy', 'set', 'gold', '--retention', '24h', '--if-version', '4'])).toMatchObject({ status: 8 });
-    expect(await person.run(['policy', 'set', 'gold', '--retention', '24h', '--if-version', '5'])).toMatchObject({ status: 0 });
+    expect(await person.run(['policy', 'set', 'gold', '--retention', 'all 2h, 1w 7y', '--if-version', '5'])).toMatchObject({ status: 0 });
+    expect(person.site.script.policies[0]).toMatchObject({ retention: 'all 2h, 1w 7y' });
   });
 
   it.each([
@@ -123,6 +124,7 @@ describe('policy', () => {
     [['set', 'gold', '--point-interval', '5'], /it is no duration/],
     [['set', 'gold', '--point-interval', '1500ms'], /it is no duration of whole seconds/],
     [['set', 'gold', '--retention', '3y'], /24h, 72h, 15d/],
+    [['set', 'gold', '--retention', '1d 3d, 1h 9d'], /"1h 9d" is not coarser/],
     [['set', 'gold', '--hold', 'maybe'], /never, throttle, freeze/],
     [['set', 'gold', '--hold-limit', 'soon'], /it is no duration/],
     [['create', 'x', '--compression', 'rar'], /lz4, zstd, raw/],

@@ -1,18 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { type KeepReport, keepMachine, type MachineSummary, RETENTION_PRESETS, type TierPolicy, type Vault } from '@holdfast/vault';
+import { type KeepReport, keepMachine, type MachineSummary, type RetentionPolicy, type TierPolicy, type Vault } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { chooseMachine, machineLabel } from '../choose/choose-machine.ts';
 import { orStopped } from '../or-stopped.ts';
 import { type Answer, renderAnswer } from '../output/answer.ts';
 import { formatBytes } from '../output/format.ts';
+import { retentionOf } from '../parse-retention.ts';
 import { parseSeconds } from '../parse-seconds.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { machinesOption, paceOption, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
 
 interface KeepCommandOptions extends VaultOptions {
   readonly machine?: string;
-  readonly retention?: keyof typeof RETENTION_PRESETS;
+  readonly retention?: RetentionPolicy;
   readonly every?: number;
   readonly pace?: number;
   readonly coolAfter?: number;
@@ -43,6 +44,7 @@ newest point. Nothing is touched in a vault that is not whole: see \`holdfast va
 Examples:
   holdfast vault keep --vault file:/srv/vault --key-file office.key --retention 72h
   holdfast vault keep --vault file:/srv/vault --key-file office.key --retention 15d --every 15min --pace 20MiB
+  holdfast vault keep --vault file:/srv/vault --key-file office.key --retention 'all 2h, 1h 3d, 1d 90d, 1w 7y'
   holdfast vault keep --vault azure:https://acme.blob.core.windows.net/vault --key-file office.key --cool-after 30d
 
 ${STORE_HELP}`;
@@ -50,7 +52,12 @@ ${STORE_HELP}`;
 export const keepCommand = (surroundings: Surroundings): Command =>
   vaultOptions(new Command('keep').description('compact, forget points by a retention, delete what nobody needs'))
     .addOption(machinesOption())
-    .addOption(new Option('--retention <preset>', 'which points stay; all unless told').choices(Object.keys(RETENTION_PRESETS)))
+    .addOption(
+      new Option(
+        '--retention <grid>',
+        "which points stay; all unless told: 24h, 72h, 15d, 90d, or a grid like 'all 2h, 1h 3d, 1d 90d'",
+      ).argParser(retentionOf),
+    )
     .addOption(new Option('--every <time>', 'again and again, so long after the last time; Ctrl-C ends it').argParser(parseSeconds))
     .addOption(paceOption())
     .addOption(new Option('--cool-after <time>', 'move parts of that age to the tier cool').argParser(parseSeconds))

@@ -54,6 +54,7 @@ describe('vault keep', () => {
     expect((await json(['keep'])).machines).toMatchObject([{ machine: { name: 'db1' }, thinned: 0, suspended: 'no retention is named' }]);
     const { machines } = await json(['keep', '--retention', '24h']);
     expect(machines[0].suspended).toBeUndefined();
+    expect((await json(['keep', '--retention', 'all 2h, 1h 3d, 1w 7y'])).machines[0].suspended).toBeUndefined();
     expect((await run(['keep', '--retention', '7y'])).status).toBe(2);
   });
 

@@ -74,6 +74,7 @@ describe('the API', () => {
     [{ name: 'x', pointIntervalSeconds: 3601 }, 'point_interval_seconds'],
     [{ name: 'x', pointIntervalSeconds: 10, rpoThresholdSeconds: 5 }, 'rpo_threshold_seconds'],
     [{ name: 'x', retention: '1y' }, 'retention'],
+    [{ name: 'x', retention: '1d 3d, 1h 9d' }, 'retention'],
     [{ name: 'x', compression: 'rar' }, 'compression'],
     [{ name: 'x', applicationIntervalSeconds: 299 }, 'application_interval_seconds'],
     [{ name: 'x', applicationIntervalSeconds: 12 * 3600 + 1 }, 'application_interval_seconds'],

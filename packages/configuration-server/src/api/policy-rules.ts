@@ -1,9 +1,9 @@
 import { type Policy, windowProblem } from '@holdfast/protocol';
+import { parseRetention } from '@holdfast/vault';
 import { checkSchedule } from '../proofs/proof-schedule.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import { checkName } from './resolve.ts';
 
-const RETENTIONS = ['24h', '72h', '15d'];
 const COMPRESSIONS = ['lz4', 'zstd', 'raw'];
 const HOLDS = ['never', 'throttle', 'freeze'];
 
@@ -70,7 +70,8 @@ export const checkPolicy = (policy: Policy): void => {
   checkName(policy.name, 'policy');
   within('point_interval_seconds', policy.pointIntervalSeconds, 1, 3600);
   within('rpo_threshold_seconds', policy.rpoThresholdSeconds, policy.pointIntervalSeconds, 7 * 24 * 3600);
-  oneOf('retention', policy.retention, RETENTIONS);
+  const retention = parseRetention(policy.retention);
+  if ('problem' in retention) throw requestInvalid('retention', retention.problem, 'name a preset, or a grid, finest first');
   oneOf('compression', policy.compression, COMPRESSIONS);
   if (policy.applicationIntervalSeconds !== 0) within('application_interval_seconds', policy.applicationIntervalSeconds, 5 * 60, 12 * 3600);
   oneOf('hold', policy.hold, HOLDS);

@@ -83,6 +83,15 @@ describe('the keeper of a process server', () => {
     expect(events.take()).toEqual([]);
   });
 
+  it('thins by a grid of one’s own', async () => {
+    machines = machines.map((machine) => ({ ...machine, retention: 'all 1h, 6h 2d' }));
+    await run('keep', 1);
+    const { points } = await readMachine(vault, source.machineId);
+    // 36 hours of a point every ten minutes.
+    expect(points.length).toBeGreaterThanOrEqual(6 + 5);
+    expect(points.length).toBeLessThan(6 + 9);
+  });
+
   it('forgets nothing where no retention was named, or one that it does not know', async () => {
     for (const retention of ['', '7y']) {
       machines = machines.map((machine) => ({ ...machine, retention }));

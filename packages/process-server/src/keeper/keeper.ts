@@ -4,9 +4,10 @@ import {
   type Anchor,
   affectedPoints,
   type Finding,
+  type KeepOptions,
   type KeepReport,
   keepMachine,
-  RETENTION_PRESETS,
+  parseRetention,
   readScrubRecord,
   type ScrubReport,
   scrubMachine,
@@ -70,7 +71,11 @@ const forgetOthers = (known: Map<string, unknown>, machines: readonly Assignment
   for (const machineId of known.keys()) if (!present.has(machineId)) known.delete(machineId);
 };
 
-const isPreset = (name: string): name is keyof typeof RETENTION_PRESETS => Object.hasOwn(RETENTION_PRESETS, name);
+/** None where nothing is to be thinned, or by words of a newer configuration server: then every point stays. */
+const policyOf = (retention: string): Pick<KeepOptions, 'policy'> => {
+  const read = parseRetention(retention);
+  return 'policy' in read ? read : {};
+};
 
 export const createKeeper = (options: KeeperOptions): Keeper => {
   const { log, events, now = Date.now } = options;
@@ -102,7 +107,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
       const anchor = options.anchorOf(machineId);
       const report = await keepMachine(await options.vault(vault), machineId, {
         signal,
-        ...(isPreset(retention) && { policy: retention }),
+        ...policyOf(retention),
         ...(anchor && { anchor }),
         tiers: options.tiers,
       });

@@ -1198,7 +1198,7 @@ export type ServerAssignment = Message<"holdfast.v1.ServerAssignment"> & {
   seenTerm: bigint;
 
   /**
-   * How long its points are kept: "24h", "72h", "15d". Empty: nothing is thinned.
+   * How long its points are kept: "24h", "72h", "15d", "90d", or a grid, finest first: "all 2h, 1h 3d, 1d 90d, 1w 7y". Empty: nothing is thinned.
    *
    * @generated from field: string retention = 5;
    */

@@ -225,7 +225,7 @@ export type Policy = Message<"holdfast.v1.Policy"> & {
   rpoThresholdSeconds: number;
 
   /**
-   * "24h", "72h", "15d".
+   * "24h", "72h", "15d", "90d", or a grid, finest first: "all 2h, 1h 3d, 1d 90d, 1w 7y".
    *
    * @generated from field: string retention = 6;
    */

@@ -1,0 +1,19 @@
+import { HoldfastError } from '@holdfast/errors';
+import { parseRetention, type RetentionPolicy } from '@holdfast/vault';
+
+/** A preset or a grid, as an option gives it. Error: SETTING_INVALID. */
+export const retentionOf = (text: string): RetentionPolicy => {
+  const read = parseRetention(text);
+  if ('policy' in read) return read.policy;
+  throw new HoldfastError('SETTING_INVALID', {
+    thing: `retention ${JSON.stringify(text)}`,
+    why: read.problem,
+    remedy: 'name a preset, or a grid, finest first: all points of 2h, then one an hour up to 3d, and so on',
+  });
+};
+
+/** The same text, when it is one. Error: SETTING_INVALID. */
+export const retentionText = (text: string): string => {
+  retentionOf(text);
+  return text;
+};
