@@ -221,7 +221,11 @@ const record = async (
   operationId: string,
   content: MessageInitShape<typeof SegmentRecordSchema>,
   { seenTerm = 0, clock = systemClock }: Omit<FailoverOptions, 'operationId'>,
-  { onCut, onGenerations, onHead }: Pick<TakeoverOptions, 'onCut' | 'onGenerations'> & { onHead: (failedOver: FailedOver | undefined) => void } = {
+  {
+    onCut,
+    onGenerations,
+    onHead,
+  }: Pick<TakeoverOptions, 'onCut' | 'onGenerations'> & { onHead: (failedOver: FailedOver | undefined) => void } = {
     onCut: () => {},
     onGenerations: () => {},
     onHead: () => {},
