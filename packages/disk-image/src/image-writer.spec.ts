@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { endThreads } from '@holdfast/block';
 import type { Piece } from './image-format.ts';
 import { openImageWriter } from './image-writer.ts';
 import { pageBuffers } from './page-memory.ts';
@@ -72,4 +73,19 @@ describe.each([
       await readOnly.close();
     }
   });
+});
+
+it('fails, and waits for nothing, once the thread that wrote it has ended', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-image-'));
+  const file = await open(path.join(directory, 'image'), 'wx+');
+  try {
+    const writer = openImageWriter(file.fd, IN_A_THREAD);
+    await endThreads();
+    const written = writer.add({ data: Buffer.from('late') }).then(() => writer.end());
+    await expect(written).rejects.toThrow(/thread that writes the image ended/);
+    await writer.close();
+  } finally {
+    await file.close();
+    rmSync(directory, { recursive: true });
+  }
 });

@@ -25,7 +25,10 @@ export const openImageWriter = (fd: number, diskSize: number): ImageWriter => {
   /** What the thread has not answered to, and what came of the pieces given last, both oldest first. */
   const asked: PromiseWithResolvers<PieceDone>[] = [];
   const underWay: Promise<PieceDone>[] = [];
+  /** Why it answers no more. */
+  let gone: Error | undefined;
   const fail = (reason: Error): void => {
+    gone ??= reason;
     for (const piece of asked.splice(0)) piece.reject(reason);
   };
   thread.on('message', (done: PieceDone) => asked.shift()?.resolve(done));
@@ -36,8 +39,12 @@ export const openImageWriter = (fd: number, diskSize: number): ImageWriter => {
     const answer = Promise.withResolvers<PieceDone>();
     // Told when it is waited for.
     answer.promise.catch(() => {});
-    asked.push(answer);
     underWay.push(answer.promise);
+    if (gone !== undefined) {
+      answer.reject(gone);
+      return;
+    }
+    asked.push(answer);
     thread.postMessage(piece, handedOver);
   };
   const settle = async (most: number): Promise<PieceDone> => {
