@@ -3,13 +3,14 @@ import { bounded } from '../control/transitions.ts';
 import { find, listAll } from '../records/kind.ts';
 import { anchors, machines, protections } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
+import { isForGood, type RecoveryRecord, recoveries } from '../recovery/recovery-record.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { boundedTerm } from './bounded-term.ts';
 
 const ACTOR = 'reconciliation';
 
 /** States in which a machine sends: those that a failover in the vault contradicts. */
-const SENDING: ReadonlySet<ProtectionState> = new Set([
+export const SENDING: ReadonlySet<ProtectionState> = new Set([
   ProtectionState.PREPARING,
   ProtectionState.COPYING,
   ProtectionState.PROTECTED,
@@ -26,6 +27,8 @@ const OVER: ReadonlySet<ProtectionState> = new Set([
 
 const isOver = ({ failoverOperationId }: LineState): boolean => failoverOperationId.length > 0;
 
+const withFence = ({ fenceReleased: _, ...recovery }: RecoveryRecord): RecoveryRecord => recovery;
+
 /** Takes up what the logs of machines say: terms only grow, and a machine that was failed over is failed over here too. */
 export const takeLines = async (store: StateStore, lines: readonly LineState[]): Promise<void> => {
   for (const line of lines) {
@@ -40,8 +43,14 @@ export const takeLines = async (store: StateStore, lines: readonly LineState[]):
       const protection = protectionId === '' ? undefined : await transaction.read(protections, protectionId);
       if (machine === undefined || protection === undefined || protection.value.vault !== line.vault) return;
       if (!isOver(line) || !SENDING.has(protection.value.state)) return;
-      const detail = `its vault says so: operation ${idText(line.failoverOperationId).slice(0, 8)}, point ${idText(line.failoverPointId).slice(0, 8)}`;
-      transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.FAILED_OVER, stateDetail: detail });
+      const operation = idText(line.failoverOperationId);
+      const recovery = await transaction.read(recoveries, operation);
+      // A backup may be of before its fence was released, or not: that of a committed one is there, and nobody may cancel it.
+      const isCommitted = recovery !== undefined && isForGood(recovery.value);
+      if (isCommitted) transaction.put(recoveries, operation, withFence(recovery.value));
+      const state = isCommitted ? ProtectionState.COMMITTED : ProtectionState.FAILED_OVER;
+      const detail = `its vault says so: operation ${operation.slice(0, 8)}, point ${idText(line.failoverPointId).slice(0, 8)}`;
+      transaction.put(protections, protectionId, { ...protection.value, state, stateDetail: detail });
       transaction.event({
         severity: 'critical',
         code: 'failed-over-found',

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import {
   idBytes,
+  LineStateSchema,
   PointKind,
   ProtectionSchema,
   ProtectionState,
@@ -11,8 +12,9 @@ import {
   RecoveryStage,
 } from '@holdfast/protocol';
 import { cleanUp } from '../housekeeping.ts';
+import { takeLines } from '../reconcile/lines.ts';
 import { find, listAll } from '../records/kind.ts';
-import { machines, protections } from '../records/kinds.ts';
+import { machines, protections, SITE, type SiteRecord, sites } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -133,6 +135,28 @@ describe('a configuration server that lost its state', () => {
     expect(await silencedBy(reader(), MACHINE, ProtectionState.PROTECTED)).toBeUndefined();
   });
 
+  it('waits, when restored, for what the vault says of the source before it takes up what was committed: its fence would seem released', async () => {
+    const source = create(ProtectionSchema, { machineId: MACHINE, vault: 'office', state: ProtectionState.PROTECTED });
+    const restored = { from: 'backup', made: 1, at: 2 };
+    await transact(store, async (transaction) => {
+      transaction.put(protections, PROTECTION, source);
+      transaction.put(sites, SITE, { id: id('8'), restored } as unknown as SiteRecord);
+    });
+    await adoptRecoveries(store, SERVER, [report(COMMITTED)]);
+    expect(await find(store, recoveries, OPERATION)).toBeUndefined();
+    const line = { machineId: idBytes(MACHINE), vault: 'office', failoverOperationId: idBytes(OPERATION), failoverPointId: idBytes(POINT) };
+    await takeLines(store, [create(LineStateSchema, line)]);
+    await adoptRecoveries(store, SERVER, [report(COMMITTED)]);
+    expect([await stateNow(), (await committedFailover(store, MACHINE, 'office'))?.id]).toEqual([ProtectionState.COMMITTED, OPERATION]);
+    // The same of a backup that is of the moment at which its fence was to be released.
+    await transact(store, async (transaction) => {
+      transaction.put(protections, PROTECTION, source);
+      await changeRecovery(transaction, { input: { recovery: OPERATION } }, { fenceReleased: 1 });
+    });
+    await takeLines(store, [create(LineStateSchema, line)]);
+    expect([await stateNow(), (await committedFailover(store, MACHINE, 'office'))?.id]).toEqual([ProtectionState.COMMITTED, OPERATION]);
+  });
+
   it('takes up both when the source was failed over again since: the newer one is open, the older one fences nothing', async () => {
     const newer = { id: idBytes(id('7')), runId: idBytes(id('8')) };
     await adoptRecoveries(store, SERVER, [report(COMMITTED), report(newer)]);
@@ -184,5 +208,11 @@ describe('a configuration server that lost its state', () => {
     await expect(adopt('')).rejects.toMatchObject({ code: 'OPERATION_REFUSED' });
     await adopt(OPERATION);
     expect((await find(store, openRecoveries, `${MACHINE}/failover`))!.value).toEqual({ recovery: OPERATION });
+    // What was committed is the machine in use: to end it would remove that.
+    for (const state of ['committed', 'forgotten'] as const) {
+      await transact(store, (transaction) => changeRecovery(transaction, { input: { recovery: OPERATION } }, { state }));
+      await expect(adopt(OPERATION)).rejects.toMatchObject({ code: 'OPERATION_REFUSED' });
+      expect((await find(store, recoveries, OPERATION))!.value.state).toBe(state);
+    }
   });
 });

@@ -10,6 +10,8 @@ import {
   RecoveryStage,
 } from '@holdfast/protocol';
 import { completeTarget } from '../api/prerequisites.ts';
+import { SENDING } from '../reconcile/lines.ts';
+import { restoredIn } from '../reconcile/restored.ts';
 import { find, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, protections } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
@@ -20,6 +22,7 @@ import {
   type ChosenPoint,
   committedRecoveries,
   goalOf,
+  isForGood,
   openRecoveries,
   prunedRecoveries,
   type RecoveryRecord,
@@ -110,6 +113,8 @@ export const takeRecoveries = async (
       if ((await transaction.read(recoveries, id)) !== undefined) return;
       const isOpen = (await transaction.read(openRecoveries, `${machineId}/${kind}`)) !== undefined;
       if (isOpen && !committed) return;
+      // A backup may be of before the failover: what the vault says of the source comes later than this, and what was committed would seem released.
+      if (committed && !isOpen && SENDING.has(state) && (await restoredIn(transaction)) !== undefined) return;
       const isFenced = committed && !isOpen && (FAILING.has(state) || state === ProtectionState.COMMITTED);
       if (isFenced)
         transaction.put(protections, protectionId, {
@@ -163,6 +168,13 @@ export const adoptFence = async (
   { operationId, point, serverId }: { readonly operationId: string; readonly point: RecoveryPoint | undefined; readonly serverId: string },
 ): Promise<Stored<RecoveryRecord>> => {
   const { name, protectionId } = machine.value;
+  const known = operationId === '' ? undefined : await transaction.read(recoveries, operationId);
+  if (known !== undefined && isForGood(known.value))
+    throw new HoldfastError('OPERATION_REFUSED', {
+      thing: `cancel-failover of machine ${name}`,
+      why: `its failover ${operationId.slice(0, 8)} was committed: the machine that runs of it is the one in use`,
+      remedy: 'unprotect the machine and protect it with `--source-again` if its source is to go on',
+    });
   const protection = await transaction.read(protections, protectionId);
   if (protection === undefined || operationId === '' || point === undefined)
     throw new HoldfastError('OPERATION_REFUSED', {

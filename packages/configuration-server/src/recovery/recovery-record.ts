@@ -84,6 +84,10 @@ export interface RecoveryRecord {
 
 export const recoveries: Kind<RecoveryRecord> = plainKind('recovery', 1);
 
+/** Committed: its source is fenced for good, whether anybody looks after the machine still or not. */
+export const isForGood = ({ kind, state }: Pick<RecoveryRecord, 'kind' | 'state'>): boolean =>
+  kind === 'failover' && (state === 'committed' || state === 'forgotten');
+
 /** The recoveries of a machine; its id is "MACHINE/RECOVERY". */
 export const recoveriesOf: Kind<Record<never, never>> = plainKind('recovery-of', 1);
 

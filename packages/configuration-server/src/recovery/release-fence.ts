@@ -12,7 +12,7 @@ import { find, type Kind, listAll, plainKind, type Stored } from '../records/kin
 import { anchors } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { type RecoveryRecord, recoveries, recoveriesOf } from './recovery-record.ts';
+import { isForGood, type RecoveryRecord, recoveries, recoveriesOf } from './recovery-record.ts';
 import { pointWords } from './steps.ts';
 
 /** The order to release the fence of a committed failover; its id is that of the failover. */
@@ -37,8 +37,6 @@ export const releasesWanted = async (read: TrackedReader, serverId: string): Pro
   );
 };
 
-const FOR_GOOD: readonly RecoveryRecord['state'][] = ['committed', 'forgotten'];
-
 /** The failover that was committed and fences the line of a machine in a vault for good; undefined when none does. */
 export const committedFailover = async (
   store: StateStore,
@@ -48,7 +46,7 @@ export const committedFailover = async (
   // The newest come first, and of those that were committed only the last one fences.
   for await (const { id } of listAll(store, recoveriesOf, `${machineId}/`)) {
     const recovery = await find(store, recoveries, id.slice(machineId.length + 1));
-    if (recovery?.value.kind !== 'failover' || !FOR_GOOD.includes(recovery.value.state) || recovery.value.vault !== vault) continue;
+    if (recovery === undefined || !isForGood(recovery.value) || recovery.value.vault !== vault) continue;
     return recovery.value.fenceReleased === undefined ? recovery : undefined;
   }
   return undefined;
