@@ -29,12 +29,14 @@ export interface Member {
 
 /**
  * Reads what was not read under its present stamp, until no stamp changes any more; or what changes while it is read out of snapshots. Tells
- * what `now` told when all was as it was read.
+ * what `now` told when all was as it was read; of a disk alone that never rests, right before that.
  */
 export const readUntilStill = async <T>(run: ScanRun, members: readonly Member[], now: () => T): Promise<T> => {
   for (let pass = 1; ; pass += 1) {
+    // Before the look: what is written after it is not in the cut.
+    const time = now();
     const changed = await changedOf(members);
-    if (changed.length === 0) return now();
+    if (changed.length === 0) return time;
     if (pass > 1) {
       const snapshots = await snapshotsOf(members, now);
       if (snapshots !== undefined) return readSnapshots(run, snapshots);
@@ -80,6 +82,7 @@ const snapshotsOf = async <T>(members: readonly Member[], now: () => T): Promise
       for (const device of devices.values()) await device.close();
     };
     try {
+      const time = now();
       for (const member of moving) {
         const device = await member.disk.source.snapshot?.();
         if (device === undefined) {
@@ -88,7 +91,6 @@ const snapshotsOf = async <T>(members: readonly Member[], now: () => T): Promise
         }
         devices.set(member, device);
       }
-      const time = now();
       const after = await stampsOf(members);
       const isStill = (index: number): boolean => before[index] !== undefined && before[index] === after[index];
       // A disk alone has one instant, whatever is written to it; and none of those that were not snapped may have changed.

@@ -99,6 +99,28 @@ describe('the scan', () => {
     expect(alone.received(point)[0]!.equals(then)).toBe(true);
   });
 
+  it('tells an instant up to which its point holds every write, whether it rests or is read out of a snapshot', async () => {
+    const instantOf = ({ content }: Awaited<ReturnType<ScanRig['scan']>>): bigint => content.cut.epochs[0]!.instant!.monotonicNanos;
+    let seen = 0n;
+    const resting = rigOf([imageWith(0)]);
+    // What is written from the last look on is not in the point.
+    Object.defineProperty(resting.images[0]!, 'version', {
+      get: () => {
+        seen = process.hrtime.bigint();
+        return 0;
+      },
+    });
+    expect(instantOf(await resting.scan())).toBeLessThan(seen);
+    const busy = rigOf([imageWith(0)]);
+    const [image] = busy.images as [TestImage];
+    image.beforeRead = () => image.write(8192, randomBytes(4096));
+    image.onSnapshot = () => {
+      seen = process.hrtime.bigint();
+      image.write(0, randomBytes(4096));
+    };
+    expect(instantOf(await busy.scan())).toBeLessThan(seen);
+  });
+
   it('reads again what changed while it was read, until all disks are as the cut says', async () => {
     const rig = rigOf([imageWith(0), imageWith(4096)]);
     await rig.scan();
