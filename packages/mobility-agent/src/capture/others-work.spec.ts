@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { openOthersWork, watchOthers } from './others-work.ts';
 
 const MIB = 1024 * 1024;
@@ -23,5 +26,19 @@ describe("others' work on a disk", () => {
     isThere = false;
     expect(gone.since(0)).toBeUndefined();
     expect(openOthersWork('no such disk').since(0)).toBeUndefined();
+  });
+
+  it('keeps nothing open of what cannot be read', () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'others-'));
+    try {
+      // That can be opened, and no more.
+      mkdirSync(path.join(directory, 'stat'));
+      const open = (): number => readdirSync('/proc/self/fd').length;
+      const before = open();
+      for (let tries = 0; tries < 100; tries += 1) expect(openOthersWork(path.relative('/sys/block', directory)).since(0)).toBeUndefined();
+      expect(open()).toBeLessThan(before + 50);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

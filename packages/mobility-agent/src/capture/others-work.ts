@@ -31,13 +31,19 @@ export const watchOthers = (count: () => number, close: () => void = () => undef
 
 /** That of the disk which the kernel calls so (`sda`). */
 export const openOthersWork = (name: string): OthersWork => {
+  let fd: number;
   try {
-    const fd = openSync(`/sys/block/${name}/stat`, 'r');
+    fd = openSync(`/sys/block/${name}/stat`, 'r');
+  } catch {
+    return UNKNOWN;
+  }
+  try {
     return watchOthers(
       () => transferredBytes(fd),
       () => closeSync(fd),
     );
   } catch {
+    closeSync(fd);
     return UNKNOWN;
   }
 };
