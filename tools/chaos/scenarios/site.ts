@@ -15,6 +15,7 @@ import type { ProgramProcess } from '../../site/program-process.ts';
 import type { Resync, Scenario, Verdict } from '../scenario.ts';
 import { createFaults, type Explanation } from '../site/faults.ts';
 import { createLogDefects } from '../site/log-defects.ts';
+import { createOpened } from '../site/opened.ts';
 import { patience } from '../site/patience.ts';
 import { install } from '../site/programs.ts';
 import { withMemory } from '../site/remembering-store.ts';
@@ -45,22 +46,30 @@ export const scenario: Scenario = {
       signal: stopping.signal,
     };
     await removeLeftovers(context.screen);
-    const remove = async (): Promise<void> => {
+    const opened = createOpened(note);
+    const close = (): Promise<void> => {
       stopping.abort();
+      return opened.close();
+    };
+    const remove = async (): Promise<void> => {
       const { failures } = await cleanUp(context.recorder.file, context.recorder.record);
       for (const failure of failures) note(`left behind: ${failure}`);
     };
     try {
-      const site = await install(context, seed);
+      const site = await install(context, seed, opened);
       note('store, configuration server and two process servers are at work');
+      const stoppable = (source: Source): Source => {
+        opened.add(() => source.stop());
+        return source;
+      };
       const sources: Readonly<Record<string, Source>> = {
-        ledger: await createLedgerSource(context),
-        'stamps-1': await createStampedSource(context, 'stamps-1'),
-        'stamps-2': await createStampedSource(context, 'stamps-2'),
+        ledger: stoppable(await createLedgerSource(context)),
+        'stamps-1': stoppable(await createStampedSource(context, 'stamps-1')),
+        'stamps-2': stoppable(await createStampedSource(context, 'stamps-2')),
       };
       const machines: SiteMachine[] = [];
       for (const [name, source] of Object.entries(sources))
-        machines.push(await protectMachine(site.person, name, await site.addAgent(name, source.disks), source));
+        machines.push(await protectMachine(site.person, name, await site.addAgent(name, source.disks), source, opened));
       note(`${machines.map(({ name }) => name).join(', ')} are protected`);
 
       const programs = [
@@ -73,6 +82,7 @@ export const scenario: Scenario = {
       const store = await openStore(site.vault.url, { environment: { AZURE_STORAGE_KEY_FILE: site.vault.accountKeyFile } });
       const key = await readKeyFile(site.vault.keyFile);
       const asStored = await openVault(store, key);
+      opened.add(() => asStored.close());
       const remembering = withMemory(store, REMEMBERED_BYTES);
       const repairs: (() => Promise<void> | void)[] = [];
       let told = '';
@@ -172,18 +182,15 @@ export const scenario: Scenario = {
         faults,
         verify,
         dispose: async () => {
-          stopping.abort();
-          for (const repair of repairs.splice(0).reverse()) await Promise.resolve(repair()).catch(() => undefined);
-          for (const machine of machines) await machine.stopWatching();
-          for (const { member } of machines) await member.program.kill();
-          for (const { source } of machines) await source.stop().catch(() => undefined);
-          await asStored.close();
-          await site.stop();
+          for (const repair of repairs.splice(0)) opened.add(repair);
+          await close();
           if (logs !== undefined) keepLogs(logs, programs);
           await remove();
         },
       };
     } catch (reason) {
+      // What stays open would keep this process for ever.
+      await close();
       await remove();
       throw reason;
     }

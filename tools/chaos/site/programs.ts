@@ -14,6 +14,7 @@ import { createProgramProcess, type ProgramProcess } from '../../site/program-pr
 import { writeSettings } from '../../site/settings-files.ts';
 import { type Link, openLink } from './link.ts';
 import { createNetworkRoom } from './network-room.ts';
+import type { Opened } from './opened.ts';
 import { createSky, type Sky } from './weather.ts';
 
 /** A program that belongs to the installation, with its own way to the configuration server. */
@@ -53,7 +54,6 @@ export interface Installation {
   addAgent(name: string, disks: readonly string[]): Promise<AgentMember>;
   /** Hands on what the weather held back. */
   release(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 interface Network extends Pick<ServerMember, 'data' | 'control' | 'store'> {
@@ -78,26 +78,28 @@ const CONFIGURATION = [
   `balance: { reassign-after: "${REASSIGN_AFTER_SECONDS}s", interval: "500ms" }`,
 ].join('\n');
 
-export const install = async (context: RunContext, seed: number): Promise<Installation> => {
+/** `opened` gets what has to be closed, at once as it is opened. */
+export const install = async (context: RunContext, seed: number, opened: Opened): Promise<Installation> => {
   const { recorder } = context;
   const directory = path.join(recorder.record.directory, 'site');
   const contexts = path.join(directory, 'contexts');
   mkdirSync(contexts, { recursive: true, mode: 0o700 });
   const onStart = (pid: number): void => recorder.noteProcess(pid);
   const person = createPerson(contexts, onStart);
-  const links: Link[] = [];
   const link = async (port: number, host?: string): Promise<Link> => {
-    const opened = await openLink(port, host);
-    links.push(opened);
-    return opened;
+    const way = await openLink(port, host);
+    opened.add(way.close);
+    return way;
   };
 
   const folder = path.join(directory, 'azurite');
   mkdirSync(folder);
   const azurite = await startAzurite({ folder, detached: true });
+  opened.add(() => azurite.stop('SIGKILL'));
   recorder.noteProcess(azurite.pid);
   const sky = createSky(seed);
   const proxy: FaultyProxy = await startFaultyProxy(azurite.port, sky.plan);
+  opened.add(proxy.close);
   const accountKeyFile = path.join(directory, 'azure-account.key');
   writeFileSync(accountKeyFile, azurite.key, { mode: 0o600 });
   const url = await azurite.createContainer('lab');
@@ -112,6 +114,7 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
     settings: CONFIGURATION,
     onStart,
   });
+  opened.add(() => configurationServer.process.kill());
   const { fingerprint, administratorToken } = configurationServer;
   await person.json(['login', '--server', configurationServer.url, '--fingerprint', fingerprint, '--name', 'chaos'], {
     input: administratorToken,
@@ -175,6 +178,7 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
     });
     const main = mainOf('process-server');
     const program = createProgramProcess({ name: 'holdfast-process-server', main, config, enter, logFile, onStart });
+    opened.add(() => program.kill());
     const id = await join('process-server', main, config, control);
     return {
       id,
@@ -221,15 +225,9 @@ export const install = async (context: RunContext, seed: number): Promise<Instal
       const id = await join('agent', main, config, control);
       noteAgentMemory(context, id);
       const program = createProgramProcess({ name: 'holdfast-agent', main, config, logFile, onStart });
+      opened.add(() => program.kill());
       return { id, program, control, metrics: new URL(`http://${HOST}:${http}/metrics`) };
     },
     release: () => proxy.release(),
-    async stop() {
-      for (const { program } of servers) await program.kill();
-      await configurationServer.process.kill();
-      await proxy.close();
-      await azurite.stop('SIGKILL');
-      for (const one of links) await one.close();
-    },
   };
 };

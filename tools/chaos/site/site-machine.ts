@@ -4,6 +4,7 @@ import { until } from '../../lab/host/until.ts';
 import { readMachine } from '../../lab/installation/read-figures.ts';
 import type { Person } from '../../site/cli-process.ts';
 import { createMachineJudge, type MachineJudge } from './machine-judge.ts';
+import type { Opened } from './opened.ts';
 import { patience } from './patience.ts';
 import { type AgentMember, VAULT } from './programs.ts';
 import type { Source } from './sources.ts';
@@ -16,7 +17,6 @@ export interface SiteMachine {
   /** Instant of the newest point its agent calls durable, milliseconds since 1970; undefined where it does not answer. */
   newestPoint(): Promise<number | undefined>;
   readonly judge: MachineJudge['judge'];
-  stopWatching(): Promise<void>;
 }
 
 const LOOK_EVERY_MS = 200;
@@ -33,8 +33,14 @@ const readNewest = async (metrics: URL): Promise<number | undefined> => {
   }
 };
 
-/** Starts the agent, has the machine protected and waits for its first point. */
-export const protectMachine = async (person: Person, name: string, member: AgentMember, source: Source): Promise<SiteMachine> => {
+/** Starts the agent, has the machine protected and waits for its first point. It is watched until `opened` is closed. */
+export const protectMachine = async (
+  person: Person,
+  name: string,
+  member: AgentMember,
+  source: Source,
+  opened: Opened,
+): Promise<SiteMachine> => {
   const { id, program, metrics } = member;
   const { signal } = new AbortController();
   await program.start();
@@ -61,6 +67,10 @@ export const protectMachine = async (person: Person, name: string, member: Agent
       await sleep(LOOK_EVERY_MS);
     }
   })();
+  opened.add(() => {
+    watching.abort();
+    return watched;
+  });
   await until(`the first point of ${name}`, () => hasPoint, { seconds: patience(), everyMilliseconds: 100 });
 
   return {
@@ -69,9 +79,5 @@ export const protectMachine = async (person: Person, name: string, member: Agent
     source,
     newestPoint,
     judge: judge.judge,
-    async stopWatching() {
-      watching.abort();
-      await watched;
-    },
   };
 };
