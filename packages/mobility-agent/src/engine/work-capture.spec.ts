@@ -185,6 +185,24 @@ describe('the work of a capture', () => {
     await done;
   });
 
+  it('tries missing disks again though the copy of the others never ends', async () => {
+    const missing = new Map([['a', full]]);
+    const copying = Promise.withResolvers<void>();
+    const { start, calls, stopping } = createWorld({
+      missing,
+      retryMissing: async () => void missing.clear(),
+      copy: () => copying.promise,
+    });
+    const done = start();
+    await until('it is there', () => missing.size === 0);
+    expect(calls).not.toContain('copied');
+    copying.resolve();
+    // Once more for the one that came meanwhile.
+    await until('it is copied twice', () => count(calls, 'copied') === 2);
+    stopping.abort();
+    await done;
+  });
+
   it.each<[string, (theEnd: Error) => Partial<MachineCapture>]>([
     ['a cut', (theEnd) => ({ cut: () => Promise.reject(theEnd) })],
     ['the copy', (theEnd) => ({ copy: () => Promise.reject(theEnd) })],

@@ -64,9 +64,22 @@ export const workCapture = async (work: CaptureWork): Promise<void> => {
     return undefined;
   };
 
-  const copy = async (): Promise<void> => {
+  const found = createNotice();
+  /** Beside the copy, which may take for ever: of a disk that is read instead of traced, and never rests. */
+  const retryMissing = async (): Promise<void> => {
     const pause = createNotice();
+    while (!signal.aborted && capture.missing.size > 0) {
+      await pause.wait(signal, RETRY_MISSING);
+      if (signal.aborted) return;
+      await capture.retryMissing();
+      found.give();
+    }
+  };
+
+  const copy = async (): Promise<void> => {
     while (!signal.aborted) {
+      // A disk that is found meanwhile may be too late for this copy.
+      const missing = capture.missing.size;
       await unlessFull(
         (progress) =>
           capture.copy({
@@ -81,12 +94,8 @@ export const workCapture = async (work: CaptureWork): Promise<void> => {
       if (signal.aborted) return;
       onCopied();
       pointWanted.give();
-      const missing = capture.missing.size;
       if (missing === 0) return;
-      while (capture.missing.size === missing && !signal.aborted) {
-        await pause.wait(signal, RETRY_MISSING);
-        await capture.retryMissing();
-      }
+      while (capture.missing.size === missing && !signal.aborted) await found.wait(signal);
     }
   };
 
@@ -112,7 +121,7 @@ export const workCapture = async (work: CaptureWork): Promise<void> => {
     }
   };
 
-  const works = [copy(), cuts()];
+  const works = [copy(), cuts(), retryMissing()];
   try {
     await Promise.race([Promise.all(works), capture.failure]);
   } finally {
