@@ -14,7 +14,6 @@ import { openDiskSource } from './open-disk-source.ts';
 import { createTraceCapture } from './trace-capture.ts';
 
 const SIZE = 4 * MIB;
-const BLOCKS = SIZE / 4096;
 
 /** A traced disk and one that is scanned, and what a vault would have of them. */
 const createRig = async (quiet: number) => {
@@ -67,7 +66,7 @@ const createRig = async (quiet: number) => {
   };
 };
 
-describe('a disk that is scanned beside one that is traced', () => {
+describe.unless(lacks('root', 'losetup'), 'a disk that is scanned beside one that is traced', () => {
   it('takes part in points while nothing is written to it, and holds them back until it is read again', async () => {
     const rig = await createRig(0);
     const { capture, traced, scanned } = rig;
@@ -112,7 +111,7 @@ describe('a disk that is scanned beside one that is traced', () => {
 
   it('is read from its beginning again when something is written to it meanwhile', async () => {
     const rig = await createRig(0);
-    const { capture, traced, scanned } = rig;
+    const { capture, scanned } = rig;
     try {
       await rig.attach();
       let writes = 0;
@@ -126,7 +125,6 @@ describe('a disk that is scanned beside one that is traced', () => {
       expect(writes).toBe(3);
       expect((await rig.cut()).point!.members).toHaveLength(2);
       expect(rig.same()).toEqual([true, true]);
-      expect(readFileSync(traced.loop.image).length / 4096).toBe(BLOCKS);
     } finally {
       await rig.remove();
     }
