@@ -11,6 +11,7 @@ import type { WriteTrace } from '../trace/write-trace.ts';
  * Disks whose writes the kernel's events do not name, beside those that are traced. Such a disk is read as a whole and compared (scan). What
  * was read is the disk at every instant up to which nothing was written since the reading began; that the kernel's count of written
  * sectors tells, and its count of writes in flight. So it takes part in the cuts of the others, at their very instant, for as long as nobody writes to it.
+ * Not counted is what programs hand to a disk past the block layer (SG_IO, NVMe commands), which the trace would have told: that goes unseen here.
  */
 
 /** Indexes of scanned disks begin here: those in the trace are smaller. */
