@@ -18,6 +18,7 @@ module.exports = (root) => {
     displayName: path.basename(root) + (live ? ` (${kind})` : ''),
     passWithNoTests: true,
     globalTeardown: path.join(__dirname, 'tools/test/jest/end.cjs'),
+    moduleNameMapper: { '^fast-check$': path.join(__dirname, 'tools/test/jest/fast-check.cjs') },
     setupFilesAfterEnv: [path.join(__dirname, 'tools/test/jest/unless.ts')],
     testEnvironment: 'node',
     testEnvironmentOptions: { customExportConditions: ['@holdfast/source', 'node', 'node-addons'] },
