@@ -1,11 +1,29 @@
-import { idText } from '@holdfast/protocol';
+import { HoldfastError } from '@holdfast/errors';
+import { idText, RecoveryStage } from '@holdfast/protocol';
 import type { JobPlan } from '../jobs/job-plan.ts';
 import { everySecond, serverName } from '../jobs/steps.ts';
 import { until } from '../jobs/until.ts';
+import { find } from '../records/kind.ts';
+import { servers as serverKind } from '../records/kinds.ts';
 import { errorOfMember } from './questions.ts';
 import { changeRecovery, recoveryIdOf, recoveryOf } from './recovery-commits.ts';
-import { committedRecoveries, wantedRecoveries } from './recovery-record.ts';
+import { committedRecoveries, type RecoveryRecord, wantedRecoveries } from './recovery-record.ts';
 import { type RecoveryParts, reachStep } from './steps.ts';
+
+const removed = ({ machineName }: RecoveryRecord): HoldfastError =>
+  new HoldfastError('RESOURCE_NOT_FOUND', {
+    thing: `process server of the recovered machine ${machineName}`,
+    why: 'it was removed: nobody can reach the machine from here',
+    remedy: 'enrol that server again, with its directory of recoveries, or switch the machine on by hand',
+  });
+
+/** Whoever wants it on asks again: a job that tried that for ever would hold the machine's turn. */
+const stayedOff = ({ machineName }: RecoveryRecord, problem: string): HoldfastError =>
+  new HoldfastError('OPERATION_REFUSED', {
+    thing: `start of the recovered machine ${machineName}`,
+    why: problem.slice(0, 1000),
+    remedy: 'see what the process server logs, and start it again',
+  });
 
 /** Switches on a machine that was recovered, and that its own system, or somebody, switched off. */
 export const createStartPlan = ({ store, servers }: RecoveryParts): JobPlan => ({
@@ -19,6 +37,9 @@ export const createStartPlan = ({ store, servers }: RecoveryParts): JobPlan => (
           const name = await serverName(store, value.serverId);
           const report = known?.connected === true ? known.report?.recoveries.find((one) => idText(one.id) === id) : undefined;
           if (report === undefined || report.startRequest.length === 0 || idText(report.startRequest) !== value.startRequest) {
+            if (report?.stage === RecoveryStage.FAILED)
+              throw errorOfMember(`machine ${value.machineName}`, report.problemCode, report.problem, report.remedy);
+            if ((await find(store, serverKind, value.serverId)) === undefined) throw removed(value);
             const why = report === undefined || report.problem === '' ? '' : `; ${report.problem.slice(0, 500)}`;
             progress({
               detail: `${known?.connected === true ? `${name} is told` : `waiting for process server ${name}`}${why}`,
@@ -27,7 +48,7 @@ export const createStartPlan = ({ store, servers }: RecoveryParts): JobPlan => (
             return undefined;
           }
           if (report.startProblem === '') return true;
-          throw errorOfMember(`machine ${value.machineName}`, 'FABRIC_FAILED', report.startProblem, 'see `holdfast recovery show`');
+          throw stayedOff(value, report.startProblem);
         };
         await until(look, [everySecond, (listener) => servers.subscribe(value.serverId, listener)], signal);
       },

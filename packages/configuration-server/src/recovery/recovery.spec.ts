@@ -4,7 +4,6 @@ import {
   Direction,
   DiskPhase,
   idText,
-  type Job,
   JobService,
   JobState,
   MachineService,
@@ -19,24 +18,10 @@ import {
 } from '@holdfast/protocol';
 import { connectAgent, connectServer, diskReport } from '../conformance/test-member.ts';
 import { codeOf, endTestServers, enrolMember, startTestServer, type TestServer } from '../conformance/test-server.ts';
-import { openRecoverySite, pointId, type RecoverySite, recoveriesOf } from '../testing/recovery-site.ts';
+import { ended, openRecoverySite, pointId, type RecoverySite, recoveriesOf, until } from '../testing/recovery-site.ts';
 
 const { HELD, FENCED, RUNNING, INDEPENDENT, DISCARDED, RELEASED } = RecoveryGoal;
 const FORWARD = { direction: Direction.FORWARD } as const;
-
-/** Waits for the end of a job. */
-const ended = async (server: TestServer, job: Job | undefined): Promise<Job> => {
-  for await (const { job: now } of server.api(JobService).watchJob({ id: job!.id })) if (now!.endedUnixMillis > 0n) return now!;
-  throw new Error('the watch ended before the job');
-};
-
-const until = async (what: string, look: () => boolean | Promise<boolean>): Promise<void> => {
-  const end = Date.now() + 30_000;
-  while (!(await look())) {
-    if (Date.now() > end) throw new Error(`waited in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
 
 const stateOf = async (server: TestServer): Promise<ProtectionState> =>
   (await server.api(ProtectionService).listProtections({})).protections[0]!.state;
@@ -171,28 +156,6 @@ describe('recovery', () => {
     expect(await stateOf(site.server)).toBe(ProtectionState.PROTECTED);
     await until('nothing is wanted', () => site.wanted().length === 0);
     await failOver();
-  });
-
-  it('switches a machine on again, and leaves one that was committed to its owner; its source stays fenced', async () => {
-    await failOver();
-    const [open] = await recoveriesOf(site.server, true);
-    const { job } = await api().startMachine({ recovery: open!.id });
-    expect(await ended(site.server, job)).toMatchObject({ state: JobState.SUCCEEDED, kind: 'start-machine' });
-    expect(await codeOf(api().forgetRecovery({ recovery: open!.id }))).toBe('REQUEST_INVALID');
-    const allowed = async () =>
-      (await api().listOperations({ machine: 'web1' })).operations.filter((one) => one.allowed).map(({ operation }) => operation);
-    expect(await allowed()).toContain('start-machine');
-    expect(await allowed()).not.toContain('forget-recovery');
-    await ended(site.server, (await api().commitFailover({ machine: 'web1' })).job);
-    expect(await allowed()).toEqual(expect.arrayContaining(['start-machine', 'forget-recovery']));
-    const { job: leaving } = await api().forgetRecovery({ recovery: open!.id });
-    expect((await ended(site.server, leaving)).state).toBe(JobState.SUCCEEDED);
-    expect(site.goals.at(-1)).toBe(RecoveryGoal.FORGOTTEN);
-    await until('nothing is wanted', () => site.wanted().length === 0);
-    expect(await recoveriesOf(site.server)).toMatchObject([{ state: RecoveryState.FORGOTTEN }]);
-    for (const again of [api().forgetRecovery({ recovery: open!.id }), api().startMachine({ recovery: open!.id })])
-      expect(await codeOf(again)).toBe('REQUEST_INVALID');
-    expect(await allowed()).not.toContain('start-machine');
   });
 
   it('says before a commit what is kept and what is deleted, then commits for good', async () => {

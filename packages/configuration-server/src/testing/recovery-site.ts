@@ -4,6 +4,8 @@ import {
   DiskPhase,
   idBytes,
   idText,
+  type Job,
+  JobService,
   PointKind,
   type ProofReportSchema,
   ProtectionService,
@@ -41,6 +43,8 @@ export interface RecoverySite {
   /** From now on goals are not reached, or fail; undefined: they are reached. */
   hold(goal: RecoveryGoal, how?: 'wait' | { readonly code: string }): void;
   letGo(): void;
+  /** From now on machines cannot be switched on again. */
+  failStarts(problem: string): void;
   /** What comes of proofs from now on; undefined: they are at work. */
   prove(outcome: 'passed' | 'failed' | { readonly code: string } | undefined): void;
   /** The process server connects anew, after a restart of the configuration server too. */
@@ -81,11 +85,13 @@ export const openRecoverySite = async (
   let stream: ServerStream;
   let newest: ConnectServerResponse | undefined;
   const goals: RecoveryGoal[] = [];
+  let startProblem = '';
   let held: { readonly goal: RecoveryGoal; readonly how: 'wait' | { readonly code: string } } | undefined;
 
   const reportOf = ({ id, runId, goal, startRequest }: WantedRecovery): Report => {
     if (goals.at(-1) !== goal) goals.push(goal);
-    if (held?.goal !== goal) return { id, runId, goal, stage: RecoveryStage.REACHED, detail: 'done', fraction: 1, startRequest };
+    if (held?.goal !== goal)
+      return { id, runId, goal, stage: RecoveryStage.REACHED, detail: 'done', fraction: 1, startRequest, startProblem };
     if (held.how === 'wait') return { id, runId, goal, stage: RecoveryStage.WORKING, detail: 'it is at it', fraction: 0.5 };
     return { id, runId, goal, stage: RecoveryStage.FAILED, problemCode: held.how.code, problem: 'it does not work', remedy: 'mend it' };
   };
@@ -167,6 +173,9 @@ export const openRecoverySite = async (
       held = undefined;
       report();
     },
+    failStarts(problem) {
+      startProblem = problem;
+    },
     prove(outcome) {
       proving = outcome;
       report();
@@ -180,3 +189,18 @@ export const openRecoverySite = async (
 export const recoveriesOf = async (server: TestServer, open = false) =>
   (await server.api(RecoveryService).listRecoveries({ open })).recoveries;
 export const pointId = (letter: string): Uint8Array => idBytes(letter.repeat(32));
+
+/** Waits for the end of a job. */
+export const ended = async (server: TestServer, job: Job | undefined): Promise<Job> => {
+  for await (const { job: now } of server.api(JobService).watchJob({ id: job!.id })) if (now!.endedUnixMillis > 0n) return now!;
+  throw new Error('the watch ended before the job');
+};
+
+/** Waits for a condition by asking again and again, half a minute at most. */
+export const until = async (what: string, look: () => boolean | Promise<boolean>): Promise<void> => {
+  const end = Date.now() + 30_000;
+  while (!(await look())) {
+    if (Date.now() > end) throw new Error(`waited in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};

@@ -1,0 +1,78 @@
+import {
+  Direction,
+  JobService,
+  JobState,
+  ProtectionService,
+  ProtectionState,
+  RecoveryGoal,
+  RecoveryService,
+  RecoveryState,
+  ServerService,
+} from '@holdfast/protocol';
+import { codeOf, endTestServers } from '../conformance/test-server.ts';
+import { ended, openRecoverySite, type RecoverySite, recoveriesOf, until } from '../testing/recovery-site.ts';
+
+const { RUNNING } = RecoveryGoal;
+
+describe('a machine that was recovered', () => {
+  let site: RecoverySite;
+  const api = () => site.server.api(RecoveryService);
+
+  beforeEach(async () => {
+    site = await openRecoverySite();
+    const protections = site.server.api(ProtectionService);
+    await until(
+      'the machine is protected',
+      async () => (await protections.listProtections({})).protections[0]!.state === ProtectionState.PROTECTED,
+    );
+    const { jobs } = await site.server.api(JobService).listJobs({});
+    for (const job of jobs) await ended(site.server, job);
+  });
+  afterEach(endTestServers);
+
+  const failOver = async () => {
+    const { job } = await api().failover({ machine: 'web1', point: 'latest-processed', direction: Direction.FORWARD });
+    expect((await ended(site.server, job)).state).toBe(JobState.SUCCEEDED);
+  };
+
+  it('switches a machine on again, and leaves one that was committed to its owner; its source stays fenced', async () => {
+    await failOver();
+    const [open] = await recoveriesOf(site.server, true);
+    const { job } = await api().startMachine({ recovery: open!.id });
+    expect(await ended(site.server, job)).toMatchObject({ state: JobState.SUCCEEDED, kind: 'start-machine' });
+    expect(await codeOf(api().forgetRecovery({ recovery: open!.id }))).toBe('REQUEST_INVALID');
+    const allowed = async () =>
+      (await api().listOperations({ machine: 'web1' })).operations.filter((one) => one.allowed).map(({ operation }) => operation);
+    expect(await allowed()).toContain('start-machine');
+    expect(await allowed()).not.toContain('forget-recovery');
+    await ended(site.server, (await api().commitFailover({ machine: 'web1' })).job);
+    expect(await allowed()).toEqual(expect.arrayContaining(['start-machine', 'forget-recovery']));
+    const { job: leaving } = await api().forgetRecovery({ recovery: open!.id });
+    expect((await ended(site.server, leaving)).state).toBe(JobState.SUCCEEDED);
+    expect(site.goals.at(-1)).toBe(RecoveryGoal.FORGOTTEN);
+    await until('nothing is wanted', () => site.wanted().length === 0);
+    expect(await recoveriesOf(site.server)).toMatchObject([{ state: RecoveryState.FORGOTTEN }]);
+    for (const again of [api().forgetRecovery({ recovery: open!.id }), api().startMachine({ recovery: open!.id })])
+      expect(await codeOf(again)).toBe('REQUEST_INVALID');
+    expect(await allowed()).not.toContain('start-machine');
+  });
+
+  it('says why a machine cannot be switched on, and waits for no server that was removed', async () => {
+    await failOver();
+    const [open] = await recoveriesOf(site.server, true);
+    const start = async () => ended(site.server, (await api().startMachine({ recovery: open!.id })).job);
+    const servers = site.server.api(ServerService);
+    site.failStarts('its disk is gone');
+    expect(await start()).toMatchObject({ state: JobState.FAILED, problem: expect.stringContaining('its disk is gone') });
+    site.hold(RUNNING, { code: 'TOOL_MISSING' });
+    expect(await start()).toMatchObject({ state: JobState.FAILED, problemCode: 'TOOL_MISSING' });
+    await site.disconnect();
+    // That it is away is written down behind its end, and makes another version.
+    const remove = async () => {
+      const { version } = (await servers.listServers({})).servers.find(({ name }) => name === 'gw1')!;
+      return codeOf(servers.removeServer({ server: 'gw1', version, force: true }));
+    };
+    await until('it is removed', async () => (await remove()) === 'no error');
+    expect(await start()).toMatchObject({ state: JobState.FAILED, problemCode: 'RESOURCE_NOT_FOUND' });
+  });
+});
