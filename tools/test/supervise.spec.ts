@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -159,5 +160,23 @@ describe('a jest that is supervised', () => {
         socket.once('connect', () => socket.destroy());
       });
     while (await answers()) await new Promise((resolve) => setTimeout(resolve, 20));
+  });
+
+  it('runs nothing when its supervisor is gone before it was loaded', async () => {
+    await writeFile(path.join(directory, 'a.spec.js'), "it('runs', () => require('node:fs').writeFileSync('ran', ''));");
+    const config = { rootDir: directory, transform: {}, reporters: [path.join(JEST, 'tell.cjs')] };
+    await writeFile(path.join(directory, 'jest.config.json'), JSON.stringify(config));
+    const program = `require('node:child_process').spawn(process.execPath, [${JSON.stringify(require.resolve('jest/bin/jest'))}, '-c', 'jest.config.json', '--runInBand'],
+      { detached: true, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+      process.exit();`;
+    const orphan = spawn(process.execPath, ['-e', program], {
+      cwd: directory,
+      env: { ...process.env, HOLDFAST_TESTS: '', JEST_WORKER_ID: undefined },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    // When jest has ended, too, which holds it.
+    orphan.stderr.resume();
+    await new Promise((resolve) => orphan.once('close', resolve));
+    expect(existsSync(path.join(directory, 'ran'))).toBe(false);
   });
 });

@@ -5,10 +5,13 @@ const tell = (message) => {
 
 module.exports = class Tell {
   onRunStart() {
-    if (!process.connected) return;
+    if (process.send === undefined) return;
     // Nobody would end this process, nor the programs that specs started, if it hung: they are one group.
-    process.once('disconnect', () => process.kill(-process.pid, 'SIGKILL'));
-    process.channel.unref();
+    const orphaned = () => process.kill(-process.pid, 'SIGKILL');
+    // It may have gone while jest was being loaded.
+    if (!process.connected) orphaned();
+    process.once('disconnect', orphaned);
+    process.channel?.unref();
     tell({ run: 'begun' });
   }
 
