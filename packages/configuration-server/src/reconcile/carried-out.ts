@@ -3,7 +3,7 @@ import { find, listAll } from '../records/kind.ts';
 import { servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import { setState } from '../recovery/recovery-commits.ts';
-import { openRecoveries, type RecoveryRecord, recoveries, wantedRecoveries } from '../recovery/recovery-record.ts';
+import { attemptOf, openRecoveries, type RecoveryRecord, recoveries, wantedRecoveries } from '../recovery/recovery-record.ts';
 import type { HeldParts } from './held.ts';
 import { restoredIn } from './restored.ts';
 
@@ -51,7 +51,7 @@ export const takeCarriedOut = async (parts: Parts, server: string, reports: read
         ...known,
         serverId: server,
         runId,
-        attempt: Number(report.attempt),
+        attempt: attemptOf(report),
         goal,
         point,
         state: known.state === 'starting' ? 'starting' : 'running',

@@ -195,6 +195,14 @@ describe('a configuration server that lost its state', () => {
     expect(await recoveriesWanted(reader(), SERVER)).toEqual([]);
   });
 
+  it.each([
+    [7n, 7],
+    [2n ** 63n, 0],
+  ])('believes that %d attempts were made, as %d: the next one has to be above it', async (attempt, believed) => {
+    await adoptRecoveries(store, SERVER, [report({ attempt })]);
+    expect((await find(store, recoveries, OPERATION))!.value.attempt).toBe(believed);
+  });
+
   it('believes no server of vaults that it does not hold', async () => {
     await adoptRecoveries(store, SERVER, [report()], ['elsewhere']);
     expect(await find(store, recoveries, OPERATION)).toBeUndefined();

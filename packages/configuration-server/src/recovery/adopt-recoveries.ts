@@ -19,6 +19,7 @@ import type { StateStore } from '../state/state-store.ts';
 import { takeLeftOver } from './left-overs.ts';
 import { FAILING, isEnding, newRun } from './recovery-commits.ts';
 import {
+  attemptOf,
   type ChosenPoint,
   committedRecoveries,
   goalOf,
@@ -132,7 +133,7 @@ export const takeRecoveries = async (
         vault: report.vault,
         serverId: server,
         runId: idText(report.runId),
-        attempt: Number(report.attempt),
+        attempt: attemptOf(report),
         point: pointOf(report),
         goal,
         state: committed ? 'committed' : 'running',

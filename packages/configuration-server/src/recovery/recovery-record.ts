@@ -1,4 +1,4 @@
-import { type PointKind, type Protection, RecoveryGoal, RecoveryKind, RecoveryState } from '@holdfast/protocol';
+import { type PointKind, type Protection, RecoveryGoal, RecoveryKind, type RecoveryReport, RecoveryState } from '@holdfast/protocol';
 import { type Kind, plainKind } from '../records/kind.ts';
 
 /** How far a recovery is wanted to come; in this order it comes there. */
@@ -83,6 +83,12 @@ export interface RecoveryRecord {
 }
 
 export const recoveries: Kind<RecoveryRecord> = plainKind('recovery', 1);
+
+/** Attempts are instants, and grow by one where clocks do not: what lies far beyond is no attempt, and would leave no room for the next. */
+const MOST_ATTEMPTS = 2n ** 50n;
+
+/** The attempt that a process server names; 0 for what cannot be one. */
+export const attemptOf = ({ attempt }: Pick<RecoveryReport, 'attempt'>): number => (attempt < MOST_ATTEMPTS ? Number(attempt) : 0);
 
 /** Committed: its source is fenced for good, whether anybody looks after the machine still or not. */
 export const isForGood = ({ kind, state }: Pick<RecoveryRecord, 'kind' | 'state'>): boolean =>
