@@ -1,3 +1,4 @@
+// Longer than others: every goal from every other over one vault, judged by the same few words: what runs, what is held, what is fenced.
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -410,6 +411,19 @@ describe('recoveries of a process server', () => {
     letGo();
     await reach(recoveries, RecoveryGoal.RELEASED);
     expect([fabric.running(), await failedOver()]).toEqual([[], undefined]);
+  });
+
+  it('leaves no machine alone that still needs it, nor does it after a restart', async () => {
+    const aTest = (goal: RecoveryGoal) => wanted(goal, { kind: RecoveryKind.TEST });
+    const first = await open();
+    await first.want([aTest(RecoveryGoal.RUNNING)]);
+    await reach(first, RecoveryGoal.RUNNING);
+    await first.want([aTest(RecoveryGoal.FORGOTTEN)]);
+    await reach(first, RecoveryGoal.FORGOTTEN, RecoveryStage.FAILED);
+    await first.close();
+    const second = await open();
+    await reach(second, RecoveryGoal.FORGOTTEN, RecoveryStage.FAILED);
+    expect(second.reports()[0]).toMatchObject({ problemCode: 'OPERATION_REFUSED' });
   });
 
   it('leaves a committed machine to its owner: it runs on, and nobody knows of it any more', async () => {

@@ -269,7 +269,10 @@ class Worker implements RecoveryWorker {
   /** It stays as it is, its owner's from now on. */
   async #leave(wanted: Wanted): Promise<void> {
     const machine = this.#machine;
-    if (machine !== undefined && (await machine.status()).machine.disks.some(({ hydrated }) => !hydrated)) throw notCopied(wanted);
+    // After a restart of this server nothing was opened of it.
+    const status =
+      machine === undefined ? await this.#options.fabric(wanted.target.fabric).status(wanted.runId) : (await machine.status()).machine;
+    if (status?.disks.some(({ hydrated }) => !hydrated)) throw notCopied(wanted);
     await this.#endHydration();
     await machine?.close();
     this.#machine = undefined;

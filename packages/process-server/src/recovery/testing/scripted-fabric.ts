@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import type { Fabric, RecoveredMachine, RecoverMachineOptions, RecoveryStep } from '@holdfast/fabric';
+import type { Fabric, MachineStatus, RecoveredMachine, RecoverMachineOptions, RecoveryStep } from '@holdfast/fabric';
 import type { Recoverer } from '../recovery-worker.ts';
 
 /** Machines that are only written down, and outlive whoever started them as real ones do. */
@@ -19,6 +19,13 @@ export interface ScriptedFabric {
   /** From now on a start hangs at that step until it is given up; resolves when one does. */
   stopAt(step: RecoveryStep | undefined): Promise<void>;
 }
+
+const statusOf = ({ run, name, isOn, hydrated }: Made): MachineStatus => ({
+  operationId: run,
+  name,
+  state: isOn ? 'running' : 'off',
+  disks: [{ id: 'a', size: 100, stored: 1, hydrated, hydrating: 50 }],
+});
 
 interface Made {
   readonly run: string;
@@ -59,12 +66,7 @@ export const createScriptedFabric = (): ScriptedFabric => {
         pointId: point,
         held: true,
         adaptation: [],
-        machine: {
-          operationId: run,
-          name,
-          state: machine.isOn ? 'running' : 'off',
-          disks: [{ id: 'a', size: 100, stored: 1, hydrated: machine.hydrated, hydrating: 50 }],
-        },
+        machine: statusOf(machine),
       }),
       console: async () => ({ log: `/console/${run}`, open: () => Promise.reject(new Error('not scripted')) }),
       async hydrate() {
@@ -91,6 +93,10 @@ export const createScriptedFabric = (): ScriptedFabric => {
   return {
     fabric: {
       kind: 'qemu',
+      status: async (run) => {
+        const machine = made.get(run);
+        return machine && statusOf(machine);
+      },
       check: async (wanted) =>
         (wanted?.networks ?? []).flatMap(({ attachment }) =>
           attachment.kind === 'bridge' && !bridges.has(attachment.bridge)
