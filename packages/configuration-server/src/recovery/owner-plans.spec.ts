@@ -35,6 +35,18 @@ describe('a machine that was recovered', () => {
     expect((await ended(site.server, job)).state).toBe(JobState.SUCCEEDED);
   };
 
+  /** Its process server is lost, and removed by force. */
+  const removeServer = async () => {
+    await site.disconnect();
+    const servers = site.server.api(ServerService);
+    // That it is away is written down behind its end, and makes another version.
+    const remove = async () => {
+      const { version } = (await servers.listServers({})).servers.find(({ name }) => name === 'gw1')!;
+      return codeOf(servers.removeServer({ server: 'gw1', version, force: true }));
+    };
+    await until('it is removed', async () => (await remove()) === 'no error');
+  };
+
   it('switches a machine on again, and leaves one that was committed to its owner; its source stays fenced', async () => {
     await failOver();
     const [open] = await recoveriesOf(site.server, true);
@@ -61,18 +73,20 @@ describe('a machine that was recovered', () => {
     await failOver();
     const [open] = await recoveriesOf(site.server, true);
     const start = async () => ended(site.server, (await api().startMachine({ recovery: open!.id })).job);
-    const servers = site.server.api(ServerService);
     site.failStarts('its disk is gone');
     expect(await start()).toMatchObject({ state: JobState.FAILED, problem: expect.stringContaining('its disk is gone') });
     site.hold(RUNNING, { code: 'TOOL_MISSING' });
     expect(await start()).toMatchObject({ state: JobState.FAILED, problemCode: 'TOOL_MISSING' });
-    await site.disconnect();
-    // That it is away is written down behind its end, and makes another version.
-    const remove = async () => {
-      const { version } = (await servers.listServers({})).servers.find(({ name }) => name === 'gw1')!;
-      return codeOf(servers.removeServer({ server: 'gw1', version, force: true }));
-    };
-    await until('it is removed', async () => (await remove()) === 'no error');
+    await removeServer();
     expect(await start()).toMatchObject({ state: JobState.FAILED, problemCode: 'RESOURCE_NOT_FOUND' });
+  });
+
+  it('can be left to its owner when its process server is lost', async () => {
+    await failOver();
+    const [open] = await recoveriesOf(site.server, true);
+    await ended(site.server, (await api().commitFailover({ machine: 'web1' })).job);
+    await removeServer();
+    expect((await ended(site.server, (await api().forgetRecovery({ recovery: open!.id })).job)).state).toBe(JobState.SUCCEEDED);
+    expect(await recoveriesOf(site.server)).toMatchObject([{ state: RecoveryState.FORGOTTEN }]);
   });
 });

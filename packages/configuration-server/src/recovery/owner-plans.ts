@@ -65,20 +65,30 @@ export const createStartPlan = ({ store, servers }: RecoveryParts): JobPlan => (
 });
 
 /** A machine that was committed is its owner's: it stays as it is, and nobody looks after it any more. That its source is fenced stays known. */
-export const createForgetPlan = (parts: RecoveryParts): JobPlan => ({
-  steps: [
-    reachStep(parts, 'leave the machine to its owner', 'forgotten', async (transaction, job) => {
-      const id = recoveryIdOf(job);
-      const { machineName, machineId, serverId } = await changeRecovery(transaction, job, { state: 'forgotten' });
-      transaction.delete(wantedRecoveries, `${serverId}/${id}`);
-      const committed = await transaction.read(committedRecoveries, machineId);
-      if (committed?.value.recovery === id) transaction.delete(committedRecoveries, machineId);
-      const place = job.input?.['console'] ?? '';
-      const text = `The recovered machine ${machineName} is its owner's: nothing looks after it any more, and nothing of it was removed`;
-      transaction.event({ severity: 'warning', code: 'recovery-forgotten', text, subject: machineId, actor: job.startedBy });
-      return `it stays as it is${place === '' ? '' : `; its disks lie beside its console, ${place}`}`;
-    }),
-  ],
-  cancelled: async (transaction, job) => void (await changeRecovery(transaction, job, { goal: 'independent' })),
-  failed: async (transaction, job) => void (await changeRecovery(transaction, job, { goal: 'independent' })),
-});
+export const createForgetPlan = (parts: RecoveryParts): JobPlan => {
+  const leave = reachStep(parts, 'leave the machine to its owner', 'forgotten', async (transaction, job) => {
+    const id = recoveryIdOf(job);
+    const { machineName, machineId, serverId } = await changeRecovery(transaction, job, { state: 'forgotten', goal: 'forgotten' });
+    transaction.delete(wantedRecoveries, `${serverId}/${id}`);
+    const committed = await transaction.read(committedRecoveries, machineId);
+    if (committed?.value.recovery === id) transaction.delete(committedRecoveries, machineId);
+    const place = job.input?.['console'] ?? '';
+    const text = `The recovered machine ${machineName} is its owner's: nothing looks after it any more, and nothing of it was removed`;
+    transaction.event({ severity: 'warning', code: 'recovery-forgotten', text, subject: machineId, actor: job.startedBy });
+    return `it stays as it is${place === '' ? '' : `; its disks lie beside its console, ${place}`}`;
+  });
+  return {
+    steps: [
+      {
+        ...leave,
+        async wait(job, waiting) {
+          const { serverId } = (await recoveryOf(parts.store, job)).value;
+          // One that was removed looks after nothing, and is told so should it come back.
+          if ((await find(parts.store, serverKind, serverId)) !== undefined) await leave.wait?.(job, waiting);
+        },
+      },
+    ],
+    cancelled: async (transaction, job) => void (await changeRecovery(transaction, job, { goal: 'independent' })),
+    failed: async (transaction, job) => void (await changeRecovery(transaction, job, { goal: 'independent' })),
+  };
+};
