@@ -19,6 +19,7 @@ describe('turns of the machines of a keeper', () => {
   let machines: Assignment[];
   let time: number;
   let sequenceOf: (machineId: string) => number;
+  let isAway: (machineId: string) => boolean;
   let turns: { readonly at: number; readonly machineId: string }[];
   const times = (wanted: string): number[] => turns.filter(({ machineId }) => machineId === wanted).map(({ at }) => at);
 
@@ -29,6 +30,7 @@ describe('turns of the machines of a keeper', () => {
     turns = [];
     // Ten objects a second.
     sequenceOf = () => time / 100;
+    isAway = () => false;
   });
   afterEach(() => vault.close());
 
@@ -41,6 +43,7 @@ describe('turns of the machines of a keeper', () => {
       machines: () => machines,
       vault: async () => {
         turns.push({ at: time, machineId });
+        if (isAway(machineId)) throw new Error('away');
         return vault;
       },
       scrubbed: async () => vault,
@@ -84,6 +87,18 @@ describe('turns of the machines of a keeper', () => {
     expect(Math.max(...gaps(busy!))).toBeLessThan(EVERY + 2 * LONGEST_GAP);
     expect(gaps(quiet!)).toHaveLength(2);
     expect(Math.min(...gaps(quiet!))).toBeGreaterThanOrEqual(4 * EVERY);
+  });
+
+  it('come as often as for others where one failed, however quiet the machine', async () => {
+    machines = many(2);
+    const [failed, quiet] = machines.map(({ machineId }) => machineId);
+    sequenceOf = () => 0;
+    isAway = (machineId) => machineId === failed && time < 2 * EVERY;
+    await keep(() => time >= 7.3 * EVERY);
+    const [first, second, third, fourth] = times(failed!);
+    for (const gap of [second! - first!, third! - second!]) expect(gap).toBeLessThan(EVERY + 2 * LONGEST_GAP);
+    expect(fourth! - third!).toBeGreaterThanOrEqual(4 * EVERY);
+    expect(times(quiet!)).toHaveLength(2);
   });
 
   it('come soon where there are few, and at once for one that is new or has another retention', async () => {

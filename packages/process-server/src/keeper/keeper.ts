@@ -117,8 +117,9 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         log.info('A machine was kept', { machine: machineId, ...report });
     } catch (reason) {
       // Not in its vault yet, or the end of the program: nothing is wrong.
-      if (signal.aborted || isHoldfastError(reason, 'MACHINE_NOT_FOUND')) return;
-      note(machineId, 'kept', reason);
+      if (signal.aborted) return;
+      if (isHoldfastError(reason, 'MACHINE_NOT_FOUND')) problems.delete(machineId);
+      else note(machineId, 'kept', reason);
     }
   };
 
@@ -184,7 +185,8 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         const turnOf = ({ machineId, retention }: Assignment): number => {
           const turn = turns.get(machineId);
           if (turn?.retention !== retention) return 0;
-          const isQuiet = (options.anchorOf(machineId)?.sequence ?? 0) - turn.sequence < MANY_SLOTS;
+          // What failed is tried again soon.
+          const isQuiet = !problems.has(machineId) && (options.anchorOf(machineId)?.sequence ?? 0) - turn.sequence < MANY_SLOTS;
           const pause = isQuiet ? QUIET * options.every : options.every;
           return within(turn.at + pause, pause);
         };
