@@ -77,9 +77,9 @@ export const keepPoint = async (transaction: Transaction, job: JobRecord, point:
   await changeRecovery(transaction, job, { point });
 };
 
-/** It is there, or further. A machine that runs was held and fenced before, whatever else is wanted of it. */
+/** It is there, or further. A machine that runs was held and fenced before, whatever else is wanted of it; but it says of no ending that it is over. */
 const isReached = ({ goal, stage, machine }: RecoveryReport, wanted: Goal): boolean =>
-  stage === RecoveryStage.REACHED || (goal !== GOALS[wanted] && machine !== undefined);
+  stage === RecoveryStage.REACHED || (goal !== GOALS[wanted] && !isEnding(wanted) && machine !== undefined);
 
 /** Orders the goal of its process server, unless more is ordered, and waits until that says that it is reached. Errors: those it tells of. */
 export const reach = async (
