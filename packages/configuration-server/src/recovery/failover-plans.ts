@@ -109,6 +109,12 @@ export const createFailoverPlan = (parts: RecoveryParts, cancel: Jobs, patience:
   },
 });
 
+/**
+ * Whether a change of the point took away what ran: before the new one is chosen only where another process server goes on, for which nothing runs yet.
+ * Behind that the failover stands still until people decide.
+ */
+const hasChanged = ({ steps, input }: JobRecord): boolean => steps[0]?.state === 'succeeded' || input?.['replaced'] !== undefined;
+
 /** Another point takes the place of the one that runs. */
 export const createChangePointPlan = (parts: RecoveryParts): JobPlan => ({
   steps: [
@@ -122,12 +128,18 @@ export const createChangePointPlan = (parts: RecoveryParts): JobPlan => ({
     ),
     runs(parts, 'start the machine'),
   ],
-  // Before the new point was chosen nothing has changed; behind that the failover stands still until people decide.
   cancelled: async (transaction, job) => {
-    if (job.steps[0]?.state === 'succeeded') await changeRecovery(transaction, job, { state: 'failed' });
+    if (!hasChanged(job)) return;
+    await changeRecovery(transaction, job, { state: 'failed' });
+    await setState(
+      transaction,
+      job,
+      ProtectionState.FAILING_OVER,
+      'a change of its point was cancelled: nothing runs until another one is chosen',
+    );
   },
   failed: async (transaction, job, error) => {
-    if (job.steps[0]?.state === 'succeeded') await standsStill(transaction, job, error, ProtectionState.FAILING_OVER);
+    if (hasChanged(job)) await standsStill(transaction, job, error, ProtectionState.FAILING_OVER);
   },
   retried: (transaction, job, failed) => tryAgain(transaction, job, failed, ProtectionState.FAILING_OVER),
 });

@@ -135,15 +135,15 @@ export const orderNext = async (
 ): Promise<Ordered> => {
   const { machineId, protectionId, machineName } = value;
   await refuseBusy(store, transaction, machineId, machineName);
+  const isReplaced = instead !== undefined && instead !== value.serverId;
   const job = startJob(transaction, plan, {
     kind,
     machineId,
     protectionId,
     startedBy: actor,
-    input: { recovery: id, ...input },
+    input: { recovery: id, ...(isReplaced && { replaced: value.serverId }), ...input },
     direction: 'forward',
   });
-  const isReplaced = instead !== undefined && instead !== value.serverId;
   if (isReplaced) {
     transaction.delete(wantedRecoveries, `${value.serverId}/${id}`);
     // One that comes back removes what it made; one that was removed is told when it reports.

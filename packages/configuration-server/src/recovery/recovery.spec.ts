@@ -310,44 +310,6 @@ describe('recovery', () => {
     expect(await recoveriesOf(site.server, true)).toEqual([]);
   });
 
-  it('is handed over while its process server is away, which removes what it runs when it comes back', async () => {
-    const second = await enrolMember(site.server, 'process-server', 'gw2', { endpoints: ['127.0.0.1:2'] });
-    await failOver();
-    const stream = connectServer(site.server, second, { fabrics: [{ name: 'qemu', ready: true, detail: 'QEMU 7.2' }] });
-    await stream.until(() => true);
-    /** The second one does what it is told. */
-    const serve = async (goal: RecoveryGoal): Promise<void> => {
-      const { revision, recoveries, questions } = await stream.until((state) => state.recoveries[0]?.goal === goal);
-      const [{ id, runId }] = recoveries as [(typeof recoveries)[0]];
-      stream.report({
-        revision,
-        recoveries: [{ id, runId, goal, stage: RecoveryStage.REACHED }],
-        answers: questions.map((one) => ({ id: one.id })),
-      });
-    };
-    expect(await codeOf(api().cancelFailover({ machine: 'web1', handOver: true }))).toBe('REQUEST_INVALID');
-    await site.disconnect();
-    await until('gw1 is away', async () => {
-      const { servers } = await site.server.api(ServerService).listServers({});
-      return servers.some(({ name, connected }) => name === 'gw1' && !connected);
-    });
-    const { job, recovery } = await api().cancelFailover({ machine: 'web1', handOver: true });
-    expect(recovery!.processServerId).toBe(second.id);
-    for (const goal of [DISCARDED, RELEASED]) await serve(goal);
-    expect((await ended(site.server, job)).state).toBe(JobState.SUCCEEDED);
-    expect(await stateOf(site.server)).toBe(ProtectionState.PROTECTED);
-
-    const servers = site.server.api(ServerService);
-    const [gw1] = (await servers.listServers({})).servers.filter(({ name }) => name === 'gw1');
-    expect(await codeOf(servers.removeServer({ server: 'gw1', version: gw1!.version }))).toBe('SERVER_IN_USE');
-    const before = site.goals.length;
-    await site.reconnect(site.server);
-    await until('gw1 removed all of it', () => site.goals.length === before + 2 && site.wanted().length === 0);
-    expect(site.goals.slice(-2)).toEqual([DISCARDED, RELEASED]);
-    expect(await recoveriesOf(site.server, true)).toEqual([]);
-    await failOver();
-  });
-
   it('goes on after the configuration server was killed at any moment', async () => {
     for (const goal of [HELD, FENCED, RUNNING]) {
       site.hold(goal);

@@ -56,7 +56,8 @@ export interface RecoverySite {
 
 type Report = MessageInitShape<typeof RecoveryReportSchema>;
 
-const answers = ({ questions }: ConnectServerResponse): MessageInitShape<typeof RecoveryAnswerSchema>[] =>
+/** What a process server with these points answers. */
+export const answers = ({ questions }: ConnectServerResponse): MessageInitShape<typeof RecoveryAnswerSchema>[] =>
   questions.map(({ id, question }) => {
     const total = BigInt(POINTS.length);
     if (question.case === 'points') {
