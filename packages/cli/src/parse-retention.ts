@@ -1,5 +1,8 @@
 import { HoldfastError } from '@holdfast/errors';
-import { parseRetention, type RetentionPolicy } from '@holdfast/vault';
+import { parseRetention, RETENTION_PRESETS, type RetentionPolicy } from '@holdfast/vault';
+
+/** For help and completion. `argParser` behind `choices` lets grids through. */
+export const RETENTIONS: readonly string[] = Object.keys(RETENTION_PRESETS);
 
 /** A preset or a grid, as an option gives it. Error: SETTING_INVALID. */
 export const retentionOf = (text: string): RetentionPolicy => {

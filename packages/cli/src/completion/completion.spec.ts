@@ -23,7 +23,7 @@ describe('completion', () => {
     expect(await complete('mach')).toEqual(['machine']);
     expect(await complete('job', '')).toEqual(expect.arrayContaining(['list', 'show', 'watch', 'answer', 'retry', 'cancel']));
     expect(await complete('job', 'list', '--st')).toEqual(['--state']);
-    expect(await complete('policy', 'create', 'x', '--retention', '')).toEqual(['24h', '72h', '15d']);
+    expect(await complete('policy', 'create', 'x', '--retention', '')).toEqual(['24h', '72h', '15d', '90d']);
     expect(await complete('policy', 'create', 'x', '--retention=7')).toEqual(['--retention=72h']);
     expect(await complete('completion', '')).toEqual(['bash', 'zsh', 'fish']);
     expect(await complete('vault', 'key', 'l')).toEqual(['list']);

@@ -5,7 +5,7 @@ import { BandwidthRuleSchema, type Policy, TimeWindowSchema } from '@holdfast/pr
 import { Command, Option } from 'commander';
 import { parseCount } from '../parse-count.ts';
 import { parseMilliseconds } from '../parse-milliseconds.ts';
-import { retentionText } from '../parse-retention.ts';
+import { RETENTIONS, retentionText } from '../parse-retention.ts';
 import { parseSeconds } from '../parse-seconds.ts';
 import { type ScheduleOptions, scheduleOptions, scheduleTold } from '../proof/schedule-options.ts';
 import { limitOption } from '../site/limit-option.ts';
@@ -61,9 +61,9 @@ const policyOptions = (command: Command): Command =>
     .addOption(new Option('--point-interval <time>', 'time between two recovery points: 5s, 1min, 1h').argParser(parseSeconds))
     .addOption(new Option('--rpo-threshold <time>', 'alert when more than this would be lost: 15min').argParser(parseSeconds))
     .addOption(
-      new Option('--retention <grid>', "how long points are kept: 24h, 72h, 15d, 90d, or 'all 2h, 1h 3d, 1d 90d, 1w 7y'").argParser(
-        retentionText,
-      ),
+      new Option('--retention <grid>', "how long points are kept; or a grid: 'all 2h, 1h 3d, 1d 90d, 1w 7y'")
+        .choices(RETENTIONS)
+        .argParser(retentionText),
     )
     .addOption(new Option('--compression <kind>', 'how data is compressed on its way').choices(COMPRESSIONS))
     .addOption(

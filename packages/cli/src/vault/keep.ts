@@ -6,7 +6,7 @@ import { chooseMachine, machineLabel } from '../choose/choose-machine.ts';
 import { orStopped } from '../or-stopped.ts';
 import { type Answer, renderAnswer } from '../output/answer.ts';
 import { formatBytes } from '../output/format.ts';
-import { retentionOf } from '../parse-retention.ts';
+import { RETENTIONS, retentionOf } from '../parse-retention.ts';
 import { parseSeconds } from '../parse-seconds.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { machinesOption, paceOption, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
@@ -53,10 +53,9 @@ export const keepCommand = (surroundings: Surroundings): Command =>
   vaultOptions(new Command('keep').description('compact, forget points by a retention, delete what nobody needs'))
     .addOption(machinesOption())
     .addOption(
-      new Option(
-        '--retention <grid>',
-        "which points stay; all unless told: 24h, 72h, 15d, 90d, or a grid like 'all 2h, 1h 3d, 1d 90d'",
-      ).argParser(retentionOf),
+      new Option('--retention <grid>', "which points stay, all unless told; or a grid: 'all 2h, 1h 3d, 1d 90d'")
+        .choices(RETENTIONS)
+        .argParser(retentionOf),
     )
     .addOption(new Option('--every <time>', 'again and again, so long after the last time; Ctrl-C ends it').argParser(parseSeconds))
     .addOption(paceOption())
