@@ -3,7 +3,6 @@ import {
   idText,
   JobService,
   JobState,
-  ProtectionService,
   ProtectionState,
   RecoveryGoal,
   RecoveryService,
@@ -12,13 +11,10 @@ import {
   ServerService,
 } from '@holdfast/protocol';
 import { connectServer, type ServerStream } from '../conformance/test-member.ts';
-import { codeOf, endTestServers, enrolMember, type TestServer } from '../conformance/test-server.ts';
-import { answers, ended, openRecoverySite, type RecoverySite, recoveriesOf, until } from '../testing/recovery-site.ts';
+import { codeOf, endTestServers, enrolMember } from '../conformance/test-server.ts';
+import { answers, ended, openProtectedSite, type RecoverySite, recoveriesOf, stateOf, until } from '../testing/recovery-site.ts';
 
 const { RUNNING, DISCARDED, RELEASED } = RecoveryGoal;
-
-const stateOf = async (server: TestServer): Promise<ProtectionState> =>
-  (await server.api(ProtectionService).listProtections({})).protections[0]!.state;
 
 describe('a recovery whose process server is away', () => {
   let site: RecoverySite;
@@ -27,10 +23,7 @@ describe('a recovery whose process server is away', () => {
   const api = () => site.server.api(RecoveryService);
 
   beforeEach(async () => {
-    site = await openRecoverySite();
-    await until('the machine is protected', async () => (await stateOf(site.server)) === ProtectionState.PROTECTED);
-    const { jobs } = await site.server.api(JobService).listJobs({});
-    for (const job of jobs) await ended(site.server, job);
+    site = await openProtectedSite();
     second = await enrolMember(site.server, 'process-server', 'gw2', { endpoints: ['127.0.0.1:2'] });
     const { job } = await api().failover({ machine: 'web1', point: 'aaaa', direction: Direction.FORWARD });
     expect((await ended(site.server, job)).state).toBe(JobState.SUCCEEDED);

@@ -1,16 +1,6 @@
-import {
-  Direction,
-  JobService,
-  JobState,
-  ProtectionService,
-  ProtectionState,
-  RecoveryGoal,
-  RecoveryService,
-  RecoveryState,
-  ServerService,
-} from '@holdfast/protocol';
+import { Direction, JobState, RecoveryGoal, RecoveryService, RecoveryState, ServerService } from '@holdfast/protocol';
 import { codeOf, endTestServers } from '../conformance/test-server.ts';
-import { ended, openRecoverySite, type RecoverySite, recoveriesOf, until } from '../testing/recovery-site.ts';
+import { ended, openProtectedSite, type RecoverySite, recoveriesOf, until } from '../testing/recovery-site.ts';
 
 const { RUNNING } = RecoveryGoal;
 
@@ -19,14 +9,7 @@ describe('a machine that was recovered', () => {
   const api = () => site.server.api(RecoveryService);
 
   beforeEach(async () => {
-    site = await openRecoverySite();
-    const protections = site.server.api(ProtectionService);
-    await until(
-      'the machine is protected',
-      async () => (await protections.listProtections({})).protections[0]!.state === ProtectionState.PROTECTED,
-    );
-    const { jobs } = await site.server.api(JobService).listJobs({});
-    for (const job of jobs) await ended(site.server, job);
+    site = await openProtectedSite();
   });
   afterEach(endTestServers);
 

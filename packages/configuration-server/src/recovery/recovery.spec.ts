@@ -17,24 +17,18 @@ import {
   ServerService,
 } from '@holdfast/protocol';
 import { connectAgent, connectServer, diskReport } from '../conformance/test-member.ts';
-import { codeOf, endTestServers, enrolMember, startTestServer, type TestServer } from '../conformance/test-server.ts';
-import { ended, openRecoverySite, pointId, type RecoverySite, recoveriesOf, until } from '../testing/recovery-site.ts';
+import { codeOf, endTestServers, enrolMember, startTestServer } from '../conformance/test-server.ts';
+import { ended, openProtectedSite, pointId, type RecoverySite, recoveriesOf, stateOf, until } from '../testing/recovery-site.ts';
 
 const { HELD, FENCED, RUNNING, INDEPENDENT, DISCARDED, RELEASED } = RecoveryGoal;
 const FORWARD = { direction: Direction.FORWARD } as const;
-
-const stateOf = async (server: TestServer): Promise<ProtectionState> =>
-  (await server.api(ProtectionService).listProtections({})).protections[0]!.state;
 
 describe('recovery', () => {
   let site: RecoverySite;
   const api = () => site.server.api(RecoveryService);
 
   beforeEach(async () => {
-    site = await openRecoverySite();
-    await until('the machine is protected', async () => (await stateOf(site.server)) === ProtectionState.PROTECTED);
-    const { jobs } = await site.server.api(JobService).listJobs({});
-    for (const job of jobs) await ended(site.server, job);
+    site = await openProtectedSite();
   });
   afterEach(endTestServers);
 
@@ -223,7 +217,6 @@ describe('recovery', () => {
       await until('the machine is protected again', async () => (await stateOf(site.server)) === ProtectionState.PROTECTED);
       await until('nothing is wanted', () => site.wanted().length === 0);
       expect(site.goals.at(-1)).toBe(RELEASED);
-      site.goals.length;
     }
     site.hold(RUNNING);
     const { job } = await api().testFailover({ machine: 'web1' });

@@ -1,16 +1,6 @@
-import {
-  Direction,
-  idText,
-  type Job,
-  JobService,
-  JobState,
-  ProtectionService,
-  ProtectionState,
-  RecoveryGoal,
-  RecoveryService,
-} from '@holdfast/protocol';
+import { Direction, idText, type Job, JobService, JobState, ProtectionState, RecoveryGoal, RecoveryService } from '@holdfast/protocol';
 import { endTestServers, type TestServer } from '../conformance/test-server.ts';
-import { openRecoverySite, type RecoverySite, recoveriesOf } from '../testing/recovery-site.ts';
+import { openProtectedSite, type RecoverySite, recoveriesOf, stateOf } from '../testing/recovery-site.ts';
 
 const ended = async (server: TestServer, job: Job | undefined): Promise<Job> => {
   for await (const { job: now } of server.api(JobService).watchJob({ id: job!.id })) if (now!.endedUnixMillis > 0n) return now!;
@@ -23,14 +13,10 @@ const until = async (what: string, look: () => boolean | Promise<boolean>): Prom
 
 describe('a failover that brings its source to rest', () => {
   let site: RecoverySite;
-  const stateOf = async () => (await site.server.api(ProtectionService).listProtections({})).protections[0]!.state;
   const told = () => site.agent.states.at(-1)!.protection!;
 
   beforeEach(async () => {
-    site = await openRecoverySite();
-    await until('the machine is protected', async () => (await stateOf()) === ProtectionState.PROTECTED);
-    const { jobs } = await site.server.api(JobService).listJobs({});
-    for (const job of jobs) await ended(site.server, job);
+    site = await openProtectedSite();
   });
   afterEach(endTestServers);
 
@@ -54,7 +40,7 @@ describe('a failover that brings its source to rest', () => {
     await until('it is to power off', () => told().shutdownRequest?.powerOff === true);
     expect(idText(told().shutdownRequest!.id)).toBe(idText(asked.id));
     site.agent.report({ shutdownAnswer: { requestId: asked.id, atRest: true, poweringOff: true } });
-    await until('it is failed over', async () => (await stateOf()) === ProtectionState.FAILED_OVER);
+    await until('it is failed over', async () => (await stateOf(site.server)) === ProtectionState.FAILED_OVER);
     expect(await recoveriesOf(site.server, true)).toMatchObject([{ sourceShutdown: 'it powers off' }]);
   });
 

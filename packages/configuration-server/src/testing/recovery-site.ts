@@ -9,6 +9,7 @@ import {
   PointKind,
   type ProofReportSchema,
   ProtectionService,
+  ProtectionState,
   type RecoveryAnswerSchema,
   type RecoveryGoal,
   type RecoveryReportSchema,
@@ -186,6 +187,19 @@ export const openRecoverySite = async (
     disconnect: () => stream.close(),
   };
 };
+
+/** The same, once its one machine is protected and all that led there has ended. */
+export const openProtectedSite = async (): Promise<RecoverySite> => {
+  const site = await openRecoverySite();
+  await until('the machine is protected', async () => (await stateOf(site.server)) === ProtectionState.PROTECTED);
+  const { jobs } = await site.server.api(JobService).listJobs({});
+  for (const job of jobs) await ended(site.server, job);
+  return site;
+};
+
+/** Of the protection of the one machine. */
+export const stateOf = async (server: TestServer): Promise<ProtectionState> =>
+  (await server.api(ProtectionService).listProtections({})).protections[0]!.state;
 
 export const recoveriesOf = async (server: TestServer, open = false) =>
   (await server.api(RecoveryService).listRecoveries({ open })).recoveries;

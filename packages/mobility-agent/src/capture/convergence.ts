@@ -13,8 +13,6 @@ import type { Convergence, ConvergenceOptions, RangeReading, RoundDisk, RoundRes
 import { toldInPart, toldTooLate } from './untold.ts';
 
 /*
- * (Longer than others: every line of it is part of one argument.)
- *
  * Optimistic convergence: exact cuts of live disks from "which blocks were written when" alone.
  *
  * A round names an instant t, collects the blocks of all writes completed by then, and reads them. The staged data over the last published
