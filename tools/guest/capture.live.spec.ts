@@ -1,14 +1,26 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { compilePrograms } from './compiled-programs.ts';
 import { type Guest, startGuest } from './index.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');
-const PROGRAMS = '/share/packages/mobility-agent/src';
+const PROGRAMS = [
+  'capture/testing/exact-prefix-main',
+  'capture/testing/prefix-writer',
+  'capture/testing/discard-main',
+  'trace/testing/attach-main',
+];
 const DISK_BYTES = 16 << 20;
 const PATIENCE_MS = 600_000;
 
-let guest: Guest;
+let guest: Guest | undefined;
+let programs: string;
 
 beforeAll(async () => {
+  programs = await mkdtemp(path.join(tmpdir(), 'holdfast-guest-programs-'));
+  const mains = PROGRAMS.map((program) => `packages/mobility-agent/src/${program}.ts`);
+  await compilePrograms(programs, '/share', mains);
   guest = await startGuest({
     disks: [
       { bus: 'virtio', sizeBytes: DISK_BYTES },
@@ -18,16 +30,19 @@ beforeAll(async () => {
       { bus: 'nvme', sizeBytes: 320 << 20 },
     ],
     memoryMiB: 2048,
-    share: { '/share': WORKSPACE },
+    share: { '/share': WORKSPACE, '/programs': programs },
   });
 }, PATIENCE_MS);
 
-afterAll(async () => guest?.stop(), PATIENCE_MS);
+afterAll(async () => {
+  await guest?.stop();
+  await rm(programs, { recursive: true, force: true });
+}, PATIENCE_MS);
 
 /** What a program printed last. */
 const outcomeOf = async (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> => {
-  const command = `node --conditions=@holdfast/source ${PROGRAMS}/${program} ${args.map((arg) => `'${arg}'`).join(' ')}`;
-  const printed = await guest.output(command, { timeoutSeconds: 300 });
+  const command = `node /programs/${program}.mjs ${args.map((arg) => `'${arg}'`).join(' ')}`;
+  const printed = await guest!.output(command, { timeoutSeconds: 300 });
   return JSON.parse(printed.split('\n').at(-1)!);
 };
 
@@ -35,12 +50,7 @@ describe('capture in a guest', () => {
   test(
     'cuts of a virtio, a SCSI and an NVMe disk under two writers are exact prefixes across all three',
     async () => {
-      const outcome = await outcomeOf(
-        'capture/testing/exact-prefix-main.ts',
-        15_000,
-        5000,
-        ...guest.disks.slice(0, 3).map(({ device }) => device),
-      );
+      const outcome = await outcomeOf('exact-prefix-main', 15_000, 5000, ...guest!.disks.slice(0, 3).map(({ device }) => device));
       expect(outcome['wrong']).toEqual([]);
       expect(outcome['points']).toBeGreaterThan(3);
     },
@@ -50,10 +60,10 @@ describe('capture in a guest', () => {
   test(
     'what a program writes past the block layer ends continuity, what it asks does not',
     async () => {
-      const disk = guest.disks[1]!.device;
+      const disk = guest!.disks[1]!.device;
       const asks = `sg_inq ${disk}; sg_turs ${disk}; sg_readcap ${disk}; sg_dd if=${disk} of=/dev/null bs=512 count=8 blk_sgio=1`;
       const writes = `sg_dd if=/dev/zero of=${disk} bs=512 count=8 blk_sgio=1`;
-      const { after } = await outcomeOf('trace/testing/attach-main.ts', disk, asks, writes);
+      const { after } = await outcomeOf('attach-main', disk, asks, writes);
       expect(after).toEqual([
         { dirtyBlocks: 0 },
         { lost: expect.stringMatching(/CONTINUITY_LOST.*SCSI command 0x2a, past the block layer/) },
@@ -65,7 +75,7 @@ describe('capture in a guest', () => {
   test(
     'discards of several ranges are all taken in',
     async () => {
-      const outcome = await outcomeOf('capture/testing/discard-main.ts', guest.disks[3]!.device);
+      const outcome = await outcomeOf('discard-main', guest!.disks[3]!.device);
       expect(outcome['differing']).toBe(0);
       // A request that holds more ranges than the one it names.
       expect(outcome['ranges']).toBeGreaterThan(outcome['requests'] as number);

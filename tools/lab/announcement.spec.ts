@@ -7,7 +7,6 @@ describe('the announcement', () => {
     options: parseOptions(args),
     directory: '/tmp/holdfast-lab-1',
     memoryDirectory: '/dev/shm',
-    diskSize: 768 * 2 ** 20,
     imageSize: 192 * 2 ** 20,
     missing,
   });

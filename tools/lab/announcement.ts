@@ -19,7 +19,6 @@ export interface Plan {
   readonly options: LabOptions;
   readonly directory: string;
   readonly memoryDirectory: string;
-  readonly diskSize: number;
   readonly imageSize: number;
   /** Packages that will be installed. */
   readonly missing: readonly string[];
@@ -41,7 +40,7 @@ const leftOut = (): string[] => {
 
 const PROGRAMS = 'a configuration server, a process server and an agent, on ports of 127.0.0.1';
 
-const createdBy = ({ kind, options, directory, memoryDirectory, diskSize, imageSize }: Plan): string[] => {
+const createdBy = ({ kind, options, directory, memoryDirectory, imageSize }: Plan): string[] => {
   const folder = vaultFolder(options, directory);
   const vault = [
     `an encrypted vault in ${folder ?? 'Azure Blob storage: Azurite, a process of its own too'}`,
@@ -51,7 +50,7 @@ const createdBy = ({ kind, options, directory, memoryDirectory, diskSize, imageS
   const trace = `a tracefs instance holdfast-<id of the machine> (the kernel tells it of every write) and its memory in ${memoryDirectory}`;
   if (kind === 'disks') return [trace, ...vault];
   return [
-    `two loop devices over sparse files of ${formatBytes(diskSize)}, with ext4 and XFS, mounted below ${directory}`,
+    `two loop devices over sparse files of ${formatBytes(options.diskSize)}, with ext4 and XFS, mounted below ${directory}`,
     'processes that write to them',
     trace,
     ...vault,

@@ -6,11 +6,13 @@ import { useLabRuns } from './testing/lab-runs.ts';
 /* The whole demonstration as people start it. What else it can do is in lab.long.spec.ts. */
 
 const lab = useLabRuns();
+/** Disks as small as they may be: the points that are compared are exported whole. */
+const SMALL = ['--disk-size', '320'];
 
 describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs', 'qemu-img', 'fsfreeze'), 'npm start', () => {
   it('protects, is killed, goes on, recovers, verifies, measures, and takes everything away', async () => {
     const json = path.join(lab.directory, 'result.json');
-    const run = lab.start('--minutes', '0.2', '--point-every', '2', '--json', json, '--seed', '3');
+    const run = lab.start(...SMALL, '--minutes', '0.2', '--point-every', '2', '--json', json, '--seed', '3');
     const status = await run.ended;
     expect(run.text()).toContain('recovered points are exactly the machine');
     expect(status).toBe(0);
@@ -40,7 +42,7 @@ describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs', 'qemu-img', 'fsfreeze'), 
   });
 
   it('finds points bad that were cut without looking for conflicts', async () => {
-    const run = lab.start('--minutes', '0.1', '--point-every', '1', '--no-conflict-check', '--seed', '3');
+    const run = lab.start(...SMALL, '--minutes', '0.1', '--point-every', '1', '--no-conflict-check', '--seed', '3');
     expect(await run.ended).toBe(1);
     expect(run.text()).toMatch(/BAD: point .*: (rows|row|overwrite|block|e2fsck|xfs_repair|mount) /);
     expect(run.text()).toContain('The demonstration failed');
@@ -48,12 +50,12 @@ describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs', 'qemu-img', 'fsfreeze'), 
   });
 
   it('takes everything away on Ctrl-C, also what an earlier run left that was killed', async () => {
-    const first = lab.start('--minutes', '5');
+    const first = lab.start(...SMALL, '--minutes', '5');
     await first.says(/first copy \[/);
     first.child.kill('SIGKILL');
     await first.ended;
     expect(readdirSync(lab.directory)).toHaveLength(2);
-    const second = lab.start('--minutes', '5');
+    const second = lab.start(...SMALL, '--minutes', '5');
     await second.says(/removed what an earlier run left .*[\s\S]*first copy \[/);
     second.child.kill('SIGINT');
     expect(await second.ended).toBe(130);

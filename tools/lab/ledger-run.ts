@@ -13,19 +13,14 @@ import { choosePoints } from './verify/choose-points.ts';
 import { type PointToVerify, verifyPoint } from './verify/verify-point.ts';
 import { startWorkload, type Workload } from './workload/workload.ts';
 
-/** Bytes of each disk of the lab's machine. */
-export const DISK_SIZE = 768 * 1024 * 1024;
 /** Points verified beside the newest. */
 const RANDOM_POINTS = 3;
 
 /** Two disks with file systems, and the workload on them. */
-export const startSite = async (
-  context: RunContext,
-  diskSize = DISK_SIZE,
-): Promise<{ site: SiteDisk[]; workload: Workload; ledgers: string }> => {
+export const startSite = async (context: RunContext): Promise<{ site: SiteDisk[]; workload: Workload; ledgers: string }> => {
   const { options, recorder, signal, screen } = context;
   const { directory } = recorder.record;
-  const site = await createSite({ directory, diskSize, signal });
+  const site = await createSite({ directory, diskSize: options.diskSize, signal });
   const ledgers = path.join(directory, 'ledgers');
   mkdirSync(ledgers);
   const workload = await startWorkload({

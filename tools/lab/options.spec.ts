@@ -19,6 +19,7 @@ describe('the options of npm start', () => {
       vault: undefined,
       disks: [],
       pointEvery: 5,
+      diskSize: 768 << 20,
       conflictCheck: true,
     });
     expect(Number.isInteger(seed)).toBe(true);
@@ -26,7 +27,7 @@ describe('the options of npm start', () => {
 
   it('are read', () => {
     const args =
-      '--json r.json --keep --minutes 10 --vault file:/srv/v --disk /dev/a --disk /dev/b --seed 7 --point-every 2 --no-conflict-check';
+      '--json r.json --keep --minutes 10 --vault file:/srv/v --disk /dev/a --disk /dev/b --seed 7 --point-every 2 --disk-size 320 --no-conflict-check';
     expect(parseOptions(args.split(' '))).toEqual({
       help: false,
       json: `${process.cwd()}/r.json`,
@@ -36,6 +37,7 @@ describe('the options of npm start', () => {
       disks: ['/dev/a', '/dev/b'],
       seed: 7,
       pointEvery: 2,
+      diskSize: 320 << 20,
       conflictCheck: false,
     });
     expect(parseOptions(['--vault', 'file:///srv/v']).vault).toBe('/srv/v');
@@ -53,6 +55,7 @@ describe('the options of npm start', () => {
     ['--keep=yes'],
     ['--seed', '-1'],
     ['--point-every', 'NaN'],
+    ['--disk-size', '300'],
     ['--vault', '/srv/v'],
     ['--vault', 'file:'],
     ['--disk', '/dev/a', '--disk', '/dev/../dev/a'],
@@ -61,7 +64,8 @@ describe('the options of npm start', () => {
   });
 
   it('are all taught by --help, but for the negative control', () => {
-    for (const name of ['minutes', 'point-every', 'json', 'keep', 'vault', 'disk', 'seed', 'help']) expect(HELP).toContain(`--${name}`);
+    for (const name of ['minutes', 'point-every', 'disk-size', 'json', 'keep', 'vault', 'disk', 'seed', 'help'])
+      expect(HELP).toContain(`--${name}`);
     expect(HELP).not.toContain('conflict');
   });
 });

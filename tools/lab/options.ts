@@ -18,6 +18,8 @@ export interface LabOptions {
   readonly seed: number;
   /** Seconds from point to point. */
   readonly pointEvery: number;
+  /** Bytes of each of the lab's own disks. */
+  readonly diskSize: number;
   /** False takes the conflict check out of the capture: its points are wrong, and the oracles have to notice. */
   readonly conflictCheck: boolean;
 }
@@ -31,6 +33,7 @@ seconds, kills agent and process server in the middle, then recovers points and 
 
   --minutes N        how long the machine is protected under load (1.5)
   --point-every S    seconds from point to point (5)
+  --disk-size MIB    size of each of its two disks, from 320 (768)
   --json FILE        also write what was measured, as JSON
   --keep             leave the vault (in a folder then), its key, the disk images and the ledgers, and say where they are
   --vault file:DIR   put the vault into this folder, which must be new or empty, instead of Azurite
@@ -50,6 +53,9 @@ initial: {megabytesPerSecond}, bytes: {changed, sent, stored},
 cpuSeconds: {agent, processServer, configurationServer, store, workload, supervisor}}.
 Ends with 0 when every checked point is good, 1 when one is not; other statuses and all errors are in docs/errors.md.
 Ctrl-C at any time takes away everything it made; so does the next run after a kill -9.`;
+
+/** Mebibytes: XFS wants 300, and the workload has its room. */
+const SMALLEST_DISK = 320;
 
 const invalid = (thing: string, why: string, remedy: string): HoldfastError => new HoldfastError('SETTING_INVALID', { thing, why, remedy });
 
@@ -80,6 +86,7 @@ const parse = (args: readonly string[]) =>
       disk: { type: 'string', multiple: true, default: [] },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       'point-every': { type: 'string', default: '5' },
+      'disk-size': { type: 'string', default: '768' },
       'no-conflict-check': { type: 'boolean', default: false },
     },
   }).values;
@@ -112,6 +119,7 @@ export const parseOptions = (args: readonly string[]): LabOptions => {
     disks,
     seed: Math.trunc(numberOf('seed', values.seed, 0, 2 ** 31)),
     pointEvery: numberOf('point-every', values['point-every'], 1, 3600),
+    diskSize: Math.trunc(numberOf('disk-size', values['disk-size'], SMALLEST_DISK, 1 << 20)) * 2 ** 20,
     conflictCheck: !values['no-conflict-check'],
   };
 };

@@ -8,7 +8,7 @@ import { IMAGE_SIZE, runImageLab } from './image-run.ts';
 import { MEMORY_DIRECTORY } from './installation/agent-files.ts';
 import { createInterruption } from './interruption.ts';
 import { refuseUsedFolder } from './lab-vault.ts';
-import { DISK_SIZE, runLedgerLab } from './ledger-run.ts';
+import { runLedgerLab } from './ledger-run.ts';
 import { HELP, type LabOptions, parseOptions } from './options.ts';
 import { isSuccess, type Outcome } from './outcome.ts';
 import { writeReport } from './output/report.ts';
@@ -71,7 +71,7 @@ export const run = async (args: readonly string[], stream: ScreenStream): Promis
   checkLength(directory);
   checkRoom(path.dirname(directory), kind);
   const missing = kind === 'image' ? [] : missingPackages();
-  const plan = { kind, options, directory, memoryDirectory: MEMORY_DIRECTORY, diskSize: DISK_SIZE, imageSize: IMAGE_SIZE, missing };
+  const plan = { kind, options, directory, memoryDirectory: MEMORY_DIRECTORY, imageSize: IMAGE_SIZE, missing };
   for (const line of announce(plan)) screen.line(line);
 
   const interruption = createInterruption(() => screen.line('still taking away what was made …'));

@@ -40,7 +40,7 @@ export const scenario: Scenario = {
     const seed = randomBelow(random, 1_000_000);
     const stopping = new AbortController();
     const context: RunContext = {
-      options: parseOptions(['--seed', String(seed), '--point-every', '2']),
+      options: parseOptions(['--seed', String(seed), '--point-every', '2', '--disk-size', '320']),
       screen: createScreen({ isTTY: false, write: (text: string) => note(text.trimEnd()) }),
       recorder: createRecorder(newRunId()),
       signal: stopping.signal,

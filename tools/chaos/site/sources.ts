@@ -31,8 +31,6 @@ export interface Source {
   stop(): Promise<void>;
 }
 
-/** XFS wants 300 MiB at least. */
-const LEDGER_BYTES = 320 * 1024 * 1024;
 const STAMPED_BYTES = 1024 * 1024;
 /** Milliseconds between two writes. */
 const PAUSE = 15;
@@ -114,7 +112,7 @@ export const createStampedSource = async ({ recorder }: Pick<RunContext, 'record
 
 /** The machine of the demonstration: two file systems with databases and files. Its newest point and one at random are recovered and checked each time. */
 export const createLedgerSource = async (context: RunContext): Promise<Source> => {
-  const { site, workload, ledgers } = await startSite(context, LEDGER_BYTES);
+  const { site, workload, ledgers } = await startSite(context);
   let judgements = 0;
   return {
     disks: site.map(({ device }) => device),

@@ -6,7 +6,6 @@ import type { ProgramProcess } from '../../site/program-process.ts';
 import type { RunContext } from '../context.ts';
 import { identify } from '../host/processes.ts';
 import { createInterruption } from '../interruption.ts';
-import { DISK_SIZE } from '../ledger-run.ts';
 import { createMachine, type LabMachine } from '../machine.ts';
 import { parseOptions } from '../options.ts';
 import { createScreen } from '../output/screen.ts';
@@ -78,9 +77,9 @@ const tellOf = (directory: string, machine: LabMachine, site: readonly SiteDisk[
 };
 
 const stand = async (context: RunContext): Promise<void> => {
-  const { signal, recorder } = context;
+  const { signal, recorder, options } = context;
   const { directory } = recorder.record;
-  const site = await createSite({ directory, diskSize: DISK_SIZE, signal });
+  const site = await createSite({ directory, diskSize: options.diskSize, signal });
   const clocks = keepClocks(
     site.map(({ mountPoint }) => mountPoint),
     signal,

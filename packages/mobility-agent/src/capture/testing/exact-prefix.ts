@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, openFrame, parseFrame } from '@holdfast/block';
@@ -43,7 +43,8 @@ export interface PrefixOptions {
   readonly trustEnds?: boolean;
 }
 
-const WRITER = fileURLToPath(new URL('./prefix-writer.ts', import.meta.url));
+/** From sources, or compiled beside what was compiled. */
+const WRITER = fileURLToPath(new URL(`./prefix-writer${extname(import.meta.url)}`, import.meta.url));
 
 const apply = async (content: CutContent, images: ReadonlyMap<string, Buffer>): Promise<void> => {
   for (const [index, epoch] of content.cut.epochs.entries()) {
