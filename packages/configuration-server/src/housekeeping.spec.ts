@@ -3,7 +3,7 @@ import { type JobRecord, jobs, jobsOf } from './jobs/job-record.ts';
 import { startJob } from './jobs/start-job.ts';
 import { revocations, tokens } from './records/kinds.ts';
 import { transact } from './records/transaction.ts';
-import { type RecoveryRecord, recoveries, recoveriesOf } from './recovery/recovery-record.ts';
+import { prunedRecoveries, type RecoveryRecord, recoveries, recoveriesOf } from './recovery/recovery-record.ts';
 import { createMemoryStore } from './state/memory-store.ts';
 
 const DAY = 24 * 3_600_000;
@@ -50,5 +50,18 @@ describe('housekeeping', () => {
     const left = (await store.list({ prefix: '', limit: 100 })).map(({ key }) => key);
     const kept = [...'013'].map((digit) => digit.repeat(32));
     expect(left).toEqual([...kept.map((id) => recoveriesOf.key(`m/${id}`)), ...kept.map((id) => recoveries.key(id))].toSorted());
+  });
+
+  it('knows the newest of those that are not kept still to be over, and not all there ever were', async () => {
+    const store = createMemoryStore({ events: 10, audit: 10, changes: 1000 });
+    const ids = [...'012345'].map((digit) => digit.repeat(32));
+    await transact(store, async (transaction) => {
+      for (const id of ids) transaction.put(recoveries, id, { machineId: 'm', machineName: 'db1', state: 'ended' } as RecoveryRecord);
+    });
+    const known = async () => (await store.list({ prefix: prunedRecoveries.prefix, limit: 100 })).map(({ key }) => key);
+    await cleanUp(store, 2, 2 * DAY, Date.now(), 1, 3);
+    expect(await known()).toHaveLength(5);
+    await cleanUp(store, 2, 2 * DAY, Date.now(), 1, 3);
+    expect(await known()).toEqual(ids.slice(1, 4).map((id) => prunedRecoveries.key(id)));
   });
 });

@@ -19,6 +19,8 @@ const CLOCKS_LATE = 24 * 3_600_000;
 const BATCH = 200;
 /** Test failovers, failovers and runs of plans that have ended, kept as history. */
 const RECOVERIES_KEPT = 2000;
+/** Of those that are not kept, so many are still known to be over: what a server says of one that is older would be listed again. */
+const PRUNED_KEPT = 10 * RECOVERIES_KEPT;
 
 /** Removes what has no meaning any more: revocations of certificates that have ended anyway, old tokens, ended sign-ins and jobs beyond a number. */
 export const cleanUp = async (
@@ -27,6 +29,7 @@ export const cleanUp = async (
   grace: number,
   now = Date.now(),
   recoveriesKept = RECOVERIES_KEPT,
+  prunedKept = PRUNED_KEPT,
 ): Promise<number> => {
   const gone: (readonly [Kind<unknown>, string])[] = [];
   for await (const { id, value } of listAll(store, revocations))
@@ -51,6 +54,12 @@ export const cleanUp = async (
     gone.push([recoveries, id], [recoveriesOf, `${value.machineId}/${id}`]);
     // What is its owner's is nobody's to remove.
     if (value.state === 'ended') pruned.set(id, value.machineName);
+  }
+  let known = pruned.size;
+  // The newest come first.
+  for await (const { id } of listAll(store, prunedRecoveries)) {
+    known += 1;
+    if (known > prunedKept) gone.push([prunedRecoveries, id]);
   }
   let runs = 0;
   for await (const { id, value } of listAll(store, planRuns)) {

@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   MACHINE_NOT_FOUND: { exit: 4, retryable: false },
   MACHINE_NOT_PROTECTED: { exit: 8, retryable: false },
   MACHINE_PROTECTED: { exit: 8, retryable: false },
+  MACHINE_START_FAILED: { exit: 9, retryable: false },
   NAME_TAKEN: { exit: 8, retryable: false },
   NOT_ENROLLED: { exit: 3, retryable: false },
   NO_PERMISSION: { exit: 3, retryable: false },

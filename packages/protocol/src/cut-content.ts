@@ -10,4 +10,6 @@ export interface CutContent {
   frames(index: number): AsyncIterable<Uint8Array>;
   /** True: the frames were checked on their way here, each by itself and all by the content digests, and are authentic since. */
   readonly verified?: boolean;
+  /** True: each frame it gives is a copy for who asked, who may do with its memory what it likes. */
+  readonly handsOver?: boolean;
 }

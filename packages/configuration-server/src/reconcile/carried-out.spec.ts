@@ -1,8 +1,16 @@
 import { create } from '@bufbuild/protobuf';
-import { idBytes, RecoveryGoal, RecoveryKind, RecoveryReportSchema, ServerReportSchema } from '@holdfast/protocol';
+import {
+  idBytes,
+  ProtectionSchema,
+  ProtectionState,
+  RecoveryGoal,
+  RecoveryKind,
+  RecoveryReportSchema,
+  ServerReportSchema,
+} from '@holdfast/protocol';
 import type { ServerPresence } from '../control/presence.ts';
 import { find, listAll } from '../records/kind.ts';
-import { SITE, type SiteRecord, servers as serverKind, sites } from '../records/kinds.ts';
+import { protections, SITE, type SiteRecord, servers as serverKind, sites } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { takeRecoveries } from '../recovery/adopt-recoveries.ts';
 import { leftOvers } from '../recovery/left-overs.ts';
@@ -101,6 +109,31 @@ describe('a failover of which more happened than a restored server knows', () =>
     await tell(OTHER, NEXT);
     expect([await known(), await ordered()]).toMatchObject([{ serverId: OWN, runId: RUN }, []]);
     expect(await recoveryDifferences({ store, servers })).toHaveLength(1);
+  });
+
+  it('is no commit where it is a test, whoever says so, nor a test where it is a failover', async () => {
+    const protectionId = id('a');
+    const change = (part: Partial<RecoveryRecord>) =>
+      transact(store, async (transaction) => {
+        const before = (await transaction.read(recoveries, RECOVERY))!.value;
+        transaction.put(recoveries, RECOVERY, { ...before, protectionId, ...part });
+      });
+    await transact(store, async (transaction) =>
+      transaction.put(protections, protectionId, create(ProtectionSchema, { state: ProtectionState.PROTECTED })),
+    );
+    const claim = (kind: RecoveryKind, goal: RecoveryGoal) => {
+      const [report] = reportOf(NEXT);
+      told.set(OWN, NEXT);
+      return takeCarriedOut({ store, servers }, OWN, [create(RecoveryReportSchema, { ...report!, kind, goal })]);
+    };
+    await claim(RecoveryKind.TEST, RecoveryGoal.RUNNING);
+    expect(await known()).toMatchObject({ runId: RUN });
+    await change({ kind: 'test' });
+    await claim(RecoveryKind.TEST, RecoveryGoal.INDEPENDENT);
+    const { state } = (await find(store, protections, protectionId))!.value;
+    expect([await known(), state]).toMatchObject([{ runId: RUN, goal: 'running' }, ProtectionState.PROTECTED]);
+    await claim(RecoveryKind.TEST, RecoveryGoal.RUNNING);
+    expect(await known()).toMatchObject({ runId: NEXT, goal: 'running' });
   });
 
   it('is as it is known to a server that was not restored', async () => {

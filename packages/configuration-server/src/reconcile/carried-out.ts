@@ -3,7 +3,14 @@ import { find, listAll } from '../records/kind.ts';
 import { servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import { setState } from '../recovery/recovery-commits.ts';
-import { attemptOf, openRecoveries, type RecoveryRecord, recoveries, wantedRecoveries } from '../recovery/recovery-record.ts';
+import {
+  attemptOf,
+  openRecoveries,
+  RECOVERY_KINDS,
+  type RecoveryRecord,
+  recoveries,
+  wantedRecoveries,
+} from '../recovery/recovery-record.ts';
 import type { HeldParts } from './held.ts';
 import { restoredIn } from './restored.ts';
 
@@ -42,6 +49,8 @@ export const takeCarriedOut = async (parts: Parts, server: string, reports: read
       const known = (await transaction.read(recoveries, id))?.value;
       if (known === undefined || !GOES_ON.has(known.state) || parts.servers.get(server)?.hello.vaults.includes(known.vault) !== true)
         return;
+      // Of what was tested, nothing becomes a machine of its own: whoever says so says nothing of this one.
+      if (report.kind !== RECOVERY_KINDS[known.kind] || (known.kind === 'test' && goal === 'independent')) return;
       const isOwn = known.serverId === server;
       if (isOwn ? known.runId === runId && known.goal === goal : !(await isLetGo(parts, transaction, known, id))) return;
       const pointId = idText(report.pointId);

@@ -21,7 +21,7 @@ import type { StateStore } from '../state/state-store.ts';
 import { adoptFence, takeRecoveries } from './adopt-recoveries.ts';
 import { recoveriesWanted, silencedBy } from './recoveries-wanted.ts';
 import { changeRecovery, endRecovery } from './recovery-commits.ts';
-import { openRecoveries, recoveries, wantedRecoveries } from './recovery-record.ts';
+import { committedRecoveries, openRecoveries, recoveries, wantedRecoveries } from './recovery-record.ts';
 import { committedFailover } from './release-fence.ts';
 
 const id = (digit: string): string => digit.repeat(32);
@@ -119,6 +119,15 @@ describe('a configuration server that lost its state', () => {
     expect((await find(store, recoveries, OPERATION))!.value).toMatchObject({ state: 'committed', goal: 'independent' });
     expect([await stateNow(), (await committedFailover(store, MACHINE, 'office'))?.id]).toEqual([ProtectionState.COMMITTED, OPERATION]);
     expect(await recoveriesWanted(reader(), SERVER)).toMatchObject([{ goal: RecoveryGoal.INDEPENDENT }]);
+  });
+
+  it('believes of no test that it was committed: its source is fenced by nobody', async () => {
+    const aTest = { kind: RecoveryKind.TEST } as const;
+    await adoptRecoveries(store, SERVER, [report({ ...COMMITTED, ...aTest }), report({ ...aTest, goal: RecoveryGoal.INDEPENDENT })]);
+    expect([await find(store, recoveries, OPERATION), await find(store, committedRecoveries, MACHINE)]).toEqual([undefined, undefined]);
+    expect(await stateNow()).toBe(ProtectionState.FAILED_OVER);
+    await adoptRecoveries(store, SERVER, [report(aTest)]);
+    expect((await find(store, recoveries, OPERATION))!.value).toMatchObject({ kind: 'test', state: 'running' });
   });
 
   it('takes it up beside a source that is protected again, which is neither silenced nor fenced', async () => {

@@ -16,12 +16,12 @@ import { find, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, protections } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { addCommitted } from './committed.ts';
 import { takeLeftOver } from './left-overs.ts';
 import { FAILING, isEnding, newRun } from './recovery-commits.ts';
 import {
   attemptOf,
   type ChosenPoint,
-  committedRecoveries,
   goalOf,
   isForGood,
   openRecoveries,
@@ -33,16 +33,16 @@ import {
 } from './recovery-record.ts';
 import { chosenPoint } from './steps.ts';
 
-const put = (transaction: Transaction, id: string, value: RecoveryRecord): void => {
+const put = async (transaction: Transaction, id: string, value: RecoveryRecord): Promise<void> => {
   transaction.put(recoveries, id, value);
   transaction.put(recoveriesOf, `${value.machineId}/${id}`, {});
-  if (value.state === 'committed') transaction.put(committedRecoveries, value.machineId, { recovery: id });
+  if (value.state === 'committed') await addCommitted(transaction, value.machineId, id);
   else transaction.put(openRecoveries, `${value.machineId}/${value.kind}`, { recovery: id });
 };
 
 /** Its commit was carried out: it is its own, whatever becomes of its source. */
-const isCommitted = ({ goal, stage, machine }: RecoveryReport): boolean =>
-  goal === RecoveryGoal.INDEPENDENT && (stage === RecoveryStage.REACHED || machine?.hydrated === 1);
+const isCommitted = ({ kind, goal, stage, machine }: RecoveryReport): boolean =>
+  kind === RecoveryKind.FAILOVER && goal === RecoveryGoal.INDEPENDENT && (stage === RecoveryStage.REACHED || machine?.hydrated === 1);
 
 /** An ended one that is not kept any more, as far as the order to remove what is left of it goes. */
 const endedOf = (report: RecoveryReport, server: string, machineName: string): RecoveryRecord => ({
@@ -99,8 +99,9 @@ export const takeRecoveries = async (
       await takeLeftOver(store, server, report, endedOf(report, server, pruned.value.machineName));
       continue;
     }
-    if (goal === undefined || isEnding(goal)) continue;
     const kind = report.kind === RecoveryKind.TEST ? 'test' : 'failover';
+    // A test is never committed.
+    if (goal === undefined || isEnding(goal) || (kind === 'test' && goal === 'independent')) continue;
     const machineId = idText(report.machineId);
     const committed = isCommitted(report);
     await transact(store, async (transaction) => {
@@ -125,7 +126,7 @@ export const takeRecoveries = async (
         });
       else if (!committed && kind === 'failover' && state === ProtectionState.COMMITTED)
         transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.FAILED_OVER, stateDetail: '' });
-      put(transaction, id, {
+      await put(transaction, id, {
         kind,
         machineId,
         machineName: machine.value.name,
@@ -202,6 +203,6 @@ export const adoptFence = async (
     jobId: '',
     sourceShutdown: '',
   };
-  put(transaction, operationId, value);
+  await put(transaction, operationId, value);
   return { id: operationId, key: recoveries.key(operationId), version: 0, value };
 };

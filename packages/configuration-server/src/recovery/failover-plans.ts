@@ -1,14 +1,16 @@
 import { HoldfastError } from '@holdfast/errors';
-import { ProtectionState } from '@holdfast/protocol';
+import { idText, ProtectionState, RecoveryGoal, RecoveryStage } from '@holdfast/protocol';
 import type { JobPlan } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { startJob } from '../jobs/start-job.ts';
+import type { Stored } from '../records/kind.ts';
 import { pointRequests } from '../records/point-requests.ts';
 import { shutdownRequests } from '../records/shutdown-requests.ts';
 import type { Transaction } from '../records/transaction.ts';
+import { addCommitted } from './committed.ts';
 import { pointWord } from './point-word.ts';
 import { changeRecovery, endingAnew, endRecovery, newRun, recoveryIdOf, setState } from './recovery-commits.ts';
-import { committedRecoveries, openRecoveries, recoveries } from './recovery-record.ts';
+import { openRecoveries, type RecoveryRecord, recoveries } from './recovery-record.ts';
 import { drainStep, powerOffStep, restStep, SOURCE_PATIENCE, type SourcePatience } from './source-steps.ts';
 import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep, unlessTakenUp } from './steps.ts';
 
@@ -171,13 +173,25 @@ export const createCancelPlan = (parts: RecoveryParts): JobPlan => ({
   },
 });
 
+/** Its process server says that it needs the vault no more. */
+const isIndependent = (servers: RecoveryParts['servers'], { id, value }: Pick<Stored<RecoveryRecord>, 'id' | 'value'>): boolean =>
+  servers
+    .get(value.serverId)
+    ?.report?.recoveries.some(
+      (one) =>
+        idText(one.id) === id &&
+        idText(one.runId) === value.runId &&
+        one.goal === RecoveryGoal.INDEPENDENT &&
+        one.stage === RecoveryStage.REACHED,
+    ) === true;
+
 /** From now on the recovered machine is the machine. */
 export const createCommitPlan = (parts: RecoveryParts): JobPlan => ({
   steps: [
     reachStep(parts, 'copy the disks', 'independent', async (transaction, job) => {
       const { machineName, machineId } = await changeRecovery(transaction, job, { state: 'committed', ended: Date.now() });
       transaction.delete(openRecoveries, `${machineId}/failover`);
-      transaction.put(committedRecoveries, machineId, { recovery: recoveryIdOf(job) });
+      await addCommitted(transaction, machineId, recoveryIdOf(job));
       forgetRequests(transaction, job);
       await setState(transaction, job, ProtectionState.COMMITTED, 'its source is fenced for good');
       transaction.event({
@@ -191,8 +205,12 @@ export const createCommitPlan = (parts: RecoveryParts): JobPlan => ({
     }),
   ],
   async cancelled(transaction, job) {
-    await changeRecovery(transaction, job, { state: 'running', goal: 'running' });
-    await setState(transaction, job, ProtectionState.FAILED_OVER);
+    const before = await transaction.read(recoveries, recoveryIdOf(job));
+    // What was copied, and let go of, is not to be held again: its point may be thinned by now.
+    const isCopied = before !== undefined && isIndependent(parts.servers, before);
+    await changeRecovery(transaction, job, { state: 'running', ...(!isCopied && { goal: 'running' }) });
+    const detail = isCopied ? 'its disks are copied and its point is held no more: commit it, or cancel the failover' : '';
+    await setState(transaction, job, ProtectionState.FAILED_OVER, detail);
   },
   // The machine runs on.
   failed: (transaction, job, error) => setState(transaction, job, ProtectionState.COMMITTING, error.message),

@@ -1,6 +1,11 @@
 import { Direction, JobState, RecoveryGoal, RecoveryService, RecoveryState, ServerService } from '@holdfast/protocol';
 import { codeOf, endTestServers } from '../conformance/test-server.ts';
+import { find } from '../records/kind.ts';
+import { type Transaction, transact } from '../records/transaction.ts';
+import { createMemoryStore } from '../state/memory-store.ts';
 import { ended, openProtectedSite, type RecoverySite, recoveriesOf, until } from '../testing/recovery-site.ts';
+import { addCommitted, removeCommitted } from './committed.ts';
+import { committedRecoveries } from './recovery-record.ts';
 
 const { RUNNING } = RecoveryGoal;
 
@@ -52,12 +57,28 @@ describe('a machine that was recovered', () => {
     expect(await allowed()).not.toContain('start-machine');
   });
 
+  it('knows all machines of a source that were committed, until the last of them is left to its owner', async () => {
+    const store = createMemoryStore({ events: 10, audit: 10, changes: 100 });
+    const known = async () => (await find(store, committedRecoveries, 'm'))?.value;
+    const commit = (work: (transaction: Transaction) => Promise<void>) => transact(store, work);
+    for (const one of ['1', '2', '3', '3']) await commit((transaction) => addCommitted(transaction, 'm', one));
+    expect(await known()).toEqual({ recovery: '3', older: ['2', '1'] });
+    await commit((transaction) => removeCommitted(transaction, 'm', '3'));
+    expect(await known()).toEqual({ recovery: '2', older: ['1'] });
+    await commit((transaction) => removeCommitted(transaction, 'm', '1'));
+    await commit((transaction) => removeCommitted(transaction, 'm', '1'));
+    expect(await known()).toEqual({ recovery: '2' });
+    await commit((transaction) => removeCommitted(transaction, 'm', '2'));
+    expect(await known()).toBeUndefined();
+  });
+
   it('says why a machine cannot be switched on, and waits for no server that was removed', async () => {
     await failOver();
     const [open] = await recoveriesOf(site.server, true);
     const start = async () => ended(site.server, (await api().startMachine({ recovery: open!.id })).job);
     site.failStarts('its disk is gone');
-    expect(await start()).toMatchObject({ state: JobState.FAILED, problem: expect.stringContaining('its disk is gone') });
+    const why = { problemCode: 'MACHINE_START_FAILED', problem: expect.stringContaining('its disk is gone') };
+    expect(await start()).toMatchObject({ state: JobState.FAILED, ...why });
     site.hold(RUNNING, { code: 'TOOL_MISSING' });
     expect(await start()).toMatchObject({ state: JobState.FAILED, problemCode: 'TOOL_MISSING' });
     await removeServer();

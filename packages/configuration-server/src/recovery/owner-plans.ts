@@ -1,13 +1,14 @@
 import { HoldfastError } from '@holdfast/errors';
-import { idText, RecoveryStage } from '@holdfast/protocol';
+import { idText, type RecoveryReport, RecoveryStage } from '@holdfast/protocol';
 import type { JobPlan } from '../jobs/job-plan.ts';
 import { everySecond, serverName } from '../jobs/steps.ts';
 import { until } from '../jobs/until.ts';
 import { find } from '../records/kind.ts';
 import { servers as serverKind } from '../records/kinds.ts';
+import { removeCommitted } from './committed.ts';
 import { errorOfMember } from './questions.ts';
 import { changeRecovery, recoveryIdOf, recoveryOf } from './recovery-commits.ts';
-import { committedRecoveries, type RecoveryRecord, wantedRecoveries } from './recovery-record.ts';
+import { type RecoveryRecord, wantedRecoveries } from './recovery-record.ts';
 import { type RecoveryParts, reachStep } from './steps.ts';
 
 const removed = ({ machineName }: RecoveryRecord): HoldfastError =>
@@ -18,12 +19,12 @@ const removed = ({ machineName }: RecoveryRecord): HoldfastError =>
   });
 
 /** Whoever wants it on asks again: a job that tried that for ever would hold the machine's turn. */
-const stayedOff = ({ machineName }: RecoveryRecord, problem: string): HoldfastError =>
-  new HoldfastError('OPERATION_REFUSED', {
-    thing: `start of the recovered machine ${machineName}`,
-    why: problem.slice(0, 1000),
-    remedy: 'see what the process server logs, and start it again',
-  });
+const stayedOff = ({ machineName }: RecoveryRecord, { startProblemCode, startProblem, startRemedy }: RecoveryReport): HoldfastError => {
+  const thing = `start of the recovered machine ${machineName}`;
+  const told = errorOfMember(thing, startProblemCode, startProblem, startRemedy);
+  if (startProblemCode !== '' && !told.retryable) return told;
+  return new HoldfastError('MACHINE_START_FAILED', { thing, why: told.why, remedy: `${told.remedy}; then start it again` });
+};
 
 /** Switches on a machine that was recovered, and that its own system, or somebody, switched off. */
 export const createStartPlan = ({ store, servers }: RecoveryParts): JobPlan => ({
@@ -48,7 +49,7 @@ export const createStartPlan = ({ store, servers }: RecoveryParts): JobPlan => (
             return undefined;
           }
           if (report.startProblem === '') return true;
-          throw stayedOff(value, report.startProblem);
+          throw stayedOff(value, report);
         };
         await until(look, [everySecond, (listener) => servers.subscribe(value.serverId, listener)], signal);
       },
@@ -70,8 +71,7 @@ export const createForgetPlan = (parts: RecoveryParts): JobPlan => {
     const id = recoveryIdOf(job);
     const { machineName, machineId, serverId } = await changeRecovery(transaction, job, { state: 'forgotten', goal: 'forgotten' });
     transaction.delete(wantedRecoveries, `${serverId}/${id}`);
-    const committed = await transaction.read(committedRecoveries, machineId);
-    if (committed?.value.recovery === id) transaction.delete(committedRecoveries, machineId);
+    await removeCommitted(transaction, machineId, id);
     const place = job.input?.['console'] ?? '';
     const text = `The recovered machine ${machineName} is its owner's: nothing looks after it any more, and nothing of it was removed`;
     transaction.event({ severity: 'warning', code: 'recovery-forgotten', text, subject: machineId, actor: job.startedBy });

@@ -100,10 +100,13 @@ export const recoveriesOf: Kind<Record<never, never>> = plainKind('recovery-of',
 /** The one test, and the one failover, of a machine that have not ended; its id is "MACHINE/test" or "MACHINE/failover". */
 export const openRecoveries: Kind<{ readonly recovery: string }> = plainKind('recovery-open', 1);
 
-/** What was committed of a machine and is looked after still, the newest; its id is the machine's. */
-export const committedRecoveries: Kind<{ readonly recovery: string }> = plainKind('recovery-committed', 1);
+/** What was committed of a machine and is looked after still: the newest, and those before it; its id is the machine's. */
+export const committedRecoveries: Kind<{ readonly recovery: string; readonly older?: readonly string[] }> = plainKind(
+  'recovery-committed',
+  1,
+);
 
-/** Ended ones whose history is not kept any more: what a server that was away for long still has of them is to be removed, not taken up. */
+/** Ended ones whose history is not kept any more, the newest of them: what a server that was away for long still has of them is to be removed, not taken up. */
 export const prunedRecoveries: Kind<{ readonly machineName: string }> = plainKind('recovery-pruned', 1);
 
 /** What process servers are told to carry out; its id is "SERVER/RECOVERY". */

@@ -171,6 +171,17 @@ describe('recovery', () => {
     );
   });
 
+  it('takes a commit back while the disks are copied', async () => {
+    await failOver();
+    site.hold(INDEPENDENT);
+    const { job } = await api().commitFailover({ machine: 'web1' });
+    await until('it is at it', () => site.goals.at(-1) === INDEPENDENT);
+    await site.server.api(JobService).cancelJob({ id: job!.id });
+    expect((await ended(site.server, job)).state).toBe(JobState.CANCELLED);
+    await until('it is as before', () => site.goals.at(-1) === RUNNING);
+    expect(await stateOf(site.server)).toBe(ProtectionState.FAILED_OVER);
+  });
+
   it('protects again what was committed only when somebody says so, and then releases its fence', async () => {
     await failOver();
     await ended(site.server, (await api().commitFailover({ machine: 'web1' })).job);

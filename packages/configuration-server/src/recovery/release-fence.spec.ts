@@ -4,15 +4,14 @@ import { PointKind, ServerHelloSchema, ServerReportSchema } from '@holdfast/prot
 import { createPresence, type ServerPresence } from '../control/presence.ts';
 import { createJobEngine } from '../jobs/job-engine.ts';
 import type { JobPlan } from '../jobs/job-plan.ts';
-import { hasEnded, jobs } from '../jobs/job-record.ts';
+import { jobs } from '../jobs/job-record.ts';
 import { startJob } from '../jobs/start-job.ts';
-import { until } from '../jobs/until.ts';
 import { find, listAll } from '../records/kind.ts';
 import { transact } from '../records/transaction.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
 import { createNotifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { dying, planOf } from '../testing/job-program.ts';
+import { dying, planOf, untilEnded } from '../testing/job-program.ts';
 import { recoveries, recoveriesOf } from './recovery-record.ts';
 import { committedFailover, fenceReleases, releaseFenceStep, releasesWanted } from './release-fence.ts';
 
@@ -93,19 +92,9 @@ const run = async (store: StateStore, real: StateStore, job: string, there: read
   const work = createJobEngine({ store, notifier, plans, log })
     .run(stop.signal)
     .catch(() => stop.abort());
-  const looking = createNotifier(real);
-  const watching = looking.run(stop.signal);
-  const over = async (): Promise<true | undefined> => {
-    const now = await find(real, jobs, job);
-    return now !== undefined && hasEnded(now.value) ? true : undefined;
-  };
-  await until(
-    over,
-    [(listener) => looking.subscribe([jobs.key(job)], listener)],
-    AbortSignal.any([stop.signal, AbortSignal.timeout(30_000)]),
-  );
+  await untilEnded(real, job, AbortSignal.any([stop.signal, AbortSignal.timeout(30_000)]));
   stop.abort();
-  await Promise.all([changes, work, watching, serving]);
+  await Promise.all([changes, work, serving]);
   return told;
 };
 

@@ -63,6 +63,20 @@ export const dying = (store: StateStore, last: number, when: 'before' | 'after')
   };
 };
 
+/** Resolves when the job has ended, or when `signal` aborts. */
+export const untilEnded = async (store: StateStore, job: string, signal: AbortSignal): Promise<void> => {
+  const stop = new AbortController();
+  const notifier = createNotifier(store);
+  const watching = notifier.run(stop.signal);
+  const look = async (): Promise<true | undefined> => {
+    const found = await find(store, jobs, job);
+    return found !== undefined && hasEnded(found.value) ? true : undefined;
+  };
+  await until(look, [(listener) => notifier.subscribe([jobs.key(job)], listener)], signal);
+  stop.abort();
+  await watching;
+};
+
 /** The plans of jobs over `store`, where everybody is there and has in force what is wanted. */
 export const planOf = (store: StateStore): { plans: Record<JobKind, JobPlan>; notifier: ReturnType<typeof createNotifier> } => {
   const notifier = createNotifier(store);
@@ -91,13 +105,7 @@ export const runProgram = async (store: StateStore, real: StateStore, id: string
   const engine = createJobEngine({ store, notifier, plans, log });
   const changes = notifier.run(stop.signal);
   const work = engine.run(stop.signal).catch(() => stop.abort());
-  const looking = createNotifier(real);
-  const watching = looking.run(stop.signal);
-  const ended = async (): Promise<true | undefined> => {
-    const job = await find(real, jobs, id);
-    return job !== undefined && hasEnded(job.value) ? true : undefined;
-  };
-  await until(ended, [(listener) => looking.subscribe([jobs.key(id)], listener)], stop.signal);
+  await untilEnded(real, id, stop.signal);
   stop.abort();
-  await Promise.all([changes, work, watching]);
+  await Promise.all([changes, work]);
 };

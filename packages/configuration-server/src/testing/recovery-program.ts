@@ -15,8 +15,7 @@ import {
 } from '@holdfast/protocol';
 import { type AgentPresence, createPresence, type ServerPresence } from '../control/presence.ts';
 import { createJobEngine } from '../jobs/job-engine.ts';
-import { hasEnded, type JobKind, jobs } from '../jobs/job-record.ts';
-import { until } from '../jobs/until.ts';
+import type { JobKind } from '../jobs/job-record.ts';
 import { find, listAll } from '../records/kind.ts';
 import { machines, protections } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
@@ -28,7 +27,7 @@ import { openRecoveries, recoveries } from '../recovery/recovery-record.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
 import { createNotifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { planOf } from './job-program.ts';
+import { planOf, untilEnded } from './job-program.ts';
 
 const id = (digit: string): string => digit.repeat(32);
 export const [MACHINE, SERVER, PROTECTION] = [id('a'), id('b'), id('c')];
@@ -84,19 +83,9 @@ export const runProgram = async (
   const engine = createJobEngine({ store, notifier, plans, log });
   const changes = notifier.run(stop.signal);
   const work = engine.run(stop.signal).catch(() => stop.abort());
-  const looking = createNotifier(real);
-  const watching = looking.run(stop.signal);
-  const over = async (): Promise<true | undefined> => {
-    const job = await find(real, jobs, jobId);
-    return job !== undefined && hasEnded(job.value) ? true : undefined;
-  };
-  await until(
-    over,
-    [(listener) => looking.subscribe([jobs.key(jobId)], listener)],
-    AbortSignal.any([stop.signal, AbortSignal.timeout(PATIENCE)]),
-  );
+  await untilEnded(real, jobId, AbortSignal.any([stop.signal, AbortSignal.timeout(PATIENCE)]));
   stop.abort();
-  await Promise.all([changes, work, watching, serving]);
+  await Promise.all([changes, work, serving]);
 };
 
 /** Orders it as people do; gives the id of the job. */

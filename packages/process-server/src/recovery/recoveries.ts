@@ -1,9 +1,10 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { isId, RecoveryGoal, type RecoveryReportSchema, type WantedRecovery } from '@holdfast/protocol';
+import { isId, RecoveryGoal, type RecoveryReportSchema, RecoveryStage, type WantedRecovery } from '@holdfast/protocol';
 import { writeWhole } from '../control/write-whole.ts';
 import { createRecoveryWorker, type RecoveryWorker, type RecoveryWorkerOptions } from './recovery-worker.ts';
+import { parseStarted, type Started } from './start-requests.ts';
 import { parseWanted, type Wanted, wantedJson, wantedOf } from './wanted.ts';
 
 /** All recoveries of this server. What is wanted is kept on disk: machines are looked after while the configuration server is away. */
@@ -14,7 +15,8 @@ export interface Recoveries {
   close(): Promise<void>;
 }
 
-export interface RecoveriesOptions extends Omit<RecoveryWorkerOptions, 'directory' | 'runs' | 'noteRuns' | 'fencedAt' | 'noteFenced'> {
+export interface RecoveriesOptions
+  extends Omit<RecoveryWorkerOptions, 'directory' | 'runs' | 'noteRuns' | 'fencedAt' | 'noteFenced' | 'started' | 'noteStarted'> {
   /** Keeps a file for each recovery, and below runs/ what the fabric needs; short enough for Unix sockets in there: at most 60 bytes. */
   readonly directory: string;
 }
@@ -26,21 +28,27 @@ const RUNS: ReadonlySet<RecoveryGoal> = new Set([RecoveryGoal.RUNNING, RecoveryG
 const keepsRunning = (before: Wanted, { runId, goal }: Wanted): boolean =>
   before.runId === runId && RUNS.has(before.goal) && BEFORE_IT_RUNS.has(goal);
 
+/** A machine that needs the vault no more was let go of there: a commit that is taken back too late does not make it need that again. */
+const staysIndependent = (before: Wanted, stage: RecoveryStage | undefined, { runId, goal }: Wanted): boolean =>
+  before.runId === runId && before.goal === RecoveryGoal.INDEPENDENT && goal === RecoveryGoal.RUNNING && stage === RecoveryStage.REACHED;
+
 /** What is kept of a recovery: what is wanted of it, and what may have been left. */
 interface Kept {
   wanted: Wanted;
   runs: readonly string[];
   /** The point at which the source was fenced: for good, or until this server, or another one, releases it. Empty: it is not known which. */
   fencedAt?: string;
+  started?: Started;
 }
 
 const parseKept = (text: string): Kept => {
-  const { form, wanted, runs, fenced, fencedAt } = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  const { form, wanted, runs, fenced, fencedAt, started: startedJson } = JSON.parse(text) as Readonly<Record<string, unknown>>;
   const isList = Array.isArray(runs) && runs.every((run) => typeof run === 'string' && isId(run));
   if (form !== 1 || !isList) throw new Error('it holds no recovery');
   // What an earlier version has written says only that it was fenced.
   const at = typeof fencedAt === 'string' ? fencedAt : fenced === true ? '' : undefined;
-  return { wanted: parseWanted(wanted), runs, ...(at === undefined ? {} : { fencedAt: at }) };
+  const started = parseStarted(startedJson);
+  return { wanted: parseWanted(wanted), runs, ...(at !== undefined && { fencedAt: at }), ...(started !== undefined && { started }) };
 };
 
 export const openRecoveries = async (options: RecoveriesOptions): Promise<Recoveries> => {
@@ -55,9 +63,9 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
     const saved = saving.then(async () => {
       const record = records.get(id);
       if (record === undefined) return;
-      const { wanted, runs, fencedAt } = record;
+      const { wanted, runs, fencedAt, started } = record;
       // `fenced` is for earlier versions, which would fence a source again that was released.
-      const kept = { form: 1, wanted: wantedJson(wanted), runs, fenced: fencedAt !== undefined, fencedAt };
+      const kept = { form: 1, wanted: wantedJson(wanted), runs, fenced: fencedAt !== undefined, fencedAt, started };
       await writeWhole(fileOf(id), JSON.stringify(kept));
     });
     saving = saved.catch(() => undefined);
@@ -75,7 +83,12 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
       kept.fencedAt = pointId;
       return save(id);
     };
-    const own = { directory: runsDirectory, runs: kept.runs, noteRuns, fencedAt: kept.fencedAt, noteFenced };
+    const noteStarted = (started: Started): Promise<void> => {
+      kept.started = started;
+      return save(id);
+    };
+    const { runs, fencedAt, started } = kept;
+    const own = { directory: runsDirectory, runs, noteRuns, fencedAt, noteFenced, started, noteStarted };
     workers.set(id, createRecoveryWorker(kept.wanted, { ...options, ...own }));
   };
 
@@ -109,7 +122,9 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
           begin(kept);
           continue;
         }
-        const next = keepsRunning(record.wanted, wanted) ? { ...wanted, goal: record.wanted.goal } : wanted;
+        const { wanted: before } = record;
+        const isLess = keepsRunning(before, wanted) || staysIndependent(before, workers.get(id)?.report.stage, wanted);
+        const next = isLess ? { ...wanted, goal: before.goal } : wanted;
         record.wanted = next;
         await save(id);
         workers.get(id)?.want(next);

@@ -394,7 +394,47 @@ describe('recoveries of a process server', () => {
     expect(fabric.running()).toEqual([]);
     await recoveries.want([asked(second)]);
     await until('it is done', isDone(second));
-    expect([fabric.running().length, recoveries.reports()[0]!.startProblem]).toEqual([1, '']);
+    expect([fabric.running().length, recoveries.reports()[0]!.startProblem]).toEqual([1, undefined]);
+    // What was carried out before a restart is told, and not done again.
+    fabric.switchOff(RUN);
+    await recoveries.close();
+    const again = await open();
+    await again.want([asked(second)]);
+    await until('it is seen off', () => again.reports()[0]!.machine?.state === 'stopped');
+    expect([again.reports()[0]!.startRequest, fabric.running()]).toEqual([idBytes(second), []]);
+  });
+
+  it('says why a machine cannot be switched on, after a restart too', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    fabric.switchOff(RUN);
+    fabric.fail(new HoldfastError('FABRIC_FAILED', { thing: 'QEMU', why: 'its disk is gone', remedy: 'look for it' }));
+    const asked = wanted(RecoveryGoal.RUNNING, { startRequest: idBytes(newId()) });
+    await recoveries.want([asked]);
+    const problem = { startProblemCode: 'FABRIC_FAILED', startProblem: 'QEMU: its disk is gone', startRemedy: 'look for it' };
+    await until('it is told', () => recoveries.reports()[0]!.startRequest !== undefined);
+    expect(recoveries.reports()[0]).toMatchObject({ startRequest: asked.startRequest, ...problem });
+    await recoveries.close();
+    expect((await open()).reports()[0]).toMatchObject({ startRequest: asked.startRequest, ...problem });
+  });
+
+  it('stays independent of the vault when a commit is taken back too late; another point, and the end of it, are done as ever', async () => {
+    const recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
+    await reach(recoveries, RecoveryGoal.INDEPENDENT);
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    expect(recoveries.reports()[0]).toMatchObject({ goal: RecoveryGoal.INDEPENDENT, stage: RecoveryStage.REACHED });
+    expect([await holds(), fabric.running().length]).toEqual([[], 1]);
+    const other = { runId: idBytes('e'.repeat(32)), pointId: idBytes(points[0]!) };
+    await recoveries.want([wanted(RecoveryGoal.RUNNING, other)]);
+    await reach(recoveries, RecoveryGoal.RUNNING);
+    expect([await holds(), fabric.running()]).toMatchObject([[[points[0]]], [{ point: points[0] }]]);
+    await recoveries.want([wanted(RecoveryGoal.DISCARDED, other)]);
+    await reach(recoveries, RecoveryGoal.DISCARDED);
+    expect(fabric.running()).toEqual([]);
   });
 
   it('does not release the source while the machine is being switched on: nothing of it runs behind that', async () => {

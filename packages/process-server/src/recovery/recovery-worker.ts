@@ -11,6 +11,7 @@ import { holdPoint, letGo } from './holds.ts';
 import { machineTarget } from './machine-target.ts';
 import { lost, notCopied } from './recovery-errors.ts';
 import { DONE_WORDS, STEP_WORDS } from './recovery-words.ts';
+import { carryOut, describeStarted, type Started } from './start-requests.ts';
 import type { Wanted } from './wanted.ts';
 
 /** What starts machines; `@holdfast/fabric` but for specs. */
@@ -32,6 +33,9 @@ export interface RecoveryWorkerOptions {
   /** The point at which it fenced the source before, empty where it is not known which, and where that is written down. */
   readonly fencedAt: string | undefined;
   noteFenced(pointId: string): Promise<void>;
+  /** The newest request to switch it on that was carried out, and where that is written down. */
+  readonly started: Started | undefined;
+  noteStarted(started: Started): Promise<void>;
   /** Makes what is on the disks start on the fabric; nothing unless given. */
   readonly adaptationOf?: (wanted: Wanted) => AdaptMachine;
   readonly log: Log;
@@ -79,9 +83,7 @@ class Worker implements RecoveryWorker {
   #turn = new AbortController();
   #news = Promise.withResolvers<void>();
   #closed = false;
-  /** The newest request to switch it on that was carried out, and what came of it. */
-  #started = '';
-  #startProblem = '';
+  #started: Started | undefined;
   #starting: Promise<void> = Promise.resolve();
   #fencedAt: string | undefined;
   readonly #work: Promise<void>;
@@ -91,6 +93,7 @@ class Worker implements RecoveryWorker {
     this.#options = options;
     this.#runs = options.runs;
     this.#fencedAt = options.fencedAt;
+    this.#started = options.started;
     this.#work = this.#run();
   }
 
@@ -108,7 +111,7 @@ class Worker implements RecoveryWorker {
       pointUnixMillis: BigInt(pointTime),
       target,
       attempt: BigInt(attempt),
-      ...(this.#started !== '' && { startRequest: idBytes(this.#started), startProblem: this.#startProblem }),
+      ...describeStarted(this.#started),
       stage: this.#stage,
       detail: this.#detail,
       fraction: this.#fraction,
@@ -249,20 +252,20 @@ class Worker implements RecoveryWorker {
   #startAsAsked(): void {
     const { startRequest, goal, runId } = this.wanted;
     const machine = this.#machine;
-    if (startRequest === '' || startRequest === this.#started || !shallRun(goal) || machine?.operationId !== runId) return;
+    const isDone = (): boolean => startRequest === '' || startRequest === this.#started?.request;
+    if (isDone() || !shallRun(goal) || machine?.operationId !== runId) return;
+    const { log, noteStarted, onChange } = this.#options;
     this.#starting = this.#starting.then(async () => {
-      if (startRequest === this.#started || startRequest !== this.wanted.startRequest || this.#closed) return;
-      this.#startProblem = '';
-      try {
+      if (isDone() || startRequest !== this.wanted.startRequest || this.#closed) return;
+      const started = await carryOut(startRequest, this.wanted.machineName, async () => {
         await machine.start();
         await this.#look();
-      } catch (reason) {
-        const error = fromSystem(reason, `machine ${this.wanted.machineName}`);
-        this.#options.log.warn('A recovered machine could not be switched on', { recovery: this.wanted.id, error });
-        this.#startProblem = `${error.thing}: ${error.why}`;
-      }
-      this.#started = startRequest;
-      this.#options.onChange();
+      });
+      const { problem } = started;
+      if (problem !== undefined) log.warn('A recovered machine could not be switched on', { recovery: this.wanted.id, ...problem });
+      await noteStarted(started).catch((error: unknown) => log.warn('It could not be noted that a machine was switched on', { error }));
+      this.#started = started;
+      onChange();
     });
   }
 

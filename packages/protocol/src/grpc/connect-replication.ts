@@ -96,7 +96,7 @@ export const connectReplication = async (options: ReplicationClientOptions): Pro
   }
   return {
     ...stream,
-    sendFrames: (epochIndex: number, firstFrame: number, frames: readonly Uint8Array[]) =>
-      control.sendBytes(scatterFrames(epochIndex, firstFrame, frames)),
+    sendFrames: (epochIndex: number, firstFrame: number, frames: readonly Uint8Array[], copied?: () => void) =>
+      control.sendBytes(scatterFrames(epochIndex, firstFrame, frames, copied)),
   };
 };

@@ -75,8 +75,13 @@ export interface ScatteredMessage {
   copy(target: Uint8Array, at: number): void;
 }
 
-/** The same of frames that lie apart. */
-export const scatterFrames = (epochIndex: number, firstFrame: number, frames: readonly Uint8Array[]): ScatteredMessage => {
+/** The same of frames that lie apart. `copied` is called when they are needed no longer. */
+export const scatterFrames = (
+  epochIndex: number,
+  firstFrame: number,
+  frames: readonly Uint8Array[],
+  copied: () => void = () => undefined,
+): ScatteredMessage => {
   const length = payloadSize(frames);
   const head = encodeHead(epochIndex, firstFrame, length);
   return {
@@ -90,6 +95,7 @@ export const scatterFrames = (epochIndex: number, firstFrame: number, frames: re
         bytes.set(frame, to);
         to += frame.length;
       }
+      copied();
     },
   };
 };

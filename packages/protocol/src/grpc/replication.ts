@@ -14,8 +14,11 @@ export interface ReplicationCall extends MessageStream<ReplicateRequest, Replica
 
 /** The agent's side of one replication stream. */
 export interface ReplicationStream extends MessageStream<ReplicateResponse, ReplicateRequest> {
-  /** Sends one Frames message without copying the frames more often than the transport does anyway. They must not be changed any more. */
-  sendFrames(epochIndex: number, firstFrame: number, frames: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Sends one Frames message without copying the frames more often than the transport does anyway. They must not be changed until `copied` is called, which
+   * is never for a stream that breaks before.
+   */
+  sendFrames(epochIndex: number, firstFrame: number, frames: readonly Uint8Array[], copied?: () => void): Promise<void>;
 }
 
 export interface ReplicationServerOptions {

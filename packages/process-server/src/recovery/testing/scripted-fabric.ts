@@ -34,6 +34,7 @@ interface Made {
   readonly machineId: string;
   isOn: boolean;
   hydrated: boolean;
+  wasStarted: boolean;
 }
 
 const STEPS: readonly RecoveryStep[] = ['holding', 'opening', 'adapting', 'creating', 'starting', 'ready'];
@@ -50,8 +51,10 @@ export const createScriptedFabric = (): ScriptedFabric => {
     if (failure !== undefined) throw failure;
     for (const step of STEPS) {
       onProgress?.(step);
-      if (step === 'creating' && !made.has(run)) made.set(run, { run, point, machineId, name, isOn: false, hydrated: false });
-      if (step === 'starting') made.get(run)!.isOn = true;
+      if (step === 'creating' && !made.has(run))
+        made.set(run, { run, point, machineId, name, isOn: false, hydrated: false, wasStarted: false });
+      // Once: one that its own system switched off stays off.
+      if (step === 'starting' && !made.get(run)!.wasStarted) Object.assign(made.get(run)!, { isOn: true, wasStarted: true });
       if (stop?.at !== step) continue;
       stop.reached();
       await new Promise((_, reject) => signal!.addEventListener('abort', () => reject(signal!.reason as Error), { once: true }));
@@ -73,6 +76,7 @@ export const createScriptedFabric = (): ScriptedFabric => {
         machine.hydrated = true;
       },
       async start() {
+        if (failure !== undefined) throw failure;
         slow?.begun.resolve();
         await slow?.over.promise;
         // A program that was started runs, whatever became of its files meanwhile.
