@@ -129,4 +129,28 @@ describe('holdfast failover, recovery and point', () => {
     expect((await person.run(['recovery', 'forget', machine.name, '--yes'])).status).toBe(0);
     expect([orders.length, orders.at(-1)]).toMatchObject([3, { recovery: id }]);
   });
+
+  it('switches on what people work with: a test only where there is nothing else, and none by a name that means several', async () => {
+    const { orders, recoveries } = person.site.script;
+    const start = async () => {
+      const { status, stderr } = await person.run(['recovery', 'start', machine.name]);
+      return [status, status === 0 ? recoveries.find(({ id }) => id === (orders.at(-1) as { recovery: string }).recovery)!.kind : stderr];
+    };
+    await person.run(['failover', 'test', machine.name]);
+    expect(await start()).toEqual([0, RecoveryKind.TEST]);
+    await person.run(['failover', 'start', machine.name, '--yes']);
+    // The test is the newer one, and the only one that is open.
+    recoveries.reverse();
+    expect(await start()).toEqual([0, RecoveryKind.FAILOVER]);
+    recoveries.find(({ kind }) => kind === RecoveryKind.FAILOVER)!.state = RecoveryState.COMMITTED;
+    expect(await start()).toEqual([0, RecoveryKind.FAILOVER]);
+    await person.run(['failover', 'start', machine.name, '--yes']);
+    const [newest, ...older] = recoveries.filter(({ kind }) => kind === RecoveryKind.FAILOVER).map(({ id }) => id!);
+    expect(await start()).toEqual([2, expect.stringContaining(`2 recoveries are meant: ${newest}, ${older[0]}`)]);
+    expect((await person.run(['recovery', 'start', older[0]!.slice(0, 8)])).status).toBe(0);
+    expect(orders.at(-1)).toMatchObject({ recovery: older[0] });
+    // Left to its owner is what was committed, whatever else there is.
+    expect((await person.run(['recovery', 'forget', machine.name, '--yes'])).status).toBe(0);
+    expect(orders.at(-1)).toMatchObject({ recovery: older[0] });
+  });
 });

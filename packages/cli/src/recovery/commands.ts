@@ -1,17 +1,14 @@
-import { type Recovery, RecoveryState } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
-import { chooseResource, type Kind } from '../choose/choose-resource.ts';
 import { type ConfirmOptions, confirm, yesOption } from '../failover/confirm.ts';
 import { jobResult, type WaitOptions, waitOption } from '../job/job-result.ts';
 import { parseCount } from '../parse-count.ts';
-import { readPages } from '../site/read-pages.ts';
 import { required } from '../site/required.ts';
 import { findMachine } from '../site/resources.ts';
-import type { Site } from '../site/site.ts';
 import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { describeRecovery, recoveriesAnswer, recoveryAnswer } from './describe-recovery.ts';
+import { findCommitted, findRecovered, findRecovery, readRecoveries } from './find-recovery.ts';
 
 interface ListOptions extends SiteOptions, WatchOptions {
   readonly machine?: string;
@@ -31,33 +28,6 @@ RECOVERY is its id, the first two or more digits of it, or a machine of which on
 
 Examples:
   holdfast recovery show db1 --watch`;
-
-const RECOVERY: Kind = { one: 'recovery', many: 'recoveries' };
-
-const readRecoveries = ({ recoveries }: Site, filter: { machine?: string; open?: boolean }, limit?: number): Promise<Recovery[]> =>
-  readPages(async (request) => {
-    const { recoveries: rows, nextPageToken } = await recoveries.listRecoveries({ ...request, ...filter });
-    return { rows, nextPageToken };
-  }, limit);
-
-/** Recoveries looked at for the beginning of an id. */
-const NEWEST = 500;
-
-/** The recovery meant by its id, by the beginning of it, or by the machine of which it is the only open one, else the newest that was committed. */
-export const findRecovery = async (site: Site, word: string): Promise<Recovery> => {
-  const open = await readRecoveries(site, { open: true });
-  const ofMachine = open.filter(({ machineName }) => machineName === word);
-  if (ofMachine.length === 1) return ofMachine[0]!;
-  const all = ofMachine.length > 1 ? ofMachine : await readRecoveries(site, {}, NEWEST);
-  // What was committed runs on, and is nobody's to end.
-  const committed = all.find(({ machineName, state }) => machineName === word && state === RecoveryState.COMMITTED);
-  if (ofMachine.length === 0 && committed !== undefined) return committed;
-  return chooseResource(
-    all.map((one) => ({ id: one.id, ...(ofMachine.length > 1 && { name: one.machineName }), one })),
-    word,
-    RECOVERY,
-  ).one;
-};
 
 export const listRecoveriesCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('list').alias('ls').description('list test failovers and failovers'))
@@ -83,7 +53,8 @@ export const showRecoveryCommand = (surroundings: Surroundings): Command =>
     );
 
 const START_HELP = `
-A machine that its own system switched off stays off: this switches it on again, over what it had written.
+A machine that its own system switched off stays off: this switches it on again, over what it had written. By the
+name of a machine its failover is meant, and a test of it only where there is none.
 
 Examples:
   holdfast recovery start db1 --wait`;
@@ -94,7 +65,7 @@ export const startRecoveryCommand = (surroundings: Surroundings): Command =>
     .addHelpText('after', START_HELP)
     .action((word: string, options: SiteOptions & WaitOptions) =>
       answerFromSite(surroundings, options, async (site) => {
-        const { id, machineId, machineName } = await findRecovery(site, word);
+        const { id, machineId, machineName } = await findRecovered(site, word);
         const { job } = await site.recoveries.startMachine({ recovery: id });
         return jobResult(surroundings, site, options, required(job, word), { id: machineId, name: machineName });
       }),
@@ -115,7 +86,7 @@ export const forgetRecoveryCommand = (surroundings: Surroundings): Command =>
     .addHelpText('after', FORGET_HELP)
     .action((word: string, options: SiteOptions & WaitOptions & ConfirmOptions) =>
       answerFromSite(surroundings, options, async (site) => {
-        const { id, machineId, machineName, report } = await findRecovery(site, word);
+        const { id, machineId, machineName, report } = await findCommitted(site, word);
         const place = report?.machine?.console ?? '';
         await confirm(
           surroundings,
