@@ -23,7 +23,12 @@ export interface WriterHold {
   readonly steps: readonly (() => Promise<void>)[];
   /** Milliseconds for which rounds are tried after each step. */
   readonly patience: number;
-  /** Lets everything go; true if all steps taken were in force until now. Called once when a step was begun; never rejects. */
+  /**
+   * Makes a snapshot of the machine's only disk: a way of its own, instead of steps, for a cut that does not converge. It holds every write that had
+   * ended before the call, none that began after it, and is gone with `end`.
+   */
+  readonly snapshot?: () => Promise<DiskSource>;
+  /** Lets everything go; true if all steps taken were in force until now. Called once when a step, or a snapshot, was begun; never rejects. */
   end(): Promise<boolean>;
 }
 

@@ -1,6 +1,7 @@
 import type { WriterHold } from './capture.ts';
 import { converge } from './converge.ts';
-import type { Convergence, RoundResult } from './rounds.ts';
+import type { DiskSource } from './disk-source.ts';
+import type { Convergence, RoundDisk, RoundResult } from './rounds.ts';
 
 const EXACT: RoundResult = { exact: true };
 const BUSY: RoundResult = { exact: false, reason: 'block 7 was being written while it was read', read: 1 };
@@ -12,6 +13,12 @@ const scripted = (rounds: (course: readonly string[]) => RoundResult | Error) =>
     round: async () => {
       const result = rounds(course);
       course.push(result instanceof Error ? 'error' : result.exact ? 'exact' : 'busy');
+      if (result instanceof Error) throw result;
+      return result;
+    },
+    snapshotRound: async (_: RoundDisk, take: () => Promise<DiskSource>) => {
+      await take();
+      const result = rounds(course);
       if (result instanceof Error) throw result;
       return result;
     },
@@ -31,7 +38,13 @@ const scripted = (rounds: (course: readonly string[]) => RoundResult | Error) =>
       return inForce;
     },
   });
-  const cut = (given?: WriterHold) => converge({ convergence, disks: [], limits: { rounds: 3, milliseconds: 60_000 }, hold: given });
+  const cut = (given?: WriterHold, disks = 1) =>
+    converge({
+      convergence,
+      disks: Array.from({ length: disks }, () => ({}) as RoundDisk),
+      limits: { rounds: 3, milliseconds: 60_000 },
+      hold: given,
+    });
   return { course, step, hold, cut };
 };
 
@@ -58,6 +71,32 @@ describe('converge', () => {
     const { course, step, hold, cut } = scripted(() => EXACT);
     expect(await cut(hold(true, [step('scripts', true), step('freeze')]))).toEqual({ rounds: 1, held: false });
     expect(course).toEqual(['exact', 'scripts', 'end', 'exact']);
+  });
+
+  it('is made out of a snapshot of the only disk when the rounds before did not converge', async () => {
+    const withSnapshot = (rig: ReturnType<typeof scripted>, fails = false): WriterHold => ({
+      ...rig.hold(false, []),
+      snapshot: async () => {
+        await rig.step('snapshot', fails)();
+        return {} as DiskSource;
+      },
+    });
+    const calm = scripted(() => EXACT);
+    await calm.cut(withSnapshot(calm));
+    expect(calm.course).toEqual(['exact']);
+    const busy = scripted((course) => (course.includes('snapshot') ? EXACT : BUSY));
+    expect(await busy.cut(withSnapshot(busy))).toEqual({ rounds: 1, held: false });
+    expect(busy.course.slice(3)).toEqual(['snapshot', 'end']);
+    const none = scripted((course) => (course.includes('end') ? EXACT : BUSY));
+    await none.cut(withSnapshot(none, true));
+    expect(none.course.slice(3)).toEqual(['snapshot', 'end', 'exact']);
+    const lost = scripted((course) => (course.includes('snapshot') ? new Error('lost') : BUSY));
+    await expect(lost.cut(withSnapshot(lost))).rejects.toThrow('lost');
+    expect(lost.course.slice(3)).toEqual(['snapshot', 'end']);
+    // Two disks have no snapshot at one instant.
+    const two = scripted(() => BUSY);
+    await expect(two.cut(withSnapshot(two), 2)).rejects.toMatchObject({ code: 'CAPTURE_NOT_CONVERGED' });
+    expect(two.course).not.toContain('snapshot');
   });
 
   it('is not held when the hold was not in force until the end', async () => {

@@ -77,11 +77,35 @@ const tryHeld = async (options: ConvergeOptions, hold: WriterHold): Promise<(Con
   return attempt === undefined ? undefined : { ...attempt, held: inForce && taken === hold.steps.length };
 };
 
+/** A cut out of a snapshot; undefined when there is none to be had. */
+const trySnapshot = async ({ convergence, disks: [disk, ...others] }: ConvergeOptions, hold: WriterHold): Promise<Attempt | undefined> => {
+  const { snapshot } = hold;
+  if (snapshot === undefined || disk === undefined || others.length > 0) return undefined;
+  let failure: unknown;
+  const take = (): ReturnType<typeof snapshot> =>
+    snapshot().catch((reason: unknown) => {
+      failure = reason;
+      throw reason;
+    });
+  try {
+    const result = await convergence.snapshotRound(disk, take);
+    return { rounds: 1, reason: result.exact ? undefined : result.reason };
+  } catch (reason) {
+    // Whoever makes snapshots knows why there is none.
+    if (reason === failure) return undefined;
+    throw reason;
+  } finally {
+    await hold.end();
+  }
+};
+
 /** Rounds until all disks are exact at one instant, with writers held still where that is wanted. Throws CAPTURE_NOT_CONVERGED. */
 export const converge = async (options: ConvergeOptions): Promise<Converged> => {
   const { hold, limits } = options;
   let attempt = await tryRounds(options, limits ?? (hold === undefined ? LIMITS : LIMITS_BEFORE_HOLD));
-  if (hold !== undefined && (hold.always || attempt.reason !== undefined)) {
+  if (hold?.snapshot !== undefined && attempt.reason !== undefined) {
+    attempt = (await trySnapshot(options, hold)) ?? (await tryRounds(options, limits ?? LIMITS));
+  } else if (hold !== undefined && (hold.always || attempt.reason !== undefined)) {
     const held = await tryHeld(options, hold);
     if (held !== undefined && held.reason === undefined) return { rounds: held.rounds, held: held.held };
     attempt = held ?? (await tryRounds(options, limits ?? LIMITS));

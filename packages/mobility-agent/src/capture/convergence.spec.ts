@@ -94,12 +94,94 @@ describe('convergence', () => {
     expect(points).toBeGreaterThan(300);
   });
 
+  test('a discard that is told late is part of the cut it belongs to', async () => {
+    const late = { seed: 14, disks: 1, blocks: 41, writers: 4, think: 100_000, latency: 100_000, lateShare: 0.1, discardShare: 0.4 };
+    expect((await run({ ...late, bioBased: true }, 12, true)).wrong).toBe(0);
+  });
+
   test('without the conflict check the same oracle finds wrong cuts', async () => {
     let wrong = 0;
     for (let seed = 1; seed <= 20; seed += 1) {
       wrong += (await run({ seed, disks: 2, blocks: 24, writers: 3, think: 20_000, latency: 20_000 }, 12, false)).wrong;
     }
     expect(wrong).toBeGreaterThan(0);
+  });
+});
+
+/** Points of one disk by turns out of rounds that did not converge and a snapshot; `stale`: that was made before it was asked for. */
+const runSnapshots = async (options: SimulationOptions, wanted: number, stale: boolean): Promise<Outcome> => {
+  const machine = createSimulatedMachine(options);
+  const convergence = createConvergence({ trace: machine.trace, yield: async () => undefined });
+  const [source] = machine.sources;
+  convergence.add(0, source!, options.bioBased);
+  const image = new Uint8Array(source!.size);
+  const member = (): RoundDisk => ({ index: 0, staging: createStaging(source!.size), spill: async () => undefined });
+  const commit = async (disk: RoundDisk, isExact: boolean): Promise<void> => {
+    await disk.staging.flush({
+      add: async (offset, data) => image.set(data, offset),
+      addZero: async (offset, length) => void image.fill(0, offset, offset + length),
+      addUnreadable: async () => undefined,
+      finish: () => Promise.reject(),
+    });
+    convergence.committed([disk], isExact);
+  };
+  const copy = member();
+  await convergence.readRange(copy, { offset: 0, length: source!.size });
+  await commit(copy, false);
+  let points = 0;
+  let wrong = 0;
+  for (let point = 0; point < wanted; point += 1) {
+    const disk = member();
+    let early = stale ? machine.snapshot(0) : undefined;
+    if (early !== undefined) machine.rest(0);
+    for (let rounds = point % 3; rounds > 0; rounds -= 1) if ((await convergence.round([disk])).exact) break;
+    let taken = { source: source!, time: 0 };
+    const take = async (): Promise<DiskSource> => {
+      taken = early ?? machine.snapshot(0);
+      early = undefined;
+      return taken.source;
+    };
+    // Where there is never a moment without a write, some may be from before it began.
+    for (let tries = 0; !(await convergence.snapshotRound(disk, take)).exact; tries += 1) if (tries > 10) return { points, wrong };
+    points += 1;
+    await commit(disk, true);
+    const expected = machine.stateAt(0, taken.time);
+    if (Buffer.compare(Buffer.from(new Uint32Array(sectorIds(image)).buffer), Buffer.from(expected.buffer)) !== 0) wrong += 1;
+  }
+  return { points, wrong };
+};
+
+describe('a cut out of a snapshot', () => {
+  test('is exactly the disk at the instant of the snapshot, whatever is written before and behind it', async () => {
+    const simulation = options.map((one) => ({ ...one, disks: 1 }));
+    let points = 0;
+    const property = fc.asyncProperty(simulation, async (one) => {
+      const outcome = await runSnapshots(one, 9, false);
+      points += outcome.points;
+      expect(outcome.wrong).toBe(0);
+    });
+    await fc.assert(property, { numRuns: 100 });
+    expect(points).toBeGreaterThan(200);
+  });
+
+  test('is found wrong when the snapshot is older than what was asked for', async () => {
+    let wrong = 0;
+    for (let seed = 1; seed <= 10; seed += 1)
+      wrong += (await runSnapshots({ seed, disks: 1, blocks: 24, writers: 3, think: 20_000, latency: 20_000 }, 9, true)).wrong;
+    expect(wrong).toBeGreaterThan(0);
+  });
+
+  test('is none when the snapshot cannot be read, and what it was to hold goes into the next', async () => {
+    const rig = createScriptedRig();
+    rig.convergence.committed([await exactCut(rig)], true);
+    rig.write(rig.now() + 1);
+    const lost: DiskSource = {
+      ...rig.source,
+      read: (offset, length) => ({ data: new Uint8Array(length), unreadable: [{ offset, length }] }),
+    };
+    const disk = rig.member();
+    expect(await rig.convergence.snapshotRound(disk, async () => lost)).toMatchObject({ exact: false, reason: /too little room/ });
+    expect((await exactCut(rig)).staging.blocks.size).toBe(1);
   });
 });
 

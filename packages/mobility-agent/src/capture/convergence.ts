@@ -39,6 +39,8 @@ const DISCARD_LIMIT = 1024 * 1024;
 const DISCARD_STEP = 32 * 1024;
 /** Bytes of staged data kept in memory for one disk. */
 const STAGING_LIMIT = 64 * 1024 * 1024;
+const BEGUN_UNSEEN = 'writes from before the trace began may be in flight';
+const MOVED = 'a file of the agent moved';
 /** Bytes of a range that are handed on together, while it is read. */
 const HANDED_ON = 4 * 1024 * 1024;
 
@@ -181,6 +183,29 @@ class ConvergenceImpl implements Convergence, WriteSink {
     }
   }
 
+  async snapshotRound(disk: RoundDisk, take: () => Promise<DiskSource>): Promise<RoundResult> {
+    const state = this.#state(disk.index);
+    const excluded = state.source.excluded();
+    this.#begin();
+    try {
+      this.#drain();
+      const snapshot = await take();
+      // Whatever ended before it was made, and with that before now, must be seen.
+      const end = this.#trace.now();
+      this.#trace.settle();
+      this.#drain();
+      this.#takeUnknownEnds(disk.index, end);
+      if (!this.#sawAll(disk.index, state)) return { exact: false, reason: BEGUN_UNSEEN, read: 0 };
+      state.sealed = end;
+      this.#settle(end);
+      const read = await this.#readSnapshot(disk, state, snapshot, excluded);
+      if (read === undefined) return { exact: false, reason: 'the snapshot could not be read to its end: it had too little room', read: 0 };
+      return sameExtents(state.excluded, state.source.excluded()) ? { exact: true } : { exact: false, reason: MOVED, read };
+    } finally {
+      this.#inRound = false;
+    }
+  }
+
   async readRange(disk: RoundDisk, range: Extent, how: RangeReading = {}): Promise<number> {
     let at = range.offset;
     let handedOn = Promise.resolve();
@@ -287,6 +312,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const state = this.#state(disk.index);
     this.#applyExclusions(disk, state, excluded);
     const taken = state.changes.take(DISCARD_LIMIT);
+    state.leftOver = state.changes.now.zero.size;
     const { size, readLimit } = state.source;
     try {
       for (const run of taken.zero.runs(DISCARD_STEP)) {
@@ -302,6 +328,48 @@ class ConvergenceImpl implements Convergence, WriteSink {
       throw reason;
     }
     return taken.read.size;
+  }
+
+  /**
+   * Stages what a snapshot holds of all that changed until it was there, and of what may have been under way. Tells how many blocks; undefined
+   * when some could not be read.
+   */
+  async #readSnapshot(disk: RoundDisk, state: DiskState, snapshot: DiskSource, excluded: readonly Extent[]): Promise<number | undefined> {
+    const { staging } = disk;
+    this.#applyExclusions(disk, state, excluded);
+    const { later } = state.changes;
+    const blocks = copyOf(later.read);
+    // Whether these were discarded before it was there or afterwards, it tells; of more of them nobody expects anything.
+    if (later.zero.size <= DISCARD_STEP) addAll(blocks, later.zero);
+    // A device may split a write and hold back its rest while a snapshot is made.
+    for (const { offset, length } of state.writes.writes()) blocks.addBytes(offset, length);
+    for (const write of this.#flights.writes()) if (write.disk === disk.index) blocks.addBytes(write.offset, write.length);
+    if (state.early !== undefined) addAll(blocks, state.early);
+    const taken = state.changes.take(DISCARD_LIMIT);
+    addAll(blocks, taken.read);
+    try {
+      for (const run of taken.zero.runs(DISCARD_STEP)) staging.putZero(runExtent(run, snapshot.size));
+      addAll(state.discarded, taken.zero);
+      const extents = Array.from(blocks.runs(snapshot.readLimit / BLOCK_SIZE), (run) => runExtent(run, snapshot.size));
+      for (const batch of batchesOf(extents, snapshot, state.excluded)) {
+        for (const [index, { data, unreadable }] of readBatch(snapshot, batch).entries()) {
+          if (unreadable.length > 0) {
+            state.changes.putBack(taken);
+            return undefined;
+          }
+          const { offset, length } = batch[index]!;
+          staging.put(offset, data);
+          const first = Math.floor(offset / BLOCK_SIZE);
+          state.discarded.deleteRun(first, Math.ceil((offset + length) / BLOCK_SIZE) - first);
+        }
+        if (staging.bytes > STAGING_LIMIT) await disk.spill();
+        await this.#lookUp(state);
+      }
+    } catch (reason) {
+      state.changes.putBack(taken);
+      throw reason;
+    }
+    return blocks.size;
   }
 
   #state(index: number): DiskState {
@@ -370,9 +438,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const members = new Set(disks.map((disk) => disk.index));
     for (const disk of disks) {
       const state = this.#state(disk.index);
-      if (state.changes.now.read.size > 0) return 'a completion was told late';
-      if (!this.#sawAll(disk.index, state)) return 'writes from before the trace began may be in flight';
-      if (!sameExtents(state.excluded, state.source.excluded())) return 'a file of the agent moved';
+      const { read, zero } = state.changes.now;
+      if (read.size > 0 || zero.size > state.leftOver) return 'a completion was told late';
+      if (!this.#sawAll(disk.index, state)) return BEGUN_UNSEEN;
+      if (!sameExtents(state.excluded, state.source.excluded())) return MOVED;
     }
     for (const write of this.#writesInDoubt()) {
       if (!members.has(write.disk)) continue;

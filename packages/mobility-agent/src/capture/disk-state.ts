@@ -21,6 +21,8 @@ export interface DiskState {
   early: BlockSet | undefined;
   /** Blocks staged as zeroes because they were discarded. */
   discarded: BlockSet;
+  /** Discarded blocks that the cut being made leaves to a later one. */
+  leftOver: number;
   /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
   unsettled: Map<number, number>;
   excluded: readonly Extent[];
@@ -42,6 +44,7 @@ export const createDiskState = (source: DiskSource, since: number, whole: WholeW
     writes: createQueuedWrites(whole, since),
     early: undefined,
     discarded: createSparseBlockSet(source.size),
+    leftOver: 0,
     unsettled: new Map(),
     excluded: [],
     since,

@@ -72,6 +72,25 @@ describe('queued writes', () => {
     expect(writes.takeUnknown(200)).toMatchObject([{ offset: 8, length: 8, time: 101 }]);
   });
 
+  it('are not over by an end from before they were queued that is told late', () => {
+    const { told, writes } = createRig();
+    writes.queued(8, 24, 5);
+    // Of another write that is told of afterwards: its first part, and its end, which lie where this one does.
+    writes.ended(16, 16, 2, false);
+    writes.ended(20, 4, 3, false);
+    expect([...writes.writes()]).toMatchObject([{ offset: 8, length: 24 }]);
+    writes.queued(16, 16, 1);
+    writes.queued(12, 12, 1);
+    writes.ended(8, 8, 6, false);
+    writes.ended(16, 16, 6, false);
+    expect(told.filter(([what]) => what === 'completed')).toEqual([
+      ['completed', 16, 16, 2, false],
+      ['completed', 12, 12, 3, false],
+      ['completed', 8, 24, 6, false],
+    ]);
+    expect(writes.takeUnknown(100)).toEqual([]);
+  });
+
   it('do not begin after their end', () => {
     const { told, writes } = createRig();
     writes.ended(0, 32, 2, false);

@@ -89,7 +89,7 @@ class Queued implements QueuedWrites {
   ended(offset: number, length: number, time: number, discarded: boolean): void {
     const end = offset + length;
     const candidates = this.#byEnd.get(end) ?? [];
-    const index = shortest(candidates, offset);
+    const index = shortest(candidates, offset, time);
     if (index < 0) {
       if (length > 0) this.#endedWithin({ offset, length, time, discarded });
       return;
@@ -99,7 +99,7 @@ class Queued implements QueuedWrites {
     this.#over.push({ ...over!, over: time });
     this.#target.completed(over!.offset, over!.length, time, discarded);
     for (const [at, write] of candidates.entries()) {
-      if (write.offset === over!.offset) continue;
+      if (write.offset === over!.offset || write.since > time) continue;
       this.#target.completed(write.offset, write.length, time, false);
       this.#target.issued(write.offset, write.length, time);
       candidates[at] = { ...write, time };
@@ -116,17 +116,20 @@ class Queued implements QueuedWrites {
   #endedWithin(part: End): void {
     // What was queued before anybody looked has been read since, or is to be.
     if (part.time <= this.#since) return;
-    for (const write of this.writes()) if (isWithin(part, write)) return;
+    for (const writes of this.#byEnd.values()) if (writes.some((write) => write.since <= part.time && isWithin(part, write))) return;
     if (this.#over.some((write) => write.since <= part.time && part.time <= write.over && isWithin(part, write))) return;
     this.#unknown.push(part);
   }
 }
 
-/** The shortest, then oldest, of writes with one end that begins at `offset` or before, for an end never names more than there was. */
-const shortest = (writes: readonly Write[], offset: number): number => {
+/**
+ * The shortest, then oldest, of writes with one end that begins at `offset` or before, for an end never names more than there was. None was queued
+ * after `time`: an end that is told late may be older than a write that was told long ago.
+ */
+const shortest = (writes: readonly Write[], offset: number, time: number): number => {
   let best = -1;
   for (const [index, write] of writes.entries()) {
-    if (write.offset <= offset && (best < 0 || write.offset > writes[best]!.offset)) best = index;
+    if (write.since <= time && write.offset <= offset && (best < 0 || write.offset > writes[best]!.offset)) best = index;
   }
   return best;
 };

@@ -47,6 +47,11 @@ export interface Convergence {
   /** Reads what completed writes changed, into the stagings, for a cut of all these disks at one new instant. */
   round(disks: readonly RoundDisk[]): Promise<RoundResult>;
   /**
+   * A round of one disk alone, read out of a snapshot that `take` makes: it holds every write that had ended before the call, none that began after
+   * it, and nobody writes to it. What was written while it was made is read now and again with the next cut, for it may be newer.
+   */
+  snapshotRound(disk: RoundDisk, take: () => Promise<DiskSource>): Promise<RoundResult>;
+  /**
    * Reads a range of one disk as it is, for a piece of a copy that is not yet a state of the disk. Tells where it came to: not always to the
    * end, where `how` has enough.
    */

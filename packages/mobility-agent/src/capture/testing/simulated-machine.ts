@@ -53,6 +53,8 @@ export interface SimulatedMachine {
   readonly sources: readonly DiskSource[];
   /** Sectors of the disk as they were when exactly the writes completed by `time` had been made: the id of the last write of each. */
   stateAt(disk: number, time: number): Uint32Array;
+  /** A disk as it is after a while, when all writes to it that had begun by then are over and no other has begun; and when that is. */
+  snapshot(disk: number): { readonly source: DiskSource; readonly time: number };
   /** Number of writes completed by now. */
   readonly completed: number;
   /** Lets so much time pass, in which nobody begins to write. */
@@ -243,16 +245,37 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     ...(disk % 2 === 0 ? {} : { readTogether: (extents) => readSectors(disk, extents) }),
   });
 
+  const stateAt = (disk: number, time: number): Uint32Array => {
+    const ids = new Uint32Array(options.blocks * SECTORS_PER_BLOCK);
+    for (const write of writes.filter((one) => one.disk === disk && one.completes <= time && one.kind !== 'failed discard')) {
+      ids.fill(write.id, write.sector, write.sector + write.sectors);
+    }
+    return ids;
+  };
+
+  /** As a device mapper does it: what has begun goes on to its end, what comes meanwhile begins behind it; some comes even before it is told. */
+  const snapshot = (disk: number): { source: DiskSource; time: number } => {
+    advance(between(options.think));
+    const last = Math.max(clock, ...[...active.values()].map(({ completes }) => completes));
+    for (let writer = 0; writer < options.writers; writer += 1) nextIssue[writer] = Math.max(nextIssue[writer]!, last + between(1_000));
+    advance(last - clock);
+    const [time, state] = [clock, stateAt(disk, clock)];
+    advance(between(options.think));
+    const read = (offset: number, length: number): DiskRead => {
+      advance(between(1_000));
+      const data = new Uint8Array(length);
+      const view = new DataView(data.buffer);
+      for (let at = 0; at < length; at += SECTOR) view.setUint32(at, state[(offset + at) / SECTOR]!, true);
+      return { data, unreadable: [] };
+    };
+    return { time, source: { ...source(disk), read } };
+  };
+
   return {
     trace,
     sources: Array.from({ length: options.disks }, (_, disk) => source(disk)),
-    stateAt: (disk, time) => {
-      const ids = new Uint32Array(options.blocks * SECTORS_PER_BLOCK);
-      for (const write of writes.filter((one) => one.disk === disk && one.completes <= time && one.kind !== 'failed discard')) {
-        ids.fill(write.id, write.sector, write.sector + write.sectors);
-      }
-      return ids;
-    },
+    stateAt,
+    snapshot,
     get completed() {
       return completed;
     },
