@@ -80,7 +80,8 @@ describe.unless(lacks('openssl'), 'a store behind TLS', () => {
       through.push(`${target} ${known ? 'known' : 'unknown'}`);
       if (!known) return void socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
       const [host = '', port] = target!.split(':');
-      const onward = connect(Number(port), host, () => {
+      // As a name server of a private network does: the account's own name leads to an address in it.
+      const onward = connect(Number(port), host.endsWith('.blob.core.windows.net') ? '127.0.0.1' : host, () => {
         socket.write('HTTP/1.1 200 OK\r\n\r\n');
         socket.pipe(onward).pipe(socket);
       });
@@ -96,6 +97,19 @@ describe.unless(lacks('openssl'), 'a store behind TLS', () => {
     await store.create('proxied', content);
     expect((await store.read('proxied')).length).toBe(content.length);
     expect(through).toEqual([`127.0.0.1:${azurite.port} known`]);
+  });
+
+  it('reaches an account by its own name, wherever that leads: a private endpoint', async () => {
+    const { proxy, through } = await startProxy();
+    const name = `${azurite.account}.blob.core.windows.net`;
+    const own = `azure:https://${name}:${azurite.port}/vault`;
+    const store = open({ url: own, proxy });
+    await store.create('private', content);
+    expect(Buffer.from(await open().read('private')).equals(content)).toBe(true);
+    expect(through).toEqual([`${name}:${azurite.port} known`]);
+    // By the name of the private zone alone nobody proves to be the account.
+    const error = await failure(open({ url: own.replace('.blob.', '.privatelink.blob.'), proxy }).stat('private'));
+    expect(error).toMatchObject({ code: 'SETTING_INVALID', why: expect.stringContaining('certificate') });
   });
 
   it('says what a proxy says, without the password', async () => {
