@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { createHealth } from '../health/create-health.ts';
 import { listenHttp } from '../health/http-listener.ts';
 import { createLog, logDestination } from '../log/create-log.ts';
@@ -81,6 +82,8 @@ const start = async <S extends Schema>(program: Program<S>, host: Host, { values
     started = true;
     manager.ready();
     log.info('The program does its work');
+    // Where NODE_COMPILE_CACHE names a place: also of a program that is killed the next start has less to compile.
+    setImmediate(flushCompileCache);
   };
   lifecycle.run('start', startUp);
   return lifecycle.finished();

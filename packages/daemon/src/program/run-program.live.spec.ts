@@ -1,6 +1,7 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { killPrograms, startProgram } from '../testing/started-program.ts';
 import { VERSION } from '../version.ts';
 
@@ -100,6 +101,17 @@ describe('a program', () => {
     expect(await program.ended).toBe('SIGKILL');
     const next = start();
     await next.line(ready);
+  });
+
+  it('keeps what it compiled where it is told to, although it is killed', async () => {
+    const compiled = path.join(directory, 'compiled');
+    const program = start([], { NODE_COMPILE_CACHE: compiled });
+    await program.line(ready);
+    const count = async (): Promise<number> => (await readdir(compiled, { recursive: true })).length;
+    // Jest's own limit ends the wait.
+    while ((await count()) < 10) await sleep(20);
+    program.kill('SIGKILL');
+    expect(await program.ended).toBe('SIGKILL');
   });
 });
 
