@@ -132,7 +132,8 @@ const tryPoint = async (options: ProvePointOptions): Promise<Attempt> => {
     if (isUp && machine !== undefined) await look(options, machine, forwards, attempt, step);
   } finally {
     if (machine === undefined) await discardRecovery({ fabric, directory, operationId, vault });
-    else await machine.discard();
+    // What could not be let go of, in a vault that is away, is for whoever comes after: nothing here keeps it locked.
+    else await machine.discard().finally(() => machine?.close());
     signal.throwIfAborted();
   }
   return attempt;

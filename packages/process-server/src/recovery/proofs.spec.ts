@@ -45,6 +45,7 @@ describe('proofs of a process server', () => {
   let proofs: Proofs | undefined;
   let attempts: { readonly options: ProvePointOptions; readonly end: (passed: boolean) => void }[];
   let isAway = false;
+  let away: string | undefined;
   const discarded: string[] = [];
   const adaptedTo: number[] = [];
   const { privateKey } = generateKeyPairSync('ed25519');
@@ -62,6 +63,7 @@ describe('proofs of a process server', () => {
     points = (await readMachine(vault, source.machineId)).points.map(({ id }) => id);
     directory = await mkdtemp(path.join(tmpdir(), 'proofs-'));
     attempts = [];
+    away = undefined;
     discarded.length = 0;
     adaptedTo.length = 0;
   });
@@ -109,11 +111,14 @@ describe('proofs of a process server', () => {
     proofs = await openProofs({
       vaults: {
         open: async (name) => {
-          if (isAway || name === 'gone') throw new HoldfastError('CONNECTION_LOST', { thing: 'store', why: 'it is away', remedy: 'wait' });
+          if (isAway || name === 'gone' || name === away)
+            throw new HoldfastError('CONNECTION_LOST', { thing: 'store', why: 'it is away', remedy: 'wait' });
           return vault;
         },
       },
       pause: 5,
+      vaultPatience: 400,
+      farewell: 20,
       fabric: () => fabric.fabric,
       prover: {
         provePoint: prove,
@@ -263,6 +268,52 @@ describe('proofs of a process server', () => {
     expect([attempts[1]!.options.pointId, points.includes(newest)]).toEqual([newest, false]);
     // The agent inside is told of which instant its machine is.
     expect(adaptedTo).toEqual([0, time]);
+  });
+
+  /** One that hears nothing, as what waits in the kernel or for a vault, and leaves what it made when it ends in the end. */
+  const deaf: typeof provePoint = async (options) => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    attempts.push({ options, end: resolve });
+    await mkdir(path.join(directory, options.operationId!));
+    await promise;
+    throw new HoldfastError('CONNECTION_LOST', { thing: 'store', why: 'it is away', remedy: 'wait' });
+  };
+
+  it('do not wait for one whose vault goes away; what is left of that goes when the vault is back', async () => {
+    await open(deaf);
+    const [first, second] = [wanted({ vault: 'other' }), wanted()];
+    proofs!.want([first, second]);
+    await until('the first one', () => attempts.length === 1);
+    away = 'other';
+    await until('the second one', () => attempts.length === 2);
+    expect(proofs!.reports()[0]).toMatchObject({
+      stage: FAILED,
+      problemCode: 'STORE_UNAVAILABLE',
+      problem: expect.stringMatching(/vault other.*away/),
+    });
+    expect([stages()[1], attempts[1]!.options.operationId, discarded]).toEqual([WORKING, idText(second.id), []]);
+    const left = path.join(directory, idText(first.id));
+    attempts[0]!.options.onStep!({ name: 'console', passed: true, detail: '', seconds: 1 });
+    attempts[0]!.end(true);
+    away = undefined;
+    await until('nothing is left', async () => !(await readdir(directory)).includes(path.basename(`${left}.json`)));
+    expect([discarded, stages()[0]]).toEqual([[idText(first.id)], FAILED]);
+  });
+
+  it('do not wait long for one that nobody wants any more; wanted anew, it waits for its own end', async () => {
+    await open(deaf);
+    const [first, second] = [wanted(), wanted()];
+    proofs!.want([first, second]);
+    await until('the first one', () => attempts.length === 1);
+    proofs!.want([second]);
+    await until('the second one', () => attempts.length === 2);
+    expect(attempts[1]!.options.operationId).toBe(idText(second.id));
+    proofs!.want([first]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(attempts).toHaveLength(2);
+    for (const { end } of attempts) end(true);
+    await until('the first one again', () => attempts.length === 3);
+    expect([attempts[2]!.options.operationId, discarded]).toContain(idText(first.id));
   });
 
   it('do not wait for what is left of another one in a vault that is away', async () => {

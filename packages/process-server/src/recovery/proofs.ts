@@ -5,15 +5,16 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Log } from '@holdfast/daemon';
-import { fromSystem } from '@holdfast/errors';
+import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import { type AdaptMachine, type discardRecovery, type Fabric, LOGIN_PROMPT, type provePoint, verifyProof } from '@holdfast/fabric';
 import { idText, isId, type ProofReportSchema, RecoveryStage, type WantedProof } from '@holdfast/protocol';
-import { readMachine } from '@holdfast/vault';
+import { listHolds, readMachine } from '@holdfast/vault';
 import { writeWhole } from '../control/write-whole.ts';
 import type { Vaults } from '../upload/vaults.ts';
 import { describeProof } from './describe-proof.ts';
 import { machineTarget } from './machine-target.ts';
 import { choosePoint } from './points.ts';
+import { watchVault } from './watch-vault.ts';
 
 /** Proves points: starts each in isolation, looks, and takes it away again; one after the other. */
 export interface Proofs {
@@ -39,6 +40,10 @@ export interface ProofsOptions {
   onChange(): void;
   /** Milliseconds before what was left is tried to be removed again. */
   readonly pause?: number;
+  /** Milliseconds for which a vault may not answer before an attempt is given up. */
+  readonly vaultPatience?: number;
+  /** Milliseconds for which others wait until what was given up is taken away. */
+  readonly farewell?: number;
 }
 
 interface Work {
@@ -51,6 +56,9 @@ const PATIENCE_SECONDS = 600;
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
 const LONGEST_TEXT = 200;
+const VAULT_PATIENCE = 120_000;
+/** A machine is gone within seconds; what hangs in the kernel or at a vault is not waited for by others. */
+const FAREWELL = 30_000;
 
 /** What appears on the console literally: whoever writes a policy may not keep this server busy with a pattern. */
 const consolePattern = (text: string): RegExp =>
@@ -71,7 +79,17 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
   const noteOf = (operationId: string): string => path.join(directory, `${operationId}.json`);
   const forget = async (operationId: string): Promise<void> => {
     if (!existsSync(path.join(directory, operationId))) await rm(noteOf(operationId), { force: true });
+    // A vault that went away meanwhile may hold the point still.
+    else if (!closing.signal.aborted) clear(operationId);
   };
+  const occupy = (operationId: string, work: Promise<void>): void => {
+    const both = Promise.all([clearing.get(operationId), work]).then(() => undefined);
+    clearing.set(operationId, both);
+    void both.finally(() => {
+      if (clearing.get(operationId) === both) clearing.delete(operationId);
+    });
+  };
+  const clear = (operationId: string): void => occupy(operationId, clearUp(operationId));
 
   /** What an earlier end of this server left behind: nobody looks at it any more. Again while its vault is away, which may hold the point for it. */
   const clearUp = async (operationId: string): Promise<void> => {
@@ -90,6 +108,8 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
   };
 
   const tell = (work: Work, report: Omit<MessageInitShape<typeof ProofReportSchema>, '$typeName' | 'id'>): void => {
+    // What was given up with its vault may still come to something, later than anybody waits for it.
+    if (work.report.stage === RecoveryStage.FAILED) return;
     work.report = { ...report, id: work.wanted.id };
     onChange();
   };
@@ -97,10 +117,16 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
   const givenUp = ({ stop: { signal } }: Work): Promise<void> =>
     new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 
-  const prove = async (work: Work): Promise<void> => {
-    const { wanted, stop } = work;
-    const { signal } = stop;
-    if (signal.aborted) return;
+  const tellFailure = (work: Work, error: HoldfastError): void => {
+    const { code: problemCode, thing, why, remedy } = error;
+    if (work.report.stage === RecoveryStage.FAILED) return;
+    log.warn('A point could not be tried', { machine: idText(work.wanted.machineId), proof: idText(work.wanted.id), error });
+    tell(work, { stage: RecoveryStage.FAILED, problemCode, problem: `${thing}: ${why}`, remedy });
+  };
+
+  /** `signal` aborts, with the reason that counts, when it is given up or its vault is away. */
+  const prove = async (work: Work, signal: AbortSignal): Promise<void> => {
+    const { wanted } = work;
     const [operationId, machineId] = [idText(wanted.id), idText(wanted.machineId)];
     let [pointId, pointTime] = [idText(wanted.pointId), Number(wanted.pointUnixMillis)];
     const {
@@ -144,11 +170,7 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
       const words = proof.passed ? 'it is proven' : 'it was tried, and is not good';
       tell(work, { stage: RecoveryStage.REACHED, detail: words, proof: describeProof(proof, verdict, time) });
     } catch (reason) {
-      if (signal.aborted) return;
-      const error = fromSystem(reason, `proof of machine ${wanted.machineName}`);
-      log.warn('A point could not be tried', { machine: machineId, point: pointId, error });
-      const { code: problemCode, remedy } = error;
-      tell(work, { stage: RecoveryStage.FAILED, problemCode, problem: `${error.thing}: ${error.why}`, remedy });
+      if (!signal.aborted) tellFailure(work, fromSystem(reason, `proof of machine ${wanted.machineName}`));
     } finally {
       await forget(operationId).catch((error: unknown) =>
         log.warn('A note about a proof could not be removed', { proof: operationId, error }),
@@ -156,9 +178,32 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     }
   };
 
+  /** Others have their turn when it is over, or soon after it was given up, or its vault went away. */
+  const takeTurn = async (work: Work): Promise<void> => {
+    const { wanted, stop } = work;
+    if (stop.signal.aborted) return;
+    const id = idText(wanted.id);
+    const over = new AbortController();
+    const away = watchVault({
+      look: async () => listHolds(await vaults.open(wanted.vault), idText(wanted.machineId)),
+      vault: wanted.vault,
+      patience: options.vaultPatience ?? VAULT_PATIENCE,
+      over: over.signal,
+    });
+    const signal = AbortSignal.any([stop.signal, away]);
+    const proven = prove(work, signal).finally(() => over.abort());
+    // One of the same id that is wanted anew waits for the end of this one.
+    occupy(id, proven);
+    const late = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })).then(() => {
+      if (!stop.signal.aborted) tellFailure(work, away.reason as HoldfastError);
+      return sleep(options.farewell ?? FAREWELL, undefined, { ref: false });
+    });
+    await Promise.race([proven, late]);
+  };
+
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const left = (await readdir(directory)).flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : [])).filter(isId);
-  for (const one of left) clearing.set(one, clearUp(one));
+  for (const one of left) clear(one);
 
   return {
     want(proofs) {
@@ -180,7 +225,7 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
         // What waits for its vault waits for itself alone.
         const ready = clearing.get(id) ?? Promise.resolve();
         const begun = Promise.race([ready, givenUp(work)]).then(() => {
-          turn = turn.then(() => prove(work));
+          turn = turn.then(() => takeTurn(work));
         });
         waiting.add(begun);
         void begun.finally(() => waiting.delete(begun));
@@ -191,7 +236,8 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
       closing.abort();
       for (const { stop } of works.values()) stop.abort();
       await Promise.all(waiting);
-      await Promise.all([turn, ...clearing.values()]);
+      await turn;
+      while (clearing.size > 0) await Promise.all(clearing.values());
     },
   };
 };

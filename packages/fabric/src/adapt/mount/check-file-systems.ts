@@ -28,7 +28,8 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
 /**
  * Checks the file systems of disks that are served by NBD, writable, those of mirrors and logical volumes too: journals are replayed first, as the machine itself
  * would. Needs root, FUSE, loop devices
- * and the programs of the file systems. Errors: NO_PERMISSION, TOOL_MISSING.
+ * and the programs of the file systems. Errors: NO_PERMISSION, TOOL_MISSING, why the
+ * signal was aborted.
  */
 export const checkFileSystems = async (
   disks: readonly GuestDisk[],
@@ -46,7 +47,7 @@ export const checkFileSystems = async (
       signal.throwIfAborted();
       const check = CHECKS[volume.type];
       if (check === undefined) continue;
-      checked.push({ name: volume.name, type: volume.type, fault: await faultOf(volume, check, directory) });
+      checked.push({ name: volume.name, type: volume.type, fault: await faultOf(volume, check, directory, signal) });
     }
   } finally {
     await clearScratch(directory);
@@ -55,16 +56,21 @@ export const checkFileSystems = async (
   return checked;
 };
 
-const faultOf = async (volume: Volume, [program = '', ...args]: readonly string[], directory: string): Promise<string | undefined> => {
+const faultOf = async (
+  volume: Volume,
+  [program = '', ...args]: readonly string[],
+  directory: string,
+  signal: AbortSignal,
+): Promise<string | undefined> => {
   const loop = await attachLoop(volume);
   const { type } = volume;
   const at = path.join(directory, 'replay');
   await mkdir(at, { recursive: true });
   try {
     const options = `nosuid,nodev,noexec${type === 'xfs' ? ',nouuid' : ''}`;
-    await runTool('mount', ['-t', type, '-o', options, loop, at], { seconds: TOOL_LIMITS.mount });
-    await runTool('umount', [at], { seconds: TOOL_LIMITS.mount });
-    await runTool(program, [...args, loop], { seconds: TOOL_LIMITS.check });
+    await runTool('mount', ['-t', type, '-o', options, loop, at], { seconds: TOOL_LIMITS.mount, signal });
+    await runTool('umount', [at], { seconds: TOOL_LIMITS.mount, signal });
+    await runTool(program, [...args, loop], { seconds: TOOL_LIMITS.check, signal });
     return undefined;
   } catch (reason) {
     if (!isHoldfastError(reason, 'IO_FAILED') && !isHoldfastError(reason, 'TIMED_OUT')) throw reason;

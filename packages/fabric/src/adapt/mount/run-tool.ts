@@ -20,22 +20,26 @@ export interface ToolOptions {
   /** Bytes of its answer. */
   readonly largest?: number;
   readonly seconds?: number;
+  /** Ends it, and is not waited for either. */
+  readonly signal?: AbortSignal;
 }
 
 /**
- * Runs a program of this host to its end and gives what it printed. Errors: TOOL_MISSING (not installed), IO_FAILED with its words, TIMED_OUT. One that takes too
- * long is killed, and not waited for: what waits in the kernel for a disk ends when that is served no more.
+ * Runs a program of this host to its end and gives what it printed. Errors: TOOL_MISSING (not installed), IO_FAILED with its words, TIMED_OUT, why the signal
+ * was aborted. One that takes too long is killed, and not waited for: what waits in the kernel for a disk ends when that is served no more.
  */
 export const runTool = (
   program: string,
   args: readonly string[],
-  { input, largest = LARGEST_ANSWER, seconds = TOOL_LIMITS.usual }: ToolOptions = {},
+  { input, largest = LARGEST_ANSWER, seconds = TOOL_LIMITS.usual, signal }: ToolOptions = {},
 ): Promise<Buffer> =>
   new Promise((resolve, reject) => {
+    if (signal?.aborted) throw signal.reason;
     const thing = [program, ...args].join(' ').slice(0, 300);
     const options = { maxBuffer: largest, encoding: 'buffer', env: { ...process.env, LC_ALL: 'C' } } as const;
     const child = execFile(program, [...args], options, (reason, stdout, stderr) => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
       if (reason === null) resolve(stdout);
       else if (reason.code === 'ENOENT') reject(toolMissing(program));
       else
@@ -53,6 +57,11 @@ export const runTool = (
           }),
         );
     });
+    const giveUp = (): void => {
+      child.kill('SIGKILL');
+      reject(signal!.reason);
+    };
+    signal?.addEventListener('abort', giveUp, { once: true });
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(
