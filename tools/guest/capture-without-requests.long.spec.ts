@@ -77,6 +77,26 @@ describe('capture of disks without requests in a guest', () => {
   );
 
   test(
+    'cuts of a volume under writers that do not rest are read out of snapshots, exact prefixes too; none is left, and one without room is told',
+    async () => {
+      await guest.output('head -c 16M /dev/zero | dd of=/dev/vg/striped bs=1M iflag=fullblock oflag=direct');
+      const snapshots = (milliseconds: number) =>
+        outcomeOf('capture/testing/exact-prefix-main.ts', '--snapshots', milliseconds, 0, '/dev/vg/striped');
+      const volumes = 'lvs --noheadings -o lv_name vg | xargs';
+      const outcome = await snapshots(60_000);
+      expect(outcome).toMatchObject({ wrong: [], problems: [] });
+      expect(outcome['snapshots']).toBeGreaterThan(2);
+      expect(await guest.output(volumes)).toBe('large striped');
+      await guest.output('lvcreate -q -y -Wn -Zn -n rest -l 100%FREE vg');
+      const full = await snapshots(5000);
+      expect(full).toMatchObject({ wrong: [], snapshots: 0 });
+      expect(String(full['problems'])).toMatch(/HOLD_FAILED.*lvcreate/);
+      await guest.output('lvremove -q -f vg/rest');
+    },
+    PATIENCE_MS,
+  );
+
+  test(
     'requests that are put back and issued again are in flight all the while',
     async () => {
       // A disk in memory that is too busy for every seventh command.

@@ -32,7 +32,7 @@ interface PolicyOptions extends SiteOptions, ScheduleOptions {
 }
 
 export const COMPRESSIONS = ['lz4', 'zstd', 'raw'];
-export const HOLDS = ['never', 'throttle', 'freeze'];
+export const HOLDS = ['never', 'throttle', 'freeze', 'snapshot'];
 
 type Window = ReturnType<typeof parseWindow>;
 

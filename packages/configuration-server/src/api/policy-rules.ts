@@ -5,7 +5,7 @@ import { requestInvalid } from '../request-invalid.ts';
 import { checkName } from './resolve.ts';
 
 const COMPRESSIONS = ['lz4', 'zstd', 'raw'];
-const HOLDS = ['never', 'throttle', 'freeze'];
+const HOLDS = ['never', 'throttle', 'freeze', 'snapshot'];
 
 const within = (field: string, value: number, least: number, most: number): void => {
   if (value < least || value > most)

@@ -70,7 +70,10 @@ describe('points', () => {
     await maker.cut(capture, signal, ABOUT);
     maker.adopt({ ...NOTHING, hold: 'throttle' });
     await maker.cut(capture, signal, ABOUT);
-    expect(holds.map((hold) => hold && [hold.always, hold.steps.length])).toEqual([undefined, [false, 2], [false, 1]]);
+    maker.adopt({ ...NOTHING, hold: 'snapshot' });
+    await maker.cut(capture, signal, ABOUT);
+    expect(holds.map((hold) => hold && [hold.always, hold.steps.length])).toEqual([undefined, [false, 2], [false, 1], [false, 0]]);
+    expect(holds.map((hold) => hold?.snapshot !== undefined)).toEqual([false, false, false, true]);
   });
 
   it('with applications at rest are due at once and then at the interval, and only of a whole machine', async () => {

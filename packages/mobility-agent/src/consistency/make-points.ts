@@ -1,7 +1,7 @@
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type AgentProtection, type CutContent, idText, PointKind } from '@holdfast/protocol';
 import type { MachineCapture } from '../engine/machine-capture.ts';
-import { type HoldPlaces, type PlannedHold, planConsistentHold, planHelpingHold } from './plan-hold.ts';
+import { type HoldPlaces, type PlannedHold, planConsistentHold, planHelpingHold, planSnapshotHold } from './plan-hold.ts';
 
 /** Milliseconds a hold lasts at most where nobody says. */
 const DEFAULT_LIMIT = 5000;
@@ -97,7 +97,7 @@ class PointMakerImpl implements PointMaker {
       content = await capture.cut(signal, hold);
     } catch (reason) {
       const problem = hold?.problem;
-      if (problem !== undefined) this.#options.onProblem(problem);
+      if (problem !== undefined && !this.#isKnown(problem)) this.#options.onProblem(problem);
       if (request !== undefined && isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED'))
         this.#answered({ requestId: request.id, kind: PointKind.UNSPECIFIED, unixMillis: 0, cutId: undefined, problem: reason });
       throw reason;
@@ -118,6 +118,7 @@ class PointMakerImpl implements PointMaker {
     const { places } = this.#options;
     if (places === undefined) return undefined;
     if (wanted > PointKind.CRASH) return planConsistentHold(wanted, this.#limit, disks, places);
+    if (this.#hold === 'snapshot') return planSnapshotHold(disks, places);
     return this.#hold === 'throttle' || this.#hold === 'freeze'
       ? planHelpingHold(this.#hold === 'freeze', this.#limit, disks, places)
       : undefined;

@@ -3,13 +3,16 @@ import path from 'node:path';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { newId, PointKind } from '@holdfast/protocol';
 import type { WriterHold } from '../capture/capture.ts';
+import type { DiskSource } from '../capture/disk-source.ts';
+import { type OpenDiskSource, openDiskSource } from '../capture/open-disk-source.ts';
 import { chooseFilesystems, type HeldFilesystem, type KeptPath } from '../hold/choose-filesystems.ts';
 import { type Mounted, parseMountTable } from '../hold/mount-table.ts';
 import { type Hold, openHold } from '../hold/open-hold.ts';
 import type { HoldReport } from '../hold/protocol.ts';
 import { findControlGroups, throttleSteps } from '../hold/throttle.ts';
 import type { ScriptCall } from '../hold/undo-log.ts';
-import { unpackDevice } from '../trace/device.ts';
+import { logicalVolumeOf } from '../hold/volume-snapshot.ts';
+import { identifyDevice, unpackDevice } from '../trace/device.ts';
 import { findScripts } from './find-scripts.ts';
 
 /** Milliseconds from the last `pre` to the first `post` at most, as long as nothing is frozen. */
@@ -230,6 +233,46 @@ class HelpingHold extends Planned {
   }
 }
 
+/** For cuts that do not converge, of a machine whose only disk is a volume of LVM: what is read is a snapshot of it. */
+class SnapshotHold extends Planned {
+  readonly always = false;
+  readonly steps = [];
+  readonly patience = 0;
+  readonly #disks: readonly string[];
+  #source: OpenDiskSource | undefined;
+
+  constructor(disks: readonly string[], places: HoldPlaces) {
+    super(places);
+    this.#disks = disks;
+  }
+
+  readonly snapshot = async (): Promise<DiskSource> => {
+    await this.step(async (hold) => {
+      const path = await hold.snapshot(this.#volume(), `holdfast_${this.places.machineId}`);
+      this.#source = openDiskSource(identifyDevice(path));
+    })();
+    return this.#source!;
+  };
+
+  override async end(): Promise<boolean> {
+    this.#source?.close();
+    return super.end();
+  }
+
+  kind(): PointKind {
+    return PointKind.CRASH;
+  }
+
+  #volume(): NonNullable<ReturnType<typeof logicalVolumeOf>> {
+    const [disk = '', ...others] = this.#disks;
+    const [device] = numbersOf([disk]);
+    const volume = others.length > 0 || device === undefined ? undefined : logicalVolumeOf(device);
+    if (volume !== undefined) return volume;
+    const why = 'a snapshot has an instant only where the one protected disk of the machine is a logical volume of LVM';
+    throw lesser(this.#disks.join(', '), why, 'choose throttle or freeze in the policy');
+  }
+}
+
 /** A hold within which file systems, and for `APPLICATION` applications, are at rest. `limit`: milliseconds file systems stay frozen at most. */
 export const planConsistentHold = (wanted: PointKind, limit: number, disks: readonly string[], places: HoldPlaces): PlannedHold =>
   new ConsistentHold(wanted, limit, disks, places);
@@ -237,3 +280,6 @@ export const planConsistentHold = (wanted: PointKind, limit: number, disks: read
 /** A hold for cuts that do not converge: writers are throttled, and then, if `freezes`, frozen; each for at most `limit` milliseconds. */
 export const planHelpingHold = (freezes: boolean, limit: number, disks: readonly string[], places: HoldPlaces): PlannedHold =>
   new HelpingHold(freezes, limit, disks, places);
+
+/** A way for cuts that do not converge: they are read out of a snapshot of LVM, while writers go on. */
+export const planSnapshotHold = (disks: readonly string[], places: HoldPlaces): PlannedHold => new SnapshotHold(disks, places);

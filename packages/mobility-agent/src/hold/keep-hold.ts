@@ -6,6 +6,7 @@ import type { HeldFilesystem } from './choose-filesystems.ts';
 import type { HoldReport, KeeperOrder } from './protocol.ts';
 import { openFilesystem, takeBack } from './undo.ts';
 import { openUndoLog, type UndoLog } from './undo-log.ts';
+import { makeSnapshot } from './volume-snapshot.ts';
 
 type Order<Name extends KeeperOrder['order']> = Extract<KeeperOrder, { order: Name }>;
 
@@ -39,6 +40,8 @@ export interface KeptHold {
   flush(order: Order<'flush'>): Promise<void>;
   freeze(order: Order<'freeze'>): Promise<void>;
   throttle(order: Order<'throttle'>): void;
+  /** Gives its path. It holds nobody, so it has no limit but the end. */
+  snapshot(order: Order<'snapshot'>): Promise<string>;
   end(): Promise<HoldReport>;
 }
 
@@ -138,6 +141,15 @@ class Keeper implements KeptHold {
         if ((reason as NodeJS.ErrnoException).code !== 'ENOENT') throw failed(file, words(reason), 'look at the control groups');
       }
     }
+  }
+
+  snapshot({ volume, tag }: Order<'snapshot'>): Promise<string> {
+    const name = `holdfast_${crypto.randomUUID().replaceAll('-', '')}`;
+    this.#log.note({ kind: 'snapshot', snapshot: { group: volume.group, name } });
+    const made = makeSnapshot(volume, name, tag);
+    // What is being made is taken back once it is there.
+    this.#running = made.catch(() => undefined);
+    return made;
   }
 
   async end(): Promise<HoldReport> {

@@ -40,6 +40,7 @@ export const keepHold = async (): Promise<void> => {
       if (order.order === 'flush') await hold.flush(order);
       if (order.order === 'freeze') await hold.freeze(order);
       if (order.order === 'throttle') hold.throttle(order);
+      if (order.order === 'snapshot') return { path: await hold.snapshot(order) };
       return {};
     } catch (reason) {
       const { code, thing, why, remedy } = fromSystem(reason, 'hold', 'HOLD_FAILED');

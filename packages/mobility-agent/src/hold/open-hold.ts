@@ -6,6 +6,7 @@ import type { HoldReport, KeeperAnswer, KeeperOrder } from './protocol.ts';
 import { releaseLeft } from './release-left.ts';
 import type { ThrottleStep } from './throttle.ts';
 import type { ScriptCall } from './undo-log.ts';
+import type { LogicalVolume } from './volume-snapshot.ts';
 
 /** Writers held still by a process of its own, which lets them go whatever becomes of this one. Everything rejects with HOLD_FAILED or SCRIPT_FAILED. */
 export interface Hold {
@@ -16,6 +17,8 @@ export interface Hold {
   /** Freezes them in this order, and holds them so for at most `limit` milliseconds from now. */
   freeze(filesystems: readonly HeldFilesystem[], limit: number): Promise<void>;
   throttle(steps: readonly ThrottleStep[], limit: number): Promise<void>;
+  /** Makes a snapshot of a volume, that is there until the end, and gives its path. `tag`: those left of earlier holds with it are removed. */
+  snapshot(volume: LogicalVolume, tag: string): Promise<string>;
   /** Lets everything go and tells how it was. Never rejects. */
   end(): Promise<HoldReport>;
 }
@@ -29,6 +32,8 @@ export interface HoldOptions {
 
 /** Milliseconds a keeper may take for what needs no disk and no script, on the most busy machine. */
 const PATIENCE = 10_000;
+/** Milliseconds that removing a snapshot may take. */
+const SNAPSHOT_PATIENCE = 120_000;
 
 const failed = (why: string): HoldfastError =>
   new HoldfastError('HOLD_FAILED', {
@@ -48,7 +53,7 @@ class KeeperProcess implements Hold {
   readonly #over: Promise<readonly string[]>;
   #ended: string | undefined;
   #latest: NodeJS.Timeout | undefined;
-  /** Milliseconds that ending may take: the limits of the scripts. */
+  /** Milliseconds that ending may take: the limits of the scripts, or for a snapshot. */
   #afterwards = 0;
 
   constructor({ keeper, log }: HoldOptions) {
@@ -98,6 +103,14 @@ class KeeperProcess implements Hold {
     return this.#order({ order: 'throttle', steps, limit });
   }
 
+  async snapshot(volume: LogicalVolume, tag: string): Promise<string> {
+    // Making it, and removing it in the end.
+    this.#afterwards = SNAPSHOT_PATIENCE;
+    this.#endBy(Number.POSITIVE_INFINITY);
+    const { path } = await this.#ask({ order: 'snapshot', volume, tag });
+    return path!;
+  }
+
   async end(): Promise<HoldReport> {
     this.#endBy(0);
     let report: HoldReport | undefined;
@@ -115,7 +128,7 @@ class KeeperProcess implements Hold {
   /** A keeper that is stopped or stuck is ended, and what it holds is let go from here. */
   #endBy(milliseconds: number): void {
     clearTimeout(this.#latest);
-    if (this.#ended !== undefined) return;
+    if (this.#ended !== undefined || milliseconds === Number.POSITIVE_INFINITY) return;
     this.#latest = setTimeout(() => this.#child.kill('SIGKILL'), milliseconds + this.#afterwards + PATIENCE);
   }
 

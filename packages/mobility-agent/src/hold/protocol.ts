@@ -1,6 +1,7 @@
 import type { HeldFilesystem } from './choose-filesystems.ts';
 import type { ThrottleStep } from './throttle.ts';
 import type { ScriptCall } from './undo-log.ts';
+import type { LogicalVolume } from './volume-snapshot.ts';
 
 /** What the agent says to the keeper of a hold, one line of JSON each; the keeper answers each with a line. */
 export type KeeperOrder =
@@ -12,6 +13,8 @@ export type KeeperOrder =
   | { readonly order: 'flush'; readonly filesystems: readonly HeldFilesystem[] }
   | { readonly order: 'freeze'; readonly filesystems: readonly HeldFilesystem[]; readonly limit: number }
   | { readonly order: 'throttle'; readonly steps: readonly ThrottleStep[]; readonly limit: number }
+  /** Makes a snapshot, which is there until the end. `tag` tells whose it is. */
+  | { readonly order: 'snapshot'; readonly volume: LogicalVolume; readonly tag: string }
   /** Lets everything go and tells how it was; then the keeper ends. */
   | { readonly order: 'end' };
 
@@ -33,6 +36,8 @@ export interface HoldReport {
 
 export interface KeeperAnswer {
   readonly failed?: { readonly code: string; readonly thing: string; readonly why: string; readonly remedy: string };
+  /** To `snapshot`: its path. */
+  readonly path?: string;
   /** To `end`. */
   readonly report?: HoldReport;
 }

@@ -1,12 +1,14 @@
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tryLock } from '../platform/file.ts';
+import type { LogicalVolume } from './volume-snapshot.ts';
 
 /** Something that a hold did, and what takes it back. Doing it twice does no harm. */
 export type Undo =
   | { readonly kind: 'thaw'; readonly mountPoint: string; readonly device: string }
   | { readonly kind: 'write'; readonly file: string; readonly text: string }
   | { readonly kind: 'script'; readonly call: ScriptCall }
-  | { readonly kind: 'remove'; readonly folder: string };
+  | { readonly kind: 'remove'; readonly folder: string }
+  | { readonly kind: 'snapshot'; readonly snapshot: LogicalVolume };
 
 /** A script that is run with `pre` or `post`. */
 export interface ScriptCall {

@@ -3,6 +3,7 @@ import { runScript } from '../consistency/run-script.ts';
 import { thaw } from '../platform/ioctl.ts';
 import { unpackDevice } from '../trace/device.ts';
 import type { Undo } from './undo-log.ts';
+import { removeSnapshot } from './volume-snapshot.ts';
 
 /** Opens a file system by one of its mounts; undefined when something else is there by now. */
 export const openFilesystem = ({ mountPoint, device }: { readonly mountPoint: string; readonly device: string }): number | undefined => {
@@ -39,6 +40,9 @@ export const takeBack = async (undo: Undo): Promise<string | undefined> => {
         return undefined;
       case 'remove':
         rmSync(undo.folder, { recursive: true, force: true });
+        return undefined;
+      case 'snapshot':
+        await removeSnapshot(undo.snapshot);
         return undefined;
       case 'script': {
         const { problem } = await runScript(undo.call, 'post');

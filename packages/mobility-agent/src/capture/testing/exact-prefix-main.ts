@@ -1,10 +1,14 @@
-// The exact prefix oracle as a program, for machines that no test runner reaches: exact-prefix-main.ts [--span=N] [--trust-ends] MILLISECONDS
-// PAUSE-MICROSECONDS DISK… Prints the outcome as one line of JSON; exit status 1 when a point is wrong.
+// The exact prefix oracle as a program, for machines that no test runner reaches: exact-prefix-main.ts [--span=N] [--trust-ends]
+// [--snapshots] MILLISECONDS PAUSE-MICROSECONDS DISK… Prints the outcome as one line of JSON; exit status 1 when a point is wrong.
 import { parseArgs } from 'node:util';
 import { runExactPrefix } from './exact-prefix.ts';
 
 const { values, positionals } = parseArgs({
-  options: { span: { type: 'string', default: '1' }, 'trust-ends': { type: 'boolean', default: false } },
+  options: {
+    span: { type: 'string', default: '1' },
+    'trust-ends': { type: 'boolean', default: false },
+    snapshots: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
 const [milliseconds, pause, ...paths] = positionals;
@@ -14,6 +18,7 @@ const outcome = await runExactPrefix({
   pauseMicroseconds: Number(pause),
   span: Number(values.span),
   trustEnds: values['trust-ends'],
+  snapshots: values.snapshots,
 });
 console.log(JSON.stringify(outcome));
 process.exitCode = outcome.wrong.length === 0 ? 0 : 1;

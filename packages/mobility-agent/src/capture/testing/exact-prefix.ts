@@ -7,6 +7,8 @@ import { create } from '@bufbuild/protobuf';
 import { BLOCK_SIZE, openFrame, parseFrame } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
 import { type CutContent, idBytes, ManifestSchema, newId } from '@holdfast/protocol';
+import { planSnapshotHold } from '../../consistency/plan-hold.ts';
+import { KEEPER_COMMAND } from '../../hold/testing/keeper-command.ts';
 import { openHrl } from '../../hrl/open-hrl.ts';
 import { identifyDevice } from '../../trace/device.ts';
 import { createWriteTrace, type WriteTraceSession } from '../../trace/trace.ts';
@@ -28,6 +30,9 @@ export interface PrefixOutcome {
   readonly wrong: readonly string[];
   /** Cuts that did not converge. */
   readonly skipped: number;
+  /** Points that were read out of a snapshot; and why one could not be. */
+  readonly snapshots: number;
+  readonly problems: readonly string[];
 }
 
 export interface PrefixOptions {
@@ -41,6 +46,8 @@ export interface PrefixOptions {
   readonly span?: number;
   /** Takes what ends of writes to disks without requests for all that was written. Only for showing that it is not. */
   readonly trustEnds?: boolean;
+  /** The disk is a volume of LVM: what one round does not give is read out of a snapshot. */
+  readonly snapshots?: boolean;
 }
 
 /** From sources, or compiled beside what was compiled. */
@@ -85,6 +92,7 @@ export const runExactPrefix = async ({
   checkConflicts = true,
   span = 1,
   trustEnds = false,
+  snapshots = false,
 }: PrefixOptions): Promise<PrefixOutcome> => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-prefix-'));
   const writers: ChildProcess[] = [];
@@ -100,7 +108,7 @@ export const runExactPrefix = async ({
     bootId: newId(),
     manifest: async () => manifest,
     checkConflicts,
-    limits: { rounds: 40, milliseconds: 1000 },
+    limits: snapshots ? { rounds: 1, milliseconds: 0 } : { rounds: 40, milliseconds: 1000 },
   });
   try {
     const acknowledged = join(folder, 'acknowledged');
@@ -125,13 +133,26 @@ export const runExactPrefix = async ({
     let writes = 0;
     let skipped = 0;
     const wrong: string[] = [];
+    let outOfSnapshots = 0;
+    const problems: string[] = [];
+    const places = {
+      machineId,
+      keeper: KEEPER_COMMAND,
+      scripts: folder,
+      scriptLimit: 1000,
+      log: `/dev/shm/holdfast-${machineId}`,
+      kept: [],
+    };
     const end = Date.now() + milliseconds;
     while (Date.now() < end) {
       const before = read();
-      const proposal = await capture.propose().catch((reason: unknown) => {
+      const hold = snapshots ? planSnapshotHold(paths, places) : undefined;
+      const proposal = await capture.propose(hold).catch((reason: unknown) => {
         if (isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED')) return undefined;
         throw reason;
       });
+      if (hold?.report !== undefined && proposal !== undefined) outOfSnapshots += 1;
+      if (hold?.problem !== undefined) problems.push(hold.problem.message);
       if (proposal === undefined) skipped += 1;
       else await capture.publish(proposal);
       for (const content of [...hrl.committed()]) {
@@ -144,7 +165,7 @@ export const runExactPrefix = async ({
       const verdict = judge([...images.values()], WRITERS, before, span);
       if ('wrong' in verdict) wrong.push(verdict.wrong);
     }
-    return { points, writes, wrong, skipped };
+    return { points, writes, wrong, skipped, snapshots: outOfSnapshots, problems };
   } finally {
     for (const writer of writers) writer.kill();
     await Promise.all(

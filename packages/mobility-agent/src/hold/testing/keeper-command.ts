@@ -1,9 +1,7 @@
-import path from 'node:path';
-
 /** The keeper's program as tests start it: from source. */
 export const KEEPER_COMMAND: readonly string[] = [
   process.execPath,
   '--conditions=@holdfast/source',
   '--eval',
-  `import(${JSON.stringify(path.join(__dirname, '../keeper-process.ts'))}).then(({ keepHold }) => keepHold())`,
+  `import(${JSON.stringify(new URL('../keeper-process.ts', import.meta.url).href)}).then(({ keepHold }) => keepHold())`,
 ];

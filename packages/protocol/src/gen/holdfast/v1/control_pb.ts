@@ -480,7 +480,7 @@ export type AgentProtection = Message<"holdfast.v1.AgentProtection"> & {
   applicationIntervalSeconds: number;
 
   /**
-   * What may be done to writers that let no cut converge: "never" (also when empty), "throttle", "freeze" (throttled first).
+   * What may be done to writers that let no cut converge: "never" (also when empty), "throttle", "freeze" (throttled first), "snapshot" (of LVM, instead).
    *
    * @generated from field: string hold = 8;
    */

@@ -251,7 +251,7 @@ export type Policy = Message<"holdfast.v1.Policy"> & {
   applicationIntervalSeconds: number;
 
   /**
-   * What may be done to writers that let no cut converge: "never", "throttle", "freeze" (throttled first).
+   * What may be done to writers that let no cut converge: "never", "throttle", "freeze" (throttled first), "snapshot" (of LVM, instead).
    *
    * @generated from field: string hold = 10;
    */

@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { HoldfastError } from '@holdfast/errors';
+
+const run = promisify(execFile);
+
+/** A logical volume of LVM. */
+export interface LogicalVolume {
+  readonly group: string;
+  readonly name: string;
+}
+
+/** Milliseconds a program of LVM may take: it waits for writes under way and for udev. */
+const LIMIT = 60_000;
+const OPTIONS = {
+  timeout: LIMIT,
+  env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', LVM_SUPPRESS_FD_WARNINGS: '1' },
+};
+/** Nothing is printed that is no error, and no copy of the group's metadata is written into a file: it may lie on the volume itself. */
+const QUIETLY = ['--quiet', '--quiet', '--autobackup', 'n'];
+/** Of a whole volume; what LVM keeps for itself has more behind it. */
+const VOLUME_UUID = /^LVM-[A-Za-z0-9]{64}$/;
+/** Group and name as the device mapper has them: a hyphen of their own is doubled. */
+const MAPPED_NAME = /^((?:[^-]|--)+)-((?:[^-]|--)+)$/;
+
+const unescaped = (text: string): string => text.replaceAll('--', '-');
+
+/** The logical volume that a device ("253:0") is; undefined when it is none. */
+export const logicalVolumeOf = (device: string, system = '/sys'): LogicalVolume | undefined => {
+  const read = (file: string): string => readFileSync(`${system}/dev/block/${device}/dm/${file}`, 'utf8').trim();
+  try {
+    if (!VOLUME_UUID.test(read('uuid'))) return undefined;
+    const [, group, name] = MAPPED_NAME.exec(read('name')) ?? [];
+    return group === undefined || name === undefined ? undefined : { group: unescaped(group), name: unescaped(name) };
+  } catch {
+    return undefined;
+  }
+};
+
+const pathOf = ({ group, name }: LogicalVolume): string => `${group}/${name}`;
+
+const lvm = async (program: string, args: readonly string[]): Promise<string> => {
+  try {
+    return (await run(program, args, OPTIONS)).stdout.trim();
+  } catch (reason) {
+    const { stderr = '', message } = reason as Error & { readonly stderr?: string };
+    throw new HoldfastError('HOLD_FAILED', {
+      thing: `${program} ${args.at(-1)}`,
+      why: stderr.trim() || message,
+      remedy: 'leave room in the volume group for a snapshot of the volume, or choose another way of holding in the policy',
+      cause: reason,
+    });
+  }
+};
+
+/** The snapshots of a volume that were made with a tag. */
+const snapshotsOf = async ({ group, name }: LogicalVolume, tag: string): Promise<LogicalVolume[]> => {
+  const found = await lvm('lvs', ['--noheadings', '-o', 'lv_name', '--select', `origin=${name} && tags=${tag}`, group]);
+  return found.split(/\s+/).flatMap((one) => (one === '' ? [] : [{ group, name: one }]));
+};
+
+/** Removes a snapshot; nothing when there is none. Rejects with HOLD_FAILED, also while somebody reads from it. */
+export const removeSnapshot = async (snapshot: LogicalVolume): Promise<void> => {
+  const isThere = await run('lvs', [pathOf(snapshot)], OPTIONS).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) await lvm('lvremove', ['--force', ...QUIETLY, pathOf(snapshot)]);
+};
+
+/**
+ * Makes a snapshot that nobody can write to, called `name`, as large as its volume or as there is room in the group; should that not do, reads of it
+ * fail and the volume goes on. Earlier ones with this tag are removed before. Gives its path. Rejects with HOLD_FAILED.
+ */
+export const makeSnapshot = async (volume: LogicalVolume, name: string, tag: string): Promise<string> => {
+  for (const left of await snapshotsOf(volume, tag)) await removeSnapshot(left).catch(() => undefined);
+  const make = (size: string): Promise<string> =>
+    lvm('lvcreate', ['--snapshot', ...QUIETLY, '--permission', 'r', '--addtag', tag, '--name', name, '--extents', size, pathOf(volume)]);
+  await make('100%ORIGIN').catch(() => make('100%FREE'));
+  return `/dev/${volume.group}/${name}`;
+};
