@@ -64,6 +64,8 @@ const start = async <S extends Schema>(program: Program<S>, host: Host, { values
       log.info('Health and metrics are served', { host: common.http.listen.host, port: listener.port });
     }
     manager.watch(health);
+    // One whose supervisor went while it was being loaded begins nothing.
+    if (lifecycle.stopping.aborted) return;
     await program.main({
       name,
       version,

@@ -1,4 +1,5 @@
 /** A program for live specs: what it does is told by its settings. Lines it logs are what the specs look at. */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '@holdfast/errors';
 import { duration, flag, list, oneOf, runProgram, secret, section, supervise, text, VERSION } from '../index.ts';
@@ -30,7 +31,7 @@ await runProgram({
     run('worker', async (stopping) => {
       if (example.fails === 'working')
         throw new HoldfastError('FENCED', { thing: 'example', why: 'it was asked to', remedy: 'ask otherwise' });
-      await new Promise((resolve) => stopping.addEventListener('abort', resolve, { once: true }));
+      if (!stopping.aborted) await once(stopping, 'abort');
       log.info('worker ended');
     });
     health.check('life', () => (example.live ? undefined : 'it says so'), { tells: 'live' });
