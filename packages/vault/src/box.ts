@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { giveBack } from '@holdfast/block';
 import { idBytes } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { HEADER_FIELDS_SIZE, type ObjectHeader, TAG_SIZE } from './object-header.ts';
@@ -60,7 +61,9 @@ export const sealBox = (
   at: number,
 ): void => {
   const cipher = createCipheriv('aes-256-gcm', objectKey, nonceOf(place)).setAAD(authenticated(headerFields, place, plain.length));
-  target.set(cipher.update(plain), at);
+  const sealed = cipher.update(plain);
+  target.set(sealed, at);
+  giveBack(sealed);
   cipher.final();
   target.set(cipher.getAuthTag(), at + plain.length);
 };

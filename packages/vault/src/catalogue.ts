@@ -1,6 +1,6 @@
 import { toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import { type Catalogue, CatalogueSchema } from '@holdfast/protocol';
+import { type Catalogue, CatalogueSchema, ID_SIZE } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { type Finding, findingOf } from './finding.ts';
 import { failedOverOf } from './head.ts';
@@ -8,7 +8,7 @@ import { LogState } from './log-state.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { catalogueName, cataloguePrefix, catalogueVersionOf } from './object-names.ts';
 import { decodeRecords, ifPresent, readHead } from './read-object.ts';
-import type { MachineWriter } from './referenced-object.ts';
+import { isReference, type MachineWriter } from './referenced-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
 import type { VaultAccess } from './vault-access.ts';
 
@@ -34,15 +34,26 @@ export const readCatalogue = async (vault: VaultAccess, machineId: string, versi
   return { version, tag: head.tag, catalogue };
 };
 
-const checkCatalogue = ({ covered, cuts, compacted, firstSlot, head, fenceTerm, history }: Catalogue, name: string): void => {
+const checkCatalogue = (catalogue: Catalogue, name: string): void => {
+  const { covered, cuts, compacted, firstSlot, head, fenceTerm, history } = catalogue;
   const numbers = [covered, cuts, compacted, firstSlot, fenceTerm, head?.sequence ?? 0n, head?.term ?? 0n];
   const isPossible = numbers.every((number) => number <= BigInt(Number.MAX_SAFE_INTEGER));
   const ends = [0n, ...history.map(({ endCut }) => endCut)];
-  const isUnbroken = history.every(({ firstCut, endCut }, i) => firstCut === ends[i] && endCut > firstCut) && ends.at(-1)! <= cuts;
+  const isUnbroken =
+    history.every(({ object, firstCut, endCut }, i) => isReference(object) && firstCut === ends[i] && endCut > firstCut) &&
+    ends.at(-1)! <= cuts;
   const headIsCovered = head === undefined || (head.sequence < covered && head.tag.length === 32);
-  if (!isPossible || !isUnbroken || !headIsCovered || compacted > cuts || firstSlot > covered)
+  if (!isPossible || !isUnbroken || !headIsCovered || compacted > cuts || firstSlot > covered || !refersRightly(catalogue))
     throw damaged(name, 'what it says contradicts itself');
 };
+
+/** What a keeper is led by: a run that is no run, or slots given up that are still needed, would cost data. */
+const refersRightly = ({ runs, lost, tombstones, covered, cuts, firstSlot }: Catalogue): boolean =>
+  runs.every(
+    ({ object, diskId, firstCut, endCut }) => isReference(object) && diskId.length === ID_SIZE && firstCut < endCut && endCut <= cuts,
+  ) &&
+  lost.every(({ first, last }) => first <= last && last < covered) &&
+  tombstones.every(({ kind, id, below }) => (kind === OBJECT_KIND.segment ? below <= firstSlot : id.length === ID_SIZE));
 
 /** The newest version that can be read, and what is wrong with newer ones. */
 export interface NewestCatalogue {

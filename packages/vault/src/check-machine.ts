@@ -3,7 +3,7 @@ import { idText } from '@holdfast/protocol';
 import { GONE, ObjectCheck, type Placed, placedBySlot } from './check-object.ts';
 import type { Finding } from './finding.ts';
 import type { EpochEntry, MachineHistory } from './history.ts';
-import { findGap } from './log-gap.ts';
+import { findGap, listedSlots, slotsToRead } from './log-gap.ts';
 import { LogState } from './log-state.ts';
 import { OBJECT_KIND, type ObjectKind } from './object-header.ts';
 import { logPrefix, slotName } from './object-names.ts';
@@ -49,19 +49,22 @@ class MachineCheck {
   async run({ onProgress }: CheckOptions): Promise<CheckReport> {
     const { vault, machine, head, damage, catalogue, lost, levels } = this.#history;
     const check = this.#check;
-    let sequence = Number(catalogue?.catalogue.firstSlot ?? 0n);
-    for (; damage.length > 0 || sequence <= head.sequence; sequence += 1) {
-      const name = slotName(machine.id, sequence);
-      const stepped = lost.find(({ first, last }) => first <= sequence && sequence <= last);
-      if (stepped !== undefined) {
-        sequence = stepped.last;
-        continue;
-      }
-      const bytes = await ifPresent(vault.store.read(name));
-      if (bytes === undefined && sequence > head.sequence) break;
-      if (bytes === undefined) check.find(name, 'DAMAGED', GONE);
-      else await this.#checkSlot(sequence, name, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    const first = Number(catalogue?.catalogue.firstSlot ?? 0n);
+    const listed = [...(await listedSlots(vault, machine.id)).keys()];
+    for (const sequence of slotsToRead({ first, last: head.sequence }, listed, lost)) {
+      if (!(await this.#checkSlot(sequence))) check.find(slotName(machine.id, sequence), 'DAMAGED', GONE);
       onProgress?.(sequence + 1);
+    }
+    // Behind damage nobody knows where the log ends.
+    let sequence = Math.max(first, head.sequence + 1);
+    const stepOver = (): void => {
+      for (const range of lost) if (range.first <= sequence && sequence <= range.last) sequence = range.last + 1;
+    };
+    stepOver();
+    while (damage.length > 0 && (await this.#checkSlot(sequence))) {
+      onProgress?.(sequence + 1);
+      sequence += 1;
+      stepOver();
     }
     for (const { object } of catalogue?.catalogue.history ?? []) await check.referenced(OBJECT_KIND.history, object!);
     for (const ref of catalogue?.catalogue.runs ?? [])
@@ -78,8 +81,13 @@ class MachineCheck {
     return { slots: this.#slots, orphans: this.#orphans, strays, frames, bytes: bytes + this.#slotBytes, findings };
   }
 
-  async #checkSlot(sequence: number, name: string, bytes: Buffer): Promise<void> {
+  /** False when the slot is not there. */
+  async #checkSlot(sequence: number): Promise<boolean> {
     const { vault, machine } = this.#history;
+    const name = slotName(machine.id, sequence);
+    const content = await ifPresent(vault.store.read(name));
+    if (content === undefined) return false;
+    const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
     this.#slots += 1;
     this.#slotBytes += bytes.length;
     try {
@@ -104,6 +112,7 @@ class MachineCheck {
       this.#check.note(reason, name);
       this.#linked = false;
     }
+    return true;
   }
 
   /** Frames of an epoch, one after the other; an epoch of which one is not whole has no digest. */

@@ -122,7 +122,7 @@ const sizeBefore = ({ generations }: MachineHistory, generation: GenerationHisto
   const before =
     epoch.number > 0n
       ? entryOf(generation, Number(epoch.number) - 1)
-      : parent && entryOf(generations.get(idText(parent.generationId))!, Number(parent.number));
+      : parent && entryOf(generations.get(idText(parent.generationId)) ?? { epochs: [] }, Number(parent.number));
   return Number(before?.epoch.diskSize ?? 0n);
 };
 

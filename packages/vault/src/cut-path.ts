@@ -15,8 +15,13 @@ export interface DiskPath {
 export const pathTo = (generations: ReadonlyMap<string, GenerationHistory>, ref: EpochRef): DiskPath => {
   const cuts: CutRange[] = [];
   const entries: EpochEntry[][] = [];
+  const seen = new Set<GenerationHistory>();
   for (let at: EpochRef | undefined = ref; at !== undefined; ) {
-    const generation: GenerationHistory = generations.get(idText(at.generationId))!;
+    const id = idText(at.generationId);
+    const generation = generations.get(id);
+    if (generation === undefined) throw damaged(`generation ${id}`, 'it was thinned, and what goes on from it cannot be read');
+    if (seen.has(generation)) throw damaged(`generation ${id}`, 'it is told to begin on what itself came to');
+    seen.add(generation);
     const last = entryOf(generation, Number(at.number));
     if (last === undefined)
       throw damaged(`epoch ${at.number} of generation ${generation.id}`, 'it was thinned, and what goes on from it cannot be read');

@@ -3,6 +3,7 @@ import type { EpochRef, RunRef } from '@holdfast/protocol';
 import { idText } from '@holdfast/protocol';
 import { type DiskPath, pathTo } from './cut-path.ts';
 import type { CutRange } from './cut-range.ts';
+import { damaged } from './damage.ts';
 import { checkExtents, decodeLazily, describeExtents, extentsOf } from './decode-frame.ts';
 import { type ExtentMap, ExtentTable, firstPieceBehind, flatten } from './extent-table.ts';
 import type { FrameHandle } from './frame-reader.ts';
@@ -67,7 +68,8 @@ export const readExtents = async (
         segment.catch(() => {});
         ahead.push(segment);
       }
-      const { index } = await ahead.shift()!;
+      const { index, name } = await ahead.shift()!;
+      if (run.first + run.count > index.frameCount) throw damaged(name, `frames ${run.first} to ${run.first + run.count} of it are wanted`);
       for (let number = run.first; number < run.first + run.count; number += 1) {
         const frame = sequences.length;
         sequences.push(run.sequence);

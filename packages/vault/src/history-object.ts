@@ -36,6 +36,9 @@ export const placedCut = ({ number, sequence, cut, runs }: AssembledCut): Placed
 export const assembledCut = ({ number, sequence, cut, epochs }: PlacedCut, name: string): AssembledCut => {
   if (cut === undefined || epochs.length !== cut.epochs.length) throw damaged(name, `cut ${number} in it is not whole`);
   const runs = epochs.map((place) => place.runs.map(({ sequence: slot, first, count }) => ({ sequence: Number(slot), first, count })));
+  for (const [i, ofEpoch] of runs.entries())
+    if (ofEpoch.length > 0 && BigInt(ofEpoch.reduce((sum, { count }) => sum + count, 0)) !== cut.epochs[i]!.frameCount)
+      throw damaged(name, `cut ${number} in it is not whole`);
   return { number: Number(number), sequence: Number(sequence), cut, runs };
 };
 

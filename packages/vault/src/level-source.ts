@@ -9,7 +9,7 @@ import { frameThreads } from './frame-threads.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { decodePartIndex, firstEntryBehind, type PartEntry, type PartIndex, partIndexSize } from './part-index.ts';
 import { decodeRecords } from './read-object.ts';
-import { readReferenced } from './referenced-object.ts';
+import { isReference, readReferenced } from './referenced-object.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 /** Bytes of part indexes kept in memory, for all views of a machine together; others are read again when they are needed. */
@@ -90,7 +90,8 @@ export class LevelSource {
     const { head, name } = await readReferenced(this.#vault, this.#machineId, OBJECT_KIND.run, ref.object);
     const { parts, diskId } = decodeRecords(RunRecordsSchema, head, name);
     const inOrder = parts.every(
-      ({ start, end, object }, i) => object !== undefined && start < end && (i === 0 || parts[i - 1]!.end <= start),
+      ({ start, end, object }, i) =>
+        isReference(object) && start < end && end <= BigInt(Number.MAX_SAFE_INTEGER) && (i === 0 || parts[i - 1]!.end <= start),
     );
     if (!inOrder || idText(diskId) !== idText(ref.diskId)) throw damaged(name, 'its parts are out of order, or of another disk');
     return { ref, parts };

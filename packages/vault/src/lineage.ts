@@ -73,7 +73,7 @@ export class Lineage {
    * PROTOCOL_VIOLATION.
    */
   judge(cut: Cut): 'new' | 'known' {
-    this.#checkShape(cut);
+    checkShape(cut, this.#machineId);
     const known = cut.epochs.filter((epoch) => this.#isKnown(epoch));
     const isKnownPoint = cut.point !== undefined && this.#points.has(keyOf(cut.point));
     if (known.length === cut.epochs.length) {
@@ -200,18 +200,6 @@ export class Lineage {
     if (point.manifestId.length > 0 && !this.#manifests.has(idText(point.manifestId))) throw violation(thing, 'its manifest is not known');
   }
 
-  #checkShape(cut: Cut): void {
-    const thing = `cut ${idText(cut.id)}`;
-    if (!isId(cut.id)) throw violation(thing, 'its id is no id');
-    if (idText(cut.machineId) !== this.#machineId) throw violation(thing, `it is of machine ${idText(cut.machineId)}`);
-    if (cut.epochs.length === 0) throw violation(thing, 'it has no epoch');
-    if (new Set(cut.epochs.map(({ diskId }) => idText(diskId))).size !== cut.epochs.length) throw violation(thing, 'it has a disk twice');
-    if (new Set(cut.generations.map(({ id }) => idText(id))).size !== cut.generations.length)
-      throw violation(thing, 'it introduces a generation twice');
-    if (cut.manifest !== undefined && !isId(cut.manifest.id)) throw violation(thing, 'the id of its manifest is no id');
-    for (const epoch of cut.epochs) checkEpochShape(cut, epoch);
-  }
-
   #isKnown(epoch: Epoch): boolean {
     const generation = this.#generations.get(idText(epoch.generationId));
     if (generation === undefined || epoch.number >= generation.epochs.length) return false;
@@ -252,13 +240,35 @@ export class Lineage {
 /** True for an epoch whose state the vault still has. */
 const isTold = ({ epochs, told }: GenerationState, number: bigint): boolean => !epochs.isForgotten(number) || told.has(number);
 
+/** What holds of any cut of the machine, whatever came before it. Errors: PROTOCOL_VIOLATION. */
+export const checkShape = (cut: Cut, machineId: string): void => {
+  const thing = `cut ${idText(cut.id)}`;
+  if (!isId(cut.id)) throw violation(thing, 'its id is no id');
+  if (idText(cut.machineId) !== machineId) throw violation(thing, `it is of machine ${idText(cut.machineId)}`);
+  if (cut.epochs.length === 0) throw violation(thing, 'it has no epoch');
+  if (new Set(cut.epochs.map(({ diskId }) => idText(diskId))).size !== cut.epochs.length) throw violation(thing, 'it has a disk twice');
+  if (new Set(cut.generations.map(({ id }) => idText(id))).size !== cut.generations.length)
+    throw violation(thing, 'it introduces a generation twice');
+  if (cut.manifest !== undefined && !isId(cut.manifest.id)) throw violation(thing, 'the id of its manifest is no id');
+  for (const epoch of cut.epochs) checkEpochShape(cut, epoch);
+};
+
+/** What may be told of a generation of which cuts were thinned. */
+export const isSummary = ({ generation, epochs, closedAt = 0n, firstCut, diskSize, coveredThrough }: GenerationSummary): boolean =>
+  generation !== undefined &&
+  isId(generation.id) &&
+  isId(generation.diskId) &&
+  closedAt <= epochs &&
+  [epochs, firstCut, coveredThrough, diskSize].every((number) => number <= NUMBER_LIMIT);
+
+const NUMBER_LIMIT = BigInt(Number.MAX_SAFE_INTEGER - FRAME_EXTENT_LENGTH_LIMIT);
+
 const checkEpochShape = (cut: Cut, epoch: Epoch): void => {
   if (!isId(epoch.diskId) || !isId(epoch.generationId)) throw violation(nameOf(epoch), 'an id of it is no id');
   if (idText(epoch.cutId) !== idText(cut.id)) throw violation(nameOf(epoch), 'it is of another cut');
   if (epoch.contentDigest.length !== DIGEST_SIZE) throw violation(nameOf(epoch), 'its content digest is no digest');
-  const limit = BigInt(Number.MAX_SAFE_INTEGER - FRAME_EXTENT_LENGTH_LIMIT);
-  if (epoch.diskSize === 0n || epoch.diskSize > limit) throw violation(nameOf(epoch), `a disk of ${epoch.diskSize} bytes cannot be`);
-  if (epoch.number > limit || epoch.frameCount > limit || epoch.coveredThrough > limit)
+  if (epoch.diskSize === 0n || epoch.diskSize > NUMBER_LIMIT) throw violation(nameOf(epoch), `a disk of ${epoch.diskSize} bytes cannot be`);
+  if ([epoch.number, epoch.frameCount, epoch.coveredThrough].some((number) => number > NUMBER_LIMIT))
     throw violation(nameOf(epoch), 'a number of it is impossible');
 };
 

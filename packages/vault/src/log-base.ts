@@ -3,6 +3,7 @@ import { type NewestCatalogue, newestCatalogue, stateOf } from './catalogue.ts';
 import { type AssembledCut, CutAssembler } from './cut-assembler.ts';
 import { damaged } from './damage.ts';
 import { assembledCut, readHistory } from './history-object.ts';
+import { checkShape, isSummary } from './lineage.ts';
 import { LogState } from './log-state.ts';
 import type { VaultAccess } from './vault-access.ts';
 
@@ -61,10 +62,24 @@ export const readCuts = async (
     for (const { sequence, tag } of records.slots) onSlot?.(Number(sequence), Buffer.from(tag).toString('hex'));
     if (records.thinnedEnd > thinnedEnd) {
       if (done > 0) throw damaged(name, 'it tells of thinning, and is not the first to tell of cuts');
-      if (records.generations.some(({ generation }) => generation === undefined)) throw damaged(name, 'a generation in it has no name');
+      if (!records.generations.every(isSummary)) throw damaged(name, 'what it tells of a generation is impossible');
       thinnedEnd = records.thinnedEnd;
       onGenerations(records.generations);
     }
-    for (const cut of records.cuts) onCut(assembledCut(cut, name), name, cut.number < thinnedEnd);
+    for (const placed of records.cuts) {
+      const cut = assembledCut(placed, name);
+      const isLoaded = placed.number < thinnedEnd;
+      // The others are judged by whoever takes them in.
+      if (isLoaded) requireShape(cut, machineId, name);
+      onCut(cut, name, isLoaded);
+    }
+  }
+};
+
+const requireShape = ({ cut }: AssembledCut, machineId: string, name: string): void => {
+  try {
+    checkShape(cut, machineId);
+  } catch (cause) {
+    throw damaged(name, `a cut in it cannot be: ${cause instanceof Error ? cause.message : cause}`, cause);
   }
 };

@@ -91,4 +91,18 @@ describe('parsers of what lies in a store', () => {
         expect.objectContaining({ code: 'DAMAGED' }),
       );
   });
+
+  it('refuse an index whose numbers come round to what they should be', () => {
+    const frames = [
+      { bytes: Buffer.alloc(10), extents: [] },
+      { bytes: Buffer.alloc(10), extents: [{ offset: 0, length: 4096, kind: 'zero' as const }] },
+    ];
+    const bytes = encodeSegmentIndex(frames);
+    const fitting = { ...header, frameCount: 2, framesLength: 52 };
+    expect([...decodeSegmentIndex(bytes, fitting, 0, 'object').firstExtent]).toEqual([0, 0, 1]);
+    // 2^32 - 1 extents in the first frame, 2 in the second: 1 in 32 bits.
+    bytes.writeUInt32LE(2 ** 32 - 1, 4);
+    bytes.writeUInt32LE(2, 12);
+    expect(() => decodeSegmentIndex(bytes, fitting, 0, 'object')).toThrow(expect.objectContaining({ code: 'DAMAGED' }));
+  });
 });

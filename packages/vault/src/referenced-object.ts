@@ -1,8 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
-import { idBytes, idText, newId, type ObjectRef, ObjectRefSchema } from '@holdfast/protocol';
+import { ID_SIZE, idBytes, idText, newId, type ObjectRef, ObjectRefSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
-import { OBJECT_KIND, type ObjectHeader } from './object-header.ts';
+import { OBJECT_KIND, type ObjectHeader, SLOT_TAG_SIZE } from './object-header.ts';
 import { historyName, partName, runName } from './object-names.ts';
 import { readHead } from './read-object.ts';
 import { NO_TAG, type ObjectContent, type ObjectHead, sealObject } from './sealed-object.ts';
@@ -23,6 +23,14 @@ export const referencedName = (machineId: string, kind: number, id: string): str
   if (kind === OBJECT_KIND.run) return runName(machineId, id);
   return kind === OBJECT_KIND.part ? partName(machineId, id) : undefined;
 };
+
+/** True for what may refer to an object. */
+export const isReference = (ref: ObjectRef | undefined): ref is ObjectRef =>
+  ref !== undefined &&
+  ref.id.length === ID_SIZE &&
+  ref.tag.length === SLOT_TAG_SIZE &&
+  ref.size > 0n &&
+  ref.size <= BigInt(Number.MAX_SAFE_INTEGER);
 
 /** Who writes objects of a machine, and under which key. */
 export interface MachineWriter {

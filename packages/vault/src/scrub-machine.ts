@@ -4,6 +4,7 @@ import { GONE, ObjectCheck, placedBySlot } from './check-object.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Finding } from './finding.ts';
 import type { MachineHistory } from './history.ts';
+import { listedSlots, slotsToRead } from './log-gap.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { slotName } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
@@ -110,11 +111,11 @@ export const itemsOf = async (history: MachineHistory, check: ObjectCheck): Prom
   const { vault, machine, head, catalogue, lost, tags } = history;
   const items: CheckedItem[] = [];
   const placed = placedBySlot(history);
-  const firstSlot = Number(catalogue?.catalogue.firstSlot ?? 0n);
-  for (let sequence = firstSlot; sequence <= head.sequence; sequence += 1) {
-    if (lost.some(({ first, last }) => first <= sequence && sequence <= last)) continue;
+  const first = Number(catalogue?.catalogue.firstSlot ?? 0n);
+  const listed = await listedSlots(vault, machine.id);
+  for (const sequence of slotsToRead({ first, last: head.sequence }, [...listed.keys()], lost)) {
     const name = slotName(machine.id, sequence);
-    items.push({ name, size: 0, check: () => checkSlot(sequence, name) });
+    items.push({ name, size: listed.get(sequence) ?? 0, check: () => checkSlot(sequence, name) });
   }
   const checkSlot = async (sequence: number, name: string): Promise<void> => {
     try {
@@ -160,11 +161,7 @@ export const itemsOf = async (history: MachineHistory, check: ObjectCheck): Prom
         check: async () => void (await check.numbered(name, kind, Number(name.slice(prefix.length)))),
       });
   }
-  const sizes = new Map<string, number>();
-  for await (const { name, size } of vault.store.list(`m/${machine.id}/log/`)) sizes.set(name, size);
-  return items
-    .map((item) => ({ ...item, size: sizes.get(item.name) ?? item.size }))
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return items.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 };
 
 /** None of a run that is damaged: that is told when its turn comes. */

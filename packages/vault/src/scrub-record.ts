@@ -1,6 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ERROR_CODES, type ErrorCode, isHoldfastError } from '@holdfast/errors';
 import { idBytes, idText, type ScrubRecords, ScrubRecordsSchema } from '@holdfast/protocol';
+import { damaged } from './damage.ts';
 import type { Finding } from './finding.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { scrubName, scrubNumberOf, scrubPrefix } from './object-names.ts';
@@ -54,7 +55,7 @@ export const readScrubRecord = async (
     highest = Math.max(highest, number);
     try {
       const head = await readHead(vault, name, { kind: OBJECT_KIND.scrub, machineId, number });
-      return { number: highest, progress: progressOf(machineId, decodeRecords(ScrubRecordsSchema, head, name)) };
+      return { number: highest, progress: progressOf(machineId, name, decodeRecords(ScrubRecordsSchema, head, name)) };
     } catch (reason) {
       if (!isHoldfastError(reason, 'DAMAGED') && !isHoldfastError(reason, 'OBJECT_NOT_FOUND')) throw reason;
     }
@@ -62,7 +63,17 @@ export const readScrubRecord = async (
   return { number: highest, progress: NEVER_SCRUBBED };
 };
 
-const progressOf = (machineId: string, records: ScrubRecords): ScrubProgress => ({
+/** Errors: DAMAGED. */
+const progressOf = (machineId: string, name: string, records: ScrubRecords): ScrubProgress => {
+  const { round, objects, bytes } = records;
+  // They are counted on.
+  if ([round, objects, bytes].some((number) => number > LARGEST)) throw damaged(name, 'a number in it is impossible');
+  return toProgress(machineId, records);
+};
+
+const LARGEST = 2n ** 52n;
+
+const toProgress = (machineId: string, records: ScrubRecords): ScrubProgress => ({
   round: Number(records.round),
   started: Number(records.roundStartedUnixMillis),
   recorded: Number(records.recordedUnixMillis),

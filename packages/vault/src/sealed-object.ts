@@ -53,12 +53,13 @@ const codeOf = (key: Uint8Array, frames: readonly Uint8Array[]): Buffer => {
   return cipher.getAuthTag();
 };
 
-/** Seals an object under a fresh salt: header, records, index, frames. */
+/** Seals an object under a fresh salt: header, records, index, frames. `memory` gives the bytes to write it into; fresh ones unless told. */
 export const sealObject = (
   key: Uint8Array,
   identity: ObjectIdentity,
   content: ObjectContent,
   random: Uint8Array = randomBytes(SALT_SIZE),
+  memory: (size: number) => Buffer = Buffer.allocUnsafe,
 ): SealedObject => {
   const { records, index, frames } = content;
   const unsalted: ObjectHeader = {
@@ -71,7 +72,7 @@ export const sealObject = (
   };
   const header: ObjectHeader = { ...unsalted, salt: saltFor(random, unsalted, content) };
   const headLength = HEADER_SIZE + header.recordsLength + header.indexLength;
-  const bytes = Buffer.allocUnsafe(headLength + header.framesLength);
+  const bytes = memory(headLength + header.framesLength);
   const fields = writeHeader(header);
   const objectKey = deriveObjectKey(key, header);
   bytes.set(fields, 0);

@@ -58,11 +58,13 @@ export const decodeSegmentIndex = (
   const positions = new Float64Array(frameCount + 1);
   const firstExtent = new Uint32Array(frameCount + 1);
   positions[0] = framesAt;
+  // Not the last of the firsts: those are 32 bits, and may come round to what it should be.
+  let extentCount = 0;
   for (let frame = 0; frame < frameCount; frame += 1) {
     positions[frame + 1] = positions[frame]! + bytes.readUInt32LE(frame * FRAME_ROW);
-    firstExtent[frame + 1] = firstExtent[frame]! + bytes.readUInt32LE(frame * FRAME_ROW + 4);
+    extentCount += bytes.readUInt32LE(frame * FRAME_ROW + 4);
+    firstExtent[frame + 1] = extentCount;
   }
-  const extentCount = firstExtent[frameCount]!;
   const sound = positions[frameCount] === framesAt + framesLength && bytes.length === frameCount * FRAME_ROW + extentCount * EXTENT_ROW;
   if (!sound) throw damaged(name, 'its index and its header differ');
 

@@ -8,6 +8,7 @@ import { OBJECT_KIND } from './object-header.ts';
 import { slotName } from './object-names.ts';
 import { sealObject } from './sealed-object.ts';
 import type { SegmentBatch } from './segment-batch.ts';
+import { createSpareMemory } from './spare-memory.ts';
 import { createSlot, overtaken } from './takeover.ts';
 import { isOvertaken } from './terms.ts';
 import type { VaultAccess } from './vault-access.ts';
@@ -60,6 +61,7 @@ export class SlotPipeline {
   #key: Uint8Array;
   readonly #entries: Entry[] = [];
   readonly #stop = new AbortController();
+  readonly #memory = createSpareMemory();
   /** The newest durable slot. */
   #head: Anchor;
   #next: number;
@@ -120,7 +122,7 @@ export class SlotPipeline {
     const identity = { kind: OBJECT_KIND.segment, keyEpoch: this.#keyEpoch, vaultId: vault.id, machineId, number: this.#next, previousTag };
     const { batch } = entry.shipment;
     const records = batch.records(term, clock.now());
-    const sealed = sealObject(this.#key, identity, batch.content(records));
+    const sealed = sealObject(this.#key, identity, batch.content(records), undefined, (size) => this.#memory.take(size));
     Object.assign(entry, { outcome: 'creating', sequence: this.#next, ...sealed, records });
     this.#next += 1;
     this.#create(entry).catch((reason: unknown) => this.#fail(reason));
@@ -183,11 +185,14 @@ export class SlotPipeline {
         this.#fail(overtaken(machineId, term, term + 1));
         break;
       }
-      for (const { shipment, sequence, tag, records } of this.#entries.splice(0, count)) {
+      for (const { shipment, sequence, bytes, tag, records } of this.#entries.splice(0, count)) {
+        // Whatever request still carries it, of those that were given up: the name is taken.
+        this.#memory.giveBack(bytes);
         this.#head = { sequence, tag, term };
         const { frameCount } = shipment.batch;
         shipment.onDurable(this.#head, { sequence, tag, records, frameCount, name: slotName(machineId, sequence) });
       }
+      if (this.#entries.length === 0) this.#memory.drop();
       this.#wake();
     }
     this.#confirming = false;

@@ -1,8 +1,6 @@
-import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
-import { endThread, startThread } from '@holdfast/block';
 import type { LivesLived, LivesWanted } from '@holdfast/vault/conformance';
 import { randomBelow } from '../../lab/random.ts';
+import { shareOut } from '../lives/shared-out.ts';
 import type { Action, Scenario } from '../scenario.ts';
 
 /** Lives of one event, of all threads together; the same on all machines, so that a seed names the same lives everywhere. */
@@ -17,28 +15,21 @@ export const scenario: Scenario = {
     'random lives of vaults in memory: writers, keepers and holders of keys that crash at any request, each point compared with a model',
   tools: [],
   setup: async ({ note }) => {
-    const threads = Array.from({ length: availableParallelism() }, () => startThread('../lives/lives-thread', import.meta.url));
+    const threads = shareOut<LivesWanted, LivesLived>('lives-thread');
     let lives = 0;
     let points = 0;
     const wrong: string[] = [];
     const live = (troubled: boolean): Action => ({
       weight: 1,
       run: async (random) => {
-        const shares = Array.from(
-          { length: LIVES / SHARE },
-          (): LivesWanted => ({ seed: randomBelow(random, 2 ** 31), count: SHARE, troubled }),
-        );
-        await Promise.all(
-          threads.map(async (thread) => {
-            for (let share = shares.pop(); share !== undefined; share = shares.pop()) {
-              const answer = once(thread, 'message') as Promise<[LivesLived]>;
-              thread.postMessage(share);
-              const [lived] = await answer;
-              lives += lived.lives;
-              points += lived.points;
-              if (lived.wrong !== undefined) wrong.push(lived.wrong);
-            }
-          }),
+        const seeds = Array.from({ length: LIVES / SHARE }, () => randomBelow(random, 2 ** 31));
+        await threads.play(
+          seeds.map((seed) => ({ seed, count: SHARE, troubled })),
+          (lived) => {
+            lives += lived.lives;
+            points += lived.points;
+            if (lived.wrong !== undefined) wrong.push(lived.wrong);
+          },
         );
       },
     });
@@ -51,9 +42,7 @@ export const scenario: Scenario = {
         points = 0;
         return verdict;
       },
-      dispose: async () => {
-        await Promise.all(threads.map(endThread));
-      },
+      dispose: () => threads.end(),
     };
   },
 };
