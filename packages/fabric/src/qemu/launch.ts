@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { open, readFile, rm } from 'node:fs/promises';
+import { constants, open, readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { withQmp } from './connect-qmp.ts';
@@ -10,12 +10,14 @@ import { type QemuProcess, startOf } from './process-of.ts';
 const START_PATIENCE_MILLISECONDS = 60_000;
 const POLL_MILLISECONDS = 20;
 const COMPLAINT_CHARACTERS = 2000;
+/** Anew, and behind its end whatever is cut off it meanwhile. */
+const LOG_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
 
 /** Starts QEMU so that it outlives this process, and waits until it answers. Errors: TOOL_MISSING, FABRIC_FAILED in its own words. */
 export const launch = async (program: string, args: readonly string[], directory: MachineDirectory): Promise<void> => {
   // Of an earlier start; QEMU makes its own.
   for (const socket of [directory.qmpSocket, directory.consoleSocket, directory.screenSocket]) await rm(socket, { force: true });
-  const log = await open(directory.log, 'w', 0o600).catch((reason: unknown) => {
+  const log = await open(directory.log, LOG_FLAGS, 0o600).catch((reason: unknown) => {
     throw fromSystem(reason, directory.log);
   });
   const child = spawn(program, [...args], { cwd: directory.path, detached: true, stdio: ['ignore', log.fd, log.fd] });

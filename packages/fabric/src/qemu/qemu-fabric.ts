@@ -104,7 +104,7 @@ class QemuFabric implements Fabric {
     const directory = this.#of(operationId);
     const request = await readMachineRequest(directory);
     if (request !== undefined) {
-      for (const file of [directory.consoleLog, directory.agentLog]) await trimConsole(file);
+      for (const file of [directory.consoleLog, directory.agentLog, directory.log]) await trimConsole(file);
       return askStatus(directory, request);
     }
     if ((await stat(directory.path).catch(() => undefined)) === undefined) return undefined;

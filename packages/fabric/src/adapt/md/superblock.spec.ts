@@ -1,31 +1,10 @@
 import fc from 'fast-check';
+import { madeSuperblock } from '../testing/superblock.ts';
 import { parseSuperblock, SUPERBLOCK_BYTES, superblockPlaces } from './superblock.ts';
 
+const made = madeSuperblock;
 const PLACE = 4096;
 const DEVICES = 128;
-
-/** As mdadm makes one; tools/recovery/md-root.long.spec.ts reads what it made itself. */
-const made = (): Buffer => {
-  const bytes = Buffer.alloc(SUPERBLOCK_BYTES);
-  bytes.writeUInt32LE(0xa92b4efc, 0);
-  bytes.writeUInt32LE(1, 4);
-  bytes.writeUInt32LE(1, 8);
-  bytes.fill(0xab, 16, 32);
-  bytes.write('db1:0', 32);
-  bytes.writeInt32LE(1, 72);
-  bytes.writeBigUInt64LE(2000n, 80);
-  bytes.writeUInt32LE(2, 92);
-  bytes.writeBigUInt64LE(2048n, 128);
-  bytes.writeBigUInt64LE(BigInt(PLACE / 512), 144);
-  bytes.writeUInt32LE(1, 160);
-  bytes.writeBigUInt64LE(17n, 200);
-  bytes.writeUInt32LE(DEVICES, 220);
-  for (let device = 0; device < DEVICES; device += 1) bytes.writeUInt16LE(device < 2 ? device : 0xffff, 256 + 2 * device);
-  let sum = 0n;
-  for (let at = 0; at < 256 + 2 * DEVICES; at += 4) sum += BigInt(bytes.readUInt32LE(at));
-  bytes.writeUInt32LE(Number(((sum & 0xffff_ffffn) + (sum >> 32n)) & 0xffff_ffffn), 216);
-  return bytes;
-};
 
 describe('a superblock of md', () => {
   it('says where data is and what it belongs to', () => {

@@ -19,7 +19,10 @@ export interface OpenArrays {
 /** Each costs a process while it is open. */
 const MOST_ARRAYS = 64;
 
-/** Opens the mirrors of md on disks, without this host's md driver, which need not be there and would note its own name in them. Others are noted. */
+/**
+ * Opens the mirrors of md on disks, without this host's md driver, which need not be there and would note its own name in them. Others are noted, and what
+ * cannot be opened keeps nothing else from it.
+ */
 export const openArrays = async (disks: readonly GuestDisk[], volumes: readonly Volume[], directory: string): Promise<OpenArrays> => {
   const clients = new Map<string, BlockDevice>();
   const mirrors: BlockDevice[] = [];
@@ -31,12 +34,27 @@ export const openArrays = async (disks: readonly GuestDisk[], volumes: readonly 
   };
   try {
     const arrays = new Map<string, Member[]>();
+    /** Nobody knows of which arrays: what is written to the others of a mirror would not be on these, and nothing would tell. */
+    let unread = 0;
     for (const { diskId, offset, size, name } of volumes.filter(({ type }) => type === 'linux_raid_member')) {
-      const device = clients.get(diskId) ?? (await connectDisk(disks.find(({ id }) => id === diskId)!));
-      clients.set(diskId, device);
-      const place = { device, offset, size: size ?? device.size - offset };
-      const superblock = await readSuperblock(place, name, notes);
-      if (superblock === undefined) continue;
+      let place: Omit<Member, 'superblock'>;
+      let superblock: MemberSuperblock | undefined;
+      try {
+        const device = clients.get(diskId) ?? (await connectDisk(disks.find(({ id }) => id === diskId)!));
+        clients.set(diskId, device);
+        place = { device, offset, size: size ?? device.size - offset };
+        superblock = await readSuperblock(place);
+      } catch (reason) {
+        if (!isHoldfastError(reason)) throw reason;
+        notes.push(`${name} (RAID) could not be read: ${reason.why}`);
+        unread += 1;
+        continue;
+      }
+      if (superblock === undefined) {
+        notes.push(`${name} (RAID) has no superblock of version 1 that is whole`);
+        unread += 1;
+        continue;
+      }
       arrays.set(superblock.array, [...(arrays.get(superblock.array) ?? []), { ...place, superblock }]);
     }
     const exports = new Map<string, { device: BlockDevice; description: string }>();
@@ -45,7 +63,8 @@ export const openArrays = async (disks: readonly GuestDisk[], volumes: readonly 
       const told = arrayName(members[0]!.superblock);
       // Two may be called alike: made by different hosts.
       const name = opened.some((other) => other.name === told) ? `md-${id.slice(0, 8)}` : told;
-      const mirror = mirrorOf(members);
+      const isWhole = unread === 0 || members.length >= members[0]!.superblock.members;
+      const mirror = isWhole ? mirrorOf(members) : { why: 'not all of its members could be read' };
       if ('why' in mirror) {
         notes.push(`the array ${name} could not be opened: ${mirror.why}`);
         continue;
@@ -65,23 +84,13 @@ export const openArrays = async (disks: readonly GuestDisk[], volumes: readonly 
   }
 };
 
-const readSuperblock = async (
-  { device, offset, size }: Pick<Member, 'device' | 'offset' | 'size'>,
-  name: string,
-  notes: string[],
-): Promise<MemberSuperblock | undefined> => {
-  try {
-    for (const place of superblockPlaces(size)) {
-      if (place < 0 || place + SUPERBLOCK_BYTES > size) continue;
-      const bytes = Buffer.alloc(SUPERBLOCK_BYTES);
-      await device.read(offset + place, bytes);
-      const found = parseSuperblock(bytes, place);
-      if (found !== undefined) return found;
-    }
-    notes.push(`${name} (RAID) has no superblock of version 1 that is whole`);
-  } catch (reason) {
-    if (!isHoldfastError(reason)) throw reason;
-    notes.push(`${name} (RAID) could not be read: ${reason.why}`);
+const readSuperblock = async ({ device, offset, size }: Omit<Member, 'superblock'>): Promise<MemberSuperblock | undefined> => {
+  for (const place of superblockPlaces(size)) {
+    if (place < 0 || place + SUPERBLOCK_BYTES > size) continue;
+    const bytes = Buffer.alloc(SUPERBLOCK_BYTES);
+    await device.read(offset + place, bytes);
+    const found = parseSuperblock(bytes, place);
+    if (found !== undefined) return found;
   }
   return undefined;
 };

@@ -1,3 +1,4 @@
+import { isHoldfastError } from '@holdfast/errors';
 import { openArrays } from './arrays.ts';
 import { asFile } from './disk-file.ts';
 import type { GuestDisk } from './guest-disk.ts';
@@ -34,7 +35,12 @@ export const openStackedVolumes = async (
       notes.push(...arrays.notes);
       all.push(...arrays.disks);
       for (const [at, disk] of arrays.disks.entries())
-        found.push(...(await readVolumes(disk, await asFile(directory, `md-${at}`, disk.uri))));
+        try {
+          found.push(...(await readVolumes(disk, await asFile(directory, `md-${at}`, disk.uri))));
+        } catch (reason) {
+          if (!isHoldfastError(reason, 'IO_FAILED')) throw reason;
+          notes.push(`the array ${disk.name} could not be looked into: ${reason.why}`);
+        }
     }
     if (has('LVM2_member')) {
       const groups = await openVolumeGroups(all, [...volumes, ...found], directory);

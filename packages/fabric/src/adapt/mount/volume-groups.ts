@@ -45,9 +45,9 @@ export const openVolumeGroups = async (
     const physical = new Map<string, PhysicalPlace>();
     const groups = new Map<string, { sequence: number; volumes: LogicalVolume[] }>();
     for (const { diskId, offset, name } of members) {
-      const device = clients.get(diskId) ?? (await connectDisk(disks.find(({ id }) => id === diskId)!));
-      clients.set(diskId, device);
       try {
+        const device = clients.get(diskId) ?? (await connectDisk(disks.find(({ id }) => id === diskId)!));
+        clients.set(diskId, device);
         await readMember({ device, offset }, physical, groups);
       } catch (reason) {
         if (!isHoldfastError(reason)) throw reason;
