@@ -21,6 +21,7 @@ export {
   serializeFrame,
 } from './frame.ts';
 export { BLOCK_SIZE, blockCount, blockLength } from './geometry.ts';
+export { giveBack } from './give-back.ts';
 export {
   COARSE_SPAN,
   coarsen,

@@ -39,6 +39,7 @@ export type { MetricOptions, Metrics } from './metrics/metrics.ts';
 export { type Command, type CommandContext, defineCommand } from './program/command.ts';
 export type { CommonSchema } from './program/common-settings.ts';
 export { completeSchema } from './program/execute-program.ts';
+export { keepFreedMemory } from './program/keep-freed-memory.ts';
 export { keepHeapSmall } from './program/keep-heap-small.ts';
 export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';

@@ -1,4 +1,5 @@
-import { runProgram } from '@holdfast/daemon';
+import { keepFreedMemory, runProgram } from '@holdfast/daemon';
 import { program } from './program.ts';
 
+keepFreedMemory();
 await runProgram(program);

@@ -24,6 +24,7 @@ export interface StoredHrlOptions extends RecoveredLog {
 /** A committed cut until it is freed. */
 class CommittedCut implements CutContent {
   readonly cut: Cut;
+  readonly handsOver = true;
   readonly logged: LoggedCut;
   /** Why its frames cannot be read any more. */
   gone: string | undefined;

@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { giveBack } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type CutContent, type PartialCut, ReplicateRequestSchema, type ReplicationStream } from '@holdfast/protocol';
 import type { Allowance } from './allowance.ts';
@@ -72,7 +73,7 @@ export const sendCut = async (content: CutContent, partial: PartialCut | undefin
       first += batch.length;
       batch = [];
       bytes = 0;
-      await stream.sendFrames(index, at, frames);
+      await stream.sendFrames(index, at, frames, content.handsOver === true ? () => giveBack(...frames) : undefined);
     };
     if (skip === Number(cut.epochs[index]!.frameCount)) continue;
     let number = 0;

@@ -1,3 +1,4 @@
+import { giveBack } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { createGroupCommit } from './group-commit.ts';
 import {
@@ -109,7 +110,10 @@ export const createJournalLog = (segments: Segments, start: Position, commitGap 
     if (gathered === undefined) return;
     const { segment, at, parts, written } = gathered;
     gathered = undefined;
-    segment.file.write(at, ...parts).then(written.resolve, written.reject);
+    segment.file.write(at, ...parts).then(() => {
+      giveBack(...parts);
+      written.resolve();
+    }, written.reject);
   };
 
   /** Small records that come soon one after the other are one write; a sync writes what there is. */
