@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, copyFile, mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
+import { createQemuFabric, type Fabric } from '@holdfast/fabric';
 import { openStore } from '@holdfast/object-store';
 import { createVault, openVault, openView, readKeyFile, readMachine, writeKeyFile } from '@holdfast/vault';
 import { until } from '../lab/host/until.ts';
@@ -40,6 +41,7 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'a machine',
   let agent: ProgramProcess;
   let image: string;
   let scripts: string;
+  let fabric: Fabric | undefined;
   const running: ProgramProcess[] = [];
 
   beforeAll(async () => {
@@ -95,6 +97,8 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'a machine',
     for (const name of ['cleanup', 'cancel'])
       await person?.run(['failover', name, 'mini', ...(name === 'cancel' ? ['--yes'] : []), '--wait']);
     for (const program of running.reverse()) await program.stop();
+    // What was left to its owner.
+    for (const { operationId } of (await fabric?.list()) ?? []) await fabric?.remove(operationId);
     await server?.process.stop();
     await rm(directory, { recursive: true, force: true });
     await rm(scripts, { recursive: true, force: true });
@@ -188,5 +192,52 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'a machine',
     expect(block.every((byte) => byte === 7)).toBe(true);
     await view.close();
     await vault.close();
+  });
+
+  it('is switched on again when it is off, says why it stays off, and is left to its owner once it is committed', async () => {
+    const recovery = await shown();
+    const own = path.dirname(recovery.running!.console);
+    const operation = path.basename(own);
+    fabric = createQemuFabric({ directory: path.dirname(own) });
+    const switchOff = async (): Promise<void> => {
+      await fabric!.stop(operation, { how: 'power cut' });
+      await until('it is seen off', async () => (await shown()).running?.state === 'stopped', PATIENCE);
+    };
+    const markers = async (): Promise<number> =>
+      (await consoleOf(recovery)).split('\n').filter((line) => MINI_MARKER.test(`${line}\n`)).length;
+    const before = await markers();
+    await switchOff();
+    const alerts = () => person.json<{ code: string }[]>(['alert', 'list']);
+    await until('somebody is told', async () => (await alerts()).some(({ code }) => code === 'recovered-machine-off'), PATIENCE);
+    expect(await person.json(['recovery', 'start', 'mini', '--wait'], {})).toMatchObject({ state: 'succeeded' });
+    await until('it starts again', async () => (await markers()) > before, { ...PATIENCE, everyMilliseconds: 100 });
+
+    // What cannot be started is tried once, and told; its process server does not try it again by itself, nor after its own restart.
+    await switchOff();
+    const [overlay, aside] = [path.join(own, 'disk0.qcow2'), path.join(own, 'aside')];
+    await rename(overlay, aside);
+    const failed = await person.run(['recovery', 'start', 'mini', '--wait']);
+    expect([failed.status, failed.stdout]).toEqual([1, expect.stringMatching(/MACHINE_START_FAILED|TOOL_MISSING|DAMAGED/)]);
+    await rename(aside, overlay);
+    await gateway.kill();
+    await gateway.start();
+    await until('it is looked after again', async () => (await shown()).running?.state === 'stopped', PATIENCE);
+    expect((await fabric.status(operation))?.state).toBe('off');
+    await person.json(['recovery', 'start', 'mini', '--wait'], {});
+    await until('it starts once more', async () => (await markers()) > before + 1, { ...PATIENCE, everyMilliseconds: 100 });
+
+    const early = await person.run(['recovery', 'forget', 'mini', '--yes']);
+    expect([early.status, early.stderr]).toEqual([2, expect.stringContaining('commit it first')]);
+    await person.json(['failover', 'commit', 'mini', '--yes', '--wait'], {});
+    expect(await person.json(['recovery', 'forget', 'mini', '--yes', '--wait'], {})).toMatchObject({ state: 'succeeded' });
+    expect(await person.json(['recovery', 'list', '--machine', 'mini'])).toMatchObject([{ state: 'forgotten' }, {}, {}]);
+    // Nobody knows of it any more, and it runs on.
+    await gateway.kill();
+    await gateway.start();
+    const { state, pid, disks } = (await fabric.status(operation))!;
+    expect([state, disks.map(({ hydrated }) => hydrated)]).toEqual(['running', [true]]);
+    expect(pid).toBeGreaterThan(0);
+    const again = await person.run(['recovery', 'start', recovery.id, '--wait']);
+    expect([again.status, again.stderr]).toEqual([2, expect.stringContaining('forgotten')]);
   });
 });

@@ -74,7 +74,8 @@ export const startRecoveryCommand = (surroundings: Surroundings): Command =>
 const FORGET_HELP = `
 Of what was committed: the machine runs on as it is, its disks stay where they are, and nobody looks after it any
 more. It is not switched on again when its host was down, and no command reaches it; its disks are qcow2 images
-that any QEMU can start. That its source is fenced stays known.
+that any QEMU can start, and what it prints goes on being appended to console.log beside them. That its source is
+fenced stays known.
 
 Examples:
   holdfast recovery forget db1 --wait`;
