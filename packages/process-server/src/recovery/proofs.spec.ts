@@ -21,7 +21,7 @@ import {
 import { createVault, openLogWriter, readMachine, recordProof, registerMachine, type Vault } from '@holdfast/vault';
 import { ScriptedSource } from '../conformance/scripted-source.ts';
 import { createAnswers } from './answers.ts';
-import { findProofScript } from './proof-files.ts';
+import { findProofScript } from './find-proof-script.ts';
 import { openProofs, type Proofs } from './proofs.ts';
 import { createScriptedFabric } from './testing/scripted-fabric.ts';
 
