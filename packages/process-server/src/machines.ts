@@ -44,7 +44,10 @@ export interface Machines {
 }
 
 export interface MachinesOptions
-  extends Pick<UploaderOptions, 'anchors' | 'events' | 'log' | 'sealInterval' | 'idleInterval' | 'segmentSize' | 'inFlight'> {
+  extends Pick<
+    UploaderOptions,
+    'anchors' | 'events' | 'log' | 'sealInterval' | 'idleInterval' | 'segmentSize' | 'inFlight' | 'longestPause'
+  > {
   readonly version: string;
   readonly journal: Journal;
   readonly pool: CreditPool;

@@ -295,7 +295,7 @@ describe('a process server', () => {
 
   it('waits for a vault that is away, tells what the store says, and recovers by itself', async () => {
     const source = new ScriptedSource({ size: MIB });
-    await startSite([source]);
+    await startSite([source], { 'upload.retry-longest': '1s' });
     const agent = await startAgent(source);
     const cuts = await addCuts(source, agent, 1);
     await agent.until(() => agent.durable.size === 1);
@@ -313,7 +313,13 @@ describe('a process server', () => {
 
   it('slows agents down and stops them when the journal is full, and goes on by itself', async () => {
     const source = new ScriptedSource({ size: 16 * MIB });
-    await startSite([source], { 'journal.quota': '64MiB', 'journal.segment': '8MiB', 'replication.memory': '16MiB' });
+    await startSite([source], {
+      'journal.quota': '64MiB',
+      'journal.segment': '8MiB',
+      'journal.patience': '2s',
+      'replication.memory': '16MiB',
+      'upload.retry-longest': '1s',
+    });
     const agent = await startAgent(source, { pause: 1000 });
     const cuts = await addCuts(source, agent, 1);
     await agent.until(() => agent.durable.size === 1);

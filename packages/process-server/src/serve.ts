@@ -85,7 +85,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   const whereabouts = createWhereabouts({ membership, vaults, isAway: () => control.state !== 'connected', log });
   const turns = createCutTurns();
   const uploading = (): boolean => [...machines.all].some(({ uploader }) => uploader.state.pendingCuts > 0);
-  const brake = createJournalBrake(journal, { smallest: FLOOR, uploading });
+  const brake = createJournalBrake(journal, { smallest: FLOOR, uploading, patience: settings.journal.patience });
   const pool = createCreditPool({
     budget: Math.floor(replication.memory * CREDIT_PART),
     idle: IDLE,
@@ -110,6 +110,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     idleInterval: upload.idleInterval,
     segmentSize: upload.segment,
     inFlight: upload.inFlight,
+    longestPause: upload.retryLongest,
     digests: {
       directory: path.join(stateDirectory, 'digests'),
       key: new Uint8Array(hkdfSync('sha256', journalKey.key, journalKey.id, 'holdfast digests v1', 32)),

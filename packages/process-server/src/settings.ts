@@ -46,6 +46,12 @@ export const settings = {
       help: 'Bytes it may take; full, it first slows agents down, then stops them',
     }),
     segment: bytes({ default: '64MiB', min: '8MiB', max: '1GiB', help: 'Size of its preallocated files' }),
+    patience: duration({
+      default: '30s',
+      min: '1s',
+      max: '1h',
+      help: 'How long there may be no room in it until agents are stopped; one that is may get another server',
+    }),
   }),
   upload: section('From the journal into vaults.', {
     sealInterval: duration({
@@ -67,6 +73,12 @@ export const settings = {
       max: 28,
     }),
     requests: integer({ default: '16', min: 1, max: 256, help: 'Objects of all machines under way at the same time' }),
+    retryLongest: duration({
+      default: '1min',
+      min: '1s',
+      max: '1h',
+      help: 'Longest wait between two attempts of a machine to have a vault that does not answer; the first is a second, doubled each time',
+    }),
   }),
   keeper: section(
     'Looks after the vaults of the machines assigned to this server: compacts, thins by the policy, deletes, and reads everything again.',

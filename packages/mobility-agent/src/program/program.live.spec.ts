@@ -210,7 +210,7 @@ describe.unless(lacks('root', 'losetup'), 'holdfast-agent', () => {
       }
     })();
     for (let kills = 0; kills < 8; kills += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 700 + kills * 200));
+      await new Promise((resolve) => setTimeout(resolve, 400 + kills * 150));
       await agent.kill('SIGKILL');
       agent = startAgent(settings);
     }

@@ -17,8 +17,6 @@ export interface JournalBrake {
 /** Parts of the room there is: from the first on agents are slowed down, from the second down they go on after a stop. */
 const SLOW = 0.8;
 const GO_ON = 0.9;
-/** Milliseconds without room until agents are stopped: a stopped agent asks for another server. */
-const PATIENCE = 30_000;
 /** Bytes a second that are always allowed. */
 const SLOWEST = 64 * 1024;
 /** Room kept for what is no credit: beginnings and ends of cuts. */
@@ -31,12 +29,14 @@ export interface JournalBrakeOptions {
   readonly smallest: number;
   /** Whether anything is on its way into a vault; else it is not the vaults that are slow. */
   uploading(): boolean;
+  /** Milliseconds without room until agents are stopped: a stopped agent asks for another server. */
+  readonly patience: number;
   readonly now?: () => number;
 }
 
 export const createJournalBrake = (
   journal: Pick<Journal, 'usage'>,
-  { smallest, uploading, now = () => performance.now() }: JournalBrakeOptions,
+  { smallest, uploading, patience, now = () => performance.now() }: JournalBrakeOptions,
 ): JournalBrake => {
   let speed = 0;
   let streamsNow = 1;
@@ -63,7 +63,7 @@ export const createJournalBrake = (
         stopped = !(room() >= smallest && fullness() < GO_ON);
         return false;
       }
-      stopped = time - lastRoom >= PATIENCE;
+      stopped = time - lastRoom >= patience;
       return stopped;
     },
   };

@@ -30,6 +30,7 @@ const open = async (idleInterval: number, sealInterval = 5) => {
     sealInterval,
     idleInterval,
     segmentSize: 1_000_000,
+    longestPause: 60_000,
     inFlight: 4,
     onDurable: async () => undefined,
   });

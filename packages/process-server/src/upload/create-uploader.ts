@@ -26,6 +26,8 @@ export interface UploaderOptions {
   readonly idleInterval: number;
   readonly segmentSize: number;
   readonly inFlight: number;
+  /** Milliseconds between attempts to have the vault, at most. */
+  readonly longestPause: number;
   /** A cut became durable. It leaves the journal when the promise resolves. */
   onDurable(cut: JournaledCut): Promise<void>;
 }
@@ -47,9 +49,8 @@ interface Entry {
   readonly since: number;
 }
 
-/** Milliseconds between attempts to have the vault: from the first, doubling, to the second. */
+/** Milliseconds before the second attempt to have the vault; doubled with each that follows. */
 const FIRST_PAUSE = 1000;
-const LONGEST_PAUSE = 60_000;
 /** Codes by which the vault refuses a cut, not us. */
 const REFUSALS: ReadonlySet<string> = new Set(['DAMAGED', 'PROTOCOL_VIOLATION', 'EPOCH_CONFLICT']);
 /** How often a cut is offered before a refusal is believed to be about the cut. */
@@ -245,7 +246,7 @@ class MachineUploader implements Uploader {
 
   #nextPause(): number {
     const pause = this.#pause;
-    this.#pause = Math.min(2 * pause, LONGEST_PAUSE);
+    this.#pause = Math.min(2 * pause, this.#options.longestPause);
     return pause * (0.5 + Math.random() / 2);
   }
 
