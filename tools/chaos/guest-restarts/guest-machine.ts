@@ -20,6 +20,8 @@ const AGENT = '/bundles/holdfast-agent';
 const SETTINGS = '/state/agent.yaml';
 const SLOW = { timeoutSeconds: 600 };
 const PATIENCE_SECONDS = 1800;
+/** Milliseconds between looks at the vault: each reads the history of the machine, while its emulated processor wants to work. */
+const LOOK_EVERY = 3000;
 
 export interface GuestPoint {
   readonly id: string;
@@ -172,7 +174,7 @@ export const startGuestMachine = async (directory: string, note: (line: string) 
       const before = await pointCount().catch(() => 0);
       // The one after the next was begun after this call.
       const enough = async (): Promise<boolean> => (await pointCount().catch(() => 0)) >= before + 2;
-      await until('two more points', enough, { seconds: PATIENCE_SECONDS, everyMilliseconds: 1000 });
+      await until('two more points', enough, { seconds: PATIENCE_SECONDS, everyMilliseconds: LOOK_EVERY });
     };
 
     const offAndOn = async (off: () => Promise<void>): Promise<void> => {

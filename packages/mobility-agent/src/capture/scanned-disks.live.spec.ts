@@ -21,15 +21,24 @@ const createRig = async (quiet: number) => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-scanned-'));
   const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idBytes(machineId) });
   const hrl = await openHrl({ machineId, directory, quotaBytes: 64 * MIB, segmentBytes: 16 * MIB });
-  const session = createWriteTrace({ machineId, bufferBytes: 16 * MIB, memoryDirectory: '/dev/shm' });
-  const options = { machineId, session, hrl, bootId: newId(), manifest: async () => manifest, pieceSize: MIB, quiet };
-  const capture = createTraceCapture(options);
+  const openSession = () => createWriteTrace({ machineId, bufferBytes: 16 * MIB, memoryDirectory: '/dev/shm' });
+  let session = openSession();
+  const options = { machineId, hrl, bootId: newId(), manifest: async () => manifest, pieceSize: MIB, quiet };
+  const capture = createTraceCapture({ ...options, session });
+  let newest = capture;
   const disks = [undefined, 'for the test'].map((scanned) => {
     const loop = createLoopDisk(SIZE);
     const device = { ...identifyDevice(loop.path), ...(scanned === undefined ? {} : { scanned }) };
     return { id: newId(), loop, device, source: openDiskSource(device), image: Buffer.alloc(SIZE) };
   });
   const [traced, scanned] = disks as [(typeof disks)[number], (typeof disks)[number]];
+  const isSame = ({ loop, image }: (typeof disks)[number]): boolean => readFileSync(loop.image).equals(image);
+  const present = new Set(disks);
+  const takeAway = (disk: (typeof disks)[number]): void => {
+    if (!present.delete(disk)) return;
+    disk.source.close();
+    disk.loop.detach();
+  };
   const apply = async (): Promise<void> => {
     for (const content of [...hrl.committed()]) {
       for (const [index, { diskId }] of content.cut.epochs.entries()) {
@@ -40,26 +49,34 @@ const createRig = async (quiet: number) => {
       hrl.free(idText(content.cut.id));
     }
   };
+  const cut = async (): Promise<CutContent['cut']> => {
+    const content = await newest.publish(await newest.propose());
+    await apply();
+    return content.cut;
+  };
   return {
     capture,
     traced,
     scanned,
+    takeAway,
+    /** Another capture of the traced disk goes on where the first one was. */
+    again: async () => {
+      await capture.close();
+      session.trace.close();
+      session = openSession();
+      newest = createTraceCapture({ ...options, session });
+      return newest.attach(traced);
+    },
     attach: async () => {
       for (const disk of disks) await capture.attach(disk);
     },
-    cut: async (): Promise<CutContent['cut']> => {
-      const { cut } = await capture.publish(await capture.propose());
-      await apply();
-      return cut;
-    },
-    same: () => disks.map(({ loop, image }) => readFileSync(loop.image).equals(image)),
+    cut,
+    same: () => disks.map(isSame),
+    isSame,
     remove: async (): Promise<void> => {
-      await capture.close();
+      await newest.close();
       session.destroy();
-      for (const { source, loop } of disks) {
-        source.close();
-        loop.detach();
-      }
+      for (const disk of disks) takeAway(disk);
       await hrl.close();
       rmSync(directory, { recursive: true });
     },
@@ -125,6 +142,27 @@ describe.unless(lacks('root', 'losetup'), 'a disk that is scanned beside one tha
       expect(writes).toBe(3);
       expect((await rig.cut()).point!.members).toHaveLength(2);
       expect(rig.same()).toEqual([true, true]);
+    } finally {
+      await rig.remove();
+    }
+  });
+
+  it('vanishes within a cut, and the trace of the other one loses nothing', async () => {
+    const rig = await createRig(0);
+    const { capture, traced, scanned } = rig;
+    try {
+      await rig.attach();
+      await capture.copy();
+      await rig.cut();
+      writeDirect(traced.loop.path, 21);
+      const proposal = await capture.propose();
+      rig.takeAway(scanned);
+      await expect(capture.publish(proposal)).rejects.toThrow(/DEVICE_CHANGED/);
+      await expect(capture.failure).rejects.toThrow(/DEVICE_CHANGED/);
+      writeDirect(traced.loop.path, 22);
+      expect(await rig.again()).toEqual({ kind: 'continuous' });
+      expect((await rig.cut()).epochs.map(({ dataBytes }) => Number(dataBytes))).toEqual([8192]);
+      expect(rig.isSame(traced)).toBe(true);
     } finally {
       await rig.remove();
     }

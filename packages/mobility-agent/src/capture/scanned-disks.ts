@@ -1,4 +1,5 @@
 import { createSparseBlockSet } from '@holdfast/block';
+import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { attribute } from '../trace/attribute.ts';
 import { assureCounted } from '../trace/bio-probe.ts';
 import { diskLost } from '../trace/continuity-lost.ts';
@@ -42,15 +43,29 @@ interface Scanned {
   since: number;
 }
 
-/** Sectors written so far; undefined while a write is under way. Asked in this order, what ended in between is counted. */
-const countOf = ({ disk }: Scanned): number | undefined => (disk.idle() ? disk.readings(() => 0).last : undefined);
-
-/** Throws CONTINUITY_LOST when it cannot be told whether anything is written: the device is gone, another one, or not counted any more. */
-const check = ({ disk }: Scanned): void => {
-  disk.check();
-  if (attribute(`/sys/block/${disk.device.name}`, 'queue/iostats') === '0')
-    throw diskLost(disk.device, 'its I/O statistics are switched off (queue/iostats)');
+/** What is lost of such a disk, which is read anew anyway, is nothing that the trace of the others has lost. */
+const alone = <T>(look: () => T): T => {
+  try {
+    return look();
+  } catch (reason) {
+    if (!isHoldfastError(reason, 'CONTINUITY_LOST')) throw reason;
+    const { thing, why } = reason;
+    throw new HoldfastError('DEVICE_CHANGED', { thing, why, remedy: 'attach it again: it is read anew by itself', cause: reason });
+  }
 };
+
+const isIdle = ({ disk }: Scanned): boolean => alone(() => disk.idle());
+
+/** Sectors written so far; undefined while a write is under way. Asked in this order, what ended in between is counted. */
+const countOf = (scanned: Scanned): number | undefined => (isIdle(scanned) ? alone(() => scanned.disk.readings(() => 0).last) : undefined);
+
+/** Throws DEVICE_CHANGED when it cannot be told whether anything is written: the device is gone, another one, or not counted any more. */
+const check = ({ disk }: Scanned): void =>
+  alone(() => {
+    disk.check();
+    if (attribute(`/sys/block/${disk.device.name}`, 'queue/iostats') === '0')
+      throw diskLost(disk.device, 'its I/O statistics are switched off (queue/iostats)');
+  });
 
 /** `quiet`: milliseconds for which nothing may have been written before a disk is read. */
 export const withScannedDisks = (session: WriteTraceSession, quiet = QUIET): ScanningSession => {
@@ -75,7 +90,10 @@ export const withScannedDisks = (session: WriteTraceSession, quiet = QUIET): Sca
     drain: (sink) => trace.drain(sink),
     settle: () => trace.settle(),
     dirty: (index) => scanned.get(index)?.dirty ?? trace.dirty(index),
-    idle: (index) => scanned.get(index)?.disk.idle() ?? trace.idle(index),
+    idle: (index) => {
+      const found = scanned.get(index);
+      return found === undefined ? trace.idle(index) : isIdle(found);
+    },
     verify: (sink) => trace.verify(sink),
     close: () => trace.close(),
   };

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, rmSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { mountDisk } from '../hold/testing/mounted-disk.ts';
 import { createFileSource, type ScanSource } from './scan-source.ts';
@@ -58,8 +58,11 @@ describe.unless(lacks('root', 'losetup', 'mkfs.xfs'), 'image files that are writ
     const xfs = mountDisk('xfs', FILE_SYSTEM);
     const image = new ImageFile(join(xfs.mountPoint, 'image'));
     const rig = new ScanRig([image]);
-    // What a process left that was killed while it made a clone.
-    writeFileSync(join(xfs.mountPoint, `.image.holdfast-${'a'.repeat(32)}`), '');
+    // What a process left that was killed while it made a clone an hour ago, and what another one makes now.
+    const [left, others] = ['a', 'b'].map((letter) => `.image.holdfast-${letter.repeat(32)}`) as [string, string];
+    for (const name of [left, others]) writeFileSync(join(xfs.mountPoint, name), '');
+    const hourAgo = Date.now() / 1000 - 3600;
+    utimesSync(join(xfs.mountPoint, left), hourAgo, hourAgo);
     const stop = startWriter(image);
     try {
       for (let point = 0; point < 3; point += 1) {
@@ -71,7 +74,7 @@ describe.unless(lacks('root', 'losetup', 'mkfs.xfs'), 'image files that are writ
         received!.writeUInt32LE(1, placeOf(2) * BLOCK);
         expect(writesIn(received!)).toBeUndefined();
       }
-      expect(readdirSync(xfs.mountPoint)).toEqual(['image']);
+      expect(readdirSync(xfs.mountPoint)).toEqual([others, 'image']);
     } finally {
       stop();
       rig.dispose();

@@ -50,6 +50,19 @@ const withHoles = (device: BlockDevice, file: string): BlockDevice => {
 /** What a file system without clones answers, one whose clones would leave it, and one that is full. */
 const NO_CLONE = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM']);
 
+/** Milliseconds after which a clone with a name is nobody's: its maker was killed. A younger one may be another agent's, about to be opened. */
+const LEFT_BEHIND = 600_000;
+
+/** Removes clones that processes left which were killed while they made them. */
+const removeLeft = async (directory: string, prefix: string): Promise<void> => {
+  for (const name of await fs.readdir(directory)) {
+    if (!name.startsWith(prefix) || !isId(name.slice(prefix.length))) continue;
+    const clone = path.join(directory, name);
+    const stats = await fs.stat(clone).catch(() => undefined);
+    if (stats !== undefined && Date.now() - stats.mtimeMs > LEFT_BEHIND) await fs.rm(clone, { force: true });
+  }
+};
+
 /**
  * A clone of a file (reflink: XFS, btrfs and others) that has no name any more once it is open. The kernel lets nobody write to the file while
  * it is made: it holds every write that had ended before, and none that began after it.
@@ -57,9 +70,7 @@ const NO_CLONE = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 
 const cloneOf = async (file: string): Promise<BlockDevice | undefined> => {
   const [directory, prefix] = [path.dirname(file), `.${path.basename(file)}.holdfast-`];
   const clone = path.join(directory, `${prefix}${newId()}`);
-  // What a process left that was killed just here.
-  for (const left of (await fs.readdir(directory)).filter((name) => name.startsWith(prefix) && isId(name.slice(prefix.length))))
-    await fs.rm(path.join(directory, left), { force: true });
+  await removeLeft(directory, prefix);
   try {
     await fs.copyFile(file, clone, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
   } catch (reason) {
