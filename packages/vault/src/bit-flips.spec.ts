@@ -1,17 +1,22 @@
 import { createDecipheriv, type KeyObject } from 'node:crypto';
 import { digestBlock } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
+import type { ObjectStore } from '@holdfast/object-store';
 import { idText, newId } from '@holdfast/protocol';
 import { deriveObjectKey } from './box.ts';
 import { checkKeys } from './check-keys.ts';
 import { checkMachine } from './check-machine.ts';
 import { compactMachine } from './compact-machine.ts';
 import type { MachineHistory } from './history.ts';
+import { holdMachine, listHolds } from './hold.ts';
 import { addHolder } from './holders.ts';
 import { HEADER_SIZE, readHeader } from './object-header.ts';
 import { catalogueVersionOf, slotName } from './object-names.ts';
+import { lastProven, recordProof } from './proof.ts';
 import { readMachine } from './read-machine.ts';
 import { rekeyVault } from './rekey.ts';
+import { scrubMachine } from './scrub-machine.ts';
+import { NEVER_SCRUBBED, readScrubRecord } from './scrub-record.ts';
 import type { SegmentSource } from './segment-source.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { compareAll } from './testing/compare.ts';
@@ -115,6 +120,45 @@ describe('one flipped bit', () => {
     }
     expect(flips).toBeGreaterThan(500);
   }, 300_000);
+
+  it('in what is only noted beside the data never tells anything else: a hold is named, a proof or a record of scrubbing is as if it were not there', async () => {
+    const { source, vault } = bench;
+    const noted = new TextEncoder().encode('{"passed":true}');
+    const proof = { pointId: cuts[0]!.pointId!, time: 7, passed: true, report: noted, signature: noted, publicKey: noted };
+    await recordProof(vault, source.machineId, { ...proof, console: noted, screenshot: noted });
+    await scrubMachine(vault, source.machineId, { clock: fastClock });
+    await holdMachine(vault, source.machineId, { points: [cuts[0]!.pointId!], reason: 'test', clock: fastClock });
+    const scrubbed = (await readScrubRecord(vault, source.machineId)).progress;
+    expect(scrubbed.round).toBe(1);
+    const told = async (store: ObjectStore): Promise<unknown[]> => {
+      const other = { ...vault, store };
+      return [
+        await listHolds(other, source.machineId).catch((reason: HoldfastError) => {
+          if (reason.code !== 'DAMAGED') throw reason;
+          return `DAMAGED ${reason.thing.split(', ')[0]}`;
+        }),
+        await lastProven(other, source.machineId),
+        (await readScrubRecord(other, source.machineId)).progress,
+      ];
+    };
+    const whole = await told(bench.store);
+    let flips = 0;
+    for (const [place, folder] of ['holds/', 'proofs/', 'scrubs/'].entries()) {
+      const [object] = await bench.objects(folder);
+      const { name } = object!;
+      const content = Buffer.from(await bench.store.read(name));
+      const without = [`DAMAGED ${name}`, undefined, NEVER_SCRUBBED][place];
+      for (const at of positionsOf(name, content)) {
+        const flipped = Buffer.from(content);
+        flipped[at]! ^= 1 << (at % 8);
+        const found = await told(await withPatched(bench.store, name, flipped)).catch((reason: HoldfastError) => reason.code);
+        // What seems to be of the future may hold or prove anything.
+        if (found !== 'VAULT_VERSION_UNSUPPORTED' || folder === 'scrubs/') expect(found).toEqual(whole.with(place, without));
+        flips += 1;
+      }
+    }
+    expect(flips).toBeGreaterThan(90);
+  });
 
   it('is not mistaken: nothing is found where nothing was flipped', async () => {
     for await (const { name } of bench.store.list('')) expect(await complaints(name, await bench.store.read(name))).toEqual(new Set());

@@ -43,6 +43,9 @@ export const NEVER_SCRUBBED: ScrubProgress = {
   lastComplete: 0,
 };
 
+/** Rot may make a record look as if it were of a newer format. */
+const STEPPED_OVER: readonly ErrorCode[] = ['DAMAGED', 'OBJECT_NOT_FOUND', 'VAULT_VERSION_UNSUPPORTED'];
+
 /** The newest record and its number; one that is damaged is stepped over: all it costs is reading some objects again. */
 export const readScrubRecord = async (
   vault: VaultAccess,
@@ -57,7 +60,7 @@ export const readScrubRecord = async (
       const head = await readHead(vault, name, { kind: OBJECT_KIND.scrub, machineId, number });
       return { number: highest, progress: progressOf(machineId, name, decodeRecords(ScrubRecordsSchema, head, name)) };
     } catch (reason) {
-      if (!isHoldfastError(reason, 'DAMAGED') && !isHoldfastError(reason, 'OBJECT_NOT_FOUND')) throw reason;
+      if (!STEPPED_OVER.some((code) => isHoldfastError(reason, code))) throw reason;
     }
   }
   return { number: highest, progress: NEVER_SCRUBBED };
