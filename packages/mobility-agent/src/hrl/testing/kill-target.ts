@@ -1,6 +1,7 @@
 // A process to be killed: commits and frees cuts as fast as it can and says on standard output what has been done.
 // Arguments: directory on disk, directory in memory.
 import fs from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { idText } from '@holdfast/protocol';
 import { openHrl } from '../open-hrl.ts';
 import { commitCut, MACHINE } from './scripted-cuts.ts';
@@ -23,4 +24,6 @@ const run = async (directory: string, hotDirectory: string): Promise<never> => {
   }
 };
 
+// It never ends by itself: what was compiled is kept now, for the next one.
+flushCompileCache();
 void run(process.argv[2]!, process.argv[3]!);

@@ -3,9 +3,13 @@
  * `collecting-process.ts <instance name> <file> <device number>`. Killed between the two it leaves events that were read and are nowhere.
  */
 import { appendFileSync, readSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { parseRingPage, timeBase } from '../ring-page.ts';
 import { createTraceInstance } from '../trace-instance.ts';
 import { findTracefs } from '../tracefs.ts';
+
+// It never ends by itself: what was compiled is kept now, for the next one.
+flushCompileCache();
 
 const [name, file, device] = process.argv.slice(2);
 const instance = createTraceInstance(findTracefs(), name!, 16 * 1024 * 1024);

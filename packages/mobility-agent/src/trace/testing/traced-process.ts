@@ -2,9 +2,13 @@
  * A process to be killed: `traced-process.ts <options as JSON> <device>`. Opens the trace, says on one line how continuous it is, and drains
  * for ever, slowly, so that most of its time lies between a page having left the kernel and being booked.
  */
+import { flushCompileCache } from 'node:module';
 import { identifyDevice } from '../device.ts';
 import { createWriteTrace } from '../trace.ts';
 import type { WriteSink } from '../write-trace.ts';
+
+// It never ends by itself: what was compiled is kept now, for the next one.
+flushCompileCache();
 
 const [settings, device] = process.argv.slice(2);
 /**
