@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -158,6 +158,25 @@ export const describeFabric = (name: string, make: (place: string) => Promise<Fa
       for (const end = performance.now() + PATIENCE_MILLISECONDS; pid !== undefined && isThere(pid); await sleep(20))
         expect(performance.now()).toBeLessThan(end);
       await fabric.remove(id);
+    });
+
+    it('runs one of an image as it is, shows its screen, and leaves the image when the machine goes', async () => {
+      const image = path.join(place, 'image.raw');
+      const content = randomBytes(MIB);
+      await writeFile(image, content);
+      const source = { kind: 'file', path: image, format: 'raw' } as const;
+      const disks = [{ id: 'image', size: MIB, controller: 'virtio', source }] as const;
+      await fabric.create({ ...request, name: 'imaged', shape: { ...request.shape, disks } });
+      await fabric.start(id);
+      expect(await fabric.status(id)).toMatchObject({ name: 'imaged', disks: [{ id: 'image', hydrated: true, size: MIB }] });
+      // Nothing is paused, so there is nothing to let go on.
+      await fabric.resume(id);
+      const screen = path.join(place, 'screen.png');
+      await fabric.screenshot(id, screen);
+      expect((await readFile(screen)).subarray(1, 4).toString('latin1')).toBe('PNG');
+      await fabric.remove(id);
+      expect([await fabric.list(), (await readFile(image)).equals(content)]).toEqual([[], true]);
+      await expect(fabric.screenshot(id, screen)).rejects.toMatchObject({ code: 'RESOURCE_NOT_FOUND' });
     });
   });
 };

@@ -2,7 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
-import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { Fabric, FabricFinding, HydrateOptions, MachineConsole, MachineRequest, MachineStatus, StopOptions } from '../fabric.ts';
 import type { MachineShape } from '../machine-shape.ts';
 import { type Acceleration, findAcceleration, qemuVersion } from './acceleration.ts';
@@ -142,10 +142,21 @@ class QemuFabric implements Fabric {
     });
     const machines: MachineStatus[] = [];
     for (const name of names.sort()) {
-      const status = /^[0-9a-f]{32}$/.test(name) ? await this.status(name) : undefined;
+      const status = /^[0-9a-f]{32}$/.test(name) ? await this.#statusOrRemains(name) : undefined;
       if (status !== undefined) machines.push(status);
     }
     return machines;
+  }
+
+  /** One whose note is damaged hides no other: it is found, and can be removed. */
+  async #statusOrRemains(operationId: string): Promise<MachineStatus | undefined> {
+    try {
+      return await this.status(operationId);
+    } catch (reason) {
+      if (!isHoldfastError(reason, 'DAMAGED')) throw reason;
+      const running = await processOf(this.#of(operationId), operationId);
+      return { operationId, name: '', state: running === undefined ? 'off' : 'running', disks: [], ...(running && { pid: running.pid }) };
+    }
   }
 
   async remove(operationId: string): Promise<void> {
