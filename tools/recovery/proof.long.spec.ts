@@ -1,8 +1,10 @@
 // A real machine, started out of a vault by the command alone, adapted, looked at, and taken away.
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createQemuFabric } from '@holdfast/fabric';
+import { until } from '../lab/host/until.ts';
 import { MINI_TOOLS } from '../mini-image/index.ts';
 import { runningCommand } from './command-process.ts';
 import { type MiniVault, makeMiniVault } from './make-vault.ts';
@@ -66,5 +68,34 @@ describe.unless(lacks('root', 'nbdfuse', 'qemu-system-x86_64', 'qemu-img', ...MI
     await nothingLeft();
     const listed = JSON.parse((await run('recover', 'proofs', '--output', 'json')).stdout);
     expect(listed.map((one: { passed: boolean }) => one.passed)).toEqual([false, true]);
+  });
+
+  it('is given up within a check of file systems that does not end, and leaves nothing', async () => {
+    await mkdir(at('bin'));
+    const told = at('checking');
+    await writeFile(path.join(at('bin'), 'e2fsck'), `#!/bin/sh\necho $$ > '${told}'\nexec sleep 3600\n`, { mode: 0o755 });
+    const { PATH } = process.env;
+    process.env['PATH'] = `${at('bin')}:${PATH}`;
+    const proving = runningCommand('recover', 'prove', '--directory', at('r'), '--fsck', '--vault', vault.url, '--key-file', vault.keyFile);
+    process.env['PATH'] = PATH;
+    try {
+      let pid = Number.NaN;
+      const begun = async (): Promise<boolean> => {
+        pid = Number((await readFile(told, 'utf8').catch(() => '')).trim() || Number.NaN);
+        return pid > 0;
+      };
+      await until('the check of file systems', begun, { seconds: 300 });
+      const since = performance.now();
+      proving.process.kill('SIGINT');
+      expect((await proving.ended).status).toBe(130);
+      expect(performance.now() - since).toBeLessThan(60_000);
+      expect(existsSync(`/proc/${pid}`)).toBe(false);
+      await nothingLeft();
+      const listed = JSON.parse((await run('recover', 'proofs', '--output', 'json')).stdout);
+      expect(listed).toHaveLength(2);
+    } finally {
+      proving.kill();
+      await proving.ended;
+    }
   });
 });
