@@ -230,7 +230,7 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'a machine',
     expect([early.status, early.stderr]).toEqual([2, expect.stringContaining('commit it first')]);
     await person.json(['failover', 'commit', 'mini', '--yes', '--wait'], {});
     expect(await person.json(['recovery', 'forget', 'mini', '--yes', '--wait'], {})).toMatchObject({ state: 'succeeded' });
-    expect(await person.json(['recovery', 'list', '--machine', 'mini'])).toMatchObject([{ state: 'forgotten' }, {}, {}]);
+    expect(await person.json(['recovery', 'list', '--machine', 'mini'])).toMatchObject([{ state: 'forgotten' }, {}, {}, {}]);
     // Nobody knows of it any more, and it runs on.
     await gateway.kill();
     await gateway.start();

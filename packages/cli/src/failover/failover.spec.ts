@@ -122,6 +122,9 @@ describe('holdfast failover, recovery and point', () => {
     const { id } = recoveries[0]!;
     expect((await person.run(['recovery', 'start', machine.name])).status).toBe(0);
     expect(orders.at(-1)).toMatchObject({ recovery: id });
+    // That it is to be committed first is for the server to say.
+    await person.run(['recovery', 'forget', machine.name, '--yes']);
+    expect(orders.pop()).toMatchObject({ recovery: id });
     recoveries[0]!.state = RecoveryState.COMMITTED;
     const alone = await person.run(['recovery', 'forget', machine.name]);
     expect([alone.status, orders.length]).toEqual([2, 2]);

@@ -33,24 +33,24 @@ export const findRecovery = async (site: Site, word: string): Promise<Recovery> 
   return choose(all, word, ofMachine.length > 1);
 };
 
-/** Of the machine called so, whatever fits; by an id any. Errors: SETTING_INVALID when several are meant. */
-const findOf = async (site: Site, word: string, fits: (own: readonly Recovery[]) => readonly Recovery[]): Promise<Recovery> => {
+type Fits = (recovery: Recovery) => boolean;
+const runs: Fits = ({ state }) => state === RecoveryState.RUNNING || state === RecoveryState.COMMITTED;
+const isCommitted: Fits = ({ state }) => state === RecoveryState.COMMITTED;
+const isFailover: Fits = ({ kind }) => kind === RecoveryKind.FAILOVER;
+
+/** Of the machine called so those that fit the first of `wishes` that any fits; else what has this id. Errors: SETTING_INVALID when several are meant. */
+const findOf = async (site: Site, word: string, wishes: readonly Fits[]): Promise<Recovery> => {
   const [open, newest] = [await readRecoveries(site, { open: true }), await readRecoveries(site, {}, NEWEST)];
   const all = [...open, ...newest.filter(({ id }) => !open.some((one) => one.id === id))];
-  const meant = fits(all.filter(({ machineName }) => machineName === word));
-  return meant.length > 0 ? choose(meant, word, true) : choose(all, word, false);
+  const own = all.filter(({ machineName }) => machineName === word);
+  const meant = wishes.map((fits) => own.filter(fits)).find(({ length }) => length > 0);
+  return meant === undefined ? choose(all, word, false) : choose(meant, word, true);
 };
-
-const WORKED_WITH: readonly RecoveryState[] = [RecoveryState.RUNNING, RecoveryState.COMMITTED];
 
 /** The machine that people work with, or a test where there is no other: by its id, or by the name of its source. Errors: SETTING_INVALID when several are meant. */
 export const findRecovered = (site: Site, word: string): Promise<Recovery> =>
-  findOf(site, word, (own) => {
-    const there = own.filter(({ state }) => WORKED_WITH.includes(state));
-    const failovers = there.filter(({ kind }) => kind === RecoveryKind.FAILOVER);
-    return failovers.length > 0 ? failovers : there;
-  });
+  findOf(site, word, [(one) => runs(one) && isFailover(one), runs]);
 
-/** What was committed, by its id or by the name of its source. Errors: SETTING_INVALID when several are meant. */
+/** What was committed, else what is to be committed first, by its id or by the name of its source. Errors: SETTING_INVALID when several are meant. */
 export const findCommitted = (site: Site, word: string): Promise<Recovery> =>
-  findOf(site, word, (own) => own.filter(({ state }) => state === RecoveryState.COMMITTED));
+  findOf(site, word, [isCommitted, (one) => runs(one) && isFailover(one)]);

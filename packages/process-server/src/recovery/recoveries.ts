@@ -28,10 +28,6 @@ const RUNS: ReadonlySet<RecoveryGoal> = new Set([RecoveryGoal.RUNNING, RecoveryG
 const keepsRunning = (before: Wanted, { runId, goal }: Wanted): boolean =>
   before.runId === runId && RUNS.has(before.goal) && BEFORE_IT_RUNS.has(goal);
 
-/** A machine that needs the vault no more was let go of there: a commit that is taken back too late does not make it need that again. */
-const staysIndependent = (before: Wanted, stage: RecoveryStage | undefined, { runId, goal }: Wanted): boolean =>
-  before.runId === runId && before.goal === RecoveryGoal.INDEPENDENT && goal === RecoveryGoal.RUNNING && stage === RecoveryStage.REACHED;
-
 /** What is kept of a recovery: what is wanted of it, and what may have been left. */
 interface Kept {
   wanted: Wanted;
@@ -39,16 +35,28 @@ interface Kept {
   /** The point at which the source was fenced: for good, or until this server, or another one, releases it. Empty: it is not known which. */
   fencedAt?: string;
   started?: Started;
+  /** The run whose machine needs the vault no more. */
+  independent?: string;
 }
 
+/** A machine that needs the vault no more was let go of there: a commit that is taken back too late does not make it need that again. */
+const staysIndependent = ({ wanted: before, independent }: Kept, { runId, goal }: Wanted): boolean =>
+  before.runId === runId && independent === runId && goal === RecoveryGoal.RUNNING;
+
 const parseKept = (text: string): Kept => {
-  const { form, wanted, runs, fenced, fencedAt, started: startedJson } = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  const { form, wanted, runs, fenced, fencedAt, started: startedJson, independent } = JSON.parse(text) as Readonly<Record<string, unknown>>;
   const isList = Array.isArray(runs) && runs.every((run) => typeof run === 'string' && isId(run));
   if (form !== 1 || !isList) throw new Error('it holds no recovery');
   // What an earlier version has written says only that it was fenced.
   const at = typeof fencedAt === 'string' ? fencedAt : fenced === true ? '' : undefined;
   const started = parseStarted(startedJson);
-  return { wanted: parseWanted(wanted), runs, ...(at !== undefined && { fencedAt: at }), ...(started !== undefined && { started }) };
+  return {
+    wanted: parseWanted(wanted),
+    runs,
+    ...(at !== undefined && { fencedAt: at }),
+    ...(started !== undefined && { started }),
+    ...(typeof independent === 'string' && { independent }),
+  };
 };
 
 export const openRecoveries = async (options: RecoveriesOptions): Promise<Recoveries> => {
@@ -63,9 +71,9 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
     const saved = saving.then(async () => {
       const record = records.get(id);
       if (record === undefined) return;
-      const { wanted, runs, fencedAt, started } = record;
+      const { wanted, runs, fencedAt, started, independent } = record;
       // `fenced` is for earlier versions, which would fence a source again that was released.
-      const kept = { form: 1, wanted: wantedJson(wanted), runs, fenced: fencedAt !== undefined, fencedAt, started };
+      const kept = { form: 1, wanted: wantedJson(wanted), runs, fenced: fencedAt !== undefined, fencedAt, started, independent };
       await writeWhole(fileOf(id), JSON.stringify(kept));
     });
     saving = saved.catch(() => undefined);
@@ -87,8 +95,18 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
       kept.started = started;
       return save(id);
     };
+    const onChange = (): void => {
+      const { goal, stage } = workers.get(id)?.report ?? {};
+      if (goal === RecoveryGoal.INDEPENDENT && stage === RecoveryStage.REACHED && kept.independent !== kept.wanted.runId) {
+        kept.independent = kept.wanted.runId;
+        save(id).catch((error: unknown) =>
+          log.warn('It could not be noted that a machine needs its vault no more', { recovery: id, error }),
+        );
+      }
+      options.onChange();
+    };
     const { runs, fencedAt, started } = kept;
-    const own = { directory: runsDirectory, runs, noteRuns, fencedAt, noteFenced, started, noteStarted };
+    const own = { directory: runsDirectory, runs, noteRuns, fencedAt, noteFenced, started, noteStarted, onChange };
     workers.set(id, createRecoveryWorker(kept.wanted, { ...options, ...own }));
   };
 
@@ -123,8 +141,8 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
           continue;
         }
         const { wanted: before } = record;
-        const isLess = keepsRunning(before, wanted) || staysIndependent(before, workers.get(id)?.report.stage, wanted);
-        const next = isLess ? { ...wanted, goal: before.goal } : wanted;
+        const goal = staysIndependent(record, wanted) ? RecoveryGoal.INDEPENDENT : keepsRunning(before, wanted) ? before.goal : wanted.goal;
+        const next = { ...wanted, goal };
         record.wanted = next;
         await save(id);
         workers.get(id)?.want(next);

@@ -420,13 +420,19 @@ describe('recoveries of a process server', () => {
   });
 
   it('stays independent of the vault when a commit is taken back too late; another point, and the end of it, are done as ever', async () => {
-    const recoveries = await open();
+    let recoveries = await open();
     await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
     await reach(recoveries, RecoveryGoal.RUNNING);
     await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
     await reach(recoveries, RecoveryGoal.INDEPENDENT);
     await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
     expect(recoveries.reports()[0]).toMatchObject({ goal: RecoveryGoal.INDEPENDENT, stage: RecoveryStage.REACHED });
+    expect([await holds(), fabric.running().length]).toEqual([[], 1]);
+    // Nor when it hears of that behind a restart, before it looked again.
+    await recoveries.close();
+    recoveries = await open();
+    await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+    await reach(recoveries, RecoveryGoal.INDEPENDENT);
     expect([await holds(), fabric.running().length]).toEqual([[], 1]);
     const other = { runId: idBytes('e'.repeat(32)), pointId: idBytes(points[0]!) };
     await recoveries.want([wanted(RecoveryGoal.RUNNING, other)]);
