@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { compilePrograms } from './compiled-programs.ts';
+import { compilePrograms } from '../bundle/compile-programs.ts';
 import { type Guest, startGuest } from './index.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');

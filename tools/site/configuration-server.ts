@@ -21,6 +21,8 @@ export interface ConfigurationServerOptions {
   readonly http?: string;
   /** Where members reach it, when that is not 127.0.0.1: "10.0.2.2". */
   readonly announcedHost?: string;
+  /** Its main file: of the sources unless told. */
+  readonly main?: string;
   /** Gets the process number at once, to be recorded. */
   onStart?(pid: number): void;
 }
@@ -32,6 +34,7 @@ export const startConfigurationServer = async ({
   port = 0,
   http = '127.0.0.1:0',
   announcedHost = '127.0.0.1',
+  main = mainOf('configuration-server'),
   onStart,
 }: ConfigurationServerOptions): Promise<ConfigurationServer> => {
   const state = path.join(directory, 'state');
@@ -54,7 +57,7 @@ export const startConfigurationServer = async ({
   let served: { readonly port: number; readonly fingerprint: string } | undefined;
   const program = createProgramProcess({
     name: 'holdfast-configuration-server',
-    main: mainOf('configuration-server'),
+    main,
     config,
     logFile: path.join(directory, 'log'),
     ...(onStart === undefined ? {} : { onStart }),

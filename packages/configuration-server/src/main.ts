@@ -1,5 +1,5 @@
-import { keepHeapSmall, runProgram } from '@holdfast/daemon';
+import { keepMemorySmall, runProgram } from '@holdfast/daemon';
 import { program } from './program.ts';
 
-keepHeapSmall();
+keepMemorySmall();
 await runProgram(program);

@@ -40,7 +40,7 @@ export { type Command, type CommandContext, defineCommand } from './program/comm
 export type { CommonSchema } from './program/common-settings.ts';
 export { completeSchema } from './program/execute-program.ts';
 export { keepFreedMemory } from './program/keep-freed-memory.ts';
-export { keepHeapSmall } from './program/keep-heap-small.ts';
+export { keepMemorySmall } from './program/keep-memory-small.ts';
 export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';
 export { tuneMemory } from './program/tune-memory.ts';

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createTestClient, enrolMember, fillHistory, type TestClient } from '@holdfast/configuration-server/conformance';
 import { AlertService, EventService, JobService, JobState, MachineService, PolicyService, ProtectionService } from '@holdfast/protocol';
+import { compilePrograms, WORKSPACE } from '../../bundle/compile-programs.ts';
 import { type ConfigurationServer, startConfigurationServer } from '../../site/configuration-server.ts';
 import { cpuSecondsOf } from '../cpu.ts';
 import { type ControlFleet, createControlFleet, eachOf, enrolMachines } from './control-fleet.ts';
@@ -143,7 +144,10 @@ export const measureControl = async ({
 }: ControlOptions): Promise<Control> => {
   // Tokens for all machines are made by one caller at one moment.
   const settings = 'history: { events: 200000, jobs: 20000 }\ncalls: { per-person: 10000, per-address: 40000 }';
-  const server = await startConfigurationServer({ directory, settings });
+  // As it is installed: what node needs to read sources would count as memory of the server.
+  const programs = path.join(directory, 'programs');
+  await compilePrograms(programs, WORKSPACE, ['packages/configuration-server/src/main.ts']);
+  const server = await startConfigurationServer({ directory, settings, main: path.join(programs, 'main.mjs') });
   const client = createTestClient(server.port, server.administratorToken.trim());
   let fleet: ControlFleet | undefined;
   try {
