@@ -32,6 +32,8 @@ export interface HoldOptions {
 
 /** Milliseconds a keeper may take for what needs no disk and no script, on the most busy machine. */
 const PATIENCE = 10_000;
+/** Milliseconds more that its start may take: nothing is held meanwhile. */
+const START_PATIENCE = 50_000;
 /** Milliseconds that removing a snapshot may take. */
 const SNAPSHOT_PATIENCE = 120_000;
 
@@ -79,7 +81,7 @@ class KeeperProcess implements Hold {
   }
 
   open(): Promise<void> {
-    this.#endBy(0);
+    this.#endBy(START_PATIENCE);
     return this.#order({ order: 'open', log: this.#log });
   }
 
