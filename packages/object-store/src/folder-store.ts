@@ -5,7 +5,7 @@ import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { createDirectories, removeOldFiles, syncDirectory } from './directories.ts';
 import { listFolder } from './list-folder.ts';
 import { checkName, checkPrefix } from './name.ts';
-import type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
+import type { ListOptions, ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 import { OpenFiles } from './open-files.ts';
 import { objectExists, objectNotFound } from './outcome.ts';
 import { checkRange, resolveRange } from './range.ts';
@@ -95,7 +95,7 @@ class FolderStore implements ObjectStore {
     }
   }
 
-  async *list(prefix: string, { after = '' }: { readonly after?: string } = {}): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, { after = '' }: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     checkPrefix(prefix);
     this.#found ??= this.#isThere();
     try {

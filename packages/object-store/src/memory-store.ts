@@ -1,5 +1,6 @@
+import { HoldfastError } from '@holdfast/errors';
 import { checkName, checkPrefix, compareNames } from './name.ts';
-import type { AccessTier, ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
+import type { AccessTier, ListOptions, ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 import { objectExists, objectNotFound } from './outcome.ts';
 import { checkRange, resolveRange } from './range.ts';
 
@@ -8,6 +9,7 @@ interface StoredObject {
   readonly created: number;
   readonly tier?: AccessTier;
   readonly tierSince?: number;
+  readonly lockedUntil?: number;
 }
 
 export interface MemoryStoreOptions {
@@ -15,6 +17,8 @@ export interface MemoryStoreOptions {
   readonly now?: () => number;
   /** Whether it has tiers. */
   readonly tiers?: boolean;
+  /** Whether objects can be locked. */
+  readonly locks?: boolean;
 }
 
 class MemoryStore implements ObjectStore {
@@ -22,13 +26,19 @@ class MemoryStore implements ObjectStore {
   readonly #objects = new Map<string, StoredObject>();
   readonly #now: () => number;
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
+  readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
 
-  constructor({ now = Date.now, tiers = false }: MemoryStoreOptions) {
+  constructor({ now = Date.now, tiers = false, locks = false }: MemoryStoreOptions) {
     this.#now = now;
-    if (!tiers) return;
-    this.setTier = async (name, tier) => {
-      Object.assign(this.#find(name), { tier, tierSince: this.#now() });
-    };
+    if (tiers)
+      this.setTier = async (name, tier) => {
+        Object.assign(this.#find(name), { tier, tierSince: this.#now() });
+      };
+    if (locks)
+      this.lockUntil = async (name, until) => {
+        const object = this.#find(name);
+        Object.assign(object, { lockedUntil: Math.max(until, object.lockedUntil ?? 0) });
+      };
   }
 
   async create(name: string, content: Uint8Array): Promise<void> {
@@ -48,24 +58,34 @@ class MemoryStore implements ObjectStore {
     return this.#infoOf(name, this.#find(name));
   }
 
-  async *list(prefix: string, { after = '' }: { readonly after?: string } = {}): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, { after = '', locks = false }: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     checkPrefix(prefix);
     const names = [...this.#objects.keys()].filter((name) => name.startsWith(prefix) && name > after).sort(compareNames);
     for (const name of names) {
       const object = this.#objects.get(name);
-      if (object !== undefined) yield this.#infoOf(name, object);
+      if (object === undefined) continue;
+      const { lockedUntil, ...info } = this.#infoOf(name, object);
+      yield locks && lockedUntil !== undefined ? { ...info, lockedUntil } : info;
     }
   }
 
   async delete(name: string): Promise<void> {
     checkName(name);
+    const { lockedUntil = 0 } = this.#objects.get(name) ?? {};
+    if (lockedUntil > this.#now())
+      throw new HoldfastError('OBJECT_LOCKED', {
+        thing: name,
+        why: `it is locked until ${new Date(lockedUntil).toISOString()}`,
+        remedy: 'wait',
+      });
     this.#objects.delete(name);
   }
 
   async close(): Promise<void> {}
 
-  #infoOf(name: string, { content, created, tier = 'hot', tierSince = created }: StoredObject): ObjectInfo {
-    return { name, size: content.length, created, ...(this.setTier !== undefined && { tier, tierSince }) };
+  #infoOf(name: string, { content, created, tier = 'hot', tierSince = created, lockedUntil }: StoredObject): ObjectInfo {
+    const tiers = this.setTier !== undefined && { tier, tierSince };
+    return { name, size: content.length, created, ...tiers, ...(lockedUntil !== undefined && { lockedUntil }) };
   }
 
   #find(name: string): StoredObject {

@@ -9,6 +9,14 @@ export interface ObjectInfo {
   readonly tier?: AccessTier | 'archive';
   /** When it came there, if that was after it was created and the store tells. */
   readonly tierSince?: number;
+  /** Until then nobody can delete it; told by `stat`, and by lists that are asked for it. */
+  readonly lockedUntil?: number;
+}
+
+export interface ListOptions {
+  readonly after?: string;
+  /** Also tell of locks, which a store may know only when it is asked. */
+  readonly locks?: boolean;
 }
 
 /** What an object costs: the cooler, the less to keep, the more to read, and to delete early. All can be read at once. */
@@ -41,10 +49,15 @@ export interface ObjectStore {
   read(name: string, range?: ObjectRange): Promise<Uint8Array>;
   stat(name: string): Promise<ObjectInfo>;
   /** Objects whose name starts with `prefix`, ascending by name, those after `after` only. */
-  list(prefix: string, options?: { readonly after?: string }): AsyncIterable<ObjectInfo>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
   /** Resolves too when there is no such object. */
   delete(name: string): Promise<void>;
   /** Moves an object to another tier; absent where the store has none. Errors: OBJECT_NOT_FOUND, OBJECT_LOCKED, NO_PERMISSION, STORE_UNAVAILABLE. */
   readonly setTier?: (name: string, tier: AccessTier) => Promise<void>;
+  /**
+   * Nobody, with whatever rights, deletes the object before that time, milliseconds since 1970 by the store's clock; never shortens what was set. Absent
+   * where the store cannot. Errors: OBJECT_NOT_FOUND, NO_PERMISSION, STORE_UNAVAILABLE, UNSUPPORTED_OPERATION (it could, and is not set up for it).
+   */
+  readonly lockUntil?: (name: string, until: number) => Promise<void>;
   close(): Promise<void>;
 }

@@ -1,9 +1,9 @@
 import { HoldfastError } from '@holdfast/errors';
-import type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
+import type { ListOptions, ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 
 /** A request on its way to the store. */
 export interface StoreCall {
-  readonly request: 'create' | 'read' | 'stat' | 'list' | 'delete' | 'tier';
+  readonly request: 'create' | 'read' | 'stat' | 'list' | 'delete' | 'tier' | 'lock';
   /** The object's name; the prefix of a list. */
   readonly name: string;
   /** 0, 1, 2 … over all requests of this store. */
@@ -29,6 +29,7 @@ export type FaultPlan = (call: StoreCall) => Fault | undefined;
 
 class FaultyStore implements ObjectStore {
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
+  readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
   readonly #store: ObjectStore;
   readonly #plan: FaultPlan;
   #index = 0;
@@ -38,6 +39,8 @@ class FaultyStore implements ObjectStore {
     this.#plan = plan;
     const setTier = store.setTier?.bind(store);
     if (setTier !== undefined) this.setTier = (name, tier) => this.#through('tier', name, () => setTier(name, tier));
+    const lockUntil = store.lockUntil?.bind(store);
+    if (lockUntil !== undefined) this.lockUntil = (name, until) => this.#through('lock', name, () => lockUntil(name, until));
   }
 
   get url(): string {
@@ -56,7 +59,7 @@ class FaultyStore implements ObjectStore {
     return this.#through('stat', name, () => this.#store.stat(name));
   }
 
-  async *list(prefix: string, options?: { readonly after?: string }): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, options?: ListOptions): AsyncGenerator<ObjectInfo> {
     const fault = this.#next('list', prefix);
     await fault?.stall;
     if (fault?.before !== undefined) throw fault.before;

@@ -1,4 +1,4 @@
-import type { ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
+import type { ListOptions, ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';
 
 /** What went through a store since it was wrapped. A list counts once, however long it is; a move to another tier counts as a create, as stores do. */
 export interface StoreMetrics {
@@ -11,6 +11,7 @@ export interface StoreMetrics {
 
 class MeteredStore implements ObjectStore {
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
+  readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
   readonly #store: ObjectStore;
   readonly #metrics: StoreMetrics;
 
@@ -19,6 +20,8 @@ class MeteredStore implements ObjectStore {
     this.#metrics = metrics;
     const setTier = store.setTier?.bind(store);
     if (setTier !== undefined) this.setTier = (name, tier) => this.#count('create', setTier(name, tier));
+    const lockUntil = store.lockUntil?.bind(store);
+    if (lockUntil !== undefined) this.lockUntil = (name, until) => this.#count('create', lockUntil(name, until));
   }
 
   get url(): string {
@@ -40,7 +43,7 @@ class MeteredStore implements ObjectStore {
     return this.#count('stat', this.#store.stat(name));
   }
 
-  list(prefix: string, options?: { readonly after?: string }): AsyncIterable<ObjectInfo> {
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo> {
     this.#metrics.requests.list += 1;
     return this.#store.list(prefix, options);
   }

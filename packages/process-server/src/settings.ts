@@ -101,6 +101,12 @@ export const settings = {
         help: 'Age at which what compaction wrote moves to the access tier cool, in stores that have tiers (it is paid for 30 days there at least); 0s: never',
       }),
       coldAfter: duration({ default: '0s', min: '0s', max: '3650d', help: 'The same for the tier cold (90 days at least); 0s: never' }),
+      lockFor: duration({
+        default: '0s',
+        min: '0s',
+        max: '3650d',
+        help: 'Time for which nobody, not even who owns the account, can delete what points need, in stores with version-level immutability; renewed at half of it; 0s: not at all',
+      }),
       scrubEvery: duration({ default: '14d', min: '1min', max: '365d', help: 'Time after which all is read and verified again' }),
       scrubPace: bytes({ default: '2MiB', min: '64KiB', max: '10GiB', help: 'Bytes a second it reads for that' }),
     },

@@ -27,12 +27,15 @@ const FOLDERS = [
 
 /**
  * Proves, by names and sizes, that every object is there which the points of a machine need below the tail. Errors: DAMAGED when one is missing, or is
- * given up and needed at once.
+ * given up and needed at once. `locks`: what is listed tells of locks too.
  */
-export const checkContinuity = async ({ vault, machine, catalogue, levels }: MachineHistory): Promise<Continuity> => {
+export const checkContinuity = async (
+  { vault, machine, catalogue, levels }: MachineHistory,
+  { locks = false }: { readonly locks?: boolean } = {},
+): Promise<Continuity> => {
   const listed: ListedObject[] = [];
   for (const { kind, prefix } of FOLDERS)
-    for await (const info of vault.store.list(prefix(machine.id)))
+    for await (const info of vault.store.list(prefix(machine.id), { locks }))
       listed.push({ ...info, kind, id: info.name.slice(prefix(machine.id).length) });
   const sizes = new Map(listed.map(({ name, size }) => [name, size]));
   const needed = new Set<string>();

@@ -1,6 +1,8 @@
 import { type Clock, systemClock } from './clock.ts';
 import { type CompactMachineOptions, compactMachine, refuseDamaged } from './compact-machine.ts';
-import { checkContinuity } from './continuity.ts';
+import { type Continuity, checkContinuity } from './continuity.ts';
+import type { MachineHistory } from './history.ts';
+import { lockNeeded } from './locks.ts';
 import { lastProven } from './proof.ts';
 import { readMachine } from './read-machine.ts';
 import { type ReleaseOptions, type ReleaseReport, releaseObjects } from './release.ts';
@@ -21,6 +23,8 @@ export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, Relea
   readonly suspended?: boolean;
   /** Where old parts go, in a store that has tiers; nowhere unless told. */
   readonly tiers?: TierPolicy;
+  /** Milliseconds for which nobody, with whatever rights, shall delete what points need; a store that cannot is left alone. Not at all unless told. */
+  readonly lockFor?: number;
   readonly clock?: Clock;
 }
 
@@ -32,6 +36,8 @@ export interface KeepReport extends ReleaseReport {
   readonly thinned: number;
   /** Parts moved to a cooler tier. */
   readonly moved: number;
+  /** Objects locked, or whose lock was renewed. */
+  readonly lockedAnew: number;
   /** Why nothing was thinned, where something speaks against it. */
   readonly suspended: string | undefined;
 }
@@ -53,7 +59,7 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
   const history = await readMachine(vault, machineId, options.anchor && { anchor: options.anchor });
   refuseDamaged(history);
-  const continuity = await checkContinuity(history);
+  const continuity = await checkContinuity(history, { locks: options.lockFor !== undefined });
   options.signal?.throwIfAborted();
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
   const suspended =
@@ -79,7 +85,21 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   const after = thinned === 0 ? history : await readMachine(vault, machineId);
   refuseDamaged(after);
   options.signal?.throwIfAborted();
+  // Before anything goes: what is locked and given up right now only stays for longer.
+  const lockedAnew = await lock(after, after === history ? continuity : undefined, options, clock.now());
   const released = await releaseObjects(writer, after, options, clock.now());
   const moved = options.tiers === undefined ? 0 : await moveToTiers(vault, continuity, options.tiers, options.signal);
-  return { compactions: published, runBytes, thinned, moved, suspended, ...released };
+  return { compactions: published, runBytes, thinned, moved, lockedAnew, suspended, ...released };
+};
+
+const lock = async (
+  history: MachineHistory,
+  known: Continuity | undefined,
+  { lockFor, signal }: KeepOptions,
+  now: number,
+): Promise<number> => {
+  const { vault, machine, catalogue } = history;
+  if (lockFor === undefined || vault.store.lockUntil === undefined) return 0;
+  const continuity = known ?? (await checkContinuity(history, { locks: true }));
+  return lockNeeded(vault, machine.id, continuity, catalogue?.version, { lockFor, now, signal });
 };

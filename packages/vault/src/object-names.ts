@@ -10,11 +10,13 @@ const number = (value: number): string => String(value).padStart(WIDTH, '0');
 export const VAULT_NAME = 'vault';
 export const KEY_SLOTS = 'keys/';
 export const MACHINES = 'machines/';
+export const HOLDERS = 'holders/';
 
 export const keySlotName = (slotId: string): string => `${KEY_SLOTS}${slotId}`;
-export const holdersName = (version: number): string => `holders/${number(version)}`;
+export const holdersName = (version: number): string => `${HOLDERS}${number(version)}`;
 export const machineName = (machineId: string): string => `${MACHINES}${machineId}`;
-export const dataKeyName = (machineId: string, epoch: number): string => `m/${machineId}/keys/${number(epoch)}`;
+export const dataKeyPrefix = (machineId: string): string => `m/${machineId}/keys/`;
+export const dataKeyName = (machineId: string, epoch: number): string => `${dataKeyPrefix(machineId)}${number(epoch)}`;
 export const termName = (machineId: string, term: number): string => `m/${machineId}/terms/${number(term)}`;
 export const logPrefix = (machineId: string): string => `m/${machineId}/log/`;
 export const slotName = (machineId: string, sequence: number): string => `${logPrefix(machineId)}${number(sequence)}`;

@@ -18,6 +18,7 @@ interface KeepCommandOptions extends VaultOptions {
   readonly pace?: number;
   readonly coolAfter?: number;
   readonly coldAfter?: number;
+  readonly lockFor?: number;
 }
 
 interface KeptMachine {
@@ -36,6 +37,11 @@ next to the store, where reading costs nothing; any number may run at the same t
 the store (Azure), where keeping is cheaper and reading dearer, and what is deleted within 30 (cool) or
 90 (cold) days is paid for all the same: \`holdfast vault stats\` tells what that is. The log
 always stays where it is.
+
+--lock-for locks what points need, but for what is still in the log, in the store (Azure, with
+version-level immutability): until then nobody deletes it, not even who owns the account, and nothing
+takes a lock back. Locks are renewed when half of the time is left; what is given up meanwhile
+is paid for until its lock ends. Key slots are not locked: keep the recovery kit.
 
 Nothing is forgotten while a machine is failed over or a disk of it is copied or
 resynchronized, of what holds name, or of the newest three points; ages count back from the
@@ -61,6 +67,7 @@ export const keepCommand = (surroundings: Surroundings): Command =>
     .addOption(paceOption())
     .addOption(new Option('--cool-after <time>', 'move parts of that age to the tier cool').argParser(parseSeconds))
     .addOption(new Option('--cold-after <time>', 'move parts of that age to the tier cold').argParser(parseSeconds))
+    .addOption(new Option('--lock-for <time>', 'let nobody delete what points need for so long').argParser(parseSeconds))
     .addHelpText('after', HELP)
     .action((options: KeepCommandOptions) => keep(surroundings, options));
 
@@ -72,6 +79,12 @@ const keep = (surroundings: Surroundings, options: KeepCommandOptions): Promise<
         thing: vault.store.url,
         why: 'this store has no access tiers',
         remedy: 'leave out --cool-after and --cold-after',
+      });
+    if (options.lockFor !== undefined && vault.store.lockUntil === undefined)
+      throw new HoldfastError('UNSUPPORTED_OPERATION', {
+        thing: vault.store.url,
+        why: 'this store has no locks that bind everybody',
+        remedy: 'leave out --lock-for',
       });
     if (options.every === undefined)
       return void stdout.write(renderAnswer(surroundings, options, describe(await round(surroundings, vault, options))));
@@ -111,6 +124,7 @@ const round = async (surroundings: Surroundings, vault: Vault, options: KeepComm
           signal: stop,
           ...(options.retention && { policy: options.retention }),
           ...(tiers && { tiers }),
+          ...(options.lockFor && { lockFor: options.lockFor * 1000 }),
         }),
       );
       kept.push({ machine, report });
@@ -142,6 +156,7 @@ const describe = (kept: readonly KeptMachine[]): Answer => ({
         { heading: 'FORGOTTEN', right: true },
         { heading: 'DELETED', right: true },
         { heading: 'MOVED', right: true },
+        { heading: 'LOCKED', right: true },
         { heading: 'NOTE' },
       ],
       rows: kept.map(({ machine, report, problem }) => [
@@ -151,6 +166,7 @@ const describe = (kept: readonly KeptMachine[]): Answer => ({
         report === undefined ? '' : String(report.thinned),
         report === undefined ? '' : formatBytes(report.bytes),
         report === undefined ? '' : String(report.moved),
+        report === undefined ? '' : String(report.lockedAnew),
         problem?.code ?? report?.suspended ?? (report?.locked ? `${report.locked} objects are locked in the store` : ''),
       ]),
     },

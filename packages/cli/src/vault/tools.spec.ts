@@ -228,6 +228,7 @@ describe('tiers', () => {
     expect(one.tiers.cool.objects).toBe(kept.machines[0].moved);
     expect(one.cost.earlyDeletion).toBeGreaterThan(0);
     expect((await run(['keep', '--cool-after', '30d'])).stderr).toContain('[UNSUPPORTED_OPERATION]');
+    expect((await run(['keep', '--lock-for', '30d'])).stderr).toContain('no locks that bind everybody');
   });
 });
 

@@ -55,6 +55,33 @@ describe('an Azure store', () => {
     expect({ method, path, tier: headers['x-ms-access-tier'] }).toEqual({ method: 'PUT', path: '/acme/vault/m/1?comp=tier', tier: 'Cold' });
   });
 
+  it('locks objects so that nobody takes it back, also through what is put around it, and tells until when where it is asked', async () => {
+    const expires = 'Tue, 01 Dec 2026 00:00:00 GMT';
+    service.answer(({ method, path }, response) => {
+      if (method === 'PUT') return response.writeHead(200).end();
+      if (method === 'HEAD')
+        return response.writeHead(200, { 'content-length': '7', 'x-ms-immutability-policy-until-date': expires }).end();
+      const told = path.includes('include=immutabilitypolicy')
+        ? `<ImmutabilityPolicyUntilDate>${expires}</ImmutabilityPolicyUntilDate>`
+        : '';
+      const blob = `<Blob><Name>m/1</Name><Properties><Content-Length>7</Content-Length>${told}</Properties></Blob>`;
+      response.writeHead(200, { 'content-type': 'application/xml' });
+      return response.end(
+        `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>${blob}</Blobs><NextMarker/></EnumerationResults>`,
+      );
+    });
+    const store = withMetrics(withThrottle(withRetry(open()), { bytesPerSecond: 1e9 })).store;
+    const until = Date.UTC(2026, 11, 1);
+    await store.lockUntil!('m/1', until);
+    expect(await store.stat('m/1')).toMatchObject({ size: 7, lockedUntil: until });
+    const listed = [];
+    for (const options of [{ locks: true }, {}]) for await (const info of store.list('m/', options)) listed.push(info.lockedUntil);
+    expect(listed).toEqual([until, undefined]);
+    const [{ method, path, headers }] = service.seen as [(typeof service.seen)[0]];
+    expect({ method, path }).toEqual({ method: 'PUT', path: '/acme/vault/m/1?comp=immutabilityPolicies' });
+    expect(headers).toMatchObject({ 'x-ms-immutability-policy-until-date': expires, 'x-ms-immutability-policy-mode': 'Locked' });
+  });
+
   it('creates by one conditional Put Blob with the digest of the content', async () => {
     service.answer((_, response) => response.writeHead(201).end());
     const large = Buffer.alloc(9_000_000, 'x');

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ContainerClient } from '@azure/storage-blob';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { checkName, checkPrefix, isName } from '../name.ts';
-import type { AccessTier, ObjectInfo, ObjectRange, ObjectStore } from '../object-store.ts';
+import type { AccessTier, ListOptions, ObjectInfo, ObjectRange, ObjectStore } from '../object-store.ts';
 import { objectExists } from '../outcome.ts';
 import { checkRange, resolveRange } from '../range.ts';
 import { receiveBody, sendBody } from './azure-body.ts';
@@ -86,7 +86,7 @@ class AzureStore implements ObjectStore {
     return infoOf(name, properties);
   }
 
-  async *list(prefix: string, { after = '' }: { readonly after?: string } = {}): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, { after = '', locks = false }: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     checkPrefix(prefix);
     const begin = this.#place.prefix;
     // Where to start is a full name, and the name itself is included.
@@ -96,7 +96,12 @@ class AzureStore implements ObjectStore {
     do {
       const page = await this.#attempt(prefix, (container, { signal }) =>
         container
-          .listBlobsFlat({ prefix: begin + prefix, ...(startFrom !== undefined && { startFrom }), abortSignal: signal })
+          .listBlobsFlat({
+            prefix: begin + prefix,
+            ...(startFrom !== undefined && { startFrom }),
+            ...(locks && { includeImmutabilityPolicy: true }),
+            abortSignal: signal,
+          })
           .byPage({ ...(continuationToken !== undefined && { continuationToken }) })
           .next(),
       );
@@ -125,6 +130,16 @@ class AzureStore implements ObjectStore {
     checkName(name);
     await this.#attempt(name, (container, { signal }) =>
       container.getBlobClient(this.#place.prefix + name).setAccessTier(TIER_NAMES[tier], { abortSignal: signal }),
+    );
+  };
+
+  // "Locked": nobody, not even who owns the account, takes it back or makes it shorter.
+  readonly lockUntil = async (name: string, until: number): Promise<void> => {
+    checkName(name);
+    await this.#attempt(name, (container, { signal }) =>
+      container
+        .getBlobClient(this.#place.prefix + name)
+        .setImmutabilityPolicy({ expiriesOn: new Date(until), policyMode: 'Locked' }, { abortSignal: signal }),
     );
   };
 
@@ -182,12 +197,13 @@ interface BlobProperties {
   readonly lastModified?: Date;
   readonly accessTier?: string;
   readonly accessTierChangedOn?: Date;
+  readonly immutabilityPolicyExpiresOn?: Date;
 }
 
 /** An old blob has no time of creation; then the later one is taken, so that nothing seems older than it is. */
 const infoOf = (
   name: string,
-  { contentLength = 0, createdOn, lastModified, accessTier, accessTierChangedOn }: BlobProperties,
+  { contentLength = 0, createdOn, lastModified, accessTier, accessTierChangedOn, immutabilityPolicyExpiresOn }: BlobProperties,
 ): ObjectInfo => {
   const tier = TIERS.find((known) => known === accessTier?.toLowerCase());
   return {
@@ -196,6 +212,7 @@ const infoOf = (
     created: (createdOn ?? lastModified ?? new Date()).getTime(),
     ...(tier && { tier }),
     ...(accessTierChangedOn && { tierSince: accessTierChangedOn.getTime() }),
+    ...(immutabilityPolicyExpiresOn && { lockedUntil: immutabilityPolicyExpiresOn.getTime() }),
   };
 };
 

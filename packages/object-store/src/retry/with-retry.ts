@@ -1,5 +1,5 @@
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import type { ObjectInfo, ObjectRange, ObjectStore } from '../object-store.ts';
+import type { ListOptions, ObjectInfo, ObjectRange, ObjectStore } from '../object-store.ts';
 import { type Backoff, waitingTime } from './backoff.ts';
 import { type Clock, systemClock } from './clock.ts';
 
@@ -17,6 +17,7 @@ export interface RetryOptions {
 
 class RetryingStore implements ObjectStore {
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
+  readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
   readonly #store: ObjectStore;
   readonly #options: Required<RetryOptions>;
   readonly #closing = new AbortController();
@@ -26,6 +27,8 @@ class RetryingStore implements ObjectStore {
     this.#options = options;
     const setTier = store.setTier?.bind(store);
     if (setTier !== undefined) this.setTier = (name, tier) => this.#retry(() => setTier(name, tier));
+    const lockUntil = store.lockUntil?.bind(store);
+    if (lockUntil !== undefined) this.lockUntil = (name, until) => this.#retry(() => lockUntil(name, until));
   }
 
   get url(): string {
@@ -56,14 +59,14 @@ class RetryingStore implements ObjectStore {
     return this.#retry(() => this.#store.stat(name));
   }
 
-  async *list(prefix: string, { after = '' }: { readonly after?: string } = {}): AsyncGenerator<ObjectInfo> {
-    let last = after;
-    let rest = this.#store.list(prefix, { after })[Symbol.asyncIterator]();
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
+    let last = options.after ?? '';
+    let rest = this.#store.list(prefix, options)[Symbol.asyncIterator]();
     try {
       for (;;) {
         let broken = false;
         const next = await this.#retry(async () => {
-          if (broken) rest = this.#store.list(prefix, { after: last })[Symbol.asyncIterator]();
+          if (broken) rest = this.#store.list(prefix, { ...options, after: last })[Symbol.asyncIterator]();
           broken = true;
           return rest.next();
         });

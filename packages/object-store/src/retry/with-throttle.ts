@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
-import type { ObjectInfo, ObjectRange, ObjectStore } from '../object-store.ts';
+import type { ListOptions, ObjectInfo, ObjectRange, ObjectStore } from '../object-store.ts';
 import { type Clock, systemClock } from './clock.ts';
 
 export interface ThrottleOptions {
@@ -10,6 +10,7 @@ export interface ThrottleOptions {
 
 class ThrottledStore implements ObjectStore {
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
+  readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
   readonly #store: ObjectStore;
   readonly #rate: () => number;
   readonly #clock: Clock;
@@ -23,6 +24,7 @@ class ThrottledStore implements ObjectStore {
     this.#clock = clock;
     this.#checkedRate();
     if (store.setTier !== undefined) this.setTier = store.setTier.bind(store);
+    if (store.lockUntil !== undefined) this.lockUntil = store.lockUntil.bind(store);
   }
 
   get url(): string {
@@ -46,7 +48,7 @@ class ThrottledStore implements ObjectStore {
     return this.#store.stat(name);
   }
 
-  list(prefix: string, options?: { readonly after?: string }): AsyncIterable<ObjectInfo> {
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo> {
     return this.#store.list(prefix, options);
   }
 

@@ -28,6 +28,8 @@ export interface KeeperOptions {
   readonly every: number;
   readonly scrubEvery: number;
   readonly tiers: TierPolicy;
+  /** Milliseconds; see `KeepOptions`. */
+  readonly lockFor?: number;
   readonly log: Log;
   readonly events: Events;
   onKept?(report: KeepReport): void;
@@ -110,10 +112,11 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         ...policyOf(retention),
         ...(anchor && { anchor }),
         tiers: options.tiers,
+        ...(options.lockFor !== undefined && { lockFor: options.lockFor }),
       });
       problems.delete(machineId);
       options.onKept?.(report);
-      if (report.compactions + report.thinned + report.deleted + report.moved > 0)
+      if (report.compactions + report.thinned + report.deleted + report.moved + report.lockedAnew > 0)
         log.info('A machine was kept', { machine: machineId, ...report });
     } catch (reason) {
       // Not in its vault yet, or the end of the program: nothing is wrong.

@@ -27,7 +27,7 @@ const REQUESTS = 4;
 /** Runs the keeper for the life of the program, with ways to the vaults of its own: another credential, and a pace. */
 export const startKeeper = ({ context, events, anchors, machines }: StartKeeperOptions): StartedKeeper => {
   const { settings, log, health, metrics, onStop, run } = context;
-  const { every, pace, scrubEvery, scrubPace, coolAfter, coldAfter } = settings.keeper;
+  const { every, pace, scrubEvery, scrubPace, coolAfter, coldAfter, lockFor } = settings.keeper;
   const credentials = Object.fromEntries(
     Object.entries(settings.vaults).map(([name, vault]) => [
       name,
@@ -65,6 +65,7 @@ export const startKeeper = ({ context, events, anchors, machines }: StartKeeperO
     every,
     scrubEvery,
     tiers: { ...(coolAfter > 0 && { coolAfter }), ...(coldAfter > 0 && { coldAfter }) },
+    ...(lockFor > 0 && { lockFor }),
     log,
     events,
     onKept(report) {

@@ -52,5 +52,6 @@ export const withFairness = (store: ObjectStore, gate: FairGate): ObjectStore =>
   list: (prefix, options) => store.list(prefix, options),
   delete: (name) => store.delete(name),
   ...(store.setTier && { setTier: store.setTier.bind(store) }),
+  ...(store.lockUntil && { lockUntil: store.lockUntil.bind(store) }),
   close: () => store.close(),
 });

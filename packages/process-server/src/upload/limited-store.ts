@@ -22,6 +22,7 @@ export const withRate = (store: ObjectStore, rate: Rate): ObjectStore => {
     list: (prefix, options) => store.list(prefix, options),
     delete: (name) => store.delete(name),
     ...(store.setTier && { setTier: store.setTier.bind(store) }),
+    ...(store.lockUntil && { lockUntil: store.lockUntil.bind(store) }),
     close: () => store.close(),
   };
 };

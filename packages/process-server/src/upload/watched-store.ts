@@ -64,6 +64,7 @@ export const watchStore = (
       },
       delete: (name) => watched(store.delete(name)),
       ...(store.setTier && { setTier: (name, tier) => watched(store.setTier!(name, tier)) }),
+      ...(store.lockUntil && { lockUntil: (name, until) => watched(store.lockUntil!(name, until)) }),
       close: () => store.close(),
     },
     watch: {
