@@ -11,8 +11,12 @@ export interface RunningCommand {
   readonly ended: Promise<{ readonly status: number | null; readonly stdout: string; readonly stderr: string }>;
 }
 
-export const runningCommand = (...args: string[]): RunningCommand => {
-  const child = spawn(process.execPath, [...FROM_SOURCE, mainOf('cli'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+export const runningCommand = (...args: string[]): RunningCommand => commandIn({}, args);
+
+/** With these variables beside those of this process. */
+export const commandIn = (environment: Readonly<Record<string, string>>, args: readonly string[]): RunningCommand => {
+  const env = { ...process.env, ...environment };
+  const child = spawn(process.execPath, [...FROM_SOURCE, mainOf('cli'), ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
   const told = { stdout: '', stderr: '' };
   for (const from of ['stdout', 'stderr'] as const)
     child[from].setEncoding('utf8').on('data', (text: string) => {
