@@ -6,6 +6,7 @@ import { completePolicy } from './api/policy-rules.ts';
 import { putPolicy } from './api/policy-service.ts';
 import { writePrivately } from './authority/authority-files.ts';
 import { hashOf, newSecret, secretId } from './enrolment/tokens.ts';
+import { newestForm, STATE_FORM, stateForms } from './migrations/migrate.ts';
 import { find } from './records/kind.ts';
 import { accesses, SITE, sites } from './records/kinds.ts';
 import { transact } from './records/transaction.ts';
@@ -27,6 +28,7 @@ export const ensureInstallation = async (store: StateStore, directory: string, l
   const id = newId();
   await transact(store, async (transaction) => {
     transaction.put(sites, SITE, { id });
+    transaction.put(stateForms, STATE_FORM, { form: newestForm() });
     transaction.put(accesses, secretId(secret), {
       hash: hashOf(secret),
       name: 'administrator',

@@ -1,5 +1,5 @@
 import { cleanUp } from './housekeeping.ts';
-import { type JobRecord, jobs, jobsOf } from './jobs/job-record.ts';
+import { endedJobs, type JobRecord, jobs, jobsOf } from './jobs/job-record.ts';
 import { startJob } from './jobs/start-job.ts';
 import { revocations, tokens } from './records/kinds.ts';
 import { transact } from './records/transaction.ts';
@@ -23,11 +23,12 @@ describe('housekeeping', () => {
         const { id, value } = startJob(transaction, { steps: [] }, { kind: 'protect', machineId: 'm', protectionId: '', startedBy: '' });
         const ended: JobRecord = { ...value, state: index === 0 ? 'running' : 'succeeded' };
         transaction.put(jobs, id, ended);
+        if (index > 0) transaction.put(endedJobs, `succeeded/${id}`, {});
         ids.push(id);
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
     });
-    expect(await cleanUp(store, 2, 2 * DAY, now)).toBe(2 + 3 * 2);
+    expect(await cleanUp(store, 2, 2 * DAY, now)).toBe(2 + 3 * 3);
     const left = (await store.list({ prefix: '', limit: 100 })).map(({ key }) => key);
     expect(left).toEqual(expect.arrayContaining([revocations.key('bb'), tokens.key('late')]));
     expect(left).not.toEqual(expect.arrayContaining([revocations.key('aa')]));
@@ -35,6 +36,7 @@ describe('housekeeping', () => {
     // The one that runs, and of the ended ones the newest two.
     expect(left.filter((key) => key.startsWith(jobs.prefix))).toEqual([ids[5], ids[4], ids[0]].map((id) => jobs.key(id!)));
     expect(left.filter((key) => key.startsWith(jobsOf.prefix))).toHaveLength(3);
+    expect(left.filter((key) => key.startsWith(endedJobs.prefix))).toHaveLength(2);
     expect(await cleanUp(store, 2, 2 * DAY, now)).toBe(0);
   });
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
 import { silences } from './alerts/alert-record.ts';
-import { hasEnded, jobs, jobsOf } from './jobs/job-record.ts';
+import { endedJobs, hasEnded, jobs, jobsOf } from './jobs/job-record.ts';
 import { planRuns, runsOf } from './plans/plan-record.ts';
 import { type Kind, listAll } from './records/kind.ts';
 import { accesses, revocations, tokens } from './records/kinds.ts';
@@ -42,7 +42,7 @@ export const cleanUp = async (
   for await (const { id, value } of listAll(store, jobs)) {
     if (!hasEnded(value)) continue;
     ended += 1;
-    if (ended > jobsKept) gone.push([jobs, id], [jobsOf, `${value.machineId}/${id}`]);
+    if (ended > jobsKept) gone.push([jobs, id], [jobsOf, `${value.machineId}/${id}`], [endedJobs, `${value.state}/${id}`]);
   }
   const pruned = new Map<string, string>();
   let over = 0;

@@ -31,6 +31,7 @@ import { createRpcHandler } from './listener/rpc-handler.ts';
 import { createSuccessorPage } from './listener/successor-page.ts';
 import { runLocalProcessServer } from './local-process-server.ts';
 import { createServerMetrics } from './metrics.ts';
+import { migrate } from './migrations/migrate.ts';
 import { startNotification } from './notify/start-notification.ts';
 import { renewOwn } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
@@ -82,6 +83,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const authority = await openAuthority(path.join(stateDirectory, 'authority'), { mayMake: isNew });
   watchHealth(health, storeHealth, authority);
   const id = await ensureInstallation(store, stateDirectory, log);
+  await migrate(store, log);
 
   onStop('farewell', () => tellStop(store));
   const notifier = createNotifier(store);

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { JobRecord } from '../jobs/job-record.ts';
-import { jobs, jobsOf, newJobId } from '../jobs/job-record.ts';
+import { endedJobs, jobs, jobsOf, newJobId } from '../jobs/job-record.ts';
 import { openLevelStore } from '../state/level-store.ts';
 import type { Document, NewEvent } from '../state/state-store.ts';
 
@@ -14,6 +14,8 @@ export interface HistoryToFill {
 const BATCH = 500;
 /** Milliseconds between two of them. */
 const APART = 1000;
+/** Of so many jobs one has failed. */
+const FAILS_EVERY = 20;
 
 /** Writes a past into the state of a configuration server that does not run: events and ended jobs. */
 export const fillHistory = async (stateDirectory: string, { events, jobs: jobCount, machineIds }: HistoryToFill): Promise<void> => {
@@ -41,7 +43,7 @@ export const fillHistory = async (stateDirectory: string, { events, jobs: jobCou
         const created = Date.now() - (jobCount - index) * APART;
         const job: JobRecord = {
           kind: 'point',
-          state: 'succeeded',
+          state: index % FAILS_EVERY === 0 ? 'failed' : 'succeeded',
           machineId: machineOf(index),
           protectionId: '',
           wantedServer: '',
@@ -55,6 +57,7 @@ export const fillHistory = async (stateDirectory: string, { events, jobs: jobCou
         };
         const id = newJobId(created);
         put[jobs.key(id)] = jobs.document(job);
+        put[endedJobs.key(`${job.state}/${id}`)] = endedJobs.document({});
         put[jobsOf.key(`${job.machineId}/${id}`)] = jobsOf.document({});
       }
       await store.commit({ put });

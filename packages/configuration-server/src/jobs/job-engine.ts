@@ -8,6 +8,7 @@ import type { StateStore } from '../state/state-store.ts';
 import { type JobPlan, type JobStep, stepsOf } from './job-plan.ts';
 import {
   currentStep,
+  endedJobs,
   hasEnded,
   type JobKind,
   type JobRecord,
@@ -75,6 +76,7 @@ export const createJobEngine = ({ store, notifier, plans, log }: JobEngineOption
       transaction.put(jobs, id, next);
       if (!hasEnded(next)) return;
       transaction.delete(openJobs, id);
+      transaction.put(endedJobs, `${next.state}/${id}`, {});
       tellEnd(transaction, id, next);
     });
   };

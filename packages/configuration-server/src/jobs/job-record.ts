@@ -90,6 +90,9 @@ export const jobTurns = plainKind<{ readonly job: string }>('job-turn', 1);
 /** The jobs that have not ended. */
 export const openJobs = plainKind<Record<never, never>>('job-open', 1);
 
+/** The jobs that have, by how; its id is "STATE/JOB". */
+export const endedJobs = plainKind<Record<never, never>>('job-ended', 1);
+
 const LATEST = 0xffff_ffff_ffff;
 
 /** Ids of later jobs come first in order. */

@@ -7,7 +7,7 @@ import { transact } from '../records/transaction.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { dying, GATEWAY, MACHINE, OTHER, POLICY, PROTECTION, planOf, runProgram } from '../testing/job-program.ts';
-import { hasEnded, type JobKind, jobs, openJobs } from './job-record.ts';
+import { endedJobs, hasEnded, type JobKind, jobs, openJobs } from './job-record.ts';
 import { countUse } from './protect-plan.ts';
 import { startJob } from './start-job.ts';
 
@@ -73,6 +73,7 @@ const outcome = async (store: StateStore, id: string): Promise<unknown> => {
     problem: job?.problem,
     steps: job?.steps.map(({ name, state, detail }) => [name, state, detail]),
     open: await recordOf(openJobs, id),
+    ended: (await store.list({ prefix: endedJobs.prefix, limit: 10 })).map(({ key }) => key === endedJobs.key(`${job?.state}/${id}`)),
     protection: (await recordOf(protections, PROTECTION))?.state,
     server: (await recordOf(protections, PROTECTION))?.processServerId,
     machine: (await recordOf(machines, MACHINE))?.protectionId,
@@ -117,6 +118,7 @@ const carryOut = async (
 };
 
 const PROTECTED = {
+  ended: [true],
   state: 'succeeded',
   problem: '',
   steps: [

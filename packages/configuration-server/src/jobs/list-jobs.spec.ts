@@ -1,7 +1,7 @@
 import { transact } from '../records/transaction.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { type JobKind, type JobRecord, jobs, jobsOf, newJobId, type StepState } from './job-record.ts';
+import { endedJobs, hasEnded, type JobKind, type JobRecord, jobs, jobsOf, newJobId, openJobs, type StepState } from './job-record.ts';
 import { type JobFilter, listJobs } from './list-jobs.ts';
 
 const MACHINES = ['a'.repeat(32), 'b'.repeat(32)] as const;
@@ -34,6 +34,8 @@ const fill = async (): Promise<StateStore> => {
       const id = newJobId(job.created);
       transaction.put(jobs, id, job);
       transaction.put(jobsOf, `${job.machineId}/${id}`, {});
+      if (hasEnded(job)) transaction.put(endedJobs, `${job.state}/${id}`, {});
+      else transaction.put(openJobs, id, {});
     });
   return store;
 };
@@ -58,6 +60,17 @@ describe('a list of jobs', () => {
     ['a machine', { machineId: MACHINES[1] }, ({ machineId }) => machineId === MACHINES[1]],
     ['kinds', { kinds: new Set(['move', 'point']) }, ({ kind }) => kind !== 'protect'],
     ['states', { states: new Set(['waiting'] as const) }, ({ state }) => state === 'waiting'],
+    ['several states', { states: new Set(['failed', 'running', 'succeeded'] as const) }, ({ state }) => state !== 'waiting'],
+    [
+      'states of a machine',
+      { machineId: MACHINES[1], states: new Set(['failed'] as const) },
+      (job) => job.machineId === MACHINES[1] && job.state === 'failed',
+    ],
+    [
+      'how they ended, and kinds',
+      { kinds: new Set(['move']), states: new Set(['failed'] as const) },
+      ({ kind, state }) => kind === 'move' && state === 'failed',
+    ],
     ['a person', { startedBy: 'ann' }, ({ startedBy }) => startedBy === 'ann'],
     ['from an instant on', { since: START + 20_000 }, ({ created }) => created >= START + 20_000],
     ['before an instant', { until: START + 20_000 }, ({ created }) => created < START + 20_000],

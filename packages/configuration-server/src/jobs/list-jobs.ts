@@ -1,6 +1,6 @@
-import { find, listPage, type Page, type Stored } from '../records/kind.ts';
+import { find, type Kind, listPage, type Page, type Stored } from '../records/kind.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { type JobRecord, jobs, jobsOf, newestIdAt, type StepState } from './job-record.ts';
+import { endedJobs, hasEnded, type JobRecord, jobs, jobsOf, newestIdAt, openJobs, type StepState } from './job-record.ts';
 
 /** Which jobs are wanted; what is undefined or empty counts for all. */
 export interface JobFilter {
@@ -21,12 +21,35 @@ const isWanted = ({ kinds, states, startedBy }: JobFilter, { value: job }: Store
   (states.size === 0 || states.has(job.state)) &&
   (startedBy === '' || job.startedBy === startedBy);
 
-/** Rows of jobs, of one machine or of all, whatever the filter says of the rest. */
-const readRows = async (store: StateStore, machineId: string, size: number, after: string | undefined): Promise<Page<JobRecord>> => {
-  if (machineId === '') return listPage(store, jobs, size, after);
-  const page = await listPage(store, jobsOf, size, after === undefined ? undefined : `${machineId}/${after}`, `${machineId}/`);
-  const found = await Promise.all(page.rows.map((row) => find(store, jobs, row.id.slice(machineId.length + 1))));
-  return { rows: found.filter((job) => job !== undefined), next: page.next?.slice(machineId.length + 1) };
+/** Where ids of jobs stand: behind `within`, in the order of jobs. */
+interface Index {
+  readonly kind: Kind<unknown>;
+  readonly within: string;
+}
+
+/** Which indexes hold all that is wanted, and as little else as possible; none: all jobs have to be looked at. */
+const indexesFor = ({ machineId, states }: JobFilter): readonly Index[] => {
+  if (machineId !== '') return [{ kind: jobsOf, within: `${machineId}/` }];
+  const all = [...states];
+  const ended = all.filter((state) => hasEnded({ state })).map((state) => ({ kind: endedJobs, within: `${state}/` }));
+  return ended.length < all.length ? [{ kind: openJobs, within: '' }, ...ended] : ended;
+};
+
+/** Rows of jobs among which all are that are wanted. */
+const readRows = async (store: StateStore, filter: JobFilter, size: number, after: string | undefined): Promise<Page<JobRecord>> => {
+  const indexes = indexesFor(filter);
+  if (indexes.length === 0) return listPage(store, jobs, size, after);
+  const read = async ({ kind, within }: Index): Promise<{ readonly ids: readonly string[]; readonly next: string | undefined }> => {
+    const { rows, next } = await listPage(store, kind, size, after === undefined ? undefined : within + after, within);
+    return { ids: rows.map(({ id }) => id.slice(within.length)), next };
+  };
+  const pages = await Promise.all(indexes.map(read));
+  // One that ends meanwhile may stand in two.
+  const all = [...new Set(pages.flatMap(({ ids }) => ids))].sort();
+  const ids = all.slice(0, size);
+  const found = await Promise.all(ids.map((id) => find(store, jobs, id)));
+  const isLast = ids.length === all.length && pages.every(({ next }) => next === undefined);
+  return { rows: found.filter((job) => job !== undefined), next: isLast ? undefined : ids.at(-1) };
 };
 
 /** A page of the jobs that are wanted, the newest first. Ids say when a job began, so times choose where to look. */
@@ -35,7 +58,7 @@ export const listJobs = async (store: StateStore, filter: JobFilter, size: numbe
   const first = filter.until === undefined ? undefined : newestIdAt(filter.until);
   let place = after ?? first;
   for (let looked = 0; looked < MOST_LOOKED_AT; ) {
-    const page = await readRows(store, filter.machineId, size, place);
+    const page = await readRows(store, filter, size, place);
     for (const job of page.rows) {
       looked += 1;
       place = job.id;

@@ -6,7 +6,7 @@ import type { StateStore } from '../state/state-store.ts';
 import { dying, MACHINE, PROTECTION, runProgram } from '../testing/job-program.ts';
 import { answerJob } from './answer-job.ts';
 import type { JobPlan, JobStep } from './job-plan.ts';
-import { type JobRecord, jobs, questionOf } from './job-record.ts';
+import { endedJobs, type JobRecord, jobs, questionOf } from './job-record.ts';
 import { retryJob } from './retry-job.ts';
 import { startJob } from './start-job.ts';
 
@@ -232,9 +232,12 @@ describe('a job that failed', () => {
     const { world, plan } = broken({ retried: async () => 0 });
     const { store, id } = await begin(plan);
     await runProgram(store, store, id, plan);
+    expect(await find(store, endedJobs, `failed/${id}`)).toBeDefined();
     world.isMended = true;
     await retry(store, id, plan);
+    expect(await find(store, endedJobs, `failed/${id}`)).toBeUndefined();
     await runProgram(store, store, id, plan);
+    expect(await find(store, endedJobs, `succeeded/${id}`)).toBeDefined();
     expect(world.tries).toEqual(['first', 'second', 'first', 'second']);
   });
 

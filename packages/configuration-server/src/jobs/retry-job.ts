@@ -3,7 +3,7 @@ import type { Stored } from '../records/kind.ts';
 import type { Transaction } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { JobPlan } from './job-plan.ts';
-import { hasEnded, type JobRecord, jobs, jobTurns, openJobs, type StepRecord } from './job-record.ts';
+import { endedJobs, hasEnded, type JobRecord, jobs, jobTurns, openJobs, type StepRecord } from './job-record.ts';
 import { openJobOf } from './open-job-of.ts';
 
 const anew = ({ name }: StepRecord): StepRecord => ({ name, state: 'queued', started: 0, ended: 0, detail: '' });
@@ -43,6 +43,7 @@ export const retryJob = async (
   const steps = job.steps.map((step, at) => (at < from ? step : anew(step)));
   const tries = (job.tries ?? 1) + 1;
   transaction.put(jobs, id, { ...job, state: 'queued', ended: 0, cancelling: false, problem: '', problemCode: '', steps, tries });
+  transaction.delete(endedJobs, `${job.state}/${id}`);
   transaction.put(openJobs, id, {});
   transaction.event({
     severity: 'information',
