@@ -2,7 +2,7 @@ import type { JobRecord } from '../jobs/job-record.ts';
 import { endedJobs, hasEnded, jobs } from '../jobs/job-record.ts';
 import { listPage, type Page } from '../records/kind.ts';
 import { transact } from '../records/transaction.ts';
-import type { Migration } from './migrate.ts';
+import type { Migration } from './migration.ts';
 
 /** Jobs of one commit. */
 const BATCH = 200;

@@ -6,7 +6,8 @@ import { transact } from '../records/transaction.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { dying } from '../testing/job-program.ts';
-import { type Migration, migrate, newestForm, STATE_FORM, stateForms } from './migrate.ts';
+import { migrate, newestForm, STATE_FORM, stateForms } from './migrate.ts';
+import type { Migration } from './migration.ts';
 
 const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
 const COUNT = 450;

@@ -4,14 +4,7 @@ import { find, plainKind } from '../records/kind.ts';
 import { transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { indexEndedJobs } from './index-ended-jobs.ts';
-
-/** Brings a state that an earlier version wrote into the form of the next. */
-export interface Migration {
-  /** What is there when it has been done, for people. */
-  readonly about: string;
-  /** May be killed at any moment, and is begun anew then: what is done already must do no harm. Gives the number of records it changed. */
-  run(store: StateStore): Promise<number>;
-}
+import type { Migration } from './migration.ts';
 
 /** In their order; each leads to the form that is one above. States of the first form have been through none, and say nothing of it. */
 const MIGRATIONS: readonly Migration[] = [indexEndedJobs];
