@@ -4,7 +4,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServerSite } from '@holdfast/process-server/conformance';
 import { newId } from '@holdfast/protocol';
-import { mainOf } from '../../site/from-source.ts';
+import { compilePrograms, WORKSPACE } from '../../bundle/compile-programs.ts';
+import { AS_INSTALLED } from '../../site/from-source.ts';
 import { cpuSecondsOf } from '../cpu.ts';
 import { startFleet } from './fleet.ts';
 import type { FleetFigures } from './fleet-messages.ts';
@@ -52,7 +53,14 @@ const objects = async (directory: string): Promise<ReadonlySet<string>> =>
 export const measureFanIn = async (options: FanInOptions): Promise<FanIn> => {
   const { directory, agents, diskBlocks, changedBlocks, intervalMs, rampMs, settleMs, measureMs, note } = options;
   await mkdir(directory);
-  const site = await createServerSite({ directory, main: mainOf('process-server') });
+  // As it is installed: what node needs to read sources would count as memory of the server.
+  const programs = path.join(directory, 'programs');
+  await compilePrograms(programs, WORKSPACE, ['packages/process-server/src/main.ts', 'packages/vault/src/frame-thread.ts']);
+  const site = await createServerSite({
+    directory,
+    main: path.join(programs, 'main.mjs'),
+    environment: { NODE_OPTIONS: AS_INSTALLED.join(' ') },
+  });
   try {
     const machineIds = Array.from({ length: agents }, newId);
     const machines = await Promise.all(
