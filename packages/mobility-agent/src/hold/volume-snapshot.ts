@@ -45,12 +45,12 @@ const lvm = async (program: string, args: readonly string[]): Promise<string> =>
     return (await run(program, args, OPTIONS)).stdout.trim();
   } catch (reason) {
     const { stderr = '', message } = reason as Error & { readonly stderr?: string };
-    throw new HoldfastError('HOLD_FAILED', {
-      thing: `${program} ${args.at(-1)}`,
-      why: stderr.trim() || message,
-      remedy: 'leave room in the volume group for a snapshot of the volume, or choose another way of holding in the policy',
-      cause: reason,
-    });
+    const why = stderr.trim() || message;
+    // An agent may not load modules of the kernel (its unit takes that right away).
+    const remedy = /modprobe|not detected in your kernel/.test(why)
+      ? 'load it, at every start of the machine too: modprobe dm_snapshot; echo dm_snapshot > /etc/modules-load.d/dm_snapshot.conf'
+      : 'leave room in the volume group for a snapshot of the volume, or choose another way of holding in the policy';
+    throw new HoldfastError('HOLD_FAILED', { thing: `${program} ${args.at(-1)}`, why, remedy, cause: reason });
   }
 };
 

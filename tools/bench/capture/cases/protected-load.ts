@@ -1,4 +1,4 @@
-import { setPriority } from 'node:os';
+import { runTool } from '../../../lab/host/run-tool.ts';
 import { cpuSecondsOf } from '../../cpu.ts';
 import { createRow } from '../../row.ts';
 import type { CaptureCase } from '../capture-case.ts';
@@ -11,8 +11,10 @@ const IOPS = 5000;
 const POINT_INTERVAL_SECONDS = 5;
 /** Three points fall into it. */
 const SECONDS = 15;
-/** The process server belongs on another machine: it gets what the others leave. */
-const LOWEST_PRIORITY = 19;
+/** What belongs on another machine gets what the others leave, with all its threads: a lower priority alone holds others up for a time slice each. */
+const leaveTheRest = async (pid: number): Promise<void> => {
+  await runTool('chrt', ['--all-tasks', '--idle', '--pid', '0', `${pid}`]);
+};
 
 /** A steady load on a protected disk and on another one beside it, by turns, while the whole chain works. */
 export const protectedLoad: CaptureCase = {
@@ -29,7 +31,7 @@ export const protectedLoad: CaptureCase = {
         pointIntervalSeconds: POINT_INTERVAL_SECONDS,
       });
       try {
-        setPriority(machine.server.pid, LOWEST_PRIORITY);
+        await leaveTheRest(machine.server.pid);
         const load = (device: string) => runFio({ device, seconds: SECONDS, depth: 8, iops: IOPS });
         const settled = async () => {
           await machine.points(1);
