@@ -46,6 +46,18 @@ describeObjectStore('a container of Azurite', {
 });
 
 describe('a store in Azurite', () => {
+  // Azurite offers no locks; a keeper that was told to set some says so, and what it asks of lists is understood.
+  it('says that there are no locks where there are none', async () => {
+    const store = open(await newUrl());
+    await store.create('m/1', Buffer.from('x'));
+    const listed = [];
+    for await (const info of store.list('m/', { locks: true })) listed.push(info);
+    expect(listed).toMatchObject([{ name: 'm/1', size: 1 }]);
+    expect(listed[0]!.lockedUntil).toBeUndefined();
+    expect(await outcome(store.lockUntil!('m/1', Date.now() + 3_600_000))).toBe('UNSUPPORTED_OPERATION');
+    await store.delete('m/1');
+  });
+
   it('moves objects between tiers, and refuses by name what somebody archived, with what to do', async () => {
     const url = await newUrl();
     const store = open(url);

@@ -82,6 +82,20 @@ describe('an Azure store', () => {
     expect(headers).toMatchObject({ 'x-ms-immutability-policy-until-date': expires, 'x-ms-immutability-policy-mode': 'Locked' });
   });
 
+  it('says that a container is not set up for locks, and asks again when the service is only busy', async () => {
+    const store = open();
+    for (const [status, code, expected] of [
+      [409, 'FeatureNotEnabledForContainer', 'UNSUPPORTED_OPERATION'],
+      [501, '', 'UNSUPPORTED_OPERATION'],
+      [503, 'ServerBusy', 'STORE_UNAVAILABLE'],
+      [403, 'AuthorizationPermissionMismatch', 'NO_PERMISSION'],
+      [404, 'BlobNotFound', 'OBJECT_NOT_FOUND'],
+    ] as const) {
+      service.answer(sayError(status, code, 'not now'));
+      expect((await failure(store.lockUntil!('m/1', Date.UTC(2026, 11, 1)))).code).toBe(expected);
+    }
+  });
+
   it('creates by one conditional Put Blob with the digest of the content', async () => {
     service.answer((_, response) => response.writeHead(201).end());
     const large = Buffer.alloc(9_000_000, 'x');

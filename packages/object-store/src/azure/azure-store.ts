@@ -140,7 +140,9 @@ class AzureStore implements ObjectStore {
       container
         .getBlobClient(this.#place.prefix + name)
         .setImmutabilityPolicy({ expiriesOn: new Date(until), policyMode: 'Locked' }, { abortSignal: signal }),
-    );
+    ).catch((reason: unknown) => {
+      throw isRefusal(reason) ? noLocks(this.url, reason) : reason;
+    });
   };
 
   async close(): Promise<void> {
@@ -227,6 +229,21 @@ const digest = async (content: Uint8Array): Promise<Uint8Array> => {
   }
   return md5.digest();
 };
+
+/** True where the service said no for a reason of its own: asking again does not help. */
+const isRefusal = (reason: unknown): reason is HoldfastError => {
+  if (!isHoldfastError(reason, 'STORE_UNAVAILABLE')) return false;
+  const { status = 0 } = (reason.cause ?? {}) as { readonly status?: number };
+  return status === 501 || (status >= 400 && status < 500 && status !== 408 && status !== 429);
+};
+
+const noLocks = (store: string, cause: HoldfastError): HoldfastError =>
+  new HoldfastError('UNSUPPORTED_OPERATION', {
+    thing: store,
+    why: `objects of it cannot be locked: ${cause.why}`,
+    remedy: 'set up version-level immutability for the container, or have nothing locked',
+    cause,
+  });
 
 const isBehindEnd = (reason: unknown): boolean =>
   isHoldfastError(reason) && (reason.cause as { readonly code?: unknown } | undefined)?.code === 'InvalidRange';
