@@ -43,7 +43,7 @@ describe('a process server with a vault in Azure Blob Storage', () => {
       main: MAIN,
       vaultUrl: await azurite.createContainer('vault'),
       environment: { AZURE_STORAGE_KEY: azurite.key },
-      settings: { 'vaults.main.azure-connection-string-file': secret, 'upload.seal-interval': '20ms' },
+      settings: { 'vaults.main.azure-connection-string-file': secret, 'upload.seal-interval': '20ms', 'upload.retry-longest': '1s' },
     });
     site.assign([source.machineId]);
     await site.start();
