@@ -86,6 +86,7 @@ export const withScannedDisks = (session: WriteTraceSession, quiet = QUIET): Sca
   };
   const withScanned: WriteTrace = {
     start: trace.start,
+    ringBytes: trace.ringBytes ?? 0,
     now: () => trace.now(),
     drain: (sink) => trace.drain(sink),
     settle: () => trace.settle(),

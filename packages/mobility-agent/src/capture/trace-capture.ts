@@ -13,6 +13,7 @@ import { createConvergence } from './convergence.ts';
 import { type CopyPace, createCopyPace } from './copy-pace.ts';
 import { type CopyingOptions, createCopying, type Piece } from './copying.ts';
 import { advance, refuseShrunk, resumeLineage } from './lineage.ts';
+import { lookInterval } from './look-interval.ts';
 import { openOthersWork } from './others-work.ts';
 import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
 import type { Convergence } from './rounds.ts';
@@ -25,8 +26,6 @@ const PIECE_SIZE = 16 * 1024 * 1024;
 const CATCH_UP_SIZE = 16 * 1024 * 1024;
 /** Pieces of catching up after which a machine that writes faster than it is read is cut as it is. */
 const CATCH_UP_PIECES = 20;
-/** Milliseconds between looks at the ring: far below the time it takes to fill, and the more there is to take the less each costs. */
-const DRAIN_EVERY = 25;
 /** Milliseconds between comparisons with what the kernel counted. */
 const VERIFY_EVERY = 10_000;
 /** Why no disk can be cut for the moment. */
@@ -99,7 +98,7 @@ class TraceCapture implements Capture {
     });
     this.failure.catch(() => undefined);
     this.#timers = [
-      setInterval(() => this.#watch(() => this.#convergence.drain()), DRAIN_EVERY),
+      setInterval(() => this.#watch(() => this.#convergence.drain()), lookInterval(trace.ringBytes ?? 0)),
       setInterval(() => this.#watch(() => trace.verify(this.#convergence.sink)), VERIFY_EVERY),
     ];
   }

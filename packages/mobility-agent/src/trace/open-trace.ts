@@ -49,6 +49,7 @@ class Trace implements OpenTrace {
   readonly #memory: TrackingMemory;
   readonly #reader: RingReader;
   readonly start: bigint;
+  readonly ringBytes: number;
   readonly #folder: MemoryFolder;
   #stopped = false;
   readonly #disks = new Map<number, TracedDisk>();
@@ -62,6 +63,7 @@ class Trace implements OpenTrace {
     this.#memory = memory;
     this.#reader = reader;
     this.start = start;
+    this.ringBytes = Number.parseInt(memory.shape.kilobytes, 10) * 1024;
   }
 
   readonly now = (): number => Number(process.hrtime.bigint() - this.start);

@@ -38,6 +38,8 @@ export interface WriteSink {
 export interface WriteTrace {
   /** CLOCK_MONOTONIC, in nanoseconds, at time 0 of `now`. */
   readonly start: bigint;
+  /** Bytes of each processor's ring: how long it may be left alone. */
+  readonly ringBytes?: number;
   /** Nanoseconds of CLOCK_MONOTONIC since `start`, so that they are exact as numbers; the clock of all event times. */
   now(): number;
   /**
