@@ -1,6 +1,7 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
 import { damaged } from './damage.ts';
+import { countMessages } from './message-count.ts';
 import { OBJECT_KIND, type ObjectHeader, type ObjectKind, readHeader } from './object-header.ts';
 import { lengthsOf, type ObjectHead, openHead } from './sealed-object.ts';
 import type { VaultAccess } from './vault-access.ts';
@@ -58,11 +59,17 @@ const keyFor = async ({ keys }: VaultAccess, name: string, machineId: string, ep
 /** The message the records of an object hold. Errors: DAMAGED. */
 export const decodeRecords = <Desc extends DescMessage>(schema: Desc, { records }: ObjectHead, name: string): MessageShape<Desc> => {
   try {
-    return fromBinary(schema, records);
+    const isLarge = records.length > MANY_BYTES && countMessages(schema, records, MESSAGE_LIMIT) > MESSAGE_LIMIT;
+    if (!isLarge) return fromBinary(schema, records);
   } catch (cause) {
     throw damaged(name, 'its records are no message', cause);
   }
+  throw damaged(name, `its records hold more than ${MESSAGE_LIMIT} messages`);
 };
+
+/** Messages that records may hold, some hundred bytes of memory each. Records of fewer bytes hold fewer. */
+const MESSAGE_LIMIT = 2_000_000;
+const MANY_BYTES = 2 * MESSAGE_LIMIT;
 
 /** The answer, or `undefined` when there is no such object. */
 export const ifPresent = async <T>(answer: Promise<T>): Promise<T | undefined> => {
