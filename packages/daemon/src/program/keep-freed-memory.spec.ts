@@ -13,21 +13,28 @@ const AGAIN_AND_AGAIN = `
   console.log(process.resourceUsage().minorPageFault - before);
 `;
 
-const faults = async (before: string): Promise<number> => {
+const IMPORT = `import { keepFreedMemory } from ${JSON.stringify(path.join(__dirname, 'keep-freed-memory.ts'))};`;
+
+const numberOf = async (script: string): Promise<number> => {
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--disable-warning=ExperimentalWarning',
     '--input-type=module',
     '--eval',
-    `${before} ${AGAIN_AND_AGAIN}`,
+    script,
   ]);
   return Number(stdout);
 };
 
 describe('freed memory', () => {
   it('is used again instead of being had from the kernel anew', async () => {
-    const file = JSON.stringify(path.join(__dirname, 'keep-freed-memory.ts'));
-    expect(await faults(`import { keepFreedMemory } from ${file}; keepFreedMemory();`)).toBeLessThan(256 * 64);
+    expect(await numberOf(`${IMPORT} keepFreedMemory(); ${AGAIN_AND_AGAIN}`)).toBeLessThan(256 * 64);
     // The control: pages of 4 KiB, all of them each time.
-    expect(await faults('')).toBeGreaterThan(256 * 200);
+    expect(await numberOf(AGAIN_AND_AGAIN)).toBeGreaterThan(256 * 200);
+  }, 60_000);
+
+  it('has a ballast that takes none', async () => {
+    const grown = `const [before] = [process.memoryUsage()]; keepFreedMemory(); const after = process.memoryUsage();`;
+    expect(await numberOf(`${IMPORT} ${grown} console.log(after.arrayBuffers - before.arrayBuffers);`)).toBeGreaterThan(90 * 2 ** 20);
+    expect(await numberOf(`${IMPORT} ${grown} console.log(after.rss - before.rss);`)).toBeLessThan(30 * 2 ** 20);
   }, 60_000);
 });

@@ -23,7 +23,7 @@ export interface FrameChunk {
   readonly firstFrame: number;
   readonly frames: number;
   readonly sums: FrameSums;
-  /** Frames, each preceded by its length as u32 little-endian. */
+  /** Frames, each preceded by its length as u32 little-endian. Handed over for good: they are freed once nobody needs them, see `giveBack`. */
   readonly payload: Uint8Array;
   /** The frames one by one: views of the payload. */
   readonly parts: readonly Uint8Array[];

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { toBinary } from '@bufbuild/protobuf';
+import { giveBack } from '@holdfast/block';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, CutBeginSchema, CutSchema, splitFrames } from '@holdfast/protocol';
 import type { EpochProgress, FrameChunk, FrameSums, JournaledCut, OpenCut } from './journal.ts';
@@ -96,6 +97,7 @@ export class StoredCut implements OpenCut {
     const before = this.#progress[epochIndex]!;
     this.#progress[epochIndex] = { ...plus(before, sums), frames: before.frames + frames };
     await written;
+    if (memory === undefined) giveBack(payload);
     if (this.#host.log.unsynced > UNSYNCED) await this.#host.log.sync();
   }
 
@@ -162,7 +164,9 @@ export class StoredCut implements OpenCut {
 
   #forget(chunks: readonly StoredChunk[]): void {
     for (const chunk of chunks) {
-      if (chunk.memory !== undefined) this.#host.forget(chunk.memory.length);
+      if (chunk.memory === undefined) continue;
+      this.#host.forget(chunk.memory.length);
+      giveBack(chunk.memory);
       chunk.memory = undefined;
     }
   }
