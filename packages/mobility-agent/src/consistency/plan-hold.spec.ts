@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PointKind } from '@holdfast/protocol';
-import { type HoldPlaces, planConsistentHold, planHelpingHold } from './plan-hold.ts';
+import { type HoldPlaces, planConsistentHold, planHelpingHold, planSnapshotHold } from './plan-hold.ts';
 
 /** A keeper that notes what it is told to, and does nothing. */
 const KEEPER = `
@@ -42,4 +42,15 @@ describe.unless(process.platform === 'linux' ? undefined : 'not Linux', 'a plann
     expect(await hold.end()).toBe(true);
     expect(readFileSync(path.join(directory, 'orders'), 'utf8').trim().split('\n')).toEqual(['open', 'flush', 'freeze', 'end']);
   });
+
+  it.each([[['/dev/null']], [['/dev/null', '/dev/zero']]])(
+    'makes no snapshot of what is not one logical volume (%s), and says so',
+    async (disks) => {
+      const hold = planSnapshotHold(disks, places);
+      await expect(hold.snapshot!()).rejects.toMatchObject({ code: 'POINT_NOT_CONSISTENT' });
+      expect(await hold.end()).toBe(false);
+      expect(hold.problem).toMatchObject({ code: 'POINT_NOT_CONSISTENT', why: expect.stringMatching(/logical volume/) });
+      expect(readFileSync(path.join(directory, 'orders'), 'utf8').trim().split('\n')).toEqual(['open', 'end']);
+    },
+  );
 });

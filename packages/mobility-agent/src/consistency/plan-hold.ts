@@ -263,6 +263,12 @@ class SnapshotHold extends Planned {
     return PointKind.CRASH;
   }
 
+  protected override get broken(): HoldfastError | undefined {
+    const [first] = this.report?.problems ?? [];
+    if (this.failure !== undefined || this.report?.broken !== undefined || first === undefined) return super.broken;
+    return failed('snapshot', first, 'remove it (lvremove); the agent tries to, before it makes the next one');
+  }
+
   #volume(): NonNullable<ReturnType<typeof logicalVolumeOf>> {
     const [disk = '', ...others] = this.#disks;
     const [device] = numbersOf([disk]);
