@@ -259,7 +259,11 @@ export const isSummary = ({ generation, epochs, closedAt = 0n, firstCut, diskSiz
   isId(generation.id) &&
   isId(generation.diskId) &&
   closedAt <= epochs &&
-  [epochs, firstCut, coveredThrough, diskSize].every((number) => number <= NUMBER_LIMIT);
+  diskSize <= DISK_LIMIT &&
+  [epochs, firstCut, coveredThrough].every((number) => number <= NUMBER_LIMIT);
+
+/** Bytes a disk may have, 1 PiB: who goes through all of it, if only to find nothing, comes to an end. */
+const DISK_LIMIT = 2n ** 50n;
 
 const NUMBER_LIMIT = BigInt(Number.MAX_SAFE_INTEGER - FRAME_EXTENT_LENGTH_LIMIT);
 
@@ -267,7 +271,7 @@ const checkEpochShape = (cut: Cut, epoch: Epoch): void => {
   if (!isId(epoch.diskId) || !isId(epoch.generationId)) throw violation(nameOf(epoch), 'an id of it is no id');
   if (idText(epoch.cutId) !== idText(cut.id)) throw violation(nameOf(epoch), 'it is of another cut');
   if (epoch.contentDigest.length !== DIGEST_SIZE) throw violation(nameOf(epoch), 'its content digest is no digest');
-  if (epoch.diskSize === 0n || epoch.diskSize > NUMBER_LIMIT) throw violation(nameOf(epoch), `a disk of ${epoch.diskSize} bytes cannot be`);
+  if (epoch.diskSize === 0n || epoch.diskSize > DISK_LIMIT) throw violation(nameOf(epoch), `a disk of ${epoch.diskSize} bytes cannot be`);
   if ([epoch.number, epoch.frameCount, epoch.coveredThrough].some((number) => number > NUMBER_LIMIT))
     throw violation(nameOf(epoch), 'a number of it is impossible');
 };
