@@ -20,6 +20,7 @@ export {
   parseFrame,
   serializeFrame,
 } from './frame.ts';
+export { frameCrc } from './frame-crc.ts';
 export { BLOCK_SIZE, blockCount, blockLength } from './geometry.ts';
 export { giveBack } from './give-back.ts';
 export {

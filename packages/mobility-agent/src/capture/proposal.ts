@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import type { CodecName } from '@holdfast/block';
+import { type CodecName, frameCrc } from '@holdfast/block';
 import {
   type Cut,
   CutSchema,
@@ -39,7 +39,7 @@ export interface MemberOptions {
 /** A member of a cut whose frames go to `writer`. */
 export const createMember = ({ index, lineage, diskSize, codec, writer, epochIndex }: MemberOptions): MemberDisk => {
   const staging = createStaging(diskSize);
-  const packer: FramePacker = createFramePacker({ codec, emit: (frame) => writer.append(epochIndex, frame) });
+  const packer: FramePacker = createFramePacker({ codec, emit: (frame) => writer.append(epochIndex, frame, frameCrc(frame)) });
   return {
     index,
     lineage,

@@ -38,10 +38,10 @@ class AppendingCutWriter implements LogCutWriter {
     this.#options = options;
   }
 
-  append(epochIndex: number, frame: Uint8Array): void {
+  append(epochIndex: number, frame: Uint8Array, crc?: number): void {
     this.#attempt(() => {
       const epoch = this.#epoch(epochIndex);
-      const place = this.#options.log.append(RECORD_TYPE.frame, epochIndex, frame);
+      const place = this.#options.log.append(RECORD_TYPE.frame, epochIndex, frame, crc);
       epoch.places.push(place);
       this.#options.recent.keep(place, frame);
       epoch.hash.update(frame);

@@ -79,9 +79,9 @@ export interface Hrl {
 export interface HrlCutWriter {
   /**
    * Adds a serialized frame to what becomes `cut.epochs[epochIndex]`; the bytes are written before it returns. When there is no room left
-   * it throws NO_SPACE and the cut is abandoned; so it is after every other failure.
+   * it throws NO_SPACE and the cut is abandoned; so it is after every other failure. `crc`: CRC-32 of its bytes, where it is known.
    */
-  append(epochIndex: number, frame: Uint8Array): void;
+  append(epochIndex: number, frame: Uint8Array, crc?: number): void;
   /** SHA-256 of the frames appended so far to one epoch, as `Epoch.contentDigest` wants it. */
   epochDigest(epochIndex: number): Uint8Array<ArrayBuffer>;
   /**

@@ -29,9 +29,14 @@ export interface RecordHeader {
 /** Epochs a cut may have; the index is 16 bits wide. */
 export const EPOCH_LIMIT = 65_536;
 
-export const encodeRecordHeader = (header: Omit<RecordHeader, 'payloadCrc' | 'length'>, payload: Uint8Array): Buffer => {
+/** `payloadCrc` where it is known: going through the payload is most of the work. */
+export const encodeRecordHeader = (
+  header: Omit<RecordHeader, 'payloadCrc' | 'length'>,
+  payload: Uint8Array,
+  payloadCrc: number = zlib.crc32(payload),
+): Buffer => {
   const bytes = Buffer.alloc(RECORD_HEADER_SIZE);
-  bytes.writeUInt32LE(zlib.crc32(payload), 4);
+  bytes.writeUInt32LE(payloadCrc, 4);
   bytes.write(header.salt, 8, 'hex');
   bytes.writeBigUInt64LE(BigInt(header.sequence), 16);
   bytes.writeUInt32LE(payload.length, 24);

@@ -23,7 +23,8 @@ export interface SegmentedLog {
   readonly position: LogPosition | undefined;
   /** Makes sure that there is a segment, in memory if memory has room again, and tells where the next cut begins. */
   start(): LogPosition;
-  append(type: RecordType, epochIndex: number, payload: Uint8Array): RecordPlace;
+  /** `payloadCrc`: CRC-32 of the payload, where it is known. */
+  append(type: RecordType, epochIndex: number, payload: Uint8Array, payloadCrc?: number): RecordPlace;
   /** Forgets all records from `position` on; segments begun since are released. */
   rewind(position: LogPosition): void;
   /** Releases the segments before the one of `position`. */
@@ -49,13 +50,13 @@ class PooledSegmentedLog implements SegmentedLog {
     return segment && { salt: segment.salt, number: segment.number, offset: this.#offset, sequence: this.#sequence };
   }
 
-  append(type: RecordType, epochIndex: number, payload: Uint8Array): RecordPlace {
+  append(type: RecordType, epochIndex: number, payload: Uint8Array, payloadCrc?: number): RecordPlace {
     const size = RECORD_HEADER_SIZE + payload.length;
     const current = this.#segments.at(-1);
     const fits = current !== undefined && this.#offset + size + SEAL_SIZE <= current.file.size;
     const segment = fits ? current : this.#advance(this.#takeFor(size));
     const place = { segment, offset: this.#offset, length: payload.length };
-    this.#write(segment, type, epochIndex, payload);
+    this.#write(segment, type, epochIndex, payload, payloadCrc);
     return place;
   }
 
@@ -98,8 +99,8 @@ class PooledSegmentedLog implements SegmentedLog {
     return next;
   }
 
-  #write(segment: Segment, type: RecordType, epochIndex: number, payload: Uint8Array): void {
-    const header = encodeRecordHeader({ type, epochIndex, salt: segment.salt, sequence: this.#sequence }, payload);
+  #write(segment: Segment, type: RecordType, epochIndex: number, payload: Uint8Array, payloadCrc?: number): void {
+    const header = encodeRecordHeader({ type, epochIndex, salt: segment.salt, sequence: this.#sequence }, payload, payloadCrc);
     segment.file.write(this.#offset, header, payload);
     this.#offset += header.length + payload.length;
     this.#sequence += 1;

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, type CodecName } from '@holdfast/block';
+import { BLOCK_SIZE, type CodecName, frameCrc } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
 import {
   type CutContent,
@@ -201,7 +201,7 @@ class DigestScanCapture implements ScanCapture {
   }
 
   #packer(writer: HrlCutWriter, epochIndex: number): FramePacker {
-    return createFramePacker({ codec: this.#options.codec ?? 'lz4', emit: (frame) => writer.append(epochIndex, frame) });
+    return createFramePacker({ codec: this.#options.codec ?? 'lz4', emit: (frame) => writer.append(epochIndex, frame, frameCrc(frame)) });
   }
 
   async #epoch(
