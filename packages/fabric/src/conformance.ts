@@ -180,3 +180,4 @@ export const describeFabric = (name: string, make: (place: string) => Promise<Fa
     });
   });
 };
+export { madeSuperblock } from './adapt/testing/superblock.ts';

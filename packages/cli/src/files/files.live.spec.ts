@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } f
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { madeSuperblock } from '@holdfast/fabric/conformance';
 import { openStore } from '@holdfast/object-store';
 import { createVault } from '@holdfast/vault';
 import { fillFromImages } from '../testing/image-vault.ts';
@@ -79,6 +80,22 @@ describe.unless(lacks('root', 'nbdfuse', 'losetup', 'mkfs.ext4', 'sfdisk', 'lvm'
     return readFile(image);
   };
 
+  /** Two disks that are one mirror of md, which holds an ext4; the driver of md is not asked. */
+  const makeMirror = async (): Promise<Buffer[]> => {
+    const size = 8 * MIB;
+    const image = await makeImage('mirror.img', size);
+    await withLoop(['--offset', String(MIB), image], async (loop) => {
+      await run('mkfs.ext4', ['-q', loop]);
+      await withMounted(loop, (root) => writeFile(path.join(root, 'on-md'), 'twice\n'));
+    });
+    const content = await readFile(image);
+    return [0, 1].map((device) => {
+      const member = Buffer.from(content);
+      madeSuperblock({ device, sectors: BigInt((size - MIB) / 512) }).copy(member, 4096);
+      return member;
+    });
+  };
+
   const holdfast = async (...args: string[]): Promise<{ stdout: string; stderr: string; status: number }> => {
     const command = startCommand(['files', ...args, ...vault, '--output', 'json'], environment);
     const timer = setTimeout(() => command.child.kill('SIGKILL'), PATIENCE);
@@ -92,9 +109,12 @@ describe.unless(lacks('root', 'nbdfuse', 'losetup', 'mkfs.ext4', 'sfdisk', 'lvm'
     await writeFile(at('key'), `holdfast-key-1:${'07'.repeat(32)}:${createHash('sha256').update(KEY.secret).digest('hex').slice(0, 8)}\n`);
     const store = await openStore(`file:${at('vault')}`);
     await createVault(store, { name: 'office', keys: [KEY] });
+    const [first, second] = await makeMirror();
     const images = new Map([
       ['sda', await makeDisk()],
       ['sdb', await makeGroup()],
+      ['sdc', first!],
+      ['sdd', second!],
     ]);
     await fillFromImages(store, KEY, images);
     await store.close();
@@ -118,6 +138,11 @@ describe.unless(lacks('root', 'nbdfuse', 'losetup', 'mkfs.ext4', 'sfdisk', 'lvm'
     expect(JSON.parse(stdout).entries).toMatchObject([{ name: 'file', type: 'file', mode: '0640', size: 8 }]);
   });
 
+  it('of a mirror of md are given too', async () => {
+    expect((await holdfast('get', 'md0/on-md', '--to', at('mirrored'))).status).toBe(0);
+    expect(await readFile(at('mirrored'), 'utf8')).toBe('twice\n');
+  });
+
   it('of a logical volume are given too', async () => {
     expect((await holdfast('get', 'holdfast--files-root/on-lvm', '--to', at('got'))).status).toBe(0);
     expect(await readFile(at('got'), 'utf8')).toBe('there\n');
@@ -126,6 +151,9 @@ describe.unless(lacks('root', 'nbdfuse', 'losetup', 'mkfs.ext4', 'sfdisk', 'lvm'
     expect(volumes).toMatchObject([
       { name: 'sda', disk: 'sda', type: 'ext4', mounted: true },
       { name: 'sdb', type: 'LVM2_member', mounted: false, why: expect.stringContaining('logical volumes') },
+      { name: 'sdc', type: 'linux_raid_member', mounted: false, why: expect.stringContaining('mirror') },
+      { name: 'sdd', type: 'linux_raid_member', mounted: false, why: expect.stringContaining('mirror') },
+      { name: 'md0', type: 'ext4', mounted: true },
       { name: 'holdfast--files-root', type: 'ext4', mounted: true },
     ]);
   });
