@@ -21,6 +21,8 @@ export interface ConfigurationServerOptions {
   readonly http?: string;
   /** Where members reach it, when that is not 127.0.0.1: "10.0.2.2". */
   readonly announcedHost?: string;
+  /** Where it tells members that it is reached; at its own port unless told. */
+  readonly addresses?: readonly string[];
   /** Its main file: of the sources unless told. */
   readonly main?: string;
   /** Gets the process number at once, to be recorded. */
@@ -34,6 +36,7 @@ export const startConfigurationServer = async ({
   port = 0,
   http = '127.0.0.1:0',
   announcedHost = '127.0.0.1',
+  addresses = [],
   main = mainOf('configuration-server'),
   onStart,
 }: ConfigurationServerOptions): Promise<ConfigurationServer> => {
@@ -42,12 +45,13 @@ export const startConfigurationServer = async ({
   await mkdir(directory, { recursive: true });
   // The first one stands in join commands.
   const names = [...new Set([announcedHost, '127.0.0.1'])].map((name) => JSON.stringify(name)).join(', ');
+  const told = addresses.length === 0 ? '' : `, addresses: ${JSON.stringify(addresses)}`;
   const write = (listen: number): Promise<void> =>
     writeFile(
       config,
       [
         `state: { directory: ${JSON.stringify(state)} }`,
-        `listen: { address: "127.0.0.1:${listen}", names: [${names}] }`,
+        `listen: { address: "127.0.0.1:${listen}", names: [${names}]${told} }`,
         `http: { listen: ${JSON.stringify(http)} }`,
         settings,
         '',

@@ -79,7 +79,11 @@ export const scenario: Scenario = {
         site.configurationServer.process,
       ];
       const failures = [...programs.map(({ failure }) => failure), ...machines.map(({ source }) => source.failure)];
-      const defects = createLogDefects(programs.map(({ logFile }) => logFile));
+      const members = [...machines.map(({ member }) => member), ...site.servers];
+      const defects = createLogDefects([
+        ...members.map(({ program, control }) => ({ file: program.logFile, way: `${control.host}:${control.port}` })),
+        { file: site.configurationServer.process.logFile },
+      ]);
       const store = await openStore(site.vault.url, { environment: { AZURE_STORAGE_KEY_FILE: site.vault.accountKeyFile } });
       const key = await readKeyFile(site.vault.keyFile);
       const asStored = await openVault(store, key);

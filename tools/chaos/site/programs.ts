@@ -65,6 +65,8 @@ interface Network extends Pick<ServerMember, 'data' | 'control' | 'store'> {
 
 export const VAULT = 'main';
 const HOST = '127.0.0.1';
+/** Nobody is there. Members try every address they are told; at a true one they would pass by the links they joined by, and no partition would be one. */
+const NOWHERE = `${HOST}:1`;
 /** By which network each process server is reached. */
 const SERVERS = ['proxies', 'namespace'] as const;
 /** Bytes of a journal's file system: far less than its quota. */
@@ -112,6 +114,7 @@ export const install = async (context: RunContext, seed: number, opened: Opened)
   const configurationServer = await startConfigurationServer({
     directory: path.join(directory, 'configuration-server'),
     settings: CONFIGURATION,
+    addresses: [NOWHERE],
     onStart,
   });
   opened.add(() => configurationServer.process.kill());
