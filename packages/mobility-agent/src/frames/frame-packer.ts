@@ -2,7 +2,7 @@ import { BLOCK_SIZE, CODEC, type CodecName, FRAME_DATA_LIMIT, FRAME_EXTENT_LENGT
 import { HoldfastError } from '@holdfast/errors';
 import { type FrameMaker, frameMaker } from './frame-maker.ts';
 import type { MadeFrame } from './make-frame.ts';
-import { createFrameRoom, digestLength, type FrameRoom, OpenFrame } from './open-frame.ts';
+import { digestLength, type FrameRoom, giveFrameRoom, OpenFrame, takeFrameRoom } from './open-frame.ts';
 import { zeroRuns } from './zero-runs.ts';
 
 /** What went into the frames of one epoch; all but `frames` in bytes. */
@@ -52,7 +52,6 @@ class Packer implements FramePacker {
   readonly #options: FramePackerOptions;
   readonly #limit: number;
   readonly #maker: FrameMaker;
-  readonly #rooms: FrameRoom[] = [];
   #open: OpenFrame | undefined;
   /** Calls wait for one another; each turn starts when this resolves. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -150,7 +149,7 @@ class Packer implements FramePacker {
 
   async #frameFor(offset: number, length: number): Promise<OpenFrame> {
     if (this.#open?.accepts(offset, length) === false) await this.#close();
-    this.#open ??= new OpenFrame(this.#rooms.pop() ?? createFrameRoom());
+    this.#open ??= new OpenFrame(takeFrameRoom());
     return this.#open;
   }
 
@@ -183,7 +182,7 @@ class Packer implements FramePacker {
     } catch (reason) {
       this.#failure ??= { reason };
     }
-    this.#rooms.push(room);
+    giveFrameRoom(room);
     this.#inFlight.shift();
   }
 

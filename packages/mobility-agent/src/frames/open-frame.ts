@@ -9,10 +9,20 @@ export interface FrameRoom {
 /** Bytes of the digests of so many bytes of data that start at a block. */
 export const digestLength = (bytes: number): number => Math.ceil(bytes / BLOCK_SIZE) * DIGEST_SIZE;
 
-export const createFrameRoom = (): FrameRoom => ({
-  data: new Uint8Array(new SharedArrayBuffer(FRAME_DATA_LIMIT)),
-  digests: new Uint8Array(digestLength(FRAME_DATA_LIMIT)),
-});
+/** Rooms kept for the next frames of whichever disk: each piece of a copy would make as many anew. */
+const SPARE_ROOMS = 9;
+const spareRooms: FrameRoom[] = [];
+
+export const takeFrameRoom = (): FrameRoom =>
+  spareRooms.pop() ?? {
+    data: new Uint8Array(new SharedArrayBuffer(FRAME_DATA_LIMIT)),
+    digests: new Uint8Array(digestLength(FRAME_DATA_LIMIT)),
+  };
+
+/** Nobody uses it any more. */
+export const giveFrameRoom = (room: FrameRoom): void => {
+  if (spareRooms.length < SPARE_ROOMS) spareRooms.push(room);
+};
 
 interface OpenExtent {
   readonly kind: ExtentKind;
