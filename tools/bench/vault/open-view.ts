@@ -1,6 +1,8 @@
-// node open-view.ts VAULT KEYFILE: opens the newest point of the only machine of a vault, reads a block, and says what it took, as JSON.
+// node open-view.ts VAULT KEYFILE MILLISECONDS: opens the newest point of the only machine of a vault, reads a block, and says what it took, as JSON. Each
+// request is answered so much later, as by a store that is far away.
 import { readFileSync } from 'node:fs';
-import { createFolderStore, withMetrics } from '@holdfast/object-store';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createFolderStore, withFaults, withMetrics } from '@holdfast/object-store';
 import { openVault, openView, readKeyFile, readMachine } from '@holdfast/vault';
 
 export interface Opened {
@@ -10,10 +12,11 @@ export interface Opened {
   readonly requests: number;
 }
 
-const [folder, keyFile] = process.argv.slice(2);
-if (folder === undefined || keyFile === undefined) throw new TypeError('usage: open-view.ts VAULT KEYFILE');
+const [folder, keyFile, late = '0'] = process.argv.slice(2);
+if (folder === undefined || keyFile === undefined) throw new TypeError('usage: open-view.ts VAULT KEYFILE MILLISECONDS');
+const delay = Number(late);
 const start = performance.now();
-const { store, metrics } = withMetrics(createFolderStore(folder));
+const { store, metrics } = withMetrics(withFaults(createFolderStore(folder), () => (delay > 0 ? { stall: sleep(delay) } : undefined)));
 const vault = await openVault(store, await readKeyFile(keyFile));
 const [machine] = await vault.machines();
 const history = await readMachine(vault, machine!.id);
