@@ -3,18 +3,19 @@ import { once } from 'node:events';
 import path from 'node:path';
 
 /*
- * At most two minutes of `npm run chaos`, its set-up included: a whole installation; an agent and a process server are killed, the store fails and
- * connections are reset; all points of the stamped machines, and some of the ledger, are compared after each. The same events at any load: more of it
- * takes longer, and nothing else. Its other faults, and what its oracles find, are in the specs of what it is made of.
+ * At most two minutes of `npm run chaos`, its set-up included: a whole installation; an agent is killed, the store does not answer and
+ * connections are reset while machines move; after each nothing promised of any of the three is missing, and all points of the stamped machines are compared. The same events
+ * at any load: more of it takes longer, and nothing else. Its other faults, and what its oracles find, are in the specs of what it is made of; ledgers are
+ * compared by `lab/lab.live.spec.ts`, and by longer runs.
  */
 
-/** Its first faults: `kill a program` (an agent), `the store fails`, `connections to a process server are reset`, `kill a program` (a process server). */
+/** Its first faults: `kill a program` (an agent), `the store fails`, `connections to a process server are reset`. */
 const SEED = 80_436;
-/** Up to the verification behind the fourth fault. */
-const EVENTS = 21;
-const FAULTS = 4;
+/** Up to the verification behind the third fault. */
+const EVENTS = 17;
+const FAULTS = 3;
 /** Milliseconds, several times what it takes on a busy machine; a file of `npm test` may take ten minutes. */
-const PATIENCE = 420_000;
+const PATIENCE = 480_000;
 
 const main = path.join(__dirname, 'main.ts');
 let child: ChildProcess | undefined;
@@ -51,5 +52,5 @@ it.unless(
     const told = expect.stringMatching(`\\n${FAULTS} faults, [1-9]\\d* points verified, .* 0 wrong, 0 lost`);
     expect({ status, words }).toEqual({ status: 0, words: told });
   },
-  PATIENCE + 120_000,
+  PATIENCE + 30_000,
 );

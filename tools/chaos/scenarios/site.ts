@@ -22,9 +22,8 @@ import { withMemory } from '../site/remembering-store.ts';
 import { protectMachine, type SiteMachine } from '../site/site-machine.ts';
 import { createLedgerSource, createStampedSource, type Source } from '../site/sources.ts';
 
-/** Verifications from one that compares also what takes long to the next, and the first of them: short runs have one, too. */
+/** Verifications from one that compares also what takes long to the next. */
 const PATIENT_EVERY = 5;
-const FIRST_PATIENT = 2;
 const REMEMBERED_BYTES = 512 * 1024 * 1024;
 
 const keepLogs = (directory: string, programs: readonly Pick<ProgramProcess, 'logFile'>[]): void => {
@@ -149,7 +148,7 @@ export const scenario: Scenario = {
             const began = performance.now();
             // By turns, since what a long run costs must not grow with the square of its length.
             const isTurn = verifications % machines.length === index;
-            const verdict = await machine.judge(history, seed + verifications, verifications % PATIENT_EVERY === FIRST_PATIENT);
+            const verdict = await machine.judge(history, seed + verifications, verifications % PATIENT_EVERY === 0);
             points += verdict.judged;
             wrong.push(...verdict.wrong);
             lost.push(...verdict.lost);
