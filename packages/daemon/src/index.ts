@@ -36,6 +36,7 @@ export {
   whereaboutsText,
 } from './membership/whereabouts.ts';
 export type { MetricOptions, Metrics } from './metrics/metrics.ts';
+export { carryBallast } from './program/carry-ballast.ts';
 export { type Command, type CommandContext, defineCommand } from './program/command.ts';
 export type { CommonSchema } from './program/common-settings.ts';
 export { completeSchema } from './program/execute-program.ts';

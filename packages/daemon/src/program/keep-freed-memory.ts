@@ -10,19 +10,11 @@ const KEPT = 64 * 1024 * 1024;
 const LARGEST = 32 * 1024 * 1024;
 
 /**
- * Bytes that the collector counts as living, and nobody ever touches, so that they take none. How much new memory it lets come before it goes through the
- * whole heap again depends on how much lives: where little does, and much passes through, it would do so for every twenty megabytes.
- */
-const BALLAST = 96 * 1024 * 1024;
-const ballast: Buffer[] = [];
-
-/**
  * Has the allocator keep memory that is freed for what comes next, within reason. Unless told so it gives buffers of some hundred KiB back to the kernel,
- * and each new one costs 256 pages a MiB, which is more than what is done with it; and the collector let what it may free lie a while. For programs that
- * carry data, behind `tuneMemory`. Where the C library is another, only the second. To be called once, early.
+ * and each new one costs 256 pages a MiB, which is more than what is done with it. For programs that carry data all the time. Does nothing where the C
+ * library is another. To be called once, early.
  */
 export const keepFreedMemory = (): void => {
-  ballast.push(Buffer.allocUnsafeSlow(BALLAST));
   try {
     const mallopt = koffi.load(null).func('int mallopt(int, int)');
     mallopt(M_TRIM_THRESHOLD, KEPT);
