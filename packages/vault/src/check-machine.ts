@@ -7,7 +7,7 @@ import { findGap, listedSlots, slotsToRead } from './log-gap.ts';
 import { LogState } from './log-state.ts';
 import { OBJECT_KIND, type ObjectKind } from './object-header.ts';
 import { logPrefix, slotName } from './object-names.ts';
-import { ifPresent } from './read-object.ts';
+import { ifPresent, readWhole } from './read-object.ts';
 import { parseSlot } from './slot.ts';
 
 export interface CheckOptions {
@@ -85,12 +85,11 @@ class MachineCheck {
   async #checkSlot(sequence: number): Promise<boolean> {
     const { vault, machine } = this.#history;
     const name = slotName(machine.id, sequence);
-    const content = await ifPresent(vault.store.read(name));
-    if (content === undefined) return false;
-    const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-    this.#slots += 1;
-    this.#slotBytes += bytes.length;
     try {
+      const bytes = await ifPresent(readWhole(vault.store, name));
+      if (bytes === undefined) return false;
+      this.#slots += 1;
+      this.#slotBytes += bytes.length;
       const slot = await parseSlot(vault, machine.id, sequence, bytes);
       if (slot.size !== bytes.length) this.#check.find(name, 'DAMAGED', `it has ${bytes.length} bytes and should have ${slot.size}`);
       // Behind a damaged slot nothing can be said about links, except of slots that the catalogue refers to.

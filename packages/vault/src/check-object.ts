@@ -8,7 +8,7 @@ import type { EpochEntry, MachineHistory } from './history.ts';
 import { entriesOf } from './level-source.ts';
 import { OBJECT_KIND, type ObjectKind } from './object-header.ts';
 import { decodePartIndex } from './part-index.ts';
-import { openObject } from './read-object.ts';
+import { openObject, readWhole } from './read-object.ts';
 import { checkReferenced, type ReferencedKind, referencedName } from './referenced-object.ts';
 import type { ObjectHead } from './sealed-object.ts';
 import { EXTENT_KIND } from './segment-index.ts';
@@ -99,7 +99,7 @@ export class ObjectCheck {
     const { vault, machine } = this.#history;
     const name = referencedName(machine.id, kind, idText(ref.id))!;
     try {
-      const bytes = Buffer.from(await vault.store.read(name));
+      const bytes = await readWhole(vault.store, name);
       this.bytes += bytes.length;
       const head = await openObject(vault, name, { kind, machineId: machine.id, number: 0 }, bytes);
       checkReferenced(head, ref, name);
@@ -139,7 +139,7 @@ export class ObjectCheck {
   async numbered(name: string, kind: ObjectKind, number: number): Promise<number> {
     const { vault, machine } = this.#history;
     try {
-      const bytes = Buffer.from(await vault.store.read(name));
+      const bytes = await readWhole(vault.store, name);
       const { framesAt } = await openObject(vault, name, { kind, machineId: machine.id, number }, bytes);
       if (framesAt !== bytes.length) this.find(name, 'DAMAGED', `it has ${bytes.length} bytes and should have ${framesAt}`);
       return bytes.length;

@@ -4,6 +4,7 @@ import type { ObjectInfo, ObjectStore } from '@holdfast/object-store';
 import { isId } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { controlBackupName, controlBackupOf, controlBackupPrefix, controlPartName } from './object-names.ts';
+import { readWhole } from './read-object.ts';
 
 /*
  * Backups of configuration servers under `control/` (docs/format.md, "Control"). What they hold is sealed by whoever made them: a vault carries
@@ -146,7 +147,7 @@ export const newestControlBackups = async (store: ObjectStore): Promise<readonly
 export async function* readControlBackup(store: ObjectStore, { siteId, number, parts, sha256 }: ControlBackup): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   for (let part = 0; part < parts; part += 1) {
-    const content = await store.read(controlPartName(siteId, number, part));
+    const content = await readWhole(store, controlPartName(siteId, number, part), PART);
     hash.update(content);
     yield content;
   }

@@ -4,7 +4,7 @@ import { checkContinuity } from './continuity.ts';
 import { type Hold, holdMachine } from './hold.ts';
 import { VAULT_NAME } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
-import { ifPresent } from './read-object.ts';
+import { ifPresent, readWhole } from './read-object.ts';
 import type { Vault } from './vault.ts';
 
 export interface CopyOptions {
@@ -88,7 +88,7 @@ export const copyVault = async (vault: Vault, target: ObjectStore, options: Copy
       const work = async (): Promise<void> => {
         for (const { name } of left) {
           signal?.throwIfAborted();
-          const content = await (UNHELD.test(name) ? ifPresent(vault.store.read(name)) : vault.store.read(name));
+          const content = await (UNHELD.test(name) ? ifPresent(readWhole(vault.store, name)) : readWhole(vault.store, name));
           if (content === undefined) continue;
           await target.create(name, content);
           objects += 1;

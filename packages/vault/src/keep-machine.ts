@@ -12,7 +12,7 @@ import { thinMachine, thinningSuspended } from './thinning.ts';
 import { moveToTiers, type TierPolicy } from './tiers.ts';
 import type { Vault } from './vault.ts';
 
-export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, ReleaseOptions {
+export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, Omit<ReleaseOptions, 'locks'> {
   /** Which points stay: a grid of one's own, or a preset. Without it all do. */
   readonly policy?: RetentionPolicy | keyof typeof RETENTION_PRESETS;
   /** Points that stay whatever the policy says, beside the newest proven one. */
@@ -87,7 +87,7 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   options.signal?.throwIfAborted();
   // Before anything goes: what is locked and given up right now only stays for longer.
   const lockedAnew = await lock(after, after === history ? continuity : undefined, options, clock.now());
-  const released = await releaseObjects(writer, after, options, clock.now());
+  const released = await releaseObjects(writer, after, { ...options, locks: options.lockFor !== undefined }, clock.now());
   const moved = options.tiers === undefined ? 0 : await moveToTiers(vault, continuity, options.tiers, options.signal);
   return { compactions: published, runBytes, thinned, moved, lockedAnew, suspended, ...released };
 };

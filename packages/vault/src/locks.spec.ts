@@ -9,14 +9,28 @@ import { WriterBench } from './testing/writer-bench.ts';
 
 const DAY = 24 * 3_600_000;
 
+const bound = (store: ObjectStore, key: string | symbol): unknown => {
+  const value = Reflect.get(store, key) as unknown;
+  return typeof value === 'function' ? value.bind(store) : value;
+};
+
 describe('locks', () => {
   let now: number;
   let store: ObjectStore;
+  /** Names of which a deletion was refused. */
+  let refused: string[];
   let bench: WriterBench;
   let cuts: MadeCut[];
   const prepare = async (locks: boolean): Promise<void> => {
     now = Date.UTC(2026, 0, 1);
-    store = createMemoryStore({ now: () => now, locks });
+    const memory = createMemoryStore({ now: () => now, locks });
+    refused = [];
+    const remove = (name: string): Promise<void> =>
+      memory.delete(name).catch((reason: unknown) => {
+        refused.push(name);
+        throw reason;
+      });
+    store = new Proxy(memory, { get: (target, key) => (key === 'delete' ? remove : bound(target, key)) });
     const source = new SimulatedSource([64 * 1024, 50_000]);
     bench = new WriterBench(source, store, await createTestVault(source, store));
     cuts = await bench.cuts(6);
@@ -84,11 +98,21 @@ describe('locks', () => {
     // Due, and locked for some days.
     const held = await keep({ lockFor: 10 * DAY, policy, thinAtOnce: 1, fanIn: 2 });
     expect(held.locked).toBeGreaterThan(0);
+    // There may be thousands: nothing is asked for them, round after round.
+    expect(refused).toEqual([]);
     now += 9 * DAY;
     await append(await bench.cuts(1));
     const freed = await keep({ lockFor: 10 * DAY, policy, thinAtOnce: 1, fanIn: 2 });
     expect(freed.deleted).toBeGreaterThanOrEqual(held.locked);
     expect((await bench.read()).damage).toEqual([]);
+  });
+
+  it('end by the clock of the store, however far that of the keeper is behind', async () => {
+    await prepare(true);
+    const late = { now: () => now - 3 * DAY, sleep: async () => {} };
+    expect((await keep({ lockFor: 2 * DAY, clock: late })).lockedAnew).toBeGreaterThan(8);
+    now += DAY;
+    expect((await locked()).length).toBeGreaterThan(8);
   });
 
   it('are not there without being wanted, nor where a store has none', async () => {

@@ -30,11 +30,13 @@ export const lockNeeded = async (
   for (const name of opens) for await (const info of store.list(name, { locks: true })) if (info.name === name) objects.push(info);
   for (const prefix of [HOLDERS, dataKeyPrefix(machineId)])
     for await (const info of store.list(prefix, { locks: true })) objects.push(info);
+  // Locks end by the store's clock; what it has just created tells when this one is behind it.
+  const since = objects.reduce((latest, { created }) => Math.max(latest, created), now);
   let locked = 0;
   for (const { name, lockedUntil = 0 } of objects) {
     signal?.throwIfAborted();
-    if (lockedUntil >= now + lockFor / 2) continue;
-    await store.lockUntil(name, now + lockFor);
+    if (lockedUntil >= since + lockFor / 2) continue;
+    await store.lockUntil(name, since + lockFor);
     locked += 1;
   }
   return locked;

@@ -1,7 +1,9 @@
 import { HoldfastError } from '@holdfast/errors';
+import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
 import fc from 'fast-check';
 import { openKeySlot } from './key-slot.ts';
 import { MAGIC, OBJECT_KIND, type ObjectHeader, readHeader, writeHeader } from './object-header.ts';
+import { readWhole } from './read-object.ts';
 import { openHead } from './sealed-object.ts';
 import { decodeSegmentIndex, encodeSegmentIndex } from './segment-index.ts';
 
@@ -104,5 +106,23 @@ describe('parsers of what lies in a store', () => {
     bytes.writeUInt32LE(2 ** 32 - 1, 4);
     bytes.writeUInt32LE(2, 12);
     expect(() => decodeSegmentIndex(bytes, fitting, 0, 'object')).toThrow(expect.objectContaining({ code: 'DAMAGED' }));
+  });
+
+  it('take no more than an object may have, however large it is in the store', async () => {
+    const store = createMemoryStore();
+    await store.create('a', Buffer.alloc(100, 1));
+    expect(await readWhole(store, 'a', 100)).toEqual(Buffer.alloc(100, 1));
+    await expect(readWhole(store, 'a', 99)).rejects.toMatchObject({ code: 'DAMAGED', thing: 'a' });
+    await expect(readWhole(store, 'b')).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' });
+    const asked: unknown[] = [];
+    const watched: ObjectStore = {
+      ...store,
+      read: async (_, range) => {
+        asked.push(range);
+        return Buffer.alloc(1);
+      },
+    };
+    await readWhole(watched, 'a');
+    expect(asked).toEqual([{ offset: 0, length: 2 ** 30 + 1 }]);
   });
 });

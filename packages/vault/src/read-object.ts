@@ -1,5 +1,6 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
+import type { ObjectStore } from '@holdfast/object-store';
 import { damaged } from './damage.ts';
 import { countMessages } from './message-count.ts';
 import { OBJECT_KIND, type ObjectHeader, type ObjectKind, readHeader } from './object-header.ts';
@@ -28,6 +29,16 @@ export const readHead = async (vault: VaultAccess, name: string, expected: Expec
       ? await vault.store.read(name, { offset: atFirst, length: headLength - atFirst })
       : new Uint8Array(0);
   return openObject(vault, name, expected, rest.length === 0 ? first : Buffer.concat([first, rest]));
+};
+
+/** Bytes an object may have: far more than anybody ever wrote. */
+const OBJECT_LIMIT = 1024 ** 3;
+
+/** All bytes of an object, and no more than there can be, whatever somebody put into its place. Errors: OBJECT_NOT_FOUND, DAMAGED. */
+export const readWhole = async (store: ObjectStore, name: string, limit = OBJECT_LIMIT): Promise<Buffer> => {
+  const bytes = await store.read(name, { offset: 0, length: limit + 1 });
+  if (bytes.length > limit) throw damaged(name, `it has more than the ${limit} bytes that it may have`);
+  return asBuffer(bytes);
 };
 
 const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength);

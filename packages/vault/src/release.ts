@@ -20,6 +20,8 @@ export interface ReleaseOptions {
   readonly grace?: number;
   /** Nothing is deleted once it aborts; its reason is thrown. What was deleted until then is what nobody needed. */
   readonly signal?: AbortSignal;
+  /** The store is asked which objects are locked in it: deleting those is not even tried. */
+  readonly locks?: boolean;
 }
 
 export interface ReleaseReport {
@@ -43,29 +45,36 @@ class Release {
   readonly #history: MachineHistory;
   readonly #grace: number;
   readonly #signal: AbortSignal | undefined;
+  readonly #locks: boolean;
   /** By version, when the store created it. */
   readonly #versions = new Map<number, ObjectInfo>();
   /** The latest that the store's clock is known to have shown. */
   #now = 0;
+  /** The latest that it may show. */
+  #mayBe = 0;
   /** Objects that versions above it did without stay. */
   #held = Number.POSITIVE_INFINITY;
   #locked = 0;
   deleted = 0;
   bytes = 0;
 
-  constructor(writer: MachineWriter, history: MachineHistory, grace: number, signal: AbortSignal | undefined) {
+  constructor(writer: MachineWriter, history: MachineHistory, { grace = DAY, signal, locks = false }: ReleaseOptions) {
     this.#writer = writer;
     this.#history = history;
     this.#grace = grace;
     this.#signal = signal;
+    this.#locks = locks;
   }
 
   async run(now: number): Promise<ReleaseReport> {
     const { vault, machineId } = this.#writer;
     const { catalogue, version } = this.#history.catalogue!;
-    for await (const info of vault.store.list(cataloguePrefix(machineId))) this.#versions.set(catalogueVersionOf(info.name) ?? 0, info);
+    const locks = { locks: this.#locks };
+    for await (const info of vault.store.list(cataloguePrefix(machineId), locks))
+      this.#versions.set(catalogueVersionOf(info.name) ?? 0, info);
     for (const { created } of this.#versions.values()) this.#now = Math.max(this.#now, created);
-    const continuity = await checkContinuity(this.#history);
+    this.#mayBe = Math.max(this.#now, now);
+    const continuity = await checkContinuity(this.#history, locks);
     // Last, so that holds count that were created until now.
     for (const { id, ends, catalogue: held } of await listHolds(vault, machineId)) {
       if (ends > this.#now) this.#held = Math.min(this.#held, held);
@@ -137,8 +146,12 @@ class Release {
     }
   }
 
-  async #remove({ name, size }: ObjectInfo): Promise<boolean> {
+  async #remove({ name, size, lockedUntil = 0 }: ObjectInfo): Promise<boolean> {
     this.#signal?.throwIfAborted();
+    if (lockedUntil > this.#mayBe) {
+      this.#locked += 1;
+      return false;
+    }
     try {
       await this.#writer.vault.store.delete(name);
     } catch (reason) {
@@ -156,7 +169,7 @@ class Release {
 export const releaseObjects = async (
   writer: MachineWriter,
   history: MachineHistory,
-  { grace = DAY, signal }: ReleaseOptions,
+  options: ReleaseOptions,
   now: number,
 ): Promise<ReleaseReport> =>
-  history.catalogue === undefined ? { deleted: 0, bytes: 0, locked: 0, strays: 0 } : new Release(writer, history, grace, signal).run(now);
+  history.catalogue === undefined ? { deleted: 0, bytes: 0, locked: 0, strays: 0 } : new Release(writer, history, options).run(now);

@@ -3,7 +3,7 @@ import { ObjectCheck } from './check-object.ts';
 import { type Finding, findingOf } from './finding.ts';
 import type { MachineHistory } from './history.ts';
 import { logPrefix } from './object-names.ts';
-import { ifPresent } from './read-object.ts';
+import { ifPresent, readWhole } from './read-object.ts';
 import { itemsOf } from './scrub-machine.ts';
 import { parseSlot, readSlot } from './slot.ts';
 
@@ -13,9 +13,9 @@ import { parseSlot, readSlot } from './slot.ts';
  */
 export const restoreObject = async (history: MachineHistory, copy: ObjectStore, { object: name }: Finding): Promise<string | undefined> => {
   const { vault } = history;
-  const content = await ifPresent(copy.read(name));
+  const content = await ifPresent(readWhole(copy, name));
   if (content === undefined) return 'the copy does not have it';
-  const wrong = await differs({ ...history, vault: { ...vault, store: copy } }, history, name, Buffer.from(content));
+  const wrong = await differs({ ...history, vault: { ...vault, store: copy } }, history, name, content);
   if (wrong !== undefined) return `what the copy has is no good: ${wrong}`;
   await vault.store.delete(name);
   await vault.store.create(name, content);

@@ -8,6 +8,7 @@ import { listedSlots, slotsToRead } from './log-gap.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { slotName } from './object-names.ts';
 import { readMachine } from './read-machine.ts';
+import { readWhole } from './read-object.ts';
 import { referencedName } from './referenced-object.ts';
 import { createScrubRecord, NEVER_SCRUBBED, readScrubRecord, type ScrubProgress } from './scrub-record.ts';
 import { parseSlot } from './slot.ts';
@@ -119,7 +120,7 @@ export const itemsOf = async (history: MachineHistory, check: ObjectCheck): Prom
   }
   const checkSlot = async (sequence: number, name: string): Promise<void> => {
     try {
-      const bytes = Buffer.from(await vault.store.read(name));
+      const bytes = await readWhole(vault.store, name);
       const slot = await parseSlot(vault, machine.id, sequence, bytes);
       if (slot.size !== bytes.length) check.find(name, 'DAMAGED', `it has ${bytes.length} bytes and should have ${slot.size}`);
       if ((tags.get(sequence) ?? slot.tag) !== slot.tag)
