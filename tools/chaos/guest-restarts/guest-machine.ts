@@ -230,7 +230,9 @@ export const startGuestMachine = async (directory: string, note: (line: string) 
           generationsTold = all.length;
           return begun.map(({ diskId, generation }) => ({ diskId, reason: generation.detail }));
         }),
-      warnings: async () => Number(await started.output(`grep -c '"code":"CONTINUITY_LOST"' /state/agent.log || true`)),
+      // What was counted stays, also when power is cut: the agent does not write its log out.
+      warnings: async () =>
+        Number(await started.output(`sync /state/agent.log; grep -c '"code":"CONTINUITY_LOST"' /state/agent.log || true`)),
       spoken: async () => parseSpoken(await readFile(outside, 'utf8')),
       close,
     };
