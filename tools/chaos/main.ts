@@ -9,13 +9,13 @@ import { type RunLength, runScenario } from './run-scenario.ts';
 import type { Scenario } from './scenario.ts';
 import { addTallies, complaintsOf, EMPTY_TALLY, formatTally, statusOf } from './tally.ts';
 
-const HELP = `Usage: npm run chaos -- [--minutes N] [--seed S] [--scenario NAME] [--events N] [--each] [--logs DIRECTORY]
+const HELP = `Usage: npm run chaos -- [--minutes N] [--seed S] [--scenario NAME] [--events N] [--each] [--fault KIND]… [--logs DIRECTORY]
        npm run chaos -- --list      (shows the scenarios)
 
 Lets ordinary steps and faults happen to a scenario (site unless told; "all": to each in turn, the time shared out), on the schedule that the
 seed names, and compares every recovery point after every fault. Stops at the first thing that is wrong and prints how to get there
-again: --events N ends after exactly N events. --each lets every kind of fault happen once, in an order that the seed names. --logs puts
-what all programs wrote down into a directory. Without --seed one is made up and printed; the default is one minute.
+again: --events N ends after exactly N events. --each lets every kind of fault happen once, in an order that the seed names, and
+--fault only these. --logs puts what all programs wrote down into a directory. Without --seed one is made up and printed; the default is one minute.
 Exit status: 0 all well; 1 a point is wrong, something is lost, a resynchronization nobody can explain, something threw or hung, or
 nothing was verified; 130 interrupted.`;
 
@@ -39,6 +39,7 @@ await runMain(async (args) => {
       scenario: { type: 'string' },
       events: { type: 'string' },
       each: { type: 'boolean' },
+      fault: { type: 'string', multiple: true },
       logs: { type: 'string' },
       list: { type: 'boolean' },
       help: { type: 'boolean' },
@@ -55,7 +56,7 @@ await runMain(async (args) => {
   }
   const { scenario = DEFAULT_SCENARIO } = values;
   const scenarios = scenario === 'all' ? [...all.values()] : [pick(all, scenario, 'scenario')];
-  const { each = false, minutes, events } = values;
+  const { fault: only, each = only !== undefined, minutes, events } = values;
   const length =
     each && minutes === undefined && events === undefined ? undefined : lengthOf(minutes, events, Math.max(1, scenarios.length));
   const seed = values.seed === undefined ? randomInt(2 ** 32) : parseNumber('--seed', values.seed, 0);
@@ -67,7 +68,16 @@ await runMain(async (args) => {
   let tally = EMPTY_TALLY;
   for (const scenario of scenarios) {
     console.log(`chaos ${scenario.name}, seed ${seed}: ${scenario.about}`);
-    const options = { seed, length, print: console.log, stop: interruption.signal, eventLimitMs: EVENT_LIMIT_MS, logs: values.logs, each };
+    const options = {
+      seed,
+      length,
+      print: console.log,
+      stop: interruption.signal,
+      eventLimitMs: EVENT_LIMIT_MS,
+      logs: values.logs,
+      each,
+      only,
+    };
     tally = addTallies(tally, await runScenario(scenario, options));
     if (interruption.signal.aborted || complaintsOf(tally).length > 0) break;
   }

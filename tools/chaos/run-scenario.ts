@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly length: RunLength | undefined;
   /** Every kind of fault once, instead of what the seed draws. */
   readonly each?: boolean | undefined;
+  /** With `each`: no other kinds than these. */
+  readonly only?: readonly string[] | undefined;
   readonly print: (line: string) => void;
   /** Ends the run after the event under way. */
   readonly stop: AbortSignal;
@@ -56,7 +58,7 @@ const happen = async (world: World, event: ScheduledEvent, tally: Tally, limitMs
 
 /** Runs one scenario on the schedule that `seed` names, until its length is reached or something is wrong; then removes its world. */
 export const runScenario = async (scenario: Scenario, options: RunOptions): Promise<Tally> => {
-  const { seed, length, print, stop, eventLimitMs, logs, each = false } = options;
+  const { seed, length, print, stop, eventLimitMs, logs, each = false, only } = options;
   const directory = await mkdtemp(path.join(tmpdir(), `holdfast-chaos-${scenario.name}-`));
   try {
     const random = createRandom(deriveSeed(seed, 'setup'));
@@ -64,13 +66,15 @@ export const runScenario = async (scenario: Scenario, options: RunOptions): Prom
     let tally = EMPTY_TALLY;
     try {
       const start = performance.now();
-      for (const event of each ? createTour(seed, world) : createSchedule(seed, world)) {
+      for (const event of each ? createTour(seed, world, only) : createSchedule(seed, world)) {
         const before = performance.now();
         tally = await happen(world, event, tally, eventLimitMs);
         const now = performance.now();
         print(`#${event.index} ${event.kind} ${event.name} (${((now - before) / 1000).toFixed(1)} s)`);
         if (complaintsOf(tally).length > 0) {
-          print(`again: npm run chaos -- --scenario ${scenario.name}${each ? ' --each' : ''} --seed ${seed} --events ${event.index}`);
+          print(
+            `again: npm run chaos -- --scenario ${scenario.name}${each ? ' --each' : ''}${(only ?? []).map((name) => ` --fault '${name}'`).join('')} --seed ${seed} --events ${event.index}`,
+          );
           break;
         }
         if (stop.aborted) break;

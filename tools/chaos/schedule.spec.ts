@@ -22,6 +22,8 @@ describe('a tour', () => {
       expect(tour.map(({ kind }) => kind)).toEqual(names.flatMap(() => ['step', 'fault', 'verify']));
     }
     expect(tours[2]).toEqual(tours[0]);
+    const [only] = Object.keys(OFFER.faults);
+    expect([...createTour(1, OFFER, [only!])].map(({ kind, name }) => (kind === 'fault' ? name : kind))).toEqual(['step', only, 'verify']);
   });
 });
 

@@ -46,11 +46,11 @@ const eventsOf = (seed: number): MakeEvent => {
   };
 };
 
-/** Every kind of fault once, in an order that the seed names: a step, the fault, a verification. */
-export function* createTour(seed: number, { steps, faults }: Offer): Generator<ScheduledEvent, void> {
+/** Every kind of fault once, or each of `only`, in an order that the seed names: a step, the fault, a verification. */
+export function* createTour(seed: number, { steps, faults }: Offer, only?: readonly string[]): Generator<ScheduledEvent, void> {
   const random = createRandom(deriveSeed(seed, 'tour'));
   const event = eventsOf(seed);
-  const left = Object.keys(faults);
+  const left = Object.keys(faults).filter((name) => only?.includes(name) ?? true);
   while (left.length > 0) {
     yield event('step', choose(random, steps));
     const [name] = left.splice(randomBelow(random, left.length), 1);
