@@ -23,7 +23,7 @@ describe('the keeper of a process server', () => {
   let time = Date.UTC(2026, 0, 1);
 
   beforeEach(async () => {
-    store = createMemoryStore();
+    store = createMemoryStore({ locks: true });
     vault = await createVault(store, { name: 'test', keys: [KEY] });
     // A point every 20 minutes for three days.
     source = new ScriptedSource({ size: 64 * 1024, interval: 1200 });
@@ -69,10 +69,11 @@ describe('the keeper of a process server', () => {
     return current;
   };
 
-  it('compacts, and thins by the retention that the policy names', async () => {
-    await run('keep', 2);
+  it('compacts, and thins by the retention that the policy names, and locks what is left where it is told to', async () => {
+    await run('keep', 2, { lockFor: 24 * 3_600_000 });
     expect(reports[0]!.compactions).toBeGreaterThan(0);
     expect(reports[0]!.thinned).toBeGreaterThan(100);
+    expect(reports[0]!.lockedAnew).toBeGreaterThan(3);
     expect(reports[1]).toMatchObject({ compactions: 0, thinned: 0 });
     const { points } = await readMachine(vault, source.machineId);
     // All of the last two hours, one of each hour of the day before.
