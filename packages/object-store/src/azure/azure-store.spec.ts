@@ -60,26 +60,56 @@ describe('an Azure store', () => {
     service.answer(({ method, path }, response) => {
       if (method === 'PUT') return response.writeHead(200).end();
       if (method === 'HEAD')
-        return response.writeHead(200, { 'content-length': '7', 'x-ms-immutability-policy-until-date': expires }).end();
-      const told = path.includes('include=immutabilitypolicy')
-        ? `<ImmutabilityPolicyUntilDate>${expires}</ImmutabilityPolicyUntilDate>`
-        : '';
-      const blob = `<Blob><Name>m/1</Name><Properties><Content-Length>7</Content-Length>${told}</Properties></Blob>`;
+        return response
+          .writeHead(200, {
+            'content-length': '7',
+            'x-ms-immutability-policy-until-date': expires,
+            'x-ms-immutability-policy-mode': path.endsWith('/1') ? 'locked' : 'unlocked',
+          })
+          .end();
+      const blobs = ['locked', 'unlocked'].map((mode, at) => {
+        const told = `<ImmutabilityPolicyUntilDate>${expires}</ImmutabilityPolicyUntilDate><ImmutabilityPolicyMode>${mode}</ImmutabilityPolicyMode>`;
+        const properties = `<Content-Length>7</Content-Length>${path.includes('include=immutabilitypolicy') ? told : ''}`;
+        return `<Blob><Name>m/${at + 1}</Name><Properties>${properties}</Properties></Blob>`;
+      });
       response.writeHead(200, { 'content-type': 'application/xml' });
       return response.end(
-        `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>${blob}</Blobs><NextMarker/></EnumerationResults>`,
+        `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>${blobs.join('')}</Blobs><NextMarker/></EnumerationResults>`,
       );
     });
     const store = withMetrics(withThrottle(withRetry(open()), { bytesPerSecond: 1e9 })).store;
     const until = Date.UTC(2026, 11, 1);
     await store.lockUntil!('m/1', until);
     expect(await store.stat('m/1')).toMatchObject({ size: 7, lockedUntil: until });
+    // A policy that is not locked, as the default one of a container may be, is no lock: whoever set it takes it back.
+    expect((await store.stat('m/2')).lockedUntil).toBeUndefined();
     const listed = [];
     for (const options of [{ locks: true }, {}]) for await (const info of store.list('m/', options)) listed.push(info.lockedUntil);
-    expect(listed).toEqual([until, undefined]);
+    expect(listed).toEqual([until, undefined, undefined, undefined]);
     const [{ method, path, headers }] = service.seen as [(typeof service.seen)[0]];
     expect({ method, path }).toEqual({ method: 'PUT', path: '/acme/vault/m/1?comp=immutabilityPolicies' });
     expect(headers).toMatchObject({ 'x-ms-immutability-policy-until-date': expires, 'x-ms-immutability-policy-mode': 'Locked' });
+  });
+
+  it('leaves a lock as it is that somebody set for longer meanwhile', async () => {
+    const store = open();
+    const until = Date.UTC(2026, 11, 1) + 345;
+    for (const [expires, outcome] of [
+      ['Tue, 01 Dec 2026 00:00:00 GMT', 'locked'],
+      ['Mon, 30 Nov 2026 23:59:59 GMT', 'UNSUPPORTED_OPERATION'],
+    ] as const)
+      for (const code of ['BlobImmutableDueToPolicy', 'SomethingNew']) {
+        service.answer((request, response) => {
+          if (request.method !== 'HEAD') return sayError(409, code, 'It cannot be made shorter.')(request, response);
+          const lock = { 'x-ms-immutability-policy-until-date': expires, 'x-ms-immutability-policy-mode': 'locked' };
+          return response.writeHead(200, { 'content-length': '7', ...lock }).end();
+        });
+        const answer = store.lockUntil!('m/1', until).then(
+          () => 'locked',
+          ({ code }: HoldfastError) => code,
+        );
+        expect(await answer).toBe(outcome);
+      }
   });
 
   it('says that a container is not set up for locks, and asks again when the service is only busy', async () => {

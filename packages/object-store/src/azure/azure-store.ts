@@ -140,8 +140,14 @@ class AzureStore implements ObjectStore {
       container
         .getBlobClient(this.#place.prefix + name)
         .setImmutabilityPolicy({ expiriesOn: new Date(until), policyMode: 'Locked' }, { abortSignal: signal }),
-    ).catch((reason: unknown) => {
-      throw isRefusal(reason) ? noLocks(this.url, reason) : reason;
+    ).catch(async (reason: unknown) => {
+      if (!isRefusal(reason)) throw reason;
+      // Somebody else may have locked it for longer meanwhile, and what is locked is not made shorter. The service knows whole seconds.
+      const lockedUntil = await this.stat(name).then(
+        (info) => info.lockedUntil ?? 0,
+        () => 0,
+      );
+      if (lockedUntil < Math.floor(until / 1000) * 1000) throw noLocks(this.url, reason);
     });
   };
 
@@ -200,13 +206,24 @@ interface BlobProperties {
   readonly accessTier?: string;
   readonly accessTierChangedOn?: Date;
   readonly immutabilityPolicyExpiresOn?: Date;
+  /** Another one than "Locked", in whatever letters, may be taken back. */
+  readonly immutabilityPolicyMode?: string;
 }
 
 /** An old blob has no time of creation; then the later one is taken, so that nothing seems older than it is. */
 const infoOf = (
   name: string,
-  { contentLength = 0, createdOn, lastModified, accessTier, accessTierChangedOn, immutabilityPolicyExpiresOn }: BlobProperties,
+  {
+    contentLength = 0,
+    createdOn,
+    lastModified,
+    accessTier,
+    accessTierChangedOn,
+    immutabilityPolicyExpiresOn,
+    immutabilityPolicyMode = '',
+  }: BlobProperties,
 ): ObjectInfo => {
+  const lock = immutabilityPolicyMode.toLowerCase() === 'locked' ? immutabilityPolicyExpiresOn : undefined;
   const tier = TIERS.find((known) => known === accessTier?.toLowerCase());
   return {
     name,
@@ -214,7 +231,7 @@ const infoOf = (
     created: (createdOn ?? lastModified ?? new Date()).getTime(),
     ...(tier && { tier }),
     ...(accessTierChangedOn && { tierSince: accessTierChangedOn.getTime() }),
-    ...(immutabilityPolicyExpiresOn && { lockedUntil: immutabilityPolicyExpiresOn.getTime() }),
+    ...(lock && { lockedUntil: lock.getTime() }),
   };
 };
 
@@ -232,6 +249,7 @@ const digest = async (content: Uint8Array): Promise<Uint8Array> => {
 
 /** True where the service said no for a reason of its own: asking again does not help. */
 const isRefusal = (reason: unknown): reason is HoldfastError => {
+  if (isHoldfastError(reason, 'OBJECT_LOCKED')) return true;
   if (!isHoldfastError(reason, 'STORE_UNAVAILABLE')) return false;
   const { status = 0 } = (reason.cause ?? {}) as { readonly status?: number };
   return status === 501 || (status >= 400 && status < 500 && status !== 408 && status !== 429);
