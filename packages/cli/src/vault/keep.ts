@@ -67,7 +67,7 @@ export const keepCommand = (surroundings: Surroundings): Command =>
     .addOption(paceOption())
     .addOption(new Option('--cool-after <time>', 'move parts of that age to the tier cool').argParser(parseSeconds))
     .addOption(new Option('--cold-after <time>', 'move parts of that age to the tier cold').argParser(parseSeconds))
-    .addOption(new Option('--lock-for <time>', 'let nobody delete what points need for so long').argParser(parseSeconds))
+    .addOption(new Option('--lock-for <time>', 'let nobody delete what points need for so long').argParser(parseLockTime))
     .addHelpText('after', HELP)
     .action((options: KeepCommandOptions) => keep(surroundings, options));
 
@@ -95,6 +95,20 @@ const keep = (surroundings: Surroundings, options: KeepCommandOptions): Promise<
       await sleep(options.every * 1000, undefined, { signal: stop }).catch(() => undefined);
     }
   });
+
+/** Seconds, the limit of `keeper.lock-for`. */
+const LONGEST_LOCK = 3650 * 24 * 3600;
+
+/** What is locked by mistake stays, and is paid for. */
+const parseLockTime = (text: string): number => {
+  const seconds = parseSeconds(text);
+  if (seconds <= LONGEST_LOCK) return seconds;
+  throw new HoldfastError('SETTING_INVALID', {
+    thing: JSON.stringify(text),
+    why: 'nothing is locked for more than ten years: nobody could take that back',
+    remedy: 'give 3650d at most; locks are renewed',
+  });
+};
 
 const tiersOf = ({ coolAfter, coldAfter }: KeepCommandOptions): TierPolicy | undefined =>
   coolAfter === undefined && coldAfter === undefined

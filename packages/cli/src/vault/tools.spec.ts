@@ -229,6 +229,7 @@ describe('tiers', () => {
     expect(one.cost.earlyDeletion).toBeGreaterThan(0);
     expect((await run(['keep', '--cool-after', '30d'])).stderr).toContain('[UNSUPPORTED_OPERATION]');
     expect((await run(['keep', '--lock-for', '30d'])).stderr).toContain('no locks that bind everybody');
+    expect((await run(['keep', '--lock-for', '3651d'])).stderr).toContain('give 3650d at most');
   });
 });
 
