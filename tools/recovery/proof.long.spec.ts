@@ -20,7 +20,12 @@ describe.unless(lacks('root', 'nbdfuse', 'qemu-system-x86_64', 'qemu-img', ...MI
     directory = await mkdtemp(path.join(tmpdir(), 'hf-proof-'));
     vault = await makeMiniVault(`file:${at('vault')}`, at('key'));
   });
-  afterAll(() => rm(directory, { recursive: true, force: true }));
+  afterAll(async () => {
+    // Of a command that had to be killed.
+    const fabric = createQemuFabric({ directory: path.join(at('r'), 'machines') });
+    for (const { operationId } of await fabric.list()) await fabric.remove(operationId);
+    await rm(directory, { recursive: true, force: true });
+  });
 
   const nothingLeft = async (): Promise<void> => {
     expect(await createQemuFabric({ directory: path.join(at('r'), 'machines') }).list()).toEqual([]);

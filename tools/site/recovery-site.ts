@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
+import { createQemuFabric } from '@holdfast/fabric';
 import { openStore } from '@holdfast/object-store';
 import { createVault, type MachineHistory, openVault, openView, readKeyFile, readMachine, writeKeyFile } from '@holdfast/vault';
 import { until } from '../lab/host/until.ts';
@@ -91,6 +92,11 @@ export const openRecoveryInstallation = async (options: RecoveryInstallationOpti
         await person?.run(['failover', ...end, '--wait']);
     for (const program of running.toReversed()) await program.stop();
     await server?.process.stop();
+    // What was committed outlives them all.
+    for (const name of options.gateways ?? ['ps']) {
+      const fabric = createQemuFabric({ directory: path.join(directory, name, 'state', 'recovery', 'vm') });
+      for (const { operationId } of await fabric.list()) await fabric.remove(operationId);
+    }
     for (const one of [directory, scripts]) await rm(one, { recursive: true, force: true });
   };
   try {
