@@ -14,7 +14,7 @@ const SEED = 80_436;
 /** Up to the verification behind the third fault. */
 const EVENTS = 17;
 const FAULTS = 3;
-/** Milliseconds, several times what it takes on a busy machine; a file of `npm test` may take ten minutes. */
+/** Milliseconds, several times what it takes; it is to become a live spec, and a file of `npm test` may take ten minutes. */
 const PATIENCE = 480_000;
 
 const main = path.join(__dirname, 'main.ts');
