@@ -54,6 +54,33 @@ describe('housekeeping', () => {
     expect(left).toEqual([...kept.map((id) => recoveriesOf.key(`m/${id}`)), ...kept.map((id) => recoveries.key(id))].toSorted());
   });
 
+  it('leaves a job alone that is put back to work meanwhile', async () => {
+    const store = createMemoryStore({ events: 10, audit: 10, changes: 1000 });
+    const failed = { kind: 'point', machineId: 'm', state: 'failed' } as JobRecord;
+    await transact(store, async (transaction) => {
+      transaction.put(jobs, '1', failed);
+      transaction.put(jobsOf, 'm/1', {});
+      transaction.put(endedJobs, 'failed/1', {});
+    });
+    let isRetried = false;
+    const meanwhile: typeof store.list = async (options) => {
+      // Jobs have been looked at, and nothing has been removed.
+      if (options.prefix === prunedRecoveries.prefix && !isRetried) {
+        isRetried = true;
+        await transact(store, async (transaction) => {
+          transaction.put(jobs, '1', { ...failed, state: 'queued' });
+          transaction.delete(endedJobs, 'failed/1');
+        });
+      }
+      return store.list(options);
+    };
+    await cleanUp({ ...store, list: meanwhile }, 0, 2 * DAY);
+    expect(isRetried).toBe(true);
+    expect((await store.list({ prefix: '', limit: 100 })).map(({ key }) => key).toSorted()).toEqual(
+      [jobs.key('1'), jobsOf.key('m/1')].toSorted(),
+    );
+  });
+
   it('knows the newest of those that are not kept still to be over, and not all there ever were', async () => {
     const store = createMemoryStore({ events: 10, audit: 10, changes: 1000 });
     const ids = [...'012345'].map((digit) => digit.repeat(32));

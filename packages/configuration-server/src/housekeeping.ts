@@ -67,9 +67,14 @@ export const cleanUp = async (
     runs += 1;
     if (runs > recoveriesKept) gone.push([planRuns, id], [runsOf, `${value.planId}/${id}`]);
   }
+  /** Jobs that somebody put back to work since they were looked at. */
+  const retried = new Set<string>();
   for (let from = 0; from < gone.length; from += BATCH)
     await transact(store, async (transaction) => {
       for (const [kind, id] of gone.slice(from, from + BATCH)) {
+        const job = kind === jobs ? (await transaction.read(jobs, id))?.value : undefined;
+        if (job !== undefined && !hasEnded(job)) retried.add(id);
+        if (retried.has(id) || (kind === jobsOf && retried.has(id.slice(id.lastIndexOf('/') + 1)))) continue;
         transaction.delete(kind, id);
         const machineName = kind === recoveries ? pruned.get(id) : undefined;
         if (machineName !== undefined) transaction.put(prunedRecoveries, id, { machineName });
