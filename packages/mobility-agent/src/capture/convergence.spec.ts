@@ -183,6 +183,24 @@ describe('a cut out of a snapshot', () => {
     expect(await rig.convergence.snapshotRound(disk, async () => lost)).toMatchObject({ exact: false, reason: /too little room/ });
     expect((await exactCut(rig)).staging.blocks.size).toBe(1);
   });
+
+  test('is none when its room ran out while the last of it was read, which may be newer then', async () => {
+    const rig = createScriptedRig();
+    rig.convergence.committed([await exactCut(rig)], true);
+    rig.write(rig.now() + 1);
+    let reads = 0;
+    const full: DiskSource = {
+      ...rig.source,
+      read: (offset, length) => {
+        reads += 1;
+        return { data: new Uint8Array(length), unreadable: reads > 1 ? [{ offset, length }] : [] };
+      },
+    };
+    const disk = rig.member();
+    expect(await rig.convergence.snapshotRound(disk, async () => full)).toMatchObject({ exact: false, reason: /too little room/ });
+    rig.convergence.abandoned([disk]);
+    expect((await exactCut(rig)).staging.blocks.size).toBe(1);
+  });
 });
 
 const SIZE = 4 * BLOCK_SIZE;

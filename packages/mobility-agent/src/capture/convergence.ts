@@ -365,6 +365,12 @@ class ConvergenceImpl implements Convergence, WriteSink {
         if (staging.bytes > STAGING_LIMIT) await disk.spill();
         await this.#lookUp(state);
       }
+      // Where its room ran out during the last read, that may have given what was written since, and no error: only the next one tells.
+      const [probe] = extents;
+      if (probe !== undefined && snapshot.read(probe.offset, Math.min(probe.length, BLOCK_SIZE)).unreadable.length > 0) {
+        state.changes.putBack(taken);
+        return undefined;
+      }
     } catch (reason) {
       state.changes.putBack(taken);
       throw reason;
