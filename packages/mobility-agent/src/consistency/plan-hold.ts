@@ -11,7 +11,7 @@ import { type Hold, openHold } from '../hold/open-hold.ts';
 import type { HoldReport } from '../hold/protocol.ts';
 import { findControlGroups, throttleSteps } from '../hold/throttle.ts';
 import type { ScriptCall } from '../hold/undo-log.ts';
-import { logicalVolumeOf } from '../hold/volume-snapshot.ts';
+import { logicalVolumeOf, snapshotTag } from '../hold/volume-snapshot.ts';
 import { identifyDevice, unpackDevice } from '../trace/device.ts';
 import { findScripts } from './find-scripts.ts';
 
@@ -248,7 +248,7 @@ class SnapshotHold extends Planned {
 
   readonly snapshot = async (): Promise<DiskSource> => {
     await this.step(async (hold) => {
-      const path = await hold.snapshot(this.#volume(), `holdfast_${this.places.machineId}`);
+      const path = await hold.snapshot(this.#volume(), snapshotTag(this.places.machineId));
       this.#source = openDiskSource(identifyDevice(path));
     })();
     return this.#source!;

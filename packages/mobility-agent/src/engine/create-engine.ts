@@ -6,6 +6,7 @@ import { type CopyPace, createCopyPace } from '../capture/copy-pace.ts';
 import { createPointMaker, type PointMaker } from '../consistency/make-points.ts';
 import type { RegisteredDisk } from '../disks/disk-registry.ts';
 import { releaseLeft } from '../hold/release-left.ts';
+import { removeForgotten, snapshotTag } from '../hold/volume-snapshot.ts';
 import type { Hrl } from '../hrl/hrl.ts';
 import { createNotice } from '../sender/notice.ts';
 import type { SenderStatus } from '../sender/sender.ts';
@@ -326,8 +327,10 @@ class ProtectingEngine implements Engine {
     if (hold === undefined) return;
     try {
       const left = await releaseLeft(hold.log);
-      if (left === undefined || left.undone.length === 0) return;
-      const problems = left.problems.length === 0 ? '' : `; ${left.problems.join('; ')}`;
+      if (left === undefined) return;
+      const forgotten = await removeForgotten(snapshotTag(hold.machineId));
+      if (left.undone.length + forgotten.found.length + forgotten.problems.length === 0) return;
+      const problems = [...left.problems, ...forgotten.problems].map((problem) => `; ${problem}`).join('');
       this.#events.warn('HOLD_FAILED', `What an agent that was killed had held still was let go${problems}`);
     } catch (reason) {
       const { code, message } = fromSystem(reason, hold.log);

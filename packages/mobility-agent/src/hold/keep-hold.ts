@@ -6,7 +6,7 @@ import type { HeldFilesystem } from './choose-filesystems.ts';
 import type { HoldReport, KeeperOrder } from './protocol.ts';
 import { openFilesystem, takeBack } from './undo.ts';
 import { openUndoLog, type UndoLog } from './undo-log.ts';
-import { makeSnapshot } from './volume-snapshot.ts';
+import { makeSnapshot, snapshotName } from './volume-snapshot.ts';
 
 type Order<Name extends KeeperOrder['order']> = Extract<KeeperOrder, { order: Name }>;
 
@@ -144,7 +144,7 @@ class Keeper implements KeptHold {
   }
 
   snapshot({ volume, tag }: Order<'snapshot'>): Promise<string> {
-    const name = `holdfast_${crypto.randomUUID().replaceAll('-', '')}`;
+    const name = snapshotName();
     this.#log.note({ kind: 'snapshot', snapshot: { group: volume.group, name } });
     const made = makeSnapshot(volume, name, tag);
     // What is being made is taken back once it is there.

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { HoldfastError } from '@holdfast/errors';
 
@@ -24,6 +24,9 @@ const VOLUME_UUID = /^LVM-[A-Za-z0-9]{64}$/;
 /** Group and name as the device mapper has them: a hyphen of their own is doubled. */
 const MAPPED_NAME = /^((?:[^-]|--)+)-((?:[^-]|--)+)$/;
 
+/** What the names and tags of snapshots begin with. */
+const PREFIX = 'holdfast_';
+
 const unescaped = (text: string): string => text.replaceAll('--', '-');
 
 /** The logical volume that a device ("253:0") is; undefined when it is none. */
@@ -40,7 +43,10 @@ export const logicalVolumeOf = (device: string, system = '/sys'): LogicalVolume 
 
 const pathOf = ({ group, name }: LogicalVolume): string => `${group}/${name}`;
 
-const lvm = async (program: string, args: readonly string[]): Promise<string> => {
+/** Calls a program of LVM and gives what it printed. Rejects with HOLD_FAILED. */
+export type Lvm = (program: string, args: readonly string[]) => Promise<string>;
+
+const callLvm: Lvm = async (program, args) => {
   try {
     return (await run(program, args, OPTIONS)).stdout.trim();
   } catch (reason) {
@@ -54,27 +60,66 @@ const lvm = async (program: string, args: readonly string[]): Promise<string> =>
   }
 };
 
-/** The snapshots of a volume that were made with a tag. */
-const snapshotsOf = async ({ group, name }: LogicalVolume, tag: string): Promise<LogicalVolume[]> => {
-  const found = await lvm('lvs', ['--noheadings', '-o', 'lv_name', '--select', `origin=${name} && tags=${tag}`, group]);
-  return found.split(/\s+/).flatMap((one) => (one === '' ? [] : [{ group, name: one }]));
+/** The volumes of a group that are chosen. */
+const volumesOf = async (group: string, select: string, lvm: Lvm): Promise<LogicalVolume[]> => {
+  const found = await lvm('lvs', ['--noheadings', '-o', 'lv_name', '--select', select, group]);
+  return found.split(/\s+/).flatMap((name) => (name === '' ? [] : [{ group, name }]));
 };
 
-/** Removes a snapshot; nothing when there is none. Rejects with HOLD_FAILED, also while somebody reads from it. */
-export const removeSnapshot = async (snapshot: LogicalVolume): Promise<void> => {
-  const isThere = await run('lvs', [pathOf(snapshot)], OPTIONS).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) await lvm('lvremove', ['--force', ...QUIETLY, pathOf(snapshot)]);
+/** Removes a snapshot; nothing when there is none. Rejects with HOLD_FAILED, also while somebody reads from it, or where nobody can tell. */
+export const removeSnapshot = async ({ group, name }: LogicalVolume, lvm: Lvm = callLvm): Promise<void> => {
+  const there = await volumesOf(group, `lv_name=${name}`, lvm);
+  for (const one of there) await lvm('lvremove', ['--force', ...QUIETLY, pathOf(one)]);
+};
+
+/** How the snapshots of a machine are tagged. */
+export const snapshotTag = (machineId: string): string => `${PREFIX}${machineId}`;
+
+/** A name for a new one. */
+export const snapshotName = (): string => `${PREFIX}${crypto.randomUUID().replaceAll('-', '')}`;
+
+/**
+ * Removes the snapshots with a tag that nobody knows of any more: LVM keeps them over a power loss, and what was noted of them in memory is gone. No
+ * program is started where no volume has such a name. Gives those that were there, and why they are still.
+ */
+export const removeForgotten = async (
+  tag: string,
+  { system = '/sys', lvm = callLvm }: { readonly system?: string; readonly lvm?: Lvm } = {},
+): Promise<{ readonly found: readonly string[]; readonly problems: readonly string[] }> => {
+  const named = namesIn(`${system}/dev/block`).flatMap((device) => logicalVolumeOf(device, system) ?? []);
+  const groups = new Set(named.filter(({ name }) => name.startsWith(PREFIX)).map(({ group }) => group));
+  const found: string[] = [];
+  const problems: string[] = [];
+  for (const group of groups) {
+    try {
+      for (const one of await volumesOf(group, `tags=${tag}`, lvm)) {
+        // A tag may be put on anything.
+        if (!one.name.startsWith(PREFIX)) continue;
+        found.push(pathOf(one));
+        await removeSnapshot(one, lvm);
+      }
+    } catch (reason) {
+      problems.push((reason as Error).message);
+    }
+  }
+  return { found, problems };
+};
+
+const namesIn = (folder: string): string[] => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 };
 
 /**
  * Makes a snapshot that nobody can write to, called `name`, as large as its volume or as there is room in the group; should that not do, reads of it
  * fail and the volume goes on. Earlier ones with this tag are removed before. Gives its path. Rejects with HOLD_FAILED.
  */
-export const makeSnapshot = async (volume: LogicalVolume, name: string, tag: string): Promise<string> => {
-  for (const left of await snapshotsOf(volume, tag)) await removeSnapshot(left).catch(() => undefined);
+export const makeSnapshot = async (volume: LogicalVolume, name: string, tag: string, lvm: Lvm = callLvm): Promise<string> => {
+  for (const left of await volumesOf(volume.group, `origin=${volume.name} && tags=${tag}`, lvm))
+    await removeSnapshot(left, lvm).catch(() => undefined);
   const make = (size: string): Promise<string> =>
     lvm('lvcreate', ['--snapshot', ...QUIETLY, '--permission', 'r', '--addtag', tag, '--name', name, '--extents', size, pathOf(volume)]);
   await make('100%ORIGIN').catch(() => make('100%FREE'));
