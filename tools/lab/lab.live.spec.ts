@@ -50,12 +50,12 @@ describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs', 'qemu-img', 'fsfreeze'), 
   });
 
   it('takes everything away on Ctrl-C, also what an earlier run left that was killed', async () => {
-    const first = lab.start(...SMALL, '--minutes', '5');
+    const first = lab.start('--minutes', '5');
     await first.says(/first copy \[/);
     first.child.kill('SIGKILL');
     await first.ended;
     expect(readdirSync(lab.directory)).toHaveLength(2);
-    const second = lab.start(...SMALL, '--minutes', '5');
+    const second = lab.start('--minutes', '5');
     await second.says(/removed what an earlier run left .*[\s\S]*first copy \[/);
     second.child.kill('SIGINT');
     expect(await second.ended).toBe(130);
