@@ -34,7 +34,7 @@ export interface HoldOptions {
 const PATIENCE = 10_000;
 /** Milliseconds more that its start may take: nothing is held meanwhile. */
 const START_PATIENCE = 50_000;
-/** Milliseconds that removing a snapshot may take. */
+/** Milliseconds that making or removing a snapshot may take. */
 const SNAPSHOT_PATIENCE = 120_000;
 
 const failed = (why: string): HoldfastError =>
@@ -108,8 +108,10 @@ class KeeperProcess implements Hold {
   async snapshot(volume: LogicalVolume, tag: string): Promise<string> {
     // Making it, and removing it in the end.
     this.#afterwards = SNAPSHOT_PATIENCE;
-    this.#endBy(Number.POSITIVE_INFINITY);
+    this.#endBy(0);
     const { path } = await this.#ask({ order: 'snapshot', volume, tag });
+    // It may be read for as long as that takes.
+    clearTimeout(this.#latest);
     return path!;
   }
 
@@ -130,7 +132,7 @@ class KeeperProcess implements Hold {
   /** A keeper that is stopped or stuck is ended, and what it holds is let go from here. */
   #endBy(milliseconds: number): void {
     clearTimeout(this.#latest);
-    if (this.#ended !== undefined || milliseconds === Number.POSITIVE_INFINITY) return;
+    if (this.#ended !== undefined) return;
     this.#latest = setTimeout(() => this.#child.kill('SIGKILL'), milliseconds + this.#afterwards + PATIENCE);
   }
 
