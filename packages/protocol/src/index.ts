@@ -16,6 +16,7 @@ export * from './gen/holdfast/v1/recovery_api_pb.ts';
 export * from './gen/holdfast/v1/recovery_pb.ts';
 export * from './gen/holdfast/v1/replication_pb.ts';
 export * from './gen/holdfast/v1/resources_pb.ts';
+export * from './gen/holdfast/v1/vault_api_pb.ts';
 export * from './gen/holdfast/v1/vault_pb.ts';
 export { connectReplication } from './grpc/connect-replication.ts';
 export { splitFrames } from './grpc/frames-payload.ts';

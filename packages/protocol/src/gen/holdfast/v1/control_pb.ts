@@ -22,7 +22,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/control.proto.
  */
 export const file_holdfast_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSIjChJGZXRjaEJhY2t1cFJlcXVlc3QSDQoFdmF1bHQYASABKAkiIwoTRmV0Y2hCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMInYKE0Nvbm5lY3RBZ2VudFJlcXVlc3QSKAoFaGVsbG8YASABKAsyFy5ob2xkZmFzdC52MS5BZ2VudEhlbGxvSAASKgoGcmVwb3J0GAIgASgLMhguaG9sZGZhc3QudjEuQWdlbnRSZXBvcnRIAEIJCgdtZXNzYWdlIp4BCgpBZ2VudEhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSLwoIaGFyZHdhcmUYAyABKAsyHS5ob2xkZmFzdC52MS5IYXJkd2FyZUlkZW50aXR5EhAKCGhvc3RuYW1lGAQgASgJEicKCG1hbmlmZXN0GAUgASgLMhUuaG9sZGZhc3QudjEuTWFuaWZlc3QiwgQKC0FnZW50UmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEiYKBWRpc2tzGAIgAygLMhcuaG9sZGZhc3QudjEuRGlza1JlcG9ydBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYAyABKAQSEwoLcnBvX3NlY29uZHMYBCABKAESFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhjaGFuZ2VkX2J5dGVzX3Blcl9zZWNvbmQYBiABKAQSHQoVc2VudF9ieXRlc19wZXJfc2Vjb25kGAcgASgEEg4KBnBvaW50cxgIIAEoBBIrCgZldmVudHMYCSADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudBIuCgxwb2ludF9hbnN3ZXIYCiABKAsyGC5ob2xkZmFzdC52MS5Qb2ludEFuc3dlchI0Cg9zaHV0ZG93bl9hbnN3ZXIYFCABKAsyGy5ob2xkZmFzdC52MS5TaHV0ZG93bkFuc3dlchITCgt1bml4X21pbGxpcxgeIAEoBBIoCgZjaGVja3MYHyABKAsyGC5ob2xkZmFzdC52MS5DaGVja1JlcG9ydBIeChZzZWNvbmRzX3dpdGhvdXRfc2VydmVyGCggASgBEhYKDnNlcnZlcl9wcm9ibGVtGCkgASgJEhQKDHNvdXJjZV9ieXRlcxgqIAEoBBIVCg1jaHVybl9zZWNvbmRzGCsgAygEEiMKG3BlYWtfY2h1cm5fYnl0ZXNfcGVyX3NlY29uZBgsIAEoBCKUAQoLUG9pbnRBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kEhMKC3VuaXhfbWlsbGlzGAMgASgEEg8KB2R1cmFibGUYBCABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkinwEKCkRpc2tSZXBvcnQSDwoHZGlza19pZBgBIAEoDBIlCgVwaGFzZRgCIAEoDjIWLmhvbGRmYXN0LnYxLkRpc2tQaGFzZRIMCgRzaXplGAMgASgEEhQKDGNvcGllZF9ieXRlcxgEIAEoBBIOCgZwYXVzZWQYByABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkiQQoOQ29tcG9uZW50RXZlbnQSEwoLdW5peF9taWxsaXMYASABKAQSDAoEY29kZRgCIAEoCRIMCgR0ZXh0GAMgASgJIrQBChRDb25uZWN0QWdlbnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIwCgpwcm90ZWN0aW9uGAIgASgLMhwuaG9sZGZhc3QudjEuQWdlbnRQcm90ZWN0aW9uEhEKCWFkZHJlc3NlcxgDIAMoCRITCgtyZWNvbmNpbGluZxgEIAEoCBIwCg1jaGVja19yZXF1ZXN0GB4gASgLMhkuaG9sZGZhc3QudjEuQ2hlY2tSZXF1ZXN0IokECg9BZ2VudFByb3RlY3Rpb24SEgoKbWFjaGluZV9pZBgBIAEoDBIQCghkaXNrX2lkcxgCIAMoDBIZChFleGNsdWRlZF9kaXNrX2lkcxgDIAMoDBIXCg9wcm9jZXNzX3NlcnZlcnMYBCADKAkSHgoWcG9pbnRfaW50ZXJ2YWxfc2Vjb25kcxgFIAEoDRITCgtjb21wcmVzc2lvbhgGIAEoCRIkChxhcHBsaWNhdGlvbl9pbnRlcnZhbF9zZWNvbmRzGAcgASgNEgwKBGhvbGQYCCABKAkSHwoXaG9sZF9saW1pdF9taWxsaXNlY29uZHMYCSABKA0SMAoNcG9pbnRfcmVxdWVzdBgKIAEoCzIZLmhvbGRmYXN0LnYxLlBvaW50UmVxdWVzdBITCgtjb3B5X3BhdXNlZBgQIAEoCBIRCglyZXN5bmNfaWQYESABKAwSIAoYZmFpbGVkX292ZXJfb3BlcmF0aW9uX2lkGBQgASgMEjYKEHNodXRkb3duX3JlcXVlc3QYFSABKAsyHC5ob2xkZmFzdC52MS5TaHV0ZG93blJlcXVlc3QSLwoOcmVzeW5jX3dpbmRvd3MYHiADKAsyFy5ob2xkZmFzdC52MS5UaW1lV2luZG93Ei0KCWJhbmR3aWR0aBgfIAMoCzIaLmhvbGRmYXN0LnYxLkJhbmR3aWR0aFJ1bGUiQAoMUG9pbnRSZXF1ZXN0EgoKAmlkGAEgASgMEiQKBGtpbmQYAiABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmQiMAoPU2h1dGRvd25SZXF1ZXN0EgoKAmlkGAEgASgMEhEKCXBvd2VyX29mZhgCIAEoCCKZAQoOU2h1dGRvd25BbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIPCgdhdF9yZXN0GAIgASgIEhAKCHBvaW50X2lkGAMgASgMEhMKC3VuaXhfbWlsbGlzGAQgASgEEhQKDHBvd2VyaW5nX29mZhgFIAEoCBIUCgxwcm9ibGVtX2NvZGUYBiABKAkSDwoHcHJvYmxlbRgHIAEoCSJ5ChRDb25uZWN0U2VydmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmhvbGRmYXN0LnYxLlNlcnZlckhlbGxvSAASKwoGcmVwb3J0GAIgASgLMhkuaG9sZGZhc3QudjEuU2VydmVyUmVwb3J0SABCCQoHbWVzc2FnZSKCAQoLU2VydmVySGVsbG8SDwoHdmVyc2lvbhgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoBBIRCgllbmRwb2ludHMYAyADKAkSDgoGdmF1bHRzGAQgAygJEioKB2ZhYnJpY3MYFCADKAsyGS5ob2xkZmFzdC52MS5GYWJyaWNSZXBvcnQi0QUKDFNlcnZlclJlcG9ydBIQCghyZXZpc2lvbhgBIAEoBBIyCghtYWNoaW5lcxgCIAMoCzIgLmhvbGRmYXN0LnYxLlNlcnZlck1hY2hpbmVSZXBvcnQSGgoSam91cm5hbF91c2VkX2J5dGVzGAMgASgEEhsKE2pvdXJuYWxfcXVvdGFfYnl0ZXMYBCABKAQSEQoJY3B1X3NoYXJlGAUgASgBEhYKDnJlc2lkZW50X2J5dGVzGAYgASgEEisKBmV2ZW50cxgHIAMoCzIbLmhvbGRmYXN0LnYxLkNvbXBvbmVudEV2ZW50EhIKCnByb2Nlc3NvcnMYCCABKA0SLwoKcmVjb3ZlcmllcxgUIAMoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5UmVwb3J0EiwKB2Fuc3dlcnMYFSADKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeUFuc3dlchIsCghyZWxlYXNlcxgWIAMoCzIaLmhvbGRmYXN0LnYxLlJlbGVhc2VSZXBvcnQSKAoGcHJvb2ZzGBcgAygLMhguaG9sZGZhc3QudjEuUHJvb2ZSZXBvcnQSKwoEaGVsZBgJIAMoCzIdLmhvbGRmYXN0LnYxLlNlcnZlckFzc2lnbm1lbnQSJQoFbGluZXMYCiADKAsyFi5ob2xkZmFzdC52MS5MaW5lU3RhdGUSEwoLdmF1bHRzX3JlYWQYCyADKAkSKAoHYmFja3VwcxgMIAMoCzIXLmhvbGRmYXN0LnYxLkJhY2t1cEtlcHQSHAoUaGVsZF9yZXZva2VkX3NlcmlhbHMYDSADKAwSEwoLdW5peF9taWxsaXMYHiABKAQSKAoGY2hlY2tzGB8gASgLMhguaG9sZGZhc3QudjEuQ2hlY2tSZXBvcnQSFAoMbWVtb3J5X2J5dGVzGCggASgEEhkKEW1lbW9yeV91c2VkX2J5dGVzGCkgASgEIugBChNTZXJ2ZXJNYWNoaW5lUmVwb3J0EhIKCm1hY2hpbmVfaWQYASABKAwSDAoEdGVybRgCIAEoBBIYChBkdXJhYmxlX3NlcXVlbmNlGAMgASgEEhMKC2R1cmFibGVfdGFnGAQgASgMEhUKDXBlbmRpbmdfYnl0ZXMYBSABKAQSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAYgASgEEhcKD3VwbG9hZGluZ19ieXRlcxgHIAEoBBIdChVvbGRlc3RfcGVuZGluZ19taWxsaXMYCCABKAQSDwoHcHJvYmxlbRgJIAEoCSLMAwoVQ29ubmVjdFNlcnZlclJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjIKC2Fzc2lnbm1lbnRzGAIgAygLMh0uaG9sZGZhc3QudjEuU2VydmVyQXNzaWdubWVudBIXCg9yZXZva2VkX3NlcmlhbHMYAyADKAwSLwoKcmVjb3ZlcmllcxgUIAMoCzIbLmhvbGRmYXN0LnYxLldhbnRlZFJlY292ZXJ5EjAKCXF1ZXN0aW9ucxgVIAMoCzIdLmhvbGRmYXN0LnYxLlJlY292ZXJ5UXVlc3Rpb24SLAoIcmVsZWFzZXMYFiADKAsyGi5ob2xkZmFzdC52MS5XYW50ZWRSZWxlYXNlEigKBnByb29mcxgXIAMoCzIYLmhvbGRmYXN0LnYxLldhbnRlZFByb29mEhEKCWFkZHJlc3NlcxgEIAMoCRITCgtyZWNvbmNpbGluZxgFIAEoCBIqCgdiYWNrdXBzGAYgAygLMhkuaG9sZGZhc3QudjEuQmFja3VwV2FudGVkEhMKC3doZXJlYWJvdXRzGAcgASgMEjAKDWNoZWNrX3JlcXVlc3QYHiABKAsyGS5ob2xkZmFzdC52MS5DaGVja1JlcXVlc3QiTgoMQmFja3VwV2FudGVkEg0KBXZhdWx0GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEgwKBGtlZXAYAyABKA0SDwoHc2l0ZV9pZBgEIAEoCSJpCgpCYWNrdXBLZXB0Eg0KBXZhdWx0GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEhMKC3VuaXhfbWlsbGlzGAMgASgEEhQKDHByb2JsZW1fY29kZRgEIAEoCRIPCgdwcm9ibGVtGAUgASgJItUBCglMaW5lU3RhdGUSEgoKbWFjaGluZV9pZBgBIAEoDBINCgV2YXVsdBgCIAEoCRIMCgR0ZXJtGAMgASgEEh0KFWZhaWxvdmVyX29wZXJhdGlvbl9pZBgEIAEoDBIZChFmYWlsb3Zlcl9wb2ludF9pZBgFIAEoDBIUCgxwcm9ibGVtX2NvZGUYBiABKAkSDwoHcHJvYmxlbRgHIAEoCRIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYCCABKAQSFAoMbWFjaGluZV9uYW1lGAkgASgJIpUBChBTZXJ2ZXJBc3NpZ25tZW50EhIKCm1hY2hpbmVfaWQYASABKAwSFAoMbWFjaGluZV9uYW1lGAIgASgJEg0KBXZhdWx0GAMgASgJEhEKCXNlZW5fdGVybRgEIAEoBBIRCglyZXRlbnRpb24YBSABKAkSIgoac2VhbF9pbnRlcnZhbF9taWxsaXNlY29uZHMYHiABKA0iRgoKVGltZVdpbmRvdxIQCgh3ZWVrZGF5cxgBIAMoDRITCgtmcm9tX21pbnV0ZRgCIAEoDRIRCgl0b19taW51dGUYAyABKA0iUgoNQmFuZHdpZHRoUnVsZRInCgZ3aW5kb3cYASABKAsyFy5ob2xkZmFzdC52MS5UaW1lV2luZG93EhgKEGJ5dGVzX3Blcl9zZWNvbmQYAiABKAQqxwEKCURpc2tQaGFzZRIaChZESVNLX1BIQVNFX1VOU1BFQ0lGSUVEEAASGgoWRElTS19QSEFTRV9VTlBST1RFQ1RFRBABEhYKEkRJU0tfUEhBU0VfQ09QWUlORxACEh4KGkRJU0tfUEhBU0VfUkVTWU5DSFJPTklaSU5HEAMSGgoWRElTS19QSEFTRV9SRVBMSUNBVElORxAEEhcKE0RJU0tfUEhBU0VfVFJBQ0tJTkcQBRIVChFESVNLX1BIQVNFX0ZBSUxFRBAGMpkCCg5Db250cm9sU2VydmljZRJXCgxDb25uZWN0QWdlbnQSIC5ob2xkZmFzdC52MS5Db25uZWN0QWdlbnRSZXF1ZXN0GiEuaG9sZGZhc3QudjEuQ29ubmVjdEFnZW50UmVzcG9uc2UoATABEloKDUNvbm5lY3RTZXJ2ZXISIS5ob2xkZmFzdC52MS5Db25uZWN0U2VydmVyUmVxdWVzdBoiLmhvbGRmYXN0LnYxLkNvbm5lY3RTZXJ2ZXJSZXNwb25zZSgBMAESUgoLRmV0Y2hCYWNrdXASHy5ob2xkZmFzdC52MS5GZXRjaEJhY2t1cFJlcXVlc3QaIC5ob2xkZmFzdC52MS5GZXRjaEJhY2t1cFJlc3BvbnNlMAFiBnByb3RvMw", [file_holdfast_v1_checks, file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest, file_holdfast_v1_recovery]);
+  fileDesc("Chlob2xkZmFzdC92MS9jb250cm9sLnByb3RvEgtob2xkZmFzdC52MSIjChJGZXRjaEJhY2t1cFJlcXVlc3QSDQoFdmF1bHQYASABKAkiIwoTRmV0Y2hCYWNrdXBSZXNwb25zZRIMCgRwYXJ0GAEgASgMInYKE0Nvbm5lY3RBZ2VudFJlcXVlc3QSKAoFaGVsbG8YASABKAsyFy5ob2xkZmFzdC52MS5BZ2VudEhlbGxvSAASKgoGcmVwb3J0GAIgASgLMhguaG9sZGZhc3QudjEuQWdlbnRSZXBvcnRIAEIJCgdtZXNzYWdlIp4BCgpBZ2VudEhlbGxvEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSLwoIaGFyZHdhcmUYAyABKAsyHS5ob2xkZmFzdC52MS5IYXJkd2FyZUlkZW50aXR5EhAKCGhvc3RuYW1lGAQgASgJEicKCG1hbmlmZXN0GAUgASgLMhUuaG9sZGZhc3QudjEuTWFuaWZlc3QiwgQKC0FnZW50UmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEiYKBWRpc2tzGAIgAygLMhcuaG9sZGZhc3QudjEuRGlza1JlcG9ydBIgChhuZXdlc3RfcG9pbnRfdW5peF9taWxsaXMYAyABKAQSEwoLcnBvX3NlY29uZHMYBCABKAESFQoNcGVuZGluZ19ieXRlcxgFIAEoBBIgChhjaGFuZ2VkX2J5dGVzX3Blcl9zZWNvbmQYBiABKAQSHQoVc2VudF9ieXRlc19wZXJfc2Vjb25kGAcgASgEEg4KBnBvaW50cxgIIAEoBBIrCgZldmVudHMYCSADKAsyGy5ob2xkZmFzdC52MS5Db21wb25lbnRFdmVudBIuCgxwb2ludF9hbnN3ZXIYCiABKAsyGC5ob2xkZmFzdC52MS5Qb2ludEFuc3dlchI0Cg9zaHV0ZG93bl9hbnN3ZXIYFCABKAsyGy5ob2xkZmFzdC52MS5TaHV0ZG93bkFuc3dlchITCgt1bml4X21pbGxpcxgeIAEoBBIoCgZjaGVja3MYHyABKAsyGC5ob2xkZmFzdC52MS5DaGVja1JlcG9ydBIeChZzZWNvbmRzX3dpdGhvdXRfc2VydmVyGCggASgBEhYKDnNlcnZlcl9wcm9ibGVtGCkgASgJEhQKDHNvdXJjZV9ieXRlcxgqIAEoBBIVCg1jaHVybl9zZWNvbmRzGCsgAygEEiMKG3BlYWtfY2h1cm5fYnl0ZXNfcGVyX3NlY29uZBgsIAEoBCKUAQoLUG9pbnRBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIkCgRraW5kGAIgASgOMhYuaG9sZGZhc3QudjEuUG9pbnRLaW5kEhMKC3VuaXhfbWlsbGlzGAMgASgEEg8KB2R1cmFibGUYBCABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkinwEKCkRpc2tSZXBvcnQSDwoHZGlza19pZBgBIAEoDBIlCgVwaGFzZRgCIAEoDjIWLmhvbGRmYXN0LnYxLkRpc2tQaGFzZRIMCgRzaXplGAMgASgEEhQKDGNvcGllZF9ieXRlcxgEIAEoBBIOCgZwYXVzZWQYByABKAgSFAoMcHJvYmxlbV9jb2RlGAUgASgJEg8KB3Byb2JsZW0YBiABKAkiQQoOQ29tcG9uZW50RXZlbnQSEwoLdW5peF9taWxsaXMYASABKAQSDAoEY29kZRgCIAEoCRIMCgR0ZXh0GAMgASgJIrQBChRDb25uZWN0QWdlbnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIwCgpwcm90ZWN0aW9uGAIgASgLMhwuaG9sZGZhc3QudjEuQWdlbnRQcm90ZWN0aW9uEhEKCWFkZHJlc3NlcxgDIAMoCRITCgtyZWNvbmNpbGluZxgEIAEoCBIwCg1jaGVja19yZXF1ZXN0GB4gASgLMhkuaG9sZGZhc3QudjEuQ2hlY2tSZXF1ZXN0IokECg9BZ2VudFByb3RlY3Rpb24SEgoKbWFjaGluZV9pZBgBIAEoDBIQCghkaXNrX2lkcxgCIAMoDBIZChFleGNsdWRlZF9kaXNrX2lkcxgDIAMoDBIXCg9wcm9jZXNzX3NlcnZlcnMYBCADKAkSHgoWcG9pbnRfaW50ZXJ2YWxfc2Vjb25kcxgFIAEoDRITCgtjb21wcmVzc2lvbhgGIAEoCRIkChxhcHBsaWNhdGlvbl9pbnRlcnZhbF9zZWNvbmRzGAcgASgNEgwKBGhvbGQYCCABKAkSHwoXaG9sZF9saW1pdF9taWxsaXNlY29uZHMYCSABKA0SMAoNcG9pbnRfcmVxdWVzdBgKIAEoCzIZLmhvbGRmYXN0LnYxLlBvaW50UmVxdWVzdBITCgtjb3B5X3BhdXNlZBgQIAEoCBIRCglyZXN5bmNfaWQYESABKAwSIAoYZmFpbGVkX292ZXJfb3BlcmF0aW9uX2lkGBQgASgMEjYKEHNodXRkb3duX3JlcXVlc3QYFSABKAsyHC5ob2xkZmFzdC52MS5TaHV0ZG93blJlcXVlc3QSLwoOcmVzeW5jX3dpbmRvd3MYHiADKAsyFy5ob2xkZmFzdC52MS5UaW1lV2luZG93Ei0KCWJhbmR3aWR0aBgfIAMoCzIaLmhvbGRmYXN0LnYxLkJhbmR3aWR0aFJ1bGUiQAoMUG9pbnRSZXF1ZXN0EgoKAmlkGAEgASgMEiQKBGtpbmQYAiABKA4yFi5ob2xkZmFzdC52MS5Qb2ludEtpbmQiMAoPU2h1dGRvd25SZXF1ZXN0EgoKAmlkGAEgASgMEhEKCXBvd2VyX29mZhgCIAEoCCKZAQoOU2h1dGRvd25BbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoDBIPCgdhdF9yZXN0GAIgASgIEhAKCHBvaW50X2lkGAMgASgMEhMKC3VuaXhfbWlsbGlzGAQgASgEEhQKDHBvd2VyaW5nX29mZhgFIAEoCBIUCgxwcm9ibGVtX2NvZGUYBiABKAkSDwoHcHJvYmxlbRgHIAEoCSJ5ChRDb25uZWN0U2VydmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmhvbGRmYXN0LnYxLlNlcnZlckhlbGxvSAASKwoGcmVwb3J0GAIgASgLMhkuaG9sZGZhc3QudjEuU2VydmVyUmVwb3J0SABCCQoHbWVzc2FnZSLJAQoLU2VydmVySGVsbG8SDwoHdmVyc2lvbhgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoBBIRCgllbmRwb2ludHMYAyADKAkSDgoGdmF1bHRzGAQgAygJEi8KDXZhdWx0X3JlcG9ydHMYBSADKAsyGC5ob2xkZmFzdC52MS5WYXVsdFJlcG9ydBIUCgx2YXVsdHNfYnlfaWQYBiABKAgSKgoHZmFicmljcxgUIAMoCzIZLmhvbGRmYXN0LnYxLkZhYnJpY1JlcG9ydCL7BQoMU2VydmVyUmVwb3J0EhAKCHJldmlzaW9uGAEgASgEEjIKCG1hY2hpbmVzGAIgAygLMiAuaG9sZGZhc3QudjEuU2VydmVyTWFjaGluZVJlcG9ydBIaChJqb3VybmFsX3VzZWRfYnl0ZXMYAyABKAQSGwoTam91cm5hbF9xdW90YV9ieXRlcxgEIAEoBBIRCgljcHVfc2hhcmUYBSABKAESFgoOcmVzaWRlbnRfYnl0ZXMYBiABKAQSKwoGZXZlbnRzGAcgAygLMhsuaG9sZGZhc3QudjEuQ29tcG9uZW50RXZlbnQSEgoKcHJvY2Vzc29ycxgIIAEoDRIvCgpyZWNvdmVyaWVzGBQgAygLMhsuaG9sZGZhc3QudjEuUmVjb3ZlcnlSZXBvcnQSLAoHYW5zd2VycxgVIAMoCzIbLmhvbGRmYXN0LnYxLlJlY292ZXJ5QW5zd2VyEiwKCHJlbGVhc2VzGBYgAygLMhouaG9sZGZhc3QudjEuUmVsZWFzZVJlcG9ydBIoCgZwcm9vZnMYFyADKAsyGC5ob2xkZmFzdC52MS5Qcm9vZlJlcG9ydBIrCgRoZWxkGAkgAygLMh0uaG9sZGZhc3QudjEuU2VydmVyQXNzaWdubWVudBIlCgVsaW5lcxgKIAMoCzIWLmhvbGRmYXN0LnYxLkxpbmVTdGF0ZRITCgt2YXVsdHNfcmVhZBgLIAMoCRIoCgdiYWNrdXBzGAwgAygLMhcuaG9sZGZhc3QudjEuQmFja3VwS2VwdBIoCgZ2YXVsdHMYDiADKAsyGC5ob2xkZmFzdC52MS5WYXVsdFJlcG9ydBIcChRoZWxkX3Jldm9rZWRfc2VyaWFscxgNIAMoDBITCgt1bml4X21pbGxpcxgeIAEoBBIoCgZjaGVja3MYHyABKAsyGC5ob2xkZmFzdC52MS5DaGVja1JlcG9ydBIUCgxtZW1vcnlfYnl0ZXMYKCABKAQSGQoRbWVtb3J5X3VzZWRfYnl0ZXMYKSABKAQinwIKC1ZhdWx0UmVwb3J0EgwKBG5hbWUYASABKAkSEAoIdmF1bHRfaWQYAiABKAwSEAoIbG9jYXRpb24YAyABKAkSDQoFcGxhY2UYBCABKAkSJgoFc3RhdGUYBSABKA4yFy5ob2xkZmFzdC52MS5WYXVsdFN0YXRlEhQKDHByb2JsZW1fY29kZRgGIAEoCRIPCgdwcm9ibGVtGAcgASgJEhkKEXByZXZpb3VzX3ZhdWx0X2lkGAggASgMEhAKCG1hY2hpbmVzGAkgASgNEhUKDXBlbmRpbmdfYnl0ZXMYCiABKAQSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAsgASgEEhoKEmxvb2tlZF91bml4X21pbGxpcxgMIAEoBCLoAQoTU2VydmVyTWFjaGluZVJlcG9ydBISCgptYWNoaW5lX2lkGAEgASgMEgwKBHRlcm0YAiABKAQSGAoQZHVyYWJsZV9zZXF1ZW5jZRgDIAEoBBITCgtkdXJhYmxlX3RhZxgEIAEoDBIVCg1wZW5kaW5nX2J5dGVzGAUgASgEEiAKGG5ld2VzdF9wb2ludF91bml4X21pbGxpcxgGIAEoBBIXCg91cGxvYWRpbmdfYnl0ZXMYByABKAQSHQoVb2xkZXN0X3BlbmRpbmdfbWlsbGlzGAggASgEEg8KB3Byb2JsZW0YCSABKAkizAMKFUNvbm5lY3RTZXJ2ZXJSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIyCgthc3NpZ25tZW50cxgCIAMoCzIdLmhvbGRmYXN0LnYxLlNlcnZlckFzc2lnbm1lbnQSFwoPcmV2b2tlZF9zZXJpYWxzGAMgAygMEi8KCnJlY292ZXJpZXMYFCADKAsyGy5ob2xkZmFzdC52MS5XYW50ZWRSZWNvdmVyeRIwCglxdWVzdGlvbnMYFSADKAsyHS5ob2xkZmFzdC52MS5SZWNvdmVyeVF1ZXN0aW9uEiwKCHJlbGVhc2VzGBYgAygLMhouaG9sZGZhc3QudjEuV2FudGVkUmVsZWFzZRIoCgZwcm9vZnMYFyADKAsyGC5ob2xkZmFzdC52MS5XYW50ZWRQcm9vZhIRCglhZGRyZXNzZXMYBCADKAkSEwoLcmVjb25jaWxpbmcYBSABKAgSKgoHYmFja3VwcxgGIAMoCzIZLmhvbGRmYXN0LnYxLkJhY2t1cFdhbnRlZBITCgt3aGVyZWFib3V0cxgHIAEoDBIwCg1jaGVja19yZXF1ZXN0GB4gASgLMhkuaG9sZGZhc3QudjEuQ2hlY2tSZXF1ZXN0Ik4KDEJhY2t1cFdhbnRlZBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIMCgRrZWVwGAMgASgNEg8KB3NpdGVfaWQYBCABKAkiaQoKQmFja3VwS2VwdBINCgV2YXVsdBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBITCgt1bml4X21pbGxpcxgDIAEoBBIUCgxwcm9ibGVtX2NvZGUYBCABKAkSDwoHcHJvYmxlbRgFIAEoCSLVAQoJTGluZVN0YXRlEhIKCm1hY2hpbmVfaWQYASABKAwSDQoFdmF1bHQYAiABKAkSDAoEdGVybRgDIAEoBBIdChVmYWlsb3Zlcl9vcGVyYXRpb25faWQYBCABKAwSGQoRZmFpbG92ZXJfcG9pbnRfaWQYBSABKAwSFAoMcHJvYmxlbV9jb2RlGAYgASgJEg8KB3Byb2JsZW0YByABKAkSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAggASgEEhQKDG1hY2hpbmVfbmFtZRgJIAEoCSKVAQoQU2VydmVyQXNzaWdubWVudBISCgptYWNoaW5lX2lkGAEgASgMEhQKDG1hY2hpbmVfbmFtZRgCIAEoCRINCgV2YXVsdBgDIAEoCRIRCglzZWVuX3Rlcm0YBCABKAQSEQoJcmV0ZW50aW9uGAUgASgJEiIKGnNlYWxfaW50ZXJ2YWxfbWlsbGlzZWNvbmRzGB4gASgNIkYKClRpbWVXaW5kb3cSEAoId2Vla2RheXMYASADKA0SEwoLZnJvbV9taW51dGUYAiABKA0SEQoJdG9fbWludXRlGAMgASgNIlIKDUJhbmR3aWR0aFJ1bGUSJwoGd2luZG93GAEgASgLMhcuaG9sZGZhc3QudjEuVGltZVdpbmRvdxIYChBieXRlc19wZXJfc2Vjb25kGAIgASgEKscBCglEaXNrUGhhc2USGgoWRElTS19QSEFTRV9VTlNQRUNJRklFRBAAEhoKFkRJU0tfUEhBU0VfVU5QUk9URUNURUQQARIWChJESVNLX1BIQVNFX0NPUFlJTkcQAhIeChpESVNLX1BIQVNFX1JFU1lOQ0hST05JWklORxADEhoKFkRJU0tfUEhBU0VfUkVQTElDQVRJTkcQBBIXChNESVNLX1BIQVNFX1RSQUNLSU5HEAUSFQoRRElTS19QSEFTRV9GQUlMRUQQBiqIAQoKVmF1bHRTdGF0ZRIbChdWQVVMVF9TVEFURV9VTlNQRUNJRklFRBAAEhQKEFZBVUxUX1NUQVRFX09QRU4QARIbChdWQVVMVF9TVEFURV9VTlJFQUNIQUJMRRACEhMKD1ZBVUxUX1NUQVRFX0tFWRADEhUKEVZBVUxUX1NUQVRFX09USEVSEAQymQIKDkNvbnRyb2xTZXJ2aWNlElcKDENvbm5lY3RBZ2VudBIgLmhvbGRmYXN0LnYxLkNvbm5lY3RBZ2VudFJlcXVlc3QaIS5ob2xkZmFzdC52MS5Db25uZWN0QWdlbnRSZXNwb25zZSgBMAESWgoNQ29ubmVjdFNlcnZlchIhLmhvbGRmYXN0LnYxLkNvbm5lY3RTZXJ2ZXJSZXF1ZXN0GiIuaG9sZGZhc3QudjEuQ29ubmVjdFNlcnZlclJlc3BvbnNlKAEwARJSCgtGZXRjaEJhY2t1cBIfLmhvbGRmYXN0LnYxLkZldGNoQmFja3VwUmVxdWVzdBogLmhvbGRmYXN0LnYxLkZldGNoQmFja3VwUmVzcG9uc2UwAWIGcHJvdG8z", [file_holdfast_v1_checks, file_holdfast_v1_enrolment, file_holdfast_v1_lineage, file_holdfast_v1_manifest, file_holdfast_v1_recovery]);
 
 /**
  * @generated from message holdfast.v1.FetchBackupRequest
@@ -713,6 +713,20 @@ export type ServerHello = Message<"holdfast.v1.ServerHello"> & {
   vaults: string[];
 
   /**
+   * The same, with what is known of them so far; empty for a server that knows vaults by name alone.
+   *
+   * @generated from field: repeated holdfast.v1.VaultReport vault_reports = 5;
+   */
+  vaultReports: VaultReport[];
+
+  /**
+   * It is told of vaults by their ids, 32 hexadecimal digits, where messages have a vault; else by the names of its settings.
+   *
+   * @generated from field: bool vaults_by_id = 6;
+   */
+  vaultsById: boolean;
+
+  /**
    * Where it can start machines; empty for one without the role recovery.
    *
    * @generated from field: repeated holdfast.v1.FabricReport fabrics = 20;
@@ -828,6 +842,13 @@ export type ServerReport = Message<"holdfast.v1.ServerReport"> & {
   backups: BackupKept[];
 
   /**
+   * Every vault of its settings.
+   *
+   * @generated from field: repeated holdfast.v1.VaultReport vaults = 14;
+   */
+  vaults: VaultReport[];
+
+  /**
    * While the configuration server reconciles: serial numbers of certificates that this server was told count no more.
    *
    * @generated from field: repeated bytes held_revoked_serials = 13;
@@ -867,6 +888,98 @@ export type ServerReport = Message<"holdfast.v1.ServerReport"> & {
  */
 export const ServerReportSchema: GenMessage<ServerReport> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_control, 15);
+
+/**
+ * A vault of a process server's settings.
+ *
+ * @generated from message holdfast.v1.VaultReport
+ */
+export type VaultReport = Message<"holdfast.v1.VaultReport"> & {
+  /**
+   * As in the settings.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Of the vault there, as it was opened last; empty while it never was.
+   *
+   * @generated from field: bytes vault_id = 2;
+   */
+  vaultId: Uint8Array;
+
+  /**
+   * Folder or container, without secrets.
+   *
+   * @generated from field: string location = 3;
+   */
+  location: string;
+
+  /**
+   * The same for all who use the vault at this place, another one for a copy of it elsewhere; empty while it was never opened.
+   *
+   * @generated from field: string place = 4;
+   */
+  place: string;
+
+  /**
+   * @generated from field: holdfast.v1.VaultState state = 5;
+   */
+  state: VaultState;
+
+  /**
+   * Code and words of what is wrong, empty when nothing is.
+   *
+   * @generated from field: string problem_code = 6;
+   */
+  problemCode: string;
+
+  /**
+   * @generated from field: string problem = 7;
+   */
+  problem: string;
+
+  /**
+   * The vault that had this name, where state is OTHER.
+   *
+   * @generated from field: bytes previous_vault_id = 8;
+   */
+  previousVaultId: Uint8Array;
+
+  /**
+   * Machines this server receives into it.
+   *
+   * @generated from field: uint32 machines = 9;
+   */
+  machines: number;
+
+  /**
+   * Of these: bytes not yet in it, and milliseconds since 1970 of the newest durable point (0: none known).
+   *
+   * @generated from field: uint64 pending_bytes = 10;
+   */
+  pendingBytes: bigint;
+
+  /**
+   * @generated from field: uint64 newest_point_unix_millis = 11;
+   */
+  newestPointUnixMillis: bigint;
+
+  /**
+   * Milliseconds since 1970 when it was opened, or found to be what it is, last; 0 = never.
+   *
+   * @generated from field: uint64 looked_unix_millis = 12;
+   */
+  lookedUnixMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.VaultReport.
+ * Use `create(VaultReportSchema)` to create a new message.
+ */
+export const VaultReportSchema: GenMessage<VaultReport> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_control, 16);
 
 /**
  * @generated from message holdfast.v1.ServerMachineReport
@@ -929,7 +1042,7 @@ export type ServerMachineReport = Message<"holdfast.v1.ServerMachineReport"> & {
  * Use `create(ServerMachineReportSchema)` to create a new message.
  */
 export const ServerMachineReportSchema: GenMessage<ServerMachineReport> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 16);
+  messageDesc(file_holdfast_v1_control, 17);
 
 /**
  * @generated from message holdfast.v1.ConnectServerResponse
@@ -1015,7 +1128,7 @@ export type ConnectServerResponse = Message<"holdfast.v1.ConnectServerResponse">
  * Use `create(ConnectServerResponseSchema)` to create a new message.
  */
 export const ConnectServerResponseSchema: GenMessage<ConnectServerResponse> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 17);
+  messageDesc(file_holdfast_v1_control, 18);
 
 /**
  * @generated from message holdfast.v1.BackupWanted
@@ -1053,7 +1166,7 @@ export type BackupWanted = Message<"holdfast.v1.BackupWanted"> & {
  * Use `create(BackupWantedSchema)` to create a new message.
  */
 export const BackupWantedSchema: GenMessage<BackupWanted> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 18);
+  messageDesc(file_holdfast_v1_control, 19);
 
 /**
  * What became of a backup for a vault.
@@ -1098,7 +1211,7 @@ export type BackupKept = Message<"holdfast.v1.BackupKept"> & {
  * Use `create(BackupKeptSchema)` to create a new message.
  */
 export const BackupKeptSchema: GenMessage<BackupKept> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 19);
+  messageDesc(file_holdfast_v1_control, 20);
 
 /**
  * What the log of a machine in a vault says.
@@ -1167,7 +1280,7 @@ export type LineState = Message<"holdfast.v1.LineState"> & {
  * Use `create(LineStateSchema)` to create a new message.
  */
 export const LineStateSchema: GenMessage<LineState> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 20);
+  messageDesc(file_holdfast_v1_control, 21);
 
 /**
  * A machine whose data this process server receives.
@@ -1217,7 +1330,7 @@ export type ServerAssignment = Message<"holdfast.v1.ServerAssignment"> & {
  * Use `create(ServerAssignmentSchema)` to create a new message.
  */
 export const ServerAssignmentSchema: GenMessage<ServerAssignment> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 21);
+  messageDesc(file_holdfast_v1_control, 22);
 
 /**
  * A part of each of some days, in the local time of the machine it is for.
@@ -1252,7 +1365,7 @@ export type TimeWindow = Message<"holdfast.v1.TimeWindow"> & {
  * Use `create(TimeWindowSchema)` to create a new message.
  */
 export const TimeWindowSchema: GenMessage<TimeWindow> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 22);
+  messageDesc(file_holdfast_v1_control, 23);
 
 /**
  * @generated from message holdfast.v1.BandwidthRule
@@ -1278,7 +1391,7 @@ export type BandwidthRule = Message<"holdfast.v1.BandwidthRule"> & {
  * Use `create(BandwidthRuleSchema)` to create a new message.
  */
 export const BandwidthRuleSchema: GenMessage<BandwidthRule> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_control, 23);
+  messageDesc(file_holdfast_v1_control, 24);
 
 /**
  * @generated from enum holdfast.v1.DiskPhase
@@ -1332,6 +1445,55 @@ export type DiskPhase = (typeof DiskPhase)[keyof typeof DiskPhase] | UnknownEnum
  */
 export const DiskPhaseSchema: GenEnum<DiskPhase> = /*@__PURE__*/
   enumDesc(file_holdfast_v1_control, 0);
+
+/**
+ * @generated from enum holdfast.v1.VaultState
+ */
+export const VaultState = {
+  /**
+   * @generated from enum value: VAULT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It is open, and its last answer was one.
+   *
+   * @generated from enum value: VAULT_STATE_OPEN = 1;
+   */
+  OPEN: 1,
+
+  /**
+   * It does not answer, or refuses.
+   *
+   * @generated from enum value: VAULT_STATE_UNREACHABLE = 2;
+   */
+  UNREACHABLE: 2,
+
+  /**
+   * The key or the fingerprint of the settings does not fit.
+   *
+   * @generated from enum value: VAULT_STATE_KEY = 3;
+   */
+  KEY: 3,
+
+  /**
+   * Machines are received here for the vault that had this name, and the name denotes another one now, or none: nothing is written there.
+   *
+   * @generated from enum value: VAULT_STATE_OTHER = 4;
+   */
+  OTHER: 4,
+} as const;
+
+/**
+ * @generated from enum holdfast.v1.VaultState
+ */
+export type VaultState = (typeof VaultState)[keyof typeof VaultState] | UnknownEnum;
+
+/**
+ * Describes the enum holdfast.v1.VaultState.
+ */
+export const VaultStateSchema: GenEnum<VaultState> = /*@__PURE__*/
+  enumDesc(file_holdfast_v1_control, 1);
 
 /**
  * @generated from service holdfast.v1.ControlService

@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { AgentReport, BandwidthRule, ServerReport, TimeWindow } from "./control_pb.ts";
+import type { AgentReport, BandwidthRule, ServerReport, TimeWindow, VaultReport } from "./control_pb.ts";
 import { file_holdfast_v1_control } from "./control_pb.ts";
 import type { Role } from "./enrolment_pb.ts";
 import { file_holdfast_v1_enrolment } from "./enrolment_pb.ts";
@@ -20,7 +20,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/resources.proto.
  */
 export const file_holdfast_v1_resources: GenFile = /*@__PURE__*/
-  fileDesc("Chtob2xkZmFzdC92MS9yZXNvdXJjZXMucHJvdG8SC2hvbGRmYXN0LnYxIt0CCgdNYWNoaW5lEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIRCgljb25uZWN0ZWQYBCABKAgSHQoVbGFzdF9zZWVuX3VuaXhfbWlsbGlzGAUgASgEEhUKDWFnZW50X3ZlcnNpb24YBiABKAkSJwoIbWFuaWZlc3QYByABKAsyFS5ob2xkZmFzdC52MS5NYW5pZmVzdBIVCg1wcm90ZWN0aW9uX2lkGAggASgJEigKBnJlcG9ydBgJIAEoCzIYLmhvbGRmYXN0LnYxLkFnZW50UmVwb3J0EiMKBmhlYWx0aBgKIAEoDjITLmhvbGRmYXN0LnYxLkhlYWx0aBInCgtsYXN0X3Byb3ZlbhgUIAEoCzISLmhvbGRmYXN0LnYxLlByb29mEiYKCmxhc3RfcHJvb2YYFSABKAsyEi5ob2xkZmFzdC52MS5Qcm9vZiKGAwoKUHJvdGVjdGlvbhIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEhIKCm1hY2hpbmVfaWQYAyABKAkSEQoJcG9saWN5X2lkGAQgASgJEg0KBXZhdWx0GAUgASgJEhkKEXByb2Nlc3Nfc2VydmVyX2lkGAYgASgJEhkKEWV4Y2x1ZGVkX2Rpc2tfaWRzGAcgAygJEikKCWRpcmVjdGlvbhgIIAEoDjIWLmhvbGRmYXN0LnYxLkRpcmVjdGlvbhIrCgZ0YXJnZXQYCSABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIQCghncm91cF9pZBgKIAEoCRIrCgVzdGF0ZRgLIAEoDjIcLmhvbGRmYXN0LnYxLlByb3RlY3Rpb25TdGF0ZRIUCgxzdGF0ZV9kZXRhaWwYDCABKAkSEwoLY29weV9wYXVzZWQYECABKAgSEQoJcmVzeW5jX2lkGBEgASgJEhoKEmZhaWxiYWNrX3BvbGljeV9pZBgeIAEoCSLDAwoGUG9saWN5EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIeChZwb2ludF9pbnRlcnZhbF9zZWNvbmRzGAQgASgNEh0KFXJwb190aHJlc2hvbGRfc2Vjb25kcxgFIAEoDRIRCglyZXRlbnRpb24YBiABKAkSEwoLY29tcHJlc3Npb24YByABKAkSEwoLcHJvdGVjdGlvbnMYCCABKA0SJAocYXBwbGljYXRpb25faW50ZXJ2YWxfc2Vjb25kcxgJIAEoDRIMCgRob2xkGAogASgJEh8KF2hvbGRfbGltaXRfbWlsbGlzZWNvbmRzGAsgASgNEh0KFXNlYWxfaW50ZXJ2YWxfc2Vjb25kcxgMIAEoDRItCgliYW5kd2lkdGgYDSADKAsyGi5ob2xkZmFzdC52MS5CYW5kd2lkdGhSdWxlEi8KDnJlc3luY193aW5kb3dzGA4gAygLMhcuaG9sZGZhc3QudjEuVGltZVdpbmRvdxITCgtmYWlsYmFja19vZhgPIAEoCRIpCgVwcm9vZhgUIAEoCzIaLmhvbGRmYXN0LnYxLlByb29mU2NoZWR1bGUi4wIKBlNlcnZlchIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEgwKBG5hbWUYAyABKAkSHwoEcm9sZRgEIAEoDjIRLmhvbGRmYXN0LnYxLlJvbGUSEQoJY29ubmVjdGVkGAUgASgIEh0KFWxhc3Rfc2Vlbl91bml4X21pbGxpcxgGIAEoBBIYChBzb2Z0d2FyZV92ZXJzaW9uGAcgASgJEhEKCWVuZHBvaW50cxgIIAMoCRIOCgZ2YXVsdHMYCSADKAkSEAoIbWFjaGluZXMYCiABKA0SKQoGcmVwb3J0GAsgASgLMhkuaG9sZGZhc3QudjEuU2VydmVyUmVwb3J0EiMKBmhlYWx0aBgMIAEoDjITLmhvbGRmYXN0LnYxLkhlYWx0aBIQCghkcmFpbmluZxgNIAEoCBIqCgdmYWJyaWNzGBQgAygLMhkuaG9sZGZhc3QudjEuRmFicmljUmVwb3J0IooBCgVUb2tlbhIKCgJpZBgBIAEoCRIfCgRyb2xlGAIgASgOMhEuaG9sZGZhc3QudjEuUm9sZRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAMgASgEEhsKE2V4cGlyZXNfdW5peF9taWxsaXMYBCABKAQSDAoEdXNlZBgFIAEoCBIMCgRub3RlGAYgASgJIucDCgNKb2ISCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIMCgRraW5kGAMgASgJEiQKBXN0YXRlGAQgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSKQoJZGlyZWN0aW9uGAUgASgOMhYuaG9sZGZhc3QudjEuRGlyZWN0aW9uEhIKCm1hY2hpbmVfaWQYBiABKAkSEgoKc3RhcnRlZF9ieRgHIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAggASgEEhkKEWVuZGVkX3VuaXhfbWlsbGlzGAkgASgEEiMKBXN0ZXBzGAogAygLMhQuaG9sZGZhc3QudjEuSm9iU3RlcBIQCghwcm9ncmVzcxgLIAEoARIUCgxwcm9ibGVtX2NvZGUYDCABKAkSDwoHcHJvYmxlbRgNIAEoCRIqCghxdWVzdGlvbhgOIAEoCzIYLmhvbGRmYXN0LnYxLkpvYlF1ZXN0aW9uEhEKCXJldHJ5YWJsZRgPIAEoCBINCgV0cmllcxgQIAEoDRIqCgVpbnB1dBgRIAMoCzIbLmhvbGRmYXN0LnYxLkpvYi5JbnB1dEVudHJ5GiwKCklucHV0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ8CgtKb2JRdWVzdGlvbhIKCgJpZBgBIAEoCRIMCgR0ZXh0GAIgASgJEicKB2Nob2ljZXMYAyADKAsyFi5ob2xkZmFzdC52MS5Kb2JDaG9pY2USGQoRYXNrZWRfdW5peF9taWxsaXMYBCABKAQSDwoHZmFpbHVyZRgFIAEoCCIqCglKb2JDaG9pY2USDAoEd29yZBgBIAEoCRIPCgdtZWFuaW5nGAIgASgJIlwKCUpvYkFuc3dlchIOCgZjaG9pY2UYASABKAkSDAoEbm90ZRgCIAEoCRITCgthbnN3ZXJlZF9ieRgDIAEoCRIcChRhbnN3ZXJlZF91bml4X21pbGxpcxgEIAEoBCKtAQoHSm9iU3RlcBIMCgRuYW1lGAEgASgJEiQKBXN0YXRlGAIgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSGwoTc3RhcnRlZF91bml4X21pbGxpcxgDIAEoBBIZChFlbmRlZF91bml4X21pbGxpcxgEIAEoBBIOCgZkZXRhaWwYBSABKAkSJgoGYW5zd2VyGAYgASgLMhYuaG9sZGZhc3QudjEuSm9iQW5zd2VyIpMBCgVFdmVudBIQCghyZXZpc2lvbhgBIAEoBBITCgt1bml4X21pbGxpcxgCIAEoBBInCghzZXZlcml0eRgDIAEoDjIVLmhvbGRmYXN0LnYxLlNldmVyaXR5EgwKBGNvZGUYBCABKAkSDAoEdGV4dBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJEg0KBWFjdG9yGAcgASgJKl0KBkhlYWx0aBIWChJIRUFMVEhfVU5TUEVDSUZJRUQQABISCg5IRUFMVEhfSEVBTFRIWRABEhIKDkhFQUxUSF9XQVJOSU5HEAISEwoPSEVBTFRIX0NSSVRJQ0FMEAMqVAoJRGlyZWN0aW9uEhkKFURJUkVDVElPTl9VTlNQRUNJRklFRBAAEhUKEURJUkVDVElPTl9GT1JXQVJEEAESFQoRRElSRUNUSU9OX1JFVkVSU0UQAiqnBAoPUHJvdGVjdGlvblN0YXRlEiAKHFBST1RFQ1RJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIeChpQUk9URUNUSU9OX1NUQVRFX1BSRVBBUklORxABEhwKGFBST1RFQ1RJT05fU1RBVEVfQ09QWUlORxACEh4KGlBST1RFQ1RJT05fU1RBVEVfUFJPVEVDVEVEEAMSJAogUFJPVEVDVElPTl9TVEFURV9SRVNZTkNIUk9OSVpJTkcQBBIgChxQUk9URUNUSU9OX1NUQVRFX0ZBSUxFRF9PVkVSEAUSHgoaUFJPVEVDVElPTl9TVEFURV9DT01NSVRURUQQBhIhCh1QUk9URUNUSU9OX1NUQVRFX1JFUFJPVEVDVElORxAHEh0KGVBST1RFQ1RJT05fU1RBVEVfU1RPUFBJTkcQCBIbChdQUk9URUNUSU9OX1NUQVRFX0ZBSUxFRBAJEiEKHVBST1RFQ1RJT05fU1RBVEVfRkFJTElOR19PVkVSEAoSHwobUFJPVEVDVElPTl9TVEFURV9DQU5DRUxMSU5HEAsSHwobUFJPVEVDVElPTl9TVEFURV9DT01NSVRUSU5HEAwSIwofUFJPVEVDVElPTl9TVEFURV9QUk9URUNURURfQkFDSxANEiEKHVBST1RFQ1RJT05fU1RBVEVfRkFJTElOR19CQUNLEA4SIAocUFJPVEVDVElPTl9TVEFURV9GQUlMRURfQkFDSxAPKrsBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBKT0JfU1RBVEVfUVVFVUVEEAESFQoRSk9CX1NUQVRFX1JVTk5JTkcQAhIfChtKT0JfU1RBVEVfV0FJVElOR19GT1JfSU5QVVQQAxIXChNKT0JfU1RBVEVfU1VDQ0VFREVEEAQSFAoQSk9CX1NUQVRFX0ZBSUxFRBAFEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBiprCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhgKFFNFVkVSSVRZX0lORk9STUFUSU9OEAESFAoQU0VWRVJJVFlfV0FSTklORxACEhUKEVNFVkVSSVRZX0NSSVRJQ0FMEANiBnByb3RvMw", [file_holdfast_v1_control, file_holdfast_v1_enrolment, file_holdfast_v1_manifest, file_holdfast_v1_recovery]);
+  fileDesc("Chtob2xkZmFzdC92MS9yZXNvdXJjZXMucHJvdG8SC2hvbGRmYXN0LnYxIt0CCgdNYWNoaW5lEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIRCgljb25uZWN0ZWQYBCABKAgSHQoVbGFzdF9zZWVuX3VuaXhfbWlsbGlzGAUgASgEEhUKDWFnZW50X3ZlcnNpb24YBiABKAkSJwoIbWFuaWZlc3QYByABKAsyFS5ob2xkZmFzdC52MS5NYW5pZmVzdBIVCg1wcm90ZWN0aW9uX2lkGAggASgJEigKBnJlcG9ydBgJIAEoCzIYLmhvbGRmYXN0LnYxLkFnZW50UmVwb3J0EiMKBmhlYWx0aBgKIAEoDjITLmhvbGRmYXN0LnYxLkhlYWx0aBInCgtsYXN0X3Byb3ZlbhgUIAEoCzISLmhvbGRmYXN0LnYxLlByb29mEiYKCmxhc3RfcHJvb2YYFSABKAsyEi5ob2xkZmFzdC52MS5Qcm9vZiKYAwoKUHJvdGVjdGlvbhIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEhIKCm1hY2hpbmVfaWQYAyABKAkSEQoJcG9saWN5X2lkGAQgASgJEg0KBXZhdWx0GAUgASgJEhkKEXByb2Nlc3Nfc2VydmVyX2lkGAYgASgJEhkKEWV4Y2x1ZGVkX2Rpc2tfaWRzGAcgAygJEikKCWRpcmVjdGlvbhgIIAEoDjIWLmhvbGRmYXN0LnYxLkRpcmVjdGlvbhIrCgZ0YXJnZXQYCSABKAsyGy5ob2xkZmFzdC52MS5SZWNvdmVyeVRhcmdldBIQCghncm91cF9pZBgKIAEoCRIrCgVzdGF0ZRgLIAEoDjIcLmhvbGRmYXN0LnYxLlByb3RlY3Rpb25TdGF0ZRIUCgxzdGF0ZV9kZXRhaWwYDCABKAkSEwoLY29weV9wYXVzZWQYECABKAgSEQoJcmVzeW5jX2lkGBEgASgJEhoKEmZhaWxiYWNrX3BvbGljeV9pZBgeIAEoCRIQCgh2YXVsdF9pZBgfIAEoCSLDAwoGUG9saWN5EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDAoEbmFtZRgDIAEoCRIeChZwb2ludF9pbnRlcnZhbF9zZWNvbmRzGAQgASgNEh0KFXJwb190aHJlc2hvbGRfc2Vjb25kcxgFIAEoDRIRCglyZXRlbnRpb24YBiABKAkSEwoLY29tcHJlc3Npb24YByABKAkSEwoLcHJvdGVjdGlvbnMYCCABKA0SJAocYXBwbGljYXRpb25faW50ZXJ2YWxfc2Vjb25kcxgJIAEoDRIMCgRob2xkGAogASgJEh8KF2hvbGRfbGltaXRfbWlsbGlzZWNvbmRzGAsgASgNEh0KFXNlYWxfaW50ZXJ2YWxfc2Vjb25kcxgMIAEoDRItCgliYW5kd2lkdGgYDSADKAsyGi5ob2xkZmFzdC52MS5CYW5kd2lkdGhSdWxlEi8KDnJlc3luY193aW5kb3dzGA4gAygLMhcuaG9sZGZhc3QudjEuVGltZVdpbmRvdxITCgtmYWlsYmFja19vZhgPIAEoCRIpCgVwcm9vZhgUIAEoCzIaLmhvbGRmYXN0LnYxLlByb29mU2NoZWR1bGUi4wIKBlNlcnZlchIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEgwKBG5hbWUYAyABKAkSHwoEcm9sZRgEIAEoDjIRLmhvbGRmYXN0LnYxLlJvbGUSEQoJY29ubmVjdGVkGAUgASgIEh0KFWxhc3Rfc2Vlbl91bml4X21pbGxpcxgGIAEoBBIYChBzb2Z0d2FyZV92ZXJzaW9uGAcgASgJEhEKCWVuZHBvaW50cxgIIAMoCRIOCgZ2YXVsdHMYCSADKAkSEAoIbWFjaGluZXMYCiABKA0SKQoGcmVwb3J0GAsgASgLMhkuaG9sZGZhc3QudjEuU2VydmVyUmVwb3J0EiMKBmhlYWx0aBgMIAEoDjITLmhvbGRmYXN0LnYxLkhlYWx0aBIQCghkcmFpbmluZxgNIAEoCBIqCgdmYWJyaWNzGBQgAygLMhkuaG9sZGZhc3QudjEuRmFicmljUmVwb3J0IrgDCgVWYXVsdBIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEgwKBG5hbWUYAyABKAkSEAoIbG9jYXRpb24YBCABKAkSHgoWcmVnaXN0ZXJlZF91bml4X21pbGxpcxgFIAEoBBIiChpkZWNvbW1pc3Npb25lZF91bml4X21pbGxpcxgGIAEoBBIZChFkZWNvbW1pc3Npb25lZF9ieRgHIAEoCRIpCgdzZXJ2ZXJzGAggAygLMhguaG9sZGZhc3QudjEuVmF1bHRTZXJ2ZXISEAoIbWFjaGluZXMYCSABKA0SMgoPbWFjaGluZXNfd2l0aGluGAogAygLMhkuaG9sZGZhc3QudjEuVmF1bHRNYWNoaW5lEg8KB3VzZWRfYnkYCyADKAkSIwoGaGVhbHRoGAwgASgOMhMuaG9sZGZhc3QudjEuSGVhbHRoEhAKCHByb2JsZW1zGA0gAygJEiAKGG5ld2VzdF9wb2ludF91bml4X21pbGxpcxgOIAEoBBIVCg1wZW5kaW5nX2J5dGVzGA8gASgEEiEKGW5ld2VzdF9iYWNrdXBfdW5peF9taWxsaXMYECABKAQihQEKC1ZhdWx0U2VydmVyEhEKCXNlcnZlcl9pZBgBIAEoCRITCgtzZXJ2ZXJfbmFtZRgCIAEoCRIRCgljb25uZWN0ZWQYAyABKAgSKAoGcmVwb3J0GAQgASgLMhguaG9sZGZhc3QudjEuVmF1bHRSZXBvcnQSEQoJZWxzZXdoZXJlGAUgASgIIqIBCgxWYXVsdE1hY2hpbmUSEgoKbWFjaGluZV9pZBgBIAEoCRIUCgxtYWNoaW5lX25hbWUYAiABKAkSGQoRcHJvY2Vzc19zZXJ2ZXJfaWQYAyABKAkSKwoFc3RhdGUYBCABKA4yHC5ob2xkZmFzdC52MS5Qcm90ZWN0aW9uU3RhdGUSIAoYbmV3ZXN0X3BvaW50X3VuaXhfbWlsbGlzGAUgASgEIooBCgVUb2tlbhIKCgJpZBgBIAEoCRIfCgRyb2xlGAIgASgOMhEuaG9sZGZhc3QudjEuUm9sZRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAMgASgEEhsKE2V4cGlyZXNfdW5peF9taWxsaXMYBCABKAQSDAoEdXNlZBgFIAEoCBIMCgRub3RlGAYgASgJIucDCgNKb2ISCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIMCgRraW5kGAMgASgJEiQKBXN0YXRlGAQgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSKQoJZGlyZWN0aW9uGAUgASgOMhYuaG9sZGZhc3QudjEuRGlyZWN0aW9uEhIKCm1hY2hpbmVfaWQYBiABKAkSEgoKc3RhcnRlZF9ieRgHIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAggASgEEhkKEWVuZGVkX3VuaXhfbWlsbGlzGAkgASgEEiMKBXN0ZXBzGAogAygLMhQuaG9sZGZhc3QudjEuSm9iU3RlcBIQCghwcm9ncmVzcxgLIAEoARIUCgxwcm9ibGVtX2NvZGUYDCABKAkSDwoHcHJvYmxlbRgNIAEoCRIqCghxdWVzdGlvbhgOIAEoCzIYLmhvbGRmYXN0LnYxLkpvYlF1ZXN0aW9uEhEKCXJldHJ5YWJsZRgPIAEoCBINCgV0cmllcxgQIAEoDRIqCgVpbnB1dBgRIAMoCzIbLmhvbGRmYXN0LnYxLkpvYi5JbnB1dEVudHJ5GiwKCklucHV0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ8CgtKb2JRdWVzdGlvbhIKCgJpZBgBIAEoCRIMCgR0ZXh0GAIgASgJEicKB2Nob2ljZXMYAyADKAsyFi5ob2xkZmFzdC52MS5Kb2JDaG9pY2USGQoRYXNrZWRfdW5peF9taWxsaXMYBCABKAQSDwoHZmFpbHVyZRgFIAEoCCIqCglKb2JDaG9pY2USDAoEd29yZBgBIAEoCRIPCgdtZWFuaW5nGAIgASgJIlwKCUpvYkFuc3dlchIOCgZjaG9pY2UYASABKAkSDAoEbm90ZRgCIAEoCRITCgthbnN3ZXJlZF9ieRgDIAEoCRIcChRhbnN3ZXJlZF91bml4X21pbGxpcxgEIAEoBCKtAQoHSm9iU3RlcBIMCgRuYW1lGAEgASgJEiQKBXN0YXRlGAIgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSGwoTc3RhcnRlZF91bml4X21pbGxpcxgDIAEoBBIZChFlbmRlZF91bml4X21pbGxpcxgEIAEoBBIOCgZkZXRhaWwYBSABKAkSJgoGYW5zd2VyGAYgASgLMhYuaG9sZGZhc3QudjEuSm9iQW5zd2VyIpMBCgVFdmVudBIQCghyZXZpc2lvbhgBIAEoBBITCgt1bml4X21pbGxpcxgCIAEoBBInCghzZXZlcml0eRgDIAEoDjIVLmhvbGRmYXN0LnYxLlNldmVyaXR5EgwKBGNvZGUYBCABKAkSDAoEdGV4dBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJEg0KBWFjdG9yGAcgASgJKl0KBkhlYWx0aBIWChJIRUFMVEhfVU5TUEVDSUZJRUQQABISCg5IRUFMVEhfSEVBTFRIWRABEhIKDkhFQUxUSF9XQVJOSU5HEAISEwoPSEVBTFRIX0NSSVRJQ0FMEAMqVAoJRGlyZWN0aW9uEhkKFURJUkVDVElPTl9VTlNQRUNJRklFRBAAEhUKEURJUkVDVElPTl9GT1JXQVJEEAESFQoRRElSRUNUSU9OX1JFVkVSU0UQAiqnBAoPUHJvdGVjdGlvblN0YXRlEiAKHFBST1RFQ1RJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIeChpQUk9URUNUSU9OX1NUQVRFX1BSRVBBUklORxABEhwKGFBST1RFQ1RJT05fU1RBVEVfQ09QWUlORxACEh4KGlBST1RFQ1RJT05fU1RBVEVfUFJPVEVDVEVEEAMSJAogUFJPVEVDVElPTl9TVEFURV9SRVNZTkNIUk9OSVpJTkcQBBIgChxQUk9URUNUSU9OX1NUQVRFX0ZBSUxFRF9PVkVSEAUSHgoaUFJPVEVDVElPTl9TVEFURV9DT01NSVRURUQQBhIhCh1QUk9URUNUSU9OX1NUQVRFX1JFUFJPVEVDVElORxAHEh0KGVBST1RFQ1RJT05fU1RBVEVfU1RPUFBJTkcQCBIbChdQUk9URUNUSU9OX1NUQVRFX0ZBSUxFRBAJEiEKHVBST1RFQ1RJT05fU1RBVEVfRkFJTElOR19PVkVSEAoSHwobUFJPVEVDVElPTl9TVEFURV9DQU5DRUxMSU5HEAsSHwobUFJPVEVDVElPTl9TVEFURV9DT01NSVRUSU5HEAwSIwofUFJPVEVDVElPTl9TVEFURV9QUk9URUNURURfQkFDSxANEiEKHVBST1RFQ1RJT05fU1RBVEVfRkFJTElOR19CQUNLEA4SIAocUFJPVEVDVElPTl9TVEFURV9GQUlMRURfQkFDSxAPKrsBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBKT0JfU1RBVEVfUVVFVUVEEAESFQoRSk9CX1NUQVRFX1JVTk5JTkcQAhIfChtKT0JfU1RBVEVfV0FJVElOR19GT1JfSU5QVVQQAxIXChNKT0JfU1RBVEVfU1VDQ0VFREVEEAQSFAoQSk9CX1NUQVRFX0ZBSUxFRBAFEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBiprCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhgKFFNFVkVSSVRZX0lORk9STUFUSU9OEAESFAoQU0VWRVJJVFlfV0FSTklORxACEhUKEVNFVkVSSVRZX0NSSVRJQ0FMEANiBnByb3RvMw", [file_holdfast_v1_control, file_holdfast_v1_enrolment, file_holdfast_v1_manifest, file_holdfast_v1_recovery]);
 
 /**
  * @generated from message holdfast.v1.Machine
@@ -123,6 +123,8 @@ export type Protection = Message<"holdfast.v1.Protection"> & {
   policyId: string;
 
   /**
+   * Its name; or its id, where no vault of that id is registered.
+   *
    * @generated from field: string vault = 5;
    */
   vault: string;
@@ -186,6 +188,13 @@ export type Protection = Message<"holdfast.v1.Protection"> & {
    * @generated from field: string failback_policy_id = 30;
    */
   failbackPolicyId: string;
+
+  /**
+   * Id of the vault; empty where only its name is known: of a process server of an earlier version.
+   *
+   * @generated from field: string vault_id = 31;
+   */
+  vaultId: string;
 };
 
 /**
@@ -392,6 +401,202 @@ export const ServerSchema: GenMessage<Server> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_resources, 3);
 
 /**
+ * A vault of the site, known by the id that stands in it, whatever it is called and wherever it is.
+ *
+ * @generated from message holdfast.v1.Vault
+ */
+export type Vault = Message<"holdfast.v1.Vault"> & {
+  /**
+   * 32 hexadecimal digits.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Where its objects are, without secrets: as the process servers that count for it say.
+   *
+   * @generated from field: string location = 4;
+   */
+  location: string;
+
+  /**
+   * When a process server told of it first.
+   *
+   * @generated from field: uint64 registered_unix_millis = 5;
+   */
+  registeredUnixMillis: bigint;
+
+  /**
+   * When it was given up, and by whom; 0 while it is in use.
+   *
+   * @generated from field: uint64 decommissioned_unix_millis = 6;
+   */
+  decommissionedUnixMillis: bigint;
+
+  /**
+   * @generated from field: string decommissioned_by = 7;
+   */
+  decommissionedBy: string;
+
+  /**
+   * Process servers that have it in their settings, connected or not.
+   *
+   * @generated from field: repeated holdfast.v1.VaultServer servers = 8;
+   */
+  servers: VaultServer[];
+
+  /**
+   * How many machines are protected into it.
+   *
+   * @generated from field: uint32 machines = 9;
+   */
+  machines: number;
+
+  /**
+   * Which ones; at most 500, and only where one vault is asked for.
+   *
+   * @generated from field: repeated holdfast.v1.VaultMachine machines_within = 10;
+   */
+  machinesWithin: VaultMachine[];
+
+  /**
+   * Recoveries and proofs that read from it now; only where one vault is asked for.
+   *
+   * @generated from field: repeated string used_by = 11;
+   */
+  usedBy: string[];
+
+  /**
+   * @generated from field: holdfast.v1.Health health = 12;
+   */
+  health: Health;
+
+  /**
+   * Why it is not healthy.
+   *
+   * @generated from field: repeated string problems = 13;
+   */
+  problems: string[];
+
+  /**
+   * Newest durable point of all its machines, milliseconds since 1970 (0: none known), and bytes on their way into it.
+   *
+   * @generated from field: uint64 newest_point_unix_millis = 14;
+   */
+  newestPointUnixMillis: bigint;
+
+  /**
+   * @generated from field: uint64 pending_bytes = 15;
+   */
+  pendingBytes: bigint;
+
+  /**
+   * Newest backup of the configuration server in it, milliseconds since 1970; 0: none known.
+   *
+   * @generated from field: uint64 newest_backup_unix_millis = 16;
+   */
+  newestBackupUnixMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.Vault.
+ * Use `create(VaultSchema)` to create a new message.
+ */
+export const VaultSchema: GenMessage<Vault> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_resources, 4);
+
+/**
+ * @generated from message holdfast.v1.VaultServer
+ */
+export type VaultServer = Message<"holdfast.v1.VaultServer"> & {
+  /**
+   * @generated from field: string server_id = 1;
+   */
+  serverId: string;
+
+  /**
+   * @generated from field: string server_name = 2;
+   */
+  serverName: string;
+
+  /**
+   * @generated from field: bool connected = 3;
+   */
+  connected: boolean;
+
+  /**
+   * As of its connection, or of its last one. A server that knows vaults by name alone tells nothing but the name.
+   *
+   * @generated from field: holdfast.v1.VaultReport report = 4;
+   */
+  report?: VaultReport | undefined;
+
+  /**
+   * It has the vault at another place than the one that counts: machines are not moved between the two.
+   *
+   * @generated from field: bool elsewhere = 5;
+   */
+  elsewhere: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.VaultServer.
+ * Use `create(VaultServerSchema)` to create a new message.
+ */
+export const VaultServerSchema: GenMessage<VaultServer> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_resources, 5);
+
+/**
+ * @generated from message holdfast.v1.VaultMachine
+ */
+export type VaultMachine = Message<"holdfast.v1.VaultMachine"> & {
+  /**
+   * @generated from field: string machine_id = 1;
+   */
+  machineId: string;
+
+  /**
+   * @generated from field: string machine_name = 2;
+   */
+  machineName: string;
+
+  /**
+   * @generated from field: string process_server_id = 3;
+   */
+  processServerId: string;
+
+  /**
+   * @generated from field: holdfast.v1.ProtectionState state = 4;
+   */
+  state: ProtectionState;
+
+  /**
+   * Newest durable point, milliseconds since 1970; 0: none known.
+   *
+   * @generated from field: uint64 newest_point_unix_millis = 5;
+   */
+  newestPointUnixMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.VaultMachine.
+ * Use `create(VaultMachineSchema)` to create a new message.
+ */
+export const VaultMachineSchema: GenMessage<VaultMachine> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_resources, 6);
+
+/**
  * @generated from message holdfast.v1.Token
  */
 export type Token = Message<"holdfast.v1.Token"> & {
@@ -431,7 +636,7 @@ export type Token = Message<"holdfast.v1.Token"> & {
  * Use `create(TokenSchema)` to create a new message.
  */
 export const TokenSchema: GenMessage<Token> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 4);
+  messageDesc(file_holdfast_v1_resources, 7);
 
 /**
  * @generated from message holdfast.v1.Job
@@ -540,7 +745,7 @@ export type Job = Message<"holdfast.v1.Job"> & {
  * Use `create(JobSchema)` to create a new message.
  */
 export const JobSchema: GenMessage<Job> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 5);
+  messageDesc(file_holdfast_v1_resources, 8);
 
 /**
  * A job waits until somebody chooses: something has to be done by hand or decided, or a step failed and others may still be worth doing.
@@ -583,7 +788,7 @@ export type JobQuestion = Message<"holdfast.v1.JobQuestion"> & {
  * Use `create(JobQuestionSchema)` to create a new message.
  */
 export const JobQuestionSchema: GenMessage<JobQuestion> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 6);
+  messageDesc(file_holdfast_v1_resources, 9);
 
 /**
  * @generated from message holdfast.v1.JobChoice
@@ -609,7 +814,7 @@ export type JobChoice = Message<"holdfast.v1.JobChoice"> & {
  * Use `create(JobChoiceSchema)` to create a new message.
  */
 export const JobChoiceSchema: GenMessage<JobChoice> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 7);
+  messageDesc(file_holdfast_v1_resources, 10);
 
 /**
  * @generated from message holdfast.v1.JobAnswer
@@ -641,7 +846,7 @@ export type JobAnswer = Message<"holdfast.v1.JobAnswer"> & {
  * Use `create(JobAnswerSchema)` to create a new message.
  */
 export const JobAnswerSchema: GenMessage<JobAnswer> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 8);
+  messageDesc(file_holdfast_v1_resources, 11);
 
 /**
  * @generated from message holdfast.v1.JobStep
@@ -685,7 +890,7 @@ export type JobStep = Message<"holdfast.v1.JobStep"> & {
  * Use `create(JobStepSchema)` to create a new message.
  */
 export const JobStepSchema: GenMessage<JobStep> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 9);
+  messageDesc(file_holdfast_v1_resources, 12);
 
 /**
  * @generated from message holdfast.v1.Event
@@ -736,7 +941,7 @@ export type Event = Message<"holdfast.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_resources, 10);
+  messageDesc(file_holdfast_v1_resources, 13);
 
 /**
  * The gravest of the alerts that are not silenced.
