@@ -184,6 +184,23 @@ describe('a cut out of a snapshot', () => {
     expect((await exactCut(rig)).staging.blocks.size).toBe(1);
   });
 
+  test('has a bad block of the disk as every cut has it', async () => {
+    const rig = createScriptedRig();
+    rig.convergence.committed([await exactCut(rig)], true);
+    rig.write(rig.now() + 1);
+    rig.convergence.drain();
+    const bad: DiskSource = {
+      ...rig.source,
+      read: (offset, length) => ({ data: new Uint8Array(length), unreadable: offset === 0 ? [{ offset, length: BLOCK_SIZE }] : [] }),
+    };
+    const disk = rig.member();
+    expect(await rig.convergence.snapshotRound(disk, async () => bad)).toMatchObject({ exact: true });
+    expect([...disk.staging.unreadable.runs()]).toEqual([{ first: 0, count: 1 }]);
+    rig.convergence.committed([disk], true);
+    // Each cut tries it again.
+    expect((await exactCut(rig)).staging.blocks.size).toBe(1);
+  });
+
   test('is none when its room ran out while the last of it was read, which may be newer then', async () => {
     const rig = createScriptedRig();
     rig.convergence.committed([await exactCut(rig)], true);

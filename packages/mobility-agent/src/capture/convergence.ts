@@ -10,6 +10,7 @@ import { createFlightTable, type FlightTable, type WriteInFlight } from './fligh
 import type { EndedDiscards } from './queued-discards.ts';
 import { addAll, blocksOf, copyOf, sameExtents, without } from './ranges.ts';
 import type { Convergence, ConvergenceOptions, RangeReading, RoundDisk, RoundResult } from './rounds.ts';
+import { createSnapshotProbe } from './snapshot-probe.ts';
 import { toldInPart, toldTooLate } from './untold.ts';
 
 /*
@@ -41,6 +42,8 @@ const DISCARD_STEP = 32 * 1024;
 const STAGING_LIMIT = 64 * 1024 * 1024;
 const BEGUN_UNSEEN = 'writes from before the trace began may be in flight';
 const MOVED = 'a file of the agent moved';
+const SNAPSHOT_GONE =
+  'the kernel gave the snapshot up while it was read: it had too little room, or a block it had to keep could not be read';
 /** Bytes of a range that are handed on together, while it is read. */
 const HANDED_ON = 4 * 1024 * 1024;
 
@@ -52,7 +55,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   readonly #yield: () => Promise<void>;
   readonly #disks = new Map<number, DiskState>();
   readonly #flights: FlightTable = createFlightTable();
-  /** Writes completed after the instant of the round under way. */
+  /** Writes completed after the instant of the round under way, while it is one that is judged by them. */
   #spanning: WriteInFlight[] = [];
   #inRound = false;
   #instant = Number.NEGATIVE_INFINITY;
@@ -187,23 +190,21 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const state = this.#state(disk.index);
     const excluded = state.source.excluded();
     this.#begin();
-    try {
-      this.#drain();
-      const snapshot = await take();
-      // Whatever ended before it was made, and with that before now, must be seen.
-      const end = this.#trace.now();
-      this.#trace.settle();
-      this.#drain();
-      this.#takeUnknownEnds(disk.index, end);
-      if (!this.#sawAll(disk.index, state)) return { exact: false, reason: BEGUN_UNSEEN, read: 0 };
-      state.sealed = end;
-      this.#settle(end);
-      const read = await this.#readSnapshot(disk, state, snapshot, excluded);
-      if (read === undefined) return { exact: false, reason: 'the snapshot could not be read to its end: it had too little room', read: 0 };
-      return sameExtents(state.excluded, state.source.excluded()) ? { exact: true } : { exact: false, reason: MOVED, read };
-    } finally {
-      this.#inRound = false;
-    }
+    // What ends meanwhile is read out of the snapshot or with the next round, and nothing is judged by it. Making one may take long.
+    this.#inRound = false;
+    this.#drain();
+    const snapshot = await take();
+    // Whatever ended before it was made, and with that before now, must be seen.
+    const end = this.#trace.now();
+    this.#trace.settle();
+    this.#drain();
+    this.#takeUnknownEnds(disk.index, end);
+    if (!this.#sawAll(disk.index, state)) return { exact: false, reason: BEGUN_UNSEEN, read: 0 };
+    state.sealed = end;
+    this.#settle(end);
+    const read = await this.#readSnapshot(disk, state, snapshot, excluded);
+    if (read === undefined) return { exact: false, reason: SNAPSHOT_GONE, read: 0 };
+    return sameExtents(state.excluded, state.source.excluded()) ? { exact: true } : { exact: false, reason: MOVED, read };
   }
 
   async readRange(disk: RoundDisk, range: Extent, how: RangeReading = {}): Promise<number> {
@@ -332,7 +333,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   /**
    * Stages what a snapshot holds of all that changed until it was there, and of what may have been under way. Tells how many blocks; undefined
-   * when some could not be read.
+   * when there is no snapshot any more. A bad block of the disk is told as in every cut.
    */
   async #readSnapshot(disk: RoundDisk, state: DiskState, snapshot: DiskSource, excluded: readonly Extent[]): Promise<number | undefined> {
     const { staging } = disk;
@@ -351,23 +352,27 @@ class ConvergenceImpl implements Convergence, WriteSink {
       for (const run of taken.zero.runs(DISCARD_STEP)) staging.putZero(runExtent(run, snapshot.size));
       addAll(state.discarded, taken.zero);
       const extents = Array.from(blocks.runs(snapshot.readLimit / BLOCK_SIZE), (run) => runExtent(run, snapshot.size));
+      const probe = createSnapshotProbe(snapshot);
       for (const batch of batchesOf(extents, snapshot, state.excluded)) {
+        let hasBad = false;
         for (const [index, { data, unreadable }] of readBatch(snapshot, batch).entries()) {
-          if (unreadable.length > 0) {
-            state.changes.putBack(taken);
-            return undefined;
-          }
           const { offset, length } = batch[index]!;
           staging.put(offset, data);
+          for (const hole of unreadable) staging.putUnreadable(hole);
+          if (unreadable.length > 0) hasBad = true;
+          else probe.sawGood(offset);
           const first = Math.floor(offset / BLOCK_SIZE);
           state.discarded.deleteRun(first, Math.ceil((offset + length) / BLOCK_SIZE) - first);
+        }
+        if (hasBad && !probe.isThere()) {
+          state.changes.putBack(taken);
+          return undefined;
         }
         if (staging.bytes > STAGING_LIMIT) await disk.spill();
         await this.#lookUp(state);
       }
       // Where its room ran out during the last read, that may have given what was written since, and no error: only the next one tells.
-      const [probe] = extents;
-      if (probe !== undefined && snapshot.read(probe.offset, Math.min(probe.length, BLOCK_SIZE)).unreadable.length > 0) {
+      if (extents.length > 0 && !probe.isThere()) {
         state.changes.putBack(taken);
         return undefined;
       }
