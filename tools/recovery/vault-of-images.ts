@@ -1,8 +1,7 @@
 // A vault with one machine whose disks hold given images, at one point: as a process server writes it, without the way there.
-import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, createFrame, FRAME_DATA_LIMIT, serializeFrame } from '@holdfast/block';
+import { BLOCK_SIZE, contentDigest, createFrame, FRAME_DATA_LIMIT, serializeFrame } from '@holdfast/block';
 import {
   CutSchema,
   EpochSchema,
@@ -71,7 +70,7 @@ export const addMachineOfImages = async (
       cutId,
       diskSize: BigInt(size),
       instant,
-      contentDigest: frames.reduce((hash, frame) => hash.update(frame), createHash('sha256')).digest(),
+      contentDigest: contentDigest(frames),
       frameCount: BigInt(frames.length),
     }),
   );
@@ -141,7 +140,7 @@ const appendHistory = async (
       const epoch = create(EpochSchema, {
         ...{ diskId, generationId, number: BigInt(number), cutId, diskSize: BigInt(size), instant },
         dataBytes: BigInt(BLOCKS_OF_CUT * BLOCK_SIZE),
-        contentDigest: createHash('sha256').update(frame).digest(),
+        contentDigest: contentDigest([frame]),
         frameCount: 1n,
       });
       newest = newId();

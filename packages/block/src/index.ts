@@ -1,6 +1,7 @@
 export type { BlockDevice } from './block-device.ts';
 export { type BlockRun, type BlockSet, blockSetBytes, createBlockSet, runExtent } from './block-set.ts';
 export { CODEC, type CodecName, decode, type Encoded, encode } from './codec.ts';
+export { type ContentDigest, contentDigest, createContentDigest, frameHead } from './content-digest.ts';
 export { createDeviceGuard, type DeviceGuard, type GuardedDevice } from './device-guard.ts';
 export { DIGEST_SIZE, digestBlock, digestBlocks } from './digest.ts';
 export { holdExclusively } from './exclusive-use.ts';

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { type ContentDigest, createContentDigest } from '@holdfast/block';
 import { idText } from '@holdfast/protocol';
 import { GONE, ObjectCheck, type Placed, placedBySlot } from './check-object.ts';
 import type { Finding } from './finding.ts';
@@ -33,7 +33,7 @@ class MachineCheck {
   readonly #check: ObjectCheck;
   readonly #state = new LogState();
   readonly #placed: Map<number, Placed[]>;
-  readonly #hashes = new Map<EpochEntry, Hash>();
+  readonly #digests = new Map<EpochEntry, ContentDigest>();
   readonly #broken = new Set<EpochEntry>();
   #linked = true;
   #slots = 0;
@@ -116,14 +116,14 @@ class MachineCheck {
 
   /** Frames of an epoch, one after the other; an epoch of which one is not whole has no digest. */
   #digest(entry: EpochEntry, isFirstRun: boolean, serialized: Buffer | undefined): void {
-    if (isFirstRun && !this.#hashes.has(entry)) this.#hashes.set(entry, createHash('sha256'));
+    if (isFirstRun && !this.#digests.has(entry)) this.#digests.set(entry, createContentDigest());
     if (serialized === undefined) this.#broken.add(entry);
-    else this.#hashes.get(entry)?.update(serialized);
+    else this.#digests.get(entry)?.add(serialized);
   }
 
   #checkDigest(entry: EpochEntry, name: string): void {
-    const digest = this.#hashes.get(entry)?.digest();
-    this.#hashes.delete(entry);
+    const digest = this.#digests.get(entry)?.value();
+    this.#digests.delete(entry);
     const isBroken = this.#broken.delete(entry);
     if (digest === undefined || isBroken || Buffer.compare(digest, entry.epoch.contentDigest) === 0) return;
     const diskId = idText(entry.epoch.diskId);

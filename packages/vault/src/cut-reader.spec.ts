@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { createFrame, serializeFrame } from '@holdfast/block';
+import { contentDigest, createFrame, serializeFrame } from '@holdfast/block';
 import { type Cut, CutSchema, EpochSchema, idText, ManifestSchema } from '@holdfast/protocol';
 import { contentOf, type MadeCut, packFrames } from './testing/simulated-source.ts';
 import { WriterBench } from './testing/writer-bench.ts';
@@ -8,7 +7,7 @@ import { WriterBench } from './testing/writer-bench.ts';
 /** The cut with other frames in its first epoch, announced as they are or as they were. */
 const withFrames = ({ cut }: MadeCut, frames: readonly Uint8Array[], announce: boolean) => {
   const [epoch, ...others] = cut.epochs;
-  const announced = { contentDigest: createHash('sha256').update(Buffer.concat(frames)).digest(), frameCount: BigInt(frames.length) };
+  const announced = { contentDigest: contentDigest(frames), frameCount: BigInt(frames.length) };
   const changed: Cut = create(CutSchema, { ...cut, epochs: [create(EpochSchema, { ...epoch!, ...(announce && announced) }), ...others] });
   return contentOf(changed, [frames]);
 };

@@ -1,6 +1,5 @@
-import { createHash, type Hash } from 'node:crypto';
 import { toBinary } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, type FrameExtent, parseFrame } from '@holdfast/block';
+import { BLOCK_SIZE, createContentDigest, type FrameExtent, parseFrame } from '@holdfast/block';
 import { type CutContent, CutSchema, type Epoch, idText } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { violation } from './lineage.ts';
@@ -18,7 +17,7 @@ export class CutReader {
   #isBegun = false;
   #epoch = 0;
   #frame = 0;
-  #hash: Hash = createHash('sha256');
+  #digest = createContentDigest();
   #frames: AsyncIterator<Uint8Array> | undefined;
 
   constructor(content: CutContent) {
@@ -74,7 +73,7 @@ export class CutReader {
     if (bytes.length > FRAME_SIZE_LIMIT) throw violation(this.#name(), `it has ${bytes.length} bytes`);
     const { extents } = parseFrame(bytes, { vouched: this.#isVerified });
     this.#checkExtents(extents, Number(epoch.diskSize));
-    if (!this.#isVerified) this.#hash.update(bytes);
+    if (!this.#isVerified) this.#digest.add(bytes);
     batch.add(this.#epoch, this.#frame, bytes, extents);
     this.#frame += 1;
   }
@@ -82,10 +81,10 @@ export class CutReader {
   async #finishEpoch(epoch: Epoch): Promise<void> {
     const { done } = await this.#next();
     if (done !== true) throw damaged(nameOf(epoch), `it has more than the ${epoch.frameCount} frames it announces`);
-    if (!this.#isVerified && Buffer.compare(this.#hash.digest(), epoch.contentDigest) !== 0)
+    if (!this.#isVerified && Buffer.compare(this.#digest.value(), epoch.contentDigest) !== 0)
       throw damaged(nameOf(epoch), 'its frames fail its content digest');
     this.#frames = undefined;
-    this.#hash = createHash('sha256');
+    this.#digest = createContentDigest();
     this.#frame = 0;
     this.#epoch += 1;
   }

@@ -1,9 +1,8 @@
 // A thread that makes the frames of a disk image, a piece for each message it gets, as an agent on another machine does: it reads, compares with
 // zeroes, digests, compresses, adds checksums. Frames are handed over, not copied, and their memory is used again.
-import { hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame, serveThread } from '@holdfast/block';
+import { createContentDigest, createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame, serveThread } from '@holdfast/block';
 
 export interface PieceWanted {
   readonly number: number;
@@ -20,7 +19,7 @@ export interface MadePiece {
   readonly memory: ArrayBuffer;
   /** and where each ends. */
   readonly ends: readonly number[];
-  /** SHA-256 of the frames. */
+  /** The content digest of the frames. */
   readonly digest: Uint8Array;
 }
 
@@ -36,6 +35,7 @@ const makePiece = async ({ number, image, start, end, ...wanted }: PieceWanted):
   const count = Math.ceil((end - start) / FRAME_DATA_LIMIT);
   const memory = wanted.memory ?? new ArrayBuffer(count * (FRAME_DATA_LIMIT + OVERHEAD));
   const ends: number[] = [];
+  const digest = createContentDigest();
   for (let offset = start; offset < end; offset += FRAME_DATA_LIMIT) {
     const data = plain.subarray(0, Math.min(FRAME_DATA_LIMIT, end - offset));
     readSync(file, data, 0, data.length, offset);
@@ -43,10 +43,12 @@ const makePiece = async ({ number, image, start, end, ...wanted }: PieceWanted):
     const extent: FrameExtent = { offset, length: data.length, kind: isZero ? 'zero' : 'data' };
     const frame = await createFrame([extent], isZero ? NOTHING : data, 'lz4', undefined, { alone: true });
     const from = ends.at(-1) ?? 0;
-    ends.push(from + serializeFrame(frame, new Uint8Array(memory, from)).length);
+    const serialized = serializeFrame(frame, new Uint8Array(memory, from));
+    digest.add(serialized);
+    ends.push(from + serialized.length);
   }
   closeSync(file);
-  const made: MadePiece = { number, memory, ends, digest: hash('sha256', new Uint8Array(memory, 0, ends.at(-1)), 'buffer') };
+  const made: MadePiece = { number, memory, ends, digest: digest.value() };
   parentPort!.postMessage(made, [memory]);
 };
 

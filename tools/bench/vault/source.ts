@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
+import { BLOCK_SIZE, contentDigest, createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
 import {
   CutSchema,
   EpochSchema,
@@ -26,15 +25,9 @@ const AHEAD = 4;
 interface CutOptions {
   /** True for a piece of a first copy that is not the last one. */
   readonly open?: boolean;
-  /** SHA-256 of the frames. */
+  /** The content digest of the frames. */
   readonly digest?: Uint8Array;
 }
-
-const digestOf = (frames: readonly Uint8Array[]): Uint8Array => {
-  const hash = createHash('sha256');
-  for (const frame of frames) hash.update(frame);
-  return hash.digest();
-};
 
 /** One disk of one machine, as its agent would send it. */
 export class BenchSource {
@@ -51,7 +44,11 @@ export class BenchSource {
   }
 
   /** Appends a cut with these frames; resolves when it is durable. */
-  async cut(writer: LogWriter, frames: readonly Uint8Array[], { open = false, digest = digestOf(frames) }: CutOptions = {}): Promise<void> {
+  async cut(
+    writer: LogWriter,
+    frames: readonly Uint8Array[],
+    { open = false, digest = contentDigest(frames) }: CutOptions = {},
+  ): Promise<void> {
     const cutId = idBytes(newId());
     const epochRef = { generationId: idBytes(this.#generationId), number: BigInt(this.#number) };
     const instant = { unixNanos: BigInt(this.time) * 1_000_000n };

@@ -1,7 +1,6 @@
 // A vault with one machine whose disks hold given images, at one point.
-import { createHash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, createFrame, FRAME_DATA_LIMIT, serializeFrame } from '@holdfast/block';
+import { BLOCK_SIZE, contentDigest, createFrame, FRAME_DATA_LIMIT, serializeFrame } from '@holdfast/block';
 import type { ObjectStore } from '@holdfast/object-store';
 import {
   CutSchema,
@@ -33,7 +32,7 @@ export const fillFromImages = async (store: ObjectStore, key: VaultKey, images: 
       cutId,
       diskSize: BigInt(image.length),
       instant,
-      contentDigest: createHash('sha256').update(Buffer.concat(frames[at]!)).digest(),
+      contentDigest: contentDigest(frames[at]!),
       frameCount: BigInt(frames[at]!.length),
     }),
   );

@@ -1,7 +1,6 @@
 // A small vault for tests: one machine, two disks, three points. Made by the public face of the vault, as a process server would.
-import { createHash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, createFrame, type FrameExtent, serializeFrame } from '@holdfast/block';
+import { BLOCK_SIZE, contentDigest, createFrame, type FrameExtent, serializeFrame } from '@holdfast/block';
 import type { ObjectStore } from '@holdfast/object-store';
 import {
   CutSchema,
@@ -114,7 +113,7 @@ export const fillSampleVault = async (
           cutId,
           diskSize: BigInt(disk.size),
           instant,
-          contentDigest: createHash('sha256').update(Buffer.concat(serialized)).digest(),
+          contentDigest: contentDigest(serialized),
           frameCount: BigInt(serialized.length),
           dataBytes: BigInt(data.length),
           storedBytes: BigInt(serialized[0]!.length),

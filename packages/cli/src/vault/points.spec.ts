@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { CODEC, createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
+import { CODEC, contentDigest, createFrame, FRAME_DATA_LIMIT, type FrameExtent, serializeFrame } from '@holdfast/block';
 import type { ObjectStore } from '@holdfast/object-store';
 import {
   CutSchema,
@@ -77,7 +77,7 @@ const fill = async (
       dataBytes: BigInt(length),
       storedBytes: BigInt(frames.reduce((sum, frame) => sum + frame.length, 0)),
       incompressibleBytes: BigInt(packed.reduce((sum, frame) => sum + (frame.codec === CODEC.raw ? frame.dataLength : 0), 0)),
-      contentDigest: createHash('sha256').update(Buffer.concat(frames)).digest(),
+      contentDigest: contentDigest(frames),
     });
     const generation = create(GenerationSchema, { id: generationId, diskId, reason: GenerationReason.FIRST_COPY, origin: Origin.SOURCE });
     const cut = create(CutSchema, {

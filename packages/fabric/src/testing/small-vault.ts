@@ -1,7 +1,6 @@
 // A vault in memory with one machine of one disk, at one point.
-import { createHash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { createFrame, serializeFrame } from '@holdfast/block';
+import { contentDigest, createFrame, serializeFrame } from '@holdfast/block';
 import { createMemoryStore } from '@holdfast/object-store';
 import {
   CutSchema,
@@ -48,7 +47,7 @@ export const createSmallVault = async (): Promise<SmallVault> => {
     cutId: idBytes(cutId),
     diskSize: BigInt(SIZE),
     instant,
-    contentDigest: createHash('sha256').update(frame).digest(),
+    contentDigest: contentDigest([frame]),
     frameCount: 1n,
   });
   const { generationId: generation, number } = epoch;

@@ -1,5 +1,5 @@
-import { createHash, type Hash } from 'node:crypto';
 import { toBinary } from '@bufbuild/protobuf';
+import { type ContentDigest, createContentDigest } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutContent, CutSchema, idText } from '@holdfast/protocol';
 import type { LogPosition } from './control-slot.ts';
@@ -31,7 +31,7 @@ export interface LogCutWriter extends HrlCutWriter {
 class AppendingCutWriter implements LogCutWriter {
   bytes = 0;
   readonly #options: CutWriterOptions;
-  readonly #epochs: { readonly places: RecordPlace[]; readonly hash: Hash }[] = [];
+  readonly #epochs: { readonly places: RecordPlace[]; readonly digest: ContentDigest }[] = [];
   #ended = false;
 
   constructor(options: CutWriterOptions) {
@@ -44,13 +44,13 @@ class AppendingCutWriter implements LogCutWriter {
       const place = this.#options.log.append(RECORD_TYPE.frame, epochIndex, frame, crc);
       epoch.places.push(place);
       this.#options.recent.keep(place, frame);
-      epoch.hash.update(frame);
+      epoch.digest.add(frame);
       this.bytes += RECORD_HEADER_SIZE + frame.length;
     });
   }
 
   epochDigest(epochIndex: number): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from(this.#epoch(epochIndex).hash.copy().digest());
+    return this.#epoch(epochIndex).digest.value();
   }
 
   commit(cut: Cut): CutContent {
@@ -86,9 +86,9 @@ class AppendingCutWriter implements LogCutWriter {
     }
   }
 
-  #epoch(index: number): { readonly places: RecordPlace[]; readonly hash: Hash } {
+  #epoch(index: number): { readonly places: RecordPlace[]; readonly digest: ContentDigest } {
     if (!Number.isInteger(index) || index < 0 || index >= EPOCH_LIMIT) throw misuse(`a cut has no epoch ${index}`);
-    while (this.#epochs.length <= index) this.#epochs.push({ places: [], hash: createHash('sha256') });
+    while (this.#epochs.length <= index) this.#epochs.push({ places: [], digest: createContentDigest() });
     return this.#epochs[index]!;
   }
 

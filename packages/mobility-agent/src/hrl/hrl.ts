@@ -82,7 +82,7 @@ export interface HrlCutWriter {
    * it throws NO_SPACE and the cut is abandoned; so it is after every other failure. `crc`: CRC-32 of its bytes, where it is known.
    */
   append(epochIndex: number, frame: Uint8Array, crc?: number): void;
-  /** SHA-256 of the frames appended so far to one epoch, as `Epoch.contentDigest` wants it. */
+  /** The content digest of the frames appended so far to one epoch. */
   epochDigest(epochIndex: number): Uint8Array<ArrayBuffer>;
   /**
    * Makes the cut count. EPOCH_CONFLICT when an epoch does not follow the newest one of its disk or differs from the appended frames;

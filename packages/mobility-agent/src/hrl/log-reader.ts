@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import zlib from 'node:zlib';
 import { fromBinary } from '@bufbuild/protobuf';
+import { createContentDigest } from '@holdfast/block';
 import { type Cut, CutSchema } from '@holdfast/protocol';
 import type { LogPosition } from './control-slot.ts';
 import { damaged } from './damage.ts';
@@ -136,9 +136,9 @@ const parseCut = (place: RecordPlace): Cut => {
 /** Reads every frame of a cut and checks it against the digests of its epochs. */
 export const verifyCut = ({ cut, frames }: LoggedCut): void => {
   for (const [index, places] of frames.entries()) {
-    const digest = createHash('sha256');
-    for (const place of places) digest.update(readPayload(place));
-    const matches = Buffer.compare(digest.digest(), cut.epochs[index]!.contentDigest) === 0;
+    const digest = createContentDigest();
+    for (const place of places) digest.add(readPayload(place));
+    const matches = Buffer.compare(digest.value(), cut.epochs[index]!.contentDigest) === 0;
     const last = places.at(-1);
     if (!matches) throw damaged(last?.segment.file.path ?? 'agent log (.hrl)', last?.offset ?? 0, 'the frames of an epoch fail its digest');
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, type CodecName, createFrame, FRAME_DATA_LIMIT, serializeFrame } from '@holdfast/block';
+import { BLOCK_SIZE, type CodecName, contentDigest, createFrame, FRAME_DATA_LIMIT, serializeFrame } from '@holdfast/block';
 import { type Cut, type CutContent, CutSchema, EpochSchema, GenerationReason, idBytes, newId, Origin, PointKind } from '@holdfast/protocol';
 
 /** A cut together with what the disk held then. */
@@ -96,8 +96,6 @@ export class ScriptedSource {
     this.#discarded.clear();
     this.#instant += this.#interval;
     const instant = { unixNanos: this.#instant };
-    const hash = createHash('sha256');
-    for (const frame of frames) hash.update(frame);
     const generationId = idBytes(this.#generation);
     const diskId = idBytes(this.diskId);
     const epoch = create(EpochSchema, {
@@ -109,7 +107,7 @@ export class ScriptedSource {
       instant,
       dataBytes: BigInt(blocks.length * BLOCK_SIZE - zeroBytes),
       zeroBytes: BigInt(zeroBytes),
-      contentDigest: hash.digest(),
+      contentDigest: contentDigest(frames),
       frameCount: BigInt(frames.length),
     });
     const cut = create(CutSchema, {

@@ -44,7 +44,7 @@ export interface OpenCut {
   append(chunk: FrameChunk): Promise<void>;
   /** Makes one from before this start ready to go on: reads what there is of it. Rejects with DAMAGED. */
   resume(): Promise<void>;
-  /** SHA-256 of the frames of each epoch so far. */
+  /** The content digest of the frames of each epoch so far. */
   digests(): readonly Uint8Array[];
   /** Resolves when the cut survives a power loss. Rejects with JOURNAL_FULL. */
   commit(cut: Cut): Promise<JournaledCut>;

@@ -1,6 +1,5 @@
-import { createHash, type Hash } from 'node:crypto';
 import { toBinary } from '@bufbuild/protobuf';
-import { giveBack } from '@holdfast/block';
+import { type ContentDigest, createContentDigest, giveBack } from '@holdfast/block';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, CutBeginSchema, CutSchema, splitFrames } from '@holdfast/protocol';
 import type { EpochProgress, FrameChunk, FrameSums, JournaledCut, OpenCut } from './journal.ts';
@@ -52,7 +51,7 @@ export class StoredCut implements OpenCut {
   readonly #chunks: StoredChunk[][];
   readonly #progress: EpochProgress[];
   /** Of the frames of each epoch; undefined while those from before this start were not read. */
-  #hashes: Hash[] | undefined;
+  #digests: ContentDigest[] | undefined;
   #bytes = 0;
   /** Its beginning is written: with its first frames, for a cut that has none is told whole by its commit. */
   #isBegun: boolean;
@@ -67,7 +66,7 @@ export class StoredCut implements OpenCut {
     this.begin = begin;
     this.#chunks = begin.epochs.map((_, index) => [...(chunks?.[index] ?? [])]);
     this.#isBegun = chunks !== undefined;
-    if (chunks === undefined) this.#hashes = begin.epochs.map(() => createHash('sha256'));
+    if (chunks === undefined) this.#digests = begin.epochs.map(() => createContentDigest());
     this.#progress = this.#chunks.map(progressOf);
     this.#bytes = this.#chunks.flat().reduce((sum, { place }) => sum + place.length, 0);
   }
@@ -89,9 +88,9 @@ export class StoredCut implements OpenCut {
       this.#forget(this.#chunks[epochIndex]!);
       this.#chunks[epochIndex] = [];
       this.#progress[epochIndex] = progressOf([]);
-      this.#begun()[epochIndex] = createHash('sha256');
+      this.#begun()[epochIndex] = createContentDigest();
     }
-    for (const part of parts) this.#begun()[epochIndex]!.update(part);
+    for (const part of parts) this.#begun()[epochIndex]!.add(part);
     const memory = this.#host.keep(payload.length) ? payload : undefined;
     this.#chunks[epochIndex]!.push({ place, subject, memory });
     const before = this.#progress[epochIndex]!;
@@ -102,18 +101,18 @@ export class StoredCut implements OpenCut {
   }
 
   async resume(): Promise<void> {
-    if (this.#hashes !== undefined) return;
-    const hashes: Hash[] = [];
+    if (this.#digests !== undefined) return;
+    const digests: ContentDigest[] = [];
     for (const index of this.#chunks.keys()) {
-      const hash = createHash('sha256');
-      for await (const frame of this.#frames(index)) hash.update(frame);
-      hashes.push(hash);
+      const digest = createContentDigest();
+      for await (const frame of this.#frames(index)) digest.add(frame);
+      digests.push(digest);
     }
-    this.#hashes = hashes;
+    this.#digests = digests;
   }
 
   digests(): readonly Uint8Array[] {
-    return this.#begun().map((hash) => hash.copy().digest());
+    return this.#begun().map((digest) => digest.value());
   }
 
   async commit(cut: Cut): Promise<JournaledCut> {
@@ -157,9 +156,9 @@ export class StoredCut implements OpenCut {
     }
   }
 
-  #begun(): Hash[] {
-    if (this.#hashes === undefined) throw new Error('a cut from before this start goes on without having been read');
-    return this.#hashes;
+  #begun(): ContentDigest[] {
+    if (this.#digests === undefined) throw new Error('a cut from before this start goes on without having been read');
+    return this.#digests;
   }
 
   #forget(chunks: readonly StoredChunk[]): void {

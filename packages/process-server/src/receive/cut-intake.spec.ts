@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { createFrame, serializeFrame } from '@holdfast/block';
+import { contentDigest, createFrame, serializeFrame } from '@holdfast/block';
 import { type CutBegin, CutEndSchema, CutSchema, FramesSchema, idBytes, newId } from '@holdfast/protocol';
+import fc from 'fast-check';
 import type { Journal, JournaledCut } from '../journal/journal.ts';
 import { beginOf, MACHINES, openTestJournal } from '../journal/testing/journal-bench.ts';
 import { createMemoryDirectory } from '../journal/testing/memory-directory.ts';
@@ -40,7 +41,7 @@ const endOf = (begin: CutBegin, frames: readonly Buffer[]) =>
         diskSize: BigInt(64 * BLOCK),
         frameCount: BigInt(frames.length),
         dataBytes: BigInt(frames.length * BLOCK),
-        contentDigest: Uint8Array.from(createHash('sha256').update(Buffer.concat(frames)).digest()),
+        contentDigest: contentDigest(frames),
       })),
     }),
   });
@@ -90,6 +91,41 @@ describe('taking in a cut', () => {
     intake.begin(begin);
     await intake.frames(messageOf(0, frames));
     expect(isCut(await intake.end(endOf(begin, frames)))).toBe(true);
+    await journal.close();
+  });
+
+  it('refuses a change of any byte, of heads and payloads, frames that are left out, and such as come twice', async () => {
+    const journal = await openTestJournal(createMemoryDirectory());
+    const { frames } = await source();
+    const arrives = async (sent: readonly Buffer[]): Promise<boolean> => {
+      const begin = { ...beginOf(newId()) };
+      begin.epochs[0]!.number = 0n;
+      const intake = intakeOf(journal, undefined);
+      intake.begin(begin);
+      try {
+        await intake.frames(messageOf(0, sent));
+        const end = endOf(begin, frames);
+        // Whatever else tells frames apart says nothing here.
+        Object.assign(end.cut!.epochs[0]!, { frameCount: BigInt(sent.length), dataBytes: BigInt(sent.length * BLOCK) });
+        const whole = await intake.end(end);
+        if (isCut(whole)) whole.release();
+        return isCut(whole);
+      } catch (reason) {
+        expect(reason).toMatchObject({ code: 'DAMAGED' });
+        intake.open?.drop();
+        return false;
+      }
+    };
+    expect(await arrives(frames)).toBe(true);
+    for (const sent of [frames.slice(0, 3), [...frames, frames[3]!], frames.toReversed()]) expect(await arrives(sent)).toBe(false);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(3), fc.nat(), fc.integer({ min: 1, max: 255 }), async (which, at, change) => {
+        const changed = Buffer.from(frames[which]!);
+        changed[at % changed.length]! ^= change;
+        expect(await arrives(frames.with(which, changed))).toBe(false);
+      }),
+      { numRuns: 100 },
+    );
     await journal.close();
   });
 

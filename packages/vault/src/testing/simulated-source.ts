@@ -1,7 +1,6 @@
 // A source of cuts for tests: disks in memory that are written to, and what they held at every cut.
-import { createHash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { BLOCK_SIZE, type CodecName, createFrame, type ExtentKind, type FrameExtent, serializeFrame } from '@holdfast/block';
+import { BLOCK_SIZE, type CodecName, contentDigest, createFrame, type ExtentKind, type FrameExtent, serializeFrame } from '@holdfast/block';
 import {
   type Cut,
   type CutContent,
@@ -188,7 +187,7 @@ export class SimulatedSource {
         diskSize: BigInt(disk.content.length),
         instant,
         open: open.includes(disk),
-        contentDigest: createHash('sha256').update(Buffer.concat(frames[i]!)).digest(),
+        contentDigest: contentDigest(frames[i]!),
         frameCount: BigInt(frames[i]!.length),
       }),
     );

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { coarsen, knownDigests } from '@holdfast/block';
+import { coarsen, contentDigest, knownDigests } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import {
   type Cut,
@@ -215,9 +214,8 @@ class Model implements ModelServer {
     this.#partial = undefined;
     if (arrived?.id !== id) return void this.violations.push(`cut ${id} ends without having begun`);
     for (const [index, epoch] of cut.epochs.entries()) {
-      const hash = createHash('sha256');
-      for (const frame of arrived.epochs[index]!) hash.update(frame);
-      if (Buffer.compare(hash.digest(), epoch.contentDigest) !== 0) this.violations.push(`epoch ${index} of cut ${id} is not what was cut`);
+      if (Buffer.compare(contentDigest(arrived.epochs[index]!), epoch.contentDigest) !== 0)
+        this.violations.push(`epoch ${index} of cut ${id} is not what was cut`);
     }
     if (![...this.vault, ...this.journal].some((other) => other.id === id)) {
       const { epochs } = arrived;

@@ -192,7 +192,7 @@ export type Epoch = Message<"holdfast.v1.Epoch"> & {
   unreadableBytes: bigint;
 
   /**
-   * SHA-256 over the serialized frames in order; 32 bytes.
+   * SHA-256 over the heads of the serialized frames in order: of each frame all bytes before its payload; 32 bytes.
    *
    * @generated from field: bytes content_digest = 11;
    */
