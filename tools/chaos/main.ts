@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
 import path from 'node:path';
 import { endThreads } from '@holdfast/block';
-import { HoldfastError } from '@holdfast/errors';
 import { parseCommandLine, parseNumber, runMain } from '../setup/command-line.ts';
 import { ensureTools } from '../setup/ensure-tools.ts';
 import { loadRegistry, pick } from '../setup/registry.ts';
@@ -14,7 +13,7 @@ const HELP = `Usage: npm run chaos -- [--minutes N] [--seed S] [--scenario NAME]
 
 Lets ordinary steps and faults happen to a scenario (site unless told; "all": to each in turn, the time shared out), on the schedule that the
 seed names, and compares every recovery point after every fault. Stops at the first thing that is wrong and prints how to get there
-again: --events N ends after exactly N events. --each lets every kind of fault happen once, in an order that the seed names, and
+again: --events N ends after exactly N events, and with --minutes too after the first verification past those. --each lets every kind of fault happen once, in an order that the seed names, and
 --fault only these. --logs puts what all programs wrote down into a directory. Without --seed one is made up and printed; the default is one minute.
 Exit status: 0 all well; 1 a point is wrong, something is lost, a resynchronization nobody can explain, something threw or hung, or
 nothing was verified; 130 interrupted.`;
@@ -22,13 +21,10 @@ nothing was verified; 130 interrupted.`;
 const DEFAULT_SCENARIO = 'site';
 const EVENT_LIMIT_MS = 1_800_000;
 
-const lengthOf = (minutes: string | undefined, events: string | undefined, scenarios: number): RunLength => {
-  if (minutes !== undefined && events !== undefined) {
-    throw new HoldfastError('SETTING_INVALID', { thing: '--events', why: 'it excludes --minutes', remedy: 'give one of them' });
-  }
-  if (events !== undefined) return { events: parseNumber('--events', events, 1) };
-  return { minutes: parseNumber('--minutes', minutes ?? '1', 0) / scenarios };
-};
+const lengthOf = (minutes: string | undefined, events: string | undefined, scenarios: number): RunLength => ({
+  events: events === undefined ? undefined : parseNumber('--events', events, 1),
+  minutes: minutes === undefined && events !== undefined ? undefined : parseNumber('--minutes', minutes ?? '1', 0) / scenarios,
+});
 
 await runMain(async (args) => {
   const { values } = parseCommandLine({

@@ -130,6 +130,11 @@ describe('a chaos run', () => {
     expect(status).toBe(0);
   });
 
+  it('that is limited by time and events ends at whichever comes first', async () => {
+    expect((await run('none', { minutes: 0, events: 200 })).lines.at(-1)).toMatch(/ verify verify /);
+    expect((await run('none', { minutes: 60, events: 9 })).lines).toHaveLength(9);
+  });
+
   it('stops when asked to, cleanly, and says so by its status', async () => {
     const stop = AbortSignal.abort();
     const { lines, status } = await run('none', { minutes: 60 }, { stop });

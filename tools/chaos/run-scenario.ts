@@ -6,11 +6,16 @@ import type { Scenario, World } from './scenario.ts';
 import { createSchedule, createTour, deriveSeed, type ScheduledEvent } from './schedule.ts';
 import { addVerdict, complaintsOf, EMPTY_TALLY, type Tally } from './tally.ts';
 
-/** When a run is over: after the first verification past a time, or after exactly so many events (a replay). */
-export type RunLength = { readonly minutes: number } | { readonly events: number };
+/** When a run is over: after the first verification past a time, after exactly so many events (a replay), or whichever comes first. */
+export interface RunLength {
+  readonly minutes?: number | undefined;
+  readonly events?: number | undefined;
+}
 
-const isOver = (length: RunLength, { index, kind }: ScheduledEvent, seconds: number): boolean =>
-  'events' in length ? index >= length.events : kind === 'verify' && seconds >= length.minutes * 60;
+const ENDLESS = Number.POSITIVE_INFINITY;
+
+const isOver = ({ minutes = ENDLESS, events = ENDLESS }: RunLength, { index, kind }: ScheduledEvent, seconds: number): boolean =>
+  index >= events || (kind === 'verify' && seconds >= minutes * 60);
 
 export interface RunOptions {
   readonly seed: number;

@@ -1,6 +1,7 @@
 export { type AffectedPoint, affectedPoints } from './affected-points.ts';
 export { checkKeys } from './check-keys.ts';
 export { type CheckOptions, type CheckReport, checkMachine } from './check-machine.ts';
+export { checkObjects } from './check-objects.ts';
 export type { CheckpointInterval } from './checkpointer.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type CompactionReport, type CompactMachineOptions, compactMachine } from './compact-machine.ts';

@@ -12,6 +12,7 @@ import { freePort } from '../../site/free-port.ts';
 import { mainOf } from '../../site/from-source.ts';
 import { createProgramProcess, type ProgramProcess } from '../../site/program-process.ts';
 import { writeSettings } from '../../site/settings-files.ts';
+import { together } from '../../site/together.ts';
 import { type Link, openLink } from './link.ts';
 import { createNetworkRoom } from './network-room.ts';
 import type { Opened } from './opened.ts';
@@ -94,30 +95,37 @@ export const install = async (context: RunContext, seed: number, opened: Opened)
     return way;
   };
 
-  const folder = path.join(directory, 'azurite');
-  mkdirSync(folder);
-  const azurite = await startAzurite({ folder, detached: true });
-  opened.add(() => azurite.stop('SIGKILL'));
-  recorder.noteProcess(azurite.pid);
   const sky = createSky(seed);
-  const proxy: FaultyProxy = await startFaultyProxy(azurite.port, sky.plan);
-  opened.add(proxy.close);
-  const accountKeyFile = path.join(directory, 'azure-account.key');
-  writeFileSync(accountKeyFile, azurite.key, { mode: 0o600 });
-  const url = await azurite.createContainer('lab');
-  const vault = { url, keyFile: path.join(directory, 'vault.key'), accountKeyFile };
-  const kit = path.join(directory, 'recovery-kit.txt');
-  await person.json(['vault', 'create', '--store', url, '--name', 'chaos', '--new-key-file', vault.keyFile, '--recovery-kit', kit], {
-    environment: { AZURE_STORAGE_KEY_FILE: accountKeyFile },
-  });
-
-  const configurationServer = await startConfigurationServer({
-    directory: path.join(directory, 'configuration-server'),
-    settings: CONFIGURATION,
-    addresses: [NOWHERE],
-    onStart,
-  });
-  opened.add(() => configurationServer.process.kill());
+  const makeVault = async () => {
+    const folder = path.join(directory, 'azurite');
+    mkdirSync(folder);
+    const azurite = await startAzurite({ folder, detached: true });
+    opened.add(() => azurite.stop('SIGKILL'));
+    recorder.noteProcess(azurite.pid);
+    const proxy: FaultyProxy = await startFaultyProxy(azurite.port, sky.plan);
+    opened.add(proxy.close);
+    const accountKeyFile = path.join(directory, 'azure-account.key');
+    writeFileSync(accountKeyFile, azurite.key, { mode: 0o600 });
+    const url = await azurite.createContainer('lab');
+    const made = { url, keyFile: path.join(directory, 'vault.key'), accountKeyFile };
+    const kit = path.join(directory, 'recovery-kit.txt');
+    await person.json(['vault', 'create', '--store', url, '--name', 'chaos', '--new-key-file', made.keyFile, '--recovery-kit', kit], {
+      environment: { AZURE_STORAGE_KEY_FILE: accountKeyFile },
+    });
+    return { vault: made, proxy, azuritePort: azurite.port };
+  };
+  const startServer = async (): Promise<ConfigurationServer> => {
+    const server = await startConfigurationServer({
+      directory: path.join(directory, 'configuration-server'),
+      settings: CONFIGURATION,
+      addresses: [NOWHERE],
+      onStart,
+    });
+    opened.add(() => server.process.kill());
+    return server;
+  };
+  const [{ vault, proxy, azuritePort }, configurationServer] = await together([makeVault(), startServer()]);
+  const { url, accountKeyFile } = vault;
   const { fingerprint, administratorToken } = configurationServer;
   await person.json(['login', '--server', configurationServer.url, '--fingerprint', fingerprint, '--name', 'chaos'], {
     input: administratorToken,
@@ -173,7 +181,7 @@ export const install = async (context: RunContext, seed: number, opened: Opened)
       journal: { directory: path.join(journal, 'files'), quota: '1GiB', segment: '8MiB' },
       vaults: {
         [VAULT]: {
-          url: url.replace(`:${azurite.port}/`, `:${store.port}/`),
+          url: url.replace(`:${azuritePort}/`, `:${store.port}/`),
           'key-file': vault.keyFile,
           'azure-account-key-file': accountKeyFile,
         },
@@ -199,9 +207,13 @@ export const install = async (context: RunContext, seed: number, opened: Opened)
     };
   };
 
-  const servers: ServerMember[] = [];
-  for (const [index, kind] of SERVERS.entries()) servers.push(await addServer(`process-server-${index}`, kind));
-  await Promise.all(servers.map(({ program }) => program.start()));
+  const servers = await together<ServerMember[]>(
+    SERVERS.map(async (kind, index) => {
+      const server = await addServer(`process-server-${index}`, kind);
+      await server.program.start();
+      return server;
+    }),
+  );
 
   return {
     person,

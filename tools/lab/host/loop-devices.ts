@@ -30,8 +30,13 @@ export const listLoops = async (): Promise<LoopDevice[]> => {
   }));
 };
 
-const PATIENCE_MS = 5000;
+/** What was written to it is written back first: on a busy machine that takes a while. */
+const PATIENCE_MS = 30_000;
 const LOOK_EVERY_MS = 20;
+/** After so long somebody else keeps it. */
+const HELD_AFTER_MS = 5000;
+/** Whoever lists devices has each open for a moment. */
+const ASK_EVERY_MS = 1000;
 
 /**
  * Detaches one device and waits until the kernel has let go of its file. A process that began its own mount namespace (a container, say)
@@ -40,12 +45,18 @@ const LOOK_EVERY_MS = 20;
 export const detachLoop = async (device: string): Promise<'detached' | 'held'> => {
   const attributes = `/sys/block/${device.slice('/dev/'.length)}/loop`;
   if (!existsSync(`${attributes}/backing_file`)) return 'detached';
-  await runTool('losetup', ['--detach', device], { accept: [0, 1] });
-  for (let waited = 0; waited < PATIENCE_MS; waited += LOOK_EVERY_MS) {
+  const isHeld = (): boolean => existsSync(`${attributes}/autoclear`) && readFileSync(`${attributes}/autoclear`, 'utf8').trim() === '1';
+  const from = performance.now();
+  const waited = (): number => performance.now() - from;
+  for (let asked = Number.NEGATIVE_INFINITY; waited() < PATIENCE_MS; ) {
+    if (!isHeld() && waited() - asked >= ASK_EVERY_MS) {
+      asked = waited();
+      await runTool('losetup', ['--detach', device], { accept: [0, 1] });
+    }
     if (!existsSync(`${attributes}/backing_file`)) return 'detached';
     await sleep(LOOK_EVERY_MS);
+    if (isHeld() && waited() > HELD_AFTER_MS) return 'held';
   }
-  if (existsSync(`${attributes}/autoclear`) && readFileSync(`${attributes}/autoclear`, 'utf8').trim() === '1') return 'held';
   throw new HoldfastError('DEVICE_IN_USE', {
     thing: device,
     why: 'it could not be detached',
