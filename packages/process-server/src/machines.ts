@@ -85,7 +85,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
   const recovered = new Map(journal.recovered);
 
   const begin = (given: Assignment): Begun => {
-    const { machineId, vault, seenTerm } = given;
+    const { machineId, seenTerm } = given;
     let assignment = given;
     const left = recovered.get(machineId);
     recovered.delete(machineId);
@@ -105,13 +105,13 @@ export const createMachines = (options: MachinesOptions): Machines => {
       },
       seenTerm,
       recovered: left?.cuts ?? [],
-      vault: () => vaults.open(vault),
+      vault: () => vaults.open(assignment.vault),
     });
     const digests: MachineDigests = createMachineDigests({
       machineId,
       directory: path.join(options.digests.directory, machineId),
       key: options.digests.key,
-      vault: () => vaults.open(vault),
+      vault: () => vaults.open(assignment.vault),
       isPending: uploader.isPending.bind(uploader),
       hurry: () => uploader.hurry(),
       onDamage(reason) {
@@ -169,7 +169,8 @@ export const createMachines = (options: MachinesOptions): Machines => {
       for (const [machineId, { sealInterval }] of wanted) sealIntervals.set(machineId, sealInterval);
       for (const [machineId, machine] of machines) {
         const assignment = wanted.get(machineId);
-        if (assignment?.vault === machine.assignment.vault) {
+        // The same vault may be called otherwise: by an earlier configuration server, or from now on by its id.
+        if (assignment !== undefined && vaults.maySame(machine.assignment.vault, assignment.vault)) {
           machine.rename(assignment);
           continue;
         }

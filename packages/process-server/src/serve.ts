@@ -8,8 +8,10 @@ import { openAssignmentFile } from './control/assignment-file.ts';
 import type { Assignments } from './control/assignments.ts';
 import { createControlBackups } from './control/control-backups.ts';
 import { createEvents } from './control/events.ts';
+import { forgetPrevious, keepVaults } from './control/keep-vaults.ts';
 import { createReconciler, inForce } from './control/reconcile.ts';
 import { createCpuShare, makeReport } from './control/server-report.ts';
+import { vaultReports } from './control/vault-reports.ts';
 import { createWhereabouts } from './control/whereabouts.ts';
 import { endpointsOf } from './endpoints.ts';
 import { openJournalKey } from './journal/journal-key.ts';
@@ -26,6 +28,8 @@ import { startRecovery } from './recovery/start-recovery.ts';
 import type { ProcessServerSchema } from './settings.ts';
 import { lookAround } from './surroundings/look-around.ts';
 import { openAnchors } from './upload/anchors.ts';
+import { locationOf } from './upload/place-of.ts';
+import { openVaultIdentities } from './upload/vault-identities.ts';
 import { createVaults } from './upload/vaults.ts';
 
 /** Milliseconds between reports to the configuration server, and between looks at the journal. */
@@ -80,7 +84,9 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   }
 
   const rate = createRate(() => bytesPerSecondAt(upload.bandwidth, new Date()));
-  const vaults = createVaults({ settings: settings.vaults, requests: upload.requests, rate, log, health, events });
+  const places = Object.fromEntries(Object.entries(settings.vaults).map(([name, { url }]) => [name, locationOf(url)]));
+  const identities = await openVaultIdentities(places, { stateDirectory, log });
+  const vaults = createVaults({ settings: settings.vaults, identities, requests: upload.requests, rate, log, health, events });
   onStop('vaults', () => vaults.close());
   const whereabouts = createWhereabouts({ membership, vaults, isAway: () => control.state !== 'connected', log });
   const turns = createCutTurns();
@@ -139,6 +145,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
         context,
         events,
         anchors,
+        identities,
         machines: () => (assignments.reconciling === true ? [] : [...assignments.machines.values()]),
       })
     : undefined;
@@ -188,6 +195,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     // All at once: each may take its connection's farewell of two seconds, and all of them five.
     await Promise.all([...wanted.revoked].filter((serial) => !endedSerials.has(serial)).map(end));
     await machines.assign(wanted);
+    forgetPrevious(identities, wanted);
   };
 
   const cpuShare = createCpuShare();
@@ -206,7 +214,12 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
       // One that was restored knows of no recoveries: those that run stay.
       await Promise.all([apply(inForce(assignments, state)), state.reconciling ? undefined : recovery.apply(state)]);
     },
-    hello: async () => ({ endpoints: endpointsOf(replication, server.port), vaults: vaults.names, fabrics: await recovery.fabrics() }),
+    hello: async () => ({
+      endpoints: endpointsOf(replication, server.port),
+      vaults: vaults.names,
+      vaultReports: vaultReports(vaults, machines.all),
+      fabrics: await recovery.fabrics(),
+    }),
   });
 
   health.check('journal', () => brake.refusal()?.message);
@@ -215,11 +228,22 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
   run('reconciliation', reconciler.run);
   run('backups of the configuration server', controlBackups.run);
   run('whereabouts of the configuration server', whereabouts.run);
+  run('vaults', (stopping) =>
+    keepVaults(
+      vaults,
+      () => {
+        forgetPrevious(identities, assignments);
+        tell();
+      },
+      stopping,
+    ),
+  );
 
   const tell = (): void =>
     control.report(
       makeReport({
         machines: machines.all,
+        vaults,
         journal,
         cpuShare: cpuShare(),
         events,

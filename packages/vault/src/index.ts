@@ -37,6 +37,7 @@ export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
 export { type Lease, type LeaseOptions, leaseMachine } from './lease.ts';
 export { type Durable, type LogWriter, type LogWriterOptions, openLogWriter } from './log-writer.ts';
 export { type MachineSummary, registerMachine } from './machine.ts';
+export { VAULT_NAME } from './object-names.ts';
 export { overwrittenShare } from './overwritten-share.ts';
 export { type PointChange, pointChanges } from './point-changes.ts';
 export { type PointDisk, pointDisks } from './point-disks.ts';

@@ -7,6 +7,7 @@ import type {
   FabricReportSchema,
   ManifestSchema,
   ServerReportSchema,
+  VaultReportSchema,
 } from '@holdfast/protocol';
 import type { Health } from '../health/health.ts';
 import type { Log } from '../log/log.ts';
@@ -64,6 +65,8 @@ export interface AgentControlOptions extends ControlOptions<ConnectAgentResponse
 export interface ServerGreeting {
   readonly endpoints: readonly string[];
   readonly vaults: readonly string[];
+  /** The same vaults, with what is known of them; where given, the configuration server may mean vaults by their ids. */
+  readonly vaultReports?: readonly MessageInitShape<typeof VaultReportSchema>[];
   /** Where it can start machines; none unless told. */
   readonly fabrics?: readonly MessageInitShape<typeof FabricReportSchema>[];
 }

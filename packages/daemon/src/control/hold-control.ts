@@ -202,12 +202,13 @@ export const holdServerControl = ({ hello, version, ...options }: ServerControlO
     call: (control, requests, how) => control.connectServer(requests, how),
     addresses: (response) => response.addresses,
     async hello() {
-      const { endpoints, vaults, fabrics = [] } = await hello();
+      const { endpoints, vaults, vaultReports, fabrics = [] } = await hello();
       const value = {
         version,
         incarnation: BigInt(options.membership.incarnation),
         endpoints: [...endpoints],
         vaults: [...vaults],
+        ...(vaultReports !== undefined && { vaultReports: [...vaultReports], vaultsById: true }),
         fabrics: [...fabrics],
       };
       return create(ConnectServerRequestSchema, { message: { case: 'hello', value } });

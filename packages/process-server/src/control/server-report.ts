@@ -5,10 +5,12 @@ import { idBytes, type ServerReportSchema } from '@holdfast/protocol';
 import type { Journal } from '../journal/journal.ts';
 import type { Machine } from '../machines.ts';
 import type { RecoveryRole } from '../recovery/start-recovery.ts';
+import type { Vaults } from '../upload/vaults.ts';
 import type { Assignments } from './assignments.ts';
 import type { ControlBackups } from './control-backups.ts';
 import type { Events } from './events.ts';
 import type { Reconciler } from './reconcile.ts';
+import { vaultReports } from './vault-reports.ts';
 
 /** Characters of a problem that are told. */
 const MOST_WORDS = 500;
@@ -27,6 +29,7 @@ export const createCpuShare = (): (() => number) => {
 
 export interface ReportSources {
   readonly machines: Iterable<Machine>;
+  readonly vaults: Pick<Vaults, 'standings'>;
   readonly journal: Pick<Journal, 'usage'>;
   readonly cpuShare: number;
   readonly events: Events;
@@ -40,6 +43,7 @@ export interface ReportSources {
 /** What the configuration server is told every few seconds. Takes the events. */
 export const makeReport = ({
   machines,
+  vaults,
   journal,
   cpuShare,
   events,
@@ -74,6 +78,7 @@ export const makeReport = ({
   ...recovery.report(),
   ...reconciler.report(assignments),
   backups: [...backups.report()],
+  vaults: vaultReports(vaults, machines),
   unixMillis: BigInt(Date.now()),
   ...(checks.answer === undefined ? {} : { checks: checks.answer }),
   events: events.take().map(({ time, code, text }) => ({ unixMillis: BigInt(time), code, text })),

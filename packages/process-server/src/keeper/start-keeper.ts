@@ -6,6 +6,7 @@ import type { Assignment } from '../control/assignments.ts';
 import type { Events } from '../control/events.ts';
 import type { ProcessServerSchema } from '../settings.ts';
 import type { Anchors } from '../upload/anchors.ts';
+import type { VaultIdentities } from '../upload/vault-identities.ts';
 import { createVaults, type Vaults } from '../upload/vaults.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 
@@ -13,6 +14,7 @@ export interface StartKeeperOptions {
   readonly context: ProgramContext<ProcessServerSchema>;
   readonly events: Events;
   readonly anchors: Anchors;
+  readonly identities: VaultIdentities;
   machines(): readonly Assignment[];
 }
 
@@ -25,7 +27,7 @@ export interface StartedKeeper extends Pick<Keeper, 'wake'> {
 const REQUESTS = 4;
 
 /** Runs the keeper for the life of the program, with ways to the vaults of its own: another credential, and a pace. */
-export const startKeeper = ({ context, events, anchors, machines }: StartKeeperOptions): StartedKeeper => {
+export const startKeeper = ({ context, events, anchors, identities, machines }: StartKeeperOptions): StartedKeeper => {
   const { settings, log, health, metrics, onStop, run } = context;
   const { every, pace, scrubEvery, scrubPace, coolAfter, coldAfter, lockFor } = settings.keeper;
   const credentials = Object.fromEntries(
@@ -39,6 +41,7 @@ export const startKeeper = ({ context, events, anchors, machines }: StartKeeperO
   const vaultsAt = (user: string, bytesPerSecond: number): Vaults => {
     const vaults = createVaults({
       settings: credentials,
+      identities,
       requests: REQUESTS,
       log,
       health,

@@ -23,7 +23,7 @@ describe('a process server that looks around', () => {
 
   const look = async (open: Readonly<Record<string, () => Promise<Vault>>>, quota = 4096): Promise<Finding[]> =>
     lookAround({
-      vaults: { names: Object.keys(open), has: () => true, open: (name) => open[name]!(), close: async () => undefined },
+      vaults: { names: Object.keys(open), open: (name) => open[name]!() },
       journal: { directory, quota },
     });
   const namesIn = async ({ store }: Vault): Promise<string[]> => {

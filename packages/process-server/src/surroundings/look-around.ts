@@ -8,7 +8,7 @@ import type { Vaults } from '../upload/vaults.ts';
 
 /** What a process server looks at when it is asked whether all is there that a protection needs. */
 export interface Surroundings {
-  readonly vaults: Vaults;
+  readonly vaults: Pick<Vaults, 'names' | 'open'>;
   readonly journal: { readonly directory: string; readonly quota: number };
 }
 
@@ -37,7 +37,7 @@ const checkFolder = (name: string, url: string): Promise<Finding> =>
     return `${gibibytes(free)} are free`;
   });
 
-const checkVault = async (vaults: Vaults, name: string): Promise<Finding[]> => {
+const checkVault = async (vaults: Surroundings['vaults'], name: string): Promise<Finding[]> => {
   let vault: Awaited<ReturnType<Vaults['open']>>;
   try {
     vault = await vaults.open(name);
