@@ -27,6 +27,7 @@ class MemoryStore implements ObjectStore {
   readonly #now: () => number;
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
+  readonly time?: NonNullable<ObjectStore['time']>;
 
   constructor({ now = Date.now, tiers = false, locks = false }: MemoryStoreOptions) {
     this.#now = now;
@@ -34,11 +35,12 @@ class MemoryStore implements ObjectStore {
       this.setTier = async (name, tier) => {
         Object.assign(this.#find(name), { tier, tierSince: this.#now() });
       };
-    if (locks)
-      this.lockUntil = async (name, until) => {
-        const object = this.#find(name);
-        Object.assign(object, { lockedUntil: Math.max(until, object.lockedUntil ?? 0) });
-      };
+    if (!locks) return;
+    this.lockUntil = async (name, until) => {
+      const object = this.#find(name);
+      Object.assign(object, { lockedUntil: Math.max(until, object.lockedUntil ?? 0) });
+    };
+    this.time = async () => this.#now();
   }
 
   async create(name: string, content: Uint8Array): Promise<void> {

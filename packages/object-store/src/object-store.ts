@@ -59,5 +59,7 @@ export interface ObjectStore {
    * where the store cannot. Errors: OBJECT_NOT_FOUND, NO_PERMISSION, STORE_UNAVAILABLE, UNSUPPORTED_OPERATION (it could, and is not set up for it).
    */
   readonly lockUntil?: (name: string, until: number) => Promise<void>;
+  /** What the store's clock shows, milliseconds since 1970: by it locks end. There wherever `lockUntil` is. Errors: NO_PERMISSION, STORE_UNAVAILABLE. */
+  readonly time?: () => Promise<number>;
   close(): Promise<void>;
 }

@@ -30,6 +30,7 @@ export type FaultPlan = (call: StoreCall) => Fault | undefined;
 class FaultyStore implements ObjectStore {
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
+  readonly time?: NonNullable<ObjectStore['time']>;
   readonly #store: ObjectStore;
   readonly #plan: FaultPlan;
   #index = 0;
@@ -41,6 +42,7 @@ class FaultyStore implements ObjectStore {
     if (setTier !== undefined) this.setTier = (name, tier) => this.#through('tier', name, () => setTier(name, tier));
     const lockUntil = store.lockUntil?.bind(store);
     if (lockUntil !== undefined) this.lockUntil = (name, until) => this.#through('lock', name, () => lockUntil(name, until));
+    if (store.time !== undefined) this.time = store.time.bind(store);
   }
 
   get url(): string {

@@ -12,6 +12,7 @@ export interface StoreMetrics {
 class MeteredStore implements ObjectStore {
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
+  readonly time?: NonNullable<ObjectStore['time']>;
   readonly #store: ObjectStore;
   readonly #metrics: StoreMetrics;
 
@@ -22,6 +23,8 @@ class MeteredStore implements ObjectStore {
     if (setTier !== undefined) this.setTier = (name, tier) => this.#count('create', setTier(name, tier));
     const lockUntil = store.lockUntil?.bind(store);
     if (lockUntil !== undefined) this.lockUntil = (name, until) => this.#count('create', lockUntil(name, until));
+    const time = store.time?.bind(store);
+    if (time !== undefined) this.time = () => this.#count('list', time());
   }
 
   get url(): string {

@@ -9,6 +9,7 @@ import type { MachineHistory } from './history.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { readMachine } from './read-machine.ts';
 import type { MachineWriter } from './referenced-object.ts';
+import { sameLevels } from './same-levels.ts';
 import type { Vault } from './vault.ts';
 
 export interface CompactMachineOptions extends CompactionOptions {
@@ -99,11 +100,6 @@ const wasGivenUp = ({ tombstones }: Catalogue, { runs, created }: CompactedLevel
   const ids = new Set([...runs.map(({ object }) => idText(object!.id)), ...created.map((id) => idText(id))]);
   return tombstones.some(({ id }) => ids.has(idText(id)));
 };
-
-const sameLevels = (a: Catalogue, b: Catalogue): boolean =>
-  a.compacted === b.compacted &&
-  a.runs.length === b.runs.length &&
-  a.runs.every(({ object }, i) => Buffer.compare(object!.tag, b.runs[i]!.object!.tag) === 0);
 
 /** The first slot that cuts which are not compacted have frames in, or that the catalogue does not cover. */
 const firstNeeded = ({ generations, catalogue }: MachineHistory, compacted: number): number => {

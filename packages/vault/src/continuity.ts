@@ -5,6 +5,7 @@ import type { MachineHistory } from './history.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { historyPrefix, partPrefix, runPrefix } from './object-names.ts';
 import { type ReferencedKind, referencedName } from './referenced-object.ts';
+import type { VaultAccess } from './vault-access.ts';
 
 /** An object with a random name. */
 export interface ListedObject extends ObjectInfo {
@@ -25,18 +26,28 @@ const FOLDERS = [
   { kind: OBJECT_KIND.part, prefix: partPrefix },
 ] as const;
 
+/** `locks`: what is listed tells of locks too. */
+export const listReferenced = async (
+  { store }: VaultAccess,
+  machineId: string,
+  { locks = false }: { readonly locks?: boolean } = {},
+): Promise<ListedObject[]> => {
+  const listed: ListedObject[] = [];
+  for (const { kind, prefix } of FOLDERS)
+    for await (const info of store.list(prefix(machineId), { locks }))
+      listed.push({ ...info, kind, id: info.name.slice(prefix(machineId).length) });
+  return listed;
+};
+
 /**
  * Proves, by names and sizes, that every object is there which the points of a machine need below the tail. Errors: DAMAGED when one is missing, or is
  * given up and needed at once. `locks`: what is listed tells of locks too.
  */
 export const checkContinuity = async (
   { vault, machine, catalogue, levels }: MachineHistory,
-  { locks = false }: { readonly locks?: boolean } = {},
+  options: { readonly locks?: boolean } = {},
 ): Promise<Continuity> => {
-  const listed: ListedObject[] = [];
-  for (const { kind, prefix } of FOLDERS)
-    for await (const info of vault.store.list(prefix(machine.id), { locks }))
-      listed.push({ ...info, kind, id: info.name.slice(prefix(machine.id).length) });
+  const listed = await listReferenced(vault, machine.id, options);
   const sizes = new Map(listed.map(({ name, size }) => [name, size]));
   const needed = new Set<string>();
   const need = (kind: ReferencedKind, object: { readonly id: Uint8Array; readonly size: bigint } | undefined): void => {

@@ -73,6 +73,11 @@ export class FrameReader {
     return this.#cache.peek(keyOf(address));
   }
 
+  /** Whether the frame is in memory, or on its way there. */
+  has(address: FrameAddress): boolean {
+    return this.#cache.has(keyOf(address));
+  }
+
   /** The frames in the order given; neighbours that are missing are fetched in one request. */
   read(wanted: readonly FrameAddress[]): Promise<OpenFrame[]> {
     const fetching = new Map<string, () => Promise<Fetched>>();

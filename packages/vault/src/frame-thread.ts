@@ -1,7 +1,7 @@
 // A thread that opens frames: decrypts them, undoes their compression, compares every block with its digest. See frame-threads.ts.
 import type { KeyObject } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
-import { decode, type Frame, type FrameExtent, parseFrame, serveThread } from '@holdfast/block';
+import { decode, type Frame, type FrameExtent, giveBack, parseFrame, serveThread } from '@holdfast/block';
 import { openBox, PART } from './box.ts';
 import { VerifiedData } from './verified-data.ts';
 
@@ -51,7 +51,11 @@ const decodeFrame = async ({ key, fields, count, first, sealed, ends }: FramesWa
   const bytes = sealed.subarray(ends[i - 1] ?? 0, ends[i]);
   const plain = openBox(key, fields, { part: PART.frame, number, last: number === count - 1 }, bytes, 'frame');
   const frame = parseFrame(plain, { vouched: true });
-  return [frame, await decode({ codec: frame.codec, bytes: frame.payload }, frame.dataLength, { alone: true })];
+  const data = await decode({ codec: frame.codec, bytes: frame.payload }, frame.dataLength, { alone: true });
+  if (data === frame.payload) return [frame, data];
+  const own = { ...frame, digests: Uint8Array.from(frame.digests), payload: NOTHING };
+  giveBack(plain);
+  return [own, data];
 };
 
 const open = async (all: FramesWanted, i: number): Promise<FrameOpened | undefined> => {
@@ -68,6 +72,7 @@ const open = async (all: FramesWanted, i: number): Promise<FrameOpened | undefin
       if (to > data.length || verified.offsetAt(from) !== offset) return undefined;
       target.set(verified.slice(from, to), at);
     }
+    giveBack(data);
     return { extents: frame.extents, digests: NOTHING, data: NOTHING };
   } catch {
     return undefined;
@@ -86,6 +91,7 @@ const owned = (bytes: Uint8Array): Uint8Array => {
 const answer = async (wanted: FramesWanted): Promise<void> => {
   const frames: (FrameOpened | undefined)[] = [];
   for (let i = 0; i < wanted.ends.length; i += 1) frames.push(await open(wanted, i));
+  giveBack(wanted.sealed);
   const opened: FramesOpened = { id: wanted.id, frames };
   parentPort!.postMessage(
     opened,

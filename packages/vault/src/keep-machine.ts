@@ -1,8 +1,8 @@
+import { isHoldfastError } from '@holdfast/errors';
 import { type Clock, systemClock } from './clock.ts';
 import { type CompactMachineOptions, compactMachine, refuseDamaged } from './compact-machine.ts';
-import { type Continuity, checkContinuity } from './continuity.ts';
-import type { MachineHistory } from './history.ts';
-import { lockNeeded } from './locks.ts';
+import { checkContinuity } from './continuity.ts';
+import { renewLocks, toldOfLocks } from './locks.ts';
 import { lastProven } from './proof.ts';
 import { readMachine } from './read-machine.ts';
 import { type ReleaseOptions, type ReleaseReport, releaseObjects } from './release.ts';
@@ -50,16 +50,48 @@ const provenPoint = async (vault: Vault, machineId: string): Promise<string[]> =
 };
 
 /**
- * Does for one machine, once, what a keeper does again and again: compacts, forgets points by policy, deletes what nobody needs any more. Several may do so
- * at the same time, beside writers and readers. Errors: DAMAGED: nothing is rearranged or deleted where something is missing. MACHINE_NOT_FOUND.
+ * Does for one machine, once, what a keeper does again and again: renews locks, compacts, forgets points by policy, deletes what nobody needs any more.
+ * Several may do so at the same time, beside writers and readers. Errors: DAMAGED: nothing is rearranged or deleted where something is missing; locks are
+ * renewed all the same, and the error says so. MACHINE_NOT_FOUND.
  */
 export const keepMachine = async (vault: Vault, machineId: string, options: KeepOptions = {}): Promise<KeepReport> => {
+  const { lockFor, signal } = options;
+  if (lockFor === undefined || vault.store.lockUntil === undefined) return keep(vault, machineId, options, async () => 0);
+  // First of all: whatever is wrong with a vault, locks must not run out because of it.
+  let failed: unknown;
+  let lockedAnew = 0;
+  const renew = async (): Promise<void> => {
+    try {
+      lockedAnew += await renewLocks(vault, machineId, { lockFor, signal });
+    } catch (reason) {
+      signal?.throwIfAborted();
+      failed = reason;
+    }
+  };
+  await renew();
+  const after = async (changed: boolean): Promise<number> => {
+    if (changed && failed === undefined) await renew();
+    if (failed !== undefined) throw failed;
+    return lockedAnew;
+  };
+  return keep(vault, machineId, options, after).catch((reason: unknown) => {
+    throw reason !== failed && isHoldfastError(reason) && !signal?.aborted ? toldOfLocks(reason, failed) : reason;
+  });
+};
+
+/** `lock` is asked before anything goes, and told whether something is new that is not locked yet. */
+const keep = async (
+  vault: Vault,
+  machineId: string,
+  options: KeepOptions,
+  lock: (changed: boolean) => Promise<number>,
+): Promise<KeepReport> => {
   const { policy, keep = [], thinAtOnce = THIN_AT_ONCE, clock = systemClock } = options;
   const { published, runBytes } = await compactMachine(vault, machineId, options);
   const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
   const history = await readMachine(vault, machineId, options.anchor && { anchor: options.anchor });
   refuseDamaged(history);
-  const continuity = await checkContinuity(history, { locks: options.lockFor !== undefined });
+  const continuity = await checkContinuity(history);
   options.signal?.throwIfAborted();
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
   const suspended =
@@ -86,20 +118,8 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
   refuseDamaged(after);
   options.signal?.throwIfAborted();
   // Before anything goes: what is locked and given up right now only stays for longer.
-  const lockedAnew = await lock(after, after === history ? continuity : undefined, options, clock.now());
+  const lockedAnew = await lock(published + thinned > 0);
   const released = await releaseObjects(writer, after, { ...options, locks: options.lockFor !== undefined }, clock.now());
   const moved = options.tiers === undefined ? 0 : await moveToTiers(vault, continuity, options.tiers, options.signal);
   return { compactions: published, runBytes, thinned, moved, lockedAnew, suspended, ...released };
-};
-
-const lock = async (
-  history: MachineHistory,
-  known: Continuity | undefined,
-  { lockFor, signal }: KeepOptions,
-  now: number,
-): Promise<number> => {
-  const { vault, machine, catalogue } = history;
-  if (lockFor === undefined || vault.store.lockUntil === undefined) return 0;
-  const continuity = known ?? (await checkContinuity(history, { locks: true }));
-  return lockNeeded(vault, machine.id, continuity, catalogue?.version, { lockFor, now, signal });
 };

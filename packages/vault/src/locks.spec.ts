@@ -1,6 +1,9 @@
+import { HoldfastError } from '@holdfast/errors';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
+import { checkContinuity } from './continuity.ts';
 import { addHolder } from './holders.ts';
 import { type KeepOptions, type KeepReport, keepMachine } from './keep-machine.ts';
+import { rebuildCatalogue } from './rebuild-catalogue.ts';
 import { compareAll } from './testing/compare.ts';
 import { settled } from './testing/fast-clock.ts';
 import { createTestVault, throughStore } from './testing/open-test-vault.ts';
@@ -54,6 +57,13 @@ describe('locks', () => {
     for await (const { name, lockedUntil = 0 } of store.list('', { locks: true })) if (lockedUntil > now) names.push(name);
     return names;
   };
+  /** A recovery kit holds a key slot. */
+  const keepSlots = async (work: () => Promise<void>): Promise<void> => {
+    const slots = new Map<string, Uint8Array>();
+    for await (const { name } of store.list('keys/')) slots.set(name, await store.read(name));
+    await work();
+    for (const [name, slot] of slots) await store.create(name, slot);
+  };
   /** By somebody with every right. */
   const deleteAll = async (): Promise<void> => {
     for await (const { name } of store.list('')) await store.delete(name).catch(() => {});
@@ -61,15 +71,11 @@ describe('locks', () => {
 
   it('leave every compacted point readable, whoever deletes what can be deleted', async () => {
     await prepare(true);
-    const slots = new Map<string, Uint8Array>();
-    for await (const { name } of store.list('keys/')) slots.set(name, await store.read(name));
     const { lockedAnew } = await keep({ lockFor: 14 * DAY });
     expect(lockedAnew).toBeGreaterThan(8);
     expect(await locked()).toHaveLength(lockedAnew);
     expect((await locked()).filter((name) => name.includes('/log/') || name.startsWith('keys/'))).toEqual([]);
-    await deleteAll();
-    // The kit holds a key slot.
-    for (const [name, slot] of slots) await store.create(name, slot);
+    await keepSlots(deleteAll);
     const vault = await throughStore(store);
     const history = await new WriterBench(bench.source, store, vault).read();
     expect(history.points).toHaveLength(cuts.length);
@@ -107,12 +113,89 @@ describe('locks', () => {
     expect((await bench.read()).damage).toEqual([]);
   });
 
-  it('end by the clock of the store, however far that of the keeper is behind', async () => {
+  it.each([-3, 300])('end by the clock of the store, also when that of the keeper is %d days off', async (days) => {
     await prepare(true);
-    const late = { now: () => now - 3 * DAY, sleep: async () => {} };
-    expect((await keep({ lockFor: 2 * DAY, clock: late })).lockedAnew).toBeGreaterThan(8);
+    // The machine has been off since, so that nothing in the store is new.
+    now += 20 * DAY;
+    const wrong = { now: () => now + days * DAY, sleep: async () => {} };
+    expect((await keep({ lockFor: 2 * DAY, clock: wrong })).lockedAnew).toBeGreaterThan(8);
     now += DAY;
     expect((await locked()).length).toBeGreaterThan(8);
+    now += DAY;
+    expect(await locked()).toEqual([]);
+  });
+
+  /** Before it was locked, or when its lock had ended. */
+  const deleteUnlocked = async (name: string): Promise<void> => {
+    const at = now;
+    now += 1000 * DAY;
+    await store.delete(name);
+    now = at;
+  };
+
+  it.each(['log', 'catalogue', 'runs', 'parts', 'history'])(
+    'are renewed although an object of %s is gone, and that is said',
+    async (folder) => {
+      await prepare(true);
+      await keep({ lockFor: 10 * DAY });
+      const before = await locked();
+      const { writer } = await bench.open();
+      for (const { content } of await bench.cuts(12)) await writer.append(content);
+      const names = (await bench.objects(`${folder}/`)).map(({ name }) => name);
+      // Of the log one that no catalogue covers and that has more behind it than a writer leaves.
+      const { needed } = await checkContinuity(await bench.read());
+      const gone = names.find((name) => needed.has(name)) ?? (folder === 'log' ? names.at(-10)! : names[0]!);
+      await deleteUnlocked(gone);
+      if (folder === 'catalogue') await store.create(gone, Buffer.from('rubbish'));
+      now += 6 * DAY;
+      await expect(keep({ lockFor: 10 * DAY, minCuts: 1000 })).rejects.toMatchObject({
+        code: 'DAMAGED',
+        why: expect.stringMatching(/; locks are renewed all the same$/),
+      });
+      now += 5 * DAY;
+      // Those of the first round have ended.
+      expect(await locked()).toEqual(expect.arrayContaining(before.filter((name) => name !== gone)));
+    },
+  );
+
+  it('keep nobody from compacting where the store refuses them', async () => {
+    await prepare(true);
+    const refusing: ObjectStore = new Proxy(store, {
+      get: (target, key) =>
+        key === 'lockUntil'
+          ? () => Promise.reject(new HoldfastError('NO_PERMISSION', { thing: 'a', why: 'not allowed', remedy: 'ask' }))
+          : bound(target, key),
+    });
+    const vault = await throughStore(refusing);
+    for (let round = 0; round < 2; round += 1)
+      await expect(keepMachine(vault, bench.source.machineId, { minCuts: 1, lockFor: DAY })).rejects.toMatchObject({
+        code: 'NO_PERMISSION',
+        why: 'not allowed',
+      });
+    expect((await bench.read()).catalogue!.catalogue.runs.length).toBeGreaterThan(0);
+  });
+
+  it('are on one version of the catalogue for each compaction, however many others are published', async () => {
+    await prepare(true);
+    const versions = async (): Promise<number> => (await locked()).filter((name) => name.includes('/catalogue/')).length;
+    await keep({ lockFor: 10 * DAY });
+    for (let round = 0; round < 6; round += 1) {
+      now += DAY / 2;
+      await append(await bench.cuts(2));
+      await keep({ lockFor: 10 * DAY, minCuts: 1000 });
+    }
+    expect(await versions()).toBe(1);
+    await keep({ lockFor: 10 * DAY });
+    expect(await versions()).toBe(2);
+    now += DAY;
+    await append(await bench.cuts(3));
+    await keep({ lockFor: 10 * DAY, minCuts: 1000 });
+    const compacted = (await bench.read()).points.length - 3;
+    // What tells of the newest three is merged with what told of others, and is not locked.
+    await keepSlots(deleteAll);
+    const { basedOn } = await rebuildCatalogue(bench.vault, bench.source.machineId);
+    expect(basedOn).toBeGreaterThan(0);
+    expect((await bench.read()).points).toHaveLength(compacted);
   });
 
   it('are not there without being wanted, nor where a store has none', async () => {

@@ -22,6 +22,8 @@ const CONCURRENCY = 4;
 const READ_AHEAD = 2 * 1024 * 1024;
 /** Bytes read one after the other that make a reader such a one. */
 const SEQUENTIAL = 256 * 1024;
+/** Bytes of a read into shared memory from which on threads fill it, and what they decoded is not kept: who reads so much at once reads it once. */
+const LARGE = 512 * 1024;
 
 class DiskView implements BlockDevice {
   readonly size: number;
@@ -36,6 +38,8 @@ class DiskView implements BlockDevice {
   #end = -1;
   #sequential = 0;
   #ahead = 0;
+  /** Reads under way: who has several at once reads ahead himself. */
+  #reads = 0;
 
   constructor(diskId: string, vaultId: string, map: DiskMap, { cacheBytes = DEFAULT_CACHE, frameCache }: ViewOptions) {
     this.size = map.size;
@@ -52,11 +56,16 @@ class DiskView implements BlockDevice {
       const end = offset + target.length;
       this.#sequential = offset === this.#end ? this.#sequential + target.length : 0;
       this.#end = end;
-      const reading = this.#read(await this.#map.find(offset, end), offset, target);
-      // Who reads into shared memory reads ahead himself.
-      if (this.#sequential >= SEQUENTIAL && !(target.buffer instanceof SharedArrayBuffer)) this.#fetchAhead(end);
-      else this.#ahead = end;
-      await reading;
+      const isAlone = this.#reads === 0;
+      this.#reads += 1;
+      try {
+        const reading = this.#read(await this.#map.find(offset, end), offset, target);
+        if (this.#sequential >= SEQUENTIAL && isAlone) this.#fetchAhead(end);
+        else this.#ahead = end;
+        await reading;
+      } finally {
+        this.#reads -= 1;
+      }
     });
   }
 
@@ -107,10 +116,10 @@ class DiskView implements BlockDevice {
       else known.push(piece);
     }
     const groups = groupsOf([...byFrame.values()].map((ofFrame) => ofFrame[0]!).sort(byPlace));
-    const isShared = target.buffer instanceof SharedArrayBuffer;
+    const isFilled = target.buffer instanceof SharedArrayBuffer && target.length >= LARGE;
     const work = async (): Promise<void> => {
       for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
-        if (isShared && (await this.#fill(group, byFrame, offset, target))) continue;
+        if (isFilled && (await this.#fill(group, byFrame, offset, target))) continue;
         const frames = await this.#frames.read(group);
         for (const [i, address] of group.entries())
           for (const { start, end, position } of byFrame.get(keyOf(address))!)
@@ -120,8 +129,14 @@ class DiskView implements BlockDevice {
     await Promise.all(Array.from({ length: Math.min(CONCURRENCY, groups.length) }, work));
   }
 
-  /** Lets threads read into memory that they see. */
-  #fill(group: readonly Piece[], byFrame: ReadonlyMap<string, readonly Piece[]>, offset: number, target: Uint8Array): Promise<boolean> {
+  /** Lets threads read into memory that they see; false when somebody else has to, or has it. */
+  async #fill(
+    group: readonly Piece[],
+    byFrame: ReadonlyMap<string, readonly Piece[]>,
+    offset: number,
+    target: Uint8Array,
+  ): Promise<boolean> {
+    if (group.every((address) => this.#frames.has(address))) return false;
     const wanted = group.flatMap((address) =>
       byFrame.get(keyOf(address))!.map(({ start, end, frame, position }) => ({
         ...{ frame, from: position, to: position + end - start, offset: start, at: start - offset },

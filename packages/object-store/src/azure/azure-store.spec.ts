@@ -72,7 +72,7 @@ describe('an Azure store', () => {
         const properties = `<Content-Length>7</Content-Length>${path.includes('include=immutabilitypolicy') ? told : ''}`;
         return `<Blob><Name>m/${at + 1}</Name><Properties>${properties}</Properties></Blob>`;
       });
-      response.writeHead(200, { 'content-type': 'application/xml' });
+      response.writeHead(200, { 'content-type': 'application/xml', date: 'Mon, 23 Nov 2026 01:02:03 GMT' });
       return response.end(
         `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>${blobs.join('')}</Blobs><NextMarker/></EnumerationResults>`,
       );
@@ -86,6 +86,8 @@ describe('an Azure store', () => {
     const listed = [];
     for (const options of [{ locks: true }, {}]) for await (const info of store.list('m/', options)) listed.push(info.lockedUntil);
     expect(listed).toEqual([until, undefined, undefined, undefined]);
+    expect(await store.time!()).toBe(Date.UTC(2026, 10, 23, 1, 2, 3));
+    expect(service.seen.at(-1)!.path).toContain('maxresults=1');
     const [{ method, path, headers }] = service.seen as [(typeof service.seen)[0]];
     expect({ method, path }).toEqual({ method: 'PUT', path: '/acme/vault/m/1?comp=immutabilityPolicies' });
     expect(headers).toMatchObject({ 'x-ms-immutability-policy-until-date': expires, 'x-ms-immutability-policy-mode': 'Locked' });

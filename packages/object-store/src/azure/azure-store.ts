@@ -151,6 +151,20 @@ class AzureStore implements ObjectStore {
     });
   };
 
+  // Every answer tells it. A list of one name needs no right that a keeper has not.
+  readonly time = async (): Promise<number> => {
+    const { value } = await this.#attempt('', (container, { signal }) =>
+      container.listBlobsFlat({ prefix: this.#place.prefix, abortSignal: signal }).byPage({ maxPageSize: 1 }).next(),
+    );
+    const told = value?.date?.getTime();
+    if (Number.isSafeInteger(told)) return told;
+    throw new HoldfastError('STORE_UNAVAILABLE', {
+      thing: this.url,
+      why: 'it does not say what time it is',
+      remedy: 'look what stands between here and the service: its answers have a date',
+    });
+  };
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const attempt of this.#attempts) attempt.abort(this.#interrupted());

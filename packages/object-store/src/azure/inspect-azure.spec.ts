@@ -30,7 +30,13 @@ describe('what a container is set to', () => {
         );
       } else if (query.get('restype') === 'account') response.writeHead(200, account).end();
       else if (query.get('restype') === 'container') response.writeHead(200, container).end();
-      else response.writeHead(method === 'PUT' ? 201 : method === 'DELETE' ? 202 : 200, method === 'DELETE' ? {} : blob).end();
+      else
+        response
+          .writeHead(
+            method === 'PUT' && query.get('comp') === null ? 201 : method === 'DELETE' ? 202 : 200,
+            method === 'DELETE' ? {} : blob,
+          )
+          .end();
     };
   const told = async (): Promise<Record<string, string>> => {
     const checks = await inspectAzureContainer({ url: service.url, credential: { kind: 'key', key } });
@@ -58,11 +64,13 @@ describe('what a container is set to', () => {
       tier: 'bad: Cool, of the account; the log of a vault belongs into Hot',
       'soft delete': expect.stringMatching(/^unknown: on: .* for 14 days/),
       account: 'unknown: Standard_GRS, StorageV2, hierarchical namespace: no versioning there',
+      locks: 'bad: the version that was locked was deleted',
     });
     // Nothing of its own is left.
-    const [put, remove] = ['PUT', 'DELETE'].map((method) => service.seen.filter((request) => request.method === method));
-    expect(remove!.map(({ path }) => path)).toEqual(put!.map(({ path }) => path));
-    expect(put).toHaveLength(1);
+    const asked = (method: string): string[] => service.seen.flatMap((request) => (request.method === method ? [request.path] : []));
+    const put = asked('PUT').filter((path) => !path.includes('comp='));
+    expect(asked('DELETE')).toEqual(expect.arrayContaining(put));
+    expect(put).toHaveLength(2);
   });
 
   it('is told where nothing is set', async () => {
@@ -80,6 +88,43 @@ describe('what a container is set to', () => {
       tier: 'good: Hot; the log of a vault belongs into Hot',
       'soft delete': 'unknown: off: what is deleted is gone at once',
       account: 'unknown: Standard_LRS, StorageV2',
+    });
+  });
+
+  describe('and what a lock is worth there', () => {
+    const held = sayError(409, 'BlobImmutableDueToPolicy', 'This operation is not permitted as the blob is immutable due to a policy.');
+    const isVersion = ({ path }: SeenRequest): boolean => path.includes('versionid=');
+    const lockAt = async (
+      remove: (request: SeenRequest, response: ServerResponse) => void,
+      isThere = true,
+    ): Promise<string | undefined> => {
+      const settings = {
+        container: { 'x-ms-immutable-storage-with-versioning-enabled': 'true' },
+        blob: { 'x-ms-version-id': '2026-11-22T00:00:00.0000000Z' },
+        softDelete: '<Enabled>false</Enabled>',
+        account: {},
+      };
+      let locked = '';
+      service.answer((request, response) => {
+        const { method, path, headers } = request;
+        if (path.includes('comp=immutabilityPolicies')) locked = path.split('?')[0]!;
+        if (path.includes('comp=immutabilityPolicies')) expect(headers['x-ms-immutability-policy-mode']).toBe('Locked');
+        if (method === 'DELETE' && path.startsWith(locked) && locked !== '') remove(request, response);
+        else if (isVersion(request) && !isThere) sayError(404, 'BlobNotFound', 'no such blob')(request, response);
+        else answerWith(settings)(request, response);
+      });
+      return (await told())['locks'];
+    };
+    const gone = (_: SeenRequest, response: ServerResponse): void => void response.writeHead(202).end();
+
+    it('is tried: refused, or kept as an older version, or worth nothing', async () => {
+      expect(await lockAt(held)).toMatch(/^good: deleting what is locked is refused; validate\//);
+      expect(await lockAt((request, response) => (isVersion(request) ? held : gone)(request, response))).toMatch(
+        /^good: deleting what is locked makes an older version of it/,
+      );
+      expect(await lockAt(gone)).toBe('bad: the version that was locked was deleted');
+      expect(await lockAt(gone, false)).toBe('bad: what was locked was deleted, and no older version of it is there');
+      expect(await lockAt(sayError(403, 'AuthorizationPermissionMismatch', 'not allowed'))).toMatch(/^unknown: \[NO_PERMISSION\]/);
     });
   });
 

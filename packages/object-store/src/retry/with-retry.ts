@@ -18,6 +18,7 @@ export interface RetryOptions {
 class RetryingStore implements ObjectStore {
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
+  readonly time?: NonNullable<ObjectStore['time']>;
   readonly #store: ObjectStore;
   readonly #options: Required<RetryOptions>;
   readonly #closing = new AbortController();
@@ -29,6 +30,8 @@ class RetryingStore implements ObjectStore {
     if (setTier !== undefined) this.setTier = (name, tier) => this.#retry(() => setTier(name, tier));
     const lockUntil = store.lockUntil?.bind(store);
     if (lockUntil !== undefined) this.lockUntil = (name, until) => this.#retry(() => lockUntil(name, until));
+    const time = store.time?.bind(store);
+    if (time !== undefined) this.time = () => this.#retry(time);
   }
 
   get url(): string {

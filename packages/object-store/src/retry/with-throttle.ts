@@ -11,6 +11,7 @@ export interface ThrottleOptions {
 class ThrottledStore implements ObjectStore {
   readonly setTier?: NonNullable<ObjectStore['setTier']>;
   readonly lockUntil?: NonNullable<ObjectStore['lockUntil']>;
+  readonly time?: NonNullable<ObjectStore['time']>;
   readonly #store: ObjectStore;
   readonly #rate: () => number;
   readonly #clock: Clock;
@@ -25,6 +26,7 @@ class ThrottledStore implements ObjectStore {
     this.#checkedRate();
     if (store.setTier !== undefined) this.setTier = store.setTier.bind(store);
     if (store.lockUntil !== undefined) this.lockUntil = store.lockUntil.bind(store);
+    if (store.time !== undefined) this.time = store.time.bind(store);
   }
 
   get url(): string {

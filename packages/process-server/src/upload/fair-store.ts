@@ -53,5 +53,6 @@ export const withFairness = (store: ObjectStore, gate: FairGate): ObjectStore =>
   delete: (name) => store.delete(name),
   ...(store.setTier && { setTier: store.setTier.bind(store) }),
   ...(store.lockUntil && { lockUntil: store.lockUntil.bind(store) }),
+  ...(store.time && { time: store.time.bind(store) }),
   close: () => store.close(),
 });

@@ -23,6 +23,7 @@ export const withRate = (store: ObjectStore, rate: Rate): ObjectStore => {
     delete: (name) => store.delete(name),
     ...(store.setTier && { setTier: store.setTier.bind(store) }),
     ...(store.lockUntil && { lockUntil: store.lockUntil.bind(store) }),
+    ...(store.time && { time: store.time.bind(store) }),
     close: () => store.close(),
   };
 };

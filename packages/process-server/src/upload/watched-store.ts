@@ -65,6 +65,7 @@ export const watchStore = (
       delete: (name) => watched(store.delete(name)),
       ...(store.setTier && { setTier: (name, tier) => watched(store.setTier!(name, tier)) }),
       ...(store.lockUntil && { lockUntil: (name, until) => watched(store.lockUntil!(name, until)) }),
+      ...(store.time && { time: () => watched(store.time!()) }),
       close: () => store.close(),
     },
     watch: {
