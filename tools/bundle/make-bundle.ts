@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import { VERSION } from '@holdfast/daemon';
 import { type CompiledProgram, compile } from './compile.ts';
+import { createCompressor } from './compress.ts';
 import { licencesOf } from './licences.ts';
 import { closureOf, PLATFORM, runningFiles } from './native-packages.ts';
 import type { BundledProgram, Role } from './roles.ts';
@@ -32,6 +31,7 @@ export interface BundleMaker {
 /** Makes bundles of the tree at `root`; each program is compiled once. The same tree gives the same bytes. */
 export const createBundleMaker = (root: string): BundleMaker => {
   const compiled = new Map<string, Promise<CompiledProgram>>();
+  const compressor = createCompressor();
   const compileOnce = (program: BundledProgram): Promise<CompiledProgram> => {
     const known = compiled.get(program.name) ?? compile(root, program);
     compiled.set(program.name, known);
@@ -48,8 +48,7 @@ export const createBundleMaker = (root: string): BundleMaker => {
         .sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1))
         .join('');
       const all = [...files, { path: 'SHA256SUMS', content: Buffer.from(sums) }];
-      const archive = tarOf(all.map((file) => ({ ...file, path: `${role.name}/${file.path}` })));
-      const content = await promisify(gzip)(archive);
+      const content = await compressor.compress(tarOf(all.map((file) => ({ ...file, path: `${role.name}/${file.path}` }))));
       return { file: `${role.name}-${VERSION}-${PLATFORM}.tar.gz`, content, digest: sha256(content) };
     },
   };

@@ -12,9 +12,9 @@ export const ARCHIVE_TIME = 499_162_500;
 
 /**
  * A tar archive (POSIX.1-1988 ustar) of regular files and their directories, owned by root. The same files give the same bytes in whatever
- * order they come: sorted, and all of one time. Throws when a path is longer than 255 bytes or cannot be split for the format.
+ * order they come: sorted, and all of one time. In parts, one behind the other: contents of files as they were given, and what stands between. Throws when a path is longer than 255 bytes or cannot be split for the format.
  */
-export const tarOf = (files: readonly ArchiveFile[]): Buffer => {
+export const tarOf = (files: readonly ArchiveFile[]): readonly Buffer[] => {
   const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
   const directories = new Set<string>();
   const parts: Buffer[] = [];
@@ -29,7 +29,7 @@ export const tarOf = (files: readonly ArchiveFile[]): Buffer => {
   }
   // Two empty blocks end it.
   parts.push(Buffer.alloc(2 * BLOCK));
-  return Buffer.concat(parts);
+  return parts;
 };
 
 const parentsOf = (path: string): string[] => {
