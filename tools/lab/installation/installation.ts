@@ -6,6 +6,7 @@ import { freePort } from '../../site/free-port.ts';
 import { mainOf } from '../../site/from-source.ts';
 import { createProgramProcess, type ProgramProcess } from '../../site/program-process.ts';
 import { type ProgramFiles, writeSettings } from '../../site/settings-files.ts';
+import { together } from '../../site/together.ts';
 import type { RunContext } from '../context.ts';
 import { createLabVault, type LabVault } from '../lab-vault.ts';
 import { agentMain, agentSettings, noteAgentMemory } from './agent-files.ts';
@@ -62,11 +63,16 @@ export const install = async (context: RunContext, { disks }: InstallationOption
   const program = (name: string, main: string, { config, logFile }: ProgramFiles): ProgramProcess =>
     createProgramProcess({ name, main, config, logFile, onStart });
 
-  const store = options.vault === undefined && !options.keep ? await startStore(context, directory) : undefined;
+  const makeVault = async (): Promise<{ readonly store: LabStore | undefined; readonly vault: LabVault }> => {
+    const store = options.vault === undefined && !options.keep ? await startStore(context, directory) : undefined;
+    signal.throwIfAborted();
+    return { store, vault: await createLabVault(context, person, store) };
+  };
+  const [{ store, vault }, server] = await together([
+    makeVault(),
+    startConfigurationServer({ directory: path.join(directory, 'configuration-server'), onStart }),
+  ]);
   signal.throwIfAborted();
-  const vault = await createLabVault(context, person, store);
-  signal.throwIfAborted();
-  const server = await startConfigurationServer({ directory: path.join(directory, 'configuration-server'), onStart });
   const address = `${HOST}:${server.port}`;
   const { fingerprint, administratorToken } = server;
   await person.json(['login', '--server', server.url, '--fingerprint', fingerprint, '--name', LAB], { input: administratorToken });
@@ -90,14 +96,16 @@ export const install = async (context: RunContext, { disks }: InstallationOption
     journal: { quota: '1GiB' },
     vaults: { [LAB]: vaultSettings(vault) },
   });
-  await join('process-server', mainOf('process-server'), serverFiles);
   const processServer = program('holdfast-process-server', mainOf('process-server'), serverFiles);
-  await processServer.start();
-  signal.throwIfAborted();
+  const startServer = async (): Promise<void> => {
+    await join('process-server', mainOf('process-server'), serverFiles);
+    await processServer.start();
+  };
 
   const metricsPort = await freePort();
   const agentFiles = writeSettings(directory, 'agent', agentSettings(directory, metricsPort, disks, options));
-  const machineId = await join('agent', mainOf('mobility-agent'), agentFiles);
+  const [machineId] = await together([join('agent', mainOf('mobility-agent'), agentFiles), startServer()]);
+  signal.throwIfAborted();
   noteAgentMemory(context, machineId);
   const agent = program('holdfast-agent', agentMain(options.conflictCheck), agentFiles);
   screen.line(`site: configuration server on ${address}, process server on ${replication}, vault in ${vault.place}`);
