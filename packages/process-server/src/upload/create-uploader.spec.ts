@@ -12,7 +12,8 @@ const LONG = 3_600_000;
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const opened: Uploader[] = [];
 
-const open = async (idleInterval: number, sealInterval = 5) => {
+/** `copying`: the first cut is a piece of a copy. */
+const open = async (idleInterval: number, sealInterval = 5, copying = false) => {
   const store: ObjectStore = createMemoryStore();
   const secret = Buffer.alloc(32, 3);
   await createVault(store, { name: 'test', keys: [{ kind: 'key-file', secret }] });
@@ -57,7 +58,12 @@ const open = async (idleInterval: number, sealInterval = 5) => {
     while (uploader.pending().length > 0) await sleep(1);
   };
   /** The first cut begins a generation: it does not wait. */
-  uploader.submit(await next(1));
+  const first = await next(1);
+  if (copying) {
+    first.cut.point = undefined;
+    for (const epoch of first.cut.epochs) Object.assign(epoch, { open: true, coveredThrough: epoch.diskSize });
+  }
+  uploader.submit(first);
   await settled();
   return { uploader, next, slots, settled };
 };
@@ -98,6 +104,15 @@ describe('cuts in which nothing has changed', () => {
     expect(uploader.pending()).toHaveLength(1);
     uploader.hurry();
     await settled();
+  });
+
+  it('do not wait when they are the first point of what was copied, though nothing of it differed', async () => {
+    const { uploader, next, settled } = await open(LONG, 5, true);
+    uploader.submit(await next(0));
+    await settled();
+    uploader.submit(await next(0));
+    await aWhile();
+    expect(uploader.pending()).toHaveLength(1);
   });
 
   it('go at once when they are more than that', async () => {

@@ -58,6 +58,9 @@ const ATTEMPTS = 2;
 
 const pointTime = ({ point }: Cut): number => Number((point?.instant?.unixNanos ?? 0n) / 1_000_000n);
 
+/** A piece of a copy: its disk has no state yet. */
+const isPiece = ({ epochs }: Cut): boolean => epochs.some(({ open }) => open);
+
 /** Nothing has changed since the cut before it, and it is a point like any other. */
 const isIdle = ({ epochs, generations, manifest, point }: Cut): boolean =>
   generations.length === 0 &&
@@ -84,6 +87,8 @@ class MachineUploader implements Uploader {
   #seal: { readonly timer: NodeJS.Timeout; readonly at: number } | undefined;
   /** When it was given something that fills no object, by performance.now(). */
   #lastSmall = Number.NEGATIVE_INFINITY;
+  /** The last cut was a piece of a copy: the next that is none is the first point of what was copied, or compared, and does not wait. */
+  #afterPiece = false;
   #closed = false;
 
   constructor(options: UploaderOptions) {
@@ -152,7 +157,9 @@ class MachineUploader implements Uploader {
 
   submit(cut: JournaledCut, { awaited } = { awaited: false }): void {
     const { sealInterval, idleInterval } = this.#options;
-    const patience = !awaited && isIdle(cut.cut) ? Math.max(sealInterval, idleInterval) : sealInterval;
+    const waits = !awaited && !this.#afterPiece && isIdle(cut.cut);
+    this.#afterPiece = isPiece(cut.cut);
+    const patience = waits ? Math.max(sealInterval, idleInterval) : sealInterval;
     this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0, patience, since: performance.now() });
     this.#pump();
   }
