@@ -49,6 +49,9 @@ import { openLevelStore } from './state/level-store.ts';
 import { createNotifier } from './state/notifier.ts';
 import { observedStore } from './state/observed-store.ts';
 import { tellStop } from './tell-stop.ts';
+import { bindVaults } from './vaults/bind-vaults.ts';
+import { endForcedProtections } from './vaults/decommission.ts';
+import { vaultName } from './vaults/vault-record.ts';
 import { endOf, watchHealth } from './watch-health.ts';
 
 /** What a started server tells those who started it in one process. */
@@ -84,6 +87,10 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   watchHealth(health, storeHealth, authority);
   const id = await ensureInstallation(store, stateDirectory, log);
   await migrate(store, log);
+  const bound = await bindVaults(store);
+  if (bound > 0) log.info('What referred to vaults by their names refers to what they are', { records: bound });
+  const ended = await endForcedProtections(store);
+  if (ended.length > 0) log.warn('Protections ended with their vaults, which were given up by force', { machines: ended });
 
   onStop('farewell', () => tellStop(store));
   const notifier = createNotifier(store);
@@ -95,7 +102,7 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   const servers: ServerPresence = createPresence();
   const metrics = createServerMetrics(context.metrics, { store, agents, servers });
 
-  const questions = createQuestions(servers);
+  const questions = createQuestions(servers, undefined, (vault) => vaultName(store, vault));
   const parts = { store, notifier, agents, servers };
   const recoveryPlans = createRecoveryPlans({ ...parts, questions });
   const planParts = { ...parts, questions, plans: recoveryPlans, ...settings.plans };

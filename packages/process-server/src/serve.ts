@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { endThreads } from '@holdfast/block';
 import { createCheckAnswerer, createRate, holdServerControl, type Membership, type ProgramContext } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
@@ -35,6 +36,8 @@ import { createVaults } from './upload/vaults.ts';
 /** Milliseconds between reports to the configuration server, and between looks at the journal. */
 const REPORT_EVERY = 3000;
 const LOOK_EVERY = 1000;
+/** Milliseconds that vaults may take to answer before the configuration server is told of them as they are known. */
+const FIRST_LOOK = 3000;
 /** Part of the journal below which cuts of all machines come at the same time again. */
 const HALF = 0.5;
 /** Part of the memory that credit may fill; the rest keeps what waits for upload. */
@@ -214,12 +217,16 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
       // One that was restored knows of no recoveries: those that run stay.
       await Promise.all([apply(inForce(assignments, state)), state.reconciling ? undefined : recovery.apply(state)]);
     },
-    hello: async () => ({
-      endpoints: endpointsOf(replication, server.port),
-      vaults: vaults.names,
-      vaultReports: vaultReports(vaults, machines.all),
-      fabrics: await recovery.fabrics(),
-    }),
+    async hello() {
+      // Which vaults they are is known at once where they answer.
+      await Promise.race([vaults.look(), sleep(FIRST_LOOK, undefined, { ref: false })]);
+      return {
+        endpoints: endpointsOf(replication, server.port),
+        vaults: vaults.names,
+        vaultReports: vaultReports(vaults, machines.all),
+        fabrics: await recovery.fabrics(),
+      };
+    },
   });
 
   health.check('journal', () => brake.refusal()?.message);

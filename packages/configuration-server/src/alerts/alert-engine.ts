@@ -9,15 +9,17 @@ import { oldestAllowed, proofSchedules } from '../proofs/keep-proving.ts';
 import { machineProofs } from '../proofs/proof-record.ts';
 import type { Reconciliation } from '../reconcile/reconciliation.ts';
 import { find, type Kind, listAll, type Stored } from '../records/kind.ts';
-import { assignments, machines, manifests, policies, protections, servers as serverKind } from '../records/kinds.ts';
+import { assignments, machines, manifests, policies, protections, type ServerRecord, servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import { leftOverAlerts } from '../recovery/left-overs.ts';
 import { machinesOff } from '../recovery/machines-off.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaultFacts } from '../vaults/vault-facts.ts';
 import { type AlertRecord, alertId, alerts, silences } from './alert-record.ts';
 import { type Condition, durablePoints, machineConditions, serverConditions, type Thresholds, TOLD_ELSEWHERE } from './conditions.ts';
 import { createHysteresis } from './hysteresis.ts';
 import { unreconciled } from './unreconciled.ts';
+import { vaultConditions } from './vault-conditions.ts';
 
 export interface AlertEngineOptions {
   readonly store: StateStore;
@@ -107,7 +109,10 @@ export const createAlertEngine = ({
       receiving.set(server, (receiving.get(server) ?? 0) + 1);
     }
     const reports = [];
-    for await (const { id, value } of listAll(store, serverKind)) {
+    const known: Stored<ServerRecord>[] = [];
+    for await (const server of listAll(store, serverKind)) {
+      const { id, value } = server;
+      known.push(server);
       const there = servers.get(id);
       reports.push(there?.report);
       const facts = {
@@ -125,6 +130,9 @@ export const createAlertEngine = ({
     // All of them at once: one by one they are thousands of reads.
     const protectionOf = await byId(protections);
     const policyOf = await byId(policies);
+    const bound = new Map<string, number>();
+    for (const { vault } of protectionOf.values()) bound.set(vault, (bound.get(vault) ?? 0) + 1);
+    for (const facts of await vaultFacts(store, servers, known, bound)) add(facts.id, facts.name, vaultConditions(facts, thresholds));
     const proofsOf = await byId(machineProofs);
     const schedules = await proofSchedules(store);
     for await (const { id, value } of listAll(store, machines)) {

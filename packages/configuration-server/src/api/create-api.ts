@@ -16,6 +16,7 @@ import {
   SessionService,
   TokenService,
   UserService,
+  VaultService,
 } from '@holdfast/protocol';
 import { createAlertService } from '../alerts/alert-service.ts';
 import { createAuthorityService } from '../authority/authority-service.ts';
@@ -26,6 +27,7 @@ import { createSessionService } from '../people/session-service.ts';
 import { createUserService } from '../people/user-service.ts';
 import { createPlanService } from '../plans/plan-service.ts';
 import { createRecoveryService } from '../recovery/recovery-service.ts';
+import { createVaultService } from '../vaults/vault-service.ts';
 import type { ApiParts } from './api-parts.ts';
 import { createEventService } from './event-service.ts';
 import { createJobService } from './job-service.ts';
@@ -45,6 +47,7 @@ export const createApi =
     router.service(PlanService, createPlanService(parts));
     router.service(RecoveryService, createRecoveryService(parts));
     router.service(ServerService, createServerService(parts));
+    router.service(VaultService, createVaultService(parts));
     router.service(TokenService, createTokenService(parts));
     router.service(JobService, createJobService(parts));
     router.service(EventService, createEventService(parts));

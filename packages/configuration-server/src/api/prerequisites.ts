@@ -2,8 +2,11 @@ import { HoldfastError } from '@holdfast/errors';
 import { idText, isId, type Manifest, type Policy, type ProtectRequest, type RecoveryTarget } from '@holdfast/protocol';
 import { type Checked, failures } from '../checks/check-machine.ts';
 import type { ServerPresence } from '../control/presence.ts';
+import { find } from '../records/kind.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
-import { checkName } from './resolve.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { type VaultRecord, vaultName, vaults } from '../vaults/vault-record.ts';
+import { checkName, idOf } from './resolve.ts';
 
 const FABRICS = ['qemu', 'azure', 'vsphere'];
 
@@ -29,11 +32,32 @@ export const excludedDisks = (wanted: readonly string[], manifest: Manifest): re
     );
   });
 
-/** The vault that is meant: the one named, or the only one there is. Throws REQUEST_INVALID when there are several. */
-export const chooseVault = (wanted: string, presence: ServerPresence): string => {
-  if (wanted !== '') return checkName(wanted, 'vault');
+/** Throws VAULT_DECOMMISSIONED for a vault that was given up. */
+export const requireVaultInUse = ({ name, decommissioned }: VaultRecord): void => {
+  if (decommissioned === undefined) return;
+  throw new HoldfastError('VAULT_DECOMMISSIONED', {
+    thing: `vault ${name}`,
+    why: `${decommissioned.by} gave it up on ${new Date(decommissioned.at).toISOString()}`,
+    remedy: `name another vault, or take it back with \`holdfast vault readmit ${name}\``,
+  });
+};
+
+/**
+ * What refers to the vault that is meant: the one named, or the only one there is. Of one that only process servers of an earlier version serve its name.
+ * Errors: REQUEST_INVALID when there are several, VAULT_DECOMMISSIONED.
+ */
+export const chooseVault = async (store: StateStore, wanted: string, presence: ServerPresence): Promise<string> => {
+  if (wanted !== '') {
+    const id = await idOf(store, 'vault', wanted);
+    const vault = id === undefined ? undefined : await find(store, vaults, id);
+    if (vault !== undefined) requireVaultInUse(vault.value);
+    return vault?.id ?? wanted;
+  }
   const known = [...new Set(presence.connected().flatMap((id) => presence.get(id)?.hello.vaults ?? []))].toSorted();
-  if (known.length > 1) throw requestInvalid('vault', `there are several: ${known.join(', ')}`, 'name one');
+  if (known.length > 1) {
+    const called = await Promise.all(known.map((vault) => vaultName(store, vault)));
+    throw requestInvalid('vault', `there are several: ${called.toSorted().join(', ')}`, 'name one');
+  }
   return known[0] ?? '';
 };
 

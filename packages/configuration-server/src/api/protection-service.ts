@@ -6,6 +6,7 @@ import {
   CheckResult,
   Direction,
   idText,
+  isId,
   newId,
   PointKind,
   type Protection,
@@ -29,14 +30,21 @@ import { committedFailover, requireSourceAgain } from '../recovery/release-fence
 import { explain, protectionFor, requireOperation } from '../recovery/require-operation.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaultName, vaults } from '../vaults/vault-record.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ensureFailbackPolicy } from './failback-policy.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
-import { excludedDisks, refuseWayHome, requirePassed } from './prerequisites.ts';
+import { excludedDisks, refuseWayHome, requirePassed, requireVaultInUse } from './prerequisites.ts';
 import { requireVersion, resolve } from './resolve.ts';
 import { wantedProtection } from './wanted-protection.ts';
 
-const message = ({ id, version, value }: Omit<Stored<Protection>, 'key'>): Protection => ({ ...value, id, version: BigInt(version) });
+const messageOf = async (store: StateStore, { id, version, value }: Omit<Stored<Protection>, 'key'>): Promise<Protection> => ({
+  ...value,
+  id,
+  version: BigInt(version),
+  vault: await vaultName(store, value.vault),
+  vaultId: isId(value.vault) ? value.vault : '',
+});
 
 const gone = (id: string): HoldfastError =>
   new HoldfastError('MACHINE_NOT_FOUND', { thing: `machine ${id}`, why: 'it was removed a moment ago', remedy: 'list machines' });
@@ -77,6 +85,9 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
       const { name } = current.value;
       await requireOperation(transaction, current, 'protect');
       if ((await transaction.read(policies, policy.id)) === undefined) throw noPolicy(policy.value.name);
+      const within = isId(vault) ? await transaction.read(vaults, vault) : undefined;
+      if (within !== undefined) requireVaultInUse(within.value);
+      const called = within?.value.name ?? vault;
       const manifest = (await transaction.read(manifests, machine.id))?.value;
       const excluded = excludedIn(manifest);
       const id = newId();
@@ -104,7 +115,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
       transaction.event({
         severity: 'information',
         code: 'protection-requested',
-        text: `${name} is to be protected by policy ${policy.value.name} in vault ${vault}`,
+        text: `${name} is to be protected by policy ${policy.value.name} in vault ${called}`,
         subject: machine.id,
         actor,
       });
@@ -112,13 +123,13 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
         actor,
         action: 'Protect',
         subject: machine.id,
-        detail: `policy ${policy.value.name}, vault ${vault}${fencedBy === undefined ? '' : `, the source again after failover ${fencedBy.id}`}`,
+        detail: `policy ${policy.value.name}, vault ${called}${fencedBy === undefined ? '' : `, the source again after failover ${fencedBy.id}`}`,
       });
       return { id, protection, job };
     });
     return {
       job: jobMessage({ ...result.job, version: revision }),
-      protection: message({ id: result.id, version: revision, value: result.protection }),
+      protection: await messageOf(store, { id: result.id, version: revision, value: result.protection }),
       warnings: checked.findings.filter((one) => one.result === CheckResult.WARNING).map((one) => create(CheckFindingSchema, one)),
     };
   },
@@ -139,7 +150,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
       transaction.event({
         severity: 'warning',
         code: 'protection-ended',
-        text: `${name} is not protected any more; its points stay in vault ${protection.value.vault}`,
+        text: `${name} is not protected any more; its points stay in vault ${await vaultName(store, protection.value.vault)}`,
         subject: machine.id,
         actor,
       });
@@ -215,7 +226,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
       transaction.audit({ actor, action: 'UpdateProtection', subject: machine.id, detail: words });
       return { id: protectionId, value: next };
     });
-    return { protection: message({ ...result, version: revision }) };
+    return { protection: await messageOf(store, { ...result, version: revision }) };
   },
 
   async move({ machine: wanted, processServer }, { values }) {
@@ -236,7 +247,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
           why:
             wantedServer !== '' && wantedServer === processServerId
               ? 'it goes through that process server already'
-              : `no other process server that is connected, not drained, and holds the vault ${vault} is there${wantedServer === '' ? '' : ' by that name'}`,
+              : `no other process server that is connected, not drained, and holds the vault ${await vaultName(store, vault)} is there${wantedServer === '' ? '' : ' by that name'}`,
           remedy: 'see `holdfast server list`',
         });
       const started = startJob(transaction, plans.move, {
@@ -254,7 +265,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
 
   async listProtections({ pageSize: size, pageToken: token }) {
     const page = await listPage(store, protections, pageSize(size), pagePlace(token, ID_PLACE));
-    return { protections: page.rows.map(message), nextPageToken: pageToken(page.next) };
+    return { protections: await Promise.all(page.rows.map((row) => messageOf(store, row))), nextPageToken: pageToken(page.next) };
   },
 
   async operate({ machine: wanted, operation }, { values }) {

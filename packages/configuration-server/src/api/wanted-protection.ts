@@ -24,7 +24,7 @@ export const wantedProtection = async (store: StateStore, servers: ServerPresenc
   const policy = await resolve(store, policies, 'policy', request.policy || 'default');
   refuseWayHome(policy.value);
   const server = request.processServer === '' ? '' : (await resolve(store, serverKind, 'server', request.processServer)).id;
-  const vault = chooseVault(request.vault, servers);
+  const vault = await chooseVault(store, request.vault, servers);
   const excludedIn = (manifest: Manifest | undefined): readonly string[] =>
     manifest === undefined ? [] : excludedDisks(request.excludedDisks, manifest);
   const excluded = excludedIn((await find(store, manifests, machine.id))?.value);

@@ -2,15 +2,16 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
-import type { BackupKept } from '@holdfast/protocol';
+import { type BackupKept, isId } from '@holdfast/protocol';
 import type { TrackedReader } from '../control/follow.ts';
 import type { ServerPresence } from '../control/presence.ts';
 import { restoredOf } from '../reconcile/restored.ts';
 import { find, type Kind, listAll, plainKind } from '../records/kind.ts';
 import { transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaultName, vaultNamed } from '../vaults/vault-record.ts';
 
-/** That a process server is to put a backup into a vault; its id follows from the vault's name. */
+/** That a process server is to put a backup into a vault; its id follows from that of the vault, or from its name where no more is known. */
 interface WantedRecord {
   readonly vault: string;
   readonly server: string;
@@ -18,7 +19,7 @@ interface WantedRecord {
   readonly revision: number;
 }
 
-const wantedBackups: Kind<WantedRecord> = plainKind('vault-backup', 1);
+export const wantedBackups: Kind<WantedRecord> = plainKind('vault-backup', 1);
 
 /** Records whose changes are no reason for a backup: they follow from what happens, or are of this server's life. */
 const NO_REASON = ['vault-backup/', 'anchor/', 'courier/', 'alert/', 'alert-silence/'] as const;
@@ -62,7 +63,7 @@ export const createVaultBackups = ({ store, servers, make, pace, keep, log, now 
   /** The newest revision that is a reason for a backup. */
   let changed = store.revision();
   /** When each vault was asked for last, and since when it has not what it was asked for. */
-  const asked = new Map<string, { at: number; lacking: number | undefined }>();
+  const asked = new Map<string, { name: string; at: number; lacking: number | undefined }>();
 
   const watch = async (stopping: AbortSignal): Promise<void> => {
     while (!stopping.aborted)
@@ -96,7 +97,8 @@ export const createVaultBackups = ({ store, servers, make, pace, keep, log, now 
     // What a server that was restored does not know yet must not take the place of backups that do.
     if ((await restoredOf(store)) !== undefined) return;
     for (const [vault, server] of await chosen()) {
-      const state = asked.get(vault) ?? { at: Number.NEGATIVE_INFINITY, lacking: undefined };
+      const state = asked.get(vault) ?? { name: vault, at: Number.NEGATIVE_INFINITY, lacking: undefined };
+      state.name = await vaultName(store, vault);
       asked.set(vault, state);
       const record = (await find(store, wantedBackups, idOf(vault)))?.value;
       const has = keptIn(vault);
@@ -121,7 +123,9 @@ export const createVaultBackups = ({ store, servers, make, pace, keep, log, now 
         .filter(({ value }) => value.server === server)
         .map(({ value }) => ({ vault: value.vault, revision: BigInt(value.revision) }));
     },
-    async *fetch(server, vault) {
+    async *fetch(server, called) {
+      // Process servers of an earlier version say what their settings call it.
+      const vault = isId(called) ? called : ((await vaultNamed(store, called))?.id ?? called);
       const record = (await find(store, wantedBackups, idOf(vault)))?.value;
       if (make === undefined || record?.server !== server)
         throw new HoldfastError('NO_PERMISSION', {
@@ -136,7 +140,7 @@ export const createVaultBackups = ({ store, servers, make, pace, keep, log, now 
       const [failed] = kept().filter(({ problemCode }) => problemCode !== '');
       const [late] = [...asked].filter(([, { lacking }]) => lacking !== undefined && now() - lacking > pace + PATIENCE);
       if (late === undefined) return undefined;
-      return `no backup could be put into vault ${late[0]}${failed === undefined ? '' : `: ${failed.problemCode} ${failed.problem}`}`;
+      return `no backup could be put into vault ${late[1].name}${failed === undefined ? '' : `: ${failed.problemCode} ${failed.problem}`}`;
     },
     async run(stopping) {
       if (make === undefined) return;

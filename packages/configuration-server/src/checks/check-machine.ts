@@ -4,6 +4,7 @@ import { serversFor } from '../jobs/choose-server.ts';
 import { find } from '../records/kind.ts';
 import { machines, manifests, policies, servers as serverKind } from '../records/kinds.ts';
 import { committedFailover, committedWords } from '../recovery/release-fence.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 import { type Answer, type AskParts, askMember, lastAnswer } from './ask-member.ts';
 import { type JudgedServer, judge } from './judge.ts';
 
@@ -65,7 +66,11 @@ export const checkMachine = async (
   ]);
   const nameOf = async (id: string): Promise<string> => (await find(store, serverKind, id))?.value.name ?? id;
   const judged: JudgedServer[] = await Promise.all(
-    chosen.map(async (server, at) => ({ name: await nameOf(server.id), known: server.known, answer: answers[at]! })),
+    chosen.map(async (server, at) => {
+      const record = (await find(store, serverKind, server.id))?.value;
+      const calls = record?.served?.find(({ id }) => id === wanted.vault)?.name ?? (await vaultName(store, wanted.vault));
+      return { name: record?.name ?? server.id, known: server.known, answer: answers[at]!, calls };
+    }),
   );
   const policy = await find(store, policies, wanted.policyId);
   const fencedBy = await committedFailover(store, machineId, wanted.vault);
@@ -73,7 +78,7 @@ export const checkMachine = async (
     machine: { name: (await find(store, machines, machineId))?.value.name ?? machineId, known: agents.get(machineId), answer: answer! },
     manifest: (await find(store, manifests, machineId))?.value,
     excluded: wanted.excluded,
-    vault: wanted.vault,
+    vault: wanted.vault === '' ? '' : await vaultName(store, wanted.vault),
     fenced: fencedBy === undefined ? '' : committedWords(fencedBy.value),
     wantedServer: wanted.server === '' ? '' : await nameOf(wanted.server),
     servers: judged,

@@ -25,6 +25,8 @@ export interface JudgedServer {
   readonly name: string;
   readonly known: KnownServer;
   readonly answer: Answer;
+  /** What its settings call the vault. */
+  readonly calls: string;
 }
 
 /** Everything that the checks of this server rest on. */
@@ -169,13 +171,19 @@ const gravityOf = ({ result }: Finding): number => GRAVEST_FIRST.indexOf(result)
 /** What a process server says of each vault that it has. */
 const OF_ONE_VAULT: ReadonlySet<string> = new Set(['vault-key', 'vault-rights', 'vault-space']);
 
+/** Findings about the vault that is meant by what its server calls it; those about others say nothing here. */
+const ofVault = (finding: Finding, calls: string, vault: string): readonly Finding[] => {
+  if (!OF_ONE_VAULT.has(finding.code)) return [finding];
+  return finding.thing === calls ? [{ ...finding, thing: vault }] : [];
+};
+
 /** All findings at once, the gravest first. */
 export const judge = (facts: CheckFacts): readonly Finding[] => {
   const { machine, vault, servers, policy, excluded, manifest } = facts;
   const left = new Set(manifest?.disks.filter(({ id }) => excluded.includes(idText(id))).map(({ name }) => name));
   // Of other vaults of a server nothing rests on, and of disks that are excluded neither.
   const concerns = ({ code, thing }: Finding): boolean =>
-    code === 'disk-kind' ? !left.has(thing) && !left.has(thing.replace('/dev/', '')) : !OF_ONE_VAULT.has(code) || thing === vault;
+    code === 'disk-kind' ? !left.has(thing) && !left.has(thing.replace('/dev/', '')) : true;
   const found = [
     ...machineFindings(facts),
     ...diskFindings(facts),
@@ -186,7 +194,7 @@ export const judge = (facts: CheckFacts): readonly Finding[] => {
       : missed('line-open', machine.name, facts.fenced),
     ...targetFindings(facts),
     ...reachable(ofMember(machine.answer)),
-    ...servers.flatMap(({ answer }) => ofMember(answer)),
+    ...servers.flatMap(({ answer, calls }) => ofMember(answer).flatMap((one) => ofVault(one, calls, vault))),
   ];
   return found.filter(concerns).toSorted((a, b) => gravityOf(a) - gravityOf(b));
 };

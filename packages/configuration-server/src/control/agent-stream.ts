@@ -149,7 +149,7 @@ const take = async (
 async function* states(
   { store, notifier, addresses }: ControlParts,
   id: string,
-  session: Session<AgentReport>,
+  session: Session<AgentHello, AgentReport>,
   signal: AbortSignal,
 ): AsyncGenerator<MessageInitShape<typeof ConnectAgentResponseSchema>> {
   let last: ConnectAgentResponse | undefined;

@@ -13,7 +13,9 @@ export interface Known<H, R> {
 }
 
 /** A member's stream, from its hello to its end. */
-export interface Session<R> {
+export interface Session<H, R> {
+  /** What it said of itself at the beginning is otherwise now. */
+  greeted(hello: H): void;
   reported(report: R): void;
   /** The desired state of `computed` is what was sent under `sent`. */
   told(computed: number, sent: number): void;
@@ -27,7 +29,7 @@ export interface Presence<H, R> {
   /** Ids of the connected. */
   connected(): readonly string[];
   /** A stream begins; an older one of the same member is ended by its `replace`. */
-  open(id: string, hello: H, replace: () => void): Session<R>;
+  open(id: string, hello: H, replace: () => void): Session<H, R>;
   /** Calls `listener` after each change of what is known of `id`. */
   subscribe(id: string, listener: () => void): () => void;
   /** The member does not exist any more; that its certificate was revoked ends its stream. */
@@ -71,6 +73,7 @@ export const createPresence = <H, R>(): Presence<H, R> => {
       change(id, {});
       const own = (): boolean => streams.get(id) === stream;
       return {
+        greeted: (next) => own() && change(id, { hello: next }),
         reported: (report) => own() && change(id, { report, lastSeen: Date.now() }),
         told: (computed, sent) => own() && change(id, { computed, sent }),
         close() {

@@ -27,6 +27,7 @@ import { recoveriesWanted } from '../recovery/recoveries-wanted.ts';
 import { releasesWanted } from '../recovery/release-fence.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { openServerVaults, type ServerVaults } from '../vaults/server-vaults.ts';
 import type { ControlParts } from './agent-stream.ts';
 import { serverState } from './desired-state.ts';
 import { leftOutEvent } from './event-pace.ts';
@@ -58,6 +59,7 @@ const greet = async (store: StateStore, peer: Peer, hello: ServerHello, own: str
   const { identity } = peer;
   const endpoints = lines(hello.endpoints, 'endpoint', MOST.endpoints, 300);
   const vaults = lines(hello.vaults, 'vault', MOST.vaults, 64);
+  if (hello.vaultReports.length > MOST.vaults) throw requestInvalid('hello', 'it tells of too many vaults', `send at most ${MOST.vaults}`);
   const softwareVersion = checkLine(hello.version, 'version', 64);
   requireVersion(identity.role, softwareVersion, own);
   const { incarnation } = hello;
@@ -148,7 +150,8 @@ const newTerms = async (store: StateStore, { known, doubted }: ToldTerms, report
 async function* states(
   { store, notifier, addresses, whereabouts, vaultBackups, questions }: ServerParts,
   id: string,
-  session: Session<ServerReport>,
+  session: Session<ServerHello, ServerReport>,
+  vaults: Pick<ServerVaults, 'tell'>,
   signal: AbortSignal,
 ): AsyncGenerator<MessageInitShape<typeof ConnectServerResponseSchema>> {
   let last: ConnectServerResponse | undefined;
@@ -164,6 +167,8 @@ async function* states(
     whereabouts: await whereabouts(),
     check: await wantedCheck(reader, id),
   });
+  const called = <T extends { readonly vault: string }>(all: readonly T[]): T[] =>
+    all.map((one) => ({ ...one, vault: vaults.tell(one.vault) }));
   for await (const { revision, value } of follow(store, notifier, wanted, signal, (listener) => questions.subscribe(id, listener))) {
     const state = create(ConnectServerResponseSchema, {
       revision: BigInt(revision),
@@ -171,14 +176,14 @@ async function* states(
       whereabouts: value.whereabouts,
       reconciling: value.restored !== undefined,
       // What was decided since the backup is not known here: nobody is told what the backup wanted.
-      assignments: value.restored === undefined ? [...value.assignments] : [],
+      assignments: value.restored === undefined ? called(value.assignments) : [],
       revokedSerials: [...value.revokedSerials],
-      recoveries: value.restored === undefined ? [...value.recoveries] : [],
-      releases: value.restored === undefined ? [...value.releases] : [],
-      proofs: value.restored === undefined ? [...value.proofs] : [],
-      questions: [...value.questions],
+      recoveries: value.restored === undefined ? called(value.recoveries) : [],
+      releases: value.restored === undefined ? called(value.releases) : [],
+      proofs: value.restored === undefined ? called(value.proofs) : [],
+      questions: called(value.questions),
       ...(value.check === undefined ? {} : { checkRequest: value.check }),
-      backups: value.backups.map((one) => ({ ...one, keep: vaultBackups.keep, siteId: value.siteId })),
+      backups: called(value.backups).map((one) => ({ ...one, keep: vaultBackups.keep, siteId: value.siteId })),
     });
     const same = last !== undefined && equals(ConnectServerResponseSchema, { ...last, revision: 0n }, { ...state, revision: 0n });
     if (!same) last = state;
@@ -197,12 +202,16 @@ export const admitServer = async (
   const { store, presence } = parts;
   const { id } = peer.identity;
   const name = await greet(store, peer, hello, parts.version);
-  const session = presence.open(id, hello, () =>
+  const vaults = await openServerVaults(store, presence, { id, name }, hello);
+  const session = presence.open(id, vaults.hello, () =>
     end.end(new HoldfastError('FENCED', { thing: `control stream of ${name}`, why: 'a newer one took over', remedy: 'keep one only' })),
   );
   const terms: ToldTerms = { known: new Map(), doubted: new Set() };
   return {
-    async report(report) {
+    async report(said) {
+      if (said.vaults.length > MOST.vaults) throw requestInvalid('report', 'it tells of too many vaults', `send at most ${MOST.vaults}`);
+      if (await vaults.take(said.vaults)) session.greeted(vaults.hello);
+      const report = vaults.read(said);
       if (report.machines.length > MOST.machines)
         throw requestInvalid('report', `it has ${report.machines.length} machines`, `send at most ${MOST.machines}`);
       const { lines: read, held, heldRevokedSerials } = report;
@@ -212,7 +221,7 @@ export const admitServer = async (
       await takeAnswer(store, id, report.checks);
       await parts.reconciliation.take(id, report);
       await keepAnchors(store, id, await newTerms(store, terms, report));
-      await takeRecoveries(store, { server: id, vaults: hello.vaults }, report.recoveries.slice(0, MOST.recoveries));
+      await takeRecoveries(store, { server: id, vaults: vaults.hello.vaults }, report.recoveries.slice(0, MOST.recoveries));
       const { told, leftOut } = parts.pace.take(id, componentEvents(name, report.events));
       const news = leftOut === 0 ? told : [...told, leftOutEvent(name, leftOut)];
       if (news.length > 0)
@@ -220,7 +229,7 @@ export const admitServer = async (
           for (const event of news) transaction.event({ ...event, subject: id, actor: id });
         });
     },
-    states: states(parts, id, session, end.signal),
+    states: states(parts, id, session, vaults, end.signal),
     async close() {
       const report = presence.get(id)?.report;
       if (!session.close()) return;

@@ -3,7 +3,7 @@ import { names } from '../records/kinds.ts';
 import type { Transaction } from '../records/transaction.ts';
 
 /** Which resources share one space of names. */
-export type NameSpace = 'machine' | 'server' | 'policy' | 'user' | 'plan';
+export type NameSpace = 'machine' | 'server' | 'policy' | 'user' | 'plan' | 'vault';
 
 /** The id of the record that keeps a name. */
 export const nameId = (space: NameSpace, name: string): string => `${space}/${name.toLowerCase()}`;

@@ -3,6 +3,7 @@ import { hasInForce } from '../control/presence.ts';
 import { find, type Kind, plainKind } from '../records/kind.ts';
 import { assignments, machines, protections } from '../records/kinds.ts';
 import type { Transaction } from '../records/transaction.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 import type { JobPlan } from './job-plan.ts';
 import type { JobRecord } from './job-record.ts';
 import type { PlanParts } from './protect-plan.ts';
@@ -52,7 +53,10 @@ export const createMovePlan = ({ store, agents, servers: presence }: PlanParts):
       name: 'choose process server',
       async wait(job, { signal, progress }) {
         const { vault, processServerId } = (await protectionOf(store, job)).value;
-        progress({ detail: `waiting for another connected process server that holds the vault ${vault}`, fraction: -1 });
+        progress({
+          detail: `waiting for another connected process server that holds the vault ${await vaultName(store, vault)}`,
+          fraction: -1,
+        });
         await until(() => chooseFor(store, presence, vault, job.wantedServer, processServerId), [everySecond], signal);
       },
       async apply(transaction, job) {
@@ -63,7 +67,7 @@ export const createMovePlan = ({ store, agents, servers: presence }: PlanParts):
         const to = await chooseFor(store, presence, vault, job.wantedServer, processServerId);
         if (to === undefined)
           throw new HoldfastError('CONNECTION_LOST', {
-            thing: `process server for vault ${vault}`,
+            thing: `process server for vault ${await vaultName(store, vault)}`,
             why: 'it went away a moment ago',
             remedy: 'wait for it',
           });

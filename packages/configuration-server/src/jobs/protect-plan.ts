@@ -7,6 +7,7 @@ import type { Transaction } from '../records/transaction.ts';
 import { forgetRelease, releaseFenceStep } from '../recovery/release-fence.ts';
 import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 import type { JobPlan } from './job-plan.ts';
 import type { JobRecord, StepProgress } from './job-record.ts';
 import { chooseFor, everySecond, inForce, protectionOf, serverName, tellServerStep } from './steps.ts';
@@ -64,7 +65,10 @@ export const createProtectPlan = ({ store, notifier, agents, servers: presence }
         name: 'choose process server',
         async wait(job, { signal, progress }) {
           const { vault } = (await protectionOf(store, job)).value;
-          progress({ detail: `waiting for a connected process server that holds the vault ${vault}`, fraction: -1 });
+          progress({
+            detail: `waiting for a connected process server that holds the vault ${await vaultName(store, vault)}`,
+            fraction: -1,
+          });
           await until(() => choose(job.wantedServer, vault), [everySecond], signal);
         },
         async apply(transaction, job) {
@@ -76,7 +80,7 @@ export const createProtectPlan = ({ store, notifier, agents, servers: presence }
           const chosen = await choose(job.wantedServer, vault);
           if (chosen === undefined)
             throw new HoldfastError('CONNECTION_LOST', {
-              thing: `process server for vault ${vault}`,
+              thing: `process server for vault ${await vaultName(store, vault)}`,
               why: 'it went away a moment ago',
               remedy: 'wait for it',
             });

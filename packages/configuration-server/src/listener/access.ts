@@ -20,6 +20,7 @@ import {
   SessionService,
   TokenService,
   UserService,
+  VaultService,
 } from '@holdfast/protocol';
 import type { PersonRole } from '../records/kinds.ts';
 import type { Caller } from './caller.ts';
@@ -81,6 +82,11 @@ const ACCESS: ReadonlyMap<DescMethod, Access> = new Map<DescMethod, Access>([
   [ServerService.method.revokeServer, 'administrator'],
   [ServerService.method.drainServer, 'operator'],
   [ServerService.method.removeServer, 'administrator'],
+  [VaultService.method.listVaults, 'reader'],
+  [VaultService.method.getVault, 'reader'],
+  [VaultService.method.renameVault, 'operator'],
+  [VaultService.method.decommissionVault, 'administrator'],
+  [VaultService.method.readmitVault, 'administrator'],
   [TokenService.method.createToken, 'administrator'],
   [TokenService.method.listTokens, 'administrator'],
   [TokenService.method.revokeToken, 'administrator'],

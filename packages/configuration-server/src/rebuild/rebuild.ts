@@ -13,6 +13,7 @@ import { anchors, machines, manifests, members, policies, protections, SITE, sit
 import { transact } from '../records/transaction.ts';
 import { fillLevelStore, openLevelStore } from '../state/level-store.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaults as vaultKind } from '../vaults/vault-record.ts';
 
 /** A vault, by the name that process servers give it in their settings. */
 export interface NamedVault {
@@ -60,13 +61,27 @@ const newestOf = ({ points }: MachineHistory): number | undefined => points.at(-
 /** A machine in one vault. */
 interface Found {
   readonly vault: string;
+  readonly vaultId: string;
   readonly history: MachineHistory;
   /** It was not protected there any more. */
   readonly isRetired: boolean;
 }
 
+/** The vault itself; where it is for process servers they tell. */
+const putVault = async (store: StateStore, { name: wanted, vault: { id } }: NamedVault, registered: number): Promise<void> => {
+  await transact(store, async (transaction) => {
+    if ((await transaction.read(vaultKind, id)) !== undefined) return;
+    const name = await takeName(transaction, 'vault', wanted, id);
+    transaction.put(vaultKind, id, { name, aliases: [wanted], location: '', place: '', registered });
+  });
+};
+
 /** Writes one machine down as its vault knows it. */
-const putMachine = async (store: StateStore, { vault: name, history, isRetired }: Found, policyId: string): Promise<RebuiltMachine> => {
+const putMachine = async (
+  store: StateStore,
+  { vault: name, vaultId, history, isRetired }: Found,
+  policyId: string,
+): Promise<RebuiltMachine> => {
   const { id } = history.machine;
   const newest = history.points.at(-1);
   const manifest = newest?.manifest ?? [...history.manifests.values()].at(-1);
@@ -90,7 +105,7 @@ const putMachine = async (store: StateStore, { vault: name, history, isRetired }
       create(ProtectionSchema, {
         machineId: id,
         policyId,
-        vault: name,
+        vault: vaultId,
         direction: Direction.FORWARD,
         state: failedOver === undefined ? ProtectionState.PROTECTED : ProtectionState.FAILED_OVER,
         stateDetail:
@@ -102,7 +117,7 @@ const putMachine = async (store: StateStore, { vault: name, history, isRetired }
     await countUse(transaction, policyId, 1);
     return called;
   });
-  return told({ vault: name, history, isRetired }, result, state);
+  return told({ vault: name, vaultId, history, isRetired }, result, state);
 };
 
 const told = ({ vault, history }: Found, name: string, state: RebuiltMachine['state']): RebuiltMachine => ({
@@ -131,7 +146,7 @@ const findIn = async ({ name, vault }: NamedVault): Promise<readonly Found[]> =>
   const histories: MachineHistory[] = [];
   for (const { id } of await vault.machines()) histories.push(await readMachine(vault, id));
   const newest = Math.max(0, ...histories.map((history) => newestOf(history) ?? 0));
-  return histories.map((history) => ({ vault: name, history, isRetired: newest - (newestOf(history) ?? 0) > RETIRED }));
+  return histories.map((history) => ({ vault: name, vaultId: vault.id, history, isRetired: newest - (newestOf(history) ?? 0) > RETIRED }));
 };
 
 /** Of a machine that is in several vaults the one with its newest point counts, in whatever order the vaults are named. */
@@ -172,6 +187,7 @@ export const rebuild = ({ vaults, stateDirectory, log, now = Date.now }: Rebuild
       await ensureInstallation(store, beside, log);
       let policyId = '';
       for await (const { id } of listAll(store, policies)) policyId = id;
+      for (const named of vaults) await putVault(store, named, now());
       const done = await putMachines(store, vaults, policyId);
       await transact(store, async (transaction) => {
         const site = await transaction.read(sites, SITE);

@@ -17,6 +17,7 @@ import { listAll } from '../records/kind.ts';
 import { assignments, machines, manifests, policies, protections } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 
 export interface HeldParts {
   readonly store: StateStore;
@@ -152,11 +153,11 @@ export const heldDifferences = async ({ store, servers }: HeldParts): Promise<re
       const known = at.get(idText(machineId));
       if (known === undefined)
         words.push(
-          `machine ${machineName}, which this server does not know, is received into vault ${vault}: wait for its agent to connect`,
+          `machine ${machineName}, which this server does not know, is received into vault ${await vaultName(store, vault)}: wait for its agent to connect`,
         );
       else if (known.server === '')
         words.push(
-          `${known.name} is received into vault ${vault}, and this server knows nothing of its protection: wait for its agent to connect`,
+          `${known.name} is received into vault ${await vaultName(store, vault)}, and this server knows nothing of its protection: wait for its agent to connect`,
         );
       else if (known.server !== server) words.push(`${known.name} is received by another process server than this server knows of`);
     }

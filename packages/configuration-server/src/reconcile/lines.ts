@@ -5,6 +5,7 @@ import { anchors, machines, protections } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { isForGood, type RecoveryRecord, recoveries } from '../recovery/recovery-record.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 import { boundedTerm } from './bounded-term.ts';
 
 const ACTOR = 'reconciliation';
@@ -69,17 +70,17 @@ export const lineDifferences = async (store: StateStore, lines: readonly LineSta
   for await (const { value } of listAll(store, protections)) protectedIn.set(value.machineId, value);
   for (const line of lines) {
     const machineId = idText(line.machineId);
+    const vault = await vaultName(store, line.vault);
     const name = (await find(store, machines, machineId))?.value.name ?? (line.machineName || machineId.slice(0, 8));
     const known = protectedIn.get(machineId);
-    if (line.problemCode !== '')
-      words.push(`the log of ${name} in vault ${line.vault} cannot be read: ${line.problemCode} ${line.problem}`);
+    if (line.problemCode !== '') words.push(`the log of ${name} in vault ${vault} cannot be read: ${line.problemCode} ${line.problem}`);
     else if (known === undefined && Number(line.newestPointUnixMillis) > made && !isOver(line))
-      words.push(`${name} has made recovery points in vault ${line.vault} since, and this server knows nothing of its protection`);
+      words.push(`${name} has made recovery points in vault ${vault} since, and this server knows nothing of its protection`);
     // What was told is seen here before it is taken up: nobody may be told to send in between.
     else if (known?.vault === line.vault && SENDING.has(known.state) && isOver(line))
-      words.push(`${name} is failed over, says its vault ${line.vault}: that is being taken up`);
+      words.push(`${name} is failed over, says its vault ${vault}: that is being taken up`);
     else if (known?.vault === line.vault && OVER.has(known.state) && !isOver(line))
-      words.push(`${name} is failed over as far as this server knows, and its vault ${line.vault} says that this has ended`);
+      words.push(`${name} is failed over as far as this server knows, and its vault ${vault} says that this has ended`);
   }
   return words.map(bounded);
 };

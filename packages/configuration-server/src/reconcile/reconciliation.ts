@@ -4,6 +4,7 @@ import type { ServerReport } from '@holdfast/protocol';
 import { listAll } from '../records/kind.ts';
 import { protections, type RestoredRecord, revocations, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 import { recoveryDifferences, takeCarriedOut } from './carried-out.ts';
 import { type HeldParts, heldDifferences, takeHeld } from './held.ts';
 import { lineDifferences, takeLines } from './lines.ts';
@@ -71,7 +72,8 @@ export const createReconciliation = ({ settle, log, ...parts }: ReconciliationOp
       else if (there.report === undefined) words.push(`${value.name} has not reported yet`);
     }
     const read = new Set(servers.connected().flatMap((id) => servers.get(id)?.report?.vaultsRead ?? []));
-    for (const vault of needed) if (!read.has(vault)) words.push(`no process server has read the vault ${vault} yet`);
+    for (const vault of needed)
+      if (!read.has(vault)) words.push(`no process server has read the vault ${await vaultName(store, vault)} yet`);
     return words;
   };
 

@@ -37,6 +37,16 @@ export interface MachineRecord {
   readonly protectionId: string;
 }
 
+/** A vault as a process server has it in its settings. */
+export interface ServedVault {
+  /** As the settings call it. */
+  readonly name: string;
+  readonly id: string;
+  readonly location: string;
+  /** The same for all who use the vault there. */
+  readonly place: string;
+}
+
 /** A process server or master target. */
 export interface ServerRecord {
   readonly name: string;
@@ -44,7 +54,9 @@ export interface ServerRecord {
   readonly softwareVersion: string;
   readonly lastSeen: number;
   readonly endpoints: readonly string[];
+  /** Names of the vaults of its settings; and of those it knows by what they are, what it told last. */
   readonly vaults: readonly string[];
+  readonly served?: readonly ServedVault[];
   /** It gets no machines, and those it has are moved to others. */
   readonly draining?: boolean;
 }
@@ -102,6 +114,7 @@ export interface RevocationRecord {
 
 /** Which process server receives a machine; its id is "SERVER/MACHINE". */
 export interface AssignmentRecord {
+  /** Id of the vault; its name where that is not known. */
   readonly vault: string;
   readonly machineName: string;
 }

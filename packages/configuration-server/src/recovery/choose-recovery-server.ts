@@ -3,6 +3,7 @@ import type { ServerPresence } from '../control/presence.ts';
 import { serversWith } from '../jobs/choose-server.ts';
 import { serverName } from '../jobs/steps.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 
 export interface ServerChoice {
   readonly vault: string;
@@ -28,7 +29,7 @@ export const chooseRecoveryServer = async (store: StateStore, servers: ServerPre
     thing: `fabric ${fabric}`,
     why:
       holders.length === 0
-        ? `no ${wanted === '' ? '' : 'such '}process server that holds the vault ${vault} is connected`
+        ? `no ${wanted === '' ? '' : 'such '}process server that holds the vault ${await vaultName(store, vault)} is connected`
         : `no process server can start machines there: ${lacks.join('; ')}`,
     remedy: 'mend what is named, or name another fabric or process server; `holdfast recover` needs only the vault and its key',
   });

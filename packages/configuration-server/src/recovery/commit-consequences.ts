@@ -6,8 +6,9 @@ import { pointWords } from './steps.ts';
 
 /** What a commit keeps and what it takes away, for people, before it is done. */
 export const commitConsequences = (
-  { id, value: { machineName, serverId, point, vault } }: Pick<Stored<RecoveryRecord>, 'id' | 'value'>,
+  { id, value: { machineName, serverId, point } }: Pick<Stored<RecoveryRecord>, 'id' | 'value'>,
   servers: ServerPresence,
+  vault: string,
 ): { readonly kept: string[]; readonly deleted: string[] } => {
   const report = servers.get(serverId)?.report?.recoveries.find((one) => idText(one.id) === id);
   const copied = report?.machine === undefined ? '' : `, ${Math.floor(100 * report.machine.hydrated)} % of which are copied`;

@@ -37,7 +37,11 @@ export const errorOfMember = (thing: string, code: string, problem: string, reme
     remedy: remedy.slice(0, 1000) || 'see what the process server logs',
   });
 
-export const createQuestions = (servers: ServerPresence, patience = PATIENCE): Questions => {
+export const createQuestions = (
+  servers: ServerPresence,
+  patience = PATIENCE,
+  nameOf: (vault: string) => Promise<string> = async (vault) => vault,
+): Questions => {
   const open = new Map<string, Map<string, RecoveryQuestion>>();
   const listeners = new Map<string, Set<() => void>>();
   const tell = (server: string): void => {
@@ -88,12 +92,12 @@ export const createQuestions = (servers: ServerPresence, patience = PATIENCE): Q
       }
       if (late.aborted)
         throw new HoldfastError('TIMED_OUT', {
-          thing: `question about vault ${vault}`,
+          thing: `question about vault ${await nameOf(vault)}`,
           why: `no process server answered within ${patience / 1000} s`,
           remedy: 'see what the process server logs',
         });
       throw new HoldfastError('CONNECTION_LOST', {
-        thing: `vault ${vault}`,
+        thing: `vault ${await nameOf(vault)}`,
         why: 'no process server that holds it is connected',
         remedy: 'start one; without any, `holdfast recover` needs only the vault and its key',
       });

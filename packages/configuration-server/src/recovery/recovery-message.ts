@@ -2,6 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import { Direction, idText, type Recovery, RecoverySchema } from '@holdfast/protocol';
 import type { ServerPresence } from '../control/presence.ts';
 import type { Stored } from '../records/kind.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 import { type ChosenPoint, GOALS, RECOVERY_KINDS, RECOVERY_STATES, type RecoveryRecord } from './recovery-record.ts';
 
 const pointMessage = ({ id, time, kind, disks, unreadable }: ChosenPoint) => ({
@@ -13,7 +15,11 @@ const pointMessage = ({ id, time, kind, disks, unreadable }: ChosenPoint) => ({
 });
 
 /** A recovery as people see it, with what its process server told last. */
-export const recoveryMessage = ({ id, version, value }: Omit<Stored<RecoveryRecord>, 'key'>, servers: ServerPresence): Recovery => {
+export const recoveryMessage = async (
+  store: Pick<StateStore, 'get'>,
+  { id, version, value }: Omit<Stored<RecoveryRecord>, 'key'>,
+  servers: ServerPresence,
+): Promise<Recovery> => {
   const known = value.state === 'ended' ? undefined : servers.get(value.serverId);
   const report = known?.connected === true ? known.report?.recoveries.find((one) => idText(one.id) === id) : undefined;
   return create(RecoverySchema, {
@@ -23,7 +29,7 @@ export const recoveryMessage = ({ id, version, value }: Omit<Stored<RecoveryReco
     direction: Direction.FORWARD,
     machineId: value.machineId,
     machineName: value.machineName,
-    vault: value.vault,
+    vault: await vaultName(store, value.vault),
     processServerId: value.serverId,
     ...(value.point === undefined ? {} : { point: pointMessage(value.point) }),
     target: value.target,

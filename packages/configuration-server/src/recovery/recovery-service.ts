@@ -24,6 +24,7 @@ import { find, listPage, type Stored } from '../records/kind.ts';
 import { type MachineRecord, machines, policies, protections, servers as serverKind } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 import { adoptFence } from './adopt-recoveries.ts';
 import { chooseRecoveryServer } from './choose-recovery-server.ts';
 import { commitConsequences } from './commit-consequences.ts';
@@ -55,10 +56,12 @@ const overridden = (own: RecoveryTarget | undefined, other: RecoveryTarget | und
 
 /** Points, test failovers and failovers. What is done is done by jobs. */
 export const createRecoveryService = ({ store, servers, plans, questions }: ApiParts): ServiceImpl<typeof RecoveryService> => {
-  const answer = ({ job, recovery }: Ordered, revision: number) => ({
+  const answer = async ({ job, recovery }: Ordered, revision: number) => ({
     job: jobMessage({ ...job, version: revision }),
-    recovery: recoveryMessage({ ...recovery, version: revision }, servers),
+    recovery: await recoveryMessage(store, { ...recovery, version: revision }, servers),
   });
+
+  const messages = (all: readonly Stored<RecoveryRecord>[]) => Promise.all(all.map((one) => recoveryMessage(store, one, servers)));
 
   const recoveryById = async (id: string): Promise<Stored<RecoveryRecord>> => {
     const found = isId(id) ? await find(store, recoveries, id) : undefined;
@@ -247,8 +250,8 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       const { name: actor } = personOf(values);
       const machine = await resolve(store, machines, 'machine', wanted);
       const { result: before } = await transact(store, (transaction) => failoverOf(transaction, machine, 'commit'));
-      const consequences = commitConsequences(before, servers);
-      if (preview) return { recovery: recoveryMessage(before, servers), ...consequences };
+      const consequences = commitConsequences(before, servers, await vaultName(store, before.value.vault));
+      if (preview) return { recovery: await recoveryMessage(store, before, servers), ...consequences };
       const { revision, result } = await transact(store, async (transaction) => {
         const recovery = await failoverOf(transaction, machine, 'commit');
         return orderNext(transaction, recovery, { store, plan: plans.commit, kind: 'commit', actor, state: ProtectionState.COMMITTING });
@@ -284,7 +287,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
             `it is ${current.value.state}: only what was committed is its owner's`,
             'commit it first, or end it',
           );
-        const { report } = recoveryMessage(current, servers);
+        const { report } = await recoveryMessage(store, current, servers);
         const kind = 'forget-recovery';
         const input = { console: report?.machine?.console ?? '' };
         return orderNext(transaction, current, { store, plan: plans[kind], kind, actor, input });
@@ -298,23 +301,23 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       if (open) {
         const page = await listPage(store, openRecoveries, limit, undefined, machine === undefined ? '' : `${machine.id}/`);
         const found = await Promise.all(page.rows.map(({ value }) => find(store, recoveries, value.recovery)));
-        return { recoveries: found.filter((one) => one !== undefined).map((one) => recoveryMessage(one, servers)), nextPageToken: '' };
+        return { recoveries: await messages(found.filter((one) => one !== undefined)), nextPageToken: '' };
       }
       if (machine === undefined) {
         const page = await listPage(store, recoveries, limit, after);
-        return { recoveries: page.rows.map((one) => recoveryMessage(one, servers)), nextPageToken: pageToken(page.next) };
+        return { recoveries: await messages(page.rows), nextPageToken: pageToken(page.next) };
       }
       const within = `${machine.id}/`;
       const page = await listPage(store, recoveriesOf, limit, after === undefined ? undefined : within + after, within);
       const found = await Promise.all(page.rows.map(({ id }) => find(store, recoveries, id.slice(within.length))));
       return {
-        recoveries: found.filter((one) => one !== undefined).map((one) => recoveryMessage(one, servers)),
+        recoveries: await messages(found.filter((one) => one !== undefined)),
         nextPageToken: pageToken(page.next?.slice(within.length)),
       };
     },
 
     async getRecovery({ id }) {
-      return { recovery: recoveryMessage(await recoveryById(id), servers) };
+      return { recovery: await recoveryMessage(store, await recoveryById(id), servers) };
     },
 
     async provePoint({ machine: wanted, point, checks }, { values }) {

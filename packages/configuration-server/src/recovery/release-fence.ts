@@ -12,6 +12,7 @@ import { find, type Kind, listAll, plainKind, type Stored } from '../records/kin
 import { anchors } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { vaultName } from '../vaults/vault-record.ts';
 import { isForGood, type RecoveryRecord, recoveries, recoveriesOf } from './recovery-record.ts';
 import { pointWords } from './steps.ts';
 
@@ -122,7 +123,7 @@ export const releaseFenceStep = (store: StateStore, servers: ServerPresence): Jo
       if (recovery === undefined) return 'the failover is not known any more';
       const { machineName, machineId, vault } = recovery.value;
       transaction.put(recoveries, operation, { ...recovery.value, fenceReleased: Date.now() });
-      const text = `${machineName} is the source again: the fence of its committed failover ${operation.slice(0, 8)} in vault ${vault} is released`;
+      const text = `${machineName} is the source again: the fence of its committed failover ${operation.slice(0, 8)} in vault ${await vaultName(store, vault)} is released`;
       transaction.event({ severity: 'warning', code: 'fence-released', text, subject: machineId, actor: job.startedBy });
       transaction.audit({ actor: job.startedBy, action: 'ReleaseFence', subject: machineId, detail: `${machineName} ${operation}` });
       return 'its line in the vault is open again; what was failed over runs on';
