@@ -136,6 +136,25 @@ describe('a failover of which more happened than a restored server knows', () =>
     expect(await known()).toMatchObject({ runId: NEXT, goal: 'running' });
   });
 
+  it.each([
+    [false, ProtectionState.COMMITTING, 'commit it again'],
+    [true, ProtectionState.FAILED_OVER, 'held no more'],
+  ])('is independent, and was committed unless that was cancelled: %s', async (commitCancelled, state, words) => {
+    const protectionId = id('a');
+    await transact(store, async (transaction) => {
+      const before = (await transaction.read(recoveries, RECOVERY))!.value;
+      transaction.put(recoveries, RECOVERY, { ...before, protectionId });
+      transaction.put(protections, protectionId, create(ProtectionSchema, { state: ProtectionState.FAILED_OVER }));
+    });
+    const [report] = reportOf(RUN);
+    told.set(OWN, RUN);
+    await takeCarriedOut({ store, servers }, OWN, [
+      create(RecoveryReportSchema, { ...report!, goal: RecoveryGoal.INDEPENDENT, commitCancelled }),
+    ]);
+    expect(await known()).toMatchObject({ goal: 'independent', commitCancelled });
+    expect((await find(store, protections, protectionId))!.value).toMatchObject({ state, stateDetail: expect.stringContaining(words) });
+  });
+
   it('is as it is known to a server that was not restored', async () => {
     await restored(undefined);
     await tell(OWN, NEXT);

@@ -2,7 +2,7 @@ import { idText, PointKind, ProtectionState, RecoveryGoal, type RecoveryReport }
 import { find, listAll } from '../records/kind.ts';
 import { servers as serverKind } from '../records/kinds.ts';
 import { type Transaction, transact } from '../records/transaction.ts';
-import { setState } from '../recovery/recovery-commits.ts';
+import { NOT_HELD, setState } from '../recovery/recovery-commits.ts';
 import {
   attemptOf,
   openRecoveries,
@@ -65,8 +65,10 @@ export const takeCarriedOut = async (parts: Parts, server: string, reports: read
         point,
         state: known.state === 'starting' ? 'starting' : 'running',
         takenUp: true,
+        commitCancelled: report.commitCancelled,
       });
-      if (goal === 'independent')
+      if (goal === 'independent' && report.commitCancelled) await setState(transaction, known, ProtectionState.FAILED_OVER, NOT_HELD);
+      else if (goal === 'independent')
         await setState(transaction, known, ProtectionState.COMMITTING, 'its commit was ordered after the backup: commit it again');
       transaction.delete(wantedRecoveries, `${known.serverId}/${id}`);
       transaction.put(wantedRecoveries, `${server}/${id}`, {});

@@ -121,6 +121,20 @@ describe('a configuration server that lost its state', () => {
     expect(await recoveriesWanted(reader(), SERVER)).toMatchObject([{ goal: RecoveryGoal.INDEPENDENT }]);
   });
 
+  it('takes up a commit that was cancelled when all was copied as a failover that can be cancelled, and says on that it was', async () => {
+    const cancelled = { ...COMMITTED, commitCancelled: true, machine: { hydrated: 1 } };
+    await adoptRecoveries(store, SERVER, [report(cancelled)]);
+    expect((await find(store, openRecoveries, `${MACHINE}/failover`))?.value).toEqual({ recovery: OPERATION });
+    expect((await find(store, recoveries, OPERATION))!.value).toMatchObject({
+      state: 'running',
+      goal: 'independent',
+      commitCancelled: true,
+    });
+    expect([await stateNow(), await committedFailover(store, MACHINE, 'office')]).toEqual([ProtectionState.FAILED_OVER, undefined]);
+    const wanted = await recoveriesWanted(reader(), SERVER);
+    expect(wanted).toMatchObject([{ goal: RecoveryGoal.INDEPENDENT, commitCancelled: true }]);
+  });
+
   it('believes of no test that it was committed: its source is fenced by nobody', async () => {
     const aTest = { kind: RecoveryKind.TEST } as const;
     await adoptRecoveries(store, SERVER, [report({ ...COMMITTED, ...aTest }), report({ ...aTest, goal: RecoveryGoal.INDEPENDENT })]);

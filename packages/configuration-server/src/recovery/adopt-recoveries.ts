@@ -18,7 +18,7 @@ import { type Transaction, transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { addCommitted } from './committed.ts';
 import { takeLeftOver } from './left-overs.ts';
-import { FAILING, isEnding, newRun } from './recovery-commits.ts';
+import { FAILING, isEnding, NOT_HELD, newRun } from './recovery-commits.ts';
 import {
   attemptOf,
   type ChosenPoint,
@@ -41,8 +41,11 @@ const put = async (transaction: Transaction, id: string, value: RecoveryRecord):
 };
 
 /** Its commit was carried out: it is its own, whatever becomes of its source. */
-const isCommitted = ({ kind, goal, stage, machine }: RecoveryReport): boolean =>
-  kind === RecoveryKind.FAILOVER && goal === RecoveryGoal.INDEPENDENT && (stage === RecoveryStage.REACHED || machine?.hydrated === 1);
+const isCommitted = ({ kind, goal, stage, machine, commitCancelled }: RecoveryReport): boolean =>
+  kind === RecoveryKind.FAILOVER &&
+  !commitCancelled &&
+  goal === RecoveryGoal.INDEPENDENT &&
+  (stage === RecoveryStage.REACHED || machine?.hydrated === 1);
 
 /** An ended one that is not kept any more, as far as the order to remove what is left of it goes. */
 const endedOf = (report: RecoveryReport, server: string, machineName: string): RecoveryRecord => ({
@@ -124,6 +127,9 @@ export const takeRecoveries = async (
           state: ProtectionState.COMMITTED,
           stateDetail: 'its source is fenced for good',
         });
+      // A commit that was cancelled late needs the vault no more all the same.
+      else if (goal === 'independent' && report.commitCancelled)
+        transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.FAILED_OVER, stateDetail: NOT_HELD });
       else if (!committed && kind === 'failover' && state === ProtectionState.COMMITTED)
         transaction.put(protections, protectionId, { ...protection.value, state: ProtectionState.FAILED_OVER, stateDetail: '' });
       await put(transaction, id, {
@@ -146,6 +152,7 @@ export const takeRecoveries = async (
         notes: '',
         jobId: '',
         sourceShutdown: '',
+        ...(report.commitCancelled && { commitCancelled: true }),
         ...(committed && !isFenced && { fenceReleased: Date.now() }),
       });
       transaction.put(wantedRecoveries, `${server}/${id}`, {});

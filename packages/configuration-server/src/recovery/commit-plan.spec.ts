@@ -33,7 +33,7 @@ describe('a commit that is cancelled', () => {
     const plan = createCommitPlan({ store, servers } as unknown as RecoveryParts);
     const job = { input: { recovery: RECOVERY }, protectionId: PROTECTION } as unknown as JobRecord;
     await transact(store, (transaction) => plan.cancelled(transaction, job));
-    expect((await find(store, recoveries, RECOVERY))!.value).toMatchObject({ state: 'running', goal });
+    expect((await find(store, recoveries, RECOVERY))!.value).toMatchObject({ state: 'running', goal, commitCancelled: true });
     const { state, stateDetail } = (await find(store, protections, PROTECTION))!.value;
     expect([state, stateDetail.includes('held no more')]).toEqual([ProtectionState.FAILED_OVER, goal === 'independent']);
   });

@@ -9,7 +9,7 @@ import { shutdownRequests } from '../records/shutdown-requests.ts';
 import type { Transaction } from '../records/transaction.ts';
 import { addCommitted } from './committed.ts';
 import { pointWord } from './point-word.ts';
-import { changeRecovery, endingAnew, endRecovery, newRun, recoveryIdOf, setState } from './recovery-commits.ts';
+import { changeRecovery, endingAnew, endRecovery, NOT_HELD, newRun, recoveryIdOf, setState } from './recovery-commits.ts';
 import { openRecoveries, type RecoveryRecord, recoveries } from './recovery-record.ts';
 import { drainStep, powerOffStep, restStep, SOURCE_PATIENCE, type SourcePatience } from './source-steps.ts';
 import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep, unlessTakenUp } from './steps.ts';
@@ -50,11 +50,11 @@ const undoneAtOnce = async (transaction: Transaction, job: JobRecord, notes: str
 /** The machine runs at the recovery site, and it is not committed. */
 const runs = (parts: RecoveryParts, name: string) =>
   reachStep(parts, name, 'running', async (transaction, job, { value }) => {
-    const { machineName, machineId, point, created, goal, startMillis: before } = value;
+    const { machineName, machineId, point, created, goal, commitCancelled, startMillis: before } = value;
     const startMillis = before === 0 ? Date.now() - created : before;
     await changeRecovery(transaction, job, { state: 'running', startMillis });
     // Its commit was ordered after the backup that this job is of: what is copied for good is no more to be cancelled.
-    const isCommitted = goal === 'independent';
+    const isCommitted = goal === 'independent' && commitCancelled !== true;
     const detail = `it runs from point ${pointWords(point!)}${isCommitted ? '; its commit was ordered before this server was restored: commit it again' : ''}`;
     await setState(transaction, job, isCommitted ? ProtectionState.COMMITTING : ProtectionState.FAILED_OVER, detail);
     transaction.event({
@@ -208,8 +208,8 @@ export const createCommitPlan = (parts: RecoveryParts): JobPlan => ({
     const before = await transaction.read(recoveries, recoveryIdOf(job));
     // What was copied, and let go of, is not to be held again: its point may be thinned by now.
     const isCopied = before !== undefined && isIndependent(parts.servers, before);
-    await changeRecovery(transaction, job, { state: 'running', ...(!isCopied && { goal: 'running' }) });
-    const detail = isCopied ? 'its disks are copied and its point is held no more: commit it, or cancel the failover' : '';
+    await changeRecovery(transaction, job, { state: 'running', commitCancelled: true, ...(!isCopied && { goal: 'running' }) });
+    const detail = isCopied ? NOT_HELD : '';
     await setState(transaction, job, ProtectionState.FAILED_OVER, detail);
   },
   // The machine runs on.

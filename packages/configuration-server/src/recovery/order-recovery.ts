@@ -151,7 +151,14 @@ export const orderNext = async (
     if (isKnown && value.goal !== undefined) transaction.put(leftOvers, `${value.serverId}/${id}`, handedOver(value));
     transaction.delete(leftOvers, `${instead}/${id}`);
   }
-  const next: RecoveryRecord = { ...value, takenUp: false, ...part, jobId: job.id, ...(isReplaced && { serverId: instead }) };
+  const next: RecoveryRecord = {
+    ...value,
+    takenUp: false,
+    ...(kind === 'commit' && { commitCancelled: false }),
+    ...part,
+    jobId: job.id,
+    ...(isReplaced && { serverId: instead }),
+  };
   transaction.put(recoveries, id, next);
   const protection = state === undefined ? undefined : await transaction.read(protections, protectionId);
   if (protection !== undefined && state !== undefined)

@@ -19,7 +19,9 @@ const message = async (
     target,
     attempt = 0,
     startRequest = '',
-  }: Required<Omit<LeftOver, 'goal' | 'although' | 'since'>> & Pick<RecoveryRecord, 'attempt' | 'startRequest'> & { readonly goal: Goal },
+    commitCancelled = false,
+  }: Required<Omit<LeftOver, 'goal' | 'although' | 'since'>> &
+    Pick<RecoveryRecord, 'attempt' | 'startRequest' | 'commitCancelled'> & { readonly goal: Goal },
 ): Promise<WantedRecovery> => {
   const anchor = await read.get(anchors, machineId);
   return create(WantedRecoverySchema, {
@@ -36,6 +38,7 @@ const message = async (
     seenTerm: BigInt(anchor?.value.term ?? 0),
     attempt: BigInt(attempt),
     ...(startRequest !== '' && { startRequest: idBytes(startRequest) }),
+    commitCancelled,
   });
 };
 

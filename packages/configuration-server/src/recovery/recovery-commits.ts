@@ -93,6 +93,9 @@ export const endRecovery = async (
   return next;
 };
 
+/** Of a failover whose commit was cancelled too late. */
+export const NOT_HELD = 'its disks are copied and its point is held no more: commit it, or cancel the failover';
+
 /** Puts the state of the protection a job is about into a commit; does nothing when it is gone. */
 export const setState = async (
   transaction: Transaction,

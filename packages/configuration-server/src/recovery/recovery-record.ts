@@ -74,6 +74,8 @@ export interface RecoveryRecord {
    * Until something else is ordered.
    */
   readonly takenUp?: boolean;
+  /** Its commit was cancelled, perhaps when all was copied: that its machine needs the vault no more does not make it committed. */
+  readonly commitCancelled?: boolean;
   /** Somebody wants the machine switched on: 32 hexadecimal digits, others each time. */
   readonly startRequest?: string;
   /** Id of the last point of a source that came to rest: that is the one meant. */

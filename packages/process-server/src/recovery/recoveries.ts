@@ -141,8 +141,9 @@ export const openRecoveries = async (options: RecoveriesOptions): Promise<Recove
           continue;
         }
         const { wanted: before } = record;
-        const goal = staysIndependent(record, wanted) ? RecoveryGoal.INDEPENDENT : keepsRunning(before, wanted) ? before.goal : wanted.goal;
-        const next = { ...wanted, goal };
+        const isLate = staysIndependent(record, wanted);
+        const goal = isLate ? RecoveryGoal.INDEPENDENT : keepsRunning(before, wanted) ? before.goal : wanted.goal;
+        const next = { ...wanted, goal, commitCancelled: isLate || wanted.commitCancelled };
         record.wanted = next;
         await save(id);
         workers.get(id)?.want(next);

@@ -426,14 +426,22 @@ describe('recoveries of a process server', () => {
     await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
     await reach(recoveries, RecoveryGoal.INDEPENDENT);
     await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
-    expect(recoveries.reports()[0]).toMatchObject({ goal: RecoveryGoal.INDEPENDENT, stage: RecoveryStage.REACHED });
+    // Who lost its state has to know that nobody committed it.
+    const independent = { goal: RecoveryGoal.INDEPENDENT, stage: RecoveryStage.REACHED };
+    expect(recoveries.reports()[0]).toMatchObject({ ...independent, commitCancelled: true });
     expect([await holds(), fabric.running().length]).toEqual([[], 1]);
     // Nor when it hears of that behind a restart, before it looked again.
     await recoveries.close();
     recoveries = await open();
+    expect(recoveries.reports()[0]).toMatchObject({ commitCancelled: true });
     await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
     await reach(recoveries, RecoveryGoal.INDEPENDENT);
     expect([await holds(), fabric.running().length]).toEqual([[], 1]);
+    // Ordered anew it is a commit; and it may be that the order stays and is no commit.
+    await recoveries.want([wanted(RecoveryGoal.INDEPENDENT)]);
+    expect(recoveries.reports()[0]).toMatchObject({ ...independent, commitCancelled: false });
+    await recoveries.want([wanted(RecoveryGoal.INDEPENDENT, { commitCancelled: true })]);
+    expect(recoveries.reports()[0]).toMatchObject({ ...independent, commitCancelled: true });
     const other = { runId: idBytes('e'.repeat(32)), pointId: idBytes(points[0]!) };
     await recoveries.want([wanted(RecoveryGoal.RUNNING, other)]);
     await reach(recoveries, RecoveryGoal.RUNNING);

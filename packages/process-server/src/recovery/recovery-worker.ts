@@ -98,7 +98,7 @@ class Worker implements RecoveryWorker {
   }
 
   get report(): MessageInitShape<typeof RecoveryReportSchema> {
-    const { id, runId, goal, kind, machineId, vault, pointId, pointTime, target, attempt } = this.wanted;
+    const { id, runId, goal, kind, machineId, vault, pointId, pointTime, target, attempt, commitCancelled } = this.wanted;
     const problem = this.#problem;
     return {
       id: idBytes(id),
@@ -111,6 +111,7 @@ class Worker implements RecoveryWorker {
       pointUnixMillis: BigInt(pointTime),
       target,
       attempt: BigInt(attempt),
+      commitCancelled,
       ...describeStarted(this.#started),
       stage: this.#stage,
       detail: this.#detail,
@@ -130,6 +131,7 @@ class Worker implements RecoveryWorker {
     const isSame = before.goal === wanted.goal && before.runId === wanted.runId && before.pointId === wanted.pointId;
     this.wanted = wanted;
     if (isSame) {
+      if (before.commitCancelled !== wanted.commitCancelled) this.#options.onChange();
       this.#startAsAsked();
       return;
     }

@@ -20,6 +20,8 @@ export interface Wanted {
   readonly attempt: number;
   /** Of whom wants it switched on; empty: nobody. */
   readonly startRequest: string;
+  /** It needs the vault no more, and nobody has committed it. */
+  readonly commitCancelled: boolean;
 }
 
 const isId = (id: Uint8Array): boolean => id.length === 16;
@@ -28,6 +30,7 @@ const isId = (id: Uint8Array): boolean => id.length === 16;
 export const wantedOf = (message: WantedRecovery): Wanted | undefined => {
   const { id, runId, machineId, pointId, kind, goal, machineName, vault, seenTerm, target, pointUnixMillis, attempt, startRequest } =
     message;
+  const { commitCancelled } = message;
   if (![id, runId, machineId, pointId].every(isId) || [seenTerm, attempt].some((one) => one > BigInt(Number.MAX_SAFE_INTEGER)))
     return undefined;
   if (kind !== RecoveryKind.TEST && kind !== RecoveryKind.FAILOVER) return undefined;
@@ -46,6 +49,7 @@ export const wantedOf = (message: WantedRecovery): Wanted | undefined => {
     target: target ?? create(RecoveryTargetSchema),
     attempt: Number(attempt),
     startRequest: isId(startRequest) ? idText(startRequest) : '',
+    commitCancelled,
   };
 };
 
@@ -59,6 +63,7 @@ export const parseWanted = (json: unknown): Wanted => {
   return {
     attempt: 0,
     startRequest: '',
+    commitCancelled: false,
     ...wanted,
     target: fromJson(RecoveryTargetSchema, target as JsonValue, { ignoreUnknownFields: true }),
   } as unknown as Wanted;
