@@ -4,7 +4,6 @@ import { createGroupCommit } from './group-commit.ts';
 import {
   boundBytes,
   encodeHeader,
-  finishHeader,
   isBehind,
   NO_SUMS,
   type Position,
@@ -156,7 +155,6 @@ export const createJournalLog = (segments: Segments, start: Position, commitGap 
     const length = body === undefined ? 0 : body.length + TAG_SIZE;
     const header = encodeHeader(segment.salt, subject, mark, length);
     const sealed = body === undefined ? [] : sealBody(segment.key, offset, boundBytes(header), body);
-    finishHeader(header, sealed);
     const place = { segment, offset, length: RECORD_HEADER_SIZE + length };
     offset += place.length;
     unsynced += place.length;

@@ -5,7 +5,7 @@ import type { FrameSums } from './journal.ts';
  * A record: a header of 128 bytes and its body. Little-endian.
  *
  *   0  u32   CRC-32 of bytes 4 to 127             64  u8   type
- *   4  u32   CRC-32 of the body                   68  u32  frames: index of the epoch
+ *                                                68  u32  frames: index of the epoch
  *   8  8 B   first bytes of the segment's salt    72  u64  frames: number of the first one
  *  16  u64   mark: number of a segment            80  u32  frames: how many
  *  24  u32   mark: byte in it                     88  u64  frames: bytes of data,
@@ -51,15 +51,14 @@ export interface RecordHeader extends RecordSubject {
   readonly mark: Position;
   /** Bytes of the body. */
   readonly length: number;
-  readonly bodyCrc: number;
 }
 
 export const NO_SUMS: FrameSums = { dataBytes: 0, zeroBytes: 0, unreadableBytes: 0, end: 0 };
 
-/** Bytes of the header that sealing binds to the body: all but the checksums. */
+/** Bytes of the header that sealing binds to the body: all but the checksum. */
 export const boundBytes = (header: Buffer): Buffer => header.subarray(8, RECORD_HEADER_SIZE);
 
-/** A header without its checksums; `finishHeader` adds them once the body is sealed. */
+/** A header. That the body is as it was written is told by its seal. */
 export const encodeHeader = (salt: Buffer, subject: RecordSubject, mark: Position, length: number): Buffer => {
   const bytes = Buffer.alloc(RECORD_HEADER_SIZE);
   salt.copy(bytes, 8, 0, 8);
@@ -75,15 +74,8 @@ export const encodeHeader = (salt: Buffer, subject: RecordSubject, mark: Positio
   const { dataBytes, zeroBytes, unreadableBytes, end } = subject.sums;
   for (const [index, value] of [dataBytes, zeroBytes, unreadableBytes, end].entries())
     bytes.writeBigUInt64LE(BigInt(value), 88 + 8 * index);
+  bytes.writeUInt32LE(zlib.crc32(bytes.subarray(4)), 0);
   return bytes;
-};
-
-export const finishHeader = (header: Buffer, body: readonly Uint8Array[]): void => {
-  header.writeUInt32LE(
-    body.reduce((crc, part) => zlib.crc32(part, crc), 0),
-    4,
-  );
-  header.writeUInt32LE(zlib.crc32(header.subarray(4)), 0);
 };
 
 const TYPES: ReadonlySet<number> = new Set(Object.values(RECORD_TYPE));
@@ -105,6 +97,5 @@ export const parseHeader = (bytes: Buffer, salt: Buffer): RecordHeader | undefin
     sums: { dataBytes: big(88), zeroBytes: big(96), unreadableBytes: big(104), end: big(112) },
     mark: { segment: big(16), offset: bytes.readUInt32LE(24) },
     length: bytes.readUInt32LE(28),
-    bodyCrc: bytes.readUInt32LE(4),
   };
 };

@@ -4,16 +4,7 @@ import { type Cut, type CutBegin, CutBeginSchema, CutSchema } from '@holdfast/pr
 import type { JournalFile } from './files.ts';
 import type { JournalKey } from './journal-key.ts';
 import { damagedPlace, END } from './journal-log.ts';
-import {
-  boundBytes,
-  encodeHeader,
-  finishHeader,
-  isBehind,
-  type Position,
-  RECORD_HEADER_SIZE,
-  RECORD_TYPE,
-  type RecordHeader,
-} from './record.ts';
+import { boundBytes, encodeHeader, isBehind, type Position, RECORD_HEADER_SIZE, RECORD_TYPE, type RecordHeader } from './record.ts';
 import { type Gap, scanSegment } from './scan-segment.ts';
 import { openBody, segmentKey } from './seal.ts';
 import { parseSegmentHeader, RECORDS_AT, SEGMENT_HEADER_SIZE } from './segment-header.ts';
@@ -94,7 +85,6 @@ const readMessage = (
 const endAt = async ({ segment, from }: Gap): Promise<void> => {
   if (from + RECORD_HEADER_SIZE > segment.file.size) return;
   const header = encodeHeader(segment.salt, END, { segment: 0, offset: 0 }, 0);
-  finishHeader(header, []);
   await segment.file.write(from, header);
 };
 

@@ -1,5 +1,6 @@
-import zlib from 'node:zlib';
-import { isBehind, type Position, parseHeader, RECORD_HEADER_SIZE, RECORD_TYPE, type RecordHeader } from './record.ts';
+import { giveBack } from '@holdfast/block';
+import { boundBytes, isBehind, type Position, parseHeader, RECORD_HEADER_SIZE, RECORD_TYPE, type RecordHeader } from './record.ts';
+import { openBody } from './seal.ts';
 import { RECORDS_AT } from './segment-header.ts';
 import type { Segment } from './segments.ts';
 
@@ -26,19 +27,24 @@ export interface ScannedSegment {
   readonly mark: Position;
 }
 
-/** The whole record at `at`. */
-const recordAt = (bytes: Buffer, at: number, salt: Buffer): RecordHeader | undefined => {
-  const header = parseHeader(bytes.subarray(at, at + RECORD_HEADER_SIZE), salt);
+/** The record at `at`, when it is there as it was written: a body opens only if all of it is, at its place, under its header. */
+const recordAt = (bytes: Buffer, at: number, { salt, key }: Segment): RecordHeader | undefined => {
+  const head = bytes.subarray(at, at + RECORD_HEADER_SIZE);
+  const header = parseHeader(head, salt);
   if (header === undefined || at + RECORD_HEADER_SIZE + header.length > bytes.length) return undefined;
-  const body = bytes.subarray(at + RECORD_HEADER_SIZE, at + RECORD_HEADER_SIZE + header.length);
-  return zlib.crc32(body) === header.bodyCrc ? header : undefined;
+  // Only the end of a segment has no body.
+  if (header.type === RECORD_TYPE.end) return header.length === 0 ? header : undefined;
+  const opened = openBody(key, at, boundBytes(head), bytes.subarray(at + RECORD_HEADER_SIZE, at + RECORD_HEADER_SIZE + header.length));
+  if (opened === undefined) return undefined;
+  giveBack(opened);
+  return header;
 };
 
 /** Where the next whole record behind `from` begins: they all carry the beginning of the segment's salt. */
-const searchRecord = (bytes: Buffer, from: number, salt: Buffer): number => {
-  const sign = salt.subarray(0, 8);
+const searchRecord = (bytes: Buffer, from: number, segment: Segment): number => {
+  const sign = segment.salt.subarray(0, 8);
   for (let at = bytes.indexOf(sign, from + 8); at >= 0; at = bytes.indexOf(sign, at + 1))
-    if (recordAt(bytes, at - 8, salt) !== undefined) return at - 8;
+    if (recordAt(bytes, at - 8, segment) !== undefined) return at - 8;
   return bytes.length;
 };
 
@@ -49,9 +55,9 @@ export const scanSegment = (segment: Segment, bytes: Buffer): ScannedSegment => 
   let mark: Position = { segment: 0, offset: 0 };
   let at = RECORDS_AT;
   while (at + RECORD_HEADER_SIZE <= bytes.length) {
-    const header = recordAt(bytes, at, segment.salt);
+    const header = recordAt(bytes, at, segment);
     if (header === undefined) {
-      const to = searchRecord(bytes, at, segment.salt);
+      const to = searchRecord(bytes, at, segment);
       gaps.push({ segment, from: at, to });
       at = to;
       continue;

@@ -115,6 +115,17 @@ describe('cuts in which nothing has changed', () => {
     expect(uploader.pending()).toHaveLength(1);
   });
 
+  it('and others go at once when they are the first point of what was copied; the next one waits for its turn', async () => {
+    const { uploader, next, settled } = await open(LONG, LONG, true);
+    uploader.submit(await next(1));
+    expect(uploader.state.uploadingBytes).toBe(100);
+    await settled();
+    uploader.submit(await next(1));
+    await aWhile();
+    expect(uploader.pending()).toHaveLength(1);
+    expect(uploader.state.uploadingBytes).toBe(0);
+  });
+
   it('go at once when they are more than that', async () => {
     const { uploader, next, settled } = await open(LONG);
     const application = await next(0);

@@ -157,9 +157,11 @@ class MachineUploader implements Uploader {
 
   submit(cut: JournaledCut, { awaited } = { awaited: false }): void {
     const { sealInterval, idleInterval } = this.#options;
-    const waits = !awaited && !this.#afterPiece && isIdle(cut.cut);
+    const isFirst = this.#afterPiece && !isPiece(cut.cut);
+    const waits = !awaited && !isFirst && isIdle(cut.cut);
     this.#afterPiece = isPiece(cut.cut);
-    const patience = waits ? Math.max(sealInterval, idleInterval) : sealInterval;
+    // From the first point on a machine can be recovered: that waits for nothing.
+    const patience = isFirst ? 0 : waits ? Math.max(sealInterval, idleInterval) : sealInterval;
     this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0, patience, since: performance.now() });
     this.#pump();
   }
