@@ -4,7 +4,10 @@ export interface PooledBuffer {
   release(): void;
 }
 
-/** Large buffers that are used again: the first touch of fresh memory costs as much as reading or writing the data itself. */
+/**
+ * Large buffers that are used again: the first touch of fresh memory costs as much as reading or writing the data itself. Threads see them, so that a
+ * device may let some fill them.
+ */
 export interface BufferPool {
   take(length: number): PooledBuffer;
 }
@@ -26,7 +29,7 @@ class SteppedPool implements BufferPool {
     const size = Math.ceil(length / STEP) * STEP;
     const free = this.#free.get(size)?.pop();
     if (free !== undefined) this.#kept -= size;
-    const whole = free ?? Buffer.allocUnsafeSlow(size);
+    const whole = free ?? Buffer.from(new SharedArrayBuffer(size));
     return { bytes: whole.subarray(0, length), release: () => this.#keep(whole) };
   }
 

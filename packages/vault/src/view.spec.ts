@@ -129,13 +129,13 @@ describe('reading a view', () => {
   const FRAMES = 24;
 
   /** A disk of 24 frames that lie next to each other in one segment. */
-  const open = async (cacheBytes: number) => {
+  const open = async (cacheBytes: number, frames = Array.from({ length: FRAMES }, (_, frame) => Buffer.alloc(FRAME, frame + 1))) => {
     const source = new SimulatedSource([FRAME * FRAMES]);
     const { store, metrics } = withMetrics(createMemoryStore());
     const vault = await createTestVault(source, store);
     const writer = await openLogWriter(vault, source.machineId);
-    for (let frame = 0; frame < FRAMES; frame += 1)
-      source.change(source.disks[0]!, { offset: frame * FRAME, length: FRAME, kind: 'data', data: Buffer.alloc(FRAME, frame + 1) });
+    for (const [frame, data] of frames.entries())
+      source.change(source.disks[0]!, { offset: frame * FRAME, length: FRAME, kind: 'data', data });
     const made = await source.cut({ packing: { extentsPerFrame: 1, codec: 'lz4' } });
     await writer.append(made.content);
     const view = await openView(await readMachine(vault, source.machineId), made.pointId!, source.disks[0]!.id, { cacheBytes });
@@ -177,6 +177,50 @@ describe('reading a view', () => {
     const backward = await open(2 * FRAMES * FRAME);
     for (let offset = view.size - BLOCK_SIZE; offset >= 0; offset -= BLOCK_SIZE) await backward.view.read(offset, Buffer.alloc(BLOCK_SIZE));
     expect(backward.metrics.requests.read).toBe(FRAMES);
+  });
+
+  it('does not fetch ahead for who does so himself', async () => {
+    const { view, metrics } = await open(2 * FRAMES * FRAME);
+    const readAll = async (several: number): Promise<void> => {
+      for (let frame = 0; frame < FRAMES; frame += several)
+        await Promise.all(
+          Array.from({ length: several }, async (_, i) => {
+            const target = Buffer.alloc(FRAME);
+            await view.read((frame + i) * FRAME, target);
+            expect(target[0]).toBe(frame + i + 1);
+          }),
+        );
+    };
+    await readAll(2);
+    expect(metrics.requests.read).toBe(FRAMES);
+    await view.close();
+  });
+
+  it('keeps nothing of what threads fill, and does not have them fill what it has', async () => {
+    const noise = Array.from({ length: FRAMES }, () => randomBytes(FRAME));
+    const { view, metrics } = await open(2 * FRAMES * FRAME, noise);
+    /** Requests that it took. */
+    const readShared = async (frames: number, first = 0): Promise<number> => {
+      const before = metrics.requests.read;
+      const target = Buffer.from(new SharedArrayBuffer(frames * FRAME));
+      await view.read(first * FRAME, target);
+      expect(target.equals(Buffer.concat(noise.slice(first, first + frames)))).toBe(true);
+      return metrics.requests.read - before;
+    };
+    // Threads come once they are worth it, for the whole process: other views may have read enough for that.
+    const other = await open(0, noise);
+    for (let round = 0; frameThreads.running === 0 && round < 10; round += 1) await other.view.read(0, Buffer.alloc(FRAMES * FRAME));
+    await other.view.close();
+    expect(await readShared(12)).toBe(1);
+    expect(await readShared(12)).toBe(1);
+    // Little at once is kept; who reads it with much else has it read again.
+    expect(await readShared(4)).toBe(1);
+    expect(await readShared(4)).toBe(0);
+    expect(await readShared(12)).toBe(1);
+    expect(await readShared(4, 4)).toBe(1);
+    expect(await readShared(8)).toBe(0);
+    await view.close();
+    await frameThreads.close();
   });
 
   it('keeps no more than it may', async () => {

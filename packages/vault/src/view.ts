@@ -56,11 +56,10 @@ class DiskView implements BlockDevice {
       const end = offset + target.length;
       this.#sequential = offset === this.#end ? this.#sequential + target.length : 0;
       this.#end = end;
-      const isAlone = this.#reads === 0;
       this.#reads += 1;
       try {
         const reading = this.#read(await this.#map.find(offset, end), offset, target);
-        if (this.#sequential >= SEQUENTIAL && isAlone) this.#fetchAhead(end);
+        if (this.#sequential >= SEQUENTIAL && this.#reads === 1) this.#fetchAhead(end);
         else this.#ahead = end;
         await reading;
       } finally {
