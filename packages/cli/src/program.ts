@@ -56,6 +56,13 @@ import { recoverCommand } from './recover/recover.ts';
 import { forgetRecoveryCommand, listRecoveriesCommand, showRecoveryCommand, startRecoveryCommand } from './recovery/commands.ts';
 import { confirmRestoreCommand, restoreStatusCommand } from './restore/commands.ts';
 import { drainServerCommand, listServersCommand, removeServerCommand, revokeServerCommand, showServerCommand } from './server/commands.ts';
+import {
+  decommissionVaultCommand,
+  listVaultsCommand,
+  readmitVaultCommand,
+  renameVaultCommand,
+  showVaultCommand,
+} from './site-vault/commands.ts';
 import { supportBundleCommand } from './support/support-bundle.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './token/commands.ts';
@@ -93,9 +100,10 @@ When everything else is lost, with the vault and its key alone:
 is not well, 2 and above an error; each error begins with its [CODE].`;
 
 const VAULT_HELP = `
-A vault holds the history of machines, encrypted, in a folder or an Azure container. All of
-these work on the vault alone and need no server. \`holdfast vault COMMAND --help\` tells more,
-with examples.`;
+A vault holds the history of machines, encrypted, in a folder or an Azure container. \`list\`, \`show\`,
+\`rename\`, \`decommission\` and \`readmit\` are about the vaults of the site you are logged in at; all others work
+on a vault alone, by its place and key, and need no server. \`holdfast vault COMMAND --help\` tells
+more, with examples.`;
 
 type Make = (surroundings: Surroundings) => Command;
 
@@ -111,6 +119,14 @@ const VAULT_TOOLS: readonly Make[] = [
   headCommand,
   holdCommand,
   releaseCommand,
+];
+
+const SITE_VAULTS: readonly Make[] = [
+  listVaultsCommand,
+  showVaultCommand,
+  renameVaultCommand,
+  decommissionVaultCommand,
+  readmitVaultCommand,
 ];
 
 /** Nouns and their verbs, as help lists them. */
@@ -188,9 +204,19 @@ const NOUNS: readonly { readonly noun: string; readonly says: string; readonly h
   { noun: 'event', says: 'what happened', verbs: [listEventsCommand, watchEventsCommand] },
   {
     noun: 'vault',
-    says: 'make, look into, check and read a vault',
+    says: 'the vaults of the site; make, look into, check and read one',
     help: VAULT_HELP,
-    verbs: [createCommand, pointsCommand, exportCommand, serveCommand, checkCommand, inspectCommand, ...VAULT_TOOLS, vaultKeyCommand],
+    verbs: [
+      ...SITE_VAULTS,
+      createCommand,
+      pointsCommand,
+      exportCommand,
+      serveCommand,
+      checkCommand,
+      inspectCommand,
+      ...VAULT_TOOLS,
+      vaultKeyCommand,
+    ],
   },
   { noun: 'files', says: 'files out of a recovery point', verbs: [listFilesCommand, getFilesCommand] },
   {

@@ -1,7 +1,7 @@
 import type { Argument, Command, Option } from 'commander';
 
 /** What a word on the command line may name, when it is not one of a few. */
-export type NameKind = 'machine' | 'policy' | 'server' | 'job' | 'alert' | 'context';
+export type NameKind = 'machine' | 'policy' | 'server' | 'vault' | 'job' | 'alert' | 'context';
 
 export interface Candidates {
   /** Words that may stand there. */
@@ -18,6 +18,7 @@ const NAMES: Readonly<Record<string, NameKind>> = {
   policy: 'policy',
   server: 'server',
   'process-server': 'server',
+  vault: 'vault',
   subject: 'machine',
   job: 'job',
   alert: 'alert',
@@ -31,6 +32,9 @@ const ofValue = (name: string, choices: readonly string[] | undefined): Candidat
   const names = NAMES[name];
   return names === undefined ? FREE : { words: [], names, isFree: false };
 };
+
+/** What an option takes; a vault that is meant by its place has no name. */
+const nameOf = (option: Option): string => (option.flags.endsWith('<url>') ? 'url' : option.name());
 
 const takesValue = ({ required, optional }: Option): boolean => required || optional;
 
@@ -62,12 +66,12 @@ export const candidates = (program: Command, words: readonly string[]): Candidat
     if (child === undefined) position += 1;
     else command = child;
   }
-  if (awaiting !== undefined) return ofValue(awaiting.name(), awaiting.argChoices);
+  if (awaiting !== undefined) return ofValue(nameOf(awaiting), awaiting.argChoices);
   if (last.startsWith('-')) {
     const [flag] = last.split('=');
     const option = last.includes('=') ? optionOf(command, flag!) : undefined;
     if (option !== undefined && takesValue(option)) {
-      const { words: values, ...rest } = ofValue(option.name(), option.argChoices);
+      const { words: values, ...rest } = ofValue(nameOf(option), option.argChoices);
       return { ...rest, words: values.map((value) => `${flag}=${value}`) };
     }
     return { words: [...command.options.map(({ long }) => long ?? ''), '--help'].filter((word) => word !== ''), isFree: false };

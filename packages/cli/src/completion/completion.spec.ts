@@ -33,6 +33,10 @@ describe('completion', () => {
     expect(await complete('machine', 'show', '')).toEqual(expect.arrayContaining(['db1', 'web']));
     expect(await complete('machine', 'show', 'd')).toEqual(['db1']);
     expect(await complete('protect', 'web', '--policy', 'g')).toEqual(['gold']);
+    expect(await complete('vault', 'show', 'o')).toEqual(['office']);
+    expect(await complete('protect', 'web', '--vault', 'o')).toEqual(['office']);
+    // One that is meant by its place.
+    expect(await complete('vault', 'points', '--vault', 'o')).toEqual([]);
     expect(await complete('server', 'drain', '')).toEqual(['ps1']);
     expect(await complete('job', 'show', '10b')).toEqual(['10b000000000']);
     expect(await complete('context', 'use', '')).toEqual(['test']);

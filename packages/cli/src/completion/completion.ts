@@ -1,6 +1,6 @@
 import { Argument, Command, Option } from 'commander';
 import { readContexts } from '../site/contexts.ts';
-import { readMachines, readPolicies, readServers } from '../site/resources.ts';
+import { readMachines, readPolicies, readServers, readVaults } from '../site/resources.ts';
 import type { Site } from '../site/site.ts';
 import { withSite } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -13,8 +13,8 @@ const PATIENCE = 1500;
 const JOBS = 20;
 
 const HELP = `
-Prints what your shell needs to complete commands, options and the names of machines, policies, servers
-and jobs of the configuration server you are logged in at.
+Prints what your shell needs to complete commands, options and the names of machines, policies, servers,
+vaults and jobs of the configuration server you are logged in at.
 
 Examples:
   source <(holdfast completion bash)
@@ -28,6 +28,7 @@ const namesOf = async (surroundings: Surroundings, kind: NameKind): Promise<read
     machine: async (site) => (await readMachines(site)).map(({ name }) => name),
     policy: async (site) => (await readPolicies(site)).map(({ name }) => name),
     server: async (site) => (await readServers(site)).map(({ name }) => name),
+    vault: async (site) => (await readVaults(site)).map(({ name }) => name),
     job: async (site) => (await site.jobs.listJobs({ pageSize: JOBS })).jobs.map(({ id }) => id.slice(0, 12)),
     alert: async (site) => (await site.alerts.listAlerts({ pageSize: JOBS })).alerts.map(({ id }) => id.slice(0, 12)),
   };

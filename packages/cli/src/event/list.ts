@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { chooseResource } from '../choose/choose-resource.ts';
 import { parseCount } from '../parse-count.ts';
 import { readPages } from '../site/read-pages.ts';
-import { readMachines, readPolicies, readServers } from '../site/resources.ts';
+import { readMachines, readPolicies, readServers, readVaults } from '../site/resources.ts';
 import type { Site } from '../site/site.ts';
 import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
@@ -48,15 +48,17 @@ export const listEventsCommand = (surroundings: Surroundings): Command =>
 
 /** Names of all that events are about. */
 export const readSubjects = async (site: Site): Promise<Names> => {
-  const [machines, servers, policies] = await Promise.all([readMachines(site), readServers(site), readPolicies(site)]);
-  return new Map([...machines, ...servers, ...policies].map(({ id, name }) => [id, name]));
+  // A server of an earlier version knows no vaults.
+  const vaults = readVaults(site).catch(() => []);
+  const all = await Promise.all([readMachines(site), readServers(site), readPolicies(site), vaults]);
+  return new Map(all.flat().map(({ id, name }) => [id, name]));
 };
 
 /** The id of what is meant; a whole id may be of something that is gone. */
 const meantBy = (subjects: Names, word: string): string => {
   if (/^[0-9a-f]{32}$/i.test(word)) return word.toLowerCase();
   const all = [...subjects].map(([id, name]) => ({ id, name }));
-  return chooseResource(all, word, { one: 'machine, server or policy', many: 'of them' }).id;
+  return chooseResource(all, word, { one: 'machine, server, policy or vault', many: 'of them' }).id;
 };
 
 export const readEvents = (

@@ -19,6 +19,7 @@ import {
   SessionService,
   TokenService,
   UserService,
+  VaultService,
 } from '@holdfast/protocol';
 import { formatSeconds } from '../output/format.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -34,6 +35,7 @@ export interface Site {
   readonly protections: Client<typeof ProtectionService>;
   readonly policies: Client<typeof PolicyService>;
   readonly servers: Client<typeof ServerService>;
+  readonly vaults: Client<typeof VaultService>;
   readonly tokens: Client<typeof TokenService>;
   readonly jobs: Client<typeof JobService>;
   readonly events: Client<typeof EventService>;
@@ -100,6 +102,7 @@ export const openSite = ({ server, authority, token }: Omit<Context, 'name' | 'f
     protections: createClient(ProtectionService, transport),
     policies: createClient(PolicyService, transport),
     servers: createClient(ServerService, transport),
+    vaults: createClient(VaultService, transport),
     tokens: createClient(TokenService, transport),
     jobs: createClient(JobService, transport),
     events: createClient(EventService, transport),

@@ -15,6 +15,7 @@ import {
   ListPoliciesResponseSchema,
   ListProtectionsResponseSchema,
   ListServersResponseSchema,
+  ListVaultsResponseSchema,
 } from '@holdfast/protocol';
 import { examine } from '../doctor/examine.ts';
 import { askProgram } from '../doctor/local-programs.ts';
@@ -77,6 +78,7 @@ const ofSite = (surroundings: Surroundings, context: string | undefined): Promis
     read('machines', ListMachinesResponseSchema, (site) => site.machines.listMachines(page)),
     read('servers', ListServersResponseSchema, (site) => site.servers.listServers(page)),
     read('protections', ListProtectionsResponseSchema, (site) => site.protections.listProtections(page)),
+    read('vaults', ListVaultsResponseSchema, (site) => site.vaults.listVaults(page)),
     read('policies', ListPoliciesResponseSchema, (site) => site.policies.listPolicies(page)),
     read('jobs', ListJobsResponseSchema, (site) => site.jobs.listJobs(page)),
     read('events', ListEventsResponseSchema, (site) => site.events.listEvents(page)),

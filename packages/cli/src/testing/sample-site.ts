@@ -1,6 +1,17 @@
 // A site with a machine that is protected, one that is not, a process server and two policies.
 import { create } from '@bufbuild/protobuf';
-import { DiskPhase, Health, idBytes, JobState, MachineSchema, ProtectionState, Role, Severity } from '@holdfast/protocol';
+import {
+  DiskPhase,
+  Health,
+  idBytes,
+  JobState,
+  MachineSchema,
+  ProtectionState,
+  Role,
+  Severity,
+  VaultSchema,
+  VaultState,
+} from '@holdfast/protocol';
 import { emptyScript, type Script } from './script.ts';
 
 /** Milliseconds since 1970: when the sample is looked at. */
@@ -17,6 +28,8 @@ export const SAMPLE = {
   gold: id('6011'),
   silver: id('5117'),
   ps1: id('9501'),
+  office: id('0ff1ce'),
+  attic: id('a771c'),
   job: id('10b'),
 } as const;
 
@@ -109,6 +122,45 @@ export const sampleScript = (): Script => ({
       retention: '72h',
       compression: 'lz4',
     },
+  ],
+  vaults: [
+    create(VaultSchema, {
+      id: SAMPLE.office,
+      version: 4n,
+      name: 'office',
+      location: 'file:/srv/office',
+      registeredUnixMillis: before(86_400),
+      health: Health.CRITICAL,
+      problems: ['vault office cannot be used by ps1'],
+      machines: 1,
+      newestPointUnixMillis: before(4),
+      servers: [
+        {
+          serverId: SAMPLE.ps1,
+          serverName: 'ps1',
+          connected: true,
+          report: {
+            name: 'main',
+            vaultId: idBytes(SAMPLE.office),
+            location: 'file:/srv/office',
+            state: VaultState.UNREACHABLE,
+            problemCode: 'STORE_UNAVAILABLE',
+            problem: '[STORE_UNAVAILABLE] it does not answer',
+          },
+        },
+      ],
+      machinesWithin: [{ machineId: SAMPLE.db1, machineName: 'db1', processServerId: SAMPLE.ps1, state: ProtectionState.PROTECTED }],
+      usedBy: ['a proof of db1'],
+    }),
+    create(VaultSchema, {
+      id: SAMPLE.attic,
+      version: 9n,
+      name: 'attic',
+      location: 'file:/srv/attic',
+      decommissionedUnixMillis: before(60),
+      decommissionedBy: 'admin',
+      servers: [{ serverId: SAMPLE.ps1, serverName: 'ps1', connected: true, report: { name: 'attic', vaultId: idBytes(SAMPLE.attic) } }],
+    }),
   ],
   servers: [
     {

@@ -21,6 +21,7 @@ import type {
   TokenSchema,
   UnusualWritingSchema,
   UserSchema,
+  Vault,
 } from '@holdfast/protocol';
 
 export const TOKEN = 'a-token-of-tests';
@@ -34,6 +35,7 @@ export interface Script {
   protections: MessageInitShape<typeof ProtectionSchema>[];
   policies: MessageInitShape<typeof PolicySchema>[];
   servers: MessageInitShape<typeof ServerSchema>[];
+  vaults: Vault[];
   tokens: MessageInitShape<typeof TokenSchema>[];
   jobs: MessageInitShape<typeof JobSchema>[];
   users: MessageInitShape<typeof UserSchema>[];
@@ -76,6 +78,7 @@ export const emptyScript = (): Script => ({
   protections: [],
   policies: [],
   servers: [],
+  vaults: [],
   tokens: [],
   jobs: [],
   points: [],

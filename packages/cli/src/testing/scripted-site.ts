@@ -30,6 +30,7 @@ import { conflict, page, type Script, TOKEN } from './script.ts';
 import { peopleRoutes } from './scripted-people.ts';
 import { planRoutes } from './scripted-plans.ts';
 import { recoveryRoutes } from './scripted-recoveries.ts';
+import { vaultRoutes } from './scripted-vaults.ts';
 
 /** Milliseconds between two looks of a watch at what it tells of. */
 const LOOK = 5;
@@ -274,6 +275,7 @@ const routes = (router: ConnectRouter, script: Script): void => {
   });
   peopleRoutes(router, script);
   recoveryRoutes(router, script, startJob);
+  vaultRoutes(router, script);
   planRoutes(router, script, startJob);
   router.service(JobService, {
     listJobs: (request) => {
