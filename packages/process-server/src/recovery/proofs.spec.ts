@@ -45,6 +45,8 @@ describe('proofs of a process server', () => {
   let proofs: Proofs | undefined;
   let attempts: { readonly options: ProvePointOptions; readonly end: (passed: boolean) => void }[];
   let isAway = false;
+  /** What is removed stays, and nothing says so. */
+  let isStuck = false;
   let away: string | undefined;
   const discarded: string[] = [];
   const adaptedTo: number[] = [];
@@ -65,6 +67,7 @@ describe('proofs of a process server', () => {
     attempts = [];
     away = undefined;
     discarded.length = 0;
+    isStuck = false;
     adaptedTo.length = 0;
   });
   afterEach(async () => {
@@ -124,7 +127,7 @@ describe('proofs of a process server', () => {
         provePoint: prove,
         discardRecovery: async ({ operationId }) => {
           discarded.push(operationId);
-          await rm(path.join(directory, operationId), { recursive: true });
+          if (!isStuck) await rm(path.join(directory, operationId), { recursive: true });
         },
       },
       directory,
@@ -250,6 +253,20 @@ describe('proofs of a process server', () => {
     isAway = false;
     await until('nothing is left', async () => (await readdir(directory)).length === 0);
     expect(discarded).toEqual([id]);
+  });
+
+  it('are cleared away later and later where that removes nothing', async () => {
+    const id = idText(wanted().id);
+    await mkdir(path.join(directory, id));
+    await writeFile(path.join(directory, `${id}.json`), JSON.stringify({ vault: 'main', fabric: 'qemu' }));
+    isStuck = true;
+    await open();
+    const begun = performance.now();
+    await until('it was tried', () => discarded.length >= 5);
+    // 5, 10, 20 and 40 ms lie between five attempts.
+    expect(performance.now() - begun).toBeGreaterThan(70);
+    isStuck = false;
+    await until('nothing is left', async () => (await readdir(directory)).length === 0);
   });
 
   it('are of the newest point when their turn comes', async () => {

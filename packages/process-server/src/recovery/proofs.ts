@@ -77,10 +77,11 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
 
   /** Written before anything is made for an attempt, removed when nothing of it is left: machine, files, hold in the vault. */
   const noteOf = (operationId: string): string => path.join(directory, `${operationId}.json`);
-  const forget = async (operationId: string): Promise<void> => {
-    if (!existsSync(path.join(directory, operationId))) await rm(noteOf(operationId), { force: true });
-    // A vault that went away meanwhile may hold the point still.
-    else if (!closing.signal.aborted) clear(operationId);
+  /** True when nothing is left, not even the note. */
+  const forget = async (operationId: string): Promise<boolean> => {
+    if (existsSync(path.join(directory, operationId))) return false;
+    await rm(noteOf(operationId), { force: true });
+    return true;
   };
   const occupy = (operationId: string, work: Promise<void>): void => {
     const both = Promise.all([clearing.get(operationId), work]).then(() => undefined);
@@ -98,12 +99,12 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
         const note = JSON.parse(await readFile(noteOf(operationId), 'utf8')) as { readonly vault: string; readonly fabric: string };
         const vault = await vaults.open(note.vault);
         await prover.discardRecovery({ fabric: fabric(note.fabric), directory, operationId, vault });
-        await forget(operationId);
-        return;
+        if (await forget(operationId)) return;
+        log.warn('What is left of a proof was to be removed, and is there', { proof: operationId, directory });
       } catch (error) {
         log.warn('What is left of a proof cannot be removed yet', { proof: operationId, error });
-        await sleep(pause, undefined, { signal: closing.signal }).catch(() => undefined);
       }
+      await sleep(pause, undefined, { signal: closing.signal }).catch(() => undefined);
     }
   };
 
@@ -172,9 +173,12 @@ export const openProofs = async (options: ProofsOptions): Promise<Proofs> => {
     } catch (reason) {
       if (!signal.aborted) tellFailure(work, fromSystem(reason, `proof of machine ${wanted.machineName}`));
     } finally {
-      await forget(operationId).catch((error: unknown) =>
-        log.warn('A note about a proof could not be removed', { proof: operationId, error }),
-      );
+      // A vault that went away meanwhile may hold the point still.
+      const isGone = await forget(operationId).catch((error: unknown) => {
+        log.warn('A note about a proof could not be removed', { proof: operationId, error });
+        return true;
+      });
+      if (!isGone && !closing.signal.aborted) clear(operationId);
     }
   };
 

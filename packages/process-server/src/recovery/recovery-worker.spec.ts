@@ -1,5 +1,5 @@
 // Longer than others: every goal from every other over one vault, judged by the same few words: what runs, what is held, what is fenced.
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -403,6 +403,34 @@ describe('recoveries of a process server', () => {
     await until('it is seen off', () => again.reports()[0]!.machine?.state === 'stopped');
     expect([again.reports()[0]!.startRequest, fabric.running()]).toEqual([idBytes(second), []]);
   });
+
+  it.each([false, true])(
+    'switches nothing on again that it was switching on when it was killed, but says so: it is on: %s',
+    async (isOn) => {
+      const request = newId();
+      const asked = wanted(RecoveryGoal.RUNNING, { startRequest: idBytes(request) });
+      const file = path.join(directory, `${ID}.json`);
+      const recoveries = await open();
+      await recoveries.want([wanted(RecoveryGoal.RUNNING)]);
+      await reach(recoveries, RecoveryGoal.RUNNING);
+      fabric.switchOff(RUN);
+      const { begun, letGo } = fabric.slowStarts();
+      await recoveries.want([asked]);
+      await begun;
+      const left = await readFile(file, 'utf8');
+      letGo();
+      await recoveries.close();
+      // As a kill leaves it: the machine runs, and it may have been switched off since.
+      await writeFile(file, left);
+      if (!isOn) fabric.switchOff(RUN);
+      const again = await open();
+      await again.want([asked]);
+      await until('it is told', () => again.reports()[0]!.startRequest !== undefined);
+      expect([again.reports()[0]!.startProblemCode, fabric.running().length]).toEqual(isOn ? [undefined, 1] : ['INTERRUPTED', 0]);
+      await again.want([wanted(RecoveryGoal.RUNNING, { startRequest: idBytes(newId()) })]);
+      await until('another request is carried out', () => again.reports()[0]!.startRequest !== undefined && fabric.running().length === 1);
+    },
+  );
 
   it('says why a machine cannot be switched on, after a restart too', async () => {
     const recoveries = await open();

@@ -11,7 +11,7 @@ import { holdPoint, letGo } from './holds.ts';
 import { machineTarget } from './machine-target.ts';
 import { lost, notCopied } from './recovery-errors.ts';
 import { DONE_WORDS, STEP_WORDS } from './recovery-words.ts';
-import { carryOut, describeStarted, type Started } from './start-requests.ts';
+import { afterEnd, carryOut, describeStarted, type Started } from './start-requests.ts';
 import type { Wanted } from './wanted.ts';
 
 /** What starts machines; `@holdfast/fabric` but for specs. */
@@ -254,15 +254,20 @@ class Worker implements RecoveryWorker {
   #startAsAsked(): void {
     const { startRequest, goal, runId } = this.wanted;
     const machine = this.#machine;
-    const isDone = (): boolean => startRequest === '' || startRequest === this.#started?.request;
+    const isDone = (): boolean => startRequest === '' || (startRequest === this.#started?.request && this.#started.begun !== true);
     if (isDone() || !shallRun(goal) || machine?.operationId !== runId) return;
     const { log, noteStarted, onChange } = this.#options;
     this.#starting = this.#starting.then(async () => {
       if (isDone() || startRequest !== this.wanted.startRequest || this.#closed) return;
-      const started = await carryOut(startRequest, this.wanted.machineName, async () => {
-        await machine.start();
-        await this.#look();
-      });
+      const { machineName } = this.wanted;
+      const isOn = async (): Promise<boolean> => (await machine.status()).machine.state !== 'off';
+      const started = await (startRequest === this.#started?.request
+        ? afterEnd(startRequest, machineName, isOn)
+        : carryOut(startRequest, machineName, async () => {
+            await noteStarted({ request: startRequest, begun: true });
+            await machine.start();
+            await this.#look();
+          }));
       const { problem } = started;
       if (problem !== undefined) log.warn('A recovered machine could not be switched on', { recovery: this.wanted.id, ...problem });
       await noteStarted(started).catch((error: unknown) => log.warn('It could not be noted that a machine was switched on', { error }));

@@ -1,11 +1,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { fromSystem } from '@holdfast/errors';
+import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { idBytes, isId, type RecoveryReportSchema } from '@holdfast/protocol';
 
 /** The newest request to switch a machine on that was carried out, and why it stays off where it does. Kept over a restart, so that it is done once. */
 export interface Started {
   /** 32 hexadecimal digits. */
   readonly request: string;
+  /** It was about to be carried out, and nobody knows whether it was. */
+  readonly begun?: true;
   readonly problem?: { readonly code: string; readonly text: string; readonly remedy: string };
 }
 
@@ -20,6 +22,17 @@ export const carryOut = async (request: string, machineName: string, start: () =
   }
 };
 
+/** Of what was begun when this server ended. To do it again would switch on a machine that was switched off meanwhile: whoever asked decides. */
+export const afterEnd = (request: string, machineName: string, isOn: () => Promise<boolean>): Promise<Started> =>
+  carryOut(request, machineName, async () => {
+    if (await isOn()) return;
+    throw new HoldfastError('INTERRUPTED', {
+      thing: `machine ${machineName}`,
+      why: 'its process server ended while it was being switched on, and it is off',
+      remedy: 'switch it on again',
+    });
+  });
+
 type Told = Pick<
   Exclude<MessageInitShape<typeof RecoveryReportSchema>, { readonly $typeName: string }>,
   'startRequest' | 'startProblem' | 'startProblemCode' | 'startRemedy'
@@ -27,7 +40,7 @@ type Told = Pick<
 
 /** As it is told. */
 export const describeStarted = (started: Started | undefined): Told =>
-  started === undefined
+  started === undefined || started.begun === true
     ? {}
     : {
         startRequest: idBytes(started.request),
@@ -40,9 +53,9 @@ export const describeStarted = (started: Started | undefined): Told =>
 
 /** Of a file; undefined for what is none. */
 export const parseStarted = (json: unknown): Started | undefined => {
-  const { request, problem } = (json ?? {}) as Partial<Record<'request' | 'problem', unknown>>;
+  const { request, begun, problem } = (json ?? {}) as Partial<Record<'request' | 'begun' | 'problem', unknown>>;
   if (typeof request !== 'string' || !isId(request)) return undefined;
   const { code, text, remedy } = (problem ?? {}) as Partial<Record<'code' | 'text' | 'remedy', unknown>>;
   const isWhole = typeof code === 'string' && typeof text === 'string' && typeof remedy === 'string';
-  return { request, ...(isWhole && { problem: { code, text, remedy } }) };
+  return { request, ...(begun === true && { begun }), ...(isWhole && { problem: { code, text, remedy } }) };
 };
