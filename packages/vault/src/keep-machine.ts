@@ -2,6 +2,7 @@ import { isHoldfastError } from '@holdfast/errors';
 import { type Clock, systemClock } from './clock.ts';
 import { type CompactMachineOptions, compactMachine, refuseDamaged } from './compact-machine.ts';
 import { checkContinuity } from './continuity.ts';
+import type { Finding } from './finding.ts';
 import { renewLocks, toldOfLocks } from './locks.ts';
 import { lastProven } from './proof.ts';
 import { readMachine } from './read-machine.ts';
@@ -38,15 +39,27 @@ export interface KeepReport extends ReleaseReport {
   readonly moved: number;
   /** Objects locked, or whose lock was renewed. */
   readonly lockedAnew: number;
+  /** What cannot be read and keeps points from being thinned. */
+  readonly unknown: Finding | undefined;
   /** Why nothing was thinned, where something speaks against it. */
   readonly suspended: string | undefined;
 }
 
 const THIN_AT_ONCE = 16;
 
-const provenPoint = async (vault: Vault, machineId: string): Promise<string[]> => {
-  const proof = await lastProven(vault, machineId);
-  return proof === undefined ? [] : [proof.pointId];
+interface Proven {
+  /** Stays. */
+  readonly points: readonly string[];
+  /** A newer proof, of another version of the format: it may say that another point passed. */
+  readonly unknown: Finding | undefined;
+}
+
+const findProven = async (vault: Vault, machineId: string): Promise<Proven> => {
+  let unknown: Finding | undefined;
+  const proof = await lastProven(vault, machineId, (finding) => {
+    if (finding.code === 'VAULT_VERSION_UNSUPPORTED') unknown ??= finding;
+  });
+  return { points: proof === undefined ? [] : [proof.pointId], unknown };
 };
 
 /**
@@ -94,12 +107,15 @@ const keep = async (
   const continuity = await checkContinuity(history);
   options.signal?.throwIfAborted();
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
+  const proven = await findProven(vault, machineId);
   const suspended =
     options.suspended === true
       ? 'somebody suspended it'
       : rules === undefined
         ? 'no retention is named'
-        : (thinningSuspended(history) ?? (await suspectedWriting(history)));
+        : (thinningSuspended(history) ??
+          (proven.unknown && `${proven.unknown.object}: ${proven.unknown.why}: it may be of the newest proven point`) ??
+          (await suspectedWriting(history)));
   const thinned =
     rules !== undefined && suspended === undefined
       ? await thinMachine(
@@ -107,7 +123,7 @@ const keep = async (
           history,
           {
             policy: rules,
-            keep: [...keep, ...(await provenPoint(vault, machineId))],
+            keep: [...keep, ...proven.points],
             atOnce: thinAtOnce,
             ...(options.signal && { signal: options.signal }),
           },
@@ -121,5 +137,5 @@ const keep = async (
   const lockedAnew = await lock(published + thinned > 0);
   const released = await releaseObjects(writer, after, { ...options, locks: options.lockFor !== undefined }, clock.now());
   const moved = options.tiers === undefined ? 0 : await moveToTiers(vault, continuity, options.tiers, options.signal);
-  return { compactions: published, runBytes, thinned, moved, lockedAnew, suspended, ...released };
+  return { compactions: published, runBytes, thinned, moved, lockedAnew, unknown: proven.unknown, suspended, ...released };
 };

@@ -70,6 +70,31 @@ describe('proofs', () => {
     expect((await lastProven(vault, machineId))?.pointId).toBe(points[0]);
   });
 
+  it('of another version of the format keep points from being thinned until a newer one passes, and nothing else from being done', async () => {
+    const { bench, vault, machineId, points, listed } = await begin();
+    await recordProof(vault, machineId, proof(points[0]!, true));
+    await recordProof(vault, machineId, proof(points[2]!, true));
+    const name = proofName(machineId, 2);
+    const bytes = Buffer.from(await vault.store.read(name));
+    // The version is behind the eight bytes of the magic.
+    bytes[8]! ^= 4;
+    await vault.store.delete(name);
+    await vault.store.create(name, bytes);
+    const found = await listed();
+    expect(found.map(({ number }) => number)).toEqual([1]);
+    const keep = () => keepMachine(vault, machineId, { policy: { rules: [], atLeast: 3 }, thinAtOnce: 1, minCuts: 1, clock: fastClock });
+    const report = await keep();
+    expect(report).toMatchObject({ thinned: 0, unknown: { object: name, code: 'VAULT_VERSION_UNSUPPORTED' } });
+    expect(report.suspended).toContain(name);
+    expect(report.compactions).toBeGreaterThan(0);
+    expect((await bench.read()).points).toHaveLength(points.length);
+    await recordProof(vault, machineId, proof(points[3]!, true));
+    const next = await keep();
+    expect([next.unknown, next.suspended]).toEqual([undefined, undefined]);
+    expect(next.thinned).toBeGreaterThan(0);
+    expect((await bench.read()).points.map(({ id }) => id)).toContain(points[3]);
+  });
+
   it('that passed count however many failed since', async () => {
     const { vault, machineId, points } = await begin();
     await recordProof(vault, machineId, proof(points[2]!, true));

@@ -1,6 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
 import { idBytes, idText, ProofRecordsSchema } from '@holdfast/protocol';
+import { type Finding, findingOf } from './finding.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { proofName, proofNumberOf, proofPrefix } from './object-names.ts';
 import { decodeRecords, readHead } from './read-object.ts';
@@ -65,8 +66,15 @@ const highest = async ({ store }: VaultAccess, machineId: string): Promise<numbe
   return 0;
 };
 
-/** The proofs of a machine, newest first. One that is damaged proves nothing: it is left out. */
-export async function* listProofs(vault: VaultAccess, machineId: string): AsyncGenerator<RecordedProof> {
+/** Told of each proof that cannot be read, newest first. */
+export type PassedOver = (finding: Finding) => void;
+
+/** The proofs of a machine, newest first. One that is damaged, or of another version of the format, proves nothing to this one: it is left out. */
+export async function* listProofs(
+  vault: VaultAccess,
+  machineId: string,
+  onPassedOver: PassedOver = () => {},
+): AsyncGenerator<RecordedProof> {
   for await (const { name } of vault.store.list(proofPrefix(machineId))) {
     const number = proofNumberOf(name);
     if (number === undefined) continue;
@@ -75,15 +83,18 @@ export async function* listProofs(vault: VaultAccess, machineId: string): AsyncG
       const { pointId, provenUnixMillis, ...records } = decodeRecords(ProofRecordsSchema, head, name);
       yield { ...records, number, pointId: idText(pointId), time: Number(provenUnixMillis) };
     } catch (reason) {
-      if (!isHoldfastError(reason, 'DAMAGED') && !isHoldfastError(reason, 'OBJECT_NOT_FOUND')) throw reason;
+      const finding = findingOf(reason, name);
+      if (finding !== undefined) onPassedOver(finding);
+      else if (!isHoldfastError(reason, 'OBJECT_NOT_FOUND')) throw reason;
     }
   }
 }
 
 /**
- * The newest proof that passed, however many failed since: it keeps its point, and when nothing starts any more that is the one that is needed.
+ * The newest proof that passed, however many failed since: it keeps its point, and when nothing starts any more that is the one that is needed. Newer ones
+ * that cannot be read are told of.
  */
-export const lastProven = async (vault: VaultAccess, machineId: string): Promise<RecordedProof | undefined> => {
-  for await (const proof of listProofs(vault, machineId)) if (proof.passed) return proof;
+export const lastProven = async (vault: VaultAccess, machineId: string, onPassedOver?: PassedOver): Promise<RecordedProof | undefined> => {
+  for await (const proof of listProofs(vault, machineId, onPassedOver)) if (proof.passed) return proof;
   return undefined;
 };

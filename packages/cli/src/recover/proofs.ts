@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { type Verdict, verifyProof } from '@holdfast/fabric';
-import { listProofs, type RecordedProof } from '@holdfast/vault';
+import { type Finding, listProofs, type RecordedProof } from '@holdfast/vault';
 import { Command, Option } from 'commander';
 import { machineLabel } from '../choose/choose-machine.ts';
 import { writeAnswer } from '../output/answer.ts';
@@ -53,8 +53,9 @@ const proofs = (surroundings: Surroundings, options: ProofsOptions): Promise<voi
   withVault(surroundings, options, async (vault) => {
     const history = await readChosenMachine(surroundings, vault, options.machine);
     const found: { readonly proof: RecordedProof; readonly verdict: Verdict }[] = [];
+    const unreadable: Finding[] = [];
     const { signer: signers, limit } = options;
-    for await (const proof of listProofs(vault, history.machine.id)) {
+    for await (const proof of listProofs(vault, history.machine.id, (one) => unreadable.push(one))) {
       surroundings.stop.throwIfAborted();
       const verdict = verifyProof(proof, { vault: vault.id, machine: history.machine.id, tags: history.tags, ...(signers && { signers }) });
       found.push({ proof, verdict });
@@ -73,8 +74,8 @@ const proofs = (surroundings: Surroundings, options: ProofsOptions): Promise<voi
         faults,
         steps: report?.steps ?? [],
       })),
-      people:
-        found.length === 0
+      people: [
+        ...(found.length === 0
           ? [{ line: `No point of ${machineLabel(history.machine)} was tried yet; \`holdfast recover prove\` does.` }]
           : [
               {
@@ -98,9 +99,11 @@ const proofs = (surroundings: Surroundings, options: ProofsOptions): Promise<voi
               ...found.flatMap(({ proof: { number }, verdict: { faults } }) =>
                 faults.map((fault) => ({ line: `WORTHLESS proof ${number}: ${fault}` })),
               ),
-            ],
+            ]),
+        ...unreadable.map(({ object, why }) => ({ line: `UNREADABLE ${object}: ${why}` })),
+      ],
     });
-    if (found.some(({ verdict }) => verdict.faults.length > 0)) surroundings.onFindings();
+    if (unreadable.length > 0 || found.some(({ verdict }) => verdict.faults.length > 0)) surroundings.onFindings();
   });
 
 const resultCell = ({ passed }: RecordedProof, { faults }: Verdict): Cell =>

@@ -1,6 +1,6 @@
 import type { Log } from '@holdfast/daemon';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
-import { createVault, type KeepReport, openLogWriter, readMachine, registerMachine, type Vault } from '@holdfast/vault';
+import { createVault, type KeepReport, openLogWriter, readMachine, recordProof, registerMachine, type Vault } from '@holdfast/vault';
 import type { ScriptedCut } from '../conformance/scripted-source.ts';
 import { ScriptedSource } from '../conformance/scripted-source.ts';
 import { verifyCuts } from '../conformance/verify-cuts.ts';
@@ -82,6 +82,25 @@ describe('the keeper of a process server', () => {
     const left = cuts.filter(({ pointId }) => points.some(({ id }) => id === pointId));
     expect(await verifyCuts(vault, source.machineId, source.diskId, left)).toBeUndefined();
     expect(events.take()).toEqual([]);
+  });
+
+  it('goes on with all but thinning where a proof cannot be read, and names it once', async () => {
+    const words = new TextEncoder().encode('{}');
+    const rest = { report: words, signature: words, publicKey: words, console: words, screenshot: words };
+    await recordProof(vault, source.machineId, { pointId: cuts[0]!.pointId!, time: 1, passed: true, ...rest });
+    let name = '';
+    for await (const info of store.list(`m/${source.machineId}/proofs/`)) name = info.name;
+    const content = Buffer.from(await store.read(name));
+    content[8]! ^= 4;
+    await store.delete(name);
+    await store.create(name, content);
+    await run('keep', 3);
+    expect(reports.length).toBeGreaterThan(1);
+    expect(reports[0]).toMatchObject({ thinned: 0 });
+    expect(reports[0]!.compactions).toBeGreaterThan(0);
+    const told = events.take();
+    expect(told).toMatchObject([{ code: 'VAULT_VERSION_UNSUPPORTED', text: expect.stringContaining(name) }]);
+    expect(told[0]!.text).toContain('could not be thinned');
   });
 
   it('thins by a grid of one’s own', async () => {

@@ -1,5 +1,5 @@
 import type { Log } from '@holdfast/daemon';
-import { fromSystem, type HoldfastError, isHoldfastError } from '@holdfast/errors';
+import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
 import {
   type Anchor,
   affectedPoints,
@@ -79,6 +79,13 @@ const policyOf = (retention: string): Pick<KeepOptions, 'policy'> => {
   return 'policy' in read ? read : {};
 };
 
+const unreadable = ({ code, object, why }: Finding): HoldfastError =>
+  new HoldfastError(code, {
+    thing: object,
+    why: `${why}; it may be of the newest proven point, and no point is forgotten`,
+    remedy: 'use the newest release; where that reads it no better it is damaged, and the next proof that passes puts an end to it',
+  });
+
 export const createKeeper = (options: KeeperOptions): Keeper => {
   const { log, events, now = Date.now } = options;
   /** By machine, what keeps it from being kept, and what scrubbing found. */
@@ -114,7 +121,9 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         tiers: options.tiers,
         ...(options.lockFor !== undefined && { lockFor: options.lockFor }),
       });
-      problems.delete(machineId);
+      // The rest is done all the same.
+      if (report.unknown === undefined) problems.delete(machineId);
+      else note(machineId, 'thinned', unreadable(report.unknown));
       options.onKept?.(report);
       if (report.compactions + report.thinned + report.deleted + report.moved + report.lockedAnew > 0)
         log.info('A machine was kept', { machine: machineId, ...report });
