@@ -6,7 +6,7 @@ import { createWriteTrace } from '@holdfast/mobility-agent';
 import { createServerSite, type ServerSite } from '@holdfast/process-server/conformance';
 import { idBytes, newId } from '@holdfast/protocol';
 import { until } from '../../lab/host/until.ts';
-import { mainOf } from '../../site/from-source.ts';
+import { AS_INSTALLED, mainOf } from '../../site/from-source.ts';
 import { createProgramProcess, type ProgramProcess } from '../../site/program-process.ts';
 import { writeSettings } from '../../site/settings-files.ts';
 
@@ -46,6 +46,8 @@ export interface ProtectedMachineOptions {
   readonly agentDirectory?: string;
   /** The agent's main file. */
   readonly main?: string;
+  /** The process server's. */
+  readonly serverMain?: string;
   readonly pointIntervalSeconds: number;
   /** Further settings of the agent: { hrl: { memory: '16MiB' } }. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -66,11 +68,20 @@ const figureOf = (page: string, name: string): number => {
 
 /** Starts both and waits for the first point: from here on the disks are copied. */
 export const startProtectedMachine = async (options: ProtectedMachineOptions): Promise<ProtectedMachine> => {
-  const { directory, disks, main = mainOf('mobility-agent'), pointIntervalSeconds, settings = {}, reach } = options;
+  const {
+    directory,
+    disks,
+    main = mainOf('mobility-agent'),
+    serverMain = mainOf('process-server'),
+    pointIntervalSeconds,
+    settings = {},
+    reach,
+  } = options;
   const agentDirectory = options.agentDirectory ?? path.join(directory, 'agent');
   const serverDirectory = path.join(directory, 'server');
   await mkdir(serverDirectory, { recursive: true });
-  const server = await createServerSite({ directory: serverDirectory, main: mainOf('process-server') });
+  const environment = { NODE_OPTIONS: AS_INSTALLED.join(' ') };
+  const server = await createServerSite({ directory: serverDirectory, main: serverMain, environment });
   let agentPid = 0;
   let http = '';
   let agent: ProgramProcess | undefined;

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { createRow } from '../../row.ts';
 import type { CaptureCase } from '../capture-case.ts';
+import { compileAgent } from '../compile-agent.ts';
 import { runFio } from '../fio.ts';
 import { createLoadDisk } from '../load-disk.ts';
 import { startProtectedMachine } from '../protected-machine.ts';
@@ -21,11 +23,13 @@ const forgetPeak = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs
 /** Memory of the agent with a disk as large as disks get. Its first copy reads all of it, and that takes its time. */
 export const memory: CaptureCase = {
   name: 'memory',
-  run: async ({ note, directory }) => {
+  run: async ({ note, directory: shared }) => {
+    const directory = path.join(shared, 'memory');
     const disk = await createLoadDisk(TEBIBYTE);
     try {
       note('memory: the first copy of 1 TiB');
-      const machine = await startProtectedMachine({ directory, disks: [disk.device], pointIntervalSeconds: 5 });
+      const main = await compileAgent(path.join(directory, 'programs'));
+      const machine = await startProtectedMachine({ directory, main, disks: [disk.device], pointIntervalSeconds: 5 });
       try {
         await machine.points(1);
         const copying = peakOf(machine.agentPid);

@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { runTool } from '../../../lab/host/run-tool.ts';
 import { cpuSecondsOf } from '../../cpu.ts';
 import { createRow } from '../../row.ts';
 import type { CaptureCase } from '../capture-case.ts';
+import { compileAgent } from '../compile-agent.ts';
 import { type FioResult, runFio } from '../fio.ts';
 import { createLoadDisk } from '../load-disk.ts';
 import { startProtectedMachine } from '../protected-machine.ts';
@@ -19,7 +21,8 @@ const leaveTheRest = async (pid: number): Promise<void> => {
 /** A steady load on a protected disk and on another one beside it, by turns, while the whole chain works. */
 export const protectedLoad: CaptureCase = {
   name: 'protected-load',
-  run: async ({ pairs, note, directory }) => {
+  run: async ({ pairs, note, directory: shared }) => {
+    const directory = path.join(shared, 'protected-load');
     const [mine, other] = [await createLoadDisk(DISK_SIZE), await createLoadDisk(DISK_SIZE)];
     const on: FioResult[] = [];
     const off: FioResult[] = [];
@@ -27,6 +30,7 @@ export const protectedLoad: CaptureCase = {
     try {
       const machine = await startProtectedMachine({
         directory,
+        main: await compileAgent(path.join(directory, 'programs')),
         disks: [mine.device],
         pointIntervalSeconds: POINT_INTERVAL_SECONDS,
       });
