@@ -23,7 +23,8 @@ export interface KeeperOptions {
   vault(name: string): Promise<Vault>;
   /** The same at the pace of scrubbing. */
   scrubbed(name: string): Promise<Vault>;
-  anchorOf(machineId: string): Anchor | undefined;
+  /** Of one vault, where that is named. */
+  anchorOf(machineId: string, vaultId?: string): Anchor | undefined;
   /** Milliseconds between two looks at a machine, of a quiet one four times that; after which all is read again. */
   readonly every: number;
   readonly scrubEvery: number;
@@ -113,8 +114,9 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
 
   const keepOne = async ({ machineId, vault, retention }: Assignment, signal: AbortSignal): Promise<void> => {
     try {
-      const anchor = options.anchorOf(machineId);
-      const report = await keepMachine(await options.vault(vault), machineId, {
+      const kept = await options.vault(vault);
+      const anchor = options.anchorOf(machineId, kept.id);
+      const report = await keepMachine(kept, machineId, {
         signal,
         ...policyOf(retention),
         ...(anchor && { anchor }),

@@ -64,7 +64,7 @@ export const startKeeper = ({ context, events, anchors, identities, machines }: 
     machines,
     vault: (name) => keeping.open(name),
     scrubbed: (name) => scrubbing.open(name),
-    anchorOf: (machineId) => anchors.of(machineId),
+    anchorOf: anchors.of,
     every,
     scrubEvery,
     tiers: { ...(coolAfter > 0 && { coolAfter }), ...(coldAfter > 0 && { coldAfter }) },

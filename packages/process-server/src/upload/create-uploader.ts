@@ -75,6 +75,8 @@ class MachineUploader implements Uploader {
   readonly #entries = new Map<string, Entry>();
   readonly #durable = createDurableIds();
   #writer: LogWriter | undefined;
+  /** Of the vault that was opened last. */
+  #vaultId = '';
   #listener: UploadListener | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #seenTerm: number;
@@ -210,10 +212,11 @@ class MachineUploader implements Uploader {
   async #open(anchor: Anchor | undefined): Promise<LogWriter> {
     const { machineId, machineName, anchors, segmentSize, inFlight, log } = this.#options;
     clearTimeout(this.#retry);
-    const own = anchors.of(machineId);
-    const newest = own !== undefined && own.sequence > (anchor?.sequence ?? -1) ? own : anchor;
     try {
       const vault = await this.#options.vault();
+      this.#vaultId = vault.id;
+      const own = anchors.of(machineId, vault.id);
+      const newest = own !== undefined && own.sequence > (anchor?.sequence ?? -1) ? own : anchor;
       await registerMachine(vault, { id: machineId, name: machineName });
       const writer = await openLogWriter(vault, machineId, {
         seenTerm: this.#seenTerm,
@@ -307,7 +310,7 @@ class MachineUploader implements Uploader {
     this.#durable.add(cut.cutId);
     this.#durable.reached(anchor);
     this.#newestPoint = Math.max(this.#newestPoint, pointTime(cut.cut));
-    this.#options.anchors.set(this.machineId, anchor);
+    this.#options.anchors.set(this.machineId, this.#vaultId, anchor);
     this.#listener?.onDurable(cut, anchor);
     void this.#options.onDurable(cut).finally(() => cut.release());
   }
