@@ -11,6 +11,7 @@ import {
 import type { Allowance } from './allowance.ts';
 import type { DigestQueries } from './digest-queries.ts';
 import { type HeldCuts, rolledBack } from './held-cuts.ts';
+import { heldIds } from './held-ids.ts';
 import type { Notice } from './notice.ts';
 import { request, sendCut } from './send-cut.ts';
 import type { SenderMemory } from './sender-memory.ts';
@@ -83,7 +84,7 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
   };
 
   const open = async (): Promise<PartialCut | undefined> => {
-    const heldCutIds = [...held.list().values()].map(({ cut }) => cut.id);
+    const heldCutIds = heldIds(held.list().values());
     await stream.send(
       request({
         case: 'open',

@@ -13,14 +13,20 @@ export const anchorMessage = ({ sequence, tag, term }: Anchor) => ({
   term: BigInt(term),
 });
 
+/** Cuts told in one message at most: messages are bounded, and an object may end any number of cuts. */
+const MOST_TOLD = 10_000;
+
 /** `gathered`: cuts that became durable in one moment, as those of one object do, are one message; else each is one. */
 export const createDurableNotices = (gathered: boolean, say: (durable: MessageInitShape<typeof DurableSchema>) => void): DurableNotices => {
   let waiting: { readonly cutId: string; readonly anchor: Anchor }[] = [];
   const flush = (): void => {
-    const ids = waiting.map(({ cutId }) => idBytes(cutId));
-    const { anchor } = waiting.at(-1)!;
+    const all = waiting;
     waiting = [];
-    say({ cutId: ids.at(-1)!, anchor: anchorMessage(anchor), earlierCutIds: ids.slice(0, -1) });
+    for (let first = 0; first < all.length; first += MOST_TOLD) {
+      const told = all.slice(first, first + MOST_TOLD);
+      const ids = told.map(({ cutId }) => idBytes(cutId));
+      say({ cutId: ids.at(-1)!, anchor: anchorMessage(told.at(-1)!.anchor), earlierCutIds: ids.slice(0, -1) });
+    }
   };
   return {
     add(cutId, anchor) {
