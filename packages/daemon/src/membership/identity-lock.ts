@@ -13,10 +13,16 @@ const STEP = 50;
  * Runs `work` while no other process replaces the identity below this state directory: a `join` may come while the program renews. Waits for
  * `patience` milliseconds, then rejects with ALREADY_RUNNING. The lock is the kernel's and ends with the process.
  */
-export const withIdentityLock = async <T>(directory: string, patience: number, work: () => Promise<T>): Promise<T> => {
+export const withIdentityLock = async <T>(
+  directory: string,
+  patience: number,
+  work: () => Promise<T>,
+  /** Opens the file of the lock with the rights that it shall be opened with. */
+  opening: <F>(open: () => Promise<F>) => Promise<F> = (opens) => opens(),
+): Promise<T> => {
   const name = path.join(directory, 'identity.lock');
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  const file = await open(name, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600).catch((reason: unknown) => {
+  const file = await opening(() => open(name, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)).catch((reason: unknown) => {
     throw fromSystem(reason, name);
   });
   try {

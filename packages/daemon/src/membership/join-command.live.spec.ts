@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chown, cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openTestSite, type TestSite } from '../conformance/test-site.ts';
@@ -175,9 +175,10 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
   });
 
   it.unless(lacks('root'), 'leaves what it wrote to the owner of the state directory', async () => {
+    await chmod(directory, 0o755);
     await mkdir(state, { mode: 0o700 });
     await chown(state, 65534, 65534);
-    await join(site.createToken());
+    expect(await join(site.createToken())).toMatchObject({ status: 0 });
     for (const name of ['identity.lock', 'identity', 'identity/identity.json'])
       expect((await stat(path.join(state, name))).uid).toBe(65534);
   });

@@ -5,6 +5,7 @@ import { identityUri } from '@holdfast/protocol';
 import { type Command, type CommandContext, defineCommand } from '../program/command.ts';
 import { address, filePath, formatAddress, text } from '../settings/kinds.ts';
 import type { Values } from '../settings/setting.ts';
+import { asOwnerOf } from '../state/as-owner-of.ts';
 import { readHardwareIdentity } from './hardware-identity.ts';
 import { readIdentity } from './identity-file.ts';
 import { withIdentityLock } from './identity-lock.ts';
@@ -77,7 +78,8 @@ const requireRole = (former: StoredIdentity | undefined, role: MemberRole, direc
 export const joinCommand = <S extends MemberSchema = MemberSchema>({ role, endpoints }: JoinCommandOptions<S>): Command<S> => {
   const join = async (context: CommandContext<S, typeof OPTIONS>, directory: string): Promise<number> => {
     const { name, version, options, settings, stopping, print } = context;
-    const former = await formerIdentity(directory);
+    const asOwner = <T>(work: () => Promise<T>): Promise<T> => asOwnerOf(directory, work);
+    const former = await asOwner(() => formerIdentity(directory));
     requireRole(former, role, directory);
     const hardware = await readHardwareIdentity({ file: (settings as Values<MemberSchema>).identity.hardwareFile });
     const joined = await joinSite({
@@ -90,6 +92,7 @@ export const joinCommand = <S extends MemberSchema = MemberSchema>({ role, endpo
       endpoints: endpoints?.(settings) ?? [],
       directory,
       signal: stopping,
+      writing: asOwner,
     });
     print(`Joined ${formatAddress(options.server)} as ${role} ${joined.id}, enrolment ${joined.incarnation} of this machine.`);
     if (former !== undefined && former.id !== joined.id) print(`Before, it was ${role} ${former.id}.`);
@@ -104,7 +107,12 @@ export const joinCommand = <S extends MemberSchema = MemberSchema>({ role, endpo
     notes: 'The token is read from standard input, or asked for on a terminal: every user of a machine could read an argument.',
     async run(context) {
       const directory = await context.stateDirectory();
-      return withIdentityLock(directory, PATIENCE, () => join(context, directory));
+      return withIdentityLock(
+        directory,
+        PATIENCE,
+        () => join(context, directory),
+        (open) => asOwnerOf(directory, open),
+      );
     },
   });
 };

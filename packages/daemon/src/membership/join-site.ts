@@ -27,6 +27,8 @@ export interface JoinOptions {
   /** The state directory. */
   readonly directory: string;
   readonly signal?: AbortSignal;
+  /** Writes to the state directory with the rights that shall be used for it. */
+  readonly writing?: (write: () => Promise<void>) => Promise<void>;
 }
 
 export interface Joined {
@@ -63,7 +65,15 @@ export const parseFingerprint = (text: string): string => {
  * on the same connection, the token is sent. What was an identity before is replaced in one step. Rejects with CERTIFICATE_UNTRUSTED for
  * another authority, CONNECTION_LOST, TIMED_OUT, or what the server says of the token.
  */
-export const joinSite = async ({ server, role, hardware, directory, signal, ...options }: JoinOptions): Promise<Joined> => {
+export const joinSite = async ({
+  server,
+  role,
+  hardware,
+  directory,
+  signal,
+  writing = (write) => write(),
+  ...options
+}: JoinOptions): Promise<Joined> => {
   const fingerprint = parseFingerprint(options.fingerprint);
   const thing = serverThing(server);
   const { key, request } = await requestCertificate();
@@ -101,14 +111,19 @@ export const joinSite = async ({ server, role, hardware, directory, signal, ...o
       certificateChain: answer.certificateChain.map((der) => toPem(der, 'CERTIFICATE')).join(''),
       authorities: answer.trustedAuthorities.map((der) => toPem(der, 'CERTIFICATE')).join(''),
     };
-    return await keep(identity, fingerprint, directory, thing);
+    return await keep(identity, fingerprint, thing, () =>
+      writing(async () => {
+        await storeIdentity(directory, identity);
+        await forgetRecovery(directory);
+      }),
+    );
   } finally {
     link.close();
   }
 };
 
 /** Looks whether the answer is what was asked for, and stores it. */
-const keep = async (identity: StoredIdentity, fingerprint: string, directory: string, thing: string): Promise<Joined> => {
+const keep = async (identity: StoredIdentity, fingerprint: string, thing: string, write: () => Promise<void>): Promise<Joined> => {
   const leaf = requireFitting(identity, thing);
   if (!readCertificates(identity.authorities).some(({ raw }) => publicKeyFingerprint(raw) === fingerprint))
     throw new HoldfastError('PROTOCOL_VIOLATION', {
@@ -116,8 +131,7 @@ const keep = async (identity: StoredIdentity, fingerprint: string, directory: st
       why: 'the authority with the fingerprint is not among those it wants to be trusted',
       remedy: 'use versions of both programs that fit together',
     });
-  await storeIdentity(directory, identity);
-  await forgetRecovery(directory);
+  await write();
   const { id, incarnation } = identity;
   const problem = outsideItsTime(leaf, Date.now(), 'this machine');
   return { id, incarnation, notAfter: leaf.validToDate.getTime(), problem };
