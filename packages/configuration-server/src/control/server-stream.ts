@@ -8,6 +8,7 @@ import {
   type ServerHello,
   type ServerMachineReport,
   type ServerReport,
+  type VaultReport,
 } from '@holdfast/protocol';
 import type { VaultBackups } from '../backup/vault-backups.ts';
 import { takeAnswer, wantedCheck } from '../checks/check-record.ts';
@@ -28,6 +29,7 @@ import { releasesWanted } from '../recovery/release-fence.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { openServerVaults, type ServerVaults } from '../vaults/server-vaults.ts';
+import { vaults as vaultKind } from '../vaults/vault-record.ts';
 import type { ControlParts } from './agent-stream.ts';
 import { serverState } from './desired-state.ts';
 import { leftOutEvent } from './event-pace.ts';
@@ -207,10 +209,15 @@ export const admitServer = async (
     end.end(new HoldfastError('FENCED', { thing: `control stream of ${name}`, why: 'a newer one took over', remedy: 'keep one only' })),
   );
   const terms: ToldTerms = { known: new Map(), doubted: new Set() };
+  const takeVaults = async (reports: readonly VaultReport[]): Promise<void> => {
+    if (await vaults.take(reports)) session.greeted(vaults.hello);
+  };
+  // One that is given up, or taken back, or has moved with another server counts otherwise at once.
+  const forgetVaults = parts.notifier.subscribe([vaultKind.prefix], () => void takeVaults([]).catch(() => undefined));
   return {
     async report(said) {
       if (said.vaults.length > MOST.vaults) throw requestInvalid('report', 'it tells of too many vaults', `send at most ${MOST.vaults}`);
-      if (await vaults.take(said.vaults)) session.greeted(vaults.hello);
+      await takeVaults(said.vaults);
       const report = vaults.read(said);
       if (report.machines.length > MOST.machines)
         throw requestInvalid('report', `it has ${report.machines.length} machines`, `send at most ${MOST.machines}`);
@@ -231,6 +238,7 @@ export const admitServer = async (
     },
     states: states(parts, id, session, vaults, end.signal),
     async close() {
+      forgetVaults();
       const report = presence.get(id)?.report;
       if (!session.close()) return;
       if (report !== undefined) await keepAnchors(store, id, report.machines);
