@@ -227,10 +227,13 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
   onStop('listener', listener.close);
   port = listener.port;
   // A step to another authority changes what this server shows, and whom it believes.
-  const refresh = (): void =>
+  const refresh = (replaced: boolean): void =>
     void authority
       .issueOwn(id, names, own.lifetime)
-      .then(listener.use, (error: unknown) => log.error('The own certificate could not be replaced', { error }));
+      .then(listener.use)
+      // Behind that: who comes again meets the new one.
+      .then(() => replaced && listener.endMembers())
+      .catch((error: unknown) => log.error('The own certificate could not be replaced', { error }));
   onStop('certificate authority', authority.onTurn(refresh));
   run('certificate authority', rotation.run);
   run('own certificate', (signal) => renewOwn(own, listener, log, signal));

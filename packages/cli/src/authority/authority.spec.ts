@@ -23,6 +23,14 @@ describe('authority', () => {
     expect(json).toMatchObject({ phase: 'switched', authorities: [{ fingerprint: 'ab', signs: true }] });
   });
 
+  it('is replaced at once where its key may be known, whoever is waited for; what that means is said', async () => {
+    await person.run(['authority', 'rotate']);
+    person.site.script.authority.waitingFor = ['web1'];
+    const { status, stdout } = await person.run(['authority', 'rotate', '--compromised']);
+    expect([status, person.site.script.authority.phase]).toEqual([0, 'steady']);
+    expect(stdout).toContain('Every member has to join anew');
+  });
+
   it('may be another one since, where the one before signed that it follows: nobody logs in again', async () => {
     const old = person.site.authority;
     const [next, stranger] = await Promise.all([createTestAuthority(), createTestAuthority()]);

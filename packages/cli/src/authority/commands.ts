@@ -44,6 +44,16 @@ export const showAuthorityCommand = (surroundings: Surroundings): Command =>
     answerFromSite(surroundings, options, async (site) => authorityAnswer(await site.authorities.getAuthority({}))),
   );
 
+const replacedAnswer = ({ data, people }: Answer): Answer => ({
+  data,
+  people: [
+    ...people,
+    {
+      line: 'Every member has to join anew (holdfast token create), process servers first, and everybody to log in anew, by this fingerprint.',
+    },
+  ],
+});
+
 const ROTATE_HELP = `
 Replaces the certificate authority of the installation, without enrolling anybody anew: a new one is made, members
 learn of it when they renew their certificates (at half of their life), then it signs, and when nobody has a
@@ -51,17 +61,28 @@ certificate of the old one any more, that is trusted no longer. Each step follow
 or with --force not to wait for members that are away: those have to join anew. Logins go on: the old one signs who
 follows it.
 
+With --compromised, when somebody else may have the key of the authority: another one in one step, of which the old
+one says nothing, since whoever has its key could say as much. Members of the old one are strangers from then on and
+join anew, process servers first; everybody logs in anew, with the fingerprint that this prints and the log of the
+configuration server tells. What they believed until then, whoever has the old key can still pretend to them.
+
 Examples:
   holdfast authority rotate
-  holdfast authority rotate --force`;
+  holdfast authority rotate --force
+  holdfast authority rotate --compromised`;
 
 export const rotateAuthorityCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('rotate').description('replace the certificate authority, step by step'))
     .addOption(new Option('--force', 'the next step although members are not ready for it'))
+    .addOption(new Option('--compromised', 'another one at once, since somebody may have the key: everybody joins and logs in anew'))
     .addHelpText('after', ROTATE_HELP)
-    .action((options: SiteOptions & { readonly force?: true }) =>
+    .action((options: SiteOptions & { readonly force?: true; readonly compromised?: true }) =>
       answerFromSite(surroundings, options, async (site) => {
         const now = await site.authorities.getAuthority({});
+        if (options.compromised === true) {
+          const { authority } = await site.authorities.rotateAuthority({ phase: now.phase, compromised: true });
+          return replacedAnswer(authorityAnswer(required(authority, 'the authority')));
+        }
         // Under way, and somebody has to be waited for: that is no error.
         if (now.phase !== 'steady' && now.waitingFor.length > 0 && options.force !== true) return authorityAnswer(now);
         const { authority } = await site.authorities.rotateAuthority({ phase: now.phase, force: options.force ?? false });

@@ -112,8 +112,12 @@ export const peopleRoutes = (router: ConnectRouter, script: Script): void => {
   const authority = () => ({ ...script.authority, authorities: [{ fingerprint: 'ab', signs: true, notAfterUnixMillis: 1n }] });
   router.service(AuthorityService, {
     getAuthority: authority,
-    rotateAuthority: ({ phase, force }) => {
+    rotateAuthority: ({ phase, force, compromised }) => {
       if (phase !== script.authority.phase) throw conflict('certificate authority');
+      if (compromised) {
+        script.authority = { phase: 'steady', waitingFor: [] };
+        return { authority: authority() };
+      }
       if (script.authority.waitingFor.length > 0 && !force)
         throw new HoldfastError('PREREQUISITES_MISSING', { thing: 'authority', why: 'somebody is waited for', remedy: 'wait' });
       const next = { steady: 'announced', announced: 'switched', switched: 'steady' }[phase] ?? '';

@@ -96,6 +96,23 @@ const succession = async ({ keys }: Signer, { root }: Signer): Promise<string> =
   return encodeSuccessor(textOf(root), new Uint8Array(await webcrypto.subtle.sign(ALGORITHM, keys.privateKey, text)));
 };
 
+/**
+ * Another authority in one step, of which the one before says nothing: whoever has its key could say as much. Cut short by a crash, it is not begun, or is
+ * announced as ever: to be ordered anew.
+ */
+export const replaceRing = async (directory: string): Promise<Ring> => {
+  const at = (file: string): string => path.join(directory, file);
+  try {
+    for (const file of [FILES.successor, FILES.oldCertificate, FILES.nextCertificate, FILES.nextKey]) await rm(at(file), { force: true });
+    const signer = await readSigner(at(FILES.nextKey), at(FILES.nextCertificate), true);
+    await rename(at(FILES.nextKey), at(FILES.key));
+    await rename(at(FILES.nextCertificate), at(FILES.certificate));
+    return { signer, next: undefined, old: undefined, successor: undefined };
+  } catch (reason) {
+    throw fromSystem(reason, `certificate authority in ${directory}`);
+  }
+};
+
 /** The next step on the way to another authority. */
 export const turnRing = async (directory: string, ring: Ring): Promise<Ring> => {
   const at = (file: string): string => path.join(directory, file);

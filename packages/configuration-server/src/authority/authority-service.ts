@@ -25,10 +25,14 @@ export const createAuthorityService = ({ authority, rotation }: AuthorityParts):
   });
   return {
     getAuthority: state,
-    async rotateAuthority({ force, phase }, { values }) {
+    async rotateAuthority({ force, phase, compromised }, { values }) {
       const { name: actor } = personOf(values);
       const from = authority.phase;
       if (phase !== from) throw notInPhase(from, phase);
+      if (compromised) {
+        await rotation.replace(actor, from);
+        return { authority: await state() };
+      }
       const waiting = await rotation.waitingFor();
       if (waiting.length > 0 && !force)
         throw new HoldfastError('PREREQUISITES_MISSING', {

@@ -14,7 +14,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { ALGORITHM, BACKDATED, keysOf, newKey, newSerial } from './authority-key.ts';
-import { notInPhase, openRing, type Phase, phaseOf, turnRing } from './authority-ring.ts';
+import { notInPhase, openRing, type Phase, phaseOf, type Ring, replaceRing, turnRing } from './authority-ring.ts';
 import { readRequest } from './certificate-request.ts';
 
 /** A certificate that was given out. */
@@ -55,8 +55,13 @@ export interface Authority {
   readonly certificates: readonly AuthorityCertificate[];
   /** The next step on the way to another authority: steady, announced, switched, steady. Rejects with VERSION_CONFLICT when it is not in this phase any more. */
   turn(from: Phase): Promise<Phase>;
-  /** Calls `listener` after each step. */
-  onTurn(listener: () => void): () => void;
+  /**
+   * Another authority at once, whatever was under way: nothing that the one before signed, or signs, counts any more. Rejects with VERSION_CONFLICT when it
+   * is not in this phase any more.
+   */
+  replace(from: Phase): Promise<Phase>;
+  /** Calls `listener` after each step; `replaced`: members of the one before are strangers now. */
+  onTurn(listener: (replaced: boolean) => void): () => void;
   /** Signs the key of a certificate request for an identity, for `lifetime` milliseconds. Rejects with REQUEST_INVALID. */
   issue(identity: Identity, request: Uint8Array, lifetime: number): Promise<IssuedCertificate>;
   /** Signs a text that is no certificate; 64 bytes. */
@@ -68,7 +73,7 @@ export interface Authority {
 /** Opens the authority whose files are in `directory`; makes a new one when there is none, unless it must not: DAMAGED then. */
 export const openAuthority = async (directory: string, { mayMake = true } = {}): Promise<Authority> => {
   let ring = await openRing(directory, mayMake);
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(replaced: boolean) => void>();
   /** Of two who take the same step at once only one does: a second step would shut out who was not told of the first. */
   let order: Promise<unknown> = Promise.resolve();
   const all = (): readonly X509Certificate[] => [
@@ -76,6 +81,16 @@ export const openAuthority = async (directory: string, { mayMake = true } = {}):
     ...(ring.next === undefined ? [] : [ring.next.root]),
     ...(ring.old === undefined ? [] : [ring.old]),
   ];
+  const step = (from: Phase, replaced: boolean, make: () => Promise<Ring>): Promise<Phase> => {
+    const made = order.then(async () => {
+      if (phaseOf(ring) !== from) throw notInPhase(phaseOf(ring), from);
+      ring = await make();
+      for (const listener of listeners) listener(replaced);
+      return phaseOf(ring);
+    });
+    order = made.catch(() => undefined);
+    return made;
+  };
   const fingerprintOf = (root: X509Certificate): string => publicKeyFingerprint(root.toString('pem'));
 
   const sign = (identity: Identity, publicKey: PublicKey | webcrypto.CryptoKey, lifetime: number, names: readonly string[]) => {
@@ -128,16 +143,8 @@ export const openAuthority = async (directory: string, { mayMake = true } = {}):
         signs: root === ring.signer.root,
       }));
     },
-    turn(from) {
-      const step = order.then(async () => {
-        if (phaseOf(ring) !== from) throw notInPhase(phaseOf(ring), from);
-        ring = await turnRing(directory, ring);
-        for (const listener of listeners) listener();
-        return phaseOf(ring);
-      });
-      order = step.catch(() => undefined);
-      return step;
-    },
+    turn: (from) => step(from, false, () => turnRing(directory, ring)),
+    replace: (from) => step(from, true, () => replaceRing(directory)),
     onTurn(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -141,6 +141,37 @@ describe('another certificate authority', () => {
     expect(() => readSuccessor(swapped, before)).toThrow('CERTIFICATE_UNTRUSTED');
     await server.stop();
     expect((await read(await startTestServer({}, server.directory))).text).toBe(text);
+  }, 60_000);
+
+  it('is another one at once where the key may be known: nothing signed by the one before counts any more, and it says nothing of it', async () => {
+    const server = await startTestServer();
+    const api = server.api(AuthorityService);
+    const web = await enrolMember(server, 'agent', 'web');
+    // An earlier replacement left a word of its own.
+    await api.rotateAuthority({ phase: 'steady', force: true });
+    await api.rotateAuthority({ phase: 'announced', force: true });
+    const late = await enrolMember(server, 'agent', 'late');
+    const [stream, old] = [connectAgent(server, late, 'late'), await shownBy(server)];
+    await stream.until(() => true);
+    expect(await codeOf(api.rotateAuthority({ phase: 'steady', compromised: true }))).toBe('VERSION_CONFLICT');
+    const { authority } = await api.rotateAuthority({ phase: 'switched', compromised: true });
+    expect(authority).toMatchObject({ phase: 'steady', waitingFor: [], authorities: [{ signs: true }] });
+    const fresh = authority!.authorities[0]!.fingerprint;
+    expect(fresh).not.toBe(old);
+    // The stream that was open ends, and no other one comes up.
+    expect(await stream.ended).toBeDefined();
+    for (const [member, name] of [
+      [late, 'late'],
+      [web, 'web'],
+    ] as const)
+      expect((await connectAgent(server, member, name).ended)?.code).toBe('CERTIFICATE_UNTRUSTED');
+    expect(await shownBy(server)).toBe(fresh);
+    expect(await readdir(path.join(server.directory, 'authority'))).toEqual(['authority.key', 'authority.pem']);
+    await server.stop();
+    const again = await startTestServer({}, server.directory);
+    expect(again.fingerprint).toBe(fresh);
+    // Joined anew, it is what it was.
+    expect((await enrolMember(again, 'agent', 'web')).id).toBe(web.id);
   }, 60_000);
 
   it('goes on after a crash at any step of the switch', async () => {

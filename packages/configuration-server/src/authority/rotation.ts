@@ -23,6 +23,8 @@ export interface Rotation {
   waitingFor(): Promise<readonly string[]>;
   /** The next step from this phase, whoever waits. Rejects with VERSION_CONFLICT when somebody else has taken it. */
   turn(actor: string, from: Phase): Promise<Phase>;
+  /** Another authority at once, since somebody else may have the key of this one: every member has to enrol anew. Rejects with VERSION_CONFLICT. */
+  replace(actor: string, from: Phase): Promise<void>;
   /** Goes on by itself once all are ready, until `stopping` aborts. */
   run(stopping: AbortSignal): Promise<void>;
 }
@@ -32,6 +34,9 @@ const WORDS: Readonly<Record<Phase, string>> = {
   switched: 'The new certificate authority signs from now on; the old one is trusted until nobody has a certificate of it',
   steady: 'The old certificate authority is trusted no more',
 };
+
+const REPLACED =
+  'The certificate authority was replaced, since its key may be known: members join anew, people log in anew, by its fingerprint';
 
 const LOOK = 10_000;
 
@@ -65,9 +70,20 @@ export const createRotation = ({ store, authority, grace, log, look = LOOK }: Ro
     return phase;
   };
 
+  const replace = async (actor: string, from: Phase): Promise<void> => {
+    await authority.replace(from);
+    const { fingerprint } = authority;
+    await transact(store, async (transaction) => {
+      transaction.event({ severity: 'critical', code: 'authority-replaced', text: `${REPLACED}: ${fingerprint}`, subject: '', actor });
+      transaction.audit({ actor, action: 'RotateAuthority', subject: '', detail: 'compromised' });
+    });
+    log.warn(REPLACED, { fingerprint });
+  };
+
   return {
     waitingFor,
     turn,
+    replace,
     async run(stopping) {
       while (!stopping.aborted) {
         try {

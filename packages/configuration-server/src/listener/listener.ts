@@ -1,5 +1,6 @@
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Address, Log } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { serverTlsOptions, type TlsCredentials } from '@holdfast/protocol';
@@ -24,6 +25,8 @@ export interface Listener {
   readonly port: number;
   /** New connections get these. */
   use(credentials: TlsCredentials): void;
+  /** Ends the connections of everybody who showed a certificate: whom an authority vouched for that is believed no more. */
+  endMembers(): void;
   /** Stops listening, gives calls that are open a moment to end, then closes all connections. */
   close(): Promise<void>;
 }
@@ -69,6 +72,12 @@ export const listen = async ({ address, connections, credentials, handlers, log 
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
+  const members = new Set<TLSSocket>();
+  server.on('secureConnection', (socket) => {
+    if (socket.getPeerX509Certificate() === undefined) return;
+    members.add(socket);
+    socket.once('close', () => members.delete(socket));
+  });
   server.on('session', (session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
@@ -111,6 +120,9 @@ export const listen = async ({ address, connections, credentials, handlers, log 
   return {
     port: (server.address() as AddressInfo).port,
     use: (fresh) => server.setSecureContext(serverTlsOptions(fresh)),
+    endMembers: () => {
+      for (const socket of members) socket.destroy();
+    },
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const session of sessions) session.close();
