@@ -256,7 +256,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
         const recovery = await failoverOf(transaction, machine, 'commit');
         return orderNext(transaction, recovery, { store, plan: plans.commit, kind: 'commit', actor, state: ProtectionState.COMMITTING });
       });
-      return { ...answer(result, revision), ...consequences };
+      return { ...(await answer(result, revision)), ...consequences };
     },
 
     async startMachine({ recovery: id }, { values }) {
