@@ -17,6 +17,13 @@ describe('an interruption', () => {
     expect(process.listenerCount('SIGHUP')).toBe(before);
   });
 
+  it('is told at the end of a run as well', () => {
+    const interruption = createInterruption(() => undefined);
+    expect(interruption.signal.aborted).toBe(false);
+    interruption.release();
+    expect(interruption.signal.reason).toMatchObject({ code: 'INTERRUPTED', why: 'it is over' });
+  });
+
   it('changes nothing when it does not come', async () => {
     const { signal } = new AbortController();
     expect(await unlessAborted(signal, Promise.resolve(1))).toBe(1);

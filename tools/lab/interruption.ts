@@ -2,7 +2,7 @@ import { HoldfastError } from '@holdfast/errors';
 
 export interface Interruption {
   readonly signal: AbortSignal;
-  /** Signals have their usual meaning again. */
+  /** The run is over: signals have their usual meaning again, and whoever still waits for something is told by `signal`. */
   release(): void;
 }
 
@@ -11,18 +11,18 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Turns Ctrl-C and its relatives into an aborted signal with reason INTERRUPTED; a second one changes nothing, `again` is told of it. */
 export const createInterruption = (again: () => void): Interruption => {
   const controller = new AbortController();
+  const end = (why: string): void =>
+    controller.abort(new HoldfastError('INTERRUPTED', { thing: 'the run', why, remedy: 'start it again whenever you like' }));
   const onSignal = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) again();
-    else
-      controller.abort(
-        new HoldfastError('INTERRUPTED', { thing: 'the run', why: `it was ended by ${name}`, remedy: 'start it again whenever you like' }),
-      );
+    else end(`it was ended by ${name}`);
   };
   for (const name of SIGNALS) process.on(name, onSignal);
   return {
     signal: controller.signal,
     release: () => {
       for (const name of SIGNALS) process.off(name, onSignal);
+      end('it is over');
     },
   };
 };

@@ -52,7 +52,7 @@ export const createMachine = async (context: RunContext, { disks }: { readonly d
     everyMilliseconds: 100,
     signal,
   });
-  const watch: MachineWatch = watchMachine({ look, count: () => readCounters(agentMetrics) });
+  const watch: MachineWatch = watchMachine({ look, count: () => readCounters(agentMetrics), signal });
   const programs: readonly ProgramProcess[] = [agent, processServer, configurationServer];
   return {
     id: machineId,

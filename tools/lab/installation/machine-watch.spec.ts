@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../host/until.ts';
 import { createTotals, type MachineWatch, watchMachine } from './machine-watch.ts';
 import type { AgentCounters, MachineShown } from './read-figures.ts';
@@ -61,5 +62,26 @@ describe('a machine that is watched', () => {
   it('that no longer answers is a failure', async () => {
     play([shown({}), undefined], [new Error('nobody there'), undefined]);
     await expect(watch.failure).rejects.toThrow('nobody there');
+  });
+
+  it('is looked at no more once nobody wants to know', async () => {
+    const over = new AbortController();
+    let looks = 0;
+    watch = watchMachine({
+      count: async () => undefined,
+      look: async () => {
+        looks += 1;
+        throw new Error('nobody answers');
+      },
+      signal: over.signal,
+      everyMs: 1,
+      patienceMs: 600_000,
+    });
+    await until('a look', () => looks > 1, { seconds: 50, everyMilliseconds: 1 });
+    over.abort();
+    const before = looks;
+    // Though its patience has not ended.
+    await sleep(50);
+    expect(looks).toBe(before);
   });
 });

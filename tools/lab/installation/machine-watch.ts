@@ -25,6 +25,8 @@ export interface MachineWatchOptions {
   look(): Promise<MachineShown>;
   /** Undefined while there is no agent. */
   count(): Promise<AgentCounters | undefined>;
+  /** Aborted when nobody wants to know any more. */
+  readonly signal?: AbortSignal;
   readonly everyMs?: number;
   readonly patienceMs?: number;
 }
@@ -51,8 +53,9 @@ export const createTotals = (): { add(now: AgentCounters): void; readonly total:
 };
 
 /** Looks at the machine again and again. */
-export const watchMachine = ({ look, count, everyMs = 500, patienceMs = 60_000 }: MachineWatchOptions): MachineWatch => {
-  const stopping = new AbortController();
+export const watchMachine = ({ look, count, signal, everyMs = 500, patienceMs = 60_000 }: MachineWatchOptions): MachineWatch => {
+  const asked = new AbortController();
+  const stopping = signal === undefined ? asked.signal : AbortSignal.any([asked.signal, signal]);
   const points: number[] = [];
   const totals = createTotals();
   /** When the first point was there. */
@@ -74,14 +77,14 @@ export const watchMachine = ({ look, count, everyMs = 500, patienceMs = 60_000 }
 
   const run = async (): Promise<void> => {
     let lastAnswer = performance.now();
-    while (!stopping.signal.aborted) {
+    while (!stopping.aborted) {
       try {
         await lookOnce();
         lastAnswer = performance.now();
       } catch (reason) {
-        if (!stopping.signal.aborted && performance.now() - lastAnswer > patienceMs) throw reason;
+        if (!stopping.aborted && performance.now() - lastAnswer > patienceMs) throw reason;
       }
-      await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+      await sleep(everyMs, undefined, { signal: stopping }).catch(() => undefined);
     }
   };
   const running = run();
@@ -94,7 +97,7 @@ export const watchMachine = ({ look, count, everyMs = 500, patienceMs = 60_000 }
     },
     failure,
     stop: async () => {
-      stopping.abort();
+      asked.abort();
       await running.catch(() => undefined);
     },
   };
