@@ -4,6 +4,8 @@ import { createMachines, type MachinesOptions } from './machines.ts';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent } as never;
 
+const forgotten: string[] = [];
+
 describe('the machines of a process server', () => {
   const machineId = newId();
   const assigned = (part: Partial<Assignment>): { revision: number; machines: Map<string, Assignment>; revoked: Set<string> } => ({
@@ -23,6 +25,7 @@ describe('the machines of a process server', () => {
         open: () => Promise.reject(new Error('no vault here')),
       },
       digests: { directory: '/nowhere', key: new Uint8Array(32) },
+      anchors: { of: () => undefined, forget: (id: string) => forgotten.push(id) },
       events: { add() {} },
       whereabouts: { follow: () => () => undefined },
       log: silent,
@@ -40,6 +43,7 @@ describe('the machines of a process server', () => {
     await machines.assign(assigned({ machineName: 'web2', vault: 'other' }));
     const [moved] = [...machines.all];
     expect(moved!.receiver).not.toBe(before!.receiver);
+    expect(forgotten).toEqual([machineId]);
     await machines.close();
   });
 });

@@ -159,6 +159,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
     await receiver.close(notAssigned(assignment.machineId));
     await uploader.close();
     uploader.forget();
+    options.anchors.forget(assignment.machineId);
     await digests.forget();
   };
 

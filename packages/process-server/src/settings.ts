@@ -126,7 +126,7 @@ export const settings = {
       help: 'Where machines keep what they write and, by and by, their whole disks; at most 60 characters; default: vm/ in that directory',
     }),
   }),
-  vaults: table('vault', 'The vaults this server writes to, each under the name the configuration server assigns machines by.', {
+  vaults: table('vault', 'The vaults this server writes to, each under a name of your choice: machines are bound to what stands in the vault, not to its name.', {
     url: url({ schemes: ['file', 'azure'], help: 'file:/srv/vault or azure:https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]' }),
     keyFile: filePath({ optional: true, help: 'Key file of the vault; this or key-vault' }),
     keyVault: url({

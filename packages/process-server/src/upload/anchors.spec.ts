@@ -23,6 +23,9 @@ describe('anchors', () => {
     expect(again.of(machine, office)).toMatchObject(anchor);
     expect(again.of(machine)).toMatchObject(anchor);
     expect(again.of(machine, attic)).toBeUndefined();
+    again.forget(machine);
+    await again.save();
+    expect((await openAnchors(directory, silent)).of(machine, office)).toBeUndefined();
   });
 
   it('of an earlier version count for whatever vault the machine is in', async () => {

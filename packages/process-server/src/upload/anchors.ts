@@ -9,6 +9,8 @@ export interface Anchors {
   /** Of one vault, where that is named: a machine may go to another one, whose log begins anew. */
   of(machineId: string, vaultId?: string): Anchor | undefined;
   set(machineId: string, vaultId: string, anchor: Anchor): void;
+  /** The machine is not received here any more: whoever protects it again takes the vault as it is then. */
+  forget(machineId: string): void;
   /** Writes what changed. */
   save(): Promise<void>;
 }
@@ -48,6 +50,9 @@ export const openAnchors = async (stateDirectory: string, log: Log): Promise<Anc
     set(machineId, vault, { sequence, tag, term }) {
       anchors.set(machineId, { sequence, tag, term, vault });
       changed = true;
+    },
+    forget(machineId) {
+      changed = anchors.delete(machineId) || changed;
     },
     async save() {
       if (!changed) return;

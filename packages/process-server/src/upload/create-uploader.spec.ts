@@ -25,7 +25,7 @@ const open = async (idleInterval: number, sealInterval = 5, copying = false) => 
     seenTerm: 0,
     recovered: [],
     vault: async () => vault,
-    anchors: { of: () => undefined, set: () => undefined, save: async () => undefined },
+    anchors: { of: () => undefined, set: () => undefined, forget: () => undefined, save: async () => undefined },
     events: createEvents(),
     log: silent as never,
     sealInterval,
