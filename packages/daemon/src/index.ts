@@ -40,12 +40,14 @@ export { carryBallast } from './program/carry-ballast.ts';
 export { type Command, type CommandContext, defineCommand } from './program/command.ts';
 export type { CommonSchema } from './program/common-settings.ts';
 export { completeSchema } from './program/execute-program.ts';
+export { giveBackFreed } from './program/give-back-freed.ts';
 export { keepFreedMemory } from './program/keep-freed-memory.ts';
 export { keepMemorySmall } from './program/keep-memory-small.ts';
 export type { Program, ProgramContext } from './program/program.ts';
 export { runProgram } from './program/run-program.ts';
 export { tuneMemory } from './program/tune-memory.ts';
 export { createRate, type Rate } from './rate/rate.ts';
+export { findTrustedScript, requireTrusted } from './script/trusted-script.ts';
 export { formatBandwidthRule, parseBandwidthRule, type WrittenBandwidthRule } from './settings/bandwidth-rule.ts';
 export { settingsMarkdown } from './settings/describe-settings.ts';
 export {

@@ -1,5 +1,5 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { runPlanScript } from './run-script.ts';
 
@@ -8,7 +8,7 @@ const running = new AbortController().signal;
 describe('a script of a plan', () => {
   let directory: string;
   beforeEach(async () => {
-    directory = await mkdtemp(path.join(tmpdir(), 'plan-script-'));
+    directory = await mkdtemp(path.join(homedir(), '.plan-script-'));
     await chmod(directory, 0o755);
   });
   afterEach(() => rm(directory, { recursive: true }));

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
-import { lstat, realpath } from 'node:fs/promises';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { findTrustedScript } from '@holdfast/daemon';
+import { HoldfastError } from '@holdfast/errors';
 
 export interface PlanScript {
   readonly directory: string | undefined;
@@ -12,31 +11,14 @@ export interface PlanScript {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-const WRITABLE_BY_OTHERS = 0o022;
-const EXECUTABLE = 0o111;
 /** Bytes kept of what a script writes: the end. */
 const OUTPUT = 2000;
 /** Milliseconds that what it has written may take to get here after its end: what it left running may hold its output open for ever. */
 const LAST_OUTPUT = 1000;
 
-const refuse = (name: string, why: string, remedy: string): HoldfastError =>
-  new HoldfastError('SCRIPT_REFUSED', { thing: `script ${name}`, why, remedy });
-
 /** The file of a script, when nobody but root or who we are can change it. Errors: SCRIPT_REFUSED. */
-export const findPlanScript = async (directory: string | undefined, name: string): Promise<string> => {
-  if (directory === undefined)
-    throw refuse(name, 'this configuration server has no directory of scripts', 'name one in its setting plans.scripts');
-  const file = await realpath(path.join(directory, name)).catch((reason: unknown) => {
-    throw refuse(name, fromSystem(reason, name).why, `put it into ${directory}`);
-  });
-  for (const one of [await realpath(directory), file]) {
-    const { mode, uid } = await lstat(one);
-    if ((uid !== 0 && uid !== process.geteuid?.()) || (mode & WRITABLE_BY_OTHERS) !== 0)
-      throw refuse(name, `${one} can be changed by others`, 'let root alone write to it');
-    if (one === file && (mode & EXECUTABLE) === 0) throw refuse(name, 'it cannot be executed', `chmod 755 ${file}`);
-  }
-  return file;
-};
+export const findPlanScript = (directory: string | undefined, name: string): Promise<string> =>
+  findTrustedScript(directory, name, 'plans.scripts of this configuration server');
 
 /** Runs a script of a plan to its end and gives the end of what it wrote. Errors: SCRIPT_REFUSED, PLAN_ACTION_FAILED. */
 export const runPlanScript = async ({ directory, name, limit, environment }: PlanScript, signal: AbortSignal): Promise<string> => {

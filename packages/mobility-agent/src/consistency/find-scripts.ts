@@ -1,25 +1,9 @@
-import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
-import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { requireTrusted } from '@holdfast/daemon';
+import { fromSystem } from '@holdfast/errors';
 
-const WRITABLE_BY_OTHERS = 0o022;
 const EXECUTABLE = 0o111;
-
-/** Throws SCRIPT_REFUSED unless `file` and every directory on the way to it belong to root (or who we are) and only that one may write to them. */
-const refuseUnsafe = (file: string): void => {
-  for (let at = file; ; at = path.dirname(at)) {
-    const { uid, mode } = lstatSync(at);
-    const isOwn = uid === 0 || uid === process.geteuid?.();
-    if (!isOwn || (mode & WRITABLE_BY_OTHERS) !== 0) {
-      throw new HoldfastError('SCRIPT_REFUSED', {
-        thing: `script ${file}`,
-        why: isOwn ? `${at} can be written by others (mode ${(mode & 0o7777).toString(8)})` : `${at} belongs to user ${uid}`,
-        remedy: `look at what is in it, then \`chown root:root ${at}\` and \`chmod go-w ${at}\``,
-      });
-    }
-    if (at === path.dirname(at)) return;
-  }
-};
 
 const isScript = (stats: Stats | undefined): boolean => stats?.isFile() === true && (stats.mode & EXECUTABLE) !== 0;
 
@@ -40,8 +24,8 @@ export const findScripts = (directory: string): string[] => {
     .map((name) => path.join(directory, name))
     .filter((file) => isScript(statSync(file, { throwIfNoEntry: false })));
   for (const file of scripts) {
-    refuseUnsafe(realpathSync(directory));
-    refuseUnsafe(realpathSync(file));
+    requireTrusted(realpathSync(directory));
+    requireTrusted(realpathSync(file));
   }
   return scripts;
 };

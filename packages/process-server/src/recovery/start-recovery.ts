@@ -1,13 +1,12 @@
 import path from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ProgramContext } from '@holdfast/daemon';
+import { findTrustedScript, type ProgramContext } from '@holdfast/daemon';
 import { createAdaptation, createQemuFabric, discardRecovery, openSigningKey, provePoint, recoverMachine } from '@holdfast/fabric';
 import type { ConnectServerResponse, FabricReportSchema, ServerReportSchema } from '@holdfast/protocol';
 import type { ProcessServerSchema } from '../settings.ts';
 import type { Vaults } from '../upload/vaults.ts';
 import { createAnswers } from './answers.ts';
 import { createFabrics } from './fabrics.ts';
-import { findProofScript } from './find-proof-script.ts';
 import { lenientAdaptation } from './lenient-adaptation.ts';
 import { openProofs } from './proofs.ts';
 import { openRecoveries } from './recoveries.ts';
@@ -57,7 +56,7 @@ export const startRecovery = async (
     prover: { provePoint, discardRecovery },
     directory: path.join(directory, 'proofs'),
     signingKey: () => openSigningKey(path.join(stateDirectory, 'proof.key')),
-    scriptOf: (name) => findProofScript(settings.recovery.proofScripts, name),
+    scriptOf: (name) => findTrustedScript(settings.recovery.proofScripts, name, 'recovery.proof-scripts of this process server'),
     adaptationOf,
     log,
     onChange,
