@@ -3,11 +3,26 @@ import { fileURLToPath } from 'node:url';
 
 const fileOf = (below: string): string => fileURLToPath(new URL(`../../${below}`, import.meta.url));
 
-/** What the launcher of installed programs tells node: they are measured and tried as they will run. */
-export const AS_INSTALLED: readonly string[] = readFileSync(fileOf('deploy/launch.sh'), 'utf8').match(/--[a-z-]+=\S+/g) ?? [];
+/** What the launcher tells node, by the lines it does so in. */
+const LAUNCHES = readFileSync(fileOf('deploy/launch.sh'), 'utf8')
+  .split('\n')
+  .filter((line) => /\bexec\b/.test(line));
+
+/** What the launcher of a program as it is installed tells node: it is measured and tried as it will run. */
+export const flagsAsInstalled = (program: string): readonly string[] => {
+  const own = LAUNCHES.find((line) => line.includes(`*/${program})`)) ?? LAUNCHES.at(-1);
+  return own?.match(/--[a-z-]+=\S+/g) ?? [];
+};
 
 /** Arguments with which node runs a program of this tree from its sources. */
-export const FROM_SOURCE: readonly string[] = ['--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning', ...AS_INSTALLED];
+export const fromSource = (program: string): readonly string[] => [
+  '--conditions=@holdfast/source',
+  '--disable-warning=ExperimentalWarning',
+  ...flagsAsInstalled(program),
+];
+
+/** The same for what is no program of its own. */
+export const FROM_SOURCE = fromSource('holdfast');
 
 /** The main file of the program that a package holds: `cli`, `mobility-agent`. */
 export const mainOf = (room: string): string => fileOf(`packages/${room}/src/main.ts`);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { HoldfastError } from '@holdfast/errors';
 import { cpuSecondsOf } from '../lab/host/processes.ts';
-import { FROM_SOURCE } from './from-source.ts';
+import { fromSource } from './from-source.ts';
 import { createLineReader, type LogLine, wordsOf } from './log-lines.ts';
 
 /** One of Holdfast's programs as people run it: a process of its own with a settings file; ended and started again as often as one likes. */
@@ -95,10 +95,10 @@ class ProgramProcessImpl implements ProgramProcess {
   }
 
   async start(): Promise<void> {
-    const { main, config, environment, enter = [], logFile, onStart, onLine } = this.#options;
+    const { name, main, config, environment, enter = [], logFile, onStart, onLine } = this.#options;
     this.#expectedEnd = false;
     // A process group of its own, so that a Ctrl-C at the terminal is for the lab to pass on; the channel tells it when the lab is gone.
-    const [command, ...args] = [...enter, process.execPath, ...FROM_SOURCE, main, '--config', config];
+    const [command, ...args] = [...enter, process.execPath, ...fromSource(name), main, '--config', config];
     const child = spawn(command!, args, {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

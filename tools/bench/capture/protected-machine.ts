@@ -6,7 +6,7 @@ import { createWriteTrace } from '@holdfast/mobility-agent';
 import { createServerSite, type ServerSite } from '@holdfast/process-server/conformance';
 import { idBytes, newId } from '@holdfast/protocol';
 import { until } from '../../lab/host/until.ts';
-import { AS_INSTALLED, mainOf } from '../../site/from-source.ts';
+import { flagsAsInstalled, mainOf } from '../../site/from-source.ts';
 import { createProgramProcess, type ProgramProcess } from '../../site/program-process.ts';
 import { writeSettings } from '../../site/settings-files.ts';
 
@@ -80,7 +80,7 @@ export const startProtectedMachine = async (options: ProtectedMachineOptions): P
   const agentDirectory = options.agentDirectory ?? path.join(directory, 'agent');
   const serverDirectory = path.join(directory, 'server');
   await mkdir(serverDirectory, { recursive: true });
-  const environment = { NODE_OPTIONS: AS_INSTALLED.join(' ') };
+  const environment = { NODE_OPTIONS: flagsAsInstalled('holdfast-process-server').join(' ') };
   const server = await createServerSite({ directory: serverDirectory, main: serverMain, environment });
   let agentPid = 0;
   let http = '';

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createServerSite } from '@holdfast/process-server/conformance';
 import { newId } from '@holdfast/protocol';
 import { compilePrograms, WORKSPACE } from '../../bundle/compile-programs.ts';
-import { AS_INSTALLED } from '../../site/from-source.ts';
+import { flagsAsInstalled } from '../../site/from-source.ts';
 import { cpuSecondsOf } from '../cpu.ts';
 import { startFleet } from './fleet.ts';
 import type { FleetFigures } from './fleet-messages.ts';
@@ -59,7 +59,7 @@ export const measureFanIn = async (options: FanInOptions): Promise<FanIn> => {
   const site = await createServerSite({
     directory,
     main: path.join(programs, 'main.mjs'),
-    environment: { NODE_OPTIONS: AS_INSTALLED.join(' ') },
+    environment: { NODE_OPTIONS: flagsAsInstalled('holdfast-process-server').join(' ') },
   });
   try {
     const machineIds = Array.from({ length: agents }, newId);

@@ -1,20 +1,8 @@
 import v8 from 'node:v8';
-import koffi from 'koffi';
+import { giveBackFreed } from './give-back-freed.ts';
 
 /** Per cent of what is in use. */
 const GROWTH = 50;
-/** Milliseconds between two times that it is given back, which takes less than one. */
-const EVERY = 5000;
-
-/** Gives pages back that lie between what is in use, which free(3) never does; nothing where the C library is another. */
-const trimOf = (): (() => void) => {
-  try {
-    const trim = koffi.load(null).func('int malloc_trim(size_t)');
-    return () => trim(0);
-  } catch {
-    return () => undefined;
-  }
-};
 
 /**
  * Has the whole heap collected when it has grown by half, and what its allocator freed given back now and then. Unless told so node lets the heap grow to
@@ -22,7 +10,7 @@ const trimOf = (): (() => void) => {
  * 120 MB and takes 470 MB; and each thread of its pool keeps what it once freed. For programs that hold much and hurry little, not for those that carry
  * data. To be called once, early.
  */
-export const keepMemorySmall = (every = EVERY): void => {
+export const keepMemorySmall = (every?: number): void => {
   v8.setFlagsFromString(`--heap-growing-percent=${GROWTH}`);
-  setInterval(trimOf(), every).unref();
+  giveBackFreed(every);
 };
