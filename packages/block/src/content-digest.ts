@@ -25,16 +25,20 @@ export interface ContentDigest {
   value(): Uint8Array<ArrayBuffer>;
 }
 
+const OF_NOTHING = createHash('sha256').digest();
+
 class HeadDigest implements ContentDigest {
-  readonly #hash: Hash = createHash('sha256');
+  /** Made with the first frame: most epochs of an idle machine have none. */
+  #hash: Hash | undefined;
 
   add(frame: Uint8Array): ContentDigest {
+    this.#hash ??= createHash('sha256');
     this.#hash.update(frameHead(frame));
     return this;
   }
 
   value(): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from(this.#hash.copy().digest());
+    return Uint8Array.from(this.#hash?.copy().digest() ?? OF_NOTHING);
   }
 }
 

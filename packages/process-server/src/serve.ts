@@ -43,7 +43,7 @@ const HALF = 0.5;
 /** Part of the memory that credit may fill; the rest keeps what waits for upload. */
 const CREDIT_PART = 0.5;
 /** Milliseconds from one sync of the journal to the next, at least: cuts of many machines come one after the other. */
-const COMMIT_GAP = 20;
+const COMMIT_GAP = 50;
 /** Bytes a stream may send at once with nothing begun: something small need not wait. */
 const IDLE = 32 * 1024;
 /** Bytes with which a cut begins: a frame as agents make them, and some. */

@@ -61,7 +61,7 @@ export const settings = {
       help: 'Least time from one small object of a machine to the next: small cuts are gathered meanwhile; longer costs fewer requests and adds to the RPO',
     }),
     idleInterval: duration({
-      default: '1min',
+      default: '2min',
       min: '0s',
       max: '1h',
       help: 'Time cuts of a machine in which nothing has changed are gathered; they are on the disk of this server, and the machine counts as safe, meanwhile',

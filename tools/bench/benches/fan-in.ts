@@ -55,7 +55,7 @@ const idle = async ({ directory, note }: BenchContext): Promise<Row[]> => {
     rampMs: 15,
     settleMs: 10_000,
     // As long as cuts of an idle machine are gathered: each puts one object in it.
-    measureMs: 60_000,
+    measureMs: 120_000,
     note,
   });
   tell(found, IDLE_AGENTS, note);
