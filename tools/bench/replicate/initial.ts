@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { runTool } from '../../lab/host/run-tool.ts';
 import type { BenchContext } from '../bench.ts';
+import { compileAgent, compileProcessServer } from '../capture/compile-agent.ts';
 import { createLoadDisk, type LoadDisk } from '../capture/load-disk.ts';
 import { type ProtectedMachine, type ProtectedMachineOptions, startProtectedMachine } from '../capture/protected-machine.ts';
 import { cpuSecondsOf } from '../cpu.ts';
@@ -31,7 +32,7 @@ export const firstCopy = async (
   disk: LoadDisk,
   bytes: number,
   directory: string,
-  options: Pick<ProtectedMachineOptions, 'reach'> = {},
+  options: Pick<ProtectedMachineOptions, 'reach' | 'main' | 'serverMain'> = {},
 ): Promise<CopySample> => {
   const place = await mkdtemp(path.join(directory, 'copy-'));
   const machine = await startProtectedMachine({
@@ -68,12 +69,16 @@ export const initialCopy = async ({ directory, pairs, note }: BenchContext): Pro
   const image = path.join(directory, 'initial.img');
   await writeImage(image, MEBIBYTES);
   const disk = await createDiskOf(image, bytes);
+  const programs = {
+    main: await compileAgent(path.join(directory, 'agent')),
+    serverMain: await compileProcessServer(path.join(directory, 'process-server')),
+  };
   const ours: CopySample[] = [];
   const pipe: Sample[] = [];
   const restic: Sample[] = [];
   try {
     const sides = [
-      async () => void ours.push(await firstCopy(disk, bytes, directory)),
+      async () => void ours.push(await firstCopy(disk, bytes, directory, programs)),
       async () => void pipe.push(await runPipe(image, bytes, directory)),
       async () => void restic.push(await runRestic(image, bytes, directory)),
     ];
