@@ -59,10 +59,14 @@ Starts all machines of a plan as an isolated test, or with --failover moves them
 run and what it took are kept: \`holdfast plan runs\`, \`holdfast plan report RUN\`. Where a step fails the plan
 waits and asks: \`holdfast job answer\`.
 
+With --point latest-group all machines go back to the newest instant for which each of them has a point: that of
+the machine whose newest point is the oldest. Of each the newest point at or before it is taken.
+
 Examples:
   holdfast plan check shop
   holdfast plan run shop --wait
   holdfast plan cleanup RUN --notes 'all logins worked'
+  holdfast plan run shop --point latest-group
   holdfast plan run shop --failover --shutdown-source --wait`;
 
 const readPlans = ({ plans }: Site): Promise<RecoveryPlan[]> =>
@@ -164,7 +168,10 @@ export const runPlanCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('run').description('start its machines, as a test or for good').argument('<plan>', 'name or id'))
     .addOption(new Option('--failover', 'move the machines to the recovery site instead of testing'))
     .addOption(
-      new Option('-p, --point <point>', 'of machines for which the plan says none (default: latest-processed; latest for a failover)'),
+      new Option(
+        '-p, --point <point>',
+        'of machines for which the plan says none (default: latest-processed; latest for a failover); latest-group: one instant for all',
+      ),
     )
     .addOption(new Option('--shutdown-source', 'bring the sources to rest and power them off first'))
     .addOption(new Option('--force', 'go on when a source cannot be shut down, or what is on its way does not arrive'))

@@ -5,6 +5,8 @@ import type { JobPlan, JobStep } from '../jobs/job-plan.ts';
 import { hasEnded, type JobRecord, jobs } from '../jobs/job-record.ts';
 import { find } from '../records/kind.ts';
 import type { Transaction } from '../records/transaction.ts';
+import { LATEST_GROUP } from '../recovery/point-word.ts';
+import { findGroupInstant, type GroupInstant } from './latest-group.ts';
 import { openRuns, type PlanRunRecord, planRuns } from './plan-record.ts';
 import { type PlanParts, planOf } from './plan-run.ts';
 import { runGroup } from './run-group.ts';
@@ -99,6 +101,23 @@ export const createPlanJob = (parts: PlanParts): JobPlan => {
     },
   });
 
+  const instants = new Map<string, GroupInstant>();
+  /** The instant is kept with the run before anything is started: whatever comes in between, all machines go back to the same one. */
+  const commonInstant: JobStep = {
+    name: 'find the newest instant of all machines',
+    async wait(job, waiting) {
+      const { id, value } = await runOf(job);
+      if (value.point === LATEST_GROUP) instants.set(id, await findGroupInstant(parts, value, waiting));
+    },
+    async apply(transaction, job) {
+      const run = await transaction.read(planRuns, runIdOf(job));
+      const found = instants.get(runIdOf(job));
+      if (run === undefined || found === undefined || run.value.point !== LATEST_GROUP) return 'it is known';
+      transaction.put(planRuns, run.id, { ...run.value, point: found.point });
+      return found.detail;
+    },
+  };
+
   const groupSteps = (layout: string, group: number): JobStep[] => {
     const [before = '', count = '0', after = ''] = layout.split('-');
     const machines = Number(count);
@@ -123,6 +142,7 @@ export const createPlanJob = (parts: PlanParts): JobPlan => {
 
   return {
     steps: ({ input }) => [
+      ...(input?.['point'] === LATEST_GROUP ? [commonInstant] : []),
       ...(input?.['layout'] ?? '').split(' ').flatMap(groupSteps),
       {
         name: 'report',

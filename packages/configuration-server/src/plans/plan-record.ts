@@ -1,7 +1,14 @@
-import { RecoveryPlanSchema } from '@holdfast/protocol';
+import { ProtectionState, RecoveryPlanSchema } from '@holdfast/protocol';
 import { type Kind, messageKind, plainKind } from '../records/kind.ts';
 
 export const recoveryPlans = messageKind('recovery-plan', 1, RecoveryPlanSchema);
+
+/** States in which a failover has nothing to do for a machine. */
+export const ALREADY: ReadonlySet<ProtectionState> = new Set([
+  ProtectionState.FAILED_OVER,
+  ProtectionState.COMMITTING,
+  ProtectionState.COMMITTED,
+]);
 
 /** One machine of a run. */
 export interface RunMachine {
@@ -24,6 +31,7 @@ export interface PlanRunRecord {
   readonly planId: string;
   readonly planName: string;
   readonly kind: 'test' | 'failover';
+  /** A word; "latest-group" until the instant was found that it means. */
   readonly point: string;
   readonly shutdown: boolean;
   readonly force: boolean;

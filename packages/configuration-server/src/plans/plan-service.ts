@@ -23,7 +23,7 @@ import { find, listPage } from '../records/kind.ts';
 import { machines, names } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { orderNext } from '../recovery/order-recovery.ts';
-import { pointWord } from '../recovery/point-word.ts';
+import { LATEST_GROUP, pointWord } from '../recovery/point-word.ts';
 import { recoveries } from '../recovery/recovery-record.ts';
 import { checkLine, requestInvalid } from '../request-invalid.ts';
 import { checkPlan, describeSteps } from './check-plan.ts';
@@ -129,7 +129,13 @@ export const createPlanService = (parts: ApiParts): ServiceImpl<typeof PlanServi
           'it was not confirmed: this goes from the sources to the recovery site',
           'send DIRECTION_FORWARD',
         );
-      pointWord(point);
+      if (point !== LATEST_GROUP) pointWord(point);
+      else if (shutdownSource)
+        throw requestInvalid(
+          'point',
+          'sources that are shut down are recovered from their last points, not from one instant',
+          'leave one of them out',
+        );
       const { id: planId } = await resolve(store, recoveryPlans, 'plan', wanted);
       const { revision, result } = await transact(store, async (transaction) => {
         const stored = await transaction.read(recoveryPlans, planId);
@@ -143,7 +149,7 @@ export const createPlanService = (parts: ApiParts): ServiceImpl<typeof PlanServi
           });
         const named = await nameOfMachines(plan);
         const id = newJobId();
-        const input = { plan: plan.name, run: id, layout: layoutOf(plan), kind };
+        const input = { plan: plan.name, run: id, layout: layoutOf(plan), kind, ...(point === LATEST_GROUP && { point }) };
         const job = startJob(transaction, plans['recovery-plan'], {
           kind: 'recovery-plan',
           machineId: '',

@@ -6,6 +6,7 @@ import {
   type Job,
   JobService,
   JobState,
+  MachineService,
   PlanService,
   ProtectionService,
   ProtectionState,
@@ -129,6 +130,47 @@ describe('recovery plans', () => {
     const { jobs } = await plans().cleanUpRun({ run: run!.id, notes: 'quarterly' });
     for (const cleaning of jobs) expect((await ended(cleaning)).state).toBe(JobState.SUCCEEDED);
     expect([jobs.length, await recoveriesOf(site.server, true)]).toEqual([3, []]);
+  });
+
+  describe('to the newest instant of all machines', () => {
+    const run = (more: object = {}) => plans().runPlan({ plan: 'shop', ...RUN, point: 'latest-group', ...more });
+    const pointsWanted = () =>
+      Object.fromEntries(site.wanted().map(({ machineName, pointId }) => [machineName, Buffer.from(pointId).toString('hex')[0]]));
+    const lack = async (name: string, letters: string): Promise<void> => {
+      const { machines } = await site.server.api(MachineService).listMachines({});
+      site.lack(machines.find((machine) => machine.name === name)!.id, letters);
+    };
+    beforeEach(async () => {
+      const machines = [{ machine: 'db1' }, { machine: 'web1' }];
+      await plans().createPlan({ plan: { name: 'shop', groups: [{ machines }, { machines: [{ machine: 'app1', point: 'aaaa' }] }] } });
+    });
+
+    it('takes of each the newest point until then, and says how far they lie apart; one with a point of its own keeps that', async () => {
+      await lack('db1', 'c');
+      await lack('web1', 'b');
+      const { job } = await run();
+      const end = await ended(job);
+      expect([end.state, end.problem]).toEqual([JobState.SUCCEEDED, '']);
+      expect(pointsWanted()).toEqual({ db1: 'b', web1: 'a', app1: 'a' });
+      expect(end.steps[0]).toMatchObject({
+        name: 'find the newest instant of all machines',
+        detail: '2026-11-22T11:00:00.000Z; of 2 machines the newest points until then lie within 3600 s',
+      });
+    });
+
+    it('starts nothing where a machine has no point of then any more, and names it', async () => {
+      await lack('db1', 'bc');
+      await lack('web1', 'a');
+      const end = await ended((await run()).job);
+      expect(end).toMatchObject({ state: JobState.FAILED, problemCode: 'POINT_NOT_FOUND', problem: expect.stringContaining('web1') });
+      expect(site.wanted()).toEqual([]);
+    });
+
+    it('is a word of plans as a whole, and of nothing that is shut down first', async () => {
+      const groups = [{ machines: [{ machine: 'db1', point: 'latest-group' }] }];
+      expect(await codeOf(plans().createPlan({ plan: { name: 'other', groups } }))).toBe('UNSUPPORTED_OPERATION');
+      expect(await codeOf(run({ kind: RecoveryKind.FAILOVER, shutdownSource: true }))).toBe('REQUEST_INVALID');
+    });
   });
 
   it('asks what to do when a machine does not start or a script fails, and goes on as told', async () => {

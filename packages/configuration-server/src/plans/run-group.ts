@@ -1,5 +1,5 @@
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import { ProtectionState, type RecoveryTarget } from '@holdfast/protocol';
+import type { RecoveryTarget } from '@holdfast/protocol';
 import { completeTarget } from '../api/prerequisites.ts';
 import type { Waiting } from '../jobs/job-plan.ts';
 import { hasEnded, jobs } from '../jobs/job-record.ts';
@@ -11,7 +11,7 @@ import { transact } from '../records/transaction.ts';
 import { chooseRecoveryServer } from '../recovery/choose-recovery-server.ts';
 import { orderRecovery } from '../recovery/order-recovery.ts';
 import { recoveries, type Target } from '../recovery/recovery-record.ts';
-import { type PlanRunRecord, planRuns, type RunMachine } from './plan-record.ts';
+import { ALREADY, type PlanRunRecord, planRuns, type RunMachine } from './plan-record.ts';
 import { noteMachine, type PlanParts, planOf } from './plan-run.ts';
 
 /** What a plan says of a machine over what its protection says. */
@@ -20,8 +20,6 @@ export const planTarget = (own: RecoveryTarget | undefined, over: RecoveryTarget
   const said = Object.entries(over ?? {}).filter(([field, value]) => !field.startsWith('$') && typeof value === 'string' && value !== '');
   return completeTarget({ ...base, ...Object.fromEntries(said) } as RecoveryTarget);
 };
-
-const ALREADY: ReadonlySet<ProtectionState> = new Set([ProtectionState.FAILED_OVER, ProtectionState.COMMITTING, ProtectionState.COMMITTED]);
 
 /** Orders the recovery of one machine of a run, once: what was ordered before an end of the program is found again. */
 const orderOne = async (

@@ -15,9 +15,12 @@ export interface PointWord {
   readonly drains: boolean;
 }
 
+/** Of a run of a plan: the newest instant that all of its machines have a point of. */
+export const LATEST_GROUP = 'latest-group';
+
 const newest = (kind: PointKind, drains = false): PointWord => ({ choice: { case: 'newest', value: kind }, drains });
 
-/** Throws REQUEST_INVALID for a word that means no point, UNSUPPORTED_OPERATION for one of several machines at one instant. */
+/** Throws REQUEST_INVALID for a word that means no point, UNSUPPORTED_OPERATION for one of several machines. */
 export const pointWord = (word: string): PointWord => {
   switch (word) {
     case 'latest':
@@ -29,11 +32,11 @@ export const pointWord = (word: string): PointWord => {
       return newest(PointKind.FILESYSTEM);
     case 'latest-application':
       return newest(PointKind.APPLICATION);
-    case 'latest-group':
+    case LATEST_GROUP:
       throw new HoldfastError('UNSUPPORTED_OPERATION', {
         thing: 'point latest-group',
-        why: 'a point is of one machine, across all of its disks; points of several machines at one instant come with version 0.5',
-        remedy: 'give a time: of each machine the newest point at or before it is taken, in plans too',
+        why: 'a point is of one machine, across all of its disks: by itself it has no group',
+        remedy: 'run a plan with it (`holdfast plan run --point latest-group`), or give a time: the newest point at or before it is taken',
       });
   }
   if (LOOKS_LIKE_TIME.test(word)) {

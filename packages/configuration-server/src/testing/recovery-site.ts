@@ -53,13 +53,19 @@ export interface RecoverySite {
   /** The process server goes away. */
   disconnect(): Promise<void>;
   report(revision?: bigint): void;
+  /** A machine has no points of these letters. */
+  lack(machineId: string, letters: string): void;
 }
 
 type Report = MessageInitShape<typeof RecoveryReportSchema>;
 
 /** What a process server with these points answers. */
-export const answers = ({ questions }: ConnectServerResponse): MessageInitShape<typeof RecoveryAnswerSchema>[] =>
-  questions.map(({ id, question }) => {
+export const answers = (
+  { questions }: ConnectServerResponse,
+  lacking: ReadonlyMap<string, string> = new Map(),
+): MessageInitShape<typeof RecoveryAnswerSchema>[] =>
+  questions.map(({ id, machineId, question }) => {
+    const lacks = lacking.get(idText(machineId)) ?? '';
     const total = BigInt(POINTS.length);
     if (question.case === 'points') {
       const { limit, afterPointId } = question.value;
@@ -69,6 +75,7 @@ export const answers = ({ questions }: ConnectServerResponse): MessageInitShape<
     }
     const choice = question.case === 'choose' ? question.value.choice : undefined;
     const meant = POINTS.findLast((point) => {
+      if (lacks.includes(point.id[0]!)) return false;
       if (choice?.case === 'newest') return point.kind >= choice.value;
       if (choice?.case === 'idPrefix') return point.id.startsWith(choice.value);
       return choice?.case === 'atUnixMillis' && point.unixMillis <= choice.value;
@@ -89,6 +96,8 @@ export const openRecoverySite = async (
   const goals: RecoveryGoal[] = [];
   let startProblem = '';
   let held: { readonly goal: RecoveryGoal; readonly how: 'wait' | { readonly code: string } } | undefined;
+
+  const lacking = new Map<string, string>();
 
   const reportOf = ({ id, runId, goal, startRequest }: WantedRecovery): Report => {
     if (goals.at(-1) !== goal) goals.push(goal);
@@ -127,7 +136,7 @@ export const openRecoverySite = async (
     stream.report({
       revision: newest.revision,
       recoveries: newest.recoveries.map(reportOf),
-      answers: answers(newest),
+      answers: answers(newest, lacking),
       releases,
       proofs: newest.proofs.map(proofOf),
     });
@@ -183,6 +192,7 @@ export const openRecoverySite = async (
       report();
     },
     report,
+    lack: (machineId, letters) => void lacking.set(machineId, letters),
     reconnect: async (to) => void (await connect(to)),
     disconnect: () => stream.close(),
   };
