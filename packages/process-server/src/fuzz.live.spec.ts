@@ -15,7 +15,7 @@ const SMALL = 6 * 4096;
 const STREAMS = 60;
 const SEED = 7;
 /** Of the protocol: from 3 on cuts without frames are one message. */
-const VERSIONS = [2, 3];
+const VERSIONS = [2, 3, 4];
 
 type Request = NonNullable<MessageInitShape<typeof ReplicateRequestSchema>['message']>;
 type Random = (below: number) => number;

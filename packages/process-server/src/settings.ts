@@ -126,29 +126,33 @@ export const settings = {
       help: 'Where machines keep what they write and, by and by, their whole disks; at most 60 characters; default: vm/ in that directory',
     }),
   }),
-  vaults: table('vault', 'The vaults this server writes to, each under a name of your choice: machines are bound to what stands in the vault, not to its name.', {
-    url: url({ schemes: ['file', 'azure'], help: 'file:/srv/vault or azure:https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]' }),
-    keyFile: filePath({ optional: true, help: 'Key file of the vault; this or key-vault' }),
-    keyVault: url({
-      schemes: ['https'],
-      optional: true,
-      help: 'Key in Azure Key Vault that is a holder of the vault: https://VAULT.vault.azure.net/keys/NAME, used by the identity of this machine',
-    }),
-    fingerprint: text({
-      optional: true,
-      help: 'Fingerprint of the vault (`holdfast vault key list`): one that was put in its place is not opened',
-    }),
-    azureConnectionStringFile: filePath({ optional: true, help: 'File with the connection string of an Azure storage account' }),
-    azureSasFile: filePath({ optional: true, help: 'File with a shared access signature; read again before each request' }),
-    keeperAzureSasFile: filePath({
-      optional: true,
-      help: 'File with a shared access signature for the keeper, which needs the right to delete; default: what the server itself uses',
-    }),
-    azureAccountKeyFile: filePath({ optional: true, help: 'File with the key of an Azure storage account' }),
-    azureClientId: text({ optional: true, help: 'Which managed identity to use where there are several and no file is given' }),
-    azureCertificateAuthorities: filePath({ optional: true, help: 'PEM file of authorities to trust beside those of the machine' }),
-    azureProxy: text({ optional: true, help: 'Proxy as http://[USER:PASSWORD@]HOST:PORT; default: HTTPS_PROXY of the environment' }),
-  }),
+  vaults: table(
+    'vault',
+    'The vaults this server writes to, each under a name of your choice: machines are bound to what stands in the vault, not to its name.',
+    {
+      url: url({ schemes: ['file', 'azure'], help: 'file:/srv/vault or azure:https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]' }),
+      keyFile: filePath({ optional: true, help: 'Key file of the vault; this or key-vault' }),
+      keyVault: url({
+        schemes: ['https'],
+        optional: true,
+        help: 'Key in Azure Key Vault that is a holder of the vault: https://VAULT.vault.azure.net/keys/NAME, used by the identity of this machine',
+      }),
+      fingerprint: text({
+        optional: true,
+        help: 'Fingerprint of the vault (`holdfast vault key list`): one that was put in its place is not opened',
+      }),
+      azureConnectionStringFile: filePath({ optional: true, help: 'File with the connection string of an Azure storage account' }),
+      azureSasFile: filePath({ optional: true, help: 'File with a shared access signature; read again before each request' }),
+      keeperAzureSasFile: filePath({
+        optional: true,
+        help: 'File with a shared access signature for the keeper, which needs the right to delete; default: what the server itself uses',
+      }),
+      azureAccountKeyFile: filePath({ optional: true, help: 'File with the key of an Azure storage account' }),
+      azureClientId: text({ optional: true, help: 'Which managed identity to use where there are several and no file is given' }),
+      azureCertificateAuthorities: filePath({ optional: true, help: 'PEM file of authorities to trust beside those of the machine' }),
+      azureProxy: text({ optional: true, help: 'Proxy as http://[USER:PASSWORD@]HOST:PORT; default: HTTPS_PROXY of the environment' }),
+    },
+  ),
 };
 
 export type ProcessServerSchema = typeof settings;

@@ -17,7 +17,7 @@ import { request, sendCut } from './send-cut.ts';
 import type { SenderMemory } from './sender-memory.ts';
 
 /** The highest version of the replication protocol spoken here. */
-const PROTOCOL_VERSION = 3;
+const PROTOCOL_VERSION = 4;
 /** Cuts without frames go whole in one message from here on. */
 const BRIEF_SINCE = 3;
 
@@ -129,8 +129,7 @@ export const replicate = async (stream: ReplicationStream, options: ReplicateOpt
   const take = async (message: ReplicateResponse['message']): Promise<void> => {
     switch (message.case) {
       case 'journaled': {
-        const id = idText(message.value.cutId);
-        if (held.list().has(id)) journaled.add(id);
+        for (const id of [...message.value.earlierCutIds, message.value.cutId].map(idText)) if (held.list().has(id)) journaled.add(id);
         return;
       }
       case 'durable': {

@@ -55,7 +55,7 @@ describe('a sender', () => {
     await rig.restartAgent();
     await until('it opens again', () => rig.server.opens.length === 2);
     expect(rig.server.opens[1]).toMatchObject({
-      protocolVersion: 3,
+      protocolVersion: 4,
       agentVersion: '1.2.3',
       seenTerm: 1n,
       anchor: { sequence: 1n, term: 1n, tag: Buffer.from(first, 'hex') },

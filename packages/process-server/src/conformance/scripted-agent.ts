@@ -88,7 +88,8 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
   const take = ({ message }: ReplicateResponse): void => {
     if (message.case !== 'credit') said.push(message.case ?? 'nothing');
     if (message.case === 'credit') credit += Number(message.value.bytes);
-    else if (message.case === 'journaled') journaled.add(idText(message.value.cutId));
+    else if (message.case === 'journaled')
+      for (const id of [...message.value.earlierCutIds, message.value.cutId]) journaled.add(idText(id));
     else if (message.case === 'durable')
       for (const id of [...message.value.earlierCutIds, message.value.cutId]) free(idText(id), message.value.anchor);
     else if (message.case === 'pace') pace = Number(message.value.bytesPerSecond);
@@ -147,7 +148,7 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
     }
     const messages = own[Symbol.asyncIterator]();
     const heldCutIds = [...held.keys()].map(idBytes);
-    const { protocolVersion = 3, machineId } = options;
+    const { protocolVersion = 4, machineId } = options;
     await own.send(
       request({
         case: 'open',

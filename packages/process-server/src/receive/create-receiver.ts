@@ -13,6 +13,7 @@ import {
 import type { MachineDigests } from '../digests/machine-digests.ts';
 import { beginOf } from '../journal/assemble.ts';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
+import { isIdle } from '../upload/is-idle.ts';
 import type { EpochPosition, Fence, Standing, Uploader } from '../upload/uploader.ts';
 import type { Unfit } from './check-cut.ts';
 import { violation } from './check-frames.ts';
@@ -21,12 +22,16 @@ import { type CutIntake, createCutIntake } from './cut-intake.ts';
 import type { CutTurns } from './cut-turns.ts';
 import { anchorMessage, createDurableNotices } from './durable-notices.ts';
 import type { MachineReceiver } from './machine-receiver.ts';
-import { lost, replaced } from './stream-errors.ts';
+import { createReceipts, type Receipts } from './receipts.ts';
+import { lost, notOpened, replaced } from './stream-errors.ts';
 
 /** The version of the replication protocol spoken here. */
-const PROTOCOL_VERSION = 3;
+const PROTOCOL_VERSION = 4;
 /** Cuts without frames come whole in one message from here on, and those that are durable are told together. */
 const BRIEF_SINCE = 3;
+/** Receipts of cuts in which nothing has changed are gathered from here on, and for so many milliseconds. */
+const GATHERED_SINCE = 4;
+const RECEIPT_GAP = 6000;
 /** Queries for digests that may be open at a time. */
 const MOST_QUERIES = 16;
 /** Milliseconds an agent has to say Open. */
@@ -65,6 +70,7 @@ interface Session {
   readonly call: ReplicationCall;
   readonly intake: CutIntake;
   readonly share: CreditShare;
+  readonly receipts: Receipts;
   /** Cuts that came whole and are on their way to the disk. */
   readonly finishing: Set<Promise<void>>;
   /** The version of the protocol that was agreed on. */
@@ -173,6 +179,7 @@ class StreamReceiver implements MachineReceiver {
     } finally {
       uploader.listen(undefined);
       session?.leave();
+      session?.receipts.close();
       session?.share.close();
       // A cut on its way to the disk is handed over before another stream asks for it.
       await Promise.all(session?.finishing ?? []);
@@ -227,7 +234,18 @@ class StreamReceiver implements MachineReceiver {
       else credit += bytes;
     });
     const agreed = Math.min(PROTOCOL_VERSION, open.protocolVersion);
-    const session: Session = { call, intake, share, finishing: new Set(), version: agreed, leave: () => undefined, queries: 0, paced: 0 };
+    const receipts = createReceipts(agreed >= GATHERED_SINCE ? RECEIPT_GAP : 0, (value) => this.#say(call, { case: 'journaled', value }));
+    const session: Session = {
+      call,
+      intake,
+      share,
+      receipts,
+      finishing: new Set(),
+      version: agreed,
+      leave: () => undefined,
+      queries: 0,
+      paced: 0,
+    };
     const notices = createDurableNotices(agreed >= BRIEF_SINCE, (value) => this.#say(call, { case: 'durable', value }));
     uploader.listen({
       onDurable: ({ cutId }, anchor) => notices.add(cutId, anchor),
@@ -288,7 +306,7 @@ class StreamReceiver implements MachineReceiver {
           await this.#tellUnfit(call, intake.begin(beginOf(cut)));
         else share.end();
         // Not waited for: the next cut is received while this one reaches the disk. Commits resolve in their order.
-        const work = this.#watch(call, this.#finish(call, intake.end(message.value), message.value.awaited));
+        const work = this.#watch(call, this.#finish(session, intake.end(message.value), message.value.awaited));
         session.finishing.add(work);
         void work.then(() => session.finishing.delete(work));
         void work.then(session.leave);
@@ -309,7 +327,7 @@ class StreamReceiver implements MachineReceiver {
       await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
   }
 
-  async #finish(call: ReplicationCall, ending: ReturnType<CutIntake['end']>, awaited: boolean): Promise<void> {
+  async #finish({ call, receipts }: Session, ending: ReturnType<CutIntake['end']>, awaited: boolean): Promise<void> {
     const result = await ending;
     if (result === undefined) return;
     const { uploader } = this.#options;
@@ -321,7 +339,7 @@ class StreamReceiver implements MachineReceiver {
       else this.#say(call, { case: 'journaled', value: { cutId } });
       return;
     }
-    this.#say(call, { case: 'journaled', value: { cutId: idBytes(result.cutId) } });
+    receipts.add(result.cutId, !awaited && isIdle(result.cut));
     uploader.submit(result, { awaited });
   }
 
@@ -348,17 +366,7 @@ class StreamReceiver implements MachineReceiver {
   async #inTime<T>(work: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const problem = this.#options.uploader.state.problem;
-        reject(
-          problem ??
-            new HoldfastError('TIMED_OUT', {
-              thing: `the log of machine ${this.machineId}`,
-              why: `the vault did not let it be opened within ${PATIENCE / 1000} s`,
-              remedy: "look at the process server's health: it tells what the vault says",
-            }),
-        );
-      }, PATIENCE);
+      timer = setTimeout(() => reject(this.#options.uploader.state.problem ?? notOpened(this.machineId, PATIENCE)), PATIENCE);
     });
     return Promise.race([work, late]).finally(() => clearTimeout(timer));
   }

@@ -1,12 +1,13 @@
 import type { Log } from '@holdfast/daemon';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
-import { type Cut, idText, type LogAnchor, PointKind } from '@holdfast/protocol';
+import { type Cut, idText, type LogAnchor } from '@holdfast/protocol';
 import { type Anchor, type LogWriter, openLogWriter, readMachine, registerMachine, type Vault } from '@holdfast/vault';
 import type { Events } from '../control/events.ts';
 import type { JournaledCut } from '../journal/journal.ts';
 import type { Anchors } from './anchors.ts';
 import { createDurableIds } from './durable-ids.ts';
 import { interrupted } from './interrupted.ts';
+import { isIdle } from './is-idle.ts';
 import type { EpochPosition, Fence, Standing, Uploader, UploadListener, UploadState } from './uploader.ts';
 
 export interface UploaderOptions {
@@ -60,13 +61,6 @@ const pointTime = ({ point }: Cut): number => Number((point?.instant?.unixNanos 
 
 /** A piece of a copy: its disk has no state yet. */
 const isPiece = ({ epochs }: Cut): boolean => epochs.some(({ open }) => open);
-
-/** Nothing has changed since the cut before it, and it is a point like any other. */
-const isIdle = ({ epochs, generations, manifest, point }: Cut): boolean =>
-  generations.length === 0 &&
-  manifest === undefined &&
-  point?.kind === PointKind.CRASH &&
-  epochs.every(({ open, dataBytes, zeroBytes, unreadableBytes }) => !open && dataBytes + zeroBytes + unreadableBytes === 0n);
 
 class MachineUploader implements Uploader {
   readonly machineId: string;

@@ -2,7 +2,8 @@ import { cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openStore } from '@holdfast/object-store';
-import { createVault, readKeyFile, writeKeyFile } from '@holdfast/vault';
+import { newId } from '@holdfast/protocol';
+import { createVault, readKeyFile, registerMachine, writeKeyFile } from '@holdfast/vault';
 import { createEvents } from '../control/events.ts';
 import { vaultReports } from '../control/vault-reports.ts';
 import { locationOf } from './place-of.ts';
@@ -90,6 +91,35 @@ describe('vaults of the settings', () => {
     expect((await replaced.vaults.open('office')).id).toBe(other);
     // The control: nothing was ever written there.
     expect((await readdir(path.join(directory, 'two'))).toSorted()).toEqual(['.incoming', 'keys', 'vault']);
+  });
+
+  it('are not taken for what is in their place now, from one start to the next or while they are open', async () => {
+    const [office] = [await make('one'), await make('two')];
+    const swap = async (): Promise<void> => {
+      await rename(path.join(directory, 'one'), path.join(directory, 'away'));
+      await rename(path.join(directory, 'two'), path.join(directory, 'one'));
+      await rename(path.join(directory, 'away'), path.join(directory, 'two'));
+    };
+    const { vaults } = await start({ office: 'one' });
+    await vaults.look();
+    expect((await vaults.open(office)).id).toBe(office);
+    await swap();
+    // What is there was believed to be it, and is looked at before anything is done with it.
+    const next = await start({ office: 'one' });
+    await expect(next.vaults.open(office)).rejects.toMatchObject({ code: 'VAULT_NOT_HELD' });
+    const before = await vaults.open(office);
+    const { store } = before;
+    await vaults.look();
+    await expect(vaults.open(office)).rejects.toMatchObject({ code: 'VAULT_NOT_HELD' });
+    await expect(vaults.open('office')).rejects.toMatchObject({ code: 'VAULT_NOT_HELD' });
+    // Whoever had it cannot go on with it.
+    await expect(registerMachine(before, { id: newId(), name: 'm' })).rejects.toThrow();
+    await expect(store.create('m/x', Uint8Array.of(1))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    const first = store.list('')[Symbol.asyncIterator]().next();
+    await expect(first).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await swap();
+    await vaults.look();
+    expect((await vaults.open(office)).id).toBe(office);
   });
 
   it('are the same elsewhere, and tell that the place is another one', async () => {

@@ -2,9 +2,10 @@ import type { Health, Log, Rate, Values } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { type ObjectStore, withRetry } from '@holdfast/object-store';
 import { isId } from '@holdfast/protocol';
-import { openVault, VAULT_NAME, type Vault, type VaultKey } from '@holdfast/vault';
+import { openVault, type Vault, type VaultKey } from '@holdfast/vault';
 import type { Events } from '../control/events.ts';
 import type { ProcessServerSchema } from '../settings.ts';
+import { endableStore } from './endable-store.ts';
 import { createFairGate, withFairness } from './fair-store.ts';
 import { withRate } from './limited-store.ts';
 import { locationOf, placeOf } from './place-of.ts';
@@ -95,6 +96,8 @@ export const createVaults = ({
   /** Why a vault could not be opened the last time. */
   const refusals = new Map<string, HoldfastError>();
   const watches = new Map<string, ReturnType<typeof watchStore>['watch']>();
+  /** Have nothing more reach the store of a vault as it was opened. */
+  const ends = new Map<string, () => void>();
   const names = Object.keys(settings);
 
   const openAnew = async (name: string): Promise<Vault> => {
@@ -102,7 +105,8 @@ export const createVaults = ({
     // Before anything of the store is asked; and again when the vault was given a new root key.
     const key = (): Promise<VaultKey> => keyOf(name, vault);
     await key();
-    const store = await openBareStore(vault);
+    const { store, end } = endableStore(await openBareStore(vault));
+    ends.set(name, end);
     const { store: watched, watch } = watchStore(store, (problem) => {
       if (problem === undefined) log.info('The vault answers again', { vault: name, ...(user && { user }) });
       else {
@@ -187,7 +191,16 @@ export const createVaults = ({
     try {
       const before = there.has(name);
       const vault = await openNamed(name);
-      if (before) await vault.store.stat(VAULT_NAME);
+      const place = before ? await placeOf(settings[name]!.url, vault.store) : identities.of(name)?.place;
+      if (place !== identities.of(name)?.place) {
+        log.warn('Something else is where the vault was: it is opened anew', { vault: name });
+        opened.delete(name);
+        there.delete(name);
+        // Whoever has it finds it closed, and opens what is there now, if that is the same one.
+        ends.get(name)?.();
+        await vault.close();
+        await openNamed(name);
+      }
       looked.set(name, Date.now());
     } catch (error) {
       log.debug('A vault does not answer; it is tried again', { vault: name, error });

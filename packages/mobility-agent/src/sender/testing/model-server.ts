@@ -18,6 +18,8 @@ import {
 } from '@holdfast/protocol';
 import { createReceiver } from '../../scan/testing/receiver.ts';
 
+/** Milliseconds. */
+const RECEIPT_GAP = 5;
 const FRAME_LIMIT = 1024 * 1024;
 
 /** A cut as a server received it. */
@@ -99,7 +101,7 @@ class Model implements ModelServer {
     twice: false,
     durableThrough: undefined,
     partial: undefined,
-    version: 3,
+    version: 4,
     digests: 'answer',
     refusal: undefined,
   };
@@ -116,6 +118,8 @@ class Model implements ModelServer {
   #applied = 0;
   #applying: Promise<void> = Promise.resolve();
   #partial: Arriving | undefined;
+  /** Cuts on the disk of which the agent was not told yet. */
+  readonly #untold: Uint8Array[] = [];
   #call: ReplicationCall | undefined;
   #say: (message: Response) => Promise<void> = async () => undefined;
 
@@ -145,6 +149,7 @@ class Model implements ModelServer {
   async #take(message: ReplicateRequest['message'], say: (message: Response) => Promise<void>, budget: { granted: number }): Promise<void> {
     switch (message.case) {
       case 'open':
+        this.#untold.length = 0;
         return this.#open(message.value, say);
       case 'cutBegin': {
         const id = idText(message.value.cutId);
@@ -228,7 +233,15 @@ class Model implements ModelServer {
         },
       });
     }
-    for (let times = this.behaviour.twice ? 2 : 1; times > 0; times -= 1) await say({ case: 'journaled', value: { cutId: cut.id } });
+    this.#untold.push(cut.id);
+    const tell = async (): Promise<void> => {
+      const ids = this.#untold.splice(0);
+      const value = { cutId: ids.at(-1)!, earlierCutIds: ids.slice(0, -1) };
+      for (let times = this.behaviour.twice ? 2 : 1; times > 0 && ids.length > 0; times -= 1) await say({ case: 'journaled', value });
+    };
+    // Of cuts without frames it tells together from version 4 on.
+    if (isBrief && this.behaviour.version >= 4) setTimeout(() => void tell().catch(() => undefined), RECEIPT_GAP);
+    else await tell();
     await this.#makeDurable();
   }
 
