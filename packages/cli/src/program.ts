@@ -82,6 +82,7 @@ import { repairCommand } from './vault/repair.ts';
 import { scrubCommand } from './vault/scrub.ts';
 import { serveCommand } from './vault/serve.ts';
 import { statsCommand } from './vault/stats.ts';
+import { undeleteCommand } from './vault/undelete.ts';
 import { validateStoreCommand } from './vault/validate-store.ts';
 import { vaultKeyCommand } from './vault-key/command.ts';
 import { versionCommand } from './version.ts';
@@ -115,6 +116,7 @@ const VAULT_TOOLS: readonly Make[] = [
   mountCommand,
   copyCommand,
   statsCommand,
+  undeleteCommand,
   validateStoreCommand,
   headCommand,
   holdCommand,

@@ -2,6 +2,7 @@ export { type AzureCredential, credentialFromEnvironment, fileSecret, type Secre
 export { type AzureStoreOptions, createAzureStore } from './azure/azure-store.ts';
 export { inspectAzureContainer } from './azure/inspect-azure.ts';
 export { createKeyVaultKey, type KeyVaultKey, type KeyVaultOptions } from './azure/key-vault.ts';
+export { type HiddenObject, type RestoreLockedOptions, restoreLocked } from './azure/restore-locked.ts';
 export { createFolderStore } from './folder-store.ts';
 export { type CopiedStore, type CopyLoss, createCopiedStore } from './lagging-copy.ts';
 export { createMemoryStore } from './memory-store.ts';

@@ -233,6 +233,14 @@ describe('tiers', () => {
   });
 });
 
+describe('vault undelete', () => {
+  it('is for stores that keep versions', async () => {
+    expect(await world.run(['vault', 'undelete', '--store', 'memory:new'])).toMatchObject({
+      stderr: expect.stringContaining('keeps no versions'),
+    });
+  });
+});
+
 describe('vault validate-store', () => {
   it('says whether a vault can be there', async () => {
     const clock = { now: Date.now };
