@@ -44,8 +44,9 @@ const BEGUN_UNSEEN = 'writes from before the trace began may be in flight';
 const MOVED = 'a file of the agent moved';
 const SNAPSHOT_GONE =
   'the kernel gave the snapshot up while it was read: it had too little room, or a block it had to keep could not be read';
-/** Bytes of a range that are handed on together, while it is read. */
-const HANDED_ON = 4 * 1024 * 1024;
+/** Bytes of a range that are handed on together while it is read, and those that may be on their way into frames meanwhile. */
+const HANDED_ON = 1024 * 1024;
+const UNDER_WAY = 8 * 1024 * 1024;
 
 class ConvergenceImpl implements Convergence, WriteSink {
   readonly #events = createEventQueue();
@@ -209,7 +210,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   async readRange(disk: RoundDisk, range: Extent, how: RangeReading = {}): Promise<number> {
     let at = range.offset;
-    let handedOn = Promise.resolve();
+    const underWay: { readonly bytes: number; readonly done: Promise<void> }[] = [];
+    let bytes = 0;
     try {
       await this.#readAsItIs(disk, async (state, excluded) => {
         this.#applyExclusions(disk, state, excluded);
@@ -219,16 +221,25 @@ class ConvergenceImpl implements Convergence, WriteSink {
           at += length;
           if (how.enough?.(length, milliseconds) === true) return;
           if (how.isFinal !== true || disk.staging.bytes < HANDED_ON) continue;
-          await handedOn;
-          handedOn = disk.spill();
-          handedOn.catch(() => undefined);
+          const more = disk.staging.bytes;
+          const done = disk.spill();
+          done.catch(() => undefined);
+          underWay.push({ bytes: more, done });
+          bytes += more;
+          // Frames that are made are taken on between two reads, not behind the last of them: who makes them must not run dry.
+          await this.#yield();
+          while (bytes > UNDER_WAY) {
+            const first = underWay.shift()!;
+            bytes -= first.bytes;
+            await first.done;
+          }
         }
       });
     } finally {
       // Whoever drops the cut after a failure finds nothing of it under way.
-      await Promise.allSettled([handedOn]);
+      await Promise.allSettled(underWay.map(({ done }) => done));
     }
-    await handedOn;
+    for (const { done } of underWay) await done;
     return at;
   }
 

@@ -5,8 +5,9 @@ import { type FrameWork, type MadeFrame, makeFrame } from './make-frame.ts';
 import type { FrameDone, FrameWanted } from './packing-thread.ts';
 
 /*
- * Digests and compression take most of the time of a copy. A thread does that for the whole process, beside reading, keeping and sending; it is started when
- * it pays, and ends when there was nothing to do for a while. What it cannot make, or has in hand when it dies, is made as if there were none.
+ * Digests and compression take most of the time of a copy. A thread does that for the whole process, beside reading, keeping and sending, and a second one
+ * when it does not keep up; they are started when it pays, and end when there was nothing to do for a while. What they cannot make, or have in hand when they
+ * die, is made as if there were none.
  */
 
 /** Bytes of data made into frames before the thread is started: a machine that changes little needs none. */
@@ -17,20 +18,28 @@ const WORTH_ASKING = 64 * 1024;
 const IDLE = 30_000;
 /** Threads that died, after which no more are started. */
 const TRIES = 3;
+/** Threads at a time: with reading, sending and the machine's own work beside them, more would take what is others'. */
+const THREADS = 2;
+/** Of a thread's heap, in MiB: little lives in it, and what has just been made would fill 48 before anybody looks which of it is still used. */
+const HEAP = { maxYoungGenerationSizeMb: 6 };
+/** Frames that wait for every thread there is before another one is started. */
+const BEHIND = 3;
 
 /** Makes frames, several at a time. */
 export interface FrameMaker {
   make(work: FrameWork): Promise<MadeFrame>;
-  /** True while there is a thread. */
-  readonly running: boolean;
+  /** Threads there are. */
+  readonly running: number;
   close(): Promise<void>;
 }
 
 export interface FrameMakerOptions {
   /** Bytes of data before the thread is started, 16 MiB unless told; never where there is but one processor. */
   readonly after?: number;
-  /** Milliseconds without work after which the thread ends, 30,000 unless told. */
+  /** Milliseconds without work after which a thread ends, 30,000 unless told. */
   readonly idle?: number;
+  /** Threads at a time at most, 2 unless told. */
+  readonly threads?: number;
   /** For tests. */
   readonly start?: () => Worker;
 }
@@ -45,6 +54,11 @@ class PackingThread {
   #next = 0;
   #idle: NodeJS.Timeout | undefined;
   #isOver = false;
+
+  /** Frames it was asked for and did not make yet. */
+  get waiting(): number {
+    return this.#jobs.size;
+  }
 
   /** `onEnd` is told when it takes no work any more. */
   constructor(worker: Worker, patience: number, onEnd: (failed: boolean) => void) {
@@ -106,39 +120,50 @@ const shared = ({ buffer }: Uint8Array): boolean => buffer instanceof SharedArra
 export const createFrameMaker = ({
   after = availableParallelism() > 1 ? WORTH_A_THREAD : Number.POSITIVE_INFINITY,
   idle = IDLE,
-  start = () => startThread('packing-thread', import.meta.url),
+  threads: most = THREADS,
+  start = () => startThread('packing-thread', import.meta.url, undefined, HEAP),
 }: FrameMakerOptions = {}): FrameMaker => {
-  let thread: PackingThread | undefined;
+  const threads = new Set<PackingThread>();
   let bytes = 0;
   let died = 0;
 
-  const begin = (): PackingThread | undefined => {
-    if (died >= TRIES) return undefined;
+  const begin = (): void => {
     try {
       const begun: PackingThread = new PackingThread(start(), idle, (failed) => {
         if (failed) died += 1;
-        if (thread !== begun) return;
-        thread = undefined;
-        bytes = 0;
+        if (threads.delete(begun) && threads.size === 0) bytes = 0;
       });
-      return begun;
+      threads.add(begun);
     } catch {
       died = TRIES;
-      return undefined;
     }
+  };
+
+  /** The thread that has least to do. */
+  const freest = (): PackingThread | undefined => {
+    let found: PackingThread | undefined;
+    for (const thread of threads) if (found === undefined || thread.waiting < found.waiting) found = thread;
+    return found;
+  };
+
+  const threadFor = (length: number): PackingThread | undefined => {
+    if (bytes < after || length < WORTH_ASKING) return undefined;
+    const found = freest();
+    // Where one has died another beside those that live would only be the next to die.
+    const isDue = found === undefined ? died < TRIES : found.waiting >= BEHIND && threads.size < most && died === 0;
+    if (isDue) begin();
+    return isDue ? freest() : found;
   };
 
   return {
     async make(work) {
       bytes += work.data.length;
-      if (bytes >= after && work.data.length >= WORTH_ASKING) thread ??= begin();
-      const asked = work.data.length >= WORTH_ASKING ? thread : undefined;
-      return (await asked?.make(work)) ?? makeFrame(work);
+      return (await threadFor(work.data.length)?.make(work)) ?? makeFrame(work);
     },
     get running() {
-      return thread !== undefined;
+      return threads.size;
     },
-    close: async () => thread?.end(),
+    close: async () => void (await Promise.all([...threads].map((thread) => thread.end()))),
   };
 };
 

@@ -42,7 +42,7 @@ export interface FramePackerOptions {
   readonly codec: CodecName;
   /** Gets every serialized frame, in order, once. The buffer is the receiver's. */
   emit(frame: Uint8Array): void;
-  /** Frames under way at the same time, 8 unless told. */
+  /** Frames under way at the same time, 16 unless told. */
   readonly inFlight?: number;
   /** Makes the frames; that of the process unless told. */
   readonly maker?: FrameMaker;
@@ -63,7 +63,7 @@ class Packer implements FramePacker {
 
   constructor(options: FramePackerOptions) {
     this.#options = options;
-    this.#limit = options.inFlight ?? 8;
+    this.#limit = options.inFlight ?? 16;
     this.#maker = options.maker ?? frameMaker;
   }
 

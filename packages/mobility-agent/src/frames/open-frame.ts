@@ -10,7 +10,7 @@ export interface FrameRoom {
 export const digestLength = (bytes: number): number => Math.ceil(bytes / BLOCK_SIZE) * DIGEST_SIZE;
 
 /** Rooms kept for the next frames of whichever disk: each piece of a copy would make as many anew. */
-const SPARE_ROOMS = 9;
+const SPARE_ROOMS = 17;
 const spareRooms: FrameRoom[] = [];
 
 export const takeFrameRoom = (): FrameRoom =>
