@@ -130,8 +130,12 @@ export const vaultsAnswer = (vaults: readonly VaultDescription[]): Answer => ({
 const serverLine = (server: VaultDescription['servers'][number], { name, location }: VaultDescription): string => {
   const words = [
     server.connected ? server.state : 'away',
-    ...(server.calls === name ? [] : [`its settings call it ${server.calls}`]),
-    ...(server.elsewhere ? [`at another place: ${server.location}`] : server.location === location ? [] : [`at ${server.location}`]),
+    ...(server.calls === name || server.calls === '' ? [] : [`its settings call it ${server.calls}`]),
+    ...(server.elsewhere
+      ? [`at another place: ${server.location}`]
+      : server.location === location || server.location === ''
+        ? []
+        : [`at ${server.location}`]),
     ...(server.problem === '' ? [] : [server.problem]),
   ];
   return `  served by   ${server.name}: ${words.join(', ')}`;

@@ -29,7 +29,12 @@ export const vaultFacts = async (
         if (state === VaultState.OTHER && idText(previousVaultId) === id)
           replacedAt.push(`the settings of ${server.value.name} call another vault ${name} now, at ${location}`);
       const own = server.value.served?.find((one) => one.id === id);
-      if (own === undefined) continue;
+      if (own === undefined) {
+        // One of an earlier version tells its name alone.
+        if (known?.connected === true && known.hello.vaults.includes(id))
+          serving.push({ name: server.value.name, connected: true, report: undefined, location: value.location, elsewhere: false });
+        continue;
+      }
       serving.push({
         name: server.value.name,
         connected: known?.connected ?? false,

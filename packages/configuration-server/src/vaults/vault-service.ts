@@ -30,18 +30,23 @@ export const createVaultService = ({ store, servers, alerting, vaultBackups }: A
   };
 
   const serversOf = ({ id, value: { place } }: Stored<VaultRecord>, all: readonly Stored<ServerRecord>[]): VaultServer[] =>
-    all.flatMap(({ id: serverId, value }) => {
+    all.flatMap(({ id: serverId, value }): VaultServer[] => {
       const served = value.served?.find((one) => one.id === id);
-      if (served === undefined) return [];
       const known = servers.get(serverId);
+      const common = {
+        $typeName: 'holdfast.v1.VaultServer',
+        serverId,
+        serverName: value.name,
+        connected: known?.connected ?? false,
+      } as const;
+      // One of an earlier version tells its name alone.
+      if (served === undefined)
+        return known?.connected === true && known.hello.vaults.includes(id) ? [{ ...common, elsewhere: false }] : [];
       const { name, location } = served;
       const said = known?.report?.vaults.find((one) => one.name === name) ?? known?.hello.vaultReports.find((one) => one.name === name);
       return [
         {
-          $typeName: 'holdfast.v1.VaultServer',
-          serverId,
-          serverName: value.name,
-          connected: known?.connected ?? false,
+          ...common,
           report:
             said ?? create(VaultReportSchema, { name, location, place: served.place, vaultId: Uint8Array.from(Buffer.from(id, 'hex')) }),
           elsewhere: served.place !== '' && place !== '' && served.place !== place,

@@ -143,6 +143,10 @@ describe('a vault of the site', () => {
     await connect(await gateway('new'), [told('office', OFFICE, 'a')]);
     await eventually(protection, ({ vaultId }) => vaultId === OFFICE);
     expect(await show('office')).toMatchObject({ id: OFFICE, machines: 1 });
+    expect((await show('office')).servers.map(({ serverName, connected }) => [serverName, connected]).toSorted()).toEqual([
+      ['new', true],
+      ['old', true],
+    ]);
     expect(before.states.every(({ assignments }) => assignments.every(({ vault }) => vault === 'office'))).toBe(true);
     await before.close();
     const upgraded = await connect(old, [told('hq', OFFICE, 'a')]);
