@@ -1,5 +1,6 @@
 import { HoldfastError } from '@holdfast/errors';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
+import { newestCatalogue, publishCatalogue } from './catalogue.ts';
 import { checkContinuity } from './continuity.ts';
 import { addHolder } from './holders.ts';
 import { type KeepOptions, type KeepReport, keepMachine } from './keep-machine.ts';
@@ -157,6 +158,20 @@ describe('locks', () => {
       expect(await locked()).toEqual(expect.arrayContaining(before.filter((name) => name !== gone)));
     },
   );
+
+  it('are renewed where a version of the catalogue came up that needs nothing any more', async () => {
+    await prepare(true);
+    await keep({ lockFor: 10 * DAY });
+    const before = await locked();
+    const base = await newestCatalogue(bench.vault, bench.source.machineId);
+    const writer = { vault: bench.vault, machineId: bench.source.machineId, keyEpoch: 1 };
+    expect(await publishCatalogue(writer, base, { ...base.newest!.catalogue, runs: [], history: [] })).toBeDefined();
+    for (let day = 0; day < 30; day += 3) {
+      now += 3 * DAY;
+      await keep({ lockFor: 10 * DAY }).catch(() => undefined);
+    }
+    expect(await locked()).toEqual(expect.arrayContaining(before));
+  });
 
   it('keep nobody from compacting where the store refuses them', async () => {
     await prepare(true);

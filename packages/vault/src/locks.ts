@@ -46,13 +46,17 @@ export const renewLocks = async (vault: VaultAccess, machineId: string, { lockFo
   const listed = await listReferenced(vault, machineId, { locks: true });
   const versions = await listAll(vault, cataloguePrefix(machineId));
   const sizes = new Map(listed.map(({ name, size }) => [name, size]));
-  const needed = await findNeeded(vault, machineId, sizes);
+  const locked = ({ lockedUntil = 0 }: ObjectInfo): boolean => lockedUntil > 0;
+  const found = await findNeeded(vault, machineId, sizes);
+  const hasRuns = (found.catalogue?.runs ?? []).length > 0;
+  // No keeper gives all up: whoever may append to the vault, and has its key, can publish a version that needs nothing.
+  const isEmptied = !hasRuns && listed.some((info) => info.kind !== OBJECT_KIND.history && locked(info));
+  const needed = isEmptied ? { ...found, isWhole: false } : found;
   // Whatever is not in runs yet has its data in the log alone.
-  if (needed.isWhole && (needed.catalogue?.runs ?? []).length === 0) return 0;
+  if (needed.isWhole && !hasRuns) return 0;
   // Locks end by the store's clock: this machine's may show anything.
   const now = await store.time();
   const isDue = ({ lockedUntil = 0 }: ObjectInfo): boolean => lockedUntil < now + lockFor / 2;
-  const locked = ({ lockedUntil = 0 }: ObjectInfo): boolean => lockedUntil > 0;
 
   const held = needed.isWhole
     ? await heldVersion(
