@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { type ProgramContext, type SupervisedProgram, supervise } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { publicKeyFingerprint } from '@holdfast/protocol';
 import { readIfPresent } from './authority/authority-files.ts';
 import { hashOf, newSecret, secretId } from './enrolment/tokens.ts';
 import { find } from './records/kind.ts';
@@ -23,11 +24,24 @@ const TOKEN_LIFETIME = 5 * 60_000;
 /** Characters of what a program says that are kept for an error. */
 const LONGEST = 2000;
 
-/** True when the process server below this directory belongs to this installation, not to none or to one that was here before. */
-const hasJoined = async (store: StateStore, stateDirectory: string): Promise<boolean> => {
-  const identity = await readIfPresent(path.join(stateDirectory, 'identity', 'identity.json'));
-  const [, id] = /"id": *"([0-9a-f]{32})"/.exec(identity ?? '') ?? [];
-  return id !== undefined && (await find(store, members, id)) !== undefined;
+/** Fingerprints of the authorities that an identity believes; none where that cannot be read. */
+const believedBy = (identity: string): string[] => {
+  try {
+    const { authorities } = JSON.parse(identity) as { readonly authorities: string };
+    return (authorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(publicKeyFingerprint);
+  } catch {
+    return [];
+  }
+};
+
+/**
+ * True when the process server below this directory belongs to this installation, not to none or to one that was here before, and believes its authority,
+ * which may have been replaced at once since.
+ */
+const hasJoined = async (store: StateStore, stateDirectory: string, fingerprint: string): Promise<boolean> => {
+  const identity = (await readIfPresent(path.join(stateDirectory, 'identity', 'identity.json'))) ?? '';
+  const [, id] = /"id": *"([0-9a-f]{32})"/.exec(identity) ?? [];
+  return id !== undefined && believedBy(identity).includes(fingerprint) && (await find(store, members, id)) !== undefined;
 };
 
 /** Runs a program to its end with something on its standard input; rejects with what it said when it fails. */
@@ -75,7 +89,7 @@ export const runLocalProcessServer = async ({ context, store, port, fingerprint 
   const { command, config, stateDirectory } = context.settings.localProcessServer;
   const [program = 'holdfast-process-server', ...words] = command;
   const common = [`--state.directory=${stateDirectory}`, ...(config === undefined ? [] : [`--config=${config}`])];
-  if (!(await hasJoined(store, stateDirectory))) {
+  if (!(await hasJoined(store, stateDirectory, fingerprint))) {
     const join = [...words, 'join', '--server', `127.0.0.1:${port}`, '--fingerprint', fingerprint, ...common];
     await runWith(program, join, await makeToken(store), context.stopping);
     context.log.info('The process server on this machine joined');

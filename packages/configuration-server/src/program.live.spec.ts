@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
-import { EventService, PolicyService, type Server, ServerService } from '@holdfast/protocol';
+import { AuthorityService, EventService, PolicyService, type Server, ServerService } from '@holdfast/protocol';
 
 type Line = Readonly<Record<string, unknown>> & { readonly message: string; readonly program: string };
 
@@ -143,6 +143,8 @@ describe('the program', () => {
     expect(second.lines.map((line) => JSON.stringify(line)).join()).toContain('ADDRESS_IN_USE');
   });
 
+  const JOINED = 'The process server on this machine joined';
+
   it('runs the process server of its machine: joins it, starts it again, ends it', async () => {
     const config = path.join(directory, 'ps.yaml');
     await writeFile(config, 'http: { listen: "127.0.0.1:0" }\n');
@@ -174,7 +176,20 @@ describe('the program', () => {
     await again.line(READY);
     const { servers: all } = await createClient(ServerService, await clientOf(again)).listServers({});
     expect(all.map(({ id }) => id)).toEqual([connected!.id]);
+    expect(again.lines.some(({ message }) => message === JOINED)).toBe(false);
+    // Its authority is a stranger to it after that: it joins anew.
+    await createClient(AuthorityService, await clientOf(again)).rotateAuthority({ phase: 'steady', compromised: true });
     again.child.kill('SIGTERM');
     expect(await again.ended).toBe(0);
+    const third = start(flags);
+    await third.line(READY);
+    await third.line(JOINED);
+    const anew = createClient(ServerService, await clientOf(third));
+    await eventually(
+      async () => (await anew.listServers({})).servers[0],
+      (server) => server?.id === connected!.id && server.connected,
+    );
+    third.child.kill('SIGTERM');
+    expect(await third.ended).toBe(0);
   });
 });
