@@ -11,7 +11,7 @@ import { holdPoint, letGo } from './holds.ts';
 import { machineTarget } from './machine-target.ts';
 import { lost, notCopied } from './recovery-errors.ts';
 import { DONE_WORDS, STEP_WORDS } from './recovery-words.ts';
-import { afterEnd, carryOut, describeStarted, type Started } from './start-requests.ts';
+import { describeStarted, type Started, startOnce } from './start-requests.ts';
 import type { Wanted } from './wanted.ts';
 
 /** What starts machines; `@holdfast/fabric` but for specs. */
@@ -137,23 +137,22 @@ class Worker implements RecoveryWorker {
     }
     this.#stage = RecoveryStage.WORKING;
     this.#problem = undefined;
-    this.#turn.abort(
-      new HoldfastError('INTERRUPTED', { thing: `recovery ${wanted.id}`, why: 'something else is wanted', remedy: 'nothing' }),
-    );
-    this.#news.resolve();
+    this.#interrupt('something else is wanted');
     this.#options.onChange();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#turn.abort(
-      new HoldfastError('INTERRUPTED', { thing: `recovery ${this.wanted.id}`, why: 'this server stops', remedy: 'nothing' }),
-    );
-    this.#news.resolve();
+    this.#interrupt('this server stops');
     await this.#work;
     await this.#starting;
     await this.#endHydration();
     await this.#machine?.close();
+  }
+
+  #interrupt(why: string): void {
+    this.#turn.abort(new HoldfastError('INTERRUPTED', { thing: `recovery ${this.wanted.id}`, why, remedy: 'nothing' }));
+    this.#news.resolve();
   }
 
   #say(detail: string, fraction = -1): void {
@@ -259,15 +258,14 @@ class Worker implements RecoveryWorker {
     const { log, noteStarted, onChange } = this.#options;
     this.#starting = this.#starting.then(async () => {
       if (isDone() || startRequest !== this.wanted.startRequest || this.#closed) return;
-      const { machineName } = this.wanted;
-      const isOn = async (): Promise<boolean> => (await machine.status()).machine.state !== 'off';
-      const started = await (startRequest === this.#started?.request
-        ? afterEnd(startRequest, machineName, isOn)
-        : carryOut(startRequest, machineName, async () => {
-            await noteStarted({ request: startRequest, begun: true });
-            await machine.start();
-            await this.#look();
-          }));
+      const started = await startOnce({
+        request: startRequest,
+        machineName: this.wanted.machineName,
+        before: this.#started,
+        isOn: async () => (await machine.status()).machine.state !== 'off',
+        start: () => machine.start().then(() => this.#look()),
+        note: noteStarted,
+      });
       const { problem } = started;
       if (problem !== undefined) log.warn('A recovered machine could not be switched on', { recovery: this.wanted.id, ...problem });
       await noteStarted(started).catch((error: unknown) => log.warn('It could not be noted that a machine was switched on', { error }));

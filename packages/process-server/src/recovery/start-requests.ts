@@ -11,27 +11,37 @@ export interface Started {
   readonly problem?: { readonly code: string; readonly text: string; readonly remedy: string };
 }
 
-/** Switches it on; what comes of it is told, not thrown. */
-export const carryOut = async (request: string, machineName: string, start: () => Promise<void>): Promise<Started> => {
+export interface StartOnce {
+  readonly request: string;
+  readonly machineName: string;
+  /** The newest that is known of. */
+  readonly before: Started | undefined;
+  isOn(): Promise<boolean>;
+  start(): Promise<void>;
+  note(started: Started): Promise<void>;
+}
+
+/**
+ * Switches it on, noted before: what comes of it is told, not thrown. One that was begun when this server ended is not done again, which would switch on a
+ * machine that was switched off meanwhile: whoever asked decides.
+ */
+export const startOnce = async ({ request, machineName, before, isOn, start, note }: StartOnce): Promise<Started> => {
   try {
-    await start();
+    if (before?.request !== request) {
+      await note({ request, begun: true });
+      await start();
+    } else if (!(await isOn()))
+      throw new HoldfastError('INTERRUPTED', {
+        thing: `machine ${machineName}`,
+        why: 'its process server ended while it was being switched on, and it is off',
+        remedy: 'switch it on again',
+      });
     return { request };
   } catch (reason) {
     const { code, thing, why, remedy } = fromSystem(reason, `machine ${machineName}`);
     return { request, problem: { code, text: `${thing}: ${why}`, remedy } };
   }
 };
-
-/** Of what was begun when this server ended. To do it again would switch on a machine that was switched off meanwhile: whoever asked decides. */
-export const afterEnd = (request: string, machineName: string, isOn: () => Promise<boolean>): Promise<Started> =>
-  carryOut(request, machineName, async () => {
-    if (await isOn()) return;
-    throw new HoldfastError('INTERRUPTED', {
-      thing: `machine ${machineName}`,
-      why: 'its process server ended while it was being switched on, and it is off',
-      remedy: 'switch it on again',
-    });
-  });
 
 type Told = Pick<
   Exclude<MessageInitShape<typeof RecoveryReportSchema>, { readonly $typeName: string }>,
