@@ -12,7 +12,7 @@ import { machineTarget } from './machine-target.ts';
 import { lost, notCopied } from './recovery-errors.ts';
 import { DONE_WORDS, STEP_WORDS } from './recovery-words.ts';
 import { describeStarted, type Started, startOnce } from './start-requests.ts';
-import type { Wanted } from './wanted.ts';
+import { shallRun, type Wanted } from './wanted.ts';
 
 /** What starts machines; `@holdfast/fabric` but for specs. */
 export interface Recoverer {
@@ -61,8 +61,6 @@ export interface RecoveryWorker {
 const LOOK = 3000;
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
-
-const shallRun = (goal: RecoveryGoal): boolean => goal === RecoveryGoal.RUNNING || goal === RecoveryGoal.INDEPENDENT;
 
 const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));

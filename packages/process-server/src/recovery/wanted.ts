@@ -24,6 +24,9 @@ export interface Wanted {
   readonly commitCancelled: boolean;
 }
 
+/** A machine of it is to run. */
+export const shallRun = (goal: RecoveryGoal): boolean => goal === RecoveryGoal.RUNNING || goal === RecoveryGoal.INDEPENDENT;
+
 const isId = (id: Uint8Array): boolean => id.length === 16;
 
 /** What a message says; undefined for one that makes no sense. */
