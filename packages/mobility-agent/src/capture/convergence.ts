@@ -38,8 +38,8 @@ const UNSETTLED_LIMIT = 1_000_000;
 const DISCARD_LIMIT = 1024 * 1024;
 /** Discarded blocks taken in without a look at the ring. */
 const DISCARD_STEP = 32 * 1024;
-/** Bytes of staged data kept in memory for one disk. */
-const STAGING_LIMIT = 64 * 1024 * 1024;
+/** Bytes of staged data kept in memory for one disk; what is read anew of more is packed twice. */
+const STAGING_LIMIT = 8 * 1024 * 1024;
 const BEGUN_UNSEEN = 'writes from before the trace began may be in flight';
 const MOVED = 'a file of the agent moved';
 const SNAPSHOT_GONE =

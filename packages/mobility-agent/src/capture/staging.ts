@@ -5,7 +5,7 @@ import type { FramePacker } from '../frames/frame-packer.ts';
 const SLAB_SIZE = 1024 * 1024;
 const SLOTS_PER_SLAB = SLAB_SIZE / BLOCK_SIZE;
 /** Pieces kept for the next staging: allocating them anew for every cut makes the collector of garbage run all the time. */
-const SPARE_SLABS = 24;
+const SPARE_SLABS = 17;
 const spareSlabs: Buffer[] = [];
 
 /** The blocks of one disk that were read for a cut not yet published; a newer read of a block replaces the older one. */

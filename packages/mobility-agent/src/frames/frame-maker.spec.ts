@@ -105,7 +105,7 @@ describe('a thread that makes frames', () => {
   });
 
   it('is not asked before it pays, nor for little', async () => {
-    open({ after: 3 * LENGTH });
+    open({ after: 3 * LENGTH, pause: Number.POSITIVE_INFINITY });
     const [work] = works();
     await maker.make(work!);
     expect(maker.running).toBe(0);
@@ -113,6 +113,18 @@ describe('a thread that makes frames', () => {
       await maker.make({ ...work!, extents: [{ offset: 0, length: BLOCK_SIZE, kind: 'data' }], data: work!.data.subarray(0, BLOCK_SIZE) });
     expect(maker.running).toBe(0);
     await maker.make(work!);
+    expect(maker.running).toBeGreaterThan(0);
+  });
+
+  it('is not asked for what comes now and then', async () => {
+    open({ after: 3 * LENGTH, pause: -1 });
+    const [work] = works();
+    for (let count = 0; count < 9; count += 1) await maker.make(work!);
+    expect(maker.running).toBe(0);
+    // The control: without a pause that is enough.
+    await maker.close();
+    open({ after: 3 * LENGTH, pause: Number.POSITIVE_INFINITY });
+    for (let count = 0; count < 9; count += 1) await maker.make(work!);
     expect(maker.running).toBeGreaterThan(0);
   });
 

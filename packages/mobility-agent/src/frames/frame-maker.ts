@@ -10,8 +10,10 @@ import type { FrameDone, FrameWanted } from './packing-thread.ts';
  * die, is made as if there were none.
  */
 
-/** Bytes of data made into frames before the thread is started: a machine that changes little needs none. */
-const WORTH_A_THREAD = 16 * 1024 * 1024;
+/** Bytes of data made into frames without a pause before a thread is started: what a machine changes in some seconds needs none, and none of its memory. */
+const WORTH_A_THREAD = 32 * 1024 * 1024;
+/** Milliseconds without work that are a pause. */
+const PAUSE = 1000;
 /** Bytes of data below which asking costs more than it saves. */
 const WORTH_ASKING = 64 * 1024;
 /** Milliseconds without work after which the thread ends. */
@@ -34,10 +36,12 @@ export interface FrameMaker {
 }
 
 export interface FrameMakerOptions {
-  /** Bytes of data before the thread is started, 16 MiB unless told; never where there is but one processor. */
+  /** Bytes of data before the thread is started, 32 MiB unless told; never where there is but one processor. */
   readonly after?: number;
   /** Milliseconds without work after which a thread ends, 30,000 unless told. */
   readonly idle?: number;
+  /** Milliseconds without work after which bytes are counted anew, 1000 unless told. */
+  readonly pause?: number;
   /** Threads at a time at most, 2 unless told. */
   readonly threads?: number;
   /** For tests. */
@@ -120,11 +124,13 @@ const shared = ({ buffer }: Uint8Array): boolean => buffer instanceof SharedArra
 export const createFrameMaker = ({
   after = availableParallelism() > 1 ? WORTH_A_THREAD : Number.POSITIVE_INFINITY,
   idle = IDLE,
+  pause = PAUSE,
   threads: most = THREADS,
   start = () => startThread('packing-thread', import.meta.url, undefined, HEAP),
 }: FrameMakerOptions = {}): FrameMaker => {
   const threads = new Set<PackingThread>();
   let bytes = 0;
+  let last = 0;
   let died = 0;
 
   const begin = (): void => {
@@ -157,6 +163,9 @@ export const createFrameMaker = ({
 
   return {
     async make(work) {
+      const now = performance.now();
+      if (threads.size === 0 && now - last > pause) bytes = 0;
+      last = now;
       bytes += work.data.length;
       return (await threadFor(work.data.length)?.make(work)) ?? makeFrame(work);
     },

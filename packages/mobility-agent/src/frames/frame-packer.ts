@@ -42,7 +42,7 @@ export interface FramePackerOptions {
   readonly codec: CodecName;
   /** Gets every serialized frame, in order, once. The buffer is the receiver's. */
   emit(frame: Uint8Array): void;
-  /** Frames under way at the same time, 16 unless told. */
+  /** Frames under way at the same time; unless told 16 where threads make them, 4 where none does. */
   readonly inFlight?: number;
   /** Makes the frames; that of the process unless told. */
   readonly maker?: FrameMaker;
@@ -50,7 +50,6 @@ export interface FramePackerOptions {
 
 class Packer implements FramePacker {
   readonly #options: FramePackerOptions;
-  readonly #limit: number;
   readonly #maker: FrameMaker;
   #open: OpenFrame | undefined;
   /** Calls wait for one another; each turn starts when this resolves. */
@@ -63,7 +62,6 @@ class Packer implements FramePacker {
 
   constructor(options: FramePackerOptions) {
     this.#options = options;
-    this.#limit = options.inFlight ?? 16;
     this.#maker = options.maker ?? frameMaker;
   }
 
@@ -105,6 +103,11 @@ class Packer implements FramePacker {
       this.#throwFailure();
       return { ...this.#counters };
     });
+  }
+
+  /** Where no thread makes them, more than a few at a time would only take memory. */
+  get #limit(): number {
+    return this.#options.inFlight ?? (this.#maker.running > 0 ? 16 : 4);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { type CodecName, createFrame, type FrameExtent, serializeFrame } from '@holdfast/block';
+import { type CodecName, createFrame, type FrameExtent, giveBack, serializeFrame } from '@holdfast/block';
 
 /** What becomes a frame. */
 export interface FrameWork {
@@ -20,5 +20,8 @@ export interface MadeFrame {
 /** `alone`: nothing else is made at the same time, so that compressing in yet another thread would only cost time. */
 export const makeFrame = async ({ extents, data, codec, digests }: FrameWork, alone = false): Promise<MadeFrame> => {
   const frame = await createFrame(extents, data, codec, digests, { alone });
-  return { bytes: serializeFrame(frame), codec: frame.codec };
+  const bytes = serializeFrame(frame);
+  // What the compressor made is copied; the data of a frame that is kept raw is the caller's.
+  if (frame.payload.buffer !== data.buffer) giveBack(frame.payload);
+  return { bytes, codec: frame.codec };
 };
