@@ -91,6 +91,8 @@ const startGateway = async (server: ConfigurationServer, person: Person): Promis
     identity: { 'hardware-file': hardware },
     replication: { listen, advertise: [listen] },
     journal: { quota: '64MiB' },
+    // Points without changes are waited for.
+    upload: { 'idle-interval': '1s' },
     vaults: { office: { url: `file:${folder}`, 'key-file': keyFile } },
   });
   await join('process-server', server, person, files.config);
