@@ -92,7 +92,8 @@ export const openVaultIdentities = async (
   };
   const nameOf = (vault: string): string | undefined => {
     for (const [name, { known }] of entries) if (known?.id === vault) return name;
-    return entries.has(vault) ? vault : undefined;
+    // What has the form of an id is one, whatever settings call so.
+    return !isId(vault) && entries.has(vault) ? vault : undefined;
   };
 
   return {

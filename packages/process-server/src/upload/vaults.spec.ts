@@ -122,6 +122,42 @@ describe('vaults of the settings', () => {
     expect((await vaults.open(office)).id).toBe(office);
   });
 
+  it('are found by their ids also where settings call another one by the id of one', async () => {
+    const [office, other] = [await make('one'), await make('two')];
+    const first = await start({ [office]: 'one' });
+    await first.vaults.look();
+    expect((await first.vaults.open(office)).id).toBe(office);
+    const replaced = await start({ [office]: 'two' });
+    await replaced.vaults.look();
+    await expect(replaced.vaults.open(office)).rejects.toMatchObject({ code: 'VAULT_NOT_HELD' });
+    expect(replaced.vaults.standings()).toMatchObject([{ id: other, previous: office }]);
+    expect(replaced.vaults.has(office)).toBe(false);
+  });
+
+  it('are left by all who use them when one finds another there', async () => {
+    const office = await make('one');
+    const other = await make('two');
+    const { vaults, identities } = await start({ office: 'one' });
+    const keeping = createVaults({
+      settings: { office: { url: at('one'), keyFile } } as never,
+      identities,
+      requests: 4,
+      log: silent,
+      health: { check: () => undefined } as never,
+      events: createEvents(),
+      user: 'keeper',
+    });
+    opened.push(keeping);
+    await vaults.look();
+    const kept = await keeping.open(office);
+    await rename(path.join(directory, 'one'), path.join(directory, 'away'));
+    await rename(path.join(directory, 'two'), path.join(directory, 'one'));
+    await vaults.look();
+    await expect(keeping.open(office)).rejects.toMatchObject({ code: 'VAULT_NOT_HELD' });
+    expect((await keeping.open(other)).id).toBe(other);
+    await expect(kept.store.delete('keys')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
   it('are the same elsewhere, and tell that the place is another one', async () => {
     const id = await make('one');
     const first = await start({ office: 'one' });

@@ -128,8 +128,21 @@ export const createVaults = ({
     }
   };
 
+  /** Whoever has it finds it closed, and opens what is there now, if that is the same one. */
+  const drop = async (name: string, vault: Vault): Promise<void> => {
+    if (there.get(name) !== vault) return;
+    opened.delete(name);
+    there.delete(name);
+    ends.get(name)?.();
+    await vault.close();
+  };
+
   /** Whatever vault has the name. */
   const openNamed = (name: string): Promise<Vault> => {
+    const open = there.get(name);
+    // Another user of the vaults found another one there.
+    if (open !== undefined && identities.of(name)?.id !== open.id)
+      drop(name, open).catch((error: unknown) => log.debug('A vault could not be closed', { vault: name, error }));
     const known = opened.get(name);
     if (known !== undefined) return known;
     const opening = openAnew(name);
@@ -194,11 +207,7 @@ export const createVaults = ({
       const place = before ? await placeOf(settings[name]!.url, vault.store) : identities.of(name)?.place;
       if (place !== identities.of(name)?.place) {
         log.warn('Something else is where the vault was: it is opened anew', { vault: name });
-        opened.delete(name);
-        there.delete(name);
-        // Whoever has it finds it closed, and opens what is there now, if that is the same one.
-        ends.get(name)?.();
-        await vault.close();
+        await drop(name, vault);
         await openNamed(name);
       }
       looked.set(name, Date.now());
@@ -216,7 +225,7 @@ export const createVaults = ({
       if (one === other || ids.includes(undefined)) return one === other || isId(one) !== isId(other);
       return ids[0] === ids[1];
     },
-    open: (vault) => (isId(vault) && !Object.hasOwn(settings, vault) ? openById(vault) : openByName(vault)),
+    open: (vault) => (isId(vault) ? openById(vault) : openByName(vault)),
     async look() {
       await Promise.all(names.map(lookAt));
     },
