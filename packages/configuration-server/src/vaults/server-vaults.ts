@@ -84,8 +84,8 @@ export const openServerVaults = async (
     return settle(served);
   };
 
-  const refer = <T extends { readonly vault: string }>(all: readonly T[]): T[] =>
-    all.map((one) => ({ ...one, vault: called.get(one.vault)?.vault ?? one.vault }));
+  const idOf = (vault: string): string => (isId(vault) ? vault : (called.get(vault)?.vault ?? vault));
+  const refer = <T extends { readonly vault: string }>(all: readonly T[]): T[] => all.map((one) => ({ ...one, vault: idOf(one.vault) }));
 
   await take(greeting.vaultReports);
   return {
@@ -99,7 +99,7 @@ export const openServerVaults = async (
       lines: refer(report.lines),
       backups: refer(report.backups),
       recoveries: refer(report.recoveries),
-      vaultsRead: report.vaultsRead.map((name) => called.get(name)?.vault ?? name),
+      vaultsRead: report.vaultsRead.map(idOf),
     }),
     tell: (vault) => {
       if (greeting.vaultsById || !isId(vault)) return vault;

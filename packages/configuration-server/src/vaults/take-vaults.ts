@@ -1,4 +1,4 @@
-import { idText, type VaultReport, VaultState } from '@holdfast/protocol';
+import { idText, isId, type VaultReport, VaultState } from '@holdfast/protocol';
 import type { ServerPresence } from '../control/presence.ts';
 import { takeName } from '../enrolment/member-name.ts';
 import { listAll } from '../records/kind.ts';
@@ -38,7 +38,8 @@ const elsewhereOf = async (
 };
 
 const register = async (transaction: Transaction, { id: actor, name: server }: Server, served: ServedVault): Promise<void> => {
-  const name = await takeName(transaction, 'vault', served.name, served.id);
+  // A name of the form of an id would be taken for the vault of that id.
+  const name = await takeName(transaction, 'vault', isId(served.name) ? 'vault' : served.name, served.id);
   const { location, place } = served;
   transaction.put(vaults, served.id, { name, aliases: [served.name], location, place, registered: Date.now() });
   const text = `Vault ${name} (${served.id}) is registered: ${server} has it at ${location}`;

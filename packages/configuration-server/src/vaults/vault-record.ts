@@ -28,12 +28,14 @@ export const vaults: Kind<VaultRecord> = plainKind('vault', 1);
 export const vaultName = async (store: Pick<StateStore, 'get'>, vault: string): Promise<string> =>
   isId(vault) ? ((await find(store, vaults, vault))?.value.name ?? vault) : vault;
 
-/** The vault of this name, else the one that settings call so, if it is one. */
+/**
+ * The vault that settings of process servers call so; of several the one that has the name here too. One that people gave the name, and no settings call
+ * so, is not meant: who knows names alone has another one.
+ */
 export const vaultNamed = async (store: StateStore, name: string): Promise<Stored<VaultRecord> | undefined> => {
-  const id = (await find(store, names, nameId('vault', name)))?.value.id;
-  const own = id === undefined ? undefined : await find(store, vaults, id);
-  if (own !== undefined) return own;
   const called: Stored<VaultRecord>[] = [];
   for await (const vault of listAll(store, vaults)) if (vault.value.aliases.includes(name)) called.push(vault);
-  return called.length === 1 ? called[0] : undefined;
+  if (called.length < 2) return called[0];
+  const own = (await find(store, names, nameId('vault', name)))?.value.id;
+  return called.find(({ id }) => id === own);
 };

@@ -167,6 +167,27 @@ describe('a vault of the site', () => {
     expect(await codeOf(show('office'))).toBe('RESOURCE_NOT_FOUND');
   });
 
+  it('that people gave the name of another one is not taken for that by process servers that know names alone', async () => {
+    const one = await gateway('one');
+    await connect(one, [told('office', OFFICE, 'a'), told('attic', OTHER, 'b')]);
+    const rename = async (vault: string, name: string) =>
+      server.api(VaultService).renameVault({ vault, name, version: (await show(vault)).version });
+    await rename(OFFICE, 'hq');
+    await rename(OTHER, 'office');
+    const stream = connectServer(server, await gateway('old'), { endpoints: ['127.0.0.1:7'], vaults: ['office'] });
+    streams.push(stream);
+    await stream.until(() => true);
+    const serves = async (id: string) => (await show(id)).servers.map(({ serverName }) => serverName).toSorted();
+    expect(await serves(OFFICE)).toEqual(['old', 'one']);
+    expect(await serves(OTHER)).toEqual(['one']);
+  });
+
+  it('has no name of the form of an id', async () => {
+    await connect(await gateway('one'), [told(OFFICE, OTHER, 'b')]);
+    expect((await vaults()).map(({ name, id }) => [name, id])).toEqual([['vault', OTHER]]);
+    expect(await codeOf(show(OFFICE))).toBe('RESOURCE_NOT_FOUND');
+  });
+
   it('moves with its process server; two places of it are told, and no machine is moved between them', async () => {
     const [one, two] = [await gateway('one'), await gateway('two')];
     const first = await connect(one, [told('office', OFFICE, 'a')]);
