@@ -6,7 +6,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect } from 'node:tls';
 import type { Client } from '@connectrpc/connect';
-import { AuthorityService, EnrolmentService, EventService, publicKeyFingerprint, readSuccessor } from '@holdfast/protocol';
+import {
+  AuthorityService,
+  EnrolmentService,
+  EventService,
+  PersonRole,
+  publicKeyFingerprint,
+  readSuccessor,
+  SessionService,
+  TokenService,
+  UserService,
+} from '@holdfast/protocol';
 import { createTestAuthority } from '@holdfast/protocol/conformance';
 import { connectAgent } from '../conformance/test-member.ts';
 import {
@@ -20,6 +30,7 @@ import {
   type TestMember,
   type TestServer,
 } from '../conformance/test-server.ts';
+import { roleMessage } from '../role-message.ts';
 import { openAuthority } from './authority.ts';
 
 afterEach(endTestServers);
@@ -147,6 +158,11 @@ describe('another certificate authority', () => {
     const server = await startTestServer();
     const api = server.api(AuthorityService);
     const web = await enrolMember(server, 'agent', 'web');
+    const password = 'a long word of a person';
+    await server.api(UserService).createUser({ name: 'anna', role: PersonRole.READER, password });
+    const session = async (to: TestServer, token: string) => codeOf(to.client(SessionService, { token }).getSession({}));
+    const { token } = await server.client(SessionService).signIn({ name: 'anna', password });
+    const { secret } = await server.api(TokenService).createToken({ role: roleMessage('agent') });
     // An earlier replacement left a word of its own.
     await api.rotateAuthority({ phase: 'steady', force: true });
     await api.rotateAuthority({ phase: 'announced', force: true });
@@ -154,6 +170,7 @@ describe('another certificate authority', () => {
     const [stream, old] = [connectAgent(server, late, 'late'), await shownBy(server)];
     await stream.until(() => true);
     expect(await codeOf(api.rotateAuthority({ phase: 'steady', compromised: true }))).toBe('VERSION_CONFLICT');
+    expect(await session(server, token)).toBe('no error');
     const { authority } = await api.rotateAuthority({ phase: 'switched', compromised: true });
     expect(authority).toMatchObject({ phase: 'steady', waitingFor: [], authorities: [{ signs: true }] });
     const fresh = authority!.authorities[0]!.fingerprint;
@@ -170,6 +187,10 @@ describe('another certificate authority', () => {
     await server.stop();
     const again = await startTestServer({}, server.directory);
     expect(again.fingerprint).toBe(fresh);
+    // Whoever pretended to be the server may have them.
+    expect(await session(again, token)).toBe('SIGN_IN_NEEDED');
+    expect(await codeOf(enrolMember(again, 'agent', 'evil', { token: secret }))).toBe('TOKEN_UNKNOWN');
+    expect(await session(again, again.administrator)).toBe('no error');
     // Joined anew, it is what it was.
     expect((await enrolMember(again, 'agent', 'web')).id).toBe(web.id);
   }, 60_000);

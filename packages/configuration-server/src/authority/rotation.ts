@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
 import { find, listAll } from '../records/kind.ts';
-import { type CertificateRecord, type MemberRecord, machines, members, servers } from '../records/kinds.ts';
+import { accesses, type CertificateRecord, type MemberRecord, machines, members, servers, tokens } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { Authority } from './authority.ts';
@@ -74,6 +74,9 @@ export const createRotation = ({ store, authority, grace, log, look = LOOK }: Ro
     await authority.replace(from);
     const { fingerprint } = authority;
     await transact(store, async (transaction) => {
+      // Whoever pretended to be this server was shown them.
+      for await (const { id } of listAll(store, tokens)) transaction.delete(tokens, id);
+      for await (const { id, value } of listAll(store, accesses)) if (value.userId !== undefined) transaction.delete(accesses, id);
       transaction.event({ severity: 'critical', code: 'authority-replaced', text: `${REPLACED}: ${fingerprint}`, subject: '', actor });
       transaction.audit({ actor, action: 'RotateAuthority', subject: '', detail: 'compromised' });
     });
