@@ -17,9 +17,9 @@ export interface MadeFrame {
   readonly codec: number;
 }
 
-/** `alone`: nothing else is made at the same time, so that compressing in yet another thread would only cost time. */
-export const makeFrame = async ({ extents, data, codec, digests }: FrameWork, alone = false): Promise<MadeFrame> => {
-  const frame = await createFrame(extents, data, codec, digests, { alone });
+/** In the thread that asks: each of the pool's would keep some megabytes for what it once compressed, and make little of them faster. */
+export const makeFrame = async ({ extents, data, codec, digests }: FrameWork): Promise<MadeFrame> => {
+  const frame = await createFrame(extents, data, codec, digests, { alone: true });
   const bytes = serializeFrame(frame);
   // What the compressor made is copied; the data of a frame that is kept raw is the caller's.
   if (frame.payload.buffer !== data.buffer) giveBack(frame.payload);

@@ -23,7 +23,7 @@ const owned = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => {
 const answer = async ({ id, ...work }: FrameWanted): Promise<void> => {
   let done: FrameDone;
   try {
-    const { bytes, codec } = await makeFrame(work, true);
+    const { bytes, codec } = await makeFrame(work);
     done = { id, made: { bytes: owned(bytes), codec } };
   } catch {
     done = { id, made: undefined };
