@@ -42,7 +42,7 @@ export const vaultConditions = (facts: VaultFacts, limits: Pick<Thresholds, 'awa
     found.push({
       severity: 'critical',
       code: 'vault-in-two-places',
-      text: `vault ${name} is in two places: ${facts.location} counts, and ${other.map((one) => `${one.name} has it at ${one.location}`).join(', ')}. Machines are not moved between them; let all process servers use one of the two, see "Moving a vault"`,
+      text: `vault ${name} is in two places: ${facts.location} counts, and ${other.map((one) => `${one.name} has it at ${one.location}`).join(', ')}. Machines are not moved between them; let all process servers use one of the two, or remove the one that is lost with holdfast server remove, see "Moving a vault"`,
     });
 
   const there = serving.filter(({ connected, elsewhere }) => connected && !elsewhere);

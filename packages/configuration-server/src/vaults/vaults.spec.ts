@@ -219,6 +219,25 @@ describe('a vault of the site', () => {
     );
   });
 
+  it('counts where another process server has it once the one that was lost with its place is removed', async () => {
+    const first = await connect(await gateway('one'), [told('office', OFFICE, 'a')]);
+    await protectWeb('office');
+    await first.close();
+    const second = await connect(await gateway('two'), [told('office', OFFICE, 'copy')]);
+    await eventually(
+      async () => (await show('office')).problems.join(),
+      (problems) => problems.includes('holdfast server remove'),
+    );
+    expect(await show('office')).toMatchObject({ location: 'file:/srv/a' });
+    const { version } = (await server.api(ServerService).listServers({})).servers.find(({ name }) => name === 'one')!;
+    await server.api(ServerService).removeServer({ server: 'one', version, force: true });
+    second.report({ revision: second.states.at(-1)!.revision, vaults: [told('office', OFFICE, 'copy')] });
+    await eventually(
+      () => show('office'),
+      ({ location, servers }) => location === 'file:/srv/copy' && servers.every(({ elsewhere }) => !elsewhere),
+    );
+  });
+
   it('that another one has taken the name of is told, and the other is not registered', async () => {
     const one = await gateway('one');
     const first = await connect(one, [told('office', OFFICE, 'a')]);
