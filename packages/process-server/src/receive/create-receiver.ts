@@ -184,6 +184,8 @@ class StreamReceiver implements MachineReceiver {
       // A cut on its way to the disk is handed over before another stream asks for it.
       await Promise.all(session?.finishing ?? []);
       this.#partial = intake.open;
+      // Of a machine that may be gone nothing more comes: whoever fails it over does not wait for what is gathered.
+      if (this.#call === call && this.#closed === undefined) uploader.hurry();
     }
   }
 
@@ -235,17 +237,8 @@ class StreamReceiver implements MachineReceiver {
     });
     const agreed = Math.min(PROTOCOL_VERSION, open.protocolVersion);
     const receipts = createReceipts(agreed >= GATHERED_SINCE ? RECEIPT_GAP : 0, (value) => this.#say(call, { case: 'journaled', value }));
-    const session: Session = {
-      call,
-      intake,
-      share,
-      receipts,
-      finishing: new Set(),
-      version: agreed,
-      leave: () => undefined,
-      queries: 0,
-      paced: 0,
-    };
+    const begun = { finishing: new Set<Promise<void>>(), leave: () => undefined, queries: 0, paced: 0 };
+    const session: Session = { call, intake, share, receipts, version: agreed, ...begun };
     const notices = createDurableNotices(agreed >= BRIEF_SINCE, (value) => this.#say(call, { case: 'durable', value }));
     uploader.listen({
       onDurable: ({ cutId }, anchor) => notices.add(cutId, anchor),
