@@ -141,6 +141,8 @@ describe('a process server', () => {
       while (making) {
         cuts[index]!.push(...(await addCuts(source, running[index]!, 1, 1 + Math.floor(random() * 400))));
         await running[index]!.until(() => !making || running[index]!.held.size < 6);
+        // Several are always on their way; but every point is read back whole in the end.
+        await sleep(25);
       }
     });
     for (let kill = 0; kill < 5; kill += 1) {
