@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { newId, ProtectionSchema, ProtectionState } from '@holdfast/protocol';
 import { find, listAll } from '../records/kind.ts';
-import { assignments, machines, names, policyUses, protections } from '../records/kinds.ts';
+import { assignments, machines, names, policyUses, protections, servers } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { createMemoryStore } from '../state/memory-store.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -12,9 +12,14 @@ import { vaultName, vaults } from './vault-record.ts';
 
 const [OFFICE, POLICY, SERVER] = [newId(), newId(), newId()];
 const COUNT = 3;
+const CALLED = { name: 'office', id: OFFICE };
 
 /** Machines that are protected into the vault that everybody calls "office", or by what it is. */
-const site = async (vault: string, forced = false): Promise<StateStore> => {
+const site = async (
+  vault: string,
+  forced = false,
+  served: { readonly name: string; readonly id: string }[] = [CALLED],
+): Promise<StateStore> => {
   const store = createMemoryStore({ events: 100, audit: 100, changes: 1000 });
   await transact(store, async (transaction) => {
     for (let index = 0; index < COUNT; index += 1) {
@@ -29,6 +34,10 @@ const site = async (vault: string, forced = false): Promise<StateStore> => {
       transaction.put(assignments, `${SERVER}/${machine}`, { vault, machineName: `m${index}` });
     }
     transaction.put(policyUses, POLICY, { protections: COUNT });
+    transaction.put(servers, SERVER, {
+      ...{ name: 'ps', role: 'process-server', softwareVersion: '', lastSeen: 0, endpoints: [], vaults: ['office'] },
+      served: served.map((one) => ({ ...one, location: '', place: '' })),
+    });
     transaction.put(names, 'vault/office', { id: OFFICE });
     const record = { name: 'office', aliases: ['office'], location: '', place: '', registered: 1 };
     transaction.put(vaults, OFFICE, forced ? { ...record, decommissioned: { at: 1, by: 'me', forced: true } } : record);
@@ -68,7 +77,7 @@ describe('a server that is killed between any two commits', () => {
     expect(await referring(await site('office'))).toEqual(new Set(['office']));
     const deaths = await killedAnywhere(
       () => site('office'),
-      bindVaults,
+      (store) => bindVaults(store),
       async (store) => {
         expect(await referring(store)).toEqual(new Set([OFFICE]));
         expect(await bindVaults(store)).toBe(0);
@@ -80,6 +89,19 @@ describe('a server that is killed between any two commits', () => {
     expect(await bindVaults(store)).toBe(0);
     expect(await referring(store)).toEqual(new Set(['attic']));
     expect(await vaultName(store, 'attic')).toBe('attic');
+  });
+
+  it('binds to what the settings of the own process server call so, and waits until that is known', async () => {
+    const other = newId();
+    const elsewhere = await site('office', false, [{ name: 'office', id: other }]);
+    expect(await bindVaults(elsewhere)).toBe(2 * COUNT);
+    expect(await referring(elsewhere)).toEqual(new Set([other]));
+    const silent = await site('office', false, []);
+    expect(await bindVaults(silent)).toBe(0);
+    expect(await referring(silent)).toEqual(new Set(['office']));
+    // One of an earlier version will never tell.
+    expect(await bindVaults(silent, SERVER)).toBe(2 * COUNT);
+    expect(await referring(silent)).toEqual(new Set([OFFICE]));
   });
 
   it('ends all protections of a vault that was given up by force, each once', async () => {

@@ -4,6 +4,7 @@ import type { ServerPresence } from '../control/presence.ts';
 import { find } from '../records/kind.ts';
 import type { ServedVault } from '../records/kinds.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { bindVaults } from './bind-vaults.ts';
 import { servedVaults, takeVaults } from './take-vaults.ts';
 import { vaultNamed, vaults } from './vault-record.ts';
 
@@ -63,7 +64,9 @@ export const openServerVaults = async (
         ),
       );
     const before = hello.vaults;
+    const isOther = JSON.stringify([...next]) !== JSON.stringify([...called]);
     called = next;
+    if (isOther && !greeting.vaultsById) await bindVaults(store, server.id);
     hello = create(ServerHelloSchema, {
       ...greeting,
       vaults: [...new Set([...next.values()].filter(({ counts }) => counts).map(({ vault }) => vault))],

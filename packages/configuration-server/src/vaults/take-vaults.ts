@@ -90,13 +90,11 @@ export const takeVaults = async (
   server: Server,
   served: readonly ServedVault[],
 ): Promise<void> => {
-  const { result: isNew } = await transact(store, async (transaction) => {
+  const { result: isOther } = await transact(store, async (transaction) => {
     const own = await transaction.read(servers, server.id);
     if (own === undefined) return false;
-    let registered = false;
     for (const one of served) {
       const known = await transaction.read(vaults, one.id);
-      registered ||= known === undefined || !known.value.aliases.includes(one.name);
       if (known === undefined) await register(transaction, server, one);
       else if (one.place !== '') {
         const others = await elsewhereOf(store, server.id, one.id);
@@ -108,8 +106,9 @@ export const takeVaults = async (
         await follow(transaction, server, one, known.value, moved);
       }
     }
-    if (JSON.stringify(own.value.served ?? []) !== JSON.stringify(served)) transaction.put(servers, server.id, { ...own.value, served });
-    return registered;
+    if (JSON.stringify(own.value.served) === JSON.stringify(served)) return false;
+    transaction.put(servers, server.id, { ...own.value, served });
+    return true;
   });
-  if (isNew) await bindVaults(store);
+  if (isOther) await bindVaults(store);
 };

@@ -141,6 +141,7 @@ describe('a vault of the site', () => {
     expect(await protection()).toMatchObject({ vault: 'office', vaultId: '' });
     // Another server, of this version, tells what it is; the old one is told the name that it knows, as before.
     await connect(await gateway('new'), [told('office', OFFICE, 'a')]);
+    before.report({ revision: before.states.at(-1)!.revision });
     await eventually(protection, ({ vaultId }) => vaultId === OFFICE);
     expect(await show('office')).toMatchObject({ id: OFFICE, machines: 1 });
     expect((await show('office')).servers.map(({ serverName, connected }) => [serverName, connected]).toSorted()).toEqual([
@@ -151,6 +152,24 @@ describe('a vault of the site', () => {
     await before.close();
     const upgraded = await connect(old, [told('hq', OFFICE, 'a')]);
     expect(assigned(upgraded)).toBe(OFFICE);
+  });
+
+  it('that two process servers of an earlier version knew by one name is to each what it tells, once both told', async () => {
+    const [one, other] = [await gateway('one'), await gateway('other')];
+    const before = connectServer(server, one, { endpoints: ['127.0.0.1:7'] });
+    streams.push(before);
+    await before.until(() => true);
+    const protecting = protectWeb('office');
+    await before.until(({ assignments }) => assignments.length > 0);
+    before.report({ revision: before.states.at(-1)!.revision });
+    await protecting;
+    await before.close();
+    // The name is registered for another vault before the machine's own process server is there again.
+    await connect(other, [told('office', OTHER, 'b')]);
+    const protection = async () => (await server.api(ProtectionService).listProtections({})).protections[0]!;
+    expect(await protection()).toMatchObject({ vaultId: '' });
+    expect(assigned(await connect(one, [told('office', OFFICE, 'a')]))).toBe(OFFICE);
+    expect(await protection()).toMatchObject({ vaultId: OFFICE });
   });
 
   it('is renamed by who read it last, and nothing that refers to it is lost', async () => {
