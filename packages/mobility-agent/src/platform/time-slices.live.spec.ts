@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { takeShortSlices } from './time-slices.ts';
 
 const [major = 0, minor = 0] = release().split('.').map(Number);
 const OFFERED = major > 6 || (major === 6 && minor >= 12);
@@ -29,6 +30,10 @@ const slices = async (before: string): Promise<{ threads: number; slices: number
 };
 
 describe('time slices', () => {
+  it('stay as they are where nothing tells which threads there are', () => {
+    expect(takeShortSlices('/proc/nowhere')).toBe(0);
+  });
+
   it('are the shortest for all threads of a process, and those that it starts, where the kernel offers that', async () => {
     if (!OFFERED) {
       expect((await slices('takeShortSlices()')).threads).toBe(0);

@@ -20,21 +20,28 @@ const SHORT = 100_000n;
 /**
  * Asks for the shortest slices of processor time there are, for all threads of this process and those they start: then whoever wakes up meanwhile waits a
  * tenth of a millisecond and not three. How much time they get in all stays the same. Linux 6.12 or later; nothing happens on others, nor to threads that
- * somebody gave another scheduling policy. Tells how many threads have it.
+ * somebody gave another scheduling policy, nor where /proc is not there. Tells how many threads have it.
  */
-export const takeShortSlices = (): number => {
+export const takeShortSlices = (tasks = '/proc/self/task'): number => {
   const calls = CALLS[process.arch];
   if (process.platform !== 'linux' || calls === undefined) return 0;
   const { bytes, address } = allocatePages(ATTRIBUTES);
   const view = new DataView(bytes.buffer);
   const get = (thread: bigint): boolean => libc().syscallAt(calls.get, thread, address, BigInt(ATTRIBUTES), 0n, 0n) === 0;
   let taken = 0;
-  for (const name of readdirSync('/proc/self/task')) {
-    const thread = BigInt(name);
+  for (const thread of threadsIn(tasks)) {
     if (!get(thread) || !FAIR.includes(view.getUint32(POLICY_AT, true))) continue;
     view.setBigUint64(RUNTIME_AT, SHORT, true);
     if (libc().syscallAt(calls.set, thread, address, 0n, 0n, 0n) !== 0) continue;
     if (get(thread) && view.getBigUint64(RUNTIME_AT, true) === SHORT) taken += 1;
   }
   return taken;
+};
+
+const threadsIn = (tasks: string): bigint[] => {
+  try {
+    return readdirSync(tasks).map(BigInt);
+  } catch {
+    return [];
+  }
 };
