@@ -1,9 +1,8 @@
 import { HoldfastError } from '@holdfast/errors';
 import type { RecoveryPoint } from '@holdfast/protocol';
 import type { Waiting } from '../jobs/job-plan.ts';
-import { find } from '../records/kind.ts';
-import { machines as machineKind, protections } from '../records/kinds.ts';
 import { type PointChoice, pointWord } from '../recovery/point-word.ts';
+import { protectionOf } from './plan-protection.ts';
 import { ALREADY, type PlanRunRecord } from './plan-record.ts';
 import { type PlanParts, planOf } from './plan-run.ts';
 
@@ -29,15 +28,7 @@ export const findGroupInstant = async (
     planOf(run).groups.flatMap(({ machines }) => machines.flatMap(({ machine, point }) => (point === '' ? [] : [machine]))),
   );
   const ask = async (machineId: string, name: string, choice: PointChoice): Promise<RecoveryPoint | undefined> => {
-    const protectionId = (await find(store, machineKind, machineId))?.value.protectionId ?? '';
-    const protection = protectionId === '' ? undefined : await find(store, protections, protectionId);
-    if (protection === undefined)
-      throw new HoldfastError('MACHINE_NOT_PROTECTED', {
-        thing: `machine ${name}`,
-        why: 'it is not protected',
-        remedy: 'protect it, or take it out of the plan',
-      });
-    const { state, vault, processServerId: server } = protection.value;
+    const { state, vault, processServerId: server } = await protectionOf(store, { machineId, name });
     if (run.kind === 'failover' && ALREADY.has(state)) return undefined;
     const [point] = (await questions.ask({ machineId, vault, server, question: { case: 'choose', value: { choice } } }, signal)).points;
     if (point !== undefined) return point;

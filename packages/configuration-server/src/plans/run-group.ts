@@ -6,11 +6,11 @@ import { hasEnded, jobs } from '../jobs/job-record.ts';
 import { retryJob } from '../jobs/retry-job.ts';
 import { until } from '../jobs/until.ts';
 import { find } from '../records/kind.ts';
-import { machines as machineKind, protections } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import { chooseRecoveryServer } from '../recovery/choose-recovery-server.ts';
 import { orderRecovery } from '../recovery/order-recovery.ts';
 import { recoveries, type Target } from '../recovery/recovery-record.ts';
+import { protectionOf } from './plan-protection.ts';
 import { ALREADY, type PlanRunRecord, planRuns, type RunMachine } from './plan-record.ts';
 import { noteMachine, type PlanParts, planOf } from './plan-run.ts';
 
@@ -33,21 +33,13 @@ const orderOne = async (
   const wish = planOf(run)
     .groups.flatMap(({ machines }) => machines)
     .find(({ machine }) => machine === machineId)!;
-  const machine = await find(store, machineKind, machineId);
-  const protectionId = machine?.value.protectionId ?? '';
-  const protection = protectionId === '' ? undefined : await find(store, protections, protectionId);
-  if (protection === undefined)
-    throw new HoldfastError('MACHINE_NOT_PROTECTED', {
-      thing: `machine ${name}`,
-      why: 'it is not protected',
-      remedy: 'protect it, or take it out of the plan',
-    });
-  if (run.kind === 'failover' && ALREADY.has(protection.value.state)) {
+  const protection = await protectionOf(store, { machineId, name });
+  if (run.kind === 'failover' && ALREADY.has(protection.state)) {
     await noteMachine(store, runId, machineId, { outcome: 'already failed over', runningAt: Date.now() });
     return;
   }
-  const { vault, processServerId: own } = protection.value;
-  const target = planTarget(protection.value.target, wish.target);
+  const { vault, processServerId: own } = protection;
+  const target = planTarget(protection.target, wish.target);
   const serverId = await chooseRecoveryServer(store, servers, { vault, fabric: target.fabric, wanted: wish.processServer, own });
   await transact(store, async (transaction) => {
     const now = await transaction.read(planRuns, runId);
