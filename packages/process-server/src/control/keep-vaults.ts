@@ -19,7 +19,7 @@ export const keepVaults = async (
 ): Promise<void> => {
   let told = '';
   while (!stopping.aborted) {
-    await unlessStopped(vaults.look(), stopping);
+    await Promise.race([vaults.look(), new Promise((resolve) => stopping.addEventListener('abort', resolve, { once: true }))]);
     const standings = vaults.standings();
     const words = JSON.stringify(standings.map(({ id, place, problem, previous }) => [id, place, problem?.message, previous]));
     if (words !== told && !stopping.aborted) onLooked();
@@ -27,14 +27,6 @@ export const keepVaults = async (
     const isWell = standings.every(({ isOpen, problem }) => isOpen && problem === undefined);
     await sleep(isWell ? EVERY : SOON, undefined, { signal: stopping }).catch(() => undefined);
   }
-};
-
-/** Resolves at the end of the work, or when `stopping` aborts; leaves no listener behind. */
-const unlessStopped = async (work: Promise<void>, stopping: AbortSignal): Promise<void> => {
-  const { promise: stopped, resolve } = Promise.withResolvers<void>();
-  const stop = (): void => resolve();
-  stopping.addEventListener('abort', stop, { once: true });
-  await Promise.race([work, stopped]).finally(() => stopping.removeEventListener('abort', stop));
 };
 
 /** What was another vault before matters as long as machines are bound to it. */
