@@ -1,3 +1,4 @@
+import { until } from '../jobs/until.ts';
 import type { Stored } from '../records/kind.ts';
 import { find } from '../records/kind.ts';
 import { type RestoredRecord, SITE, type SiteRecord, sites } from '../records/kinds.ts';
@@ -40,15 +41,6 @@ export const endReconciliation = async (store: StateStore, actor: string, words:
 
 /** Resolves when nothing waits for a reconciliation, or when `signal` aborts. */
 export const whenReconciled = async (store: StateStore, notifier: Notifier, signal: AbortSignal): Promise<void> => {
-  for (;;) {
-    const news = Promise.withResolvers<void>();
-    const forget = notifier.subscribe([sites.key(SITE)], () => news.resolve());
-    signal.addEventListener('abort', () => news.resolve(), { once: true });
-    try {
-      if (signal.aborted || (await restoredOf(store)) === undefined) return;
-      await news.promise;
-    } finally {
-      forget();
-    }
-  }
+  const isOver = async (): Promise<true | undefined> => ((await restoredOf(store)) === undefined ? true : undefined);
+  await until(isOver, [(listener) => notifier.subscribe([sites.key(SITE)], listener)], signal);
 };
