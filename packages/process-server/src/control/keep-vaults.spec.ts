@@ -31,13 +31,16 @@ describe('looking after vaults', () => {
       looks += 1;
       return look();
     };
-    const onLooked = (): void => void (told += 1);
+    const onLooked = (): void => {
+      told += 1;
+    };
     return keepVaults({ look: counted, standings: () => [standing(known)] }, onLooked, stop.signal, PAUSES);
   };
 
   beforeEach(() => {
     stop = new AbortController();
-    looks = told = 0;
+    looks = 0;
+    told = 0;
     known = undefined;
   });
 
