@@ -17,8 +17,10 @@ import {
 export interface ScriptedAgent {
   /** Cuts not durable, oldest first. */
   readonly held: ReadonlyMap<string, CutContent>;
-  /** What made each cut durable, by cut id. */
-  readonly durable: ReadonlyMap<string, LogAnchor>;
+  /** Ids of cuts that it was told are durable: when they became so, or when a stream opened. */
+  readonly durable: ReadonlySet<string>;
+  /** The newest head of the log that came with them. */
+  readonly anchor: LogAnchor | undefined;
   readonly journaled: ReadonlySet<string>;
   /** How the last stream opened. */
   readonly opened: Opened | undefined;
@@ -57,7 +59,7 @@ const request = (message: Request) => create(ReplicateRequestSchema, { message }
 /** Starts one; it connects, and connects again, until it is stopped. */
 export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent => {
   const held = new Map<string, CutContent>();
-  const durable = new Map<string, LogAnchor>();
+  const durable = new Set<string>();
   const journaled = new Set<string>();
   const said: string[] = [];
   const errors: HoldfastError[] = [];
@@ -79,10 +81,9 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
   const free = (cutId: string, at: LogAnchor | undefined): void => {
     held.delete(cutId);
     journaled.delete(cutId);
-    if (at !== undefined) {
-      anchor = at;
-      durable.set(cutId, at);
-    } else if (!durable.has(cutId) && anchor !== undefined) durable.set(cutId, anchor);
+    durable.add(cutId);
+    // What opens a stream tells of cuts alone.
+    anchor = at ?? anchor;
   };
 
   const take = ({ message }: ReplicateResponse): void => {
@@ -227,6 +228,9 @@ export const startScriptedAgent = (options: ScriptedAgentOptions): ScriptedAgent
     said,
     errors,
     resyncs,
+    get anchor() {
+      return anchor;
+    },
     get opened() {
       return opened;
     },
