@@ -33,7 +33,7 @@ import { runLocalProcessServer } from './local-process-server.ts';
 import { createServerMetrics } from './metrics.ts';
 import { migrate } from './migrations/migrate.ts';
 import { startNotification } from './notify/start-notification.ts';
-import { renewOwn } from './own-certificate.ts';
+import { createOwnCertificate } from './own-certificate.ts';
 import { createPasswords } from './people/password.ts';
 import { createPlanJob } from './plans/plan-job.ts';
 import { keepProving } from './proofs/keep-proving.ts';
@@ -216,27 +216,27 @@ export const startServer = async (context: ProgramContext<Settings>): Promise<St
     },
   });
 
-  const own = { authority, id, names, lifetime: settings.certificates.ownLifetime };
+  await rotation.finish();
+  const { ownLifetime: lifetime } = settings.certificates;
+  const own = createOwnCertificate({ authority, id, names, lifetime, log });
   const listener = await listen({
     address: settings.listen.address,
     connections: settings.listen.connections,
-    credentials: await authority.issueOwn(id, names, own.lifetime),
+    credentials: await authority.issueOwn(id, names, lifetime),
     handlers: [rpc, install.handle, createHealthPage(health), createSuccessorPage(authority)],
     log,
   });
   onStop('listener', listener.close);
   port = listener.port;
   // A step to another authority changes what this server shows, and whom it believes.
-  const refresh = (replaced: boolean): void =>
-    void authority
-      .issueOwn(id, names, own.lifetime)
-      .then(listener.use)
-      // Behind that: who comes again meets the new one.
-      .then(() => replaced && listener.endMembers())
-      .catch((error: unknown) => log.error('The own certificate could not be replaced', { error }));
+  const refresh = async (replaced: boolean): Promise<void> => {
+    await own.turned(listener);
+    // Behind that: who comes again meets the new one.
+    if (replaced) listener.endMembers();
+  };
   onStop('certificate authority', authority.onTurn(refresh));
   run('certificate authority', rotation.run);
-  run('own certificate', (signal) => renewOwn(own, listener, log, signal));
+  run('own certificate', (signal) => own.run(listener, signal));
   log.info('Machines, servers and people are served', {
     host: settings.listen.address.host,
     port,

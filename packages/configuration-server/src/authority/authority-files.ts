@@ -32,6 +32,12 @@ export const readIfPresent = async (file: string): Promise<string | undefined> =
   }
 };
 
+/** Makes names in a directory survive a loss of power. */
+export const syncDirectory = async (directory: string): Promise<void> => {
+  const handle = await open(directory, 'r');
+  await handle.sync().finally(() => handle.close());
+};
+
 /** Puts a file in place whole, readable by its owner alone, on the disk before this resolves. */
 export const writePrivately = async (file: string, content: string): Promise<void> => {
   const directory = path.dirname(file);
@@ -43,9 +49,7 @@ export const writePrivately = async (file: string, content: string): Promise<voi
     await handle.sync();
     await handle.close();
     await rename(temporary, file);
-    const parent = await open(directory, 'r');
-    await parent.sync();
-    await parent.close();
+    await syncDirectory(directory);
   } catch (reason) {
     throw fromSystem(reason, file);
   }

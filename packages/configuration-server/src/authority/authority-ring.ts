@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { encodeSuccessor, successorText } from '@holdfast/protocol';
 import { X509Certificate } from '@peculiar/x509';
-import { AUTHORITY_FILE as FILES, readIfPresent, writePrivately } from './authority-files.ts';
+import { AUTHORITY_FILE as FILES, readIfPresent, syncDirectory, writePrivately } from './authority-files.ts';
 import { ALGORITHM, createRoot, isOfKey, keysOf, newKey } from './authority-key.ts';
 
 /*
@@ -107,6 +107,8 @@ export const replaceRing = async (directory: string): Promise<Ring> => {
     const signer = await readSigner(at(FILES.nextKey), at(FILES.nextCertificate), true);
     await rename(at(FILES.nextKey), at(FILES.key));
     await rename(at(FILES.nextCertificate), at(FILES.certificate));
+    // What is noted of it elsewhere is true behind this.
+    await syncDirectory(directory);
     return { signer, next: undefined, old: undefined, successor: undefined };
   } catch (reason) {
     throw fromSystem(reason, `certificate authority in ${directory}`);
@@ -126,6 +128,7 @@ export const turnRing = async (directory: string, ring: Ring): Promise<Ring> => 
         await writePrivately(at(FILES.oldCertificate), textOf(ring.signer.root));
         await rename(at(FILES.nextKey), at(FILES.key));
         await rename(at(FILES.nextCertificate), at(FILES.certificate));
+        await syncDirectory(directory);
         return { signer: ring.next!, next: undefined, old: ring.signer.root, successor };
       }
       case 'switched':

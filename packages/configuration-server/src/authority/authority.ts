@@ -60,8 +60,8 @@ export interface Authority {
    * is not in this phase any more.
    */
   replace(from: Phase): Promise<Phase>;
-  /** Calls `listener` after each step; `replaced`: members of the one before are strangers now. */
-  onTurn(listener: (replaced: boolean) => void): () => void;
+  /** Calls `listener` after each step, which is over when it is; `replaced`: members of the one before are strangers now. */
+  onTurn(listener: (replaced: boolean) => Promise<void>): () => void;
   /** Signs the key of a certificate request for an identity, for `lifetime` milliseconds. Rejects with REQUEST_INVALID. */
   issue(identity: Identity, request: Uint8Array, lifetime: number): Promise<IssuedCertificate>;
   /** Signs a text that is no certificate; 64 bytes. */
@@ -73,7 +73,7 @@ export interface Authority {
 /** Opens the authority whose files are in `directory`; makes a new one when there is none, unless it must not: DAMAGED then. */
 export const openAuthority = async (directory: string, { mayMake = true } = {}): Promise<Authority> => {
   let ring = await openRing(directory, mayMake);
-  const listeners = new Set<(replaced: boolean) => void>();
+  const listeners = new Set<(replaced: boolean) => Promise<void>>();
   /** Of two who take the same step at once only one does: a second step would shut out who was not told of the first. */
   let order: Promise<unknown> = Promise.resolve();
   const all = (): readonly X509Certificate[] => [
@@ -85,7 +85,7 @@ export const openAuthority = async (directory: string, { mayMake = true } = {}):
     const made = order.then(async () => {
       if (phaseOf(ring) !== from) throw notInPhase(phaseOf(ring), from);
       ring = await make();
-      for (const listener of listeners) listener(replaced);
+      await Promise.all([...listeners].map((listener) => listener(replaced)));
       return phaseOf(ring);
     });
     order = made.catch(() => undefined);

@@ -1,11 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
 import { find, listAll } from '../records/kind.ts';
-import { accesses, type CertificateRecord, type MemberRecord, machines, members, servers, tokens } from '../records/kinds.ts';
+import {
+  accesses,
+  type CertificateRecord,
+  type MemberRecord,
+  machines,
+  members,
+  type ReplacingRecord,
+  SITE,
+  servers,
+  sites,
+  tokens,
+} from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { Authority } from './authority.ts';
-import type { Phase } from './authority-ring.ts';
+import { notInPhase, type Phase } from './authority-ring.ts';
 
 export interface RotationOptions {
   readonly store: StateStore;
@@ -23,8 +34,13 @@ export interface Rotation {
   waitingFor(): Promise<readonly string[]>;
   /** The next step from this phase, whoever waits. Rejects with VERSION_CONFLICT when somebody else has taken it. */
   turn(actor: string, from: Phase): Promise<Phase>;
-  /** Another authority at once, since somebody else may have the key of this one: every member has to enrol anew. Rejects with VERSION_CONFLICT. */
+  /**
+   * Another authority at once, since somebody else may have the key of this one: every member has to enrol anew, and sessions and join tokens end with it.
+   * Once that is ordered it is carried out, if not now then at the next look or start. Rejects with VERSION_CONFLICT.
+   */
   replace(actor: string, from: Phase): Promise<void>;
+  /** Carries out what `replace` ordered and could not end; before anybody is served. */
+  finish(): Promise<void>;
   /** Goes on by itself once all are ready, until `stopping` aborts. */
   run(stopping: AbortSignal): Promise<void>;
 }
@@ -60,7 +76,17 @@ export const createRotation = ({ store, authority, grace, log, look = LOOK }: Ro
     return names;
   };
 
-  const turn = async (actor: string, from: Phase): Promise<Phase> => {
+  /** One thing after the other: what is replaced is not led on meanwhile. */
+  let order: Promise<unknown> = Promise.resolve();
+  const inOrder = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = order.then(work);
+    order = done.catch(() => undefined);
+    return done;
+  };
+
+  const replacing = async (): Promise<ReplacingRecord | undefined> => (await find(store, sites, SITE))?.value.replacing;
+
+  const takeStep = async (actor: string, from: Phase): Promise<Phase> => {
     const phase = await authority.turn(from);
     await transact(store, async (transaction) => {
       transaction.event({ severity: 'warning', code: `authority-${phase}`, text: WORDS[phase], subject: '', actor });
@@ -70,13 +96,20 @@ export const createRotation = ({ store, authority, grace, log, look = LOOK }: Ro
     return phase;
   };
 
-  const replace = async (actor: string, from: Phase): Promise<void> => {
-    await authority.replace(from);
+  const carryOut = async (): Promise<void> => {
+    const ordered = await replacing();
+    if (ordered === undefined) return;
+    if (authority.fingerprint === ordered.known) await authority.replace(authority.phase);
     const { fingerprint } = authority;
     await transact(store, async (transaction) => {
+      const site = await transaction.read(sites, SITE);
+      if (site?.value.replacing === undefined) return;
+      const { replacing: _, ...rest } = site.value;
+      transaction.put(sites, SITE, rest);
       // Whoever pretended to be this server was shown them.
       for await (const { id } of listAll(store, tokens)) transaction.delete(tokens, id);
       for await (const { id, value } of listAll(store, accesses)) if (value.userId !== undefined) transaction.delete(accesses, id);
+      const { actor } = ordered;
       transaction.event({ severity: 'critical', code: 'authority-replaced', text: `${REPLACED}: ${fingerprint}`, subject: '', actor });
       transaction.audit({ actor, action: 'RotateAuthority', subject: '', detail: 'compromised' });
     });
@@ -85,13 +118,31 @@ export const createRotation = ({ store, authority, grace, log, look = LOOK }: Ro
 
   return {
     waitingFor,
-    turn,
-    replace,
+    turn: (actor, from) =>
+      inOrder(async () => {
+        await carryOut();
+        return takeStep(actor, from);
+      }),
+    replace: (actor, from) =>
+      inOrder(async () => {
+        if (authority.phase !== from) throw notInPhase(authority.phase, from);
+        // Whatever happens from here on, it is replaced: its key is on the disk alone, sessions are in the store.
+        await transact(store, async (transaction) => {
+          const site = await transaction.read(sites, SITE);
+          if (site !== undefined && site.value.replacing === undefined)
+            transaction.put(sites, SITE, { ...site.value, replacing: { known: authority.fingerprint, actor } });
+        });
+        await carryOut();
+      }),
+    finish: () => inOrder(carryOut),
     async run(stopping) {
       while (!stopping.aborted) {
         try {
-          const { phase } = authority;
-          if (phase !== 'steady' && (await waitingFor()).length === 0) await turn('configuration server', phase);
+          await inOrder(async () => {
+            await carryOut();
+            const { phase } = authority;
+            if (phase !== 'steady' && (await waitingFor()).length === 0) await takeStep('configuration server', phase);
+          });
         } catch (error) {
           log.warn('The certificate authority could not be replaced further; it is tried again', { error });
         }

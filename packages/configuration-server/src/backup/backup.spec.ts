@@ -175,6 +175,30 @@ describe('a backup', () => {
     expect(await to(place)).toBe('restored');
     expect((await stat(path.join(place, 'authority', 'authority.key'))).mode & 0o777).toBe(0o600);
   }, 60_000);
+
+  it('makes another authority before anybody is served, where somebody may have the key in it', async () => {
+    const server = await startTestServer({ 'backup.passphrase': PASSPHRASE });
+    const web = await enrolMember(server, 'agent', 'web');
+    const taken: Uint8Array[] = [];
+    for await (const { part } of server.api(BackupService).createBackup({})) taken.push(part);
+    await server.stop();
+    const restored = async (name: string, compromised: boolean) => {
+      const stateDirectory = path.join(directory, name);
+      const { fingerprint } = await restore({ content: parts(...taken), passphrase: PASSPHRASE, thing: 'it', stateDirectory, compromised });
+      expect(fingerprint).toBe(server.fingerprint);
+      await writeFile(path.join(stateDirectory, 'administrator.token'), server.administrator);
+      return startTestServer({}, stateDirectory);
+    };
+    // The control: as it was.
+    const same = await restored('same', false);
+    expect(same.fingerprint).toBe(server.fingerprint);
+    const other = await restored('other', true);
+    expect(other.fingerprint).not.toBe(server.fingerprint);
+    expect((await connectAgent(other, web, 'web').ended)?.code).toBe('CERTIFICATE_UNTRUSTED');
+    const { events } = await other.api(EventService).listEvents({ pageSize: 100 });
+    expect(events.filter(({ code }) => code === 'authority-replaced')).toMatchObject([{ actor: 'restore' }]);
+    expect((await enrolMember(other, 'agent', 'web')).id).toBe(web.id);
+  }, 60_000);
 });
 
 /** The id of an installation, out of the state of a server that is stopped for it. */

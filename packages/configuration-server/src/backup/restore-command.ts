@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { address, type Command, defineCommand, filePath, list, text, url } from '@holdfast/daemon';
+import { address, type Command, defineCommand, filePath, flag, list, text, url } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import type { Settings } from '../settings.ts';
@@ -21,6 +21,10 @@ const OPTIONS = {
     max: 16,
   }),
   site: text({ optional: true, help: 'Id of the installation, where the vault holds backups of several' }),
+  compromised: flag({
+    default: false,
+    help: 'Somebody may have the key of the authority in it: another one is made before anybody is served, and everybody joins and logs in anew',
+  }),
   passphraseFile: filePath({ optional: true, help: 'File with its passphrase, where it does not come by standard input' }),
 };
 
@@ -60,6 +64,23 @@ const fromVault = async (place: string, site: string | undefined, print: (line: 
   }
 };
 
+/** What becomes of the certificate authority. Nothing in a backup tells that its key became known later: people have to. */
+const authorityWords = (fingerprint: string, compromised: boolean, later: readonly string[]): readonly string[] =>
+  compromised
+    ? [
+        'Start the server now. It makes another certificate authority before it serves anybody, and says its fingerprint in its log: process servers',
+        'and agents join anew with tokens, process servers first, and everybody logs in anew by that fingerprint.',
+      ]
+    : [
+        ...later.map(
+          (one) =>
+            `ANOTHER AUTHORITY than those of this backup, ${one}, signed in these vaults since it was made: this backup is older than a replacement.`,
+        ),
+        `Start the server now. Its certificate authority is that of the backup, ${fingerprint}, so that members know it again; those that do not find`,
+        'its new address are told by use-server of holdfast-agent and holdfast-process-server. If it was replaced since because its key may be known',
+        '(holdfast authority rotate --compromised), do not: move this state away, and restore again with --compromised true, or a later backup.',
+      ];
+
 /** `holdfast-configuration-server restore --from FILE | --from-vault URL`: an empty state directory becomes that of the server the backup was made of. */
 export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof OPTIONS>({
   summary: 'Fills an empty state directory from a backup.',
@@ -92,21 +113,24 @@ export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof 
     const source = from === undefined ? await fromVault(place!, options.site, print) : fromFile(from);
     const directory = await stateDirectory();
     const { thing, content } = source;
-    const { head, records } = await restore({ content, passphrase, thing, stateDirectory: directory }).finally(source.close);
+    const { compromised } = options;
+    const { head, records, fingerprint } = await restore({ content, passphrase, thing, stateDirectory: directory, compromised }).finally(
+      source.close,
+    );
     print(`Restored ${records} records of ${new Date(head.made).toISOString()} (version ${head.software}) into ${directory}.`);
     const { openStore } = await import('@holdfast/object-store');
-    const { tellVaults } = await import('./tell-vault.ts');
+    const { laterAuthorities, tellVaults } = await import('./tell-vault.ts');
     const stores: ObjectStore[] = [];
+    let laterThan: readonly string[] = [];
     try {
       for (const vault of [...(place === undefined ? [] : [place]), ...options.tellVault]) stores.push(await openStore(vault));
-      await tellVaults({ stores, stateDirectory: directory, settings, named: options.address, print });
+      laterThan = await laterAuthorities({ stores, stateDirectory: directory, made: head.made, print });
+      // Whoever believes the one that is known shall not come by it.
+      if (!compromised) await tellVaults({ stores, stateDirectory: directory, settings, named: options.address, print });
     } finally {
       for (const store of stores) await store.close();
     }
-    print(
-      'Start the server now. Its certificate authority is the same, so that members know it again; those that do not find its new address',
-    );
-    print('are told by use-server of holdfast-agent and holdfast-process-server.');
+    for (const line of authorityWords(fingerprint, compromised, laterThan)) print(line);
     print(
       'Members keep what they were told before until this server knows what was decided since: holdfast restore status, holdfast restore confirm.',
     );

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
-import { NEEDED_FILES, writePrivately } from '../authority/authority-files.ts';
+import { publicKeyFingerprint } from '@holdfast/protocol';
+import { AUTHORITY_FILE, NEEDED_FILES, writePrivately } from '../authority/authority-files.ts';
 import { listAll } from '../records/kind.ts';
 import { accesses, SITE, sites, tokens } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
@@ -16,18 +17,22 @@ export interface RestoreOptions {
   /** Where the content comes from, for errors. */
   readonly thing: string;
   readonly stateDirectory: string;
+  /** Somebody may have the key of the authority in it: the server makes another one before it serves anybody. */
+  readonly compromised?: boolean;
 }
 
 export interface Restored {
   readonly head: BackupHead;
   readonly records: number;
+  /** Of the authority that signed when the backup was made. */
+  readonly fingerprint: string;
 }
 
 const ACTOR = 'restore';
 const LIMITS = { events: Number.MAX_SAFE_INTEGER, audit: Number.MAX_SAFE_INTEGER, changes: Number.MAX_SAFE_INTEGER };
 
-/** What was good at the time of the backup and may have been used or taken back since. */
-const forgetWhatMayBeSpent = async (directory: string, made: number): Promise<void> => {
+/** What was good at the time of the backup and may have been used or taken back since. `known`: the authority that is to be replaced, by its fingerprint. */
+const forgetWhatMayBeSpent = async (directory: string, made: number, known: string | undefined): Promise<void> => {
   const store = await openLevelStore(directory, LIMITS);
   try {
     await forgetWantedBackups(store);
@@ -36,7 +41,9 @@ const forgetWhatMayBeSpent = async (directory: string, made: number): Promise<vo
       for await (const { id, value } of listAll(store, accesses)) if (value.userId !== undefined) transaction.delete(accesses, id);
       const at = new Date(made).toISOString();
       const site = await transaction.read(sites, SITE);
-      if (site !== undefined) transaction.put(sites, SITE, { ...site.value, restored: { from: 'backup', made, at: Date.now() } });
+      const restored = { from: 'backup', made, at: Date.now() } as const;
+      const replacing = known === undefined ? {} : { replacing: { known, actor: ACTOR } };
+      if (site !== undefined) transaction.put(sites, SITE, { ...site.value, restored, ...replacing });
       transaction.event({
         severity: 'warning',
         code: 'restored',
@@ -64,7 +71,7 @@ const later = (state: unknown): unknown => ({
  * nothing of a backup that is damaged, or of a restore that was killed, stays. Join tokens and sign-ins are not taken over, as they may have
  * been used or ended since. Errors as of `readBackup`, and OBJECT_EXISTS where there is a state already.
  */
-export const restore = async ({ content, passphrase, thing, stateDirectory }: RestoreOptions): Promise<Restored> => {
+export const restore = async ({ content, passphrase, thing, stateDirectory, compromised = false }: RestoreOptions): Promise<Restored> => {
   const { head, items } = await readBackup(content, passphrase, thing);
   const files = new Map<string, string>();
   async function* records(source: AsyncIterable<BackupItem>): AsyncGenerator<readonly [string, unknown]> {
@@ -75,7 +82,6 @@ export const restore = async ({ content, passphrase, thing, stateDirectory }: Re
   }
   return fillEmptyState(stateDirectory, async (beside) => {
     const count = await fillLevelStore(path.join(beside, 'state'), records(items));
-    await forgetWhatMayBeSpent(path.join(beside, 'state'), head.made);
     for (const file of AUTHORITY_FILES) {
       const text = files.get(file);
       if (text === undefined && !(NEEDED_FILES as readonly string[]).includes(file)) continue;
@@ -83,6 +89,8 @@ export const restore = async ({ content, passphrase, thing, stateDirectory }: Re
         throw new HoldfastError('DAMAGED', { thing, why: `${file} is missing`, remedy: 'use another copy of the backup' });
       await writePrivately(path.join(beside, 'authority', file), text);
     }
-    return { head, records: count };
+    const fingerprint = publicKeyFingerprint(files.get(AUTHORITY_FILE.certificate)!);
+    await forgetWhatMayBeSpent(path.join(beside, 'state'), head.made, compromised ? fingerprint : undefined);
+    return { head, records: count, fingerprint };
   });
 };

@@ -6,7 +6,7 @@ import { HoldfastError } from '@holdfast/errors';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
 import { putControlAddresses, readControlAddresses } from '@holdfast/vault';
 import { type Authority, openAuthority } from '../authority/authority.ts';
-import { tellVault, tellVaults } from './tell-vault.ts';
+import { laterAuthorities, tellVault, tellVaults } from './tell-vault.ts';
 
 describe('telling vaults where a server will be', () => {
   let stateDirectory: string;
@@ -55,5 +55,27 @@ describe('telling vaults where a server will be', () => {
     await tell(443, [], [readOnly, store]);
     expect(lines).toEqual([expect.stringContaining('could not be told'), expect.stringContaining('was told')]);
     expect(await told()).toHaveLength(1);
+  });
+
+  it('notices another authority that told a vault after a backup was made, and no earlier one, nor its own', async () => {
+    const say = (by: string, made: number) =>
+      putControlAddresses(store, { authority: by, content: encodeWhereabouts({ addresses: ['x:1'], made }, new Uint8Array(64)) });
+    const later = (stores = [store]) => laterAuthorities({ stores, stateDirectory, made: 1000, print: (line) => lines.push(line) });
+    await say(authority.fingerprint, 2000);
+    await say('a'.repeat(64), 900);
+    expect(await later()).toEqual([]);
+    await say('b'.repeat(64), 1001);
+    await putControlAddresses(store, { authority: 'c'.repeat(64), content: new Uint8Array([1]) });
+    expect(await later()).toEqual(['b'.repeat(64)]);
+    const error = new HoldfastError('NO_PERMISSION', { thing: 'it', why: 'nothing is allowed', remedy: 'none' });
+    const closed = Object.create(store, {
+      list: {
+        value: () => {
+          throw error;
+        },
+      },
+    }) as ObjectStore;
+    expect(await later([closed, store])).toEqual(['b'.repeat(64)]);
+    expect(lines).toEqual([expect.stringContaining('could not be asked')]);
   });
 });

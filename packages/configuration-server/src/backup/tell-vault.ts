@@ -51,3 +51,32 @@ export const tellVaults = async ({ stores, stateDirectory, settings, named, prin
       print(`The vault ${store.url} could not be told where it is: ${fromSystem(reason, store.url).message}`);
     }
 };
+
+export interface LaterAuthoritiesOptions extends Pick<TellVaultsOptions, 'stores' | 'stateDirectory' | 'print'> {
+  /** Milliseconds since 1970 of the backup. */
+  readonly made: number;
+}
+
+/**
+ * Fingerprints of authorities that said in these vaults, after the backup was made, where their server is, and that the backup does not know. It is a hint:
+ * whoever may create in a vault can put there what looks like it, or take it away.
+ */
+export const laterAuthorities = async ({ stores, stateDirectory, made, print }: LaterAuthoritiesOptions): Promise<readonly string[]> => {
+  const { certificates } = await openAuthority(path.join(stateDirectory, 'authority'), { mayMake: false });
+  const later = new Set<string>();
+  const isLater = (content: Uint8Array): boolean => {
+    try {
+      return parseWhereabouts(content).made > made;
+    } catch {
+      return false;
+    }
+  };
+  for (const store of stores)
+    try {
+      for (const { authority, content } of await readControlAddresses(store))
+        if (!certificates.some(({ fingerprint }) => fingerprint === authority) && isLater(content)) later.add(authority);
+    } catch (reason) {
+      print(`The vault ${store.url} could not be asked for later authorities: ${fromSystem(reason, store.url).message}`);
+    }
+  return [...later];
+};

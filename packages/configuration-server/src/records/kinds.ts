@@ -143,11 +143,19 @@ export interface RestoredRecord {
   readonly endedBy?: string;
 }
 
+/** That the certificate authority is to be replaced since its key may be known: ordered, and not done yet. */
+export interface ReplacingRecord {
+  /** Fingerprint of the one that is to go. */
+  readonly known: string;
+  readonly actor: string;
+}
+
 /** The installation itself; its only id is "installation". */
 export interface SiteRecord {
   /** Id of the configuration server. */
   readonly id: string;
   readonly restored?: RestoredRecord;
+  readonly replacing?: ReplacingRecord;
 }
 
 export const members: Kind<MemberRecord> = plainKind('member', 1);
