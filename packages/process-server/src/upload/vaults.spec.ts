@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openStore } from '@holdfast/object-store';
@@ -6,7 +6,7 @@ import { newId } from '@holdfast/protocol';
 import { createVault, readKeyFile, registerMachine, writeKeyFile } from '@holdfast/vault';
 import { createEvents } from '../control/events.ts';
 import { vaultReports } from '../control/vault-reports.ts';
-import { locationOf } from './place-of.ts';
+import { createPlaces, locationOf, type Places } from './place-of.ts';
 import { openVaultIdentities, type VaultIdentities } from './vault-identities.ts';
 import { createVaults, type Vaults } from './vaults.ts';
 
@@ -36,7 +36,10 @@ describe('vaults of the settings', () => {
   };
 
   /** A start of the program with these settings: names, and folders. */
-  const start = async (folders: Readonly<Record<string, string>>): Promise<{ vaults: Vaults; identities: VaultIdentities }> => {
+  const start = async (
+    folders: Readonly<Record<string, string>>,
+    places?: Places,
+  ): Promise<{ vaults: Vaults; identities: VaultIdentities }> => {
     const urls = Object.fromEntries(Object.entries(folders).map(([name, folder]) => [name, at(folder)]));
     const identities = await openVaultIdentities(Object.fromEntries(Object.entries(urls).map(([name, url]) => [name, locationOf(url)])), {
       stateDirectory: directory,
@@ -50,6 +53,7 @@ describe('vaults of the settings', () => {
       log: silent,
       health: { check: () => undefined } as never,
       events: createEvents(),
+      ...(places && { places }),
     });
     opened.push(vaults);
     return { vaults, identities };
@@ -173,6 +177,42 @@ describe('vaults of the settings', () => {
     await copied.vaults.look();
     expect(copied.vaults.standings()[0]).toMatchObject({ id, isOpen: true });
     expect(copied.vaults.standings()[0]!.place).not.toBe(before!.place);
+  });
+
+  it.each([
+    ['anew each time', (look: number) => `${look}`],
+    ['in turn', (look: number) => `${look % 2}`],
+  ])('come to rest where a file system tells of files by numbers that it makes up %s, over restarts too', async (_, mark) => {
+    await make('one');
+    let looks = 0;
+    const told = new Set<string>();
+    let changes = 0;
+    let last: string | undefined;
+    const run = async (times: number): Promise<void> => {
+      const { vaults } = await start(
+        { office: 'one' },
+        createPlaces(async () => mark(looks++)),
+      );
+      for (let look = 0; look < times; look += 1) {
+        await vaults.look();
+        const { place, isOpen } = vaults.standings()[0]!;
+        expect(isOpen).toBe(true);
+        if (last !== undefined && place !== last) changes += 1;
+        last = place;
+        told.add(place);
+      }
+      await vaults.close();
+    };
+    await run(10);
+    expect(changes).toBeLessThanOrEqual(3);
+    const before = changes;
+    await run(10);
+    expect(changes).toBe(before);
+    // The control: what else is put there, of another time, is noticed all the same.
+    const later = new Date(Date.now() + 60_000);
+    await utimes(path.join(directory, 'one', 'vault'), later, later);
+    await run(1);
+    expect(changes).toBe(before + 1);
   });
 
   it('are known while they do not answer, by what was seen before', async () => {

@@ -8,7 +8,7 @@ import type { ProcessServerSchema } from '../settings.ts';
 import { endableStore } from './endable-store.ts';
 import { createFairGate, withFairness } from './fair-store.ts';
 import { withRate } from './limited-store.ts';
-import { locationOf, placeOf } from './place-of.ts';
+import { createPlaces, locationOf, type Places } from './place-of.ts';
 import type { VaultIdentities } from './vault-identities.ts';
 import { keyOf, openBareStore } from './vault-ways.ts';
 import { watchStore } from './watched-store.ts';
@@ -58,6 +58,7 @@ export interface VaultsOptions {
   readonly user?: string;
   /** What to put around each store. */
   readonly prepare?: (store: ObjectStore) => ObjectStore;
+  readonly places?: Places;
 }
 
 /** Milliseconds a store may fail before that is a matter of health: until then it is the network's ordinary weather. */
@@ -87,6 +88,7 @@ export const createVaults = ({
   rate,
   user,
   prepare = (store) => store,
+  places = createPlaces(),
 }: VaultsOptions): Vaults => {
   const gate = createFairGate(requests);
   const opened = new Map<string, Promise<Vault>>();
@@ -120,7 +122,8 @@ export const createVaults = ({
       const one = await openVault(vault.url.startsWith('azure:') ? withRetry(fair) : fair, key, {
         ...(vault.fingerprint !== undefined && { fingerprint: vault.fingerprint }),
       });
-      await identities.learn(name, { id: one.id, location: locationOf(vault.url), place: await placeOf(vault.url, watched) });
+      const place = await places.of(vault.url, watched, identities.of(name)?.place);
+      await identities.learn(name, { id: one.id, location: locationOf(vault.url), place });
       return one;
     } catch (reason) {
       await store.close().catch(() => undefined);
@@ -204,8 +207,9 @@ export const createVaults = ({
     try {
       const before = there.has(name);
       const vault = await openNamed(name);
-      const place = before ? await placeOf(settings[name]!.url, vault.store) : identities.of(name)?.place;
-      if (place !== identities.of(name)?.place) {
+      const known = identities.of(name)?.place;
+      const place = before ? await places.of(settings[name]!.url, vault.store, known) : known;
+      if (place !== known) {
         log.warn('Something else is where the vault was: it is opened anew', { vault: name });
         await drop(name, vault);
         await openNamed(name);
