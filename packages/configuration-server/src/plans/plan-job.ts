@@ -6,7 +6,7 @@ import { hasEnded, type JobRecord, jobs } from '../jobs/job-record.ts';
 import { find } from '../records/kind.ts';
 import type { Transaction } from '../records/transaction.ts';
 import { LATEST_GROUP } from '../recovery/point-word.ts';
-import { findGroupInstant, type GroupInstant } from './latest-group.ts';
+import { findGroupInstant, type GroupInstant, groupSpread } from './latest-group.ts';
 import { openRuns, type PlanRunRecord, planRuns } from './plan-record.ts';
 import { type PlanParts, planOf } from './plan-run.ts';
 import { runGroup } from './run-group.ts';
@@ -113,7 +113,11 @@ export const createPlanJob = (parts: PlanParts): JobPlan => {
       const run = await transaction.read(planRuns, runIdOf(job));
       const found = instants.get(runIdOf(job));
       if (run === undefined || found === undefined || run.value.point !== LATEST_GROUP) return 'it is known';
-      transaction.put(planRuns, run.id, { ...run.value, point: found.point });
+      const machines = run.value.machines.map((machine) => {
+        const chosen = found.chosen.get(machine.machineId);
+        return chosen === undefined ? machine : { ...machine, chosen };
+      });
+      transaction.put(planRuns, run.id, { ...run.value, point: found.point, machines });
       return found.detail;
     },
   };
@@ -153,7 +157,7 @@ export const createPlanJob = (parts: PlanParts): JobPlan => {
           const { machines, started, planName, kind } = run.value;
           const running = machines.filter(({ runningAt }) => runningAt > 0);
           const last = Math.max(started, ...running.map(({ runningAt }) => runningAt));
-          const words = `${running.length} of ${machines.length} machines run, the last one ${((last - started) / 1000).toFixed(1)} s after the start`;
+          const words = `${running.length} of ${machines.length} machines run, the last one ${((last - started) / 1000).toFixed(1)} s after the start${groupSpread(machines)}`;
           transaction.event({
             severity: running.length === machines.length ? 'information' : 'warning',
             code: 'plan-ended',

@@ -22,6 +22,8 @@ export interface RunMachine {
   /** Milliseconds since 1970; 0 = not yet. */
   readonly pointTime: number;
   readonly runningAt: number;
+  /** The point that was found for the instant all go back to: its id, and milliseconds since 1970. */
+  readonly chosen?: { readonly id: string; readonly time: number };
   readonly outcome: 'waiting' | 'starting' | 'running' | 'failed' | 'already failed over';
   readonly problem: string;
 }

@@ -158,6 +158,21 @@ describe('recovery plans', () => {
       });
     });
 
+    it('starts each from the very point that was found, and says of which that was thinned before it began', async () => {
+      // What comes before the machines takes as long as somebody takes.
+      const machines = [{ machine: 'db1' }, { machine: 'web1' }];
+      await plans().createPlan({ plan: { name: 'late', groups: [{ before: [manual('look')], machines }] } });
+      await lack('db1', 'c');
+      const { job } = await run({ plan: 'late' });
+      await until('it waits', async () => (await jobOf(site.server, job!)).state === JobState.WAITING_FOR_INPUT);
+      expect((await jobOf(site.server, job!)).steps[0]!.detail).toMatch('lie within 0 s');
+      await lack('web1', 'bc');
+      await answer(job, 'done');
+      const end = await ended(job);
+      expect([end.state, pointsWanted()]).toEqual([JobState.SUCCEEDED, { db1: 'b', web1: 'a' }]);
+      expect(end.steps.at(-1)!.detail).toMatch(/; their points lie within 3600 s; of web1 the point that was found was thinned/);
+    });
+
     it('starts nothing where a machine has no point of then any more, and names it', async () => {
       await lack('db1', 'bc');
       await lack('web1', 'a');

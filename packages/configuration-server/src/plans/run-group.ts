@@ -1,5 +1,5 @@
-import { fromSystem, HoldfastError } from '@holdfast/errors';
-import type { RecoveryTarget } from '@holdfast/protocol';
+import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
+import type { Protection, RecoveryTarget } from '@holdfast/protocol';
 import { completeTarget } from '../api/prerequisites.ts';
 import type { Waiting } from '../jobs/job-plan.ts';
 import { hasEnded, jobs } from '../jobs/job-record.ts';
@@ -21,15 +21,36 @@ export const planTarget = (own: RecoveryTarget | undefined, over: RecoveryTarget
   return completeTarget({ ...base, ...Object.fromEntries(said) } as RecoveryTarget);
 };
 
+/** Of a run to one instant: the point that was found for it; where retention has thinned that meanwhile, what the instant means now. */
+const pointOf = async (
+  { questions }: Pick<PlanParts, 'questions'>,
+  { point }: PlanRunRecord,
+  { machineId, chosen }: RunMachine,
+  { vault, processServerId: server }: Protection,
+  signal: AbortSignal,
+): Promise<string> => {
+  if (chosen === undefined) return point;
+  try {
+    const choice = { case: 'idPrefix', value: chosen.id } as const;
+    await questions.ask({ machineId, vault, server, question: { case: 'choose', value: { choice } } }, signal);
+    return chosen.id;
+  } catch (reason) {
+    if (isHoldfastError(reason, 'POINT_NOT_FOUND')) return point;
+    throw reason;
+  }
+};
+
 /** Orders the recovery of one machine of a run, once: what was ordered before an end of the program is found again. */
 const orderOne = async (
   parts: PlanParts,
   runId: string,
   run: PlanRunRecord,
-  { machineId, name }: RunMachine,
+  machine: RunMachine,
   actor: string,
+  signal: AbortSignal,
 ): Promise<void> => {
   const { store, servers, plans } = parts;
+  const { machineId, name } = machine;
   const wish = planOf(run)
     .groups.flatMap(({ machines }) => machines)
     .find(({ machine }) => machine === machineId)!;
@@ -41,6 +62,7 @@ const orderOne = async (
   const { vault, processServerId: own } = protection;
   const target = planTarget(protection.target, wish.target);
   const serverId = await chooseRecoveryServer(store, servers, { vault, fabric: target.fabric, wanted: wish.processServer, own });
+  const point = wish.point || (await pointOf(parts, run, machine, protection, signal));
   await transact(store, async (transaction) => {
     const now = await transaction.read(planRuns, runId);
     const mine = now?.value.machines.find((one) => one.machineId === machineId);
@@ -53,7 +75,7 @@ const orderOne = async (
       actor,
       serverId,
       target,
-      point: wish.point || run.point,
+      point,
       shutdown: run.kind === 'failover' && run.shutdown,
       force: run.force,
       partOf: runId,
@@ -103,7 +125,7 @@ export const runGroup = async (
       .filter(({ recoveryId, outcome }) => recoveryId === '' && outcome !== 'already failed over')
       .map(async (machine) => {
         try {
-          await orderOne(parts, runId, begun, machine, actor);
+          await orderOne(parts, runId, begun, machine, actor, signal);
         } catch (reason) {
           await noteMachine(store, runId, machine.machineId, { outcome: 'failed', problem: fromSystem(reason, machine.name).message });
         }
