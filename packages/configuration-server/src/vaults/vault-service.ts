@@ -13,7 +13,7 @@ import { transact } from '../records/transaction.ts';
 import { requestInvalid } from '../request-invalid.ts';
 import { endForcedProtections } from './decommission.ts';
 import { type VaultRecord, vaults } from './vault-record.ts';
-import { countProtected, protectedInto, requireUnused, usesOf } from './vault-use.ts';
+import { createProtectedCounts, protectedInto, requireUnused, usesOf } from './vault-use.ts';
 
 /** Machines told of with one vault. */
 const MOST_MACHINES = 500;
@@ -22,7 +22,8 @@ const gone = (vault: string): HoldfastError =>
   new HoldfastError('RESOURCE_NOT_FOUND', { thing: `vault ${vault}`, why: 'there is none of this name or id', remedy: 'list vaults' });
 
 /** The vaults of the site. */
-export const createVaultService = ({ store, servers, alerting, vaultBackups }: ApiParts): ServiceImpl<typeof VaultService> => {
+export const createVaultService = ({ store, notifier, servers, alerting, vaultBackups }: ApiParts): ServiceImpl<typeof VaultService> => {
+  const countProtected = createProtectedCounts(store, notifier);
   const allServers = async (): Promise<readonly Stored<ServerRecord>[]> => {
     const all: Stored<ServerRecord>[] = [];
     for await (const server of listAll(store, serverKind)) all.push(server);
@@ -111,7 +112,7 @@ export const createVaultService = ({ store, servers, alerting, vaultBackups }: A
   return {
     async listVaults({ pageSize: size, pageToken: token }) {
       const page = await listPage(store, vaults, pageSize(size), pagePlace(token, ID_PLACE));
-      const [all, counts] = [await allServers(), await countProtected(store)];
+      const [all, counts] = [await allServers(), await countProtected()];
       return { vaults: page.rows.map((one) => message(one, all, counts.get(one.id) ?? 0)), nextPageToken: pageToken(page.next) };
     },
     getVault: async ({ vault }) => ({ vault: await whole(vault) }),

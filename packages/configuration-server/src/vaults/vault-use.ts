@@ -6,6 +6,7 @@ import { find, listAll, type Stored } from '../records/kind.ts';
 import { machines, protections, servers as serverKind } from '../records/kinds.ts';
 import { openRecoveries, recoveries } from '../recovery/recovery-record.ts';
 import { fenceReleases } from '../recovery/release-fence.ts';
+import type { Notifier } from '../state/notifier.ts';
 import type { StateStore } from '../state/state-store.ts';
 
 /** Names that an error tells. */
@@ -27,10 +28,33 @@ export const protectedInto = async (store: StateStore, vault: string): Promise<r
 };
 
 /** How many machines are protected into each vault. */
-export const countProtected = async (store: StateStore): Promise<ReadonlyMap<string, number>> => {
+const countProtected = async (store: StateStore): Promise<ReadonlyMap<string, number>> => {
   const counts = new Map<string, number>();
   for await (const { value } of listAll(store, protections)) counts.set(value.vault, (counts.get(value.vault) ?? 0) + 1);
   return counts;
+};
+
+/** The same, counted anew only when a protection has changed since. */
+export const createProtectedCounts = (
+  store: StateStore,
+  notifier: Pick<Notifier, 'subscribe' | 'position'>,
+): (() => Promise<ReadonlyMap<string, number>>) => {
+  let counted: Promise<ReadonlyMap<string, number>> | undefined;
+  const forget = (): void => {
+    counted = undefined;
+  };
+  notifier.subscribe([protections.prefix], forget);
+  return () => {
+    // What was just committed may not have been told of.
+    if (notifier.position() < store.revision()) forget();
+    if (counted === undefined) {
+      const counting = countProtected(store);
+      counted = counting;
+      // Only as long as nothing else took its place.
+      counting.catch(() => counted === counting && forget());
+    }
+    return counted;
+  };
 };
 
 /** What reads from a vault, or is about to write to it, beside protections: in words. */
