@@ -36,10 +36,9 @@ class BitmapBlockSet implements BlockSet {
   readonly #words: Uint32Array;
   #size = 0;
 
-  constructor(blocks: number, words: Uint32Array) {
+  constructor(blocks: number) {
     this.blocks = blocks;
-    this.#words = words;
-    for (const word of words) this.#size += popCount(word);
+    this.#words = new Uint32Array(Math.ceil(blocks / 32));
   }
 
   get size(): number {
@@ -125,21 +124,12 @@ class BitmapBlockSet implements BlockSet {
   }
 }
 
-const popCount = (word: number): number => {
+/** Bits of a word of 32 that are set. */
+export const popCount = (word: number): number => {
   let v = word - ((word >>> 1) & 0x55555555);
   v = (v & 0x33333333) + ((v >>> 2) & 0x33333333);
   return Math.imul((v + (v >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 };
 
-/** Bytes of memory a set for a disk of `size` bytes needs. */
-export const blockSetBytes = (size: number): number => Math.ceil(blockCount(size) / 32) * 4;
-
-/**
- * A block set for a disk of `size` bytes. With `memory` (at least `blockSetBytes(size)` bytes, 4-byte aligned) the bits live there, for
- * example in a mapped file, and bits already set are taken over; bit `b` is bit `b & 31` of little-endian 32-bit word `b >> 5`.
- */
-export const createBlockSet = (size: number, memory?: Uint8Array): BlockSet => {
-  const words = Math.ceil(blockCount(size) / 32);
-  const array = memory === undefined ? new Uint32Array(words) : new Uint32Array(memory.buffer, memory.byteOffset, words);
-  return new BitmapBlockSet(blockCount(size), array);
-};
+/** A block set for a disk of `size` bytes that takes a bit for each of its blocks: for small ones. */
+export const createBlockSet = (size: number): BlockSet => new BitmapBlockSet(blockCount(size));

@@ -1,5 +1,5 @@
 export type { BlockDevice } from './block-device.ts';
-export { type BlockRun, type BlockSet, blockSetBytes, createBlockSet, runExtent } from './block-set.ts';
+export { type BlockRun, type BlockSet, createBlockSet, runExtent } from './block-set.ts';
 export { CODEC, type CodecName, decode, type Encoded, encode } from './codec.ts';
 export { type ContentDigest, contentDigest, createContentDigest, frameHead } from './content-digest.ts';
 export { createDeviceGuard, type DeviceGuard, type GuardedDevice } from './device-guard.ts';
@@ -34,9 +34,11 @@ export {
   UNKNOWN_MARK,
   ZERO_MARK,
 } from './known-digests.ts';
+export { LEAF_WORDS, REGION_BLOCKS } from './leaf-bits.ts';
 export { createMemoryDevice } from './memory-device.ts';
 export { createOverlay, type OverlayOptions } from './overlay.ts';
 export type { Overlay } from './overlay-device.ts';
+export { createRegionBlockSet, type LeafMemory, REGION, type RegionTable } from './region-block-set.ts';
 export { serveThread } from './serve-thread.ts';
 export { createSparseBlockSet } from './sparse-block-set.ts';
 export { endThread, endThreads, startThread } from './start-thread.ts';

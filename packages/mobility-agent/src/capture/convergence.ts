@@ -9,6 +9,7 @@ import { createEventQueue } from './event-queue.ts';
 import { createFlightTable, type FlightTable, type WriteInFlight } from './flight-table.ts';
 import type { EndedDiscards } from './queued-discards.ts';
 import { addAll, blocksOf, copyOf, sameExtents, without } from './ranges.ts';
+import { createReadEnds, type ReadEnds } from './read-ends.ts';
 import type { Convergence, ConvergenceOptions, RangeReading, RoundDisk, RoundResult } from './rounds.ts';
 import { createSnapshotProbe } from './snapshot-probe.ts';
 import { toldInPart, toldTooLate } from './untold.ts';
@@ -32,7 +33,7 @@ const EARLY_ENDS_LAST = 1e9;
 const STALE_WRITE_AGE = 2e9;
 /** Reading goes on for this long (ns) at most without emptying the ring. */
 const DRAIN_INTERVAL = 10e6;
-/** Blocks in doubt kept in mind before those that no write touches are let go. */
+/** Extents of blocks in doubt kept in mind before those that no write touches are let go. */
 const UNSETTLED_LIMIT = 1_000_000;
 /** Discarded blocks one cut takes in: some hundred milliseconds of work. A whole disk may be discarded in a moment. */
 const DISCARD_LIMIT = 1024 * 1024;
@@ -108,8 +109,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     if (time > this.#judged) return;
     const state = this.#disks.get(disk);
     if (state === undefined) return;
-    for (const block of blocksOf(offset, length))
-      state.unsettled.set(block, Math.max(this.#judged, state.unsettled.get(block) ?? this.#judged));
+    for (const block of blocksOf(offset, length)) state.unsettled.put(block, this.#judged);
   }
 
   requeued(disk: number, offset: number, length: number): void {
@@ -122,7 +122,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const state = this.#disks.get(disk);
     if (state === undefined) return;
     const late = time > this.#instant;
-    if (discarded) state.changes.discarded(offset, length, late, (block) => state.unsettled.has(block));
+    if (discarded) state.changes.discarded(offset, length, late, (block) => state.unsettled.get(block) !== undefined);
     else {
       state.changes.written(offset, length, late);
       state.discards.written(offset, length);
@@ -153,7 +153,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   #discardsEnded({ changes, unsettled }: DiskState, ended: EndedDiscards | undefined, time: number): void {
     if (ended === undefined) return;
     const late = time > this.#instant;
-    const inDoubt = (block: number): boolean => unsettled.has(block) || ended.isWritten(block);
+    const inDoubt = (block: number): boolean => unsettled.get(block) !== undefined || ended.isWritten(block);
     for (const { offset, length } of ended.extents) {
       if (ended.success) changes.discarded(offset, length, late, inDoubt);
       else changes.written(offset, length, late);
@@ -437,9 +437,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
           for (const same of differences.length === 0 ? [part] : without(part, differences)) staging.putSame(same);
         }
         for (const hole of unreadable) staging.putUnreadable(hole);
-        for (const block of blocksOf(part.offset, part.length)) state.unsettled.set(block, end);
         const first = Math.floor(part.offset / BLOCK_SIZE);
-        if (state.discarded.size > 0) state.discarded.deleteRun(first, Math.ceil((part.offset + part.length) / BLOCK_SIZE) - first);
+        const count = Math.ceil((part.offset + part.length) / BLOCK_SIZE) - first;
+        state.unsettled.read(first, count, end);
+        if (state.discarded.size > 0) state.discarded.deleteRun(first, count);
       }
       if (staging.bytes > STAGING_LIMIT) await spill();
       await this.#lookUp(state);
@@ -451,7 +452,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   async #lookUp({ unsettled }: DiskState): Promise<void> {
     if (this.#trace.now() - this.#lastDrain < DRAIN_INTERVAL) return;
     const judged = this.#drain();
-    if (unsettled.size > UNSETTLED_LIMIT) this.#settle(judged);
+    if (unsettled.count > UNSETTLED_LIMIT) this.#settle(judged);
     await this.#yield();
   }
 
@@ -483,19 +484,19 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   /** Keeps in mind only the blocks that a write known to be under way touches. */
   #settle(judged: number): void {
-    const kept = new Map<DiskState, Map<number, number>>();
+    const kept = new Map<DiskState, ReadEnds>();
     let stale: number | undefined;
     for (const write of this.#writesInDoubt()) {
       const state = this.#state(write.disk);
-      const blocks = kept.get(state) ?? new Map<number, number>();
+      const blocks = kept.get(state) ?? createReadEnds();
       kept.set(state, blocks);
       for (const block of blocksOf(write.offset, write.length)) {
         const readEnd = state.unsettled.get(block);
-        if (readEnd !== undefined) blocks.set(block, readEnd);
+        if (readEnd !== undefined) blocks.put(block, readEnd);
       }
       if (write.issued > Number.NEGATIVE_INFINITY && write.issued < this.#instant - STALE_WRITE_AGE) stale = write.disk;
     }
-    for (const state of this.#disks.values()) state.unsettled = kept.get(state) ?? new Map();
+    for (const state of this.#disks.values()) state.unsettled = kept.get(state) ?? createReadEnds();
     this.#judged = judged;
     if (stale !== undefined) this.#forgetStale(stale);
   }

@@ -4,6 +4,7 @@ import type { DiskSource } from './disk-source.ts';
 import { createQueuedDiscards, type QueuedDiscards } from './queued-discards.ts';
 import { createQueuedWrites, type QueuedWrites, type WholeWrites } from './queued-writes.ts';
 import { addAll, blocksOf, without } from './ranges.ts';
+import { createReadEnds, type ReadEnds } from './read-ends.ts';
 import type { Staging } from './staging.ts';
 
 /** What convergence knows of one disk. */
@@ -24,7 +25,7 @@ export interface DiskState {
   /** Discarded blocks that the cut being made leaves to a later one. */
   leftOver: number;
   /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
-  unsettled: Map<number, number>;
+  unsettled: ReadEnds;
   excluded: readonly Extent[];
   readonly since: number;
   /** When the disk was first seen without a write in flight: those issued before the trace began are over. */
@@ -45,7 +46,7 @@ export const createDiskState = (source: DiskSource, since: number, whole: WholeW
     early: undefined,
     discarded: createSparseBlockSet(source.size),
     leftOver: 0,
-    unsettled: new Map(),
+    unsettled: createReadEnds(),
     excluded: [],
     since,
     idleSince: Number.POSITIVE_INFINITY,

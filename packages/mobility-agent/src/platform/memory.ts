@@ -16,17 +16,17 @@ const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 
 const unmapped = new FinalizationRegistry<{ address: bigint; length: number }>(({ address, length }) => libc().munmap(address, length));
 
-const map = (length: number, flags: number, fd: number): MappedMemory => {
-  const address = libc().mmap(null, length, PROT_READ_WRITE, flags, fd, 0);
+const map = (length: number, flags: number, fd: number, offset = 0): MappedMemory => {
+  const address = libc().mmap(null, length, PROT_READ_WRITE, flags, fd, offset);
   if (address === MAP_FAILED) throw systemError('mmap');
   const buffer = koffi.view(address, length);
   unmapped.register(buffer, { address, length });
   return { bytes: new Uint8Array(buffer), address };
 };
 
-/** The first `length` bytes of an open file, shared with every process that maps it and kept in memory (never swapped). */
-export const mapShared = (fd: number, length: number): MappedMemory => {
-  const mapped = map(length, MAP_SHARED, fd);
+/** `length` bytes of an open file from `offset` on, shared with every process that maps it and kept in memory (never swapped). */
+export const mapShared = (fd: number, length: number, offset = 0): MappedMemory => {
+  const mapped = map(length, MAP_SHARED, fd, offset);
   if (libc().mlock(mapped.address, length) !== 0) throw systemError('mlock');
   return mapped;
 };

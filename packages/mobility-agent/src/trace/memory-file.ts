@@ -32,6 +32,10 @@ export interface MemoryFolder {
   readonly stateBytes: number;
   /** Maps a file of the folder with all its memory reserved; it is made, if `fresh` as zeroes. */
   map(name: string, length: number, fresh: boolean): MappedMemory;
+  /** The same for a piece of a file, which is made longer as far as that is necessary. */
+  mapPiece(name: string, offset: number, length: number): MappedMemory;
+  /** Gives back what a file, which is made, has behind so many bytes; nobody may touch that any more. */
+  shorten(name: string, length: number): void;
   /** Bytes of a file, 0 if there is none. */
   sizeOf(name: string): number;
   remove(name: string): void;
@@ -53,19 +57,21 @@ class Folder implements MemoryFolder {
   }
 
   map(name: string, length: number, fresh: boolean): MappedMemory {
-    const path = join(this.path, name);
-    try {
-      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
-      try {
-        if (fresh) ftruncateSync(fd, 0);
-        allocateFile(fd, length);
-        return mapShared(fd, length);
-      } finally {
-        closeSync(fd);
-      }
-    } catch (reason) {
-      throw fromSystem(reason, path);
-    }
+    if (fresh) this.shorten(name, 0);
+    return this.mapPiece(name, 0, length);
+  }
+
+  mapPiece(name: string, offset: number, length: number): MappedMemory {
+    return this.#inFile(name, (fd) => {
+      allocateFile(fd, offset + length);
+      return mapShared(fd, length, offset);
+    });
+  }
+
+  shorten(name: string, length: number): void {
+    this.#inFile(name, (fd) => {
+      if (fstatSync(fd).size > length) ftruncateSync(fd, length);
+    });
   }
 
   sizeOf(name: string): number {
@@ -84,6 +90,20 @@ class Folder implements MemoryFolder {
   destroy(): void {
     rmSync(this.path, { recursive: true, force: true });
     this.close();
+  }
+
+  #inFile<T>(name: string, work: (fd: number) => T): T {
+    const path = join(this.path, name);
+    try {
+      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+      try {
+        return work(fd);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (reason) {
+      throw fromSystem(reason, path);
+    }
   }
 }
 

@@ -1,13 +1,13 @@
 /**
- * The tracking memory: a directory `<state name>` in a tmpfs with the file `state` and, per traced disk, the file `dirty-<index>` (a bitmap
- * as of `createBlockSet`). Both are mapped shared and locked, written by plain stores, never synced: they outlive the process, not the
- * machine. All numbers little-endian; counts are IEEE doubles (whole, exact to 2^53), so that JavaScript stores each with one instruction.
+ * The tracking memory: a directory `<state name>` in a tmpfs with the file `state` and, per traced disk, the files `dirty-<index>` and
+ * `leaves-<index>`. They are mapped shared and locked, written by plain stores, never synced: they outlive the process, not the machine.
+ * All numbers little-endian; counts are IEEE doubles (whole, exact to 2^53), so that JavaScript stores each with one instruction.
  *
  * `state`:
  *
  *     0      header
  *            0    8 bytes  "HFTRACE\0"
- *            8    u32      version of this layout: 1
+ *            8    u32      version of this layout: 2
  *            12   u32      stage: 0 being made, 1 in use, 2 continuity lost. Written last
  *            16   u32      number of possible CPUs
  *            20   u32      bytes of a sub-buffer
@@ -32,13 +32,17 @@
  *            640  half 1: the same
  *     then, from a multiple of 4096, for each CPU its slot: one sub-buffer
  *
+ * `dirty-<index>`, the dirty set: for each region of 1024 blocks (4 MiB) of the disk a u32: 0 none of them is dirty, 0xffffffff all are, else the
+ * number of its leaf, counted from 1. `leaves-<index>`: leaves of 128 bytes, block `b` of the region is bit `b & 31` of its u32 `b >> 5`. It grows and
+ * shrinks with what is dirty; leaves that no region names are free, whatever they hold. Where there is no memory for one, all of the region is dirty.
+ *
  * A page of the ring is copied by the kernel into the CPU's slot (it is then gone from the ring), its blocks are marked in the bitmaps
  * (harmless to repeat), the half not in force is filled with the sums including the page, `turn` is stored, the slot is zeroed. So after
  * a kill at any instruction the kernel's count of records read equals either the booked one (nothing to do) or the booked one plus the
  * records in the slot (mark and book them now). Zeroes in the slot make sure that a copy cut short is not taken for a page.
  */
 export const MAGIC = 'HFTRACE\0';
-export const VERSION = 1;
+export const VERSION = 2;
 export const DISK_LIMIT = 64;
 
 export const HEADER = {

@@ -54,7 +54,7 @@ describe('tracking memory', () => {
     memory.book(0, 7, sectors);
     const bytes = state();
     expect(bytes.toString('latin1', 0, 8)).toBe('HFTRACE\0');
-    expect([8, 12, 16, 20, 24].map((at) => bytes.readUInt32LE(at))).toEqual([1, 1, 2, 4096, process.pid]);
+    expect([8, 12, 16, 20, 24].map((at) => bytes.readUInt32LE(at))).toEqual([2, 1, 2, 4096, process.pid]);
     expect(bytes.toString('hex', 48, 64)).toBe(MACHINE);
     expect(bytes.toString('latin1', 64, 67)).toBe('64\0');
     expect(bytes.readDoubleLE(128)).toBe(SHAPE.asleep);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { type BlockSet, blockSetBytes, createBlockSet } from '@holdfast/block';
+import type { BlockSet } from '@holdfast/block';
 import type { MappedMemory } from '../platform/memory.ts';
+import { hasDirtySet, openDirtySet, removeDirtySet } from './dirty-set.ts';
 import { createDiskTable, type DiskTable, readText, writeText } from './disk-table.ts';
 import type { MemoryFolder } from './memory-file.ts';
 import { DISK_LIMIT, HEADER, halfOffset, MAGIC, STAGE, slotOffset, stateBytes, turnOffset, VERSION } from './memory-layout.ts';
@@ -101,20 +102,19 @@ class Memory implements TrackingMemory {
   }
 
   dirty(disk: number, fresh: boolean): BlockSet {
-    const { size } = this.disks.disk(disk);
-    return createBlockSet(size, this.#folder.map(fileOf(disk), blockSetBytes(size), fresh).bytes);
+    return openDirtySet(this.#folder, disk, this.disks.disk(disk).size, fresh);
   }
 
   growDirty(disk: number, size: number): BlockSet {
-    return createBlockSet(size, this.#folder.map(fileOf(disk), blockSetBytes(size), false).bytes);
+    return openDirtySet(this.#folder, disk, size, false);
   }
 
   hasDirty(disk: number): boolean {
-    return this.#folder.sizeOf(fileOf(disk)) >= blockSetBytes(this.disks.disk(disk).size);
+    return hasDirtySet(this.#folder, disk, this.disks.disk(disk).size);
   }
 
   forgetDirty(disk: number): void {
-    this.#folder.remove(fileOf(disk));
+    removeDirtySet(this.#folder, disk);
   }
 
   markLost(): void {
@@ -131,8 +131,6 @@ class Memory implements TrackingMemory {
     return halfOffset(cpu, (this.#words[turnOffset(cpu) / 4]! + other) % 2) / 8;
   }
 }
-
-const fileOf = (disk: number): string => `dirty-${disk}`;
 
 /** Changes with every start of the kernel. */
 const bootId = (): Buffer => Buffer.from(readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', ''), 'hex');
