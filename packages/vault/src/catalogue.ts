@@ -58,62 +58,100 @@ const refersRightly = ({ runs, lost, tombstones, covered, cuts, firstSlot }: Cat
 /** The newest version that can be read, and what is wrong with newer ones. */
 export interface NewestCatalogue {
   readonly newest: CatalogueVersion | undefined;
-  /** The highest number in use, readable or not. */
+  /** The highest number in use, readable or not, but for strangers. */
   readonly highest: number;
   /** Damage of newer versions. */
   readonly damage: readonly Finding[];
+  /** Objects that cannot be read and whose numbers lie far above all that is in use: nobody who writes here made them. */
+  readonly strangers: readonly Finding[];
 }
 
-/** How many damaged versions are stepped over on the way to one that can be read. */
-const STEPS_BACK = 8;
+/** Numbers have no gaps, and of those below the newest one as many are always there (docs/format.md, "Deleting"). */
+const NEVER_GONE = 8;
+/** How many that cannot be read are stepped over on the way to one that can. */
+const STEPS_BACK = 256;
 
-/**
- * Finds the newest version: a list tells where to look, and looking for the next number tells whether there are newer ones, so that a list may lag.
- * Errors: VAULT_VERSION_UNSUPPORTED, STORE_UNAVAILABLE.
- */
-export const newestCatalogue = async (vault: VaultAccess, machineId: string): Promise<NewestCatalogue> => {
-  const damage: Finding[] = [];
-  const read = async (version: number): Promise<CatalogueVersion | 'damaged' | undefined> => {
+interface Unread {
+  readonly version: number;
+  readonly finding: Finding;
+  readonly reason: unknown;
+}
+
+/** Reads versions, and keeps why those that cannot be read cannot. */
+const readingOf =
+  (vault: VaultAccess, machineId: string) =>
+  async (version: number): Promise<CatalogueVersion | Unread | undefined> => {
     try {
       return await readCatalogue(vault, machineId, version);
     } catch (reason) {
-      if (!isHoldfastError(reason, 'DAMAGED')) throw reason;
-      damage.push(findingOf(reason, catalogueName(machineId, version))!);
-      return 'damaged';
+      const finding = findingOf(reason, catalogueName(machineId, version));
+      if (finding === undefined) throw reason;
+      return { version, finding, reason };
     }
   };
-  let newest: CatalogueVersion | undefined;
-  const listed = (await listedVersion(vault, machineId)) - 1;
-  let highest = Math.max(0, listed);
+
+/** The newest of the versions that a list shows which can be read, and newer ones that cannot be, the newest first. */
+const newestListed = async (
+  vault: VaultAccess,
+  machineId: string,
+): Promise<{ readonly newest: CatalogueVersion | undefined; readonly unread: readonly Unread[]; readonly gone: number }> => {
+  const read = readingOf(vault, machineId);
+  const unread: Unread[] = [];
+  let gone = 0;
+  for await (const { name } of vault.store.list(cataloguePrefix(machineId))) {
+    const version = catalogueVersionOf(name);
+    if (version === undefined) continue;
+    const found = await read(version);
+    if (found === undefined) gone = Math.max(gone, version);
+    else if ('catalogue' in found) return { newest: found, unread, gone };
+    else if (unread.push(found) === STEPS_BACK) break;
+    if (gone > 0 && version < gone - NEVER_GONE) break;
+  }
+  return { newest: undefined, unread, gone };
+};
+
+/**
+ * Finds the newest version: a list tells where to look, and looking for the next number tells whether there are newer ones, so that a list may lag. What
+ * cannot be read is stepped over; who may create objects here, and has no key, hides nothing by a number of his own.
+ * Errors: VAULT_VERSION_UNSUPPORTED, STORE_UNAVAILABLE.
+ */
+export const newestCatalogue = async (vault: VaultAccess, machineId: string): Promise<NewestCatalogue> => {
+  const read = readingOf(vault, machineId);
+  const listed = await newestListed(vault, machineId);
+  let { newest } = listed;
+  let highest = newest?.version ?? 0;
+  const damaged: Unread[] = [];
+  const strangers: Unread[] = [];
+  for (const one of listed.unread.toReversed()) {
+    // Of too many nobody knows what they lie above.
+    const isOurs = one.version - highest <= NEVER_GONE || listed.unread.length === STEPS_BACK;
+    if (isOurs) highest = one.version;
+    (isOurs ? damaged : strangers).push(one);
+  }
+  const asked = highest;
   for (;;) {
     const next = await read(highest + 1);
     if (next === undefined) break;
     highest += 1;
-    if (next === 'damaged') continue;
+    if (!('catalogue' in next)) {
+      damaged.push(next);
+      continue;
+    }
     newest = next;
-    damage.length = 0;
+    damaged.length = 0;
   }
-  for (let version = listed; newest === undefined && version > Math.max(0, listed - STEPS_BACK); version -= 1) {
-    const older = await read(version);
-    if (older !== 'damaged') newest = older;
-  }
+  // What another release wrote may be what holds.
+  const unknown = damaged.find(({ finding }) => finding.code === 'VAULT_VERSION_UNSUPPORTED');
+  if (unknown !== undefined) throw unknown.reason;
   // A version that was listed, and is gone, was deleted long after newer ones were there: the list shows what once was.
-  if (newest === undefined && damage.length === 0 && listed >= 0)
+  if (newest === undefined && damaged.length === 0 && listed.gone > asked)
     throw new HoldfastError('STORE_UNAVAILABLE', {
       thing: cataloguePrefix(machineId),
-      why: `the store lists version ${listed + 1} of the catalogue, which is not there any more`,
+      why: `the store lists version ${listed.gone} of the catalogue, which is not there any more`,
       remedy: 'try again when its lists are up to date',
     });
-  return { newest, highest, damage };
-};
-
-/** The newest version that a list shows, 0 when it shows none. */
-const listedVersion = async ({ store }: VaultAccess, machineId: string): Promise<number> => {
-  for await (const { name } of store.list(cataloguePrefix(machineId))) {
-    const version = catalogueVersionOf(name);
-    if (version !== undefined) return version;
-  }
-  return 0;
+  const findings = (all: readonly Unread[]): Finding[] => all.map(({ finding }) => finding);
+  return { newest, highest, damage: findings(damaged), strangers: findings(strangers.filter(({ version }) => version > highest)) };
 };
 
 /** Where the log goes on behind the slots that a catalogue covers. */

@@ -44,7 +44,15 @@ class MachineReading {
   readonly #damage: Finding[];
   #builder: HistoryBuilder;
   #tags = new Map<number, string>();
-  #base: LogBase = { newest: undefined, highest: 0, damage: [], state: new LogState(), assembler: new CutAssembler(), next: 0 };
+  #base: LogBase = {
+    newest: undefined,
+    highest: 0,
+    damage: [],
+    strangers: [],
+    state: new LogState(),
+    assembler: new CutAssembler(),
+    next: 0,
+  };
   #sequence = 0;
   #isCutShort = false;
 
@@ -124,7 +132,7 @@ class MachineReading {
       const { head } = this.#base.state;
       if (head.sequence >= 0) this.#tags.set(head.sequence, head.tag);
       this.#sequence = this.#base.next;
-      this.#damage.push(...this.#base.damage);
+      this.#damage.push(...this.#base.damage, ...this.#base.strangers);
     } catch (reason) {
       if (!isHoldfastError(reason, 'DAMAGED')) throw reason;
       this.#damage.push(findingOf(reason, cataloguePrefix(id))!);

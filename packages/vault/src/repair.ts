@@ -51,7 +51,7 @@ class LogRepair {
   #state = new LogState();
   #assembler = new CutAssembler();
   #next = 0;
-  #found: NewestCatalogue = { newest: undefined, highest: 0, damage: [] };
+  #found: NewestCatalogue = { newest: undefined, highest: 0, damage: [], strangers: [] };
 
   readonly #base: CatalogueVersion | undefined;
 
