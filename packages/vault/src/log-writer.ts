@@ -151,28 +151,32 @@ class MachineLogWriter implements LogWriter {
   /** Gathers what is queued into one batch after the other, for as long as there is room in the pipeline. */
   async #run(): Promise<void> {
     try {
-      for (;;) {
-        if (this.#current === undefined && this.#queue.length === 0) {
-          this.#arrival = Promise.withResolvers();
-          await this.#arrival.promise;
-        }
-        await this.#pipeline.room();
-        if (this.#failure !== undefined) break;
-        const { batch, cuts } = await this.#gather();
-        await this.#renewKey();
-        if (!batch.isEmpty && this.#failure === undefined)
-          this.#pipeline.submit({
-            batch,
-            onDurable: (anchor, slot) => {
-              this.#settle(cuts, anchor);
-              this.#onDurable(slot);
-            },
-            onFailed: (reason) => this.#fail(reason),
-          });
-      }
+      while (await this.#shipNext()) {}
     } finally {
       await this.#current?.reader.close().catch(() => {});
     }
+  }
+
+  /** By itself, so that nothing holds what was shipped while more is waited for: of an idle machine for minutes. False when the writer is done. */
+  async #shipNext(): Promise<boolean> {
+    if (this.#current === undefined && this.#queue.length === 0) {
+      this.#arrival = Promise.withResolvers();
+      await this.#arrival.promise;
+    }
+    await this.#pipeline.room();
+    if (this.#failure !== undefined) return false;
+    const { batch, cuts } = await this.#gather();
+    await this.#renewKey();
+    if (!batch.isEmpty && this.#failure === undefined)
+      this.#pipeline.submit({
+        batch,
+        onDurable: (anchor, slot) => {
+          this.#settle(cuts, anchor);
+          this.#onDurable(slot);
+        },
+        onFailed: (reason) => this.#fail(reason),
+      });
+    return true;
   }
 
   async #gather(): Promise<{ batch: SegmentBatch; cuts: readonly Cut[] }> {

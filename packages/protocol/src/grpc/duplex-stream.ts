@@ -81,6 +81,34 @@ const createInbox = (call: LibraryCall) => {
   };
 };
 
+/**
+ * Yields what is taken, made something of. No generator: one that waits for the next message still holds the last, and what is held until a machine's
+ * next cut, seconds later, costs the collector far more than what is gone at once.
+ */
+const iterate = <T>(take: () => Promise<Buffer | undefined>, make: (bytes: Buffer) => T): AsyncIterableIterator<T> => {
+  let isOver = false;
+  const over = (): IteratorReturnResult<undefined> => {
+    isOver = true;
+    return { value: undefined, done: true };
+  };
+  return {
+    async next() {
+      if (isOver) return over();
+      try {
+        const bytes = await take();
+        return bytes === undefined ? over() : { value: make(bytes), done: false };
+      } catch (error) {
+        isOver = true;
+        throw error;
+      }
+    },
+    return: async () => over(),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+};
+
 /** Makes a stream of messages of a call. */
 export const createDuplexStream = <In, Out>({
   call,
@@ -136,18 +164,15 @@ export const createDuplexStream = <In, Out>({
       call.end();
     },
     abort: fail,
-    async *[Symbol.asyncIterator]() {
-      for (let bytes = await inbox.take(); bytes !== undefined; bytes = await inbox.take()) {
-        let message: In;
+    [Symbol.asyncIterator]: () =>
+      iterate(inbox.take, (bytes) => {
         try {
-          message = codec.decode(bytes);
+          return codec.decode(bytes);
         } catch (error) {
           fail(error as HoldfastError);
           throw error;
         }
-        yield message;
-      }
-    },
+      }),
   };
   const control: StreamControl = {
     sendBytes,
