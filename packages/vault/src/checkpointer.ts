@@ -1,6 +1,14 @@
-import { create } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
-import { type Catalogue, CatalogueSchema, LogHeadSchema, type PlacedCut, type Tombstone, TombstoneSchema } from '@holdfast/protocol';
+import {
+  type Catalogue,
+  CatalogueSchema,
+  HistoryRecordsSchema,
+  LogHeadSchema,
+  type PlacedCut,
+  type Tombstone,
+  TombstoneSchema,
+} from '@holdfast/protocol';
 import { type NewestCatalogue, newestCatalogue, publishCatalogue, stateOf } from './catalogue.ts';
 import type { Clock } from './clock.ts';
 import type { AssembledCut, CutSlot } from './cut-assembler.ts';
@@ -24,6 +32,25 @@ export interface CheckpointInterval {
 }
 
 export const DEFAULT_INTERVAL: Required<CheckpointInterval> = { slots: 256, milliseconds: 600_000 };
+
+/**
+ * The cuts that a slot completes, as the bytes they will have in a history object: a machine in which nothing changes has many, and they wait for ten
+ * minutes.
+ */
+interface PackedCuts {
+  /** The slot. */
+  readonly sequence: number;
+  /** `HistoryRecords` with nothing but cuts. */
+  readonly bytes: Uint8Array;
+  /** The slots that they refer to. */
+  readonly needed: ReadonlySet<number>;
+}
+
+const pack = (sequence: number, cuts: readonly AssembledCut[]): PackedCuts => ({
+  sequence,
+  bytes: toBinary(HistoryRecordsSchema, create(HistoryRecordsSchema, { cuts: cuts.map(placedCut) })),
+  needed: new Set(cuts.flatMap(({ runs }) => runs.flatMap((ofEpoch) => ofEpoch.map((run) => run.sequence)))),
+});
 
 /** Everything up to a slot behind which no cut is in the middle of its parts. */
 interface Checkpoint {
@@ -53,7 +80,7 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions;
   readonly #state: LogState;
   #base: Pick<NewestCatalogue, 'newest' | 'highest'>;
-  #cuts: AssembledCut[] = [];
+  #cuts: PackedCuts[] = [];
   #slots: { readonly sequence: number; readonly tag: string }[] = [];
   #checkpoint: Checkpoint | undefined;
   /** Slots taken since the last attempt, and when that was. */
@@ -75,7 +102,7 @@ export class Checkpointer {
   /** Takes the next slot that counts, with the cuts that are complete with it. `isWhole`: no cut is in the middle of its parts behind it. */
   take(slot: CheckpointSlot, cuts: readonly AssembledCut[], nextCut: number, isWhole: boolean): void {
     this.#state.advance(slot);
-    this.#cuts.push(...cuts);
+    if (cuts.length > 0) this.#cuts.push(pack(slot.sequence, cuts));
     this.#slots.push({ sequence: slot.sequence, tag: slot.tag });
     this.#since += 1;
     if (isWhole) this.#checkpoint = { covered: slot.sequence + 1, state: this.#state.copy(), nextCut };
@@ -125,7 +152,9 @@ export class Checkpointer {
     const from = Number(newest?.catalogue.covered ?? 0n);
     if (from < covered) {
       const content = await checkpointContent(this.#options.writer, newest?.catalogue, {
-        cuts: this.#cuts.filter(({ sequence }) => sequence >= from && sequence < covered).map(placedCut),
+        cuts: this.#cuts
+          .filter(({ sequence }) => sequence >= from && sequence < covered)
+          .flatMap(({ bytes }) => fromBinary(HistoryRecordsSchema, bytes).cuts),
         slots: this.#slots,
         covered,
         state,
@@ -141,7 +170,7 @@ export class Checkpointer {
       this.#base = { newest: published, highest: published.version };
     }
     this.#cuts = this.#cuts.filter(({ sequence }) => sequence >= covered);
-    const needed = new Set(this.#cuts.flatMap(({ runs }) => runs.flatMap((ofEpoch) => ofEpoch.map(({ sequence }) => sequence))));
+    const needed = new Set(this.#cuts.flatMap((packed) => [...packed.needed]));
     this.#slots = this.#slots.filter(({ sequence }) => sequence >= covered || needed.has(sequence));
     return true;
   }
