@@ -5,7 +5,7 @@ import type { ReplicationCall } from '@holdfast/protocol';
 import type { Assignment, Assignments } from './control/assignments.ts';
 import type { Whereabouts } from './control/whereabouts.ts';
 import { createMachineDigests, type MachineDigests } from './digests/machine-digests.ts';
-import type { Journal, JournaledCut } from './journal/journal.ts';
+import type { Journal } from './journal/journal.ts';
 import { fillJournal } from './receive/beginnings.ts';
 import { createReceiver, type Pace } from './receive/create-receiver.ts';
 import type { CreditPool } from './receive/credit-pool.ts';
@@ -62,7 +62,8 @@ export interface MachinesOptions
   /** Where the configuration server is, for agents. */
   readonly whereabouts: Pick<Whereabouts, 'follow'>;
   onReceived(bytes: number): void;
-  onDurable(cut: JournaledCut): void;
+  /** A cut of so many bytes of the journal became durable. */
+  onDurable(bytes: number): void;
 }
 
 interface Begun extends Machine {
@@ -91,8 +92,8 @@ export const createMachines = (options: MachinesOptions): Machines => {
     recovered.delete(machineId);
     const uploader = createUploader({
       ...options,
-      onDurable(cut) {
-        options.onDurable(cut);
+      onDurable(cut, bytes) {
+        options.onDurable(bytes);
         return digests.follow(cut);
       },
       // Asked at each cut: it may change while the machine is here.
@@ -129,6 +130,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
       pool,
       partial: left?.partial,
       begin: (message) => journal.begin(machineId, message),
+      commit: (cut) => journal.commit(machineId, cut),
       turns,
       capacity: () => journal.usage.capacity,
       pace: options.pace,

@@ -1,5 +1,5 @@
 import type { Metrics } from '@holdfast/daemon';
-import type { Journal, JournaledCut } from './journal/journal.ts';
+import type { Journal } from './journal/journal.ts';
 import type { Machine } from './machines.ts';
 import type { CreditPool } from './receive/credit-pool.ts';
 import type { UploadState } from './upload/uploader.ts';
@@ -7,7 +7,8 @@ import type { UploadState } from './upload/uploader.ts';
 /** The figures of a process server. */
 export interface ServerMetrics {
   received(bytes: number): void;
-  durable(cut: JournaledCut): void;
+  /** A cut of so many bytes of the journal became durable. */
+  durable(bytes: number): void;
 }
 
 export interface MetricSources {
@@ -45,7 +46,7 @@ export const createServerMetrics = (metrics: Metrics, { journal, pool, machines 
   byMachine('newest_point_seconds', 'Time of the newest durable point, seconds since 1970', ({ newestPoint }) => newestPoint / 1000);
   return {
     received: (bytes) => received.inc(bytes),
-    durable({ bytes }) {
+    durable(bytes) {
       durable.inc();
       durableBytes.inc(bytes);
     },

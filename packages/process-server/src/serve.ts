@@ -12,7 +12,7 @@ import { createEvents } from './control/events.ts';
 import { forgetPrevious, keepVaults } from './control/keep-vaults.ts';
 import { createReconciler, inForce } from './control/reconcile.ts';
 import { createCpuShare, makeReport } from './control/server-report.ts';
-import { vaultReports } from './control/vault-reports.ts';
+import { standingsOf, vaultReports } from './control/vault-reports.ts';
 import { createWhereabouts } from './control/whereabouts.ts';
 import { endpointsOf } from './endpoints.ts';
 import { openJournalKey } from './journal/journal-key.ts';
@@ -128,9 +128,9 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
     pace: brake.pace,
     whereabouts,
     onReceived: figures.received,
-    onDurable(cut) {
-      durableBytes += cut.bytes;
-      figures.durable(cut);
+    onDurable(bytes) {
+      durableBytes += bytes;
+      figures.durable(bytes);
     },
   });
   onStop('machines', () => machines.close());
@@ -223,7 +223,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
       return {
         endpoints: endpointsOf(replication, server.port),
         vaults: vaults.names,
-        vaultReports: vaultReports(vaults, machines.all),
+        vaultReports: vaultReports(vaults, standingsOf(machines.all)),
         fabrics: await recovery.fabrics(),
       };
     },

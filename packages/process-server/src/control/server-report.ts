@@ -10,7 +10,7 @@ import type { Assignments } from './assignments.ts';
 import type { ControlBackups } from './control-backups.ts';
 import type { Events } from './events.ts';
 import type { Reconciler } from './reconcile.ts';
-import { vaultReports } from './vault-reports.ts';
+import { standingsOf, vaultReports } from './vault-reports.ts';
 
 /** Characters of a problem that are told. */
 const MOST_WORDS = 500;
@@ -52,34 +52,37 @@ export const makeReport = ({
   backups,
   recovery,
   checks,
-}: ReportSources): MessageInitShape<typeof ServerReportSchema> => ({
-  revision: BigInt(assignments.revision),
-  machines: [...machines].map(({ assignment, uploader }) => {
-    const { term, head, pendingBytes, uploadingBytes, backlog, newestPoint, problem } = uploader.state;
-    return {
-      machineId: idBytes(assignment.machineId),
-      term: BigInt(term),
-      durableSequence: BigInt(Math.max(0, head?.sequence ?? 0)),
-      durableTag: Uint8Array.from(Buffer.from(head?.tag ?? '', 'hex')),
-      pendingBytes: BigInt(pendingBytes),
-      newestPointUnixMillis: BigInt(newestPoint),
-      uploadingBytes: BigInt(uploadingBytes),
-      oldestPendingMillis: BigInt(Math.round(backlog)),
-      problem: problem?.message.slice(0, MOST_WORDS) ?? '',
-    };
-  }),
-  journalUsedBytes: BigInt(journal.usage.used),
-  journalQuotaBytes: BigInt(journal.usage.quota),
-  cpuShare,
-  residentBytes: BigInt(process.memoryUsage.rss()),
-  processors: availableParallelism(),
-  memoryBytes: BigInt(totalmem()),
-  memoryUsedBytes: BigInt(totalmem() - freemem()),
-  ...recovery.report(),
-  ...reconciler.report(assignments),
-  backups: [...backups.report()],
-  vaults: vaultReports(vaults, machines),
-  unixMillis: BigInt(Date.now()),
-  ...(checks.answer === undefined ? {} : { checks: checks.answer }),
-  events: events.take().map(({ time, code, text }) => ({ unixMillis: BigInt(time), code, text })),
-});
+}: ReportSources): MessageInitShape<typeof ServerReportSchema> => {
+  const standings = standingsOf(machines);
+  return {
+    revision: BigInt(assignments.revision),
+    machines: standings.map(({ assignment, state }) => {
+      const { term, head, pendingBytes, uploadingBytes, backlog, newestPoint, problem } = state;
+      return {
+        machineId: idBytes(assignment.machineId),
+        term: BigInt(term),
+        durableSequence: BigInt(Math.max(0, head?.sequence ?? 0)),
+        durableTag: Uint8Array.from(Buffer.from(head?.tag ?? '', 'hex')),
+        pendingBytes: BigInt(pendingBytes),
+        newestPointUnixMillis: BigInt(newestPoint),
+        uploadingBytes: BigInt(uploadingBytes),
+        oldestPendingMillis: BigInt(Math.round(backlog)),
+        problem: problem?.message.slice(0, MOST_WORDS) ?? '',
+      };
+    }),
+    journalUsedBytes: BigInt(journal.usage.used),
+    journalQuotaBytes: BigInt(journal.usage.quota),
+    cpuShare,
+    residentBytes: BigInt(process.memoryUsage.rss()),
+    processors: availableParallelism(),
+    memoryBytes: BigInt(totalmem()),
+    memoryUsedBytes: BigInt(totalmem() - freemem()),
+    ...recovery.report(),
+    ...reconciler.report(assignments),
+    backups: [...backups.report()],
+    vaults: vaultReports(vaults, standings),
+    unixMillis: BigInt(Date.now()),
+    ...(checks.answer === undefined ? {} : { checks: checks.answer }),
+    events: events.take().map(({ time, code, text }) => ({ unixMillis: BigInt(time), code, text })),
+  };
+};

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { idBytes, type VaultReportSchema, VaultState } from '@holdfast/protocol';
 import type { Machine } from '../machines.ts';
+import type { UploadState } from '../upload/uploader.ts';
 import type { VaultStanding, Vaults } from '../upload/vaults.ts';
 
 /** Characters of a problem that are told. */
@@ -15,15 +16,24 @@ const stateOf = ({ previous, problem, isOpen }: VaultStanding): VaultState => {
   return isOpen ? VaultState.OPEN : VaultState.UNSPECIFIED;
 };
 
+/** A machine with what its uploader said when it was asked. */
+export interface MachineStanding {
+  readonly assignment: Machine['assignment'];
+  readonly state: UploadState;
+}
+
+/** Asks each uploader once: it goes through all that waits. */
+export const standingsOf = (machines: Iterable<Pick<Machine, 'assignment' | 'uploader'>>): MachineStanding[] =>
+  Array.from(machines, ({ assignment, uploader }) => ({ assignment, state: uploader.state }));
+
 /** What the configuration server is told of the vaults of the settings: of each what is known without asking it. */
 export const vaultReports = (
   vaults: Pick<Vaults, 'standings'>,
-  machines: Iterable<Pick<Machine, 'assignment' | 'uploader'>>,
-): MessageInitShape<typeof VaultReportSchema>[] => {
-  const all = [...machines].map(({ assignment: { vault }, uploader }) => ({ vault, state: uploader.state }));
-  return vaults.standings().map((standing) => {
+  machines: readonly MachineStanding[],
+): MessageInitShape<typeof VaultReportSchema>[] =>
+  vaults.standings().map((standing) => {
     const { name, id, location, place, previous, problem, looked } = standing;
-    const own = all.filter(({ vault }) => vault === name || vault === id);
+    const own = machines.filter(({ assignment: { vault } }) => vault === name || vault === id);
     return {
       name,
       vaultId: id === undefined ? new Uint8Array() : idBytes(id),
@@ -39,4 +49,3 @@ export const vaultReports = (
       lookedUnixMillis: BigInt(looked),
     };
   });
-};

@@ -176,9 +176,10 @@ class CachedDigests implements MachineDigests {
       const before = this.#followed.get(diskId)?.at ?? (file.state?.towards === undefined ? file.state?.at : undefined);
       // The pieces of a resynchronization are not taken in before it is over: until then it is compared with the state it builds on.
       if (before?.generationId !== at.generationId || before.number + 1 !== at.number) return;
-      if (!this.#followed.has(diskId))
-        await file.setState({ at: before, towards: { generationId: at.generationId, number: NEWEST }, size: file.state!.size });
-      file.follow(at);
+      const isFirst = !this.#followed.has(diskId);
+      if (isFirst) await file.setState({ at: before, towards: { generationId: at.generationId, number: NEWEST }, size: file.state!.size });
+      // An epoch of which nothing is taken in need not be told of: of an idle machine that is each.
+      if (isFirst || epoch.frameCount > 0n) file.follow(at);
       await apply(file, frames(index));
     }
     this.#followed.set(diskId, { at, size });

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, CutBeginSchema, idText } from '@holdfast/protocol';
-import { RECORD_TYPE } from './record.ts';
+import { type CutName, RECORD_TYPE } from './record.ts';
 import type { FoundRecord } from './recover.ts';
 import type { Segment } from './segments.ts';
 
@@ -72,18 +72,27 @@ export const assembleCuts = (records: readonly FoundRecord[], damaged: boolean):
   /** By machine, then by cut, in the order they were begun. */
   const begun = new Map<string, Map<string, AssembledCut>>();
   const damage: HoldfastError[] = [];
+  const touchedBy = (key: string): Set<Segment> => {
+    const segments = touched.get(key) ?? new Set();
+    touched.set(key, segments);
+    return segments;
+  };
+  const settle = ({ machineId, cutId }: CutName, at: Segment): void => {
+    const key = machineId + cutId;
+    begun.get(machineId)?.delete(cutId);
+    unbegun.delete(key);
+    settled.set(key, { machineId, cutId, segments: touchedBy(key), at });
+  };
   for (const record of records) {
     const { machineId, cutId, type } = record.header;
     const cuts = begun.get(machineId) ?? new Map<string, AssembledCut>();
     begun.set(machineId, cuts);
     const cut = cuts.get(cutId);
     const key = machineId + cutId;
-    const segments = touched.get(key) ?? new Set();
-    touched.set(key, segments);
+    const segments = touchedBy(key);
     if (type === RECORD_TYPE.settled) {
-      cuts.delete(cutId);
-      unbegun.delete(key);
-      settled.set(key, { machineId, cutId, segments, at: record.segment });
+      const others = record.message !== undefined && 'settled' in record.message ? record.message.settled : [];
+      for (const one of [record.header, ...others]) settle(one, record.segment);
       continue;
     }
     segments.add(record.segment);

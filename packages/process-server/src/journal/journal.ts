@@ -52,7 +52,10 @@ export interface OpenCut {
   drop(): void;
 }
 
-/** A cut that is on the disk, whole. `frames` rejects with DAMAGED where the journal does not give back what was written. */
+/**
+ * A cut that is on the disk, whole. `frames` rejects with DAMAGED where the journal does not give back what was written. The `cut` of one without frames
+ * is made anew whenever it is asked for: who needs it often keeps it.
+ */
 export interface JournaledCut extends CutContent {
   readonly machineId: string;
   readonly cutId: string;
@@ -94,6 +97,8 @@ export interface Journal {
   /** Rejects when the disk under the journal fails: what it holds must then be looked at from the start. Never resolves. */
   readonly failure: Promise<never>;
   begin(machineId: string, begin: CutBegin): OpenCut;
+  /** Takes a cut without frames, whole. Resolves when it survives a power loss. Rejects with JOURNAL_FULL. */
+  commit(machineId: string, cut: Cut): Promise<JournaledCut>;
   /** Calls `listener` when there is more room than before, or less. */
   onRoom(listener: () => void): void;
   /** Waits for what is under way. What is in the journal stays. */

@@ -1,17 +1,23 @@
+import { toBinary } from '@bufbuild/protobuf';
 import type { HoldfastError } from '@holdfast/errors';
-import type { CutBegin } from '@holdfast/protocol';
-import { type AssembledCut, assembleCuts, cutIdOf, type SettledCut } from './assemble.ts';
+import { type Cut, type CutBegin, CutSchema, idText } from '@holdfast/protocol';
+import { type AssembledCut, assembleCuts, cutIdOf } from './assemble.ts';
 import type { JournalDirectory } from './files.ts';
-import type { Journal, RecoveredMachine } from './journal.ts';
+import type { Journal, JournaledCut, RecoveredMachine } from './journal.ts';
 import type { JournalKey } from './journal-key.ts';
 import { createJournalLog } from './journal-log.ts';
+import { createPacker } from './pack-bytes.ts';
 import { NO_SUMS, RECORD_TYPE } from './record.ts';
 import { findRecords } from './recover.ts';
 import { createSegments, type Segment, usableBytes } from './segments.ts';
+import { createSettledMarks } from './settled-marks.ts';
 import { type CutHost, StoredCut } from './stored-cut.ts';
+import { type Held, WholeCut } from './whole-cut.ts';
 
 /** Part of a cut's room that is not frames: at worst they come one by one. */
 const HEADERS = 0.05;
+/** What the commit of a cut without frames is about, but for its ids. */
+const NO_FRAMES = { type: RECORD_TYPE.commit, epochIndex: 0, firstFrame: 0, frames: 0, sums: NO_SUMS } as const;
 
 export interface JournalOptions {
   readonly directory: JournalDirectory;
@@ -50,44 +56,18 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
   const log = createJournalLog(segments, found.end, commitGap);
 
   /** The live cuts of each segment in use. */
-  const live = new Map<Segment, Set<StoredCut>>();
-  /** Those whose records may outlast the mark that settles them. */
-  const settledCuts = new Set<SettledCut>(assembled.settled);
-  /** Of these, those without a mark. */
-  const unmarked = new Set<SettledCut>([...settledCuts].filter(({ at }) => at === undefined));
+  const live = new Map<Segment, Set<Held>>();
+  const marks = createSettledMarks(log, assembled.settled, (segment) => {
+    if (!live.has(segment)) live.set(segment, new Set());
+  });
   const retiring = new Map<Segment, Promise<void>>();
   let kept = 0;
 
-  const writeSettled = (settled: SettledCut): void => {
-    const { machineId, cutId } = settled;
-    try {
-      const subject = { type: RECORD_TYPE.settled, machineId, cutId, epochIndex: 0, firstFrame: 0, frames: 0, sums: NO_SUMS };
-      settled.at = log.append(subject, new Uint8Array(0)).place.segment;
-      unmarked.delete(settled);
-      if (!live.has(settled.at)) live.set(settled.at, new Set());
-    } catch {
-      // Full: without the mark the cut may be offered to the vault once more after a restart, which knows it then.
-      settled.at = undefined;
-      unmarked.add(settled);
-    }
-  };
-
-  const writeMarks = (segment: Segment): boolean => {
-    for (const settled of settledCuts) {
-      settled.segments.delete(segment);
-      if (settled.segments.size === 0) {
-        settledCuts.delete(settled);
-        unmarked.delete(settled);
-      } else if (settled.at === segment || settled.at === undefined) writeSettled(settled);
-    }
-    return [...settledCuts].every(({ at }) => at !== undefined && at !== segment);
-  };
-
   const retire = async (segment: Segment): Promise<void> => {
     // With no free file at all the marks come later: it is this segment that makes room.
-    if (!writeMarks(segment)) {
+    if (!marks.leave(segment)) {
       await segments.settled();
-      writeMarks(segment);
+      marks.leave(segment);
     }
     // The marks must be on the disk before the records they speak of can come back.
     await log.sync();
@@ -96,7 +76,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
   };
 
   const sweep = (): void => {
-    for (const settled of unmarked) writeSettled(settled);
+    marks.writeLeft();
     for (const [segment, cuts] of live) {
       if (cuts.size > 0 || segment === log.current || retiring.has(segment)) continue;
       const work = retire(segment)
@@ -104,6 +84,31 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
         .finally(() => retiring.delete(segment));
       retiring.set(segment, work);
     }
+  };
+
+  /** Settled in this moment, as the cuts of one object are: they are told together. */
+  let settled: Held[] = [];
+  let telling: NodeJS.Immediate | undefined;
+  const tellSettled = (): void => {
+    clearImmediate(telling);
+    telling = undefined;
+    if (settled.length === 0) return;
+    const cuts = settled;
+    settled = [];
+    for (const cut of cuts) for (const segment of cut.segments) live.get(segment)?.delete(cut);
+    marks.write(cuts.map(({ machineId, cutId, segments: where }) => ({ machineId, cutId, segments: new Set(where), at: undefined })));
+    sweep();
+  };
+
+  const hold = (cut: Held, segment: Segment): void => {
+    const cuts = live.get(segment);
+    if (cuts !== undefined) {
+      cuts.add(cut);
+      return;
+    }
+    live.set(segment, new Set([cut]));
+    // A new segment: the one before is no longer written and may be empty of cuts.
+    sweep();
   };
 
   const host: CutHost = {
@@ -116,26 +121,29 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
     forget(bytes) {
       kept -= bytes;
     },
-    holds(cut, segment) {
-      cut.segments.add(segment);
-      const cuts = live.get(segment);
-      if (cuts !== undefined) {
-        cuts.add(cut);
-        return;
-      }
-      live.set(segment, new Set([cut]));
-      // A new segment: the one before is no longer written and may be empty of cuts.
-      sweep();
+    write(cut, subject, body) {
+      // A cut that was settled may come again: what is said of it then stands behind its mark.
+      tellSettled();
+      const result = log.append(subject, body);
+      hold(cut, result.place.segment);
+      return result;
     },
     settle(cut) {
-      if (cut.segments.size === 0) return;
-      for (const segment of cut.segments) live.get(segment)?.delete(cut);
-      const settled: SettledCut = { machineId: cut.machineId, cutId: cut.cutId, segments: new Set(cut.segments), at: undefined };
-      writeSettled(settled);
-      // Where its mark is beside its records it goes with them: of so many that nothing has changed for, nothing is kept here.
-      if (settled.at === undefined || [...settled.segments].some((segment) => segment !== settled.at)) settledCuts.add(settled);
-      sweep();
+      settled.push(cut);
+      telling ??= setImmediate(tellSettled);
     },
+  };
+
+  const pack = createPacker();
+
+  /** A cut without frames that its commit tells whole. */
+  const restoreWhole = ({ machineId, cutId, records, commit }: AssembledCut): JournaledCut | undefined => {
+    const [record, ...more] = records;
+    if (record?.header.type !== RECORD_TYPE.commit || more.length > 0) return undefined;
+    const { segment, length } = record;
+    const cut = new WholeCut({ machineId, cutId }, { segment, bytes: length, encoded: pack(toBinary(CutSchema, commit!)) }, host.settle);
+    hold(cut, segment);
+    return cut;
   };
 
   const restore = ({ machineId, cutId, begin, records, chunks }: AssembledCut): StoredCut => {
@@ -143,7 +151,10 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
       list.map(({ segment, offset, length, header }) => ({ place: { segment, offset, length }, subject: header, memory: undefined })),
     );
     const cut = new StoredCut(host, machineId, cutId, begin, stored);
-    for (const { segment } of records) host.holds(cut, segment);
+    for (const { segment } of records) {
+      cut.segments.add(segment);
+      hold(cut, segment);
+    }
     return cut;
   };
 
@@ -151,7 +162,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
   const recovered = new Map<string, RecoveredMachine>();
   for (const [machineId, { cuts, partial }] of assembled.machines) {
     recovered.set(machineId, {
-      cuts: cuts.map((cut) => restore(cut).journaled(cut.commit!)),
+      cuts: cuts.map((cut) => restoreWhole(cut) ?? restore(cut).journaled(cut.commit!)),
       partial: partial === undefined ? undefined : restore(partial),
     });
   }
@@ -178,8 +189,23 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
     begin(machineId: string, begin: CutBegin) {
       return new StoredCut(host, machineId, cutIdOf(begin), begin);
     },
+    async commit(machineId: string, cut: Cut) {
+      const cutId = idText(cut.id);
+      const encoded = toBinary(CutSchema, cut);
+      tellSettled();
+      const { place } = log.append({ ...NO_FRAMES, machineId, cutId }, encoded);
+      const whole = new WholeCut(
+        { machineId, cutId },
+        { segment: place.segment, bytes: place.length, encoded: pack(encoded) },
+        host.settle,
+      );
+      hold(whole, place.segment);
+      await log.sync();
+      return whole;
+    },
     onRoom: (listener) => void listeners.add(listener),
     async close() {
+      tellSettled();
       await log.settled();
       await log.sync().catch(() => undefined);
       await Promise.all(retiring.values());

@@ -21,8 +21,8 @@ export const RECORD_HEADER_SIZE = 128;
 export const TAG_SIZE = 16;
 
 /**
- * Bodies: `begin` a CutBegin, `frames` the payload of a Frames message, `commit` a Cut, `settled` (durable, or given up) nothing; sealed, so
- * 16 bytes longer. `end`: no body at all, nothing that counts follows in the segment.
+ * Bodies: `begin` a CutBegin, `frames` the payload of a Frames message, `commit` a Cut, `settled` (durable, or given up) other cuts that are settled too;
+ * sealed, so 16 bytes longer. `end`: no body at all, nothing that counts follows in the segment.
  */
 export const RECORD_TYPE = { begin: 1, frames: 2, commit: 3, settled: 4, end: 5 } as const;
 export type RecordType = (typeof RECORD_TYPE)[keyof typeof RECORD_TYPE];
@@ -71,11 +71,39 @@ export const encodeHeader = (salt: Buffer, subject: RecordSubject, mark: Positio
   bytes.writeUInt32LE(subject.epochIndex, 68);
   bytes.writeBigUInt64LE(BigInt(subject.firstFrame), 72);
   bytes.writeUInt32LE(subject.frames, 80);
-  const { dataBytes, zeroBytes, unreadableBytes, end } = subject.sums;
-  for (const [index, value] of [dataBytes, zeroBytes, unreadableBytes, end].entries())
-    bytes.writeBigUInt64LE(BigInt(value), 88 + 8 * index);
+  if (subject.sums !== NO_SUMS) {
+    const { dataBytes, zeroBytes, unreadableBytes, end } = subject.sums;
+    for (const [index, value] of [dataBytes, zeroBytes, unreadableBytes, end].entries())
+      bytes.writeBigUInt64LE(BigInt(value), 88 + 8 * index);
+  }
   bytes.writeUInt32LE(zlib.crc32(bytes.subarray(4)), 0);
   return bytes;
+};
+
+/** Cuts that one record settles, at most: it is to fit into what other records leave of a segment. */
+export const MOST_SETTLED = 128;
+const ID_SIZE = 16;
+
+/** A cut by its machine and its id. */
+export type CutName = Pick<RecordSubject, 'machineId' | 'cutId'>;
+
+/** The body of a record that settles these besides the one in its header. */
+export const encodeSettled = (others: readonly CutName[]): Buffer => {
+  const bytes = Buffer.alloc(2 * ID_SIZE * others.length);
+  for (const [index, { machineId, cutId }] of others.entries()) {
+    bytes.write(machineId, 2 * ID_SIZE * index, 'hex');
+    bytes.write(cutId, 2 * ID_SIZE * index + ID_SIZE, 'hex');
+  }
+  return bytes;
+};
+
+/** Undefined for what is no such body. */
+export const decodeSettled = (bytes: Buffer): readonly CutName[] | undefined => {
+  if (bytes.length % (2 * ID_SIZE) !== 0) return undefined;
+  return Array.from({ length: bytes.length / (2 * ID_SIZE) }, (_, index) => {
+    const at = 2 * ID_SIZE * index;
+    return { machineId: bytes.toString('hex', at, at + ID_SIZE), cutId: bytes.toString('hex', at + ID_SIZE, at + 2 * ID_SIZE) };
+  });
 };
 
 const TYPES: ReadonlySet<number> = new Set(Object.values(RECORD_TYPE));

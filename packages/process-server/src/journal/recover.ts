@@ -4,7 +4,18 @@ import { type Cut, type CutBegin, CutBeginSchema, CutSchema } from '@holdfast/pr
 import type { JournalFile } from './files.ts';
 import type { JournalKey } from './journal-key.ts';
 import { damagedPlace, END } from './journal-log.ts';
-import { boundBytes, encodeHeader, isBehind, type Position, RECORD_HEADER_SIZE, RECORD_TYPE, type RecordHeader } from './record.ts';
+import {
+  boundBytes,
+  type CutName,
+  decodeSettled,
+  encodeHeader,
+  isBehind,
+  type Position,
+  RECORD_HEADER_SIZE,
+  RECORD_TYPE,
+  type RecordHeader,
+  TAG_SIZE,
+} from './record.ts';
 import { type Gap, scanSegment } from './scan-segment.ts';
 import { openBody, segmentKey } from './seal.ts';
 import { parseSegmentHeader, RECORDS_AT, SEGMENT_HEADER_SIZE } from './segment-header.ts';
@@ -16,7 +27,7 @@ export interface FoundRecord {
   readonly offset: number;
   readonly length: number;
   readonly header: RecordHeader;
-  readonly message?: { readonly begin: CutBegin } | { readonly commit: Cut };
+  readonly message?: { readonly begin: CutBegin } | { readonly commit: Cut } | { readonly settled: readonly CutName[] };
 }
 
 /** What the files of the journal hold. */
@@ -69,11 +80,16 @@ const readMessage = (
   header: RecordHeader,
   bytes: Buffer,
 ): FoundRecord['message'] | 'unreadable' | undefined => {
-  if (header.type !== RECORD_TYPE.begin && header.type !== RECORD_TYPE.commit) return undefined;
+  const tells = header.type === RECORD_TYPE.settled ? header.length > TAG_SIZE : header.type !== RECORD_TYPE.frames;
+  if (!tells) return undefined;
   const bound = boundBytes(bytes.subarray(offset, offset + RECORD_HEADER_SIZE));
   const at = offset + RECORD_HEADER_SIZE;
   const body = openBody(segment.key, offset, bound, bytes.subarray(at, at + header.length));
   if (body === undefined) return 'unreadable';
+  if (header.type === RECORD_TYPE.settled) {
+    const settled = decodeSettled(body);
+    return settled === undefined ? 'unreadable' : { settled };
+  }
   try {
     return header.type === RECORD_TYPE.begin ? { begin: fromBinary(CutBeginSchema, body) } : { commit: fromBinary(CutSchema, body) };
   } catch {

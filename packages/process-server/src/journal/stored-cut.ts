@@ -6,6 +6,7 @@ import type { EpochProgress, FrameChunk, FrameSums, JournaledCut, OpenCut } from
 import type { JournalLog, Place } from './journal-log.ts';
 import { NO_SUMS, RECORD_TYPE, type RecordSubject } from './record.ts';
 import type { Segment } from './segments.ts';
+import type { Held } from './whole-cut.ts';
 
 /** Bytes of the largest frame. */
 export const LARGEST_FRAME = 1024 * 1024;
@@ -26,9 +27,9 @@ export interface CutHost {
   /** True when so many bytes may stay in memory; they are given back by `forget`. */
   keep(bytes: number): boolean;
   forget(bytes: number): void;
-  /** The cut has records in that segment. */
-  holds(cut: StoredCut, segment: Segment): void;
-  settle(cut: StoredCut): void;
+  /** Takes a place for a record of the cut, as the log does. */
+  write(cut: Held, subject: RecordSubject, body: Uint8Array): { readonly place: Place; readonly written: Promise<void> };
+  settle(cut: Held): void;
 }
 
 const plus = (a: FrameSums, b: FrameSums): FrameSums => ({
@@ -42,7 +43,7 @@ const progressOf = (chunks: readonly StoredChunk[]): EpochProgress =>
   chunks.reduce((sum, { subject }) => ({ ...plus(sum, subject.sums), frames: sum.frames + subject.frames }), { ...NO_SUMS, frames: 0 });
 
 /** A cut in the journal: open until it is committed. */
-export class StoredCut implements OpenCut {
+export class StoredCut implements OpenCut, Held {
   readonly machineId: string;
   readonly cutId: string;
   readonly begin: CutBegin;
@@ -142,7 +143,7 @@ export class StoredCut implements OpenCut {
     if (this.#released) return;
     this.#released = true;
     for (const chunks of this.#chunks) this.#forget(chunks);
-    this.#host.settle(this);
+    if (this.segments.size > 0) this.#host.settle(this);
   }
 
   async *#frames(index: number): AsyncGenerator<Uint8Array> {
@@ -175,9 +176,9 @@ export class StoredCut implements OpenCut {
   }
 
   #write(subject: RecordSubject, body: Uint8Array): { readonly place: Place; readonly written: Promise<void> } {
-    const result = this.#host.log.append(subject, body);
+    const result = this.#host.write(this, subject, body);
     this.#bytes += result.place.length;
-    this.#host.holds(this, result.place.segment);
+    this.segments.add(result.place.segment);
     return result;
   }
 }

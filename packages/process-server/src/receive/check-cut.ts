@@ -1,3 +1,4 @@
+import { createContentDigest } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, type CutBeginEpoch, type Epoch, ID_SIZE, idText } from '@holdfast/protocol';
 import type { EpochProgress } from '../journal/journal.ts';
@@ -8,11 +9,16 @@ import { violation } from './check-frames.ts';
 const MOST_EPOCHS = 1024;
 /** Bytes of a content digest. */
 const DIGEST_SIZE = 32;
+const NO_PROGRESS: EpochProgress = { frames: 0, dataBytes: 0, zeroBytes: 0, unreadableBytes: 0, end: 0 };
+const NO_CONTENT = createContentDigest().value();
 
-const nameOf = ({ diskId, number }: CutBeginEpoch | Epoch): string => `epoch ${number} of disk ${idText(diskId)}`;
+/** What is told of an epoch both when it begins and when it is whole. */
+type Begun = Pick<CutBeginEpoch, 'diskId' | 'generationId' | 'number'>;
+
+const nameOf = ({ diskId, number }: Begun): string => `epoch ${number} of disk ${idText(diskId)}`;
 
 /** Checks the shape of a cut's beginning. Throws PROTOCOL_VIOLATION. */
-export const checkBegin = ({ cutId, epochs }: CutBegin): void => {
+export const checkBegin = ({ cutId, epochs }: Pick<CutBegin, 'cutId'> & { readonly epochs: readonly Begun[] }): void => {
   if (cutId.length !== ID_SIZE) throw violation('a cut', 'its id is no id');
   const thing = `cut ${idText(cutId)}`;
   if (epochs.length === 0 || epochs.length > MOST_EPOCHS) throw violation(thing, `it has ${epochs.length} epochs`);
@@ -20,7 +26,8 @@ export const checkBegin = ({ cutId, epochs }: CutBegin): void => {
     if (epoch.diskId.length !== ID_SIZE || epoch.generationId.length !== ID_SIZE) throw violation(thing, 'an id in it is no id');
     if (epoch.number > BigInt(Number.MAX_SAFE_INTEGER)) throw violation(nameOf(epoch), 'its number is impossible');
   }
-  if (new Set(epochs.map(({ diskId }) => idText(diskId))).size !== epochs.length) throw violation(thing, 'it has a disk twice');
+  if (epochs.length > 1 && new Set(epochs.map(({ diskId }) => idText(diskId))).size !== epochs.length)
+    throw violation(thing, 'it has a disk twice');
 };
 
 /** A disk whose epochs do not follow what this side has. */
@@ -33,7 +40,10 @@ export interface Unfit {
  * The epochs that cannot follow: the vault would refuse them, so the disk has to be resynchronized. What is there already may come again: the vault
  * compares it.
  */
-export const unfitEpochs = ({ epochs }: CutBegin, accepted: (diskId: string) => EpochPosition | undefined): Unfit[] => {
+export const unfitEpochs = (
+  { epochs }: { readonly epochs: readonly Begun[] },
+  accepted: (diskId: string) => EpochPosition | undefined,
+): Unfit[] => {
   const unfit: Unfit[] = [];
   for (const { diskId, generationId, number } of epochs) {
     if (number === 0n) continue;
@@ -52,7 +62,26 @@ export const checkEnd = (cut: Cut, begin: CutBegin, progress: readonly EpochProg
   if (idText(cut.id) !== idText(begin.cutId)) throw violation(thing, `it ends as cut ${idText(cut.id)}`);
   if (idText(cut.machineId) !== machineId) throw violation(thing, `it is of machine ${idText(cut.machineId)}`);
   if (cut.epochs.length !== begin.epochs.length) throw violation(thing, 'it ends with other epochs than it began with');
-  for (const [index, epoch] of cut.epochs.entries()) checkEpoch(epoch, begin.epochs[index]!, progress[index]!);
+  for (const [index, epoch] of cut.epochs.entries()) {
+    const begun = begin.epochs[index]!;
+    const same =
+      idText(epoch.diskId) === idText(begun.diskId) &&
+      idText(epoch.generationId) === idText(begun.generationId) &&
+      epoch.number === begun.number;
+    if (!same) throw violation(nameOf(epoch), `the cut began with ${nameOf(begun)}`);
+    checkEpoch(epoch, progress[index]!);
+  }
+};
+
+/** Checks a cut that came in one message, for which there are no frames. Throws PROTOCOL_VIOLATION, DAMAGED. */
+export const checkWhole = (cut: Cut, machineId: string): void => {
+  checkBegin({ cutId: cut.id, epochs: cut.epochs });
+  if (idText(cut.machineId) !== machineId) throw violation(`cut ${idText(cut.id)}`, `it is of machine ${idText(cut.machineId)}`);
+  for (const epoch of cut.epochs) checkEpoch(epoch, NO_PROGRESS);
+  checkContent(
+    cut,
+    cut.epochs.map(() => NO_CONTENT),
+  );
 };
 
 /** Compares what came with what the agent committed: from here on the bytes are those. Throws DAMAGED. */
@@ -67,12 +96,7 @@ export const checkContent = ({ epochs }: Cut, digests: readonly Uint8Array[]): v
   }
 };
 
-const checkEpoch = (epoch: Epoch, begun: CutBeginEpoch, progress: EpochProgress): void => {
-  const same =
-    idText(epoch.diskId) === idText(begun.diskId) &&
-    idText(epoch.generationId) === idText(begun.generationId) &&
-    epoch.number === begun.number;
-  if (!same) throw violation(nameOf(epoch), `the cut began with ${nameOf(begun)}`);
+const checkEpoch = (epoch: Epoch, progress: EpochProgress): void => {
   if (epoch.contentDigest.length !== DIGEST_SIZE) throw violation(nameOf(epoch), 'its content digest is no digest');
   if (epoch.frameCount !== BigInt(progress.frames))
     throw violation(nameOf(epoch), `it announces ${epoch.frameCount} frames, and ${progress.frames} came`);

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { fromSystem, HoldfastError } from '@holdfast/errors';
+import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import {
+  type Cut,
   type CutBegin,
   type DigestQuery,
   idBytes,
@@ -11,14 +12,14 @@ import {
   type ReplicationCall,
 } from '@holdfast/protocol';
 import type { MachineDigests } from '../digests/machine-digests.ts';
-import { beginOf } from '../journal/assemble.ts';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
 import { isIdle } from '../upload/is-idle.ts';
 import type { EpochPosition, Fence, Standing, Uploader } from '../upload/uploader.ts';
 import type { Unfit } from './check-cut.ts';
 import { violation } from './check-frames.ts';
+import { checkOpen } from './check-open.ts';
 import type { CreditPool, CreditShare } from './credit-pool.ts';
-import { type CutIntake, createCutIntake } from './cut-intake.ts';
+import { type CutIntake, createCutIntake, type Ending } from './cut-intake.ts';
 import type { CutTurns } from './cut-turns.ts';
 import { anchorMessage, createDurableNotices } from './durable-notices.ts';
 import type { MachineReceiver } from './machine-receiver.ts';
@@ -38,8 +39,6 @@ const MOST_QUERIES = 16;
 const OPENING = 10_000;
 /** Milliseconds an agent waits for the machine's log to be opened. */
 const PATIENCE = 60_000;
-/** Cuts an agent may say that it holds. */
-const MOST_HELD = 200_000;
 
 export interface ReceiverOptions {
   readonly machineId: string;
@@ -50,6 +49,7 @@ export interface ReceiverOptions {
   /** The beginning of a cut from before this start. */
   readonly partial: OpenCut | undefined;
   begin(begin: CutBegin): OpenCut;
+  commit(cut: Cut): Promise<JournaledCut>;
   readonly turns: CutTurns;
   /** Bytes of frames that the journal takes of one cut. */
   capacity(): number;
@@ -159,23 +159,20 @@ class StreamReceiver implements MachineReceiver {
     const intake = createCutIntake({
       machineId: this.machineId,
       begin: this.#options.begin,
+      commit: this.#options.commit,
       capacity: this.#options.capacity,
       accepted: (diskId) => this.#accepted.get(diskId),
       onTaken: ({ epochs }) => {
         for (const { diskId, generationId, number } of epochs)
           this.#accepted.set(idText(diskId), { generationId: idText(generationId), number: Number(number) });
       },
-      isKnown: (cutId) => uploader.isDurable(cutId) || uploader.pending().includes(cutId),
+      isKnown: (cutId) => uploader.isKnown(cutId),
       partial,
     });
     let session: Session | undefined;
     try {
       session = await this.#begin(call, intake, open, standing);
-      for (;;) {
-        const { value, done } = await messages.next();
-        if (done === true) return;
-        await this.#take(session, value);
-      }
+      while (await this.#takeNext(session, messages)) {}
     } finally {
       uploader.listen(undefined);
       session?.leave();
@@ -208,20 +205,7 @@ class StreamReceiver implements MachineReceiver {
   async #awaitOpen(call: ReplicationCall, messages: AsyncIterator<ReplicateRequest>): Promise<Open> {
     const timer = setTimeout(() => call.abort(violation(`machine ${this.machineId}`, `no Open came within ${OPENING} ms`)), OPENING);
     const { value, done } = await messages.next().finally(() => clearTimeout(timer));
-    const message = done === true ? undefined : value.message;
-    if (message?.case !== 'open')
-      throw violation(`machine ${this.machineId}`, `the stream began with ${message?.case ?? 'nothing'}, not Open`);
-    const { machineId, protocolVersion, heldCutIds, seenTerm } = message.value;
-    if (idText(machineId) !== this.machineId)
-      throw new HoldfastError('IDENTITY_MISMATCH', {
-        thing: `agent ${this.machineId}`,
-        why: `it opened a stream for machine ${idText(machineId)}`,
-        remedy: 'an agent sends for its own machine only',
-      });
-    if (protocolVersion < 1) throw violation(`agent ${this.machineId}`, `it speaks version ${protocolVersion} of the protocol`);
-    if (heldCutIds.length > MOST_HELD || seenTerm > BigInt(Number.MAX_SAFE_INTEGER))
-      throw violation(`agent ${this.machineId}`, 'its Open holds impossible numbers');
-    return message.value;
+    return checkOpen(done === true ? undefined : value, this.machineId);
   }
 
   async #begin(call: ReplicationCall, intake: CutIntake, open: Open, { term, durable, accepted }: Standing): Promise<Session> {
@@ -274,6 +258,14 @@ class StreamReceiver implements MachineReceiver {
     return session;
   }
 
+  /** By itself, so that nothing holds what was taken while the next message is waited for. False at the end. */
+  async #takeNext(session: Session, messages: AsyncIterator<ReplicateRequest>): Promise<boolean> {
+    const { value, done } = await messages.next();
+    if (done === true) return false;
+    await this.#take(session, value);
+    return true;
+  }
+
   async #take(session: Session, { message }: ReplicateRequest): Promise<void> {
     const { call, intake, share } = session;
     switch (message.case) {
@@ -294,15 +286,15 @@ class StreamReceiver implements MachineReceiver {
         return;
       }
       case 'cutEnd': {
-        const { cut } = message.value;
-        if (session.version >= BRIEF_SINCE && cut !== undefined && !intake.isReceiving)
-          await this.#tellUnfit(call, intake.begin(beginOf(cut)));
-        else share.end();
-        // Not waited for: the next cut is received while this one reaches the disk. Commits resolve in their order.
-        const work = this.#watch(call, this.#finish(session, intake.end(message.value), message.value.awaited));
-        session.finishing.add(work);
-        void work.then(() => session.finishing.delete(work));
-        void work.then(session.leave);
+        const { cut, awaited } = message.value;
+        if (session.version < BRIEF_SINCE || cut === undefined || intake.isReceiving) {
+          share.end();
+          this.#end(session, intake.end(message.value), awaited, session.leave);
+          return;
+        }
+        const { unfit, ending } = intake.whole(cut);
+        this.#end(session, ending, awaited, session.leave);
+        if (unfit.length > 0) await this.#tellUnfit(call, unfit);
         return;
       }
       case 'digestQuery':
@@ -315,12 +307,21 @@ class StreamReceiver implements MachineReceiver {
     }
   }
 
+  /** Not waited for: the next cut is received while this one reaches the disk. Commits resolve in their order. */
+  #end(session: Session, ending: Promise<Ending>, awaited: boolean, leave: () => void): void {
+    const work = this.#watch(session.call, this.#finish(session, ending, awaited), () => {
+      session.finishing.delete(work);
+      leave();
+    });
+    session.finishing.add(work);
+  }
+
   async #tellUnfit(call: ReplicationCall, unfit: readonly Unfit[]): Promise<void> {
     for (const { diskId, reason } of unfit)
       await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
   }
 
-  async #finish({ call, receipts }: Session, ending: ReturnType<CutIntake['end']>, awaited: boolean): Promise<void> {
+  async #finish({ call, receipts }: Session, ending: Promise<Ending>, awaited: boolean): Promise<void> {
     const result = await ending;
     if (result === undefined) return;
     const { uploader } = this.#options;

@@ -50,6 +50,7 @@ const intakeOf = (journal: Journal, partial = journal.recovered.get(machineId)?.
   createCutIntake({
     machineId,
     begin: (begin) => journal.begin(machineId, begin),
+    commit: (cut) => journal.commit(machineId, cut),
     capacity: () => journal.usage.capacity,
     accepted: (diskId) => ({ generationId: diskId, number: 0 }),
     onTaken: () => undefined,

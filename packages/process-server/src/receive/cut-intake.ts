@@ -3,7 +3,7 @@ import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, type CutEnd, type Frames, idText } from '@holdfast/protocol';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
 import type { EpochPosition } from '../upload/uploader.ts';
-import { checkBegin, checkContent, checkEnd, type Unfit, unfitEpochs } from './check-cut.ts';
+import { checkBegin, checkContent, checkEnd, checkWhole, type Unfit, unfitEpochs } from './check-cut.ts';
 import { checkFrames, violation } from './check-frames.ts';
 
 /** What is asked for is a multiple of it, bytes. */
@@ -12,6 +12,8 @@ const QUOTA_STEP = 256 * 1024 * 1024;
 export interface CutIntakeOptions {
   readonly machineId: string;
   begin(begin: CutBegin): OpenCut;
+  /** Takes a cut without frames into the journal. */
+  commit(cut: Cut): Promise<JournaledCut>;
   /** The newest epoch of a disk that is journaled or durable. */
   accepted(diskId: string): EpochPosition | undefined;
   /** True for a cut that is journaled or durable. */
@@ -35,8 +37,12 @@ export interface CutIntake {
   /** A cut began that did not end. */
   readonly isReceiving: boolean;
   /** The cut, once it is on the disk; its id when it is known already; undefined when it was not kept. */
-  end(end: CutEnd): Promise<JournaledCut | { readonly known: string } | undefined>;
+  end(end: CutEnd): Promise<Ending>;
+  /** A cut that came in one message, without frames: what of it does not fit, and what comes of it. */
+  whole(cut: Cut): { readonly unfit: readonly Unfit[]; readonly ending: Promise<Ending> };
 }
+
+export type Ending = JournaledCut | { readonly known: string } | undefined;
 
 /*
  * What happens with the cut that is on its way:
@@ -74,6 +80,15 @@ export const createCutIntake = (options: CutIntakeOptions): CutIntake => {
     return true;
   };
 
+  /** What is to become of a cut that does not go on. */
+  const fateOf = (cutId: string, begin: Parameters<typeof unfitEpochs>[0]): { readonly fate: Fate; readonly unfit: readonly Unfit[] } => {
+    open?.drop();
+    open = undefined;
+    if (isKnown(cutId)) return { fate: 'known', unfit: [] };
+    const unfit = unfitEpochs(begin, accepted);
+    return { fate: unfit.length > 0 ? 'unfit' : 'kept', unfit };
+  };
+
   return {
     get open() {
       return open;
@@ -90,13 +105,19 @@ export const createCutIntake = (options: CutIntakeOptions): CutIntake => {
         current = { cutId, fate: 'kept' };
         return [];
       }
-      open?.drop();
-      open = undefined;
-      const known = isKnown(cutId);
-      const unfit = known ? [] : unfitEpochs(begin, accepted);
-      current = { cutId, fate: known ? 'known' : unfit.length > 0 ? 'unfit' : 'kept' };
-      if (current.fate === 'kept') open = options.begin(begin);
+      const { fate, unfit } = fateOf(cutId, begin);
+      current = { cutId, fate };
+      if (fate === 'kept') open = options.begin(begin);
       return unfit;
+    },
+    whole(cut) {
+      if (current !== undefined) throw violation(name(), 'another cut comes before it ended');
+      checkWhole(cut, machineId);
+      const cutId = idText(cut.id);
+      const { fate, unfit } = fateOf(cutId, cut);
+      if (fate !== 'kept') return { unfit, ending: Promise.resolve(fate === 'known' ? { known: cutId } : undefined) };
+      options.onTaken(cut);
+      return { unfit, ending: options.commit(cut) };
     },
     async frames(frames) {
       if (current === undefined) throw violation(`machine ${machineId}`, 'frames came outside of a cut');

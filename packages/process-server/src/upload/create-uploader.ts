@@ -1,6 +1,6 @@
 import type { Log } from '@holdfast/daemon';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
-import { type Cut, idText, type LogAnchor } from '@holdfast/protocol';
+import { type Cut, type CutContent, idText, type LogAnchor } from '@holdfast/protocol';
 import { type Anchor, type LogWriter, openLogWriter, readMachine, registerMachine, type Vault } from '@holdfast/vault';
 import type { Events } from '../control/events.ts';
 import type { JournaledCut } from '../journal/journal.ts';
@@ -29,8 +29,8 @@ export interface UploaderOptions {
   readonly inFlight: number;
   /** Milliseconds between attempts to have the vault, at most. */
   readonly longestPause: number;
-  /** A cut became durable. It leaves the journal when the promise resolves. */
-  onDurable(cut: JournaledCut): Promise<void>;
+  /** A cut of so many bytes of the journal became durable. It leaves the journal when the promise resolves. */
+  onDurable(cut: CutContent, bytes: number): Promise<void>;
 }
 
 /*
@@ -39,6 +39,8 @@ export interface UploaderOptions {
  */
 interface Entry {
   readonly cut: JournaledCut;
+  /** The same while the log writer has it, its message kept. */
+  content: CutContent | undefined;
   /** Of the time before this start: its agent may still hold it and does not know that it is gone when it goes. */
   readonly recovered: boolean;
   state: 'waiting' | 'appended';
@@ -79,6 +81,8 @@ class MachineUploader implements Uploader {
   #fence: Fence | undefined;
   #retry: NodeJS.Timeout | undefined;
   #pause = FIRST_PAUSE;
+  /** Bytes in the journal of what waits. */
+  #waitingBytes = 0;
   /** When what waits is given to the writer, by performance.now(). */
   #seal: { readonly timer: NodeJS.Timeout; readonly at: number } | undefined;
   /** When it was given something that fills no object, by performance.now(). */
@@ -94,6 +98,7 @@ class MachineUploader implements Uploader {
     for (const cut of options.recovered)
       this.#entries.set(cut.cutId, {
         cut,
+        content: undefined,
         recovered: true,
         state: 'waiting',
         refusals: 0,
@@ -141,6 +146,10 @@ class MachineUploader implements Uploader {
     return this.#durable.has(cutId);
   }
 
+  isKnown(cutId: string): boolean {
+    return this.#entries.has(cutId) || this.#durable.has(cutId);
+  }
+
   pending(): readonly string[] {
     return [...this.#entries.keys()];
   }
@@ -153,13 +162,18 @@ class MachineUploader implements Uploader {
 
   submit(cut: JournaledCut, { awaited } = { awaited: false }): void {
     const { sealInterval, idleInterval } = this.#options;
-    const isFirst = this.#afterPiece && !isPiece(cut.cut);
-    const waits = !awaited && !isFirst && isIdle(cut.cut);
-    this.#afterPiece = isPiece(cut.cut);
+    const message = cut.cut;
+    const isFirst = this.#afterPiece && !isPiece(message);
+    const waits = !awaited && !isFirst && isIdle(message);
+    this.#afterPiece = isPiece(message);
     // From the first point on a machine can be recovered: that waits for nothing.
     const patience = isFirst ? 0 : waits ? Math.max(sealInterval, idleInterval) : sealInterval;
-    this.#entries.set(cut.cutId, { cut, recovered: false, state: 'waiting', refusals: 0, patience, since: performance.now() });
-    this.#pump();
+    const since = performance.now();
+    this.#entries.set(cut.cutId, { cut, content: undefined, recovered: false, state: 'waiting', refusals: 0, patience, since });
+    this.#waitingBytes += cut.bytes;
+    // One more that waits for what is waited for already.
+    const isInTime = this.#seal !== undefined && patience > sealInterval && this.#seal.at <= since + patience;
+    if (!isInTime || this.#waitingBytes >= this.#options.segmentSize) this.#pump();
   }
 
   hurry(): void {
@@ -263,6 +277,7 @@ class MachineUploader implements Uploader {
     const waiting = [...this.#entries.values()].filter(({ state }) => state === 'waiting');
     if (waiting.length === 0) return;
     const bytes = waiting.reduce((sum, { cut }) => sum + cut.bytes, 0);
+    this.#waitingBytes = bytes;
     // There may be more of them than a call takes arguments: a vault was away for days.
     const patience = waiting.reduce((least, entry) => Math.min(least, entry.patience), Number.POSITIVE_INFINITY);
     const { sealInterval, segmentSize } = this.#options;
@@ -281,6 +296,7 @@ class MachineUploader implements Uploader {
     }
     this.#unseal();
     if (bytes < segmentSize) this.#lastSmall = now;
+    this.#waitingBytes = 0;
     for (const entry of waiting) this.#append(writer, entry);
   }
 
@@ -290,23 +306,25 @@ class MachineUploader implements Uploader {
   }
 
   #append(writer: LogWriter, entry: Entry): void {
+    const { cut } = entry;
     entry.state = 'appended';
-    writer.append(entry.cut).then(
+    entry.content = { cut: cut.cut, verified: cut.verified === true, frames: (index) => cut.frames(index) };
+    writer.append(entry.content).then(
       (anchor) => this.#settle(entry, anchor),
       (reason: unknown) => this.#failed(writer, entry, reason),
     );
   }
 
   #settle(entry: Entry, anchor: Anchor): void {
-    const { cut } = entry;
+    const { cut, content = cut } = entry;
     if (this.#entries.get(cut.cutId) !== entry) return;
     this.#entries.delete(cut.cutId);
     this.#durable.add(cut.cutId);
     this.#durable.reached(anchor);
-    this.#newestPoint = Math.max(this.#newestPoint, pointTime(cut.cut));
+    this.#newestPoint = Math.max(this.#newestPoint, pointTime(content.cut));
     this.#options.anchors.set(this.machineId, this.#vaultId, anchor);
     this.#listener?.onDurable(cut, anchor);
-    void this.#options.onDurable(cut).finally(() => cut.release());
+    void this.#options.onDurable(content, cut.bytes).finally(() => cut.release());
   }
 
   /** Whatever failed, the writer goes and another is opened, which finds out what became durable. */
@@ -365,7 +383,7 @@ class MachineUploader implements Uploader {
     const writer = this.#writer;
     this.#writer = undefined;
     this.#unseal();
-    for (const entry of this.#entries.values()) entry.state = 'waiting';
+    for (const entry of this.#entries.values()) Object.assign(entry, { state: 'waiting', content: undefined });
     writer?.close().catch(() => undefined);
   }
 

@@ -64,6 +64,8 @@ export interface Uploader {
   open(seen: { readonly term: number; readonly anchor: LogAnchor | undefined }): Promise<Standing>;
   /** True for a cut that is known to be in the vault. */
   isDurable(cutId: string): boolean;
+  /** True for a cut that is journaled, or known to be in the vault. */
+  isKnown(cutId: string): boolean;
   /** Ids of the cuts that are journaled and not durable. */
   pending(): readonly string[];
   /** True for an epoch that is journaled and not durable. */

@@ -138,9 +138,12 @@ export class JournalBench {
       cut.release();
       return;
     }
-    // One that has no frames is whole in its commit.
-    const sent = this.#open[machine] ?? (command.do === 'commit' ? this.#begin(machine) : undefined);
-    if (sent === undefined) return;
+    const sent = this.#open[machine];
+    if (sent === undefined) {
+      // One that has no frames is whole in its commit.
+      if (command.do === 'commit') this.#under.push(this.#commitWhole(machine, machineId));
+      return;
+    }
     if (command.do === 'restart') {
       const again = randomBytes(700);
       sent.frames[0] = [again];
@@ -170,6 +173,15 @@ export class JournalBench {
         frames.map(({ length }) => length),
       ),
     );
+    this.directory.note(`journaled ${cutId}`);
+    this.#committed[machine]!.push(committed);
+  }
+
+  async #commitWhole(machine: 0 | 1, machineId: string): Promise<void> {
+    const cutId = newId();
+    this.contents.set(cutId, createHash('sha256').digest('hex'));
+    this.machineOf.set(cutId, machineId);
+    const committed = await this.journal.commit(machineId, cutOf(machineId, cutId, [0, 0]));
     this.directory.note(`journaled ${cutId}`);
     this.#committed[machine]!.push(committed);
   }
