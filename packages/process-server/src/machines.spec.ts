@@ -11,7 +11,10 @@ describe('the machines of a process server', () => {
   const assigned = (part: Partial<Assignment>): { revision: number; machines: Map<string, Assignment>; revoked: Set<string> } => ({
     revision: 1,
     machines: new Map([
-      [machineId, { machineId, machineName: 'web1', vault: 'office', seenTerm: 0, retention: '', sealInterval: 0, ...part }],
+      [
+        machineId,
+        { machineId, machineName: 'web1', vault: 'office', seenTerm: 0, retention: '', sealInterval: 0, rpoThreshold: 0, ...part },
+      ],
     ]),
     revoked: new Set(),
   });

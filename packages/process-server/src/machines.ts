@@ -11,6 +11,7 @@ import { createReceiver, type Pace } from './receive/create-receiver.ts';
 import type { CreditPool } from './receive/credit-pool.ts';
 import type { CutTurns } from './receive/cut-turns.ts';
 import type { MachineReceiver } from './receive/machine-receiver.ts';
+import { receiptGap } from './receive/receipts.ts';
 import { withWhereabouts } from './receive/with-whereabouts.ts';
 import { createUploader, type UploaderOptions } from './upload/create-uploader.ts';
 import { interrupted } from './upload/interrupted.ts';
@@ -132,6 +133,7 @@ export const createMachines = (options: MachinesOptions): Machines => {
       begin: (message) => journal.begin(machineId, message),
       commit: (cut) => journal.commit(machineId, cut),
       turns,
+      receiptGap: () => receiptGap(assignment.rpoThreshold),
       capacity: () => journal.usage.capacity,
       pace: options.pace,
       onReceived: options.onReceived,

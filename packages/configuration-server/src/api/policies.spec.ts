@@ -85,7 +85,8 @@ describe('a policy', () => {
     await policies.updatePolicy({
       policy: { ...(await named('default'))!, sealIntervalSeconds: 30, resyncWindows: nights, bandwidth: rules },
     });
-    await receiver.until(({ assignments }) => assignments[0]?.sealIntervalMilliseconds === 30_000);
+    const { assignments: assigned } = await receiver.until(({ assignments }) => assignments[0]?.sealIntervalMilliseconds === 30_000);
+    expect(assigned[0]?.rpoThresholdSeconds).toBe(60);
     const { protection } = await agent.until((state) => (state.protection?.resyncWindows.length ?? 0) > 0);
     expect(protection?.resyncWindows).toMatchObject(nights);
     expect(protection?.bandwidth).toMatchObject(rules);

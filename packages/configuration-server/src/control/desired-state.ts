@@ -89,6 +89,7 @@ export const serverState = async (read: TrackedReader, serverId: string): Promis
           seenTerm: BigInt(anchor?.value.term ?? 0),
           retention: policy?.value.retention ?? '',
           sealIntervalMilliseconds: (policy?.value.sealIntervalSeconds ?? 0) * 1000,
+          rpoThresholdSeconds: policy?.value.rpoThresholdSeconds ?? 0,
         });
       }),
     ),

@@ -16,19 +16,25 @@ const serialOf = (bytes: Uint8Array): string =>
     .toString('hex')
     .replace(/^0+(?=.)/, '');
 
+/** What files of earlier versions do not say. */
+const NOT_TOLD = { retention: '', sealInterval: 0, rpoThreshold: 0 };
+
 /** Milliseconds; points wait as long. */
 const LONGEST_SEAL = 300_000;
 
 /** What a message of the configuration server says. Machines whose ids are none are left out. */
 export const assignmentsOf = ({ revision, assignments, revokedSerials }: ConnectServerResponse): Assignments => {
-  const machines = assignments.map(({ machineId, machineName, vault, seenTerm, retention, sealIntervalMilliseconds }) => ({
-    machineId: idText(machineId),
-    machineName,
-    vault,
-    seenTerm: Number(seenTerm),
-    retention,
-    sealInterval: Math.min(sealIntervalMilliseconds, LONGEST_SEAL),
-  }));
+  const machines = assignments.map(
+    ({ machineId, machineName, vault, seenTerm, retention, sealIntervalMilliseconds, rpoThresholdSeconds }) => ({
+      machineId: idText(machineId),
+      machineName,
+      vault,
+      seenTerm: Number(seenTerm),
+      retention,
+      sealInterval: Math.min(sealIntervalMilliseconds, LONGEST_SEAL),
+      rpoThreshold: 1000 * rpoThresholdSeconds,
+    }),
+  );
   return {
     revision: Number(revision),
     machines: new Map(machines.filter(({ machineId }) => isId(machineId)).map((machine) => [machine.machineId, machine])),
@@ -44,9 +50,10 @@ const isAssignment = (value: unknown): value is Assignment => {
     seenTerm,
     retention = '',
     sealInterval = 0,
+    rpoThreshold = 0,
   } = (value ?? {}) as Partial<Record<keyof Assignment, unknown>>;
   const texts = [machineId, machineName, vault, retention].every((text) => typeof text === 'string');
-  return texts && isId(machineId as string) && Number.isSafeInteger(seenTerm) && Number.isSafeInteger(sealInterval);
+  return texts && isId(machineId as string) && [seenTerm, sealInterval, rpoThreshold].every(Number.isSafeInteger);
 };
 
 const parse = (text: string): Assignments => {
@@ -55,12 +62,8 @@ const parse = (text: string): Assignments => {
     throw new Error('it does not hold assignments');
   return {
     revision: revision as number,
-    // Files of earlier versions know neither of both.
-    machines: new Map(
-      machines
-        .filter(isAssignment)
-        .map((machine) => [machine.machineId, { ...machine, retention: machine.retention ?? '', sealInterval: machine.sealInterval ?? 0 }]),
-    ),
+    // Files of earlier versions know none of these.
+    machines: new Map(machines.filter(isAssignment).map((machine) => [machine.machineId, { ...NOT_TOLD, ...machine }])),
     revoked: new Set(revoked.filter((serial) => typeof serial === 'string')),
     ...(reconciling === true ? { reconciling } : {}),
   };

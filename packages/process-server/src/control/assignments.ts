@@ -11,6 +11,8 @@ export interface Assignment {
   readonly retention: string;
   /** Milliseconds its small cuts are gathered; 0: as the settings say. */
   readonly sealInterval: number;
+  /** Milliseconds of RPO from which on its policy wants an alert; 0: not known. */
+  readonly rpoThreshold: number;
 }
 
 /** What the configuration server wants of this one; the newest it said is kept on disk. */

@@ -10,7 +10,7 @@ const LONGEST_GAP = 1000;
 const silent = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as unknown as Log;
 const machine = (number: number, retention = ''): Assignment => {
   const machineId = number.toString(16).padStart(32, '0');
-  return { machineId, machineName: 'db1', vault: 'main', seenTerm: 0, retention, sealInterval: 0 };
+  return { machineId, machineName: 'db1', vault: 'main', seenTerm: 0, retention, sealInterval: 0, rpoThreshold: 0 };
 };
 const many = (count: number): Assignment[] => Array.from({ length: count }, (_, index) => machine(index + 1));
 

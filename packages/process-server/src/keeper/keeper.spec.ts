@@ -37,7 +37,9 @@ describe('the keeper of a process server', () => {
       await writer.append(cut.content);
     }
     await writer.close();
-    machines = [{ machineId: source.machineId, machineName: 'db1', vault: 'main', seenTerm: 0, retention: '24h', sealInterval: 0 }];
+    machines = [
+      { machineId: source.machineId, machineName: 'db1', vault: 'main', seenTerm: 0, retention: '24h', sealInterval: 0, rpoThreshold: 0 },
+    ];
     reports = [];
   });
   afterEach(() => vault.close());

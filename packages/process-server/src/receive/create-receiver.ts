@@ -30,9 +30,8 @@ import { lost, notOpened, replaced } from './stream-errors.ts';
 const PROTOCOL_VERSION = 4;
 /** Cuts without frames come whole in one message from here on, and those that are durable are told together. */
 const BRIEF_SINCE = 3;
-/** Receipts of cuts in which nothing has changed are gathered from here on, and for so many milliseconds. */
+/** Receipts of cuts in which nothing has changed are gathered from here on. */
 const GATHERED_SINCE = 4;
-const RECEIPT_GAP = 6000;
 /** Queries for digests that may be open at a time. */
 const MOST_QUERIES = 16;
 /** Milliseconds an agent has to say Open. */
@@ -51,6 +50,8 @@ export interface ReceiverOptions {
   begin(begin: CutBegin): OpenCut;
   commit(cut: Cut): Promise<JournaledCut>;
   readonly turns: CutTurns;
+  /** Milliseconds for which receipts may be gathered. */
+  receiptGap(): number;
   /** Bytes of frames that the journal takes of one cut. */
   capacity(): number;
   /** Bytes a second this stream should stay below now, with the reason; undefined when there is no limit. */
@@ -220,7 +221,9 @@ class StreamReceiver implements MachineReceiver {
       else credit += bytes;
     });
     const agreed = Math.min(PROTOCOL_VERSION, open.protocolVersion);
-    const receipts = createReceipts(agreed >= GATHERED_SINCE ? RECEIPT_GAP : 0, (value) => this.#say(call, { case: 'journaled', value }));
+    const receipts = createReceipts(agreed >= GATHERED_SINCE ? this.#options.receiptGap : () => 0, (value) =>
+      this.#say(call, { case: 'journaled', value }),
+    );
     const begun = { finishing: new Set<Promise<void>>(), leave: () => undefined, queries: 0, paced: 0 };
     const session: Session = { call, intake, share, receipts, version: agreed, ...begun };
     const notices = createDurableNotices(agreed >= BRIEF_SINCE, (value) => this.#say(call, { case: 'durable', value }));

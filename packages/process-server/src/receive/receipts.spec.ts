@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { idText, newId } from '@holdfast/protocol';
-import { createReceipts } from './receipts.ts';
+import { createReceipts, receiptGap } from './receipts.ts';
 
 const open = (gap: number) => {
   const told: string[][] = [];
-  const receipts = createReceipts(gap, ({ cutId, earlierCutIds }) => {
-    told.push([...earlierCutIds!, cutId!].map((id) => idText(id as Uint8Array)));
-  });
+  const receipts = createReceipts(
+    () => gap,
+    ({ cutId, earlierCutIds }) => {
+      told.push([...earlierCutIds!, cutId!].map((id) => idText(id as Uint8Array)));
+    },
+  );
   return { told, receipts };
 };
 
@@ -35,6 +38,26 @@ describe('receipts', () => {
     const ids = [newId(), newId()];
     for (const id of ids) receipts.add(id, true);
     expect(told).toEqual(ids.map((id) => [id]));
+  });
+
+  it('are told well before the policy of the machine wants an alert', () => {
+    expect([0, 600_000, 60_000, 30_000, 5000, 1000].map(receiptGap)).toEqual([6000, 6000, 6000, 3000, 500, 100]);
+  });
+
+  it('are told in the time of a policy that was changed meanwhile', async () => {
+    let gap = 600_000;
+    const told: number[] = [];
+    const receipts = createReceipts(
+      () => gap,
+      ({ earlierCutIds }) => told.push(1 + earlierCutIds!.length),
+    );
+    receipts.add(newId(), true);
+    receipts.add(newId(), false);
+    gap = 5;
+    receipts.add(newId(), true);
+    while (told.length < 2) await sleep(5);
+    expect(told).toEqual([2, 1]);
+    receipts.close();
   });
 
   it('are not told behind the end', async () => {

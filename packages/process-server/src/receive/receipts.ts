@@ -9,11 +9,19 @@ export interface Receipts {
   close(): void;
 }
 
+/** Milliseconds for which receipts are gathered at most, */
+const LONGEST_GAP = 6000;
+/** and the part of the RPO from which on there is an alert: an agent knows how far behind it is by what it was told. */
+const PART = 1 / 10;
+
+/** Milliseconds for which receipts of a machine may be gathered. `rpoThreshold`: from which RPO on there is an alert, milliseconds; 0: not known. */
+export const receiptGap = (rpoThreshold: number): number => (rpoThreshold === 0 ? LONGEST_GAP : Math.min(LONGEST_GAP, PART * rpoThreshold));
+
 /**
- * `gap`: milliseconds for which cuts that can wait are gathered; with 0 each is told at once. What it costs a server to hear of thousands of machines that
+ * `gap`: milliseconds for which cuts that can wait are gathered, asked for again and again; with 0 each is told at once. What it costs a server to hear of thousands of machines that
  * nothing changes is messages: one of its own for each of theirs would be half of them.
  */
-export const createReceipts = (gap: number, say: (journaled: MessageInitShape<typeof JournaledSchema>) => void): Receipts => {
+export const createReceipts = (gap: () => number, say: (journaled: MessageInitShape<typeof JournaledSchema>) => void): Receipts => {
   let waiting: string[] = [];
   let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
@@ -26,8 +34,9 @@ export const createReceipts = (gap: number, say: (journaled: MessageInitShape<ty
   return {
     add(cutId, canWait) {
       waiting.push(cutId);
-      if (gap === 0 || !canWait) flush();
-      else timer ??= setTimeout(flush, gap).unref();
+      const patience = canWait ? gap() : 0;
+      if (patience === 0) flush();
+      else timer ??= setTimeout(flush, patience).unref();
     },
     close() {
       clearTimeout(timer);
