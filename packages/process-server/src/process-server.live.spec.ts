@@ -11,6 +11,9 @@ import { verifyCuts } from './conformance/verify-cuts.ts';
 
 const MIB = 1024 * 1024;
 
+/** Each takes seconds; one that hangs does not keep the others waiting for long. */
+jest.setTimeout(120_000);
+
 let directory: string;
 let site: ServerSite;
 const agents: ScriptedAgent[] = [];
