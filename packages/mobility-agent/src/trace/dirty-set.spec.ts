@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 const file = (name: string): Buffer => readFileSync(join(directory, 'name', name));
-const sizes = (): number[] => ['dirty-7', 'leaves-7'].map((name) => statSync(join(directory, 'name', name)).size);
+const sizes = (): number[] => ['dirty-7', 'leaves-7'].map((name) => folder.sizeOf(name));
 
 describe('the dirty set of a disk', () => {
   it('lies in its files as documented', () => {
@@ -62,6 +62,16 @@ describe('the dirty set of a disk', () => {
     removeDirtySet(folder, 7);
     expect(hasDirtySet(folder, 7, TEBIBYTE)).toBe(false);
     expect(openDirtySet(folder, 7, TEBIBYTE, false).size).toBe(0);
+  });
+
+  it('may still be cleared when its files are gone', () => {
+    const set = openDirtySet(folder, 7, TEBIBYTE, true);
+    const blocks = Array.from({ length: 5000 }, (_, index) => index * 50_021);
+    for (const block of blocks) set.add(block);
+    removeDirtySet(folder, 7);
+    for (const block of blocks) set.delete(block);
+    expect(set.size).toBe(0);
+    expect(sizes()).toEqual([0, 0]);
   });
 
   it('marks more when there is no memory for what was written', () => {

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, rmSync, statfsSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { allocateFile, releaseLock, tryLock } from '../platform/file.ts';
@@ -34,7 +34,7 @@ export interface MemoryFolder {
   map(name: string, length: number, fresh: boolean): MappedMemory;
   /** The same for a piece of a file, which is made longer as far as that is necessary. */
   mapPiece(name: string, offset: number, length: number): MappedMemory;
-  /** Gives back what a file, which is made, has behind so many bytes; nobody may touch that any more. */
+  /** Gives back what a file, if there is one, has behind so many bytes; nobody may touch that any more. */
   shorten(name: string, length: number): void;
   /** Bytes of a file, 0 if there is none. */
   sizeOf(name: string): number;
@@ -62,16 +62,27 @@ class Folder implements MemoryFolder {
   }
 
   mapPiece(name: string, offset: number, length: number): MappedMemory {
-    return this.#inFile(name, (fd) => {
-      allocateFile(fd, offset + length);
-      return mapShared(fd, length, offset);
-    });
+    const path = join(this.path, name);
+    try {
+      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+      try {
+        allocateFile(fd, offset + length);
+        return mapShared(fd, length, offset);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (reason) {
+      throw fromSystem(reason, path);
+    }
   }
 
   shorten(name: string, length: number): void {
-    this.#inFile(name, (fd) => {
-      if (fstatSync(fd).size > length) ftruncateSync(fd, length);
-    });
+    const path = join(this.path, name);
+    try {
+      if (this.sizeOf(name) > length) truncateSync(path, length);
+    } catch (reason) {
+      throw fromSystem(reason, path);
+    }
   }
 
   sizeOf(name: string): number {
@@ -90,20 +101,6 @@ class Folder implements MemoryFolder {
   destroy(): void {
     rmSync(this.path, { recursive: true, force: true });
     this.close();
-  }
-
-  #inFile<T>(name: string, work: (fd: number) => T): T {
-    const path = join(this.path, name);
-    try {
-      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
-      try {
-        return work(fd);
-      } finally {
-        closeSync(fd);
-      }
-    } catch (reason) {
-      throw fromSystem(reason, path);
-    }
   }
 }
 
