@@ -3,6 +3,7 @@ import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import {
   type Cut,
   type CutBegin,
+  type CutEnd,
   type DigestQuery,
   idBytes,
   idText,
@@ -289,14 +290,14 @@ class StreamReceiver implements MachineReceiver {
         return;
       }
       case 'cutEnd': {
-        const { cut, awaited } = message.value;
+        const { cut } = message.value;
         if (session.version < BRIEF_SINCE || cut === undefined || intake.isReceiving) {
           share.end();
-          this.#end(session, intake.end(message.value), awaited, session.leave);
+          this.#end(session, message.value, intake.end(message.value));
           return;
         }
         const { unfit, ending } = intake.whole(cut);
-        this.#end(session, ending, awaited, session.leave);
+        this.#end(session, message.value, ending);
         if (unfit.length > 0) await this.#tellUnfit(call, unfit);
         return;
       }
@@ -311,8 +312,9 @@ class StreamReceiver implements MachineReceiver {
   }
 
   /** Not waited for: the next cut is received while this one reaches the disk. Commits resolve in their order. */
-  #end(session: Session, ending: Promise<Ending>, awaited: boolean, leave: () => void): void {
-    const work = this.#watch(session.call, this.#finish(session, ending, awaited), () => {
+  #end(session: Session, end: CutEnd, ending: Promise<Ending>): void {
+    const { leave } = session;
+    const work = this.#watch(session.call, this.#finish(session, end, ending), () => {
       session.finishing.delete(work);
       leave();
     });
@@ -324,7 +326,7 @@ class StreamReceiver implements MachineReceiver {
       await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
   }
 
-  async #finish({ call, receipts }: Session, ending: Promise<Ending>, awaited: boolean): Promise<void> {
+  async #finish({ call, receipts }: Session, { cut: message, awaited }: CutEnd, ending: Promise<Ending>): Promise<void> {
     const result = await ending;
     if (result === undefined) return;
     const { uploader } = this.#options;
@@ -336,8 +338,9 @@ class StreamReceiver implements MachineReceiver {
       else this.#say(call, { case: 'journaled', value: { cutId } });
       return;
     }
-    receipts.add(result.cutId, !awaited && isIdle(result.cut));
-    uploader.submit(result, { awaited });
+    const cut = message ?? result.cut;
+    receipts.add(result.cutId, !awaited && isIdle(cut));
+    uploader.submit(result, { awaited, cut });
   }
 
   async #answer(session: Session, query: DigestQuery): Promise<void> {

@@ -160,17 +160,17 @@ class MachineUploader implements Uploader {
     return [...this.#entries.values()].some(({ cut }) => cut.cut.epochs.some(isOf));
   }
 
-  submit(cut: JournaledCut, { awaited } = { awaited: false }): void {
+  submit(journaled: JournaledCut, { awaited = false, cut = journaled.cut }: { readonly awaited?: boolean; readonly cut?: Cut } = {}): void {
     const { sealInterval, idleInterval } = this.#options;
-    const message = cut.cut;
-    const isFirst = this.#afterPiece && !isPiece(message);
-    const waits = !awaited && !isFirst && isIdle(message);
-    this.#afterPiece = isPiece(message);
+    const isFirst = this.#afterPiece && !isPiece(cut);
+    const waits = !awaited && !isFirst && isIdle(cut);
+    this.#afterPiece = isPiece(cut);
     // From the first point on a machine can be recovered: that waits for nothing.
     const patience = isFirst ? 0 : waits ? Math.max(sealInterval, idleInterval) : sealInterval;
     const since = performance.now();
-    this.#entries.set(cut.cutId, { cut, content: undefined, recovered: false, state: 'waiting', refusals: 0, patience, since });
-    this.#waitingBytes += cut.bytes;
+    const entry: Entry = { cut: journaled, content: undefined, recovered: false, state: 'waiting', refusals: 0, patience, since };
+    this.#entries.set(journaled.cutId, entry);
+    this.#waitingBytes += journaled.bytes;
     // One more that waits for what is waited for already.
     const isInTime = this.#seal !== undefined && patience > sealInterval && this.#seal.at <= since + patience;
     if (!isInTime || this.#waitingBytes >= this.#options.segmentSize) this.#pump();

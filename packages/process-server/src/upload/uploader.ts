@@ -1,5 +1,5 @@
 import type { HoldfastError } from '@holdfast/errors';
-import type { LogAnchor } from '@holdfast/protocol';
+import type { Cut, LogAnchor } from '@holdfast/protocol';
 import type { Anchor, DiskHead } from '@holdfast/vault';
 import type { JournaledCut } from '../journal/journal.ts';
 
@@ -70,8 +70,8 @@ export interface Uploader {
   pending(): readonly string[];
   /** True for an epoch that is journaled and not durable. */
   isPending(diskId: string, epoch: EpochPosition): boolean;
-  /** `awaited`: at once, whatever may be gathered otherwise. */
-  submit(cut: JournaledCut, options?: { readonly awaited: boolean }): void;
+  /** `awaited`: at once, whatever may be gathered otherwise. `cut`: its message, where that is at hand. */
+  submit(journaled: JournaledCut, options?: { readonly awaited: boolean; readonly cut?: Cut }): void;
   /** Somebody waits for what is pending. */
   hurry(): void;
   /** Tells one stream from now on; undefined ends that. */
