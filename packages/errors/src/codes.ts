@@ -92,6 +92,7 @@ export const ERROR_CODES = {
   VAULT_LAST_HOLDER: { exit: 8, retryable: false },
   VAULT_NOT_FOUND: { exit: 4, retryable: false },
   VAULT_NOT_HELD: { exit: 8, retryable: true },
+  VAULT_NOT_VOUCHED: { exit: 8, retryable: false },
   VAULT_ON_PROTECTED_DISK: { exit: 2, retryable: false },
   VAULT_ROLLED_BACK: { exit: 8, retryable: false },
   VAULT_VERSION_UNSUPPORTED: { exit: 5, retryable: false },

@@ -107,6 +107,10 @@ export const settings = {
         max: '3650d',
         help: 'Time for which nobody, not even who owns the account, can delete what points need, in stores with version-level immutability; renewed at half of it; 0s: not at all',
       }),
+      keyFile: filePath({
+        optional: true,
+        help: 'Key that all keepers of the vaults share, and no process server that is none: what nobody vouched for by it is not acted upon. `holdfast vault keep --keeper-key` makes one',
+      }),
       scrubEvery: duration({ default: '14d', min: '1min', max: '365d', help: 'Time after which all is read and verified again' }),
       scrubPace: bytes({ default: '2MiB', min: '64KiB', max: '10GiB', help: 'Bytes a second it reads for that' }),
     },

@@ -4,6 +4,7 @@ import { type Catalogue, CatalogueSchema, ID_SIZE } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
 import { type Finding, findingOf } from './finding.ts';
 import { failedOverOf } from './head.ts';
+import { claimOf, type VoucherClaim } from './keeper-key.ts';
 import { LogState } from './log-state.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { catalogueName, cataloguePrefix, catalogueVersionOf } from './object-names.ts';
@@ -22,6 +23,8 @@ export interface CatalogueVersion {
   readonly version: number;
   readonly tag: string;
   readonly catalogue: Catalogue;
+  /** Who says to vouch for it: true or not. */
+  readonly claim: VoucherClaim | undefined;
 }
 
 /** Opens one version; `undefined` when there is none of that number. Errors: DAMAGED, VAULT_VERSION_UNSUPPORTED. */
@@ -31,7 +34,7 @@ export const readCatalogue = async (vault: VaultAccess, machineId: string, versi
   if (head === undefined) return undefined;
   const catalogue = decodeRecords(CatalogueSchema, head, name);
   checkCatalogue(catalogue, name);
-  return { version, tag: head.tag, catalogue };
+  return { version, tag: head.tag, catalogue, claim: claimOf(head.records) };
 };
 
 const checkCatalogue = (catalogue: Catalogue, name: string): void => {
@@ -48,7 +51,8 @@ const checkCatalogue = (catalogue: Catalogue, name: string): void => {
 };
 
 /** What a keeper is led by: a run that is no run, or slots given up that are still needed, would cost data. */
-const refersRightly = ({ runs, lost, tombstones, covered, cuts, firstSlot }: Catalogue): boolean =>
+const refersRightly = ({ runs, lost, tombstones, covered, cuts, firstSlot, keeper }: Catalogue): boolean =>
+  (keeper.length === 0 || keeper.length === ID_SIZE) &&
   runs.every(
     ({ object, diskId, firstCut, endCut }) => isReference(object) && diskId.length === ID_SIZE && firstCut < endCut && endCut <= cuts,
   ) &&
@@ -165,21 +169,25 @@ export const stateOf = ({ head, fenceTerm, failedOver }: Catalogue): LogState =>
 };
 
 /**
- * Publishes the version after `highest`; `undefined` when somebody else published one of that number before: read it and think again. Errors: those of
- * the store.
+ * Publishes the version after `highest`; `undefined` when somebody else published one of that number before: read it and think again. Who has a keeper key
+ * vouches for it. Errors: those of the store.
  */
 export const publishCatalogue = async (
-  { vault, machineId, keyEpoch }: MachineWriter,
+  { vault, machineId, keyEpoch, keeperKey }: MachineWriter,
   { newest, highest }: Pick<NewestCatalogue, 'newest' | 'highest'>,
   catalogue: Catalogue,
 ): Promise<CatalogueVersion | undefined> => {
   const version = highest + 1;
   checkCatalogue(catalogue, catalogueName(machineId, version));
   vault.keys.assertOpen();
+  // Of the version that this one is made from, and of no other.
+  const told: Catalogue = { ...catalogue, ...(keeperKey && { keeper: keeperKey.id }), voucher: new Uint8Array(0) };
+  const plain = toBinary(CatalogueSchema, told);
+  const records = keeperKey?.vouchFor({ machineId, version }, plain) ?? plain;
   const { bytes, tag } = sealObject(
     await vault.keys.keyOf(machineId, keyEpoch),
     { kind: OBJECT_KIND.catalogue, keyEpoch, vaultId: vault.id, machineId, number: version, previousTag: newest?.tag ?? NO_TAG },
-    { records: toBinary(CatalogueSchema, catalogue), index: new Uint8Array(0), frames: [] },
+    { records, index: new Uint8Array(0), frames: [] },
   );
   try {
     await vault.store.create(catalogueName(machineId, version), bytes);
@@ -189,5 +197,5 @@ export const publishCatalogue = async (
     const there = await readCatalogue(vault, machineId, version);
     if (there?.tag !== tag) return undefined;
   }
-  return { version, tag, catalogue };
+  return { version, tag, catalogue: told, claim: claimOf(records) };
 };

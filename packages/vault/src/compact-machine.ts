@@ -1,11 +1,13 @@
 import { HoldfastError } from '@holdfast/errors';
 import { type Catalogue, idText } from '@holdfast/protocol';
 import { newestCatalogue, publishCatalogue } from './catalogue.ts';
+import { type CatalogueTrust, catalogueTrust } from './catalogue-trust.ts';
 import { tombstoneOf } from './checkpointer.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type CompactedLevels, type CompactionOptions, compactRuns, compactTail } from './compaction.ts';
 import type { Anchor } from './head.ts';
 import type { MachineHistory } from './history.ts';
+import type { KeeperKey } from './keeper-key.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { readMachine } from './read-machine.ts';
 import type { MachineWriter } from './referenced-object.ts';
@@ -19,6 +21,8 @@ export interface CompactMachineOptions extends CompactionOptions {
   readonly steps?: number;
   /** A slot that must still be there, else VAULT_ROLLED_BACK: nobody tidies up an older copy. */
   readonly anchor?: Anchor;
+  /** The key that the keepers of the vault share: what it publishes is vouched for by it, and nothing is built upon what nobody vouches for. */
+  readonly keeperKey?: KeeperKey | undefined;
   readonly clock?: Clock;
 }
 
@@ -34,23 +38,29 @@ export interface CompactionReport {
 /**
  * Moves the data of old cuts out of the log into runs, and merges runs, as far as that is due. Touches nothing that others need: objects are added, and
  * a catalogue version that names them. Safe beside writers, readers and others who compact. Errors: DAMAGED when anything that is needed is (nothing is
- * published then), MACHINE_NOT_FOUND.
+ * published then), VAULT_NOT_VOUCHED, MACHINE_NOT_FOUND.
  */
-export const compactMachine = async (vault: Vault, machineId: string, options: CompactMachineOptions = {}): Promise<CompactionReport> => {
-  const { minCuts = 64, steps = Number.POSITIVE_INFINITY, anchor, clock = systemClock } = options;
+export const compactMachine = async (
+  vault: Vault,
+  machineId: string,
+  options: CompactMachineOptions = {},
+  trust = catalogueTrust(vault, machineId, options.keeperKey),
+): Promise<CompactionReport> => {
+  const { minCuts = 64, steps = Number.POSITIVE_INFINITY, anchor, keeperKey, clock = systemClock } = options;
   let published = 0;
   for (;;) {
     const history = await readMachine(vault, machineId, anchor && { anchor });
     refuseDamaged(history);
     const { catalogue } = history;
     const runBytes = (catalogue?.catalogue.runs ?? []).reduce((sum, { size }) => sum + Number(size), 0);
+    if (catalogue !== undefined) await trust.require(catalogue);
     if (catalogue === undefined || published >= steps) return { published, runBytes, outrun: false };
-    const writer: MachineWriter = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
+    const writer: MachineWriter = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId), keeperKey };
     const pending = Number(catalogue.catalogue.cuts - catalogue.catalogue.compacted);
     const levels =
       (await compactRuns(writer, history, options)) ?? (pending >= minCuts ? await compactTail(writer, history, options) : undefined);
     if (levels === undefined) return { published, runBytes, outrun: false };
-    if (!(await publishLevels(writer, history, levels, clock.now()))) return { published, runBytes, outrun: true };
+    if (!(await publishLevels(writer, history, levels, trust, clock.now()))) return { published, runBytes, outrun: true };
     published += 1;
   }
 };
@@ -69,7 +79,13 @@ export const refuseDamaged = ({ damage, machine }: MachineHistory): void => {
 const ATTEMPTS = 10;
 
 /** Publishes new levels on top of whatever others published meanwhile; false when the levels themselves were changed by somebody. */
-const publishLevels = async (writer: MachineWriter, history: MachineHistory, levels: CompactedLevels, now: number): Promise<boolean> => {
+const publishLevels = async (
+  writer: MachineWriter,
+  history: MachineHistory,
+  levels: CompactedLevels,
+  trust: CatalogueTrust,
+  now: number,
+): Promise<boolean> => {
   const { catalogue: before } = history.catalogue!;
   let base: Parameters<typeof publishCatalogue>[1] = { newest: history.catalogue, highest: history.catalogue!.version };
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
@@ -91,6 +107,7 @@ const publishLevels = async (writer: MachineWriter, history: MachineHistory, lev
     };
     if ((await publishCatalogue(writer, base, catalogue)) !== undefined) return true;
     base = await newestCatalogue(writer.vault, writer.machineId);
+    if (base.newest !== undefined) await trust.require(base.newest);
   }
   return false;
 };

@@ -1,4 +1,6 @@
 import { isHoldfastError } from '@holdfast/errors';
+import { publishCatalogue } from './catalogue.ts';
+import { type CatalogueTrust, catalogueTrust } from './catalogue-trust.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type CompactMachineOptions, compactMachine, refuseDamaged } from './compact-machine.ts';
 import { checkContinuity } from './continuity.ts';
@@ -13,7 +15,7 @@ import { thinMachine, thinningSuspended } from './thinning.ts';
 import { moveToTiers, type TierPolicy } from './tiers.ts';
 import type { Vault } from './vault.ts';
 
-export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, Omit<ReleaseOptions, 'locks'> {
+export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, Omit<ReleaseOptions, 'locks' | 'vouched'> {
   /** Which points stay: a grid of one's own, or a preset. Without it all do. */
   readonly policy?: RetentionPolicy | keyof typeof RETENTION_PRESETS;
   /** Points that stay whatever the policy says, beside the newest proven one. */
@@ -26,6 +28,8 @@ export interface KeepOptions extends Omit<CompactMachineOptions, 'clock'>, Omit<
   readonly tiers?: TierPolicy;
   /** Milliseconds for which nobody, with whatever rights, shall delete what points need; a store that cannot is left alone. Not at all unless told. */
   readonly lockFor?: number;
+  /** Vouches for the newest version of the catalogue as it is, whoever published it: somebody looked at it. Needs `keeperKey`. */
+  readonly adopt?: boolean;
   readonly clock?: Clock;
 }
 
@@ -65,17 +69,18 @@ const findProven = async (vault: Vault, machineId: string): Promise<Proven> => {
 /**
  * Does for one machine, once, what a keeper does again and again: renews locks, compacts, forgets points by policy, deletes what nobody needs any more.
  * Several may do so at the same time, beside writers and readers. Errors: DAMAGED: nothing is rearranged or deleted where something is missing; locks are
- * renewed all the same, and the error says so. MACHINE_NOT_FOUND.
+ * renewed all the same, and the error says so. VAULT_NOT_VOUCHED: nor where nobody who has the keeper key vouches for the catalogue. MACHINE_NOT_FOUND.
  */
 export const keepMachine = async (vault: Vault, machineId: string, options: KeepOptions = {}): Promise<KeepReport> => {
   const { lockFor, signal } = options;
-  if (lockFor === undefined || vault.store.lockUntil === undefined) return keep(vault, machineId, options, async () => 0);
+  const trust = catalogueTrust(vault, machineId, options.keeperKey);
+  if (lockFor === undefined || vault.store.lockUntil === undefined) return keep(vault, machineId, options, trust, async () => 0);
   // First of all: whatever is wrong with a vault, locks must not run out because of it.
   let failed: unknown;
   let lockedAnew = 0;
   const renew = async (): Promise<void> => {
     try {
-      lockedAnew += await renewLocks(vault, machineId, { lockFor, signal });
+      lockedAnew += await renewLocks(vault, machineId, { lockFor, signal, trust });
     } catch (reason) {
       signal?.throwIfAborted();
       failed = reason;
@@ -87,7 +92,7 @@ export const keepMachine = async (vault: Vault, machineId: string, options: Keep
     if (failed !== undefined) throw failed;
     return lockedAnew;
   };
-  return keep(vault, machineId, options, after).catch((reason: unknown) => {
+  return keep(vault, machineId, options, trust, after).catch((reason: unknown) => {
     throw reason !== failed && isHoldfastError(reason) && !signal?.aborted ? toldOfLocks(reason, failed) : reason;
   });
 };
@@ -97,13 +102,16 @@ const keep = async (
   vault: Vault,
   machineId: string,
   options: KeepOptions,
+  trust: CatalogueTrust,
   lock: (changed: boolean) => Promise<number>,
 ): Promise<KeepReport> => {
-  const { policy, keep = [], thinAtOnce = THIN_AT_ONCE, clock = systemClock } = options;
-  const { published, runBytes } = await compactMachine(vault, machineId, options);
-  const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId) };
+  const { policy, keep = [], thinAtOnce = THIN_AT_ONCE, clock = systemClock, keeperKey } = options;
+  if (options.adopt === true) await adopt(vault, machineId, options, trust);
+  const { published, runBytes } = await compactMachine(vault, machineId, options, trust);
+  const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId), keeperKey };
   const history = await readMachine(vault, machineId, options.anchor && { anchor: options.anchor });
   refuseDamaged(history);
+  if (history.catalogue !== undefined) await trust.require(history.catalogue);
   const continuity = await checkContinuity(history);
   options.signal?.throwIfAborted();
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
@@ -132,10 +140,37 @@ const keep = async (
       : 0;
   const after = thinned === 0 ? history : await readMachine(vault, machineId);
   refuseDamaged(after);
+  if (after.catalogue !== undefined) await trust.require(after.catalogue);
   options.signal?.throwIfAborted();
   // Before anything goes: what is locked and given up right now only stays for longer.
   const lockedAnew = await lock(published + thinned > 0);
-  const released = await releaseObjects(writer, after, { ...options, locks: options.lockFor !== undefined }, clock.now());
+  const released = await releaseObjects(
+    writer,
+    after,
+    { ...options, locks: options.lockFor !== undefined, vouched: trust.vouched },
+    clock.now(),
+  );
   const moved = options.tiers === undefined ? 0 : await moveToTiers(vault, continuity, options.tiers, options.signal);
   return { compactions: published, runBytes, thinned, moved, lockedAnew, unknown: proven.unknown, suspended, ...released };
+};
+
+/** Publishes the newest version once more, vouched for, where it would not be believed. Errors: DAMAGED when something that it needs is missing. */
+const adopt = async (
+  vault: Vault,
+  machineId: string,
+  { anchor, keeperKey, clock = systemClock }: KeepOptions,
+  trust: CatalogueTrust,
+): Promise<void> => {
+  const history = await readMachine(vault, machineId, anchor && { anchor });
+  refuseDamaged(history);
+  const { catalogue: newest } = history;
+  if (newest === undefined) return;
+  try {
+    await trust.require(newest);
+  } catch (reason) {
+    if (keeperKey === undefined || !isHoldfastError(reason, 'VAULT_NOT_VOUCHED')) throw reason;
+    await checkContinuity(history);
+    const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId), keeperKey };
+    await publishCatalogue(writer, { newest, highest: newest.version }, { ...newest.catalogue, publishedUnixMillis: BigInt(clock.now()) });
+  }
 };

@@ -2,6 +2,7 @@ import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { ObjectInfo } from '@holdfast/object-store';
 import { type Catalogue, idText, type ObjectRef } from '@holdfast/protocol';
 import { newestCatalogue, readCatalogue } from './catalogue.ts';
+import type { CatalogueTrust } from './catalogue-trust.ts';
 import { listReferenced } from './continuity.ts';
 import { findingOf } from './finding.ts';
 import { LevelSource } from './level-source.ts';
@@ -23,6 +24,8 @@ export interface LockOptions {
   /** Milliseconds for which nobody shall delete it. A lock is renewed when half of that is left. */
   readonly lockFor: number;
   readonly signal?: AbortSignal | undefined;
+  /** A version that it does not believe may need less than there is. */
+  readonly trust: CatalogueTrust;
 }
 
 /** What the newest version that can be read needs. */
@@ -40,14 +43,14 @@ interface Needed {
  * Locks what points need, as far as that can be told; of a catalogue that is not whole also all that is locked already. Resolves to how many objects were
  * locked or renewed; 0 where the store cannot. Errors: those of the store.
  */
-export const renewLocks = async (vault: VaultAccess, machineId: string, { lockFor, signal }: LockOptions): Promise<number> => {
+export const renewLocks = async (vault: VaultAccess, machineId: string, { lockFor, signal, trust }: LockOptions): Promise<number> => {
   const { store } = vault;
   if (store.lockUntil === undefined || store.time === undefined) return 0;
   const listed = await listReferenced(vault, machineId, { locks: true });
   const versions = await listAll(vault, cataloguePrefix(machineId));
   const sizes = new Map(listed.map(({ name, size }) => [name, size]));
   const locked = ({ lockedUntil = 0 }: ObjectInfo): boolean => lockedUntil > 0;
-  const found = await findNeeded(vault, machineId, sizes);
+  const found = await findNeeded(vault, machineId, sizes, trust);
   const hasRuns = (found.catalogue?.runs ?? []).length > 0;
   // No keeper gives all up: whoever may append to the vault, and has its key, can publish a version that needs nothing.
   const isEmptied = !hasRuns && listed.some((info) => info.kind !== OBJECT_KIND.history && locked(info));
@@ -97,12 +100,18 @@ const listAll = async ({ store }: VaultAccess, prefix: string): Promise<ObjectIn
   return listed;
 };
 
-const findNeeded = async (vault: VaultAccess, machineId: string, sizes: ReadonlyMap<string, number>): Promise<Needed> => {
+const findNeeded = async (
+  vault: VaultAccess,
+  machineId: string,
+  sizes: ReadonlyMap<string, number>,
+  trust: CatalogueTrust,
+): Promise<Needed> => {
   const history: string[] = [];
   const data: string[] = [];
   const found = await newestCatalogue(vault, machineId).catch(ifDamaged);
   const catalogue = found?.newest?.catalogue;
   let isWhole = found !== undefined && found.damage.length === 0;
+  if (isWhole && found?.newest !== undefined) isWhole = await trust.require(found.newest).then(() => true, unlessUntrue);
   const need = (names: string[], kind: ReferencedKind, object: ObjectRef | undefined): void => {
     const name = nameOf(machineId, kind, object);
     if (sizes.get(name) === Number(object!.size)) names.push(name);
@@ -121,6 +130,11 @@ const findNeeded = async (vault: VaultAccess, machineId: string, sizes: Readonly
 
 const nameOf = (machineId: string, kind: ReferencedKind, object: ObjectRef | undefined): string =>
   referencedName(machineId, kind, idText(object!.id))!;
+
+const unlessUntrue = (reason: unknown): false => {
+  if (!isHoldfastError(reason, 'VAULT_NOT_VOUCHED') && findingOf(reason, '') === undefined) throw reason;
+  return false;
+};
 
 /** What is not what was written, or of another version of the format, keeps nothing else from being locked. */
 const ifDamaged = (reason: unknown): undefined => {

@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
 import { ID_SIZE, idBytes, idText, newId, type ObjectRef, ObjectRefSchema } from '@holdfast/protocol';
 import { damaged } from './damage.ts';
+import type { KeeperKey } from './keeper-key.ts';
 import { OBJECT_KIND, type ObjectHeader, SLOT_TAG_SIZE } from './object-header.ts';
 import { historyName, partName, runName } from './object-names.ts';
 import { readHead } from './read-object.ts';
@@ -37,6 +38,8 @@ export interface MachineWriter {
   readonly vault: VaultAccess;
   readonly machineId: string;
   readonly keyEpoch: number;
+  /** Keepers vouch by it for the catalogues they publish. */
+  readonly keeperKey?: KeeperKey | undefined;
 }
 
 /** Sealed, not in the store yet. */

@@ -22,6 +22,8 @@ export interface ReleaseOptions {
   readonly signal?: AbortSignal;
   /** The store is asked which objects are locked in it: deleting those is not even tried. */
   readonly locks?: boolean;
+  /** The newest version that a keeper vouched for: what it needs stays. Infinity unless told: no version is needed to judge others by. */
+  readonly vouched?: number;
 }
 
 export interface ReleaseReport {
@@ -54,16 +56,22 @@ class Release {
   #mayBe = 0;
   /** Objects that versions above it did without stay. */
   #held = Number.POSITIVE_INFINITY;
+  readonly #vouched: number;
   #locked = 0;
   deleted = 0;
   bytes = 0;
 
-  constructor(writer: MachineWriter, history: MachineHistory, { grace = DAY, signal, locks = false }: ReleaseOptions) {
+  constructor(
+    writer: MachineWriter,
+    history: MachineHistory,
+    { grace = DAY, signal, locks = false, vouched = Number.POSITIVE_INFINITY }: ReleaseOptions,
+  ) {
     this.#writer = writer;
     this.#history = history;
     this.#grace = grace;
     this.#signal = signal;
     this.#locks = locks;
+    this.#vouched = vouched;
   }
 
   async run(now: number): Promise<ReleaseReport> {
@@ -82,12 +90,14 @@ class Release {
       else if (this.#isOld(ends)) await releaseHold(vault, machineId, id);
     }
 
-    const due = new Set(catalogue.tombstones.filter(({ version: since }) => this.#isDue(Number(since))));
+    const due = new Set(catalogue.tombstones.filter(({ version: since }) => this.#isDue(Number(since)) && since <= this.#vouched));
+    // By the next version, which is vouched for, they can go.
+    const waits = catalogue.tombstones.some(({ version: since }) => this.#isDue(Number(since)) && since > this.#vouched);
     const byName = new Map(continuity.listed.map((object) => [object.name, object]));
     for (const tombstone of due) if (!(await this.#delete(tombstone, byName))) due.delete(tombstone);
     const strays = this.#strays(catalogue, continuity);
     const left = catalogue.tombstones.filter((tombstone) => !due.has(tombstone));
-    if (due.size > 0 || strays.length > 0) {
+    if (due.size > 0 || strays.length > 0 || waits) {
       const next = version + 1;
       const tombstones = [...left, ...strays.map(({ kind, id }) => tombstoneOf(kind, Buffer.from(id, 'hex'), next))];
       const published: Catalogue = { ...catalogue, publishedUnixMillis: BigInt(now), tombstones };
@@ -133,7 +143,7 @@ class Release {
   async #deleteVersions(newest: number, tombstones: readonly Tombstone[]): Promise<void> {
     const first = tombstones.reduce(
       (lowest, { version }) => Math.min(lowest, Number(version)),
-      Math.min(newest - VERSIONS_KEPT, this.#held),
+      Math.min(newest - VERSIONS_KEPT, this.#held, this.#vouched),
     );
     for (const [version, info] of this.#versions) if (version < first && this.#isOld(info.created)) await this.#remove(info);
   }

@@ -10,6 +10,7 @@ import type { Finding } from './finding.ts';
 import type { Anchor } from './head.ts';
 import { HistoryBuilder } from './history.ts';
 import { placedCut } from './history-object.ts';
+import type { KeeperKey } from './keeper-key.ts';
 import { readCuts } from './log-base.ts';
 import { findGap } from './log-gap.ts';
 import { LogState } from './log-state.ts';
@@ -21,8 +22,10 @@ import type { Vault } from './vault.ts';
 export interface RepairOptions {
   /** The highest term the caller has ever seen. */
   readonly seenTerm?: number;
-  /** An older catalogue version to go on from; what newer ones told is told by the log, or by nobody. */
-  readonly base?: CatalogueVersion;
+  /** An older catalogue version to go on from, or the log alone; what newer ones told is told by the log, or by nobody. */
+  readonly base?: CatalogueVersion | 'log';
+  /** Vouches for what is published. */
+  readonly keeperKey?: KeeperKey | undefined;
   readonly clock?: Clock;
 }
 
@@ -53,9 +56,9 @@ class LogRepair {
   #next = 0;
   #found: NewestCatalogue = { newest: undefined, highest: 0, damage: [], strangers: [] };
 
-  readonly #base: CatalogueVersion | undefined;
+  readonly #base: RepairOptions['base'];
 
-  constructor(vault: Vault, machineId: string, base: CatalogueVersion | undefined) {
+  constructor(vault: Vault, machineId: string, base: RepairOptions['base']) {
     this.#vault = vault;
     this.#machineId = machineId;
     this.#base = base;
@@ -73,8 +76,8 @@ class LogRepair {
   }
 
   /** Publishes what was found; false when somebody else published something meanwhile. */
-  async publish(term: number, keyEpoch: number, now: number): Promise<Anchor | undefined> {
-    const writer = { vault: this.#vault, machineId: this.#machineId, keyEpoch };
+  async publish(term: number, keyEpoch: number, now: number, keeperKey: KeeperKey | undefined): Promise<Anchor | undefined> {
+    const writer = { vault: this.#vault, machineId: this.#machineId, keyEpoch, keeperKey };
     // What older writers still put behind is shut out, as by a fence.
     this.#state.fenceTerm = term;
     const content = await checkpointContent(writer, this.#found.newest?.catalogue, {
@@ -93,7 +96,8 @@ class LogRepair {
 
   async #readCatalogue(): Promise<void> {
     const found = await newestCatalogue(this.#vault, this.#machineId);
-    this.#found = this.#base === undefined ? found : { ...found, newest: this.#base };
+    const base = this.#base === undefined ? found.newest : this.#base === 'log' ? undefined : this.#base;
+    this.#found = { ...found, newest: base };
     const { newest, damage } = this.#found;
     if (newest === undefined) return this.#requireLog(damage[0]);
     try {
@@ -203,7 +207,7 @@ const isFence = ({ records }: Slot): boolean => records.records.some(({ record }
 export const repairMachine = async (
   vault: Vault,
   machineId: string,
-  { seenTerm = 0, base, clock = systemClock }: RepairOptions = {},
+  { seenTerm = 0, base, keeperKey, clock = systemClock }: RepairOptions = {},
 ): Promise<RepairReport> => {
   const { head, damage, machine } = await readMachine(vault, machineId);
   if (base === undefined && damage.every((finding) => finding === machine.damage)) return { lost: [], voidCuts: 0, head };
@@ -213,7 +217,7 @@ export const repairMachine = async (
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const repair = new LogRepair(vault, machineId, base);
     await repair.run();
-    const reached = await repair.publish(term, keyEpoch, clock.now());
+    const reached = await repair.publish(term, keyEpoch, clock.now(), keeperKey);
     if (reached !== undefined) return { lost: repair.lost, voidCuts: repair.voidCuts, head: reached };
   }
   throw new HoldfastError('FENCED', {

@@ -8,10 +8,11 @@ import { type Answer, renderAnswer } from '../output/answer.ts';
 import { formatBytes } from '../output/format.ts';
 import { RETENTIONS, retentionOf } from '../parse-retention.ts';
 import { parseSeconds } from '../parse-seconds.ts';
+import { type KeeperKeyOptions, keeperKeyOption, readKeeperKey } from '../secrets/keeper-key.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { machinesOption, paceOption, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
 
-interface KeepCommandOptions extends VaultOptions {
+interface KeepCommandOptions extends VaultOptions, KeeperKeyOptions {
   readonly machine?: string;
   readonly retention?: RetentionPolicy;
   readonly every?: number;
@@ -19,6 +20,7 @@ interface KeepCommandOptions extends VaultOptions {
   readonly coolAfter?: number;
   readonly coldAfter?: number;
   readonly lockFor?: number;
+  readonly adopt?: boolean;
 }
 
 interface KeptMachine {
@@ -42,6 +44,12 @@ always stays where it is.
 version-level immutability): until then nobody deletes it, not even who owns the account, and nothing
 takes a lock back. Locks are renewed when half of the time is left; what is given up meanwhile
 is paid for until its lock ends. Key slots are not locked: keep the recovery kit.
+
+--keeper-key names a key that only the keepers of the vault have. With it a keeper acts upon nothing
+but what a keeper vouched for, or what the log says: whoever stole the credential of a process server,
+and its key of the vault, brings no keeper to delete the past. All keepers of a vault need the same;
+those without refuse. --adopt vouches for what there is: the first time in a vault that was kept
+without, and after a repair.
 
 Nothing is forgotten while a machine is failed over or a disk of it is copied or
 resynchronized, of what holds name, or of the newest three points; ages count back from the
@@ -68,6 +76,8 @@ export const keepCommand = (surroundings: Surroundings): Command =>
     .addOption(new Option('--cool-after <time>', 'move parts of that age to the tier cool').argParser(parseSeconds))
     .addOption(new Option('--cold-after <time>', 'move parts of that age to the tier cold').argParser(parseSeconds))
     .addOption(new Option('--lock-for <time>', 'let nobody delete what points need for so long').argParser(parseLockTime))
+    .addOption(keeperKeyOption())
+    .option('--adopt', 'vouch for the newest catalogues as they are, whoever published them')
     .addHelpText('after', HELP)
     .action((options: KeepCommandOptions) => keep(surroundings, options));
 
@@ -85,6 +95,12 @@ const keep = (surroundings: Surroundings, options: KeepCommandOptions): Promise<
         thing: vault.store.url,
         why: 'this store has no locks that bind everybody',
         remedy: 'leave out --lock-for',
+      });
+    if (options.adopt === true && options.keeperKey === undefined)
+      throw new HoldfastError('SETTING_INVALID', {
+        thing: '--adopt',
+        why: 'nobody can vouch for anything without a key',
+        remedy: 'name one with --keeper-key',
       });
     if (options.every === undefined)
       return void stdout.write(renderAnswer(surroundings, options, describe(await round(surroundings, vault, options))));
@@ -127,6 +143,7 @@ const unlessStopped =
 const round = async (surroundings: Surroundings, vault: Vault, options: KeepCommandOptions): Promise<KeptMachine[]> => {
   const { stop, onFindings } = surroundings;
   const tiers = tiersOf(options);
+  const keeperKey = await readKeeperKey(vault, options);
   const all = await orStopped(stop, vault.machines());
   const meant = options.machine === undefined ? all : [chooseMachine(all, options.machine)];
   const kept: KeptMachine[] = [];
@@ -138,6 +155,8 @@ const round = async (surroundings: Surroundings, vault: Vault, options: KeepComm
           signal: stop,
           ...(options.retention && { policy: options.retention }),
           ...(tiers && { tiers }),
+          keeperKey,
+          ...(options.adopt && { adopt: true }),
           ...(options.lockFor && { lockFor: options.lockFor * 1000 }),
         }),
       );

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ObjectStore } from '@holdfast/object-store';
@@ -50,6 +50,18 @@ const copyTo = async (url: string): Promise<void> => {
 };
 
 describe('vault keep', () => {
+  it('vouches with a key of the keepers, made the first time, and refuses others', async () => {
+    await json(['keep', '--keeper-key', at('keeper.key'), '--adopt']);
+    expect((await stat(at('keeper.key'))).mode & 0o777).toBe(0o600);
+    expect((await run(['rebuild-catalogue', '--keeper-key', at('keeper.key')])).stdout).toContain('out of the log alone');
+    expect((await json(['keep', '--keeper-key', at('keeper.key')])).machines[0].problem).toBeUndefined();
+    for (const other of [[], ['--keeper-key', at('other.key')]])
+      expect((await json(['keep', ...other], 1)).machines[0].problem.code).toBe('VAULT_NOT_VOUCHED');
+    expect((await run(['rebuild-catalogue', '--keeper-key', at('keeper.key')])).stdout).toContain('on top of version');
+    expect((await run(['keep', '--keeper-key', at('key')])).stderr).toContain('it is the key that opens the vault');
+    expect((await run(['keep', '--adopt'])).stderr).toContain('--keeper-key');
+  });
+
   it('keeps all machines, and forgets nothing unless a retention is named', async () => {
     expect((await json(['keep'])).machines).toMatchObject([{ machine: { name: 'db1' }, thinned: 0, suspended: 'no retention is named' }]);
     const { machines } = await json(['keep', '--retention', '24h']);

@@ -1,6 +1,15 @@
 import type { Log } from '@holdfast/daemon';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
-import { createVault, type KeepReport, openLogWriter, readMachine, recordProof, registerMachine, type Vault } from '@holdfast/vault';
+import {
+  createVault,
+  type KeepReport,
+  keeperKeyOf,
+  openLogWriter,
+  readMachine,
+  recordProof,
+  registerMachine,
+  type Vault,
+} from '@holdfast/vault';
 import type { ScriptedCut } from '../conformance/scripted-source.ts';
 import { ScriptedSource } from '../conformance/scripted-source.ts';
 import { verifyCuts } from '../conformance/verify-cuts.ts';
@@ -84,6 +93,18 @@ describe('the keeper of a process server', () => {
     const left = cuts.filter(({ pointId }) => points.some(({ id }) => id === pointId));
     expect(await verifyCuts(vault, source.machineId, source.diskId, left)).toBeUndefined();
     expect(events.take()).toEqual([]);
+  });
+
+  it('acts upon nothing that nobody vouched for, and says so once', async () => {
+    const keyOf = (number: number) => async (id: string) => keeperKeyOf(Buffer.alloc(32, number), id);
+    await run('keep', 2, { keeperKey: keyOf(1) });
+    expect(reports[0]!.compactions).toBeGreaterThan(0);
+    expect(events.take()).toEqual([]);
+    const before = reports.length;
+    await run('keep', 2, { keeperKey: keyOf(2) });
+    await run('keep', 2);
+    expect(reports).toHaveLength(before);
+    expect(events.take()).toMatchObject([{ code: 'VAULT_NOT_VOUCHED' }, { code: 'VAULT_NOT_VOUCHED' }]);
   });
 
   it('goes on with all but thinning where a proof cannot be read, and names it once', async () => {

@@ -4,6 +4,7 @@ import {
   type Anchor,
   affectedPoints,
   type Finding,
+  type KeeperKey,
   type KeepOptions,
   type KeepReport,
   keepMachine,
@@ -31,6 +32,8 @@ export interface KeeperOptions {
   readonly tiers: TierPolicy;
   /** Milliseconds; see `KeepOptions`. */
   readonly lockFor?: number;
+  /** The key of the keepers of that vault, where they have one. */
+  keeperKey?(vaultId: string): Promise<KeeperKey>;
   readonly log: Log;
   readonly events: Events;
   onKept?(report: KeepReport): void;
@@ -122,6 +125,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         ...(anchor && { anchor }),
         tiers: options.tiers,
         ...(options.lockFor !== undefined && { lockFor: options.lockFor }),
+        keeperKey: await options.keeperKey?.(kept.id),
       });
       // The rest is done all the same.
       if (report.unknown === undefined) problems.delete(machineId);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProgramContext } from '@holdfast/daemon';
 import { withThrottle } from '@holdfast/object-store';
-import type { Vault } from '@holdfast/vault';
+import { type KeeperKey, keeperKeyOf, readKeyFile, type Vault } from '@holdfast/vault';
 import type { Assignment } from '../control/assignments.ts';
 import type { Events } from '../control/events.ts';
 import type { ProcessServerSchema } from '../settings.ts';
@@ -26,10 +26,16 @@ export interface StartedKeeper extends Pick<Keeper, 'wake'> {
 /** Requests a keeper has under way at the same time. */
 const REQUESTS = 4;
 
+/** Read again each time: one that is put there works without a start. Errors: those of a key file. */
+const keyIn = async (file: string, vaultId: string): Promise<KeeperKey> => {
+  const key = await readKeyFile(file);
+  return keeperKeyOf((key as Extract<typeof key, { kind: 'key-file' }>).secret, vaultId);
+};
+
 /** Runs the keeper for the life of the program, with ways to the vaults of its own: another credential, and a pace. */
 export const startKeeper = ({ context, events, anchors, identities, machines }: StartKeeperOptions): StartedKeeper => {
   const { settings, log, health, metrics, onStop, run } = context;
-  const { every, pace, scrubEvery, scrubPace, coolAfter, coldAfter, lockFor } = settings.keeper;
+  const { every, pace, scrubEvery, scrubPace, coolAfter, coldAfter, lockFor, keyFile } = settings.keeper;
   const credentials = Object.fromEntries(
     Object.entries(settings.vaults).map(([name, vault]) => [
       name,
@@ -69,6 +75,7 @@ export const startKeeper = ({ context, events, anchors, identities, machines }: 
     scrubEvery,
     tiers: { ...(coolAfter > 0 && { coolAfter }), ...(coldAfter > 0 && { coldAfter }) },
     ...(lockFor > 0 && { lockFor }),
+    ...(keyFile !== undefined && { keeperKey: (vaultId: string) => keyIn(keyFile, vaultId) }),
     log,
     events,
     onKept(report) {

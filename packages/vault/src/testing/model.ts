@@ -11,8 +11,10 @@ import { compactMachine } from '../compact-machine.ts';
 import { type Hold, holdMachine } from '../hold.ts';
 import { addHolder, listHolders, removeHolder } from '../holders.ts';
 import { keepMachine } from '../keep-machine.ts';
+import { type KeeperKey, keeperKeyOf } from '../keeper-key.ts';
 import { rotateKeys } from '../key-epochs.ts';
 import { rekeyVault } from '../rekey.ts';
+import type { Vault } from '../vault.ts';
 import { compareAll } from './compare.ts';
 import { fastClock, settled } from './fast-clock.ts';
 import { NonceBook } from './nonce-book.ts';
@@ -75,6 +77,9 @@ const fanIn = fc.constantFrom(2, 3, NEVER);
 /** Half of all that is written cannot be compressed, so that there are parts of a size that is taken over as it is. */
 const bytesOf = (fill: number, length: number): Buffer =>
   fill % 2 === 1 ? Buffer.alloc(length, fill) : createHash('shake256', { outputLength: length }).update(String(fill)).digest();
+
+/** All keepers of a life share it: each believes what the others vouch for, and what writers say of the log, and nothing else comes up. */
+const keeperKeyFor = ({ id }: Vault): KeeperKey => keeperKeyOf(Buffer.alloc(32, 11), id);
 
 /** A part holds a few blocks. */
 const LIMITS = { size: 12_000, entries: 20 };
@@ -295,7 +300,14 @@ export class Model {
     const store = crash === undefined ? this.bench.store : withFaults(this.bench.store, crashPlan(crash, effect));
     try {
       const vault = await throughStore(store);
-      await compactMachine(vault, this.bench.source.machineId, { unitFrames, limits: LIMITS, fanIn, minCuts: 1, clock: fastClock });
+      await compactMachine(vault, this.bench.source.machineId, {
+        unitFrames,
+        limits: LIMITS,
+        fanIn,
+        minCuts: 1,
+        clock: fastClock,
+        keeperKey: keeperKeyFor(vault),
+      });
     } catch (reason) {
       if (!(reason instanceof HoldfastError) || reason.code !== 'INTERNAL') throw reason;
     }
@@ -304,7 +316,7 @@ export class Model {
   /** Merges the runs that there are, two at a time and one merge after the other; false when there is nothing left to merge. */
   async merge(): Promise<boolean> {
     const { vault, source } = this.bench;
-    const once = { limits: LIMITS, fanIn: 2, minCuts: NEVER, steps: 1, clock: fastClock };
+    const once = { limits: LIMITS, fanIn: 2, minCuts: NEVER, steps: 1, clock: fastClock, keeperKey: keeperKeyFor(vault) };
     return (await compactMachine(vault, source.machineId, once)).published > 0;
   }
 
@@ -336,8 +348,10 @@ export class Model {
     const keeper = async (store: ObjectStore): Promise<void> => {
       const options = { policy: { rules: [], atLeast }, keep: pinned, thinAtOnce: 1, grace: 0, suspended };
       try {
-        await keepMachine(await throughStore(store), this.bench.source.machineId, {
+        const vault = await throughStore(store);
+        await keepMachine(vault, this.bench.source.machineId, {
           ...options,
+          keeperKey: keeperKeyFor(vault),
           limits: LIMITS,
           minCuts: 1,
           unitFrames: 4,

@@ -13,6 +13,7 @@ import { listHolds } from '../hold.ts';
 import { listHolders } from '../holders.ts';
 import { inspectVault } from '../inspect-vault.ts';
 import { keepMachine } from '../keep-machine.ts';
+import { keeperKeyOf } from '../keeper-key.ts';
 import { rotateKeys } from '../key-epochs.ts';
 import { openLogWriter } from '../log-writer.ts';
 import { pointChanges } from '../point-changes.ts';
@@ -39,6 +40,7 @@ const REFUSALS: readonly ErrorCode[] = [
   'PROTOCOL_VIOLATION',
   'UNREADABLE_EXTENT',
   'VAULT_KEY_WRONG',
+  'VAULT_NOT_VOUCHED',
   'VAULT_VERSION_UNSUPPORTED',
 ];
 
@@ -120,6 +122,7 @@ export const useAll = async (store: ObjectStore, machineId: string, next: CutCon
         clock: fastClock,
         steps: 6,
       }),
+    believe: (vault) => keepMachine(vault, machineId, { keeperKey: keeperKeyOf(TEST_KEY.secret, vault.id), adopt: true, clock: fastClock }),
     repair: (vault) => repairMachine(vault, machineId, { clock: fastClock }),
     rebuild: (vault) => rebuildCatalogue(vault, machineId, { clock: fastClock }),
     write: async (vault) => {
