@@ -80,6 +80,15 @@ test.each([
   expect(set.size).toBe(26 + 2 + BLOCKS - 2 - 40_031);
 });
 
+test.each([
+  ['dense', createBlockSet],
+  ['sparse', createSparseBlockSet],
+])('a %s block set has no block behind the end of the disk', (_, create) => {
+  const set = create(SIZE);
+  set.addRun(0, BLOCKS);
+  expect([set.has(BLOCKS - 1), set.has(BLOCKS)]).toEqual([true, false]);
+});
+
 test('a set that forgets a block is noticed', () => {
   const forgetful = (size: number): BlockSet => {
     const set = createBlockSet(size);

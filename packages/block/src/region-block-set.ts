@@ -59,7 +59,8 @@ class RegionBlockSet implements BlockSet {
 
   has(block: number): boolean {
     const value = this.#table.get(Math.floor(block / REGION_BLOCKS));
-    if (value === REGION.none || value === REGION.all) return value === REGION.all;
+    // A last region of which the set has all blocks has none behind the end of the disk.
+    if (value === REGION.none || value === REGION.all) return value === REGION.all && block < this.blocks;
     const at = block % REGION_BLOCKS;
     return ((this.#piece(value - 1)[this.#wordOf(value - 1) + (at >>> 5)]! >>> (at & 31)) & 1) === 1;
   }
