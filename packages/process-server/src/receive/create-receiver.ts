@@ -16,6 +16,7 @@ import type { MachineDigests } from '../digests/machine-digests.ts';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
 import { isIdle } from '../upload/is-idle.ts';
 import type { EpochPosition, Fence, Standing, Uploader } from '../upload/uploader.ts';
+import { createAcceptedEpochs } from './accepted-epochs.ts';
 import type { Unfit } from './check-cut.ts';
 import { violation } from './check-frames.ts';
 import { checkOpen } from './check-open.ts';
@@ -92,7 +93,6 @@ class StreamReceiver implements MachineReceiver {
   #call: ReplicationCall | undefined;
   /** Ends when the stream before is done with everything it touches. */
   #turn: Promise<void> = Promise.resolve();
-  #accepted = new Map<string, EpochPosition>();
   #closed: HoldfastError | undefined;
 
   constructor(options: ReceiverOptions) {
@@ -156,18 +156,15 @@ class StreamReceiver implements MachineReceiver {
       await this.#sendFence(call, fence);
       return;
     }
-    this.#accepted = new Map(standing.accepted);
+    const accepted = createAcceptedEpochs(standing.accepted);
     const partial = await this.#resumable(open);
     const intake = createCutIntake({
       machineId: this.machineId,
       begin: this.#options.begin,
       commit: this.#options.commit,
       capacity: this.#options.capacity,
-      accepted: (diskId) => this.#accepted.get(diskId),
-      onTaken: ({ epochs }) => {
-        for (const { diskId, generationId, number } of epochs)
-          this.#accepted.set(idText(diskId), { generationId: idText(generationId), number: Number(number) });
-      },
+      accepted: accepted.of,
+      onTaken: ({ epochs }) => accepted.take(epochs),
       isKnown: (cutId) => uploader.isKnown(cutId),
       partial,
     });

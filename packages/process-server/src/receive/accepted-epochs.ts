@@ -1,0 +1,24 @@
+import { idText } from '@holdfast/protocol';
+import type { EpochPosition } from '../upload/uploader.ts';
+
+/** The newest epoch of each disk that this side has: of its vault, of its journal, or taken in since. */
+export interface AcceptedEpochs {
+  of(diskId: string): EpochPosition | undefined;
+  /** These came. What an agent offers once more, because it did not hear that it is durable, takes nothing back. */
+  take(epochs: readonly { readonly diskId: Uint8Array; readonly generationId: Uint8Array; readonly number: bigint }[]): void;
+}
+
+/** `known`: by disk, as it is when the stream opens. */
+export const createAcceptedEpochs = (known: ReadonlyMap<string, EpochPosition>): AcceptedEpochs => {
+  const newest = new Map(known);
+  return {
+    of: (diskId) => newest.get(diskId),
+    take(epochs) {
+      for (const epoch of epochs) {
+        const [diskId, generationId, number] = [idText(epoch.diskId), idText(epoch.generationId), Number(epoch.number)];
+        const last = newest.get(diskId);
+        if (last?.generationId !== generationId || last.number < number) newest.set(diskId, { generationId, number });
+      }
+    },
+  };
+};
