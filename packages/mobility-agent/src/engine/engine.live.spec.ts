@@ -285,6 +285,8 @@ describe.unless(lacks('root', 'losetup'), 'the engine over loop devices', () => 
     await rig.point();
     await rig.engine.stop();
     run('losetup', '--detach', lost.path);
+    // It goes when the last one who looks at it has closed it.
+    await until('it is detached', () => !fs.existsSync(`/sys/block/${lost.name}/loop/backing_file`), detailsOf(rig));
     await rig.restart();
     rig.protect([disk.path, lost.path]);
     await inPhase(rig, lost, DiskPhase.FAILED);
