@@ -70,8 +70,8 @@ export interface NewestCatalogue {
   readonly strangers: readonly Finding[];
 }
 
-/** Numbers have no gaps, and of those below the newest one as many are always there (docs/format.md, "Deleting"). */
-const NEVER_GONE = 8;
+/** Catalogue versions that stay besides the newest one, whatever their age (docs/format.md, "Deleting"): numbers have no gaps, so as many below the newest are always there. */
+export const VERSIONS_KEPT = 8;
 /** How many that cannot be read are stepped over on the way to one that can. */
 const STEPS_BACK = 256;
 
@@ -109,7 +109,7 @@ const newestListed = async (
     if (found === undefined) gone = Math.max(gone, version);
     else if ('catalogue' in found) return { newest: found, unread, gone };
     else if (unread.push(found) === STEPS_BACK) break;
-    if (gone > 0 && version < gone - NEVER_GONE) break;
+    if (gone > 0 && version < gone - VERSIONS_KEPT) break;
   }
   return { newest: undefined, unread, gone };
 };
@@ -128,7 +128,7 @@ export const newestCatalogue = async (vault: VaultAccess, machineId: string): Pr
   const strangers: Unread[] = [];
   for (const one of listed.unread.toReversed()) {
     // Of too many nobody knows what they lie above.
-    const isOurs = one.version - highest <= NEVER_GONE || listed.unread.length === STEPS_BACK;
+    const isOurs = one.version - highest <= VERSIONS_KEPT || listed.unread.length === STEPS_BACK;
     if (isOurs) highest = one.version;
     (isOurs ? damaged : strangers).push(one);
   }

@@ -1,7 +1,7 @@
 import { isHoldfastError } from '@holdfast/errors';
 import type { ObjectInfo } from '@holdfast/object-store';
 import { type Catalogue, idText, type Tombstone } from '@holdfast/protocol';
-import { publishCatalogue } from './catalogue.ts';
+import { publishCatalogue, VERSIONS_KEPT } from './catalogue.ts';
 import { tombstoneOf } from './checkpointer.ts';
 import { type Continuity, checkContinuity, type ListedObject } from './continuity.ts';
 import type { MachineHistory } from './history.ts';
@@ -37,8 +37,6 @@ export interface ReleaseReport {
 
 const DAY = 24 * 3_600_000;
 
-/** Catalogue versions that stay besides the newest one, whatever their age. */
-const VERSIONS_KEPT = 8;
 /** Records of scrubbing that stay; nothing rests on older ones. */
 const SCRUBS_KEPT = 4;
 
