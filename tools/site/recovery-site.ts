@@ -143,6 +143,8 @@ export const openRecoveryInstallation = async (options: RecoveryInstallationOpti
         await start('process-server', name, {
           replication: { listen: replication, advertise: [replication] },
           journal: { quota: '256MiB' },
+          // Points without changes are waited for.
+          upload: { 'idle-interval': '1s' },
           vaults: { office: { url: vault, 'key-file': keyFile } },
         }),
       );
