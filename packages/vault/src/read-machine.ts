@@ -143,7 +143,7 @@ class MachineReading {
 }
 
 /** The tag that an anchor has to have. Of slots below the tail only those are known that something refers to; the others are vouched for by the catalogue. */
-export const tagAt = (sequence: number, tags: ReadonlyMap<number, string>, covered: number): string | 'vouched for' | undefined =>
+const tagAt = (sequence: number, tags: ReadonlyMap<number, string>, covered: number): string | 'vouched for' | undefined =>
   tags.get(sequence) ?? (sequence < covered ? 'vouched for' : undefined);
 
 /** Refuses a log in which a slot seen before is missing or different. `tag` is that of the slot which is there now. */

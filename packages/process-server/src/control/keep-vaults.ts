@@ -7,7 +7,7 @@ import type { Assignments } from './assignments.ts';
 const PAUSES = { usual: 60_000, soon: 10_000 };
 
 /** The vaults that machines here are bound to: by id, or by the name that an earlier configuration server knows. */
-export const neededVaults = ({ machines }: Assignments): ReadonlySet<string> => new Set([...machines.values()].map(({ vault }) => vault));
+const neededVaults = ({ machines }: Assignments): ReadonlySet<string> => new Set([...machines.values()].map(({ vault }) => vault));
 
 /** Looks after the vaults of the settings until `stopping` aborts: opens all of them, so that it is known which ones they are, and asks whether they answer. */
 export const keepVaults = async (

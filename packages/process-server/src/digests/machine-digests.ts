@@ -360,7 +360,7 @@ const sizeAt = (history: MachineHistory, diskId: string, state: EpochPosition): 
   Number(entryOf(history, diskId, state)!.epoch.diskSize);
 
 /** Errors: PROTOCOL_VIOLATION. */
-export const checkQuery = (query: DigestQuery, machineId: string): { readonly offset: number; readonly length: number } => {
+const checkQuery = (query: DigestQuery, machineId: string): { readonly offset: number; readonly length: number } => {
   const { diskId, state, offset, length, coarse } = query;
   const unit = BigInt(coarse ? COARSE_SPAN : BLOCK_SIZE);
   const most = BigInt(coarse ? MOST.coarse : MOST.fine);
