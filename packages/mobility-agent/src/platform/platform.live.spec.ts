@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import path, { join } from 'node:path';
+import { promisify } from 'node:util';
 import { createLoopDisk, run } from '../trace/testing/loop-disk.ts';
 import { awaitGracePeriod } from './grace-period.ts';
 import { freeze, thaw } from './ioctl.ts';
@@ -63,4 +64,72 @@ describe('grace period', () => {
       libc().sched_setaffinity(SELF, before.length, before);
     }
   });
+});
+
+/** What a program of its own prints; what it is kept to ends with it. */
+const program = async (text: string): Promise<Record<string, unknown>> => {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--conditions=@holdfast/source',
+    '--disable-warning=ExperimentalWarning',
+    '--input-type=module',
+    '--eval',
+    `import { readdirSync, readFileSync } from 'node:fs';
+     import { once } from 'node:events';
+     import { Worker } from 'node:worker_threads';
+     import { setTimeout as sleep } from 'node:timers/promises';
+     import { givenProcessors, keepTo, visitAllProcessors } from ${JSON.stringify(path.join(__dirname, 'processors.ts'))};
+     import { leaveProcessors } from ${JSON.stringify(path.join(__dirname, 'processor-share.ts'))};
+     const allowed = (file) => /Cpus_allowed_list:\\s+(\\S+)/.exec(readFileSync(file + '/status', 'latin1'))[1];
+     const threads = () => [...new Set(readdirSync('/proc/self/task').map((id) => allowed('/proc/self/task/' + id)))];
+     const until = async (wanted) => { while (!wanted()) await sleep(10); };
+     ${text}
+     process.exit(0);`,
+  ]);
+  return JSON.parse(stdout) as Record<string, unknown>;
+};
+
+/** Where there is one processor, nothing can be kept from it. */
+const several = cpus().length > 1;
+
+describe('processors', () => {
+  it('that a program keeps to are those of all its threads, later ones too; it may still visit the others, and gives none up', async () => {
+    const all = (await program('console.log(JSON.stringify({ all: givenProcessors() }));'))['all'] as number[];
+    const last = all.at(-1)!;
+    const told = await program(`
+      keepTo([${last}]);
+      const worker = new Worker('setInterval(() => undefined, 1e6)', { eval: true });
+      await once(worker, 'online');
+      const kept = threads();
+      const visited = visitAllProcessors();
+      const afterwards = threads();
+      const given = givenProcessors();
+      keepTo(undefined);
+      console.log(JSON.stringify({ kept, visited, afterwards, given, released: threads().length }));`);
+    expect(told).toEqual({ kept: [`${last}`], visited: true, afterwards: [`${last}`], given: all, released: 1 });
+  }, 60_000);
+
+  it('are left to others while little is needed, and taken when all of the share is needed', async () => {
+    const told = await program(`
+      const all = threads();
+      let needed = 0;
+      leaveProcessors({ every: 5, demand: () => needed });
+      ${several ? 'await until(() => threads().join() !== all.join());' : ''}
+      const little = threads();
+      needed = 1e6;
+      await until(() => threads().join() === all.join());
+      console.log(JSON.stringify({ all, little }));`);
+    expect(told['all']).toHaveLength(1);
+    expect(told['little']).toHaveLength(1);
+    if (several) expect(told['little']).not.toEqual(told['all']);
+  }, 60_000);
+
+  it('are not left where the kernel does not tell what is needed', async () => {
+    const told = await program(`
+      const all = threads();
+      let looks = 0;
+      leaveProcessors({ every: 1, demand: () => void (looks += 1) });
+      await until(() => looks > 30);
+      console.log(JSON.stringify({ all, then: threads() }));`);
+    expect(told['then']).toEqual(told['all']);
+  }, 60_000);
 });

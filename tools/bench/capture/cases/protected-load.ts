@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { runTool } from '../../../lab/host/run-tool.ts';
+import { until } from '../../../lab/host/until.ts';
 import { cpuSecondsOf } from '../../cpu.ts';
 import { createRow } from '../../row.ts';
 import type { CaptureCase } from '../capture-case.ts';
@@ -13,9 +16,17 @@ const IOPS = 5000;
 const POINT_INTERVAL_SECONDS = 5;
 /** Three points fall into it. */
 const SECONDS = 15;
-/** What belongs on another machine gets what the others leave, with all its threads: a lower priority alone holds others up for a time slice each. */
-const leaveTheRest = async (pid: number): Promise<void> => {
-  await runTool('chrt', ['--all-tasks', '--idle', '--pid', '0', `${pid}`]);
+
+const allowed = (pid: number): string => /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]!;
+
+/**
+ * Waits until the agent keeps to its share of the processors, then has the process server, with all its threads, keep to the same: it belongs on another
+ * machine, so it may cost the agent something, but not who writes.
+ */
+const shareProcessors = async (agent: number, server: number): Promise<void> => {
+  if (availableParallelism() > 1)
+    await until('the share of the agent', async () => allowed(agent) !== allowed(process.pid), { seconds: 300 });
+  await runTool('taskset', ['--all-tasks', '--cpu-list', '--pid', allowed(agent), `${server}`]);
 };
 
 /** A steady load on a protected disk and on another one beside it, by turns, while the whole chain works. */
@@ -35,7 +46,6 @@ export const protectedLoad: CaptureCase = {
         pointIntervalSeconds: POINT_INTERVAL_SECONDS,
       });
       try {
-        await leaveTheRest(machine.server.pid);
         const load = (device: string) => runFio({ device, seconds: SECONDS, depth: 8, iops: IOPS });
         const settled = async () => {
           await machine.points(1);
@@ -55,6 +65,7 @@ export const protectedLoad: CaptureCase = {
         // Both disks have all their memory from here on.
         for (const { device } of [mine, other]) await runFio({ device, seconds: 5, depth: 32 });
         await settled();
+        await shareProcessors(machine.agentPid, machine.server.pid);
         for (let pair = 0; pair < pairs; pair += 1) {
           for (const side of pair % 2 === 0 ? [withAgent, withoutAgent] : [withoutAgent, withAgent]) await side();
           const micros = (result: FioResult | undefined): number => Math.round((result?.p99 ?? 0) / 1000);
