@@ -100,6 +100,19 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'mkfs.xfs'), 'holding writ
     expect(existsSync(log)).toBe(false);
   });
 
+  it('is kept by a process whose program is locked into memory', async () => {
+    const disk = mounted('ext4');
+    const one = await hold();
+    await one.freeze(choose([disk]), LONG);
+    const lockedKilobytes = (pid: number | 'self'): number =>
+      Number(/^VmLck:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]);
+    const program = Number(/^VmExe:\s+(\d+)/m.exec(readFileSync(`/proc/${keeperPid()}/status`, 'latin1'))![1]);
+    expect(program).toBeGreaterThan(1000);
+    expect(lockedKilobytes(keeperPid())).toBeGreaterThanOrEqual(program);
+    expect(lockedKilobytes('self')).toBeLessThan(program);
+    await one.end();
+  });
+
   it('lets go when time is up, and says so', async () => {
     const disk = mounted('ext4');
     const one = await hold();

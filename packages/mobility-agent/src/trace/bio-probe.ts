@@ -85,11 +85,13 @@ const refuse = (device: TracedDevice, missing: string): HoldfastError => {
 };
 
 const notCounted = ({ path, name }: TracedDevice, why: string): HoldfastError =>
-  new HoldfastError('DEVICE_UNSUPPORTED', {
-    thing: path,
-    why,
-    remedy: `switch its statistics on: echo 1 > /sys/block/${name}/queue/iostats`,
-  });
+  new HoldfastError('DEVICE_UNSUPPORTED', { thing: path, why, remedy: howToCount(name) });
+
+/** Of NVMe disks only one that stands for several paths is without requests; older kernels do not count what is written to it. */
+const howToCount = (name: string): string =>
+  name.startsWith('nvme')
+    ? 'start the machine with nvme_core.multipath=N: then each path is a disk with requests (put several of one disk under dm-multipath)'
+    : `try to switch its statistics on: echo 1 > /sys/block/${name}/queue/iostats; leave it out if it counts nothing even then (brd, md linear)`;
 
 /** An instance of its own for the moment: that of the trace must not be disturbed. One a killed process left is taken away. */
 const makeInstance = (path: string): void => {

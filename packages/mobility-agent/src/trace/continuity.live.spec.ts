@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { closeSync, constants, openSync, readdirSync, readSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync, readSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { identifyDevice } from './device.ts';
 import { blocksOf } from './testing/changed-blocks.ts';
 import { createLiveTrace, lossOf, MIB, randomWrites, writeDirect } from './testing/live-trace.ts';
@@ -202,6 +203,25 @@ describe('continuity is lost', () => {
     open();
     expect(attach(loop).continuity).toEqual({ kind: 'lost', reason: expect.stringMatching(reason) });
   });
+
+  it.unless(
+    existsSync('/proc/self/ns/time') ? undefined : 'a kernel without namespaces of clocks',
+    'when the machine slept while nobody was there, by its clocks',
+    () => {
+      const loop = disk();
+      open();
+      attach(loop);
+      live.session.trace.close();
+      // What sleep adds to one clock and not to the other, for one program only.
+      const attachAfter = (seconds: number): { kind: string; reason?: string } => {
+        const program = join(__dirname, 'testing/continuity-main.ts');
+        const args = ['--conditions=@holdfast/source', program, JSON.stringify(live.options), loop.path];
+        return JSON.parse(run('unshare', '--time', '--boottime', String(seconds), '--', process.execPath, ...args));
+      };
+      expect(attachAfter(0)).toEqual({ kind: 'continuous' });
+      expect(attachAfter(60)).toEqual({ kind: 'lost', reason: expect.stringMatching(/slept or hibernated/) });
+    },
+  );
 
   it('does not say so of what never was there', () => {
     const loop = disk();

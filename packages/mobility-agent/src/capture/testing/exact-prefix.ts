@@ -151,8 +151,9 @@ export const runExactPrefix = async ({
         if (isHoldfastError(reason, 'CAPTURE_NOT_CONVERGED')) return undefined;
         throw reason;
       });
-      if (hold?.report !== undefined && proposal !== undefined) outOfSnapshots += 1;
       if (hold?.problem !== undefined) problems.push(hold.problem.message);
+      // Without a snapshot a further round may still converge.
+      else if (hold?.report !== undefined && proposal !== undefined) outOfSnapshots += 1;
       if (proposal === undefined) skipped += 1;
       else await capture.publish(proposal);
       for (const content of [...hrl.committed()]) {
