@@ -90,17 +90,36 @@ describe('the journal', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(script, { minLength: 2, maxLength: 4 }), fc.integer(), fc.nat(), async (lives, seed, moment) => {
         let bench = await JournalBench.create();
+        let before = 0;
         for (const commands of lives.slice(0, -1)) {
           await bench.begin(commands);
+          before = bench.directory.operations.length;
           bench = await bench.restart();
           expect(bench.journal.damage).toEqual([]);
         }
-        const before = bench.directory.operations.length;
         await bench.run(lives.at(-1)!);
         const { operations } = bench.directory;
+        // In the last start already, or at any time behind it.
         const count = before + (moment % (operations.length + 1 - before));
         const judged = await judge(bench, count, filesAfter(operations, count, headersWhole(fateOf(seed))));
         expect(judged.wrong).toBeUndefined();
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('comes back right after several lives that all ended by a power failure, whatever then reached the disk', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(script, { minLength: 2, maxLength: 5 }), fc.integer(), async (lives, seed) => {
+        let bench = await JournalBench.create();
+        for (const [life, commands] of lives.entries()) {
+          await bench.begin(commands);
+          const { operations } = bench.directory;
+          const fate = headersWhole(fateOf(seed + life));
+          const judged = await judge(bench, operations.length, filesAfter(operations, operations.length, fate));
+          expect(judged.wrong).toBeUndefined();
+          bench = await bench.restart(fate);
+        }
       }),
       { numRuns: 150 },
     );

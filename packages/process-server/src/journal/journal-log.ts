@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { giveBack } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { createGroupCommit } from './group-commit.ts';
@@ -15,7 +16,7 @@ import {
 } from './record.ts';
 import { openBody, sealBody } from './seal.ts';
 import { RECORDS_AT } from './segment-header.ts';
-import { type Segment, type Segments, usableBytes } from './segments.ts';
+import type { Segment, Segments } from './segments.ts';
 
 /** Where a record is. */
 export interface Place {
@@ -73,13 +74,18 @@ interface Gathered {
   readonly written: PromiseWithResolvers<void>;
 }
 
-/** `commitGap`: least milliseconds from one sync to the next; so long, too, small records wait for others to be written with. */
-export const createJournalLog = (segments: Segments, start: Position, commitGap = 0): JournalLog => {
+/**
+ * `start`: all before it is on the disk. `last`: the segment in which that is, to go on there. `commitGap`: least milliseconds from one sync to the next;
+ * so long, too, small records wait for others to be written with.
+ */
+export const createJournalLog = (segments: Segments, start: Position, last?: Segment, commitGap = 0): JournalLog => {
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
   let failed: { readonly reason: unknown } | undefined;
-  let current: Segment | undefined;
-  let offset = 0;
+  let current = last;
+  let offset = last === undefined ? 0 : start.offset;
+  /** What an earlier turn wrote at a place may have been seen, though it is not there any more: no nonce comes twice. */
+  let turn = last === undefined ? 0 : randomInt(1, 2 ** 32);
   /** All before it is on the disk. */
   let mark = start;
   let unsynced = 0;
@@ -153,8 +159,8 @@ export const createJournalLog = (segments: Segments, start: Position, commitGap 
 
   const put = (segment: Segment, subject: RecordSubject, body: Uint8Array | undefined): { place: Place; written: Promise<void> } => {
     const length = body === undefined ? 0 : body.length + TAG_SIZE;
-    const header = encodeHeader(segment.salt, subject, mark, length);
-    const sealed = body === undefined ? [] : sealBody(segment.key, offset, boundBytes(header), body);
+    const header = encodeHeader(segment.salt, subject, { mark, turn, length });
+    const sealed = body === undefined ? [] : sealBody(segment.key, { offset, turn }, boundBytes(header), body);
     const place = { segment, offset, length: RECORD_HEADER_SIZE + length };
     offset += place.length;
     unsynced += place.length;
@@ -170,6 +176,7 @@ export const createJournalLog = (segments: Segments, start: Position, commitGap 
     if (current !== undefined) put(current, END, undefined);
     current = next.segment;
     offset = RECORDS_AT;
+    turn = 0;
     track(current, next.written);
     return current;
   };
@@ -196,7 +203,8 @@ export const createJournalLog = (segments: Segments, start: Position, commitGap 
         header.machineId === subject.machineId &&
         header.epochIndex === subject.epochIndex &&
         header.firstFrame === subject.firstFrame;
-      const body = isThat ? openBody(segment.key, at, boundBytes(bytes), bytes.subarray(RECORD_HEADER_SIZE)) : undefined;
+      const sealed = bytes.subarray(RECORD_HEADER_SIZE);
+      const body = isThat ? openBody(segment.key, { offset: at, turn: header.turn }, boundBytes(bytes), sealed) : undefined;
       if (body === undefined) throw damagedPlace(segment.file.name, at, 'it does not hold what was written there');
       return body;
     },
@@ -205,7 +213,7 @@ export const createJournalLog = (segments: Segments, start: Position, commitGap 
     },
     get room() {
       const here = current === undefined ? 0 : current.file.size - offset;
-      return Math.max(0, here - (here >> 2)) + segments.free * usableBytes(current?.file.size ?? 0);
+      return here - (here >> 2) + segments.room;
     },
     failure: failure.promise,
     fail,

@@ -37,6 +37,13 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
   const found = await findRecords(files, key);
   const assembled = assembleCuts(found.records, found.damage.length > 0);
 
+  // A kill while a file was made left a part of it; others are of the time before the setting was changed.
+  const misfits = found.free.filter(({ size }) => size !== segmentBytes);
+  for (const file of misfits) {
+    await file.close();
+    await directory.remove(file.name);
+  }
+
   const listeners = new Set<() => void>();
   const changed = (): void => {
     for (const listener of listeners) listener();
@@ -48,12 +55,12 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
     quota,
     number: found.end.segment,
     used: found.used,
-    free: found.free,
+    free: found.free.filter((file) => !misfits.includes(file)),
     onChange: changed,
   });
   segments.prepare();
   await segments.settled();
-  const log = createJournalLog(segments, found.end, commitGap);
+  const log = createJournalLog(segments, found.end, found.last, commitGap);
 
   /** The live cuts of each segment in use. */
   const live = new Map<Segment, Set<Held>>();
@@ -182,7 +189,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
         quota,
         capacity,
         limit: segments.limit,
-        room: log.current === undefined ? segments.free * usableBytes(segmentBytes) : log.room,
+        room: log.room,
       };
     },
     failure: log.failure,

@@ -8,12 +8,14 @@ import type { FrameSums } from './journal.ts';
  *                                                68  u32  frames: index of the epoch
  *   8  8 B   first bytes of the segment's salt    72  u64  frames: number of the first one
  *  16  u64   mark: number of a segment            80  u32  frames: how many
- *  24  u32   mark: byte in it                     88  u64  frames: bytes of data,
- *  28  u32   bytes of the body                    96  u64    of zeroes,
- *  32  16 B  machine id                          104  u64    unreadable,
- *  48  16 B  cut id                              112  u64    and the byte of the disk behind the last
+ *  24  u32   mark: byte in it                     84  u32  turn
+ *  28  u32   bytes of the body                    88  u64  frames: bytes of data,
+ *  32  16 B  machine id                           96  u64    of zeroes,
+ *  48  16 B  cut id                              104  u64    unreadable,
+ *                                               112  u64    and the byte of the disk behind the last
  *
- * Bytes not named are zero. The mark is a place in the journal: when the record was written, all before that place was on the disk.
+ * Bytes not named are zero. The mark is a place in the journal: when the record was written, all before that place was on the disk. The turn is a random
+ * number of the start that goes on in a segment, 0 for the one that took it.
  */
 
 export const RECORD_HEADER_SIZE = 128;
@@ -49,6 +51,7 @@ export interface RecordSubject {
 
 export interface RecordHeader extends RecordSubject {
   readonly mark: Position;
+  readonly turn: number;
   /** Bytes of the body. */
   readonly length: number;
 }
@@ -59,7 +62,11 @@ export const NO_SUMS: FrameSums = { dataBytes: 0, zeroBytes: 0, unreadableBytes:
 export const boundBytes = (header: Buffer): Buffer => header.subarray(8, RECORD_HEADER_SIZE);
 
 /** A header. That the body is as it was written is told by its seal. */
-export const encodeHeader = (salt: Buffer, subject: RecordSubject, mark: Position, length: number): Buffer => {
+export const encodeHeader = (
+  salt: Buffer,
+  subject: RecordSubject,
+  { mark, turn, length }: Omit<RecordHeader, keyof RecordSubject>,
+): Buffer => {
   const bytes = Buffer.alloc(RECORD_HEADER_SIZE);
   salt.copy(bytes, 8, 0, 8);
   bytes.writeBigUInt64LE(BigInt(mark.segment), 16);
@@ -71,6 +78,7 @@ export const encodeHeader = (salt: Buffer, subject: RecordSubject, mark: Positio
   bytes.writeUInt32LE(subject.epochIndex, 68);
   bytes.writeBigUInt64LE(BigInt(subject.firstFrame), 72);
   bytes.writeUInt32LE(subject.frames, 80);
+  bytes.writeUInt32LE(turn, 84);
   if (subject.sums !== NO_SUMS) {
     const { dataBytes, zeroBytes, unreadableBytes, end } = subject.sums;
     for (const [index, value] of [dataBytes, zeroBytes, unreadableBytes, end].entries())
@@ -124,6 +132,7 @@ export const parseHeader = (bytes: Buffer, salt: Buffer): RecordHeader | undefin
     frames: bytes.readUInt32LE(80),
     sums: { dataBytes: big(88), zeroBytes: big(96), unreadableBytes: big(104), end: big(112) },
     mark: { segment: big(16), offset: bytes.readUInt32LE(24) },
+    turn: bytes.readUInt32LE(84),
     length: bytes.readUInt32LE(28),
   };
 };

@@ -16,7 +16,7 @@ import {
   type RecordHeader,
   TAG_SIZE,
 } from './record.ts';
-import { type Gap, scanSegment } from './scan-segment.ts';
+import { type Gap, scanSegment, wipeRecords } from './scan-segment.ts';
 import { openBody, segmentKey } from './seal.ts';
 import { parseSegmentHeader, RECORDS_AT, SEGMENT_HEADER_SIZE } from './segment-header.ts';
 import type { Segment } from './segments.ts';
@@ -39,6 +39,8 @@ export interface Found {
   readonly damage: readonly HoldfastError[];
   /** Behind everything found. */
   readonly end: Position;
+  /** The segment in which it is, where writing can go on there. */
+  readonly last: Segment | undefined;
 }
 
 const placeOf = ({ segment, offset }: { readonly segment: Segment; readonly offset: number }): Position => ({
@@ -84,7 +86,7 @@ const readMessage = (
   if (!tells) return undefined;
   const bound = boundBytes(bytes.subarray(offset, offset + RECORD_HEADER_SIZE));
   const at = offset + RECORD_HEADER_SIZE;
-  const body = openBody(segment.key, offset, bound, bytes.subarray(at, at + header.length));
+  const body = openBody(segment.key, { offset, turn: header.turn }, bound, bytes.subarray(at, at + header.length));
   if (body === undefined) return 'unreadable';
   if (header.type === RECORD_TYPE.settled) {
     const settled = decodeSettled(body);
@@ -98,9 +100,9 @@ const readMessage = (
 };
 
 /** Ends a segment where its writing was torn, so that the next start does not take that for damage. */
-const endAt = async ({ segment, from }: Gap): Promise<void> => {
+const endAt = async ({ segment, from }: Pick<Gap, 'segment' | 'from'>): Promise<void> => {
   if (from + RECORD_HEADER_SIZE > segment.file.size) return;
-  const header = encodeHeader(segment.salt, END, { segment: 0, offset: 0 }, 0);
+  const header = encodeHeader(segment.salt, END, { mark: { segment: 0, offset: 0 }, turn: 0, length: 0 });
   await segment.file.write(from, header);
 };
 
@@ -112,9 +114,11 @@ export const findRecords = async (files: readonly JournalFile[], key: JournalKey
   const { used, free, damage } = await sortFiles(files, key);
   const records: FoundRecord[] = [];
   const gaps: Gap[] = [];
+  let lastBytes: Buffer = Buffer.alloc(0);
   let mark: Position = { segment: 0, offset: 0 };
   for (const segment of used) {
     const bytes = Buffer.allocUnsafeSlow(segment.file.size);
+    lastBytes = bytes;
     await segment.file.read(0, bytes);
     const scanned = scanSegment(segment, bytes);
     gaps.push(...scanned.gaps);
@@ -133,13 +137,22 @@ export const findRecords = async (files: readonly JournalFile[], key: JournalKey
   }
   const tail: Position | undefined = torn && { segment: torn.segment.number, offset: torn.from };
   const kept = tail === undefined ? records : records.filter((record) => isBehind(tail, placeOf(record)));
-  if (torn !== undefined) {
-    await endAt(torn);
-    for (const segment of used) if (segment.number > torn.segment.number) await endAt({ segment, from: RECORDS_AT, to: 0 });
+  const last = used.at(-1);
+  // Where anything is damaged nothing is written over.
+  const goesOn = damage.length === 0 && torn !== undefined;
+  for (const segment of torn === undefined ? [] : used) {
+    if (segment.number < torn!.segment.number) continue;
+    const from = segment === torn!.segment ? torn!.from : RECORDS_AT;
+    if (goesOn && segment === last) await wipeRecords(segment, lastBytes, from);
+    else await endAt({ segment, from });
   }
   for (const file of files) await file.sync();
-  const last = used.at(-1);
+  if (goesOn) {
+    const offset = last === torn.segment ? torn.from : RECORDS_AT;
+    return { records: kept, used, free, damage, end: { segment: last!.number, offset }, last };
+  }
   const behind: Position = last === undefined ? mark : { segment: last.number, offset: last.file.size };
   // Marks may speak of segments that are gone since. Their numbers are not used again, or the marks would speak of others.
-  return { records: kept, used, free, damage, end: isBehind(mark, behind) ? { segment: mark.segment + 1, offset: 0 } : behind };
+  const end = isBehind(mark, behind) ? { segment: mark.segment + 1, offset: 0 } : behind;
+  return { records: kept, used, free, damage, end, last: undefined };
 };

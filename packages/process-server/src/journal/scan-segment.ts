@@ -34,15 +34,20 @@ const recordAt = (bytes: Buffer, at: number, { salt, key }: Segment): RecordHead
   if (header === undefined || at + RECORD_HEADER_SIZE + header.length > bytes.length) return undefined;
   // Only the end of a segment has no body.
   if (header.type === RECORD_TYPE.end) return header.length === 0 ? header : undefined;
-  const opened = openBody(key, at, boundBytes(head), bytes.subarray(at + RECORD_HEADER_SIZE, at + RECORD_HEADER_SIZE + header.length));
+  const { turn, length } = header;
+  const sealed = bytes.subarray(at + RECORD_HEADER_SIZE, at + RECORD_HEADER_SIZE + length);
+  const opened = openBody(key, { offset: at, turn }, boundBytes(head), sealed);
   if (opened === undefined) return undefined;
   giveBack(opened);
   return header;
 };
 
-/** Where the next whole record behind `from` begins: they all carry the beginning of the segment's salt. */
+/** What all records of a segment carry, at byte 8: the beginning of its salt. */
+const signOf = ({ salt }: Segment): Buffer => salt.subarray(0, 8);
+
+/** Where the next whole record behind `from` begins. */
 const searchRecord = (bytes: Buffer, from: number, segment: Segment): number => {
-  const sign = segment.salt.subarray(0, 8);
+  const sign = signOf(segment);
   for (let at = bytes.indexOf(sign, from + 8); at >= 0; at = bytes.indexOf(sign, at + 1))
     if (recordAt(bytes, at - 8, segment) !== undefined) return at - 8;
   return bytes.length;
@@ -69,4 +74,11 @@ export const scanSegment = (segment: Segment, bytes: Buffer): ScannedSegment => 
     at = next;
   }
   return { records, gaps, mark };
+};
+
+/** Sees to it that nothing behind `from` can be taken for a record any more, whatever comes to stand before it. `bytes` is the whole file. */
+export const wipeRecords = async (segment: Segment, bytes: Buffer, from: number): Promise<void> => {
+  const sign = signOf(segment);
+  for (let at = bytes.indexOf(sign, from); at >= 0; at = bytes.indexOf(sign, at + 1))
+    await segment.file.write(at, Buffer.alloc(sign.length));
 };

@@ -12,16 +12,23 @@ export const segmentKey = (key: Uint8Array, journalId: string, salt: Uint8Array,
   return createSecretKey(Buffer.from(hkdfSync('sha256', key, salt, info, 32)));
 };
 
-/** A place in a segment is written once under one salt, so the place makes the nonce. */
-const nonceOf = (offset: number): Buffer => {
+/** Where a record begins in its segment, and the turn it is written in. */
+export interface SealPlace {
+  readonly offset: number;
+  readonly turn: number;
+}
+
+/** A place in a segment is written once in a turn, so both make the nonce. */
+const nonceOf = ({ offset, turn }: SealPlace): Buffer => {
   const nonce = Buffer.alloc(12);
+  nonce.writeUInt32LE(turn, 0);
   nonce.writeBigUInt64LE(BigInt(offset), 4);
   return nonce;
 };
 
 /** The sealed body, in parts. */
-export const sealBody = (key: KeyObject, offset: number, bound: Uint8Array, body: Uint8Array): Uint8Array[] => {
-  const cipher = createCipheriv(ALGORITHM, key, nonceOf(offset));
+export const sealBody = (key: KeyObject, place: SealPlace, bound: Uint8Array, body: Uint8Array): Uint8Array[] => {
+  const cipher = createCipheriv(ALGORITHM, key, nonceOf(place));
   cipher.setAAD(bound);
   const sealed = cipher.update(body);
   cipher.final();
@@ -29,9 +36,9 @@ export const sealBody = (key: KeyObject, offset: number, bound: Uint8Array, body
 };
 
 /** The body, or undefined when it is not what was sealed there. */
-export const openBody = (key: KeyObject, offset: number, bound: Uint8Array, sealed: Buffer): Buffer | undefined => {
+export const openBody = (key: KeyObject, place: SealPlace, bound: Uint8Array, sealed: Buffer): Buffer | undefined => {
   if (sealed.length < TAG_SIZE) return undefined;
-  const decipher = createDecipheriv(ALGORITHM, key, nonceOf(offset));
+  const decipher = createDecipheriv(ALGORITHM, key, nonceOf(place));
   decipher.setAAD(bound);
   decipher.setAuthTag(sealed.subarray(sealed.length - TAG_SIZE));
   const body = decipher.update(sealed.subarray(0, sealed.length - TAG_SIZE));

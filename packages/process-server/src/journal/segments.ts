@@ -19,8 +19,8 @@ export interface Segments {
   take(): { readonly segment: Segment; readonly written: Promise<void> } | undefined;
   /** Nothing in it is wanted any more. */
   release(segment: Segment): Promise<void>;
-  /** Files that can be taken at once. */
-  readonly free: number;
+  /** Bytes of records that fit for sure into files that can be taken at once. */
+  readonly room: number;
   /** Bytes of files in use. */
   readonly used: number;
   /** Bytes that files may take: the quota, or those there are where the file system had no room for another. */
@@ -49,6 +49,7 @@ export interface SegmentsOptions {
   /** The highest number used so far. */
   readonly number: number;
   readonly used: readonly Segment[];
+  /** Of `segmentBytes` each. */
   readonly free: readonly JournalFile[];
   /** A file came, or could not be made. */
   onChange(): void;
@@ -121,8 +122,8 @@ export const createSegments = (options: SegmentsOptions): Segments => {
       }
       onChange();
     },
-    get free() {
-      return free.length;
+    get room() {
+      return free.length * usableBytes(segmentBytes);
     },
     get used() {
       return [...used].reduce((sum, { file }) => sum + file.size, 0);

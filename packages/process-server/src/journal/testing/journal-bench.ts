@@ -4,7 +4,7 @@ import { type Cut, CutBeginSchema, CutSchema, idBytes, newId } from '@holdfast/p
 import type { FrameChunk, Journal, JournaledCut, OpenCut } from '../journal.ts';
 import type { JournalKey } from '../journal-key.ts';
 import { openJournal } from '../open-journal.ts';
-import { createMemoryDirectory, type MemoryDirectory } from './memory-directory.ts';
+import { createMemoryDirectory, type Fate, type MemoryDirectory } from './memory-directory.ts';
 
 export const SEGMENT = 32 * 1024;
 export const QUOTA = 24 * SEGMENT;
@@ -99,9 +99,9 @@ export class JournalBench {
     for (const command of commands) await this.#do(command);
   }
 
-  /** The process is killed and started again. What the journal has then it has promised. */
-  async restart(): Promise<JournalBench> {
-    const directory = this.directory.afterKill();
+  /** The process is killed, or with `fate` the power fails, and it is started again. What the journal has then it has promised. */
+  async restart(fate?: Fate): Promise<JournalBench> {
+    const directory = fate === undefined ? this.directory.afterKill() : this.directory.afterPowerFailure(fate);
     const next = new JournalBench(directory, await openTestJournal(directory, 0, ROOMY));
     for (const [cutId, content] of this.contents) next.contents.set(cutId, content);
     for (const [cutId, machineId] of this.machineOf) next.machineOf.set(cutId, machineId);

@@ -3,6 +3,7 @@ import type { JournalDirectory, JournalFile } from '../files.ts';
 
 /** What happened to the files, in order; `note` is what the test did at that moment. */
 export type Operation =
+  /** The file has that size now; one that is made has half of it first. */
   | { readonly kind: 'create'; readonly name: string; readonly size: number }
   | { readonly kind: 'remove'; readonly name: string }
   | { readonly kind: 'write'; readonly name: string; readonly offset: number; readonly bytes: Buffer }
@@ -17,6 +18,8 @@ export interface MemoryDirectory extends JournalDirectory {
   note(text: string): void;
   /** The same directory as a process sees it that starts after this one was killed: what this one still does is not seen there. */
   afterKill(): MemoryDirectory;
+  /** The same after a power failure. */
+  afterPowerFailure(fate: Fate): MemoryDirectory;
   /** Bytes there are; creating more fails. */
   capacity: number;
   /** Sync does nothing: a disk that lies. */
@@ -66,6 +69,15 @@ export const createMemoryDirectory = (
     capacity: Number.POSITIVE_INFINITY,
     lying: false,
     afterKill: () => createMemoryDirectory(files, operations),
+    afterPowerFailure: (fate) => {
+      const left = filesAfter(operations, operations.length, fate);
+      const past = [...left].flatMap(([name, bytes], index): Operation[] => [
+        { kind: 'create', name, size: bytes.length },
+        { kind: 'write', name, offset: 0, bytes },
+        { kind: 'synced', name, since: 3 * index + 2 },
+      ]);
+      return createMemoryDirectory(left, past);
+    },
     note: (text) => void operations.push({ kind: 'note', text }),
     list: async () => [...files.keys()],
     open: async (name) => open(name),
@@ -73,9 +85,11 @@ export const createMemoryDirectory = (
       const used = [...files.values()].reduce((sum, { length }) => sum + length, 0);
       if (used + size > directory.capacity)
         throw new HoldfastError('NO_SPACE', { thing: name, why: 'the disk is full', remedy: 'free space' });
-      files.set(name, Buffer.alloc(size));
-      operations.push({ kind: 'create', name, size });
-      await turn();
+      for (const part of [size >> 1, size]) {
+        files.set(name, Buffer.alloc(part));
+        operations.push({ kind: 'create', name, size: part });
+        await turn();
+      }
       return open(name);
     },
     async remove(name) {
