@@ -12,6 +12,7 @@ import {
 } from '@holdfast/protocol';
 import { diskName } from '../control/transitions.ts';
 import { type MachineProofs, proofProblem } from '../proofs/proof-record.ts';
+import type { AlertCode } from './alert-codes.ts';
 import type { AlertSeverity } from './alert-record.ts';
 
 /** From which values on something is an alert. */
@@ -38,7 +39,7 @@ export interface Thresholds {
 /** Something that is not well at this moment. */
 export interface Condition {
   readonly severity: AlertSeverity;
-  readonly code: string;
+  readonly code: AlertCode;
   readonly text: string;
   /** Milliseconds it has to last before it is an alert. */
   readonly lasting?: number;
@@ -85,7 +86,14 @@ const BUSY_FOR = 15 * MINUTE;
 /** Clocks of a machine and of this server may differ by this much. */
 const CLOCKS = MINUTE;
 
-const away = (label: string, connected: boolean, lastSeen: number, now: number, limits: Thresholds, code: string): readonly Condition[] => {
+const away = (
+  label: string,
+  connected: boolean,
+  lastSeen: number,
+  now: number,
+  limits: Thresholds,
+  code: AlertCode,
+): readonly Condition[] => {
   const since = now - lastSeen;
   if (connected || since < limits.awayWarning) return [];
   const severity = since >= limits.awayCritical ? 'critical' : 'warning';
@@ -251,22 +259,22 @@ export const serverConditions = (facts: ServerFacts, now: number, started: numbe
       : [
           {
             severity: journal,
-            code: 'journal-filling',
+            code: 'journal-filling' as const,
             text: `the journal of ${name} is ${filled} % full: it receives faster than it uploads`,
           },
         ]),
     ...(cpu === undefined || !connected
       ? []
-      : [{ severity: cpu, code: 'server-busy', text: `${name} uses ${busy} % of its processors`, lasting: BUSY_FOR }]),
+      : [{ severity: cpu, code: 'server-busy' as const, text: `${name} uses ${busy} % of its processors`, lasting: BUSY_FOR }]),
     ...(memory === undefined || !connected
       ? []
-      : [{ severity: memory, code: 'server-memory', text: `${used} % of the memory of ${name} is used`, lasting: BUSY_FOR }]),
+      : [{ severity: memory, code: 'server-memory' as const, text: `${used} % of the memory of ${name} is used`, lasting: BUSY_FOR }]),
     ...(late === undefined || !connected
       ? []
       : [
           {
             severity: late,
-            code: 'upload-backlog',
+            code: 'upload-backlog' as const,
             text: `what ${name} received has waited for its vault for ${aboutTime(waiting.millis)}${waiting.words}`,
           },
         ]),

@@ -1,7 +1,8 @@
+import type { AlertCode } from './alert-codes.ts';
 import { createHysteresis } from './hysteresis.ts';
 
-type Found = { id: string; code: string; severity: 'warning' | 'critical'; text: string };
-const found = (severity: Found['severity'], code = 'journal-filling'): Found => ({ id: code, code, severity, text: '' });
+type Found = { id: string; code: AlertCode; severity: 'warning' | 'critical'; text: string };
+const found = (severity: Found['severity'], code: AlertCode = 'journal-filling'): Found => ({ id: code, code, severity, text: '' });
 
 describe('hysteresis', () => {
   it('keeps what wavers around a threshold until it is calm', () => {
