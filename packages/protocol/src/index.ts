@@ -48,6 +48,7 @@ export {
 export { certificateError, type ExpectedPeer, type Grace, type Peer, peerOfSocket, readPeer, requirePeer } from './identity/peer.ts';
 export { encodeSuccessor, LARGEST_SUCCESSOR, readSuccessor, SUCCESSOR_PATH, successorText } from './identity/successor.ts';
 export { clientTlsOptions, publicKeyFingerprint, serverTlsOptions } from './identity/tls-options.ts';
+export { type MachineNetwork, parseMachineNetwork, parseMachineSize } from './machine-words.ts';
 export { findSilentAgent, formatSilentAgent, RECOVERY_PORT, type SilentAgent } from './recovered-agent.ts';
 export { describeRecoveryMarker, formatRecoveryMarker, RECOVERY_MARKER, type RecoveryMarker } from './recovery-marker.ts';
 export { isWithin, windowProblem } from './time-window.ts';

@@ -1,5 +1,6 @@
 import { type Disk, type DiskReport, idText, type Machine, type Policy, type Protection, type Server } from '@holdfast/protocol';
 import { describeProof, type ProofDescription } from '../proof/describe-proof.ts';
+import { describeTarget, type TargetDescription } from '../protection/target.ts';
 import { instant } from '../site/times.ts';
 import { directionWord, diskPhaseWord, healthWord, protectionStateWord } from '../site/words.ts';
 
@@ -31,6 +32,8 @@ export interface ProtectionDescription {
   readonly vault: string;
   readonly policy: Reference;
   readonly processServer: Reference | null;
+  /** As what it is recovered, unless a failover or a plan says something else. */
+  readonly target: TargetDescription;
 }
 
 export interface MachineDescription {
@@ -130,6 +133,7 @@ const describeProtection = (protection: Protection, { policies, servers }: Neigh
   vault: protection.vault,
   policy: reference(protection.policyId, policies),
   processServer: protection.processServerId === '' ? null : reference(protection.processServerId, servers),
+  target: describeTarget(protection.target),
 });
 
 const reference = (id: string, among: readonly Reference[]): Reference => ({ id, name: among.find((one) => one.id === id)?.name ?? '' });

@@ -25,6 +25,12 @@ describe('a machine', () => {
     expect(person.site.script.protections[0]).toMatchObject({ copyPaused: true, excludedDiskIds: [] });
     expect((await person.run(['machine', 'set', 'shop', '--resume-copy'])).status).toBe(0);
     expect(person.site.script.protections[0]!.copyPaused).toBe(false);
+    expect(await person.json(['machine', 'set', 'shop', '--network', 'br0', '--size', '2x4GiB'])).toMatchObject({
+      protection: { target: { fabric: 'qemu', network: 'br0', testNetwork: 'isolated', size: '2x4GiB' } },
+    });
+    expect((await person.run(['machine', 'show', 'shop'])).stdout).toContain(
+      'recovered   on qemu, network br0, tests isolated, size 2x4GiB',
+    );
     expect(await person.run(['machine', 'set', 'shop', '--resume-copy', '--pause-copy'])).toMatchObject({ status: 2 });
     expect((await person.run(['machine', 'resync', 'shop'])).stdout).toContain('holdfast machine show shop');
     expect(person.site.script.jobs[0]).toMatchObject({ kind: 'resynchronize', machineId: SAMPLE.db1 });

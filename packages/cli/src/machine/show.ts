@@ -67,11 +67,14 @@ const protectionLines = ({
   ...rates
 }: MachineDescription): Part[] => {
   if (protection === null) return [{ line: '  protection  none' }];
-  const { state, detail, vault, policy, processServer } = protection;
+  const { state, detail, vault, policy, processServer, target } = protection;
   const via = processServer === null ? '' : ` through ${processServer.name || processServer.id}`;
   return [
     { line: `  protection  ${state}${detail === '' ? '' : `: ${detail}`}` },
     { line: `  goes to     vault ${vault}${via}, policy ${policy.name || policy.id}` },
+    {
+      line: `  recovered   on ${target.fabric}, network ${target.network}, tests ${target.testNetwork}, size ${target.size === 'same' ? 'as the source' : target.size}`,
+    },
     {
       line:
         newestPoint === null

@@ -8,8 +8,9 @@ import { findMachine, findPolicy, findServer } from '../site/resources.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { checksAnswer } from './checks-answer.ts';
+import { type TargetOptions, targetOf, targetOptions } from './target.ts';
 
-interface ProtectOptions extends SiteOptions, WaitOptions {
+interface ProtectOptions extends SiteOptions, WaitOptions, TargetOptions {
   readonly vault: string;
   readonly policy?: string;
   readonly excludeDisk: readonly string[];
@@ -28,16 +29,20 @@ MACHINE is its name, its id, or the first two or more digits of the id; policies
 alike, disks by the name they have on the machine (sdb) or their id. VAULT is the name it has in the
 settings of the process server: \`holdfast server list\` tells.
 
+Tests and failovers start it isolated, with hardware like its own; --network, --test-network and --size say
+something else, \`failover\` and plans may differ from that, and \`machine set\` changes it later.
+
 A machine that was failed over for good is fenced in its vault. With --source-again it becomes the
 source again; what it was failed over to runs on, and nobody replicates it.
 
 Examples:
   holdfast protect db1 --vault office --wait
   holdfast protect db1 --vault office --policy gold --exclude-disk sdc --exclude-disk sdd
+  holdfast protect db1 --vault office --network br0 --test-network br-test --size 4x16GiB
   holdfast protect db1 --vault office --check-only`;
 
 export const protectCommand = (surroundings: Surroundings): Command =>
-  siteOptions(new Command('protect').description('protect a machine').argument('<machine>', 'name or id'))
+  targetOptions(siteOptions(new Command('protect').description('protect a machine').argument('<machine>', 'name or id')))
     .addOption(new Option('--vault <name>', 'where its history goes (required)').makeOptionMandatory())
     .addOption(new Option('--policy <policy>', 'how it is protected: name or id (default: the one the server has for that)'))
     .addOption(
@@ -53,6 +58,7 @@ export const protectCommand = (surroundings: Surroundings): Command =>
     .action((word: string, options: ProtectOptions) =>
       answerFromSite(surroundings, options, async (site) => {
         const machine = await findMachine(site, word);
+        const target = targetOf(options);
         const wanted = {
           machine: machine.id,
           vault: options.vault,
@@ -60,6 +66,7 @@ export const protectCommand = (surroundings: Surroundings): Command =>
           processServer: options.processServer === undefined ? '' : (await findServer(site, options.processServer)).id,
           excludedDisks: disksOf(machine, options.excludeDisk),
           sourceAgain: options.sourceAgain === true,
+          ...(target !== undefined && { target }),
         };
         if (options.checkOnly === true) {
           const checked = await site.machines.checkMachine({ machine: machine.id, wanted });

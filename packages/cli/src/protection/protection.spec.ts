@@ -40,6 +40,18 @@ describe('protect', () => {
     });
   });
 
+  it('says as what and where the machine is recovered', async () => {
+    await person.json(['protect', 'web', '--vault', 'office']);
+    expect(person.site.script.protections.at(-1)!.target).toBeUndefined();
+    await person.json(['protect', 'web', '--vault', 'office', '--network', 'br0', '--test-network', 'br-test', '--size', '4x8GiB']);
+    expect(person.site.script.protections.at(-1)!.target).toMatchObject({
+      network: 'br0',
+      testNetwork: 'br-test',
+      size: '4x8GiB',
+      fabric: '',
+    });
+  });
+
   it('sends nothing when a disk, policy or server is unknown', async () => {
     for (const [args, code] of [
       [['--exclude-disk', 'sdz'], 'DEVICE_NOT_FOUND'],

@@ -6,8 +6,9 @@ import { findMachine, findPolicy } from '../site/resources.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { disksOf } from './protect.ts';
+import { type TargetOptions, targetOf, targetOptions } from './target.ts';
 
-interface SetOptions extends SiteOptions {
+interface SetOptions extends SiteOptions, TargetOptions {
   readonly policy?: string;
   readonly excludeDisk: readonly string[];
   readonly includeDisk: readonly string[];
@@ -18,11 +19,13 @@ interface SetOptions extends SiteOptions {
 const HELP = `
 Changes how a protected machine is protected; it counts at once. A disk that is left out stays as it is in
 points made until then; one that is taken in is copied, and points tell which disks they have. While
-copies rest, nothing is read for them; changes of disks that are copied go on to the vault.
+copies rest, nothing is read for them; changes of disks that are copied go on to the vault. Network and size
+count for tests and failovers that begin from then on.
 
 Examples:
   holdfast machine set db1 --policy gold
   holdfast machine set db1 --exclude-disk sdc --include-disk sdd
+  holdfast machine set db1 --network br0 --size 4x16GiB
   holdfast machine set db1 --pause-copy`;
 
 const several = (flags: string, says: string): Option =>
@@ -31,7 +34,7 @@ const several = (flags: string, says: string): Option =>
     .default([], 'none');
 
 export const setMachineCommand = (surroundings: Surroundings): Command =>
-  siteOptions(new Command('set').description('change how a machine is protected').argument('<machine>', 'name or id'))
+  targetOptions(siteOptions(new Command('set').description('change how a machine is protected').argument('<machine>', 'name or id')))
     .addOption(new Option('--policy <policy>', 'how it is protected: name or id'))
     .addOption(several('--exclude-disk <disk>', 'leave this disk out'))
     .addOption(several('--include-disk <disk>', 'take this disk in again'))
@@ -42,7 +45,8 @@ export const setMachineCommand = (surroundings: Surroundings): Command =>
       answerFromSite(surroundings, options, async (site) => {
         const { policy, excludeDisk, includeDisk, pauseCopy, resumeCopy } = options;
         const copyPaused = resumeCopy === true ? false : pauseCopy;
-        if (policy === undefined && copyPaused === undefined && excludeDisk.length + includeDisk.length === 0)
+        const target = targetOf(options);
+        if (policy === undefined && target === undefined && copyPaused === undefined && excludeDisk.length + includeDisk.length === 0)
           throw new HoldfastError('SETTING_INVALID', {
             thing: 'command line',
             why: 'nothing is to be changed',
@@ -55,6 +59,7 @@ export const setMachineCommand = (surroundings: Surroundings): Command =>
           excludeDisks: disksOf(machine, excludeDisk),
           includeDisks: disksOf(machine, includeDisk),
           ...(copyPaused !== undefined && { copyPaused }),
+          ...(target !== undefined && { target }),
         });
         const around = await readNeighbourhood(site);
         const { data, people } = machinesAnswer([describeMachine(await findMachine(site, machine.id), around)], surroundings.now());

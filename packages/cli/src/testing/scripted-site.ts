@@ -183,6 +183,7 @@ const routes = (router: ConnectRouter, script: Script): void => {
         vault: request.vault,
         processServerId: request.processServer,
         excludedDiskIds: request.excludedDisks,
+        ...(request.target !== undefined && { target: request.target }),
       });
       script.protections.push(protection);
       return { protection, job: startJob('protect', request.machine) };
@@ -191,7 +192,7 @@ const routes = (router: ConnectRouter, script: Script): void => {
       script.asked.push(kind);
       return { job: startJob('point', machine) };
     },
-    updateProtection: ({ machine, policy, excludeDisks, includeDisks, copyPaused }) => {
+    updateProtection: ({ machine, policy, excludeDisks, includeDisks, copyPaused, target }) => {
       const at = script.protections.findIndex(({ machineId }) => machineId === machine);
       const { policyId, excludedDiskIds = [] } = script.protections[at]!;
       const excluded = [...excludedDiskIds.filter((id) => !includeDisks.includes(id)), ...excludeDisks];
@@ -200,6 +201,7 @@ const routes = (router: ConnectRouter, script: Script): void => {
         policyId: policy || policyId!,
         excludedDiskIds: excluded,
         ...(copyPaused !== undefined && { copyPaused }),
+        ...(target !== undefined && { target }),
       };
       return {};
     },

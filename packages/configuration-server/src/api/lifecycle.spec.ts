@@ -202,6 +202,20 @@ describe('a machine', () => {
     await site.agent.until(() => site.agent.states.at(-1)!.protection?.diskIds.length === 2);
   });
 
+  it('gets another network and size for its recoveries, and keeps what nobody names', async () => {
+    const site = await openSite();
+    const protections = site.server.api(ProtectionService);
+    const { protection } = await protections.updateProtection({ machine: 'web1', target: { network: 'br0', size: '4x8GiB' } });
+    expect(protection!.target).toMatchObject({ fabric: 'qemu', network: 'br0', testNetwork: '', size: '4x8GiB' });
+    const next = await protections.updateProtection({ machine: 'web1', target: { testNetwork: 'none', size: 'same' } });
+    expect(next.protection!.target).toMatchObject({ network: 'br0', testNetwork: 'none', size: 'same' });
+    expect((await protections.updateProtection({ machine: 'web1', policy: 'default' })).protection!.target).toEqual(
+      next.protection!.target,
+    );
+    for (const target of [{ size: 'big' }, { network: 'a b' }, { testNetwork: 'a-name-that-no-bridge-has' }])
+      expect(await codeOf(protections.updateProtection({ machine: 'web1', target }))).toBe('REQUEST_INVALID');
+  });
+
   it('that does not come back is removed by force, with its protection', async () => {
     const site = await openSite();
     const machines = site.server.api(MachineService);

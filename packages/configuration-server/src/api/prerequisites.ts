@@ -1,5 +1,14 @@
 import { HoldfastError } from '@holdfast/errors';
-import { idText, isId, type Manifest, type Policy, type ProtectRequest, type RecoveryTarget } from '@holdfast/protocol';
+import {
+  idText,
+  isId,
+  type Manifest,
+  type Policy,
+  type ProtectRequest,
+  parseMachineNetwork,
+  parseMachineSize,
+  type RecoveryTarget,
+} from '@holdfast/protocol';
 import { type Checked, failures } from '../checks/check-machine.ts';
 import type { ServerPresence } from '../control/presence.ts';
 import { find } from '../records/kind.ts';
@@ -10,6 +19,19 @@ import { checkName, idOf } from './resolve.ts';
 
 const FABRICS = ['qemu', 'azure', 'vsphere'];
 
+/** What a process server would refuse on the bad day is refused when it is said. */
+const checkWords = ({ network, testNetwork, size }: Pick<RecoveryTarget, 'network' | 'testNetwork' | 'size'>): void => {
+  if (parseMachineSize(size) === undefined)
+    throw requestInvalid('target.size', `${JSON.stringify(size)} is none`, 'write it like 4x8GiB, or same for what the source has');
+  for (const [field, name] of Object.entries({ network, testNetwork }))
+    if (parseMachineNetwork(name) === undefined)
+      throw requestInvalid(
+        `target.${field}`,
+        `${JSON.stringify(name)} is no name of a bridge`,
+        'name a bridge of the process server, isolated, or none',
+      );
+};
+
 /** Where and as what a machine is recovered, with what was not said filled in. Throws REQUEST_INVALID. */
 export const completeTarget = (target: RecoveryTarget | undefined): Omit<RecoveryTarget, '$typeName' | '$unknown'> => {
   const { fabric = '', network = '', testNetwork = '', size = '', address = '', guestCredential = '' } = target ?? {};
@@ -17,7 +39,15 @@ export const completeTarget = (target: RecoveryTarget | undefined): Omit<Recover
     throw requestInvalid('target.fabric', `${JSON.stringify(fabric.slice(0, 40))} is none`, `use one of ${FABRICS.join(', ')}`);
   for (const [field, value] of Object.entries({ network, testNetwork, size, address, guestCredential }))
     checkLine(value, `target.${field}`, 200);
-  return { fabric: fabric || 'qemu', network, testNetwork, size: size || 'same', address: address || 'dhcp', guestCredential };
+  const complete = { fabric: fabric || 'qemu', network, testNetwork, size: size || 'same', address: address || 'dhcp', guestCredential };
+  if (complete.fabric === 'qemu') checkWords(complete);
+  return complete;
+};
+
+/** A target with what another one says instead; what that leaves empty stays. Throws REQUEST_INVALID. */
+export const targetOver = (own: RecoveryTarget | undefined, over: RecoveryTarget | undefined): ReturnType<typeof completeTarget> => {
+  const said = Object.entries(over ?? {}).filter(([field, value]) => !field.startsWith('$') && typeof value === 'string' && value !== '');
+  return completeTarget({ ...own, ...Object.fromEntries(said) } as RecoveryTarget);
 };
 
 /** The ids of excluded disks, each named by its id or by its name at the source. Throws REQUEST_INVALID. */

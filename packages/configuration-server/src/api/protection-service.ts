@@ -13,6 +13,8 @@ import {
   ProtectionSchema,
   type ProtectionService,
   ProtectionState,
+  type RecoveryTarget,
+  RecoveryTargetSchema,
 } from '@holdfast/protocol';
 import { serversFor } from '../jobs/choose-server.ts';
 import { jobMessage } from '../jobs/job-message.ts';
@@ -34,7 +36,7 @@ import { vaultName, vaults } from '../vaults/vault-record.ts';
 import type { ApiParts } from './api-parts.ts';
 import { ensureFailbackPolicy } from './failback-policy.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
-import { excludedDisks, refuseWayHome, requirePassed, requireVaultInUse } from './prerequisites.ts';
+import { excludedDisks, refuseWayHome, requirePassed, requireVaultInUse, targetOver } from './prerequisites.ts';
 import { requireVersion, resolve } from './resolve.ts';
 import { wantedProtection } from './wanted-protection.ts';
 
@@ -51,6 +53,9 @@ const gone = (id: string): HoldfastError =>
 
 const noPolicy = (name: string): HoldfastError =>
   new HoldfastError('RESOURCE_NOT_FOUND', { thing: `policy ${name}`, why: 'it was deleted', remedy: 'name another' });
+
+const placeWords = ({ network, testNetwork, size }: Pick<RecoveryTarget, 'network' | 'testNetwork' | 'size'>): string =>
+  `on network ${network || 'isolated'}, tests on ${testNetwork || 'isolated'}, size ${size}`;
 
 /** Has the agent compare all disks with the vault; how far it is shows in the state of the protection, which lasts longer than a job should. */
 const resynchronize = (store: StateStore, machineId: string, actor: string) =>
@@ -185,7 +190,8 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
     return { job: jobMessage({ ...job, version: revision }) };
   },
 
-  async updateProtection({ machine: wanted, version, policy: wantedPolicy, excludeDisks, includeDisks, copyPaused }, { values }) {
+  async updateProtection(request, { values }) {
+    const { machine: wanted, version, policy: wantedPolicy, excludeDisks, includeDisks, copyPaused, target: over } = request;
     const { name: actor } = personOf(values);
     const machine = await resolve(store, machines, 'machine', wanted);
     const policy = wantedPolicy === '' ? undefined : await resolve(store, policies, 'policy', wantedPolicy);
@@ -212,16 +218,18 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
       const failbackPolicyId =
         policy === undefined ? protection.value.failbackPolicyId : await ensureFailbackPolicy(transaction, policy, actor);
       const paused = copyPaused ?? protection.value.copyPaused;
+      const target = over === undefined ? protection.value.target : create(RecoveryTargetSchema, targetOver(protection.value.target, over));
       const next = {
         ...protection.value,
         failbackPolicyId,
         policyId: policy?.id ?? before,
         excludedDiskIds: [...excluded],
         copyPaused: paused,
+        target,
       };
       transaction.put(protections, protectionId, next);
       const leftOut = manifest?.disks.filter(({ id }) => excluded.has(idText(id))).map((disk) => disk.name) ?? [];
-      const words = `${policy === undefined ? '' : `policy ${policy.value.name}, `}disks left out: ${leftOut.join(', ') || 'none'}${paused ? ', copies rest' : ''}`;
+      const words = `${policy === undefined ? '' : `policy ${policy.value.name}, `}disks left out: ${leftOut.join(', ') || 'none'}${paused ? ', copies rest' : ''}${over === undefined || target === undefined ? '' : `, recovered ${placeWords(target)}`}`;
       transaction.event({ severity: 'information', code: 'protection-changed', text: `${name}: ${words}`, subject: machine.id, actor });
       transaction.audit({ actor, action: 'UpdateProtection', subject: machine.id, detail: words });
       return { id: protectionId, value: next };

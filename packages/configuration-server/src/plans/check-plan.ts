@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { fromSystem } from '@holdfast/errors';
 import { type PlanFinding, PlanFindingSchema, type RecoveryPlan } from '@holdfast/protocol';
+import { targetOver } from '../api/prerequisites.ts';
 import { openJobOf } from '../jobs/open-job-of.ts';
 import { find } from '../records/kind.ts';
 import { machines as machineKind, protections } from '../records/kinds.ts';
@@ -10,7 +11,6 @@ import { machineState } from '../recovery/operations.ts';
 import { pointWord } from '../recovery/point-word.ts';
 import { refusal, thereOf } from '../recovery/require-operation.ts';
 import type { PlanParts } from './plan-run.ts';
-import { planTarget } from './run-group.ts';
 import { findPlanScript } from './run-script.ts';
 
 type Finding = Omit<PlanFinding, '$typeName' | '$unknown'>;
@@ -39,7 +39,7 @@ const checkMachine = async (
     const refused = refusal(name, machineState(protection?.value.state), operation, there);
     if (refused !== undefined) throw refused;
     const { vault, processServerId: own, target } = protection!.value;
-    const { fabric } = planTarget(target, wish.target);
+    const { fabric } = targetOver(target, wish.target);
     await chooseRecoveryServer(store, servers, { vault, fabric, wanted: wish.processServer, own });
     const { choice } = pointWord(wish.point || 'latest-processed');
     const asked = { machineId: machine.id, vault, server: own, question: { case: 'choose', value: { choice } } } as const;

@@ -1,6 +1,6 @@
 import { fromSystem, HoldfastError, isHoldfastError } from '@holdfast/errors';
-import type { Protection, RecoveryTarget } from '@holdfast/protocol';
-import { completeTarget } from '../api/prerequisites.ts';
+import type { Protection } from '@holdfast/protocol';
+import { targetOver } from '../api/prerequisites.ts';
 import type { Waiting } from '../jobs/job-plan.ts';
 import { hasEnded, jobs } from '../jobs/job-record.ts';
 import { retryJob } from '../jobs/retry-job.ts';
@@ -9,17 +9,10 @@ import { find } from '../records/kind.ts';
 import { transact } from '../records/transaction.ts';
 import { chooseRecoveryServer } from '../recovery/choose-recovery-server.ts';
 import { orderRecovery } from '../recovery/order-recovery.ts';
-import { recoveries, type Target } from '../recovery/recovery-record.ts';
+import { recoveries } from '../recovery/recovery-record.ts';
 import { protectionOf } from './plan-protection.ts';
 import { ALREADY, type PlanRunRecord, planRuns, type RunMachine } from './plan-record.ts';
 import { noteMachine, type PlanParts, planOf } from './plan-run.ts';
-
-/** What a plan says of a machine over what its protection says. */
-export const planTarget = (own: RecoveryTarget | undefined, over: RecoveryTarget | undefined): Target => {
-  const base = completeTarget(own);
-  const said = Object.entries(over ?? {}).filter(([field, value]) => !field.startsWith('$') && typeof value === 'string' && value !== '');
-  return completeTarget({ ...base, ...Object.fromEntries(said) } as RecoveryTarget);
-};
 
 /** Of a run to one instant: the point that was found for it; where retention has thinned that meanwhile, what the instant means now. */
 const pointOf = async (
@@ -60,7 +53,7 @@ const orderOne = async (
     return;
   }
   const { vault, processServerId: own } = protection;
-  const target = planTarget(protection.target, wish.target);
+  const target = targetOver(protection.target, wish.target);
   const serverId = await chooseRecoveryServer(store, servers, { vault, fabric: target.fabric, wanted: wish.processServer, own });
   const point = wish.point || (await pointOf(parts, run, machine, protection, signal));
   await transact(store, async (transaction) => {

@@ -88,6 +88,14 @@ describe('a proof by a process server', () => {
     expect((await ended((await api().provePoint({ machine: 'web1' })).job)).state).toBe(JobState.SUCCEEDED);
   });
 
+  it('is refused at once where no process server can start machines', async () => {
+    await site.disconnect();
+    await site.reconnect(site.server, 'QEMU is not installed');
+    await expect(api().provePoint({ machine: 'web1' })).rejects.toThrow('QEMU is not installed');
+    expect(await codeOf(api().provePoint({ machine: 'web1' }))).toBe('PREREQUISITES_MISSING');
+    expect((await site.server.api(JobService).listJobs({})).jobs.filter(({ kind }) => kind === 'proof')).toEqual([]);
+  });
+
   it('is made of what the process server is told', async () => {
     site.prove(undefined);
     const { job } = await api().provePoint({ machine: 'web1', point: 'aaaa', checks: { console: 'ready', ports: [22] } });

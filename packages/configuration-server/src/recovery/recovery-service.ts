@@ -13,7 +13,7 @@ import {
 } from '@holdfast/protocol';
 import type { ApiParts } from '../api/api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from '../api/paging.ts';
-import { completeTarget } from '../api/prerequisites.ts';
+import { completeTarget, targetOver } from '../api/prerequisites.ts';
 import { resolve } from '../api/resolve.ts';
 import { serversWith } from '../jobs/choose-server.ts';
 import { jobMessage } from '../jobs/job-message.ts';
@@ -34,7 +34,7 @@ import { machineIn, type Ordered, openRecoveryOf, orderNext, orderRecovery } fro
 import { pointWord } from './point-word.ts';
 import { endingAnew } from './recovery-commits.ts';
 import { recoveryMessage } from './recovery-message.ts';
-import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf, type Target } from './recovery-record.ts';
+import { openRecoveries, type RecoveryRecord, recoveries, recoveriesOf } from './recovery-record.ts';
 import { protectionFor, refusal, requireOperation, thereOf } from './require-operation.ts';
 
 const LONGEST_NOTES = 1000;
@@ -45,14 +45,6 @@ const missing = (id: string): HoldfastError =>
     why: 'there is none of this id',
     remedy: 'see `holdfast recovery list`',
   });
-
-/** What the protection says with what the request says instead. */
-const overridden = (own: RecoveryTarget | undefined, other: RecoveryTarget | undefined): Target => {
-  const [base, over] = [completeTarget(own), other];
-  if (over === undefined) return base;
-  const said = Object.entries(over).filter(([field, value]) => !field.startsWith('$') && typeof value === 'string' && value !== '');
-  return completeTarget({ ...base, ...Object.fromEntries(said) } as RecoveryTarget);
-};
 
 /** Points, test failovers and failovers. What is done is done by jobs. */
 export const createRecoveryService = ({ store, servers, plans, questions }: ApiParts): ServiceImpl<typeof RecoveryService> => {
@@ -94,7 +86,7 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
     // What is not possible at all is said before what is missing.
     await transact(store, (transaction) => protectionFor(transaction, machine, kind === 'test' ? 'test-failover' : 'failover'));
     const { protection, vault, server: own } = await placeOf(request.machine);
-    const target = overridden(protection.value.target, request.target);
+    const target = targetOver(protection.value.target, request.target);
     const wanted = request.processServer === '' ? '' : (await resolve(store, serverKind, 'server', request.processServer)).id;
     const serverId = await chooseRecoveryServer(store, servers, { vault, fabric: target.fabric, wanted, own });
     const plan = plans[kind === 'test' ? 'test-failover' : 'failover'];
@@ -324,8 +316,10 @@ export const createRecoveryService = ({ store, servers, plans, questions }: ApiP
       const { name: actor } = personOf(values);
       pointWord(point);
       checkSchedule(checks);
-      const { machine, protection } = await placeOf(wanted);
+      const { machine, protection, vault, server: own } = await placeOf(wanted);
       await transact(store, (transaction) => protectionFor(transaction, machine, 'prove'));
+      // A job would wait for one: whoever asks is told at once.
+      await chooseRecoveryServer(store, servers, { vault, fabric: completeTarget(protection.value.target).fabric, wanted: '', own });
       const ofPolicy = (await find(store, policies, protection.value.policyId))?.value.proof;
       const { revision, result } = await transact(store, async (transaction) => {
         const current = await machineIn(transaction, machine.id);

@@ -48,8 +48,8 @@ export interface RecoverySite {
   failStarts(problem: string): void;
   /** What comes of proofs from now on; undefined: they are at work. */
   prove(outcome: 'passed' | 'failed' | { readonly code: string } | undefined): void;
-  /** The process server connects anew, after a restart of the configuration server too. */
-  reconnect(server: TestServer): Promise<void>;
+  /** The process server connects anew, after a restart of the configuration server too; `unready`: why it can start no machines. */
+  reconnect(server: TestServer, unready?: string): Promise<void>;
   /** The process server goes away. */
   disconnect(): Promise<void>;
   report(revision?: bigint): void;
@@ -141,8 +141,8 @@ export const openRecoverySite = async (
       proofs: newest.proofs.map(proofOf),
     });
   };
-  const connect = async (to: TestServer): Promise<ServerStream> => {
-    stream = connectServer(to, receiver, { fabrics: [{ name: 'qemu', ready: true, detail: 'QEMU 7.2' }] });
+  const connect = async (to: TestServer, unready?: string): Promise<ServerStream> => {
+    stream = connectServer(to, receiver, { fabrics: [{ name: 'qemu', ready: unready === undefined, detail: unready ?? 'QEMU 7.2' }] });
     const own = stream;
     void (async () => {
       let seen = 0;
@@ -193,7 +193,7 @@ export const openRecoverySite = async (
     },
     report,
     lack: (machineId, letters) => void lacking.set(machineId, letters),
-    reconnect: async (to) => void (await connect(to)),
+    reconnect: async (to, unready) => void (await connect(to, unready)),
     disconnect: () => stream.close(),
   };
 };
