@@ -103,7 +103,8 @@ export const serializeFrame = (frame: Frame, memory?: Uint8Array): Buffer => {
   bytes.writeUInt32LE(frame.payload.length, 8);
   let at = HEADER_SIZE;
   for (const extent of frame.extents) {
-    bytes.writeBigUInt64LE(BigInt(extent.offset), at);
+    bytes.writeUInt32LE(extent.offset % 2 ** 32, at);
+    bytes.writeUInt32LE(Math.floor(extent.offset / 2 ** 32), at + 4);
     bytes.writeUInt32LE(extent.length, at + 8);
     bytes.writeUInt32LE(KINDS.indexOf(extent.kind), at + 12);
     at += EXTENT_SIZE;

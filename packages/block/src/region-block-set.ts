@@ -98,7 +98,8 @@ class RegionBlockSet implements BlockSet {
         const from = value === REGION.all ? 0 : nextBit(this.#piece(value - 1), this.#wordOf(value - 1), at, true);
         const end = value === REGION.all ? this.#room(region) : nextBit(this.#piece(value - 1), this.#wordOf(value - 1), from, false);
         if (start + from !== first + count) {
-          yield* split(first, count, limit);
+          if (count > limit) yield* split(first, count, limit);
+          else if (count > 0) yield { first, count };
           first = start + from;
           count = 0;
         }

@@ -10,7 +10,7 @@ export function* batchesOf(extents: readonly Extent[], source: DiskSource, exclu
   const most = source.readTogether === undefined ? 1 : READS_TOGETHER;
   let batch: Extent[] = [];
   let length = 0;
-  for (const part of extents.flatMap((extent) => without(extent, excluded))) {
+  for (const part of excluded.length === 0 ? extents : extents.flatMap((extent) => without(extent, excluded))) {
     if (batch.length === most || (batch.length > 0 && length + part.length > source.readLimit)) {
       yield batch;
       batch = [];

@@ -28,9 +28,9 @@ const run = async (options: SimulationOptions, wantedPoints: number, checkConfli
     }));
   const apply = async (members: ReturnType<typeof disks>): Promise<void> => {
     for (const { staging, image } of members) {
-      const put = async (offset: number, data: Uint8Array): Promise<void> => image.set(data, offset);
       await staging.flush({
-        add: put,
+        add: () => Promise.reject(),
+        addAll: async (parts) => parts.forEach(({ offset, data }) => void image.set(data, offset)),
         addZero: async (offset, length) => void image.fill(0, offset, offset + length),
         addUnreadable: async () => undefined,
         finish: () => Promise.reject(),
@@ -118,7 +118,8 @@ const runSnapshots = async (options: SimulationOptions, wanted: number, stale: b
   const member = (): RoundDisk => ({ index: 0, staging: createStaging(source!.size), spill: async () => undefined });
   const commit = async (disk: RoundDisk, isExact: boolean): Promise<void> => {
     await disk.staging.flush({
-      add: async (offset, data) => image.set(data, offset),
+      add: () => Promise.reject(),
+      addAll: async (parts) => parts.forEach(({ offset, data }) => void image.set(data, offset)),
       addZero: async (offset, length) => void image.fill(0, offset, offset + length),
       addUnreadable: async () => undefined,
       finish: () => Promise.reject(),

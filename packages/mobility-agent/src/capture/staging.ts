@@ -1,12 +1,12 @@
 import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent, runExtent } from '@holdfast/block';
-import type { FramePacker } from '../frames/frame-packer.ts';
+import type { DataPart, FramePacker } from '../frames/frame-packer.ts';
 
 /** Blocks are kept side by side in pieces of memory of this many bytes, which all threads see. */
 const SLAB_SIZE = 1024 * 1024;
 const SLOTS_PER_SLAB = SLAB_SIZE / BLOCK_SIZE;
 /** Pieces kept for the next staging: allocating them anew for every cut makes the collector of garbage run all the time. */
 const SPARE_SLABS = 17;
-const spareSlabs: Buffer[] = [];
+const spareSlabs: Uint8Array[] = [];
 
 /** The blocks of one disk that were read for a cut not yet published; a newer read of a block replaces the older one. */
 export interface Staging {
@@ -41,7 +41,7 @@ class StagingImpl implements Staging {
   readonly #zero: BlockSet;
   /** Blocks that could not be read and have not been handed to the packer as such. */
   readonly #unreadable: BlockSet;
-  #slabs: Buffer[] = [];
+  #slabs: Uint8Array[] = [];
   #used = 0;
 
   constructor(size: number) {
@@ -66,8 +66,8 @@ class StagingImpl implements Staging {
       let together = 1;
       while (done + together < count && (slot + together) % SLOTS_PER_SLAB !== 0 && this.#slot(first + done + together) === slot + together)
         together += 1;
-      const part = data.subarray(done * BLOCK_SIZE, Math.min((done + together) * BLOCK_SIZE, data.length));
-      bytesIn(this.#slabs, slot, part.length).set(part);
+      const part = together === count ? data : data.subarray(done * BLOCK_SIZE, (done + together) * BLOCK_SIZE);
+      this.#slabOf(slot).set(part, (slot % SLOTS_PER_SLAB) * BLOCK_SIZE);
       done += together;
     }
     this.#mark(first, count);
@@ -101,28 +101,13 @@ class StagingImpl implements Staging {
   }
 
   async flush(packer: FramePacker): Promise<void> {
-    const slots = [...this.#slots.entries()].sort((a, b) => a[0] - b[0]);
+    const parts = this.#parts();
     const slabs = this.#slabs;
     this.#slots.clear();
     this.#slabs = [];
     this.#used = 0;
     // All of it is on its way, in order, before anything else can be staged.
-    const added: Promise<void>[] = [];
-    for (let from = 0; from < slots.length; ) {
-      // Neighbours on the disk that are neighbours in memory go out as one extent.
-      let to = from + 1;
-      const [block, slot] = slots[from]!;
-      while (
-        to < slots.length &&
-        slots[to]![0] === block + (to - from) &&
-        slots[to]![1] === slot + (to - from) &&
-        (slot + to - from) % SLOTS_PER_SLAB !== 0
-      )
-        to += 1;
-      const run = runExtent({ first: block, count: to - from }, this.#size);
-      added.push(packer.add(run.offset, bytesIn(slabs, slot, run.length)));
-      from = to;
-    }
+    const added = [packer.addAll(parts)];
     for (const run of this.#zero.runs()) {
       const { offset, length } = runExtent(run, this.#size);
       added.push(packer.addZero(offset, length));
@@ -138,6 +123,32 @@ class StagingImpl implements Staging {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
+  /** The data of all blocks, in their order; neighbours on the disk that are neighbours in memory are one part. */
+  #parts(): DataPart[] {
+    const parts: DataPart[] = [];
+    const blocks = Float64Array.from(this.#slots.keys()).sort();
+    for (let from = 0; from < blocks.length; ) {
+      const first = blocks[from]!;
+      const slot = this.#slots.get(first)!;
+      let count = 1;
+      while (
+        blocks[from + count] === first + count &&
+        (slot + count) % SLOTS_PER_SLAB !== 0 &&
+        this.#slots.get(first + count) === slot + count
+      )
+        count += 1;
+      const { offset, length } = runExtent({ first, count }, this.#size);
+      const at = (slot % SLOTS_PER_SLAB) * BLOCK_SIZE;
+      parts.push({ offset, data: this.#slabOf(slot).subarray(at, at + length) });
+      from += count;
+    }
+    return parts;
+  }
+
+  #slabOf(slot: number): Uint8Array {
+    return this.#slabs[Math.floor(slot / SLOTS_PER_SLAB)]!;
+  }
+
   /** Where the block's data goes. */
   #slot(block: number): number {
     let slot = this.#slots.get(block);
@@ -145,7 +156,7 @@ class StagingImpl implements Staging {
       slot = this.#used;
       this.#used += 1;
       this.#slots.set(block, slot);
-      if (slot % SLOTS_PER_SLAB === 0) this.#slabs.push(spareSlabs.pop() ?? Buffer.from(new SharedArrayBuffer(SLAB_SIZE)));
+      if (slot % SLOTS_PER_SLAB === 0) this.#slabs.push(spareSlabs.pop() ?? new Uint8Array(new SharedArrayBuffer(SLAB_SIZE)));
     }
     return slot;
   }
@@ -163,11 +174,6 @@ class StagingImpl implements Staging {
     set.addRun(first, end - first);
   }
 }
-
-const bytesIn = (slabs: readonly Buffer[], slot: number, length: number): Uint8Array => {
-  const at = (slot % SLOTS_PER_SLAB) * BLOCK_SIZE;
-  return slabs[Math.floor(slot / SLOTS_PER_SLAB)]!.subarray(at, at + length);
-};
 
 /** Room for the blocks of a disk of `size` bytes. */
 export const createStaging = (size: number): Staging => new StagingImpl(size);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { BLOCK_SIZE, CODEC, digestBlocks, FRAME_DATA_LIMIT, FRAME_EXTENT_LENGTH_LIMIT, parseFrame } from '@holdfast/block';
 import fc from 'fast-check';
-import { createFramePacker, type FramePackerOptions } from './frame-packer.ts';
+import { createFramePacker, type DataPart, type FramePackerOptions } from './frame-packer.ts';
 import { applyFrames, UNREADABLE } from './testing/apply-frames.ts';
 
 const collect = (options: Partial<FramePackerOptions> = {}) => {
@@ -29,12 +29,22 @@ const operation = fc
     first: fc.nat(DISK_BLOCKS - 1),
     blocks: fc.array(fc.constantFrom(0, 1, 2), { minLength: 1, maxLength: DISK_BLOCKS }),
     known: fc.boolean(),
+    inParts: fc.boolean(),
   })
-  .map(({ kind, first, blocks, known }) => {
+  .map(({ kind, first, blocks, known, inParts }) => {
     const offset = first * BLOCK_SIZE;
     const length = Math.min(blocks.length * BLOCK_SIZE, DISK_SIZE - offset);
-    return { kind, offset, length, data: contentOf(blocks, length), known };
+    return { kind, offset, length, data: contentOf(blocks, length), known, inParts };
   });
+
+/** All of it, or block by block. */
+const partsOf = (offset: number, data: Uint8Array, known: boolean, inParts: boolean): DataPart[] => {
+  const length = inParts ? BLOCK_SIZE : data.length;
+  return Array.from({ length: Math.ceil(data.length / length) }, (_, index) => {
+    const part = data.subarray(index * length, (index + 1) * length);
+    return { offset: offset + index * length, data: part, digests: known ? digestBlocks(part) : undefined };
+  });
+};
 
 describe('the frame packer', () => {
   it('rebuilds any sequence of overlapping additions, later wins, with exact counters', async () => {
@@ -44,11 +54,11 @@ describe('the frame packer', () => {
         const expected = new Uint8Array(DISK_SIZE).fill(0x77);
         const sums = { data: 0, zero: 0, unreadable: 0 };
         const calls: Promise<void>[] = [];
-        for (const { kind, offset, length, data, known } of operations) {
+        for (const { kind, offset, length, data, known, inParts } of operations) {
           const reused = data.slice();
           const call =
             kind === 'add'
-              ? packer.add(offset, reused, known ? digestBlocks(reused) : undefined).then(() => void reused.fill(0x55))
+              ? packer.addAll(partsOf(offset, reused, known, inParts)).then(() => void reused.fill(0x55))
               : kind === 'zero'
                 ? packer.addZero(offset, length)
                 : packer.addUnreadable(offset, length);

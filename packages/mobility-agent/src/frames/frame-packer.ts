@@ -17,6 +17,13 @@ export interface FrameCounters {
   readonly incompressibleBytes: number;
 }
 
+/** Bytes of a disk from a block on, with one digest for each block where they are known. */
+export interface DataPart {
+  readonly offset: number;
+  readonly data: Uint8Array;
+  readonly digests?: Uint8Array | undefined;
+}
+
 /**
  * Turns what was read from a disk into serialized frames: zero blocks become zero extents, small extents share a frame, frames are
  * compressed off the main thread a few at a time and handed out strictly in order. What is added later wins over what was added earlier.
@@ -30,6 +37,8 @@ export interface FramePacker {
    * `digests`: one for each block of `data`, for a caller that has them already.
    */
   add(offset: number, data: Uint8Array, digests?: Uint8Array): Promise<void>;
+  /** The same for many, in their order: a call for each small one would cost more than what is done with it. */
+  addAll(parts: readonly DataPart[]): Promise<void>;
   /** A range that reads as zeroes. */
   addZero(offset: number, length: number): Promise<void>;
   /** A range the source could not read. */
@@ -65,17 +74,23 @@ class Packer implements FramePacker {
     this.#maker = options.maker ?? frameMaker;
   }
 
-  async add(offset: number, data: Uint8Array, digests?: Uint8Array): Promise<void> {
-    checkExtent(offset, data.length);
+  add(offset: number, data: Uint8Array, digests?: Uint8Array): Promise<void> {
+    return this.addAll([{ offset, data, digests }]);
+  }
+
+  async addAll(parts: readonly DataPart[]): Promise<void> {
+    for (const { offset, data } of parts) checkExtent(offset, data.length);
     const borrowed: Promise<void>[] = [];
     try {
       await this.#inTurn(async () => {
-        for (const run of zeroRuns(data)) {
-          if (run.zero) await this.#addRun('zero', offset + run.at, run.length);
-          else {
-            const bytes = data.subarray(run.at, run.at + run.length);
-            const known = digests?.subarray(digestLength(run.at), digestLength(run.at + run.length));
-            await this.#addData(offset + run.at, bytes, known, borrowed);
+        for (const { offset, data, digests } of parts) {
+          for (const { at, length, zero } of zeroRuns(data)) {
+            if (zero) await this.#addRun('zero', offset + at, length);
+            else {
+              const bytes = length === data.length ? data : data.subarray(at, at + length);
+              const known = digests?.subarray(digestLength(at), digestLength(at + length));
+              if (!this.#joins(offset + at, bytes, known)) await this.#addData(offset + at, bytes, known, borrowed);
+            }
           }
         }
       });
@@ -128,6 +143,15 @@ class Packer implements FramePacker {
       done += part;
     }
     this.#counters[kind === 'zero' ? 'zeroBytes' : 'unreadableBytes'] += length;
+  }
+
+  /** Copies data that leaves room in the open frame: nothing has to be waited for. False for any other. */
+  #joins(offset: number, data: Uint8Array, digests: Uint8Array | undefined): boolean {
+    const frame = this.#open;
+    if (frame === undefined || frame.spare <= data.length || !frame.accepts(offset, data.length)) return false;
+    frame.appendCopy(offset, data, digests);
+    this.#counters.dataBytes += data.length;
+    return true;
   }
 
   /** Full frames are made straight from the caller's bytes, `borrowed` telling until when; only the rest is copied. */

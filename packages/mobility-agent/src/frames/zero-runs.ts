@@ -2,22 +2,29 @@ import { BLOCK_SIZE } from '@holdfast/block';
 
 const ZEROES = Buffer.alloc(BLOCK_SIZE);
 
-const isZero = (block: Uint8Array): boolean =>
-  block[0] === 0 && Buffer.compare(block, block.length === BLOCK_SIZE ? ZEROES : ZEROES.subarray(0, block.length)) === 0;
+export interface ZeroRun {
+  readonly at: number;
+  readonly length: number;
+  readonly zero: boolean;
+}
 
 /** Splits `data`, which starts at a block, into runs of blocks that are all zero or all not. The last block may be short. */
-export function* zeroRuns(data: Uint8Array): IterableIterator<{ readonly at: number; readonly length: number; readonly zero: boolean }> {
-  const zeroAt = (at: number): boolean => isZero(data.subarray(at, Math.min(at + BLOCK_SIZE, data.length)));
+export const zeroRuns = (data: Uint8Array): ZeroRun[] => {
+  const runs: ZeroRun[] = [];
   for (let at = 0; at < data.length; ) {
-    const zero = zeroAt(at);
+    const zero = isZero(data, at);
     let next = at + BLOCK_SIZE;
-    let nextZero = zero;
-    while (next < data.length && nextZero === zero) {
-      nextZero = zeroAt(next);
-      if (nextZero === zero) next += BLOCK_SIZE;
-    }
+    while (next < data.length && isZero(data, next) === zero) next += BLOCK_SIZE;
     const end = Math.min(next, data.length);
-    yield { at, length: end - at, zero };
+    runs.push({ at, length: end - at, zero });
     at = end;
   }
-}
+  return runs;
+};
+
+/** Of the block that begins there. Most are told by their first byte. */
+const isZero = (data: Uint8Array, at: number): boolean => {
+  if (data[at] !== 0) return false;
+  const block = data.subarray(at, at + BLOCK_SIZE);
+  return Buffer.compare(block, block.length === BLOCK_SIZE ? ZEROES : ZEROES.subarray(0, block.length)) === 0;
+};

@@ -5,15 +5,18 @@ import { allocatePages } from './memory.ts';
 export interface ReadQueue {
   /** Most reads that one call takes. */
   readonly depth: number;
-  /** Reads all at once and waits for them; tells the bytes each gave, or -1 for one that failed. Addresses and lengths as O_DIRECT wants them. */
-  read(fd: number, reads: readonly QueuedRead[]): number[];
+  /**
+   * Reads all at once into the memory at `address`, waits for them, and tells the bytes each gave, or -1 for one that failed. Places and lengths as O_DIRECT
+   * wants them.
+   */
+  read(fd: number, address: number, reads: readonly QueuedRead[]): number[];
   close(): void;
 }
 
 export interface QueuedRead {
   readonly offset: number;
-  readonly address: bigint;
-  readonly length: number;
+  /** Where its bytes go, a view of the memory. */
+  readonly target: Uint8Array;
 }
 
 interface SystemCalls {
@@ -62,34 +65,41 @@ class KernelReadQueue implements ReadQueue {
     this.#context = this.#view.getBigUint64(this.#eventsAt, true);
   }
 
-  read(fd: number, reads: readonly QueuedRead[]): number[] {
-    for (const [slot, { offset, address, length }] of reads.entries()) {
-      const at = slot * IOCB_BYTES;
+  read(fd: number, address: number, reads: readonly QueuedRead[]): number[] {
+    const results: number[] = [];
+    for (const { offset, target } of reads) {
+      const at = results.length * IOCB_BYTES;
       this.#view.setUint32(at + 20, fd, true);
-      this.#view.setBigUint64(at + 24, address, true);
-      this.#view.setBigUint64(at + 32, BigInt(length), true);
-      this.#view.setBigUint64(at + 40, BigInt(offset), true);
+      this.#setWhole(at + 24, address + target.byteOffset);
+      this.#setWhole(at + 32, target.length);
+      this.#setWhole(at + 40, offset);
+      results.push(-1);
     }
-    const results = reads.map(() => -1);
-    const { address } = this.#memory;
     // What the kernel does not take at all has failed; what it took has to be waited for before its memory may be used again.
     const taken = this.#submit(reads.length);
     for (let ended = 0; ended < taken; ) {
       const left = BigInt(taken - ended);
-      const count = this.#retried('io_getevents', this.#calls.getEvents, this.#context, left, left, address + BigInt(this.#eventsAt), 0n);
+      const events = this.#memory.address + BigInt(this.#eventsAt);
+      const count = this.#retried('io_getevents', this.#calls.getEvents, this.#context, left, left, events, 0n);
       for (let event = 0; event < count; event += 1) {
         const at = this.#eventsAt + event * EVENT_BYTES;
-        results[Number(this.#view.getBigUint64(at, true))] = Number(this.#view.getBigInt64(at + 16, true));
+        results[this.#view.getUint32(at, true)] = Math.max(-1, this.#view.getInt32(at + 16, true));
       }
       ended += count;
     }
-    return results.map((result) => Math.max(-1, result));
+    return results;
   }
 
   close(): void {
     if (this.#context === 0n) return;
     this.#call('io_destroy', this.#calls.destroy, this.#context);
     this.#context = 0n;
+  }
+
+  /** A number below 2^53: bigints would be garbage, three for each read. */
+  #setWhole(at: number, value: number): void {
+    this.#view.setUint32(at, value % 2 ** 32, true);
+    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
   }
 
   #submit(count: number): number {

@@ -3,7 +3,7 @@ import { BLOCK_SIZE, type Extent, mergeExtents } from '@holdfast/block';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { deviceSequence, deviceSize } from '../platform/ioctl.ts';
 import { allocatePages } from '../platform/memory.ts';
-import { openReadQueue, type QueuedRead, type ReadQueue } from '../platform/queued-reads.ts';
+import { openReadQueue, type ReadQueue } from '../platform/queued-reads.ts';
 import { type TracedDevice, unpackDevice } from './device.ts';
 
 /**
@@ -35,12 +35,12 @@ const NONE: Extent[] = [];
 /** Memory for `DirectReader.read`; 1 to 4 MiB a read is best. */
 export const allocateReadBuffer = (length: number): Uint8Array<ArrayBuffer> => {
   const { bytes, address } = allocatePages(length);
-  addresses.set(bytes.buffer, address);
+  addresses.set(bytes.buffer, Number(address));
   return bytes;
 };
 
 /** Where buffers for reads begin. */
-const addresses = new WeakMap<ArrayBufferLike, bigint>();
+const addresses = new WeakMap<ArrayBufferLike, number>();
 
 class Reader implements DirectReader {
   readonly #device: TracedDevice;
@@ -59,7 +59,7 @@ class Reader implements DirectReader {
     const depth = this.#queue?.depth ?? reads.length;
     for (let first = 0; first < reads.length; first += depth) {
       const some = reads.slice(first, first + depth);
-      const counts = some.length === 1 ? undefined : this.#queue?.read(this.#fd, some.map(queued));
+      const counts = some.length === 1 ? undefined : this.#queue?.read(this.#fd, addressOf(some), some);
       for (const [index, { offset, target }] of some.entries())
         unreadable.push(counts?.[index] === target.length ? NONE : this.read(offset, target));
     }
@@ -125,13 +125,13 @@ class Reader implements DirectReader {
   }
 }
 
-const queued = ({ offset, target }: DirectRead): QueuedRead => {
-  const beginning = addresses.get(target.buffer);
-  if (beginning === undefined) {
-    const why = 'a read into memory that was not made for it';
-    throw new HoldfastError('INTERNAL', { thing: 'direct reader', why, remedy: 'report this' });
-  }
-  return { offset, length: target.length, address: beginning + BigInt(target.byteOffset) };
+/** Of the memory that all of them go to. */
+const addressOf = (reads: readonly DirectRead[]): number => {
+  const { buffer } = reads[0]!.target;
+  const address = addresses.get(buffer);
+  if (address !== undefined && reads.every(({ target }) => target.buffer === buffer)) return address;
+  const why = 'a read into memory that was not made for it';
+  throw new HoldfastError('INTERNAL', { thing: 'direct reader', why, remedy: 'report this' });
 };
 
 /** Opens an identified disk for direct reads. Throws DEVICE_CHANGED if it is not the identified one any more, NO_PERMISSION. */
