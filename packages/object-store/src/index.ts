@@ -4,6 +4,7 @@ export { inspectAzureContainer } from './azure/inspect-azure.ts';
 export { createKeyVaultKey, type KeyVaultKey, type KeyVaultOptions } from './azure/key-vault.ts';
 export { type HiddenObject, type RestoreLockedOptions, restoreLocked } from './azure/restore-locked.ts';
 export { createFolderStore } from './folder-store.ts';
+export { forwardStore } from './forward-store.ts';
 export { type CopiedStore, type CopyLoss, createCopiedStore } from './lagging-copy.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type { AccessTier, ObjectInfo, ObjectRange, ObjectStore } from './object-store.ts';

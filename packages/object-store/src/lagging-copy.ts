@@ -1,3 +1,4 @@
+import { forwardStore } from './forward-store.ts';
 import { createMemoryStore } from './memory-store.ts';
 import type { ObjectStore } from './object-store.ts';
 
@@ -29,7 +30,7 @@ export const createCopiedStore = ({ now }: { readonly now: () => number }): Copi
   const operations: Operation[] = [];
   return {
     store: {
-      url: memory.url,
+      ...forwardStore(memory),
       create: async (name, content) => {
         await memory.create(name, content);
         operations.push({ name, content: Uint8Array.from(content), time: now() });
@@ -38,10 +39,6 @@ export const createCopiedStore = ({ now }: { readonly now: () => number }): Copi
         await memory.delete(name);
         operations.push({ name, time: now() });
       },
-      read: (name, range) => memory.read(name, range),
-      stat: (name) => memory.stat(name),
-      list: (prefix, options) => memory.list(prefix, options),
-      close: () => memory.close(),
     },
     async copy({ window, loses }) {
       let clock = 0;

@@ -1,4 +1,5 @@
 import { HoldfastError } from '@holdfast/errors';
+import { forwardStore } from './forward-store.ts';
 import { createMemoryStore } from './memory-store.ts';
 import type { ObjectStore } from './object-store.ts';
 import { type StoreCheck, validateStore } from './validate-store.ts';
@@ -10,16 +11,7 @@ const outcomes = (checks: readonly StoreCheck[]): Record<string, string> =>
 const bad = (checks: readonly StoreCheck[]): string[] => checks.filter(({ outcome }) => outcome === 'bad').map(({ name }) => name);
 
 /** The store, but for what is told. */
-const like = (store: ObjectStore, changes: Partial<ObjectStore>): ObjectStore => ({
-  url: store.url,
-  create: (name, content) => store.create(name, content),
-  read: (name, range) => store.read(name, range),
-  stat: (name) => store.stat(name),
-  list: (prefix, options) => store.list(prefix, options),
-  delete: (name) => store.delete(name),
-  close: () => store.close(),
-  ...changes,
-});
+const like = (store: ObjectStore, changes: Partial<ObjectStore>): ObjectStore => ({ ...forwardStore(store), ...changes });
 
 describe('validating a store', () => {
   it('finds a good one good, and leaves nothing behind', async () => {

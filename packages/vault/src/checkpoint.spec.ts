@@ -1,4 +1,4 @@
-import { createMemoryStore, type ObjectStore, storeUnavailable, withFaults, withMetrics } from '@holdfast/object-store';
+import { createMemoryStore, forwardStore, type ObjectStore, storeUnavailable, withFaults, withMetrics } from '@holdfast/object-store';
 import { newestCatalogue } from './catalogue.ts';
 import { openLogWriter } from './log-writer.ts';
 import { catalogueName, slotName } from './object-names.ts';
@@ -19,14 +19,10 @@ const copyWithout = async (store: ObjectStore, gone: (name: string) => boolean):
 
 /** A store whose list shows the first catalogue version whatever it holds. */
 const throughList = (store: ObjectStore): ObjectStore => ({
-  url: store.url,
-  create: (name, content) => store.create(name, content),
-  read: (name, range) => store.read(name, range),
-  stat: (name) => store.stat(name),
+  ...forwardStore(store),
   async *list(prefix) {
     yield { name: `${prefix}${'9'.repeat(11)}8`, size: 1, created: 0 };
   },
-  delete: (name) => store.delete(name),
   close: async () => {},
 });
 

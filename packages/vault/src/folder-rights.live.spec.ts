@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createFolderStore, type ObjectStore } from '@holdfast/object-store';
+import { createFolderStore, forwardStore, type ObjectStore } from '@holdfast/object-store';
 import { holdMachine } from './hold.ts';
 import { removeHolder } from './holders.ts';
 import { keepMachine } from './keep-machine.ts';
@@ -42,13 +42,11 @@ describe.unless(lacks('root'), 'rights in a folder', () => {
   /** Requests to the store that are under way. */
   const underWay = new Set<Promise<unknown>>();
   const counted = (store: ObjectStore): ObjectStore => ({
-    url: store.url,
+    ...forwardStore(store),
     create: (name, content) => count(store.create(name, content)),
     read: (name, range) => count(store.read(name, range)),
     stat: (name) => count(store.stat(name)),
-    list: (prefix, options) => store.list(prefix, options),
     delete: (name) => count(store.delete(name)),
-    close: () => store.close(),
   });
   const count = <T>(request: Promise<T>): Promise<T> => {
     underWay.add(request);

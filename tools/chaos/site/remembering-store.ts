@@ -1,4 +1,4 @@
-import type { ObjectStore } from '@holdfast/object-store';
+import { forwardStore, type ObjectStore } from '@holdfast/object-store';
 
 /**
  * A store that is read again and again, though what it holds never changes: whole objects stay in memory, the least used go beyond so many bytes. Only for
@@ -20,17 +20,13 @@ export const withMemory = (store: ObjectStore, bytes: number): ObjectStore => {
     return content;
   };
   return {
-    url: store.url,
-    create: (name, content) => store.create(name, content),
+    ...forwardStore(store),
     async read(name, range) {
       const content = await whole(name);
       if (range === undefined) return content;
       const from = range.offset < 0 ? Math.max(0, content.length + range.offset) : range.offset;
       return content.subarray(from, range.length === undefined ? undefined : from + range.length);
     },
-    stat: (name) => store.stat(name),
-    list: (prefix, options) => store.list(prefix, options),
-    delete: (name) => store.delete(name),
     close: async () => undefined,
   };
 };

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
-import { createMemoryStore, openStore } from '@holdfast/object-store';
+import { createMemoryStore, forwardStore, openStore } from '@holdfast/object-store';
 import { CheckResult, type Finding } from '@holdfast/protocol';
 import { createVault, type Vault } from '@holdfast/vault';
 import { lookAround } from './look-around.ts';
@@ -35,9 +35,7 @@ describe('a process server that looks around', () => {
   const readOnly = (vault: Vault, code: 'NO_PERMISSION' | 'STORE_UNAVAILABLE'): Vault => ({
     ...vault,
     store: {
-      ...vault.store,
-      url: 'memory:',
-      read: (name, range) => vault.store.read(name, range),
+      ...forwardStore(vault.store),
       create: (name) => Promise.reject(new HoldfastError(code, { thing: name, why: 'it is refused', remedy: 'ask for the right' })),
     },
   });

@@ -1,4 +1,4 @@
-import type { ObjectStore } from '@holdfast/object-store';
+import { forwardStore, type ObjectStore } from '@holdfast/object-store';
 
 /** Lets so many requests through at a time; who waits is served in turn, one of each owner. */
 export interface FairGate {
@@ -45,14 +45,6 @@ const ownerOf = (name: string): string => (name.startsWith('m/') ? name.slice(2,
 
 /** The same store, whose creates go through the gate, so that one machine with much to write does not hold up the others. */
 export const withFairness = (store: ObjectStore, gate: FairGate): ObjectStore => ({
-  url: store.url,
+  ...forwardStore(store),
   create: (name, content) => gate.pass(ownerOf(name), () => store.create(name, content)),
-  read: (name, range) => store.read(name, range),
-  stat: (name) => store.stat(name),
-  list: (prefix, options) => store.list(prefix, options),
-  delete: (name) => store.delete(name),
-  ...(store.setTier && { setTier: store.setTier.bind(store) }),
-  ...(store.lockUntil && { lockUntil: store.lockUntil.bind(store) }),
-  ...(store.time && { time: store.time.bind(store) }),
-  close: () => store.close(),
 });

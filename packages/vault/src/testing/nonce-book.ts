@@ -1,6 +1,6 @@
 // Every (key, nonce) that anybody ever sealed something under, whatever became of it.
 import { createHash } from 'node:crypto';
-import type { ObjectStore } from '@holdfast/object-store';
+import { forwardStore, type ObjectStore } from '@holdfast/object-store';
 import { HEADER_SIZE, readHeader, TAG_SIZE } from '../object-header.ts';
 
 /** The boxes of an object by key and nonce. The key comes from data key, salt, vault, machine and kind; the nonce is part and number. */
@@ -53,15 +53,10 @@ export const repeated = (sealed: readonly Buffer[]): readonly string[] => {
 
 /** The same store; everything that anybody tries to create is told, whatever becomes of it. */
 export const recording = (inner: ObjectStore, tell: (content: Buffer) => void): ObjectStore => ({
-  url: inner.url,
+  ...forwardStore(inner),
   create: (name, content) => {
     // Key slots are no objects of this kind: they have keys and salts of their own.
     if (!name.startsWith('keys/')) tell(Buffer.from(content));
     return inner.create(name, content);
   },
-  read: (name, range) => inner.read(name, range),
-  stat: (name) => inner.stat(name),
-  list: (prefix, options) => inner.list(prefix, options),
-  delete: (name) => inner.delete(name),
-  close: () => inner.close(),
 });
