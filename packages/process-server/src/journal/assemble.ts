@@ -52,7 +52,12 @@ export interface SettledCut {
   readonly segments: Set<Segment>;
   /** Where it is written that the cut is settled. */
   at: Segment | undefined;
+  /** It came again since: what was written then stands behind that mark, and no other may follow. */
+  cameAgain: boolean;
 }
+
+/** By which a cut is known among those of all machines. */
+export const keyOf = ({ machineId, cutId }: CutName): string => machineId + cutId;
 
 export interface Assembly {
   readonly machines: ReadonlyMap<string, AssembledMachine>;
@@ -78,17 +83,21 @@ export const assembleCuts = (records: readonly FoundRecord[], damaged: boolean):
     return segments;
   };
   const settle = ({ machineId, cutId }: CutName, at: Segment): void => {
-    const key = machineId + cutId;
+    const key = keyOf({ machineId, cutId });
     begun.get(machineId)?.delete(cutId);
     unbegun.delete(key);
-    settled.set(key, { machineId, cutId, segments: touchedBy(key), at });
+    settled.set(key, { machineId, cutId, segments: touchedBy(key), at, cameAgain: false });
+  };
+  const comeAgain = (key: string): void => {
+    const before = settled.get(key);
+    if (before !== undefined) before.cameAgain = true;
   };
   for (const record of records) {
     const { machineId, cutId, type } = record.header;
     const cuts = begun.get(machineId) ?? new Map<string, AssembledCut>();
     begun.set(machineId, cuts);
     const cut = cuts.get(cutId);
-    const key = machineId + cutId;
+    const key = keyOf(record.header);
     const segments = touchedBy(key);
     if (type === RECORD_TYPE.settled) {
       const others = record.message !== undefined && 'settled' in record.message ? record.message.settled : [];
@@ -98,6 +107,7 @@ export const assembleCuts = (records: readonly FoundRecord[], damaged: boolean):
     segments.add(record.segment);
     if (record.message !== undefined && 'begin' in record.message) {
       const { begin } = record.message;
+      comeAgain(key);
       cuts.delete(cutId);
       cuts.set(cutId, { machineId, cutId, begin, records: [record], chunks: begin.epochs.map(() => []), broken: false });
     } else if (cut !== undefined) {
@@ -106,6 +116,7 @@ export const assembleCuts = (records: readonly FoundRecord[], damaged: boolean):
       else takeFrames(cut, record);
     } else if (record.message !== undefined && isAlone(record.message)) {
       const { commit } = record.message;
+      comeAgain(key);
       cuts.set(cutId, {
         machineId,
         cutId,

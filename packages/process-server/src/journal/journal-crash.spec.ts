@@ -15,7 +15,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('commit' as const), machine }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('release' as const, 'releaseNewest' as const), machine }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('drop' as const, 'restart' as const), machine }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('drop' as const, 'again' as const, 'restart' as const), machine }) },
   { weight: 3, arbitrary: fc.constant({ do: 'wait' as const }) },
 );
 const script = fc.array(command, { minLength: 20, maxLength: 120 });

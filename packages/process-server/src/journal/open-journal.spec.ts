@@ -1,12 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { newId } from '@holdfast/protocol';
-import type { Journal } from './journal.ts';
+import type { Journal, OpenCut } from './journal.ts';
 import { parseHeader, RECORD_HEADER_SIZE } from './record.ts';
 import { RECORDS_AT } from './segment-header.ts';
 import { beginOf, chunkOf, contentOf, cutOf, MACHINES, openTestJournal, SEGMENT } from './testing/journal-bench.ts';
 import { createMemoryDirectory } from './testing/memory-directory.ts';
 
-const [machineId] = MACHINES;
+const [machineId, other] = MACHINES;
+
+/** Until what was settled in this moment is told. */
+const aMoment = () => new Promise(setImmediate);
 
 describe('a journal that is opened', () => {
   it.each([0, 1000, SEGMENT >> 1])('uses no file of %d bytes that a kill left unfinished', async (size) => {
@@ -101,4 +104,39 @@ describe('a journal that is opened', () => {
     }
     expect(again).toBeGreaterThan(0);
   });
+
+  it.each(['', ', over a restart'])(
+    'offers a cut that was given up and came again, wherever what tells of the first time goes%s',
+    async (how) => {
+      const directory = createMemoryDirectory();
+      const journal = await openTestJournal(directory);
+      const [cutId, filler] = [newId(), [Buffer.alloc(2000)]];
+      const begin = async (id: string): Promise<OpenCut> => {
+        const open = journal.begin(other, beginOf(id));
+        await open.append(chunkOf(0, 0, filler));
+        return open;
+      };
+      /** Writes frames of the cut until they stand in the next segment. */
+      const advance = async (open: OpenCut) => {
+        const { used } = journal.usage;
+        while (journal.usage.used === used) await open.append(chunkOf(0, open.progress[0]!.frames, filler));
+      };
+      // It stays, and with it the first records of the cut, which is given up in the next segment; that goes before the first.
+      await journal.begin(machineId, beginOf(newId())).append(chunkOf(0, 0, filler));
+      const first = await begin(cutId);
+      const goes = await begin(newId());
+      await advance(goes);
+      first.drop();
+      await aMoment();
+      await advance(goes);
+      await (await begin(cutId)).commit(cutOf(other, cutId, [1]));
+      if (how === '') goes.drop();
+      await journal.close();
+      const left = directory.afterKill();
+      // Of the two that began the older one is forgotten, and with it the segment that it was left in.
+      if (how !== '') await (await openTestJournal(left)).close();
+      const after = await openTestJournal(left.afterKill());
+      expect(after.recovered.get(other)!.cuts.map((cut) => cut.cutId)).toEqual([cutId]);
+    },
+  );
 });

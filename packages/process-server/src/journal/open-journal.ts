@@ -103,7 +103,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
     const cuts = settled;
     settled = [];
     for (const cut of cuts) for (const segment of cut.segments) live.get(segment)?.delete(cut);
-    marks.write(cuts.map(({ machineId, cutId, segments: where }) => ({ machineId, cutId, segments: new Set(where), at: undefined })));
+    marks.write(cuts);
     sweep();
   };
 
@@ -132,6 +132,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
       // A cut that was settled may come again: what is said of it then stands behind its mark.
       tellSettled();
       const result = log.append(subject, body);
+      marks.comesAgain(cut);
       hold(cut, result.place.segment);
       return result;
     },
@@ -201,6 +202,7 @@ export const openJournal = async ({ directory, key, segmentBytes, quota, memory,
       const encoded = toBinary(CutSchema, cut);
       tellSettled();
       const { place } = log.append({ ...NO_FRAMES, machineId, cutId }, encoded);
+      marks.comesAgain({ machineId, cutId });
       const whole = new WholeCut(
         { machineId, cutId },
         { segment: place.segment, bytes: place.length, encoded: pack(encoded) },

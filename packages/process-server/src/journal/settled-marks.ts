@@ -1,14 +1,17 @@
-import type { SettledCut } from './assemble.ts';
+import { keyOf, type SettledCut } from './assemble.ts';
 import type { JournalLog } from './journal-log.ts';
-import { encodeSettled, MOST_SETTLED, NO_SUMS, RECORD_TYPE } from './record.ts';
+import { type CutName, encodeSettled, MOST_SETTLED, NO_SUMS, RECORD_TYPE } from './record.ts';
 import type { Segment } from './segments.ts';
+import type { Held } from './whole-cut.ts';
 
 /** What says in the journal that cuts are settled, for as long as there are records of them. */
 export interface SettledMarks {
   /** Says so of these, in as few records as it takes. */
-  write(cuts: readonly SettledCut[]): void;
+  write(cuts: readonly Held[]): void;
   /** Says so of those for which there was no room. */
   writeLeft(): void;
+  /** The cut has records again: to say once more that it was settled would settle these. */
+  comesAgain(cut: CutName): void;
   /** A segment is about to go: says again what only it says. True when nothing in it is needed any more. */
   leave(segment: Segment): boolean;
 }
@@ -20,9 +23,9 @@ export const createSettledMarks = (
   onMark: (segment: Segment) => void,
 ): SettledMarks => {
   /** Those whose records may outlast the mark that settles them. */
-  const outlasting = new Set<SettledCut>(found);
+  const outlasting = new Map<string, SettledCut>([...found].map((cut) => [keyOf(cut), cut]));
   /** Of these, those without a mark. */
-  const unmarked = new Set<SettledCut>([...outlasting].filter(({ at }) => at === undefined));
+  const unmarked = new Set<SettledCut>([...outlasting.values()].filter(({ at }) => at === undefined));
 
   const markTogether = (cuts: readonly SettledCut[]): void => {
     const { machineId, cutId } = cuts[0]!;
@@ -47,26 +50,43 @@ export const createSettledMarks = (
     for (let first = 0; first < cuts.length; first += MOST_SETTLED) markTogether(cuts.slice(first, first + MOST_SETTLED));
   };
 
+  /** Of one that came again there may be records from before. */
+  const settledCut = ({ machineId, cutId, segments }: Held): SettledCut => {
+    const before = outlasting.get(keyOf({ machineId, cutId }))?.segments ?? [];
+    return { machineId, cutId, segments: new Set([...segments, ...before]), at: undefined, cameAgain: false };
+  };
+
   return {
-    write(cuts) {
+    write(held) {
+      const cuts = held.map(settledCut);
       mark(cuts);
-      // Where its mark is beside its records it goes with them: of so many that nothing has changed for, nothing is kept here.
-      for (const cut of cuts) if (cut.at === undefined || [...cut.segments].some((segment) => segment !== cut.at)) outlasting.add(cut);
+      for (const cut of cuts) {
+        // Where its mark is beside its records it goes with them: of so many that nothing has changed for, nothing is kept here.
+        const outlasts = cut.at === undefined || [...cut.segments].some((segment) => segment !== cut.at);
+        if (outlasts) outlasting.set(keyOf(cut), cut);
+        else outlasting.delete(keyOf(cut));
+      }
     },
     writeLeft() {
       if (unmarked.size > 0) mark([...unmarked]);
     },
+    comesAgain(cut) {
+      const before = outlasting.get(keyOf(cut));
+      if (before === undefined) return;
+      before.cameAgain = true;
+      unmarked.delete(before);
+    },
     leave(segment) {
       const again: SettledCut[] = [];
-      for (const cut of outlasting) {
+      for (const [key, cut] of outlasting) {
         cut.segments.delete(segment);
         if (cut.segments.size === 0) {
-          outlasting.delete(cut);
+          outlasting.delete(key);
           unmarked.delete(cut);
-        } else if (cut.at === segment || cut.at === undefined) again.push(cut);
+        } else if (!cut.cameAgain && (cut.at === segment || cut.at === undefined)) again.push(cut);
       }
       mark(again);
-      return [...outlasting].every(({ at }) => at !== undefined && at !== segment);
+      return again.every(({ at }) => at !== undefined && at !== segment);
     },
   };
 };

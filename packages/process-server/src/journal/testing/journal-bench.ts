@@ -59,7 +59,7 @@ export const contentOf = async (cut: JournaledCut): Promise<string> => {
 /** One thing that somebody does to the journal. */
 export type Command =
   | { readonly do: 'frames'; readonly machine: 0 | 1; readonly epoch: 0 | 1; readonly sizes: readonly number[] }
-  | { readonly do: 'commit' | 'drop' | 'restart' | 'release' | 'releaseNewest'; readonly machine: 0 | 1 }
+  | { readonly do: 'commit' | 'drop' | 'again' | 'restart' | 'release' | 'releaseNewest'; readonly machine: 0 | 1 }
   | { readonly do: 'wait' };
 
 interface Sent {
@@ -74,6 +74,8 @@ export class JournalBench {
   /** The content of every cut that was ever offered for commit, by id. */
   readonly contents = new Map<string, string>();
   readonly machineOf = new Map<string, string>();
+  /** The frames of these cuts. */
+  readonly #frames = new Map<string, Buffer[][]>();
   readonly #open: (Sent | undefined)[] = [undefined, undefined];
   readonly #committed: JournaledCut[][] = [[], []];
   readonly #under: Promise<void>[] = [];
@@ -105,6 +107,7 @@ export class JournalBench {
     const next = new JournalBench(directory, await openTestJournal(directory, 0, ROOMY));
     for (const [cutId, content] of this.contents) next.contents.set(cutId, content);
     for (const [cutId, machineId] of this.machineOf) next.machineOf.set(cutId, machineId);
+    for (const [cutId, frames] of this.#frames) next.#frames.set(cutId, frames);
     for (const [machine, machineId] of MACHINES.entries()) {
       for (const cut of next.journal.recovered.get(machineId)?.cuts ?? []) {
         directory.note(`journaled ${cut.cutId}`);
@@ -139,6 +142,10 @@ export class JournalBench {
       return;
     }
     const sent = this.#open[machine];
+    if (command.do === 'again') {
+      await this.#again(machine, machineId, sent);
+      return;
+    }
     if (sent === undefined) {
       // One that has no frames is whole in its commit.
       if (command.do === 'commit') this.#under.push(this.#commitWhole(machine, machineId));
@@ -155,6 +162,32 @@ export class JournalBench {
     else this.#under.push(this.#commit(machine, machineId, sent));
   }
 
+  /** A cut is given up, and comes again under its id: what is open from its beginning on, else the oldest that is whole. */
+  async #again(machine: 0 | 1, machineId: string, sent: Sent | undefined): Promise<void> {
+    if (sent !== undefined) {
+      sent.open.drop();
+      this.#begin(machine, sent.open.cutId);
+      return;
+    }
+    const cut = this.#committed[machine]!.shift();
+    const frames = cut && this.#frames.get(cut.cutId);
+    if (cut === undefined || frames === undefined) return;
+    this.directory.note(`released ${cut.cutId}`);
+    cut.release();
+    if (frames.every(({ length }) => length === 0)) {
+      this.#under.push(this.#commitWhole(machine, machineId, cut.cutId));
+      return;
+    }
+    const { open } = this.#begin(machine, cut.cutId);
+    this.#open[machine] = undefined;
+    for (const [epoch, list] of frames.entries()) {
+      if (list.length === 0) continue;
+      await this.#untilRoom(list.reduce((sum, { length }) => sum + length, SLACK));
+      this.#under.push(open.append(chunkOf(epoch, 0, list)));
+    }
+    this.#under.push(this.#commit(machine, machineId, { open, frames }));
+  }
+
   /** As whoever receives does it: nothing is taken for which no file is ready. */
   async #untilRoom(bytes: number): Promise<void> {
     while (this.journal.usage.room < bytes) await new Promise(setImmediate);
@@ -166,6 +199,7 @@ export class JournalBench {
     for (const [index, list] of frames.entries()) for (const frame of list) hash.update(`${index}:${frame.length}:`).update(frame);
     this.contents.set(cutId, hash.digest('hex'));
     this.machineOf.set(cutId, machineId);
+    this.#frames.set(cutId, frames);
     const committed = await open.commit(
       cutOf(
         machineId,
@@ -177,8 +211,8 @@ export class JournalBench {
     this.#committed[machine]!.push(committed);
   }
 
-  async #commitWhole(machine: 0 | 1, machineId: string): Promise<void> {
-    const cutId = newId();
+  async #commitWhole(machine: 0 | 1, machineId: string, cutId = newId()): Promise<void> {
+    this.#frames.set(cutId, [[], []]);
     this.contents.set(cutId, createHash('sha256').digest('hex'));
     this.machineOf.set(cutId, machineId);
     const committed = await this.journal.commit(machineId, cutOf(machineId, cutId, [0, 0]));
@@ -186,8 +220,8 @@ export class JournalBench {
     this.#committed[machine]!.push(committed);
   }
 
-  #begin(machine: 0 | 1): Sent {
-    const open = this.journal.begin(MACHINES[machine], beginOf(newId(), 2));
+  #begin(machine: 0 | 1, cutId = newId()): Sent {
+    const open = this.journal.begin(MACHINES[machine], beginOf(cutId, 2));
     const sent = { open, frames: [[], []] };
     this.#open[machine] = sent;
     return sent;
@@ -220,6 +254,7 @@ export const judge = async (bench: JournalBench, count: number, files: Map<strin
     if (what === 'journaled') promised.add(cutId);
     else promised.delete(cutId);
     if (what === 'released') released.add(cutId);
+    else released.delete(cutId);
   }
   let recovered = 0;
   let named = journal.damage.length > 0;
