@@ -1,7 +1,7 @@
-import { KEEP_HOLD } from './hold/keep-command.ts';
+import { HOLD_WATCHDOG } from './hold/watchdog-command.ts';
 
-// The keeper of a hold is a small process: it loads nothing of the rest.
-if (process.argv[2] === KEEP_HOLD) await (await import('./hold/keeper-process.ts')).keepHold();
+// The watchdog of a hold is a small process: it loads nothing of the rest.
+if (process.argv[2] === HOLD_WATCHDOG) await (await import('./hold/watchdog-process.ts')).serveHold();
 else {
   const [{ carryBallast, giveBackFreed, runProgram }, { leaveProcessors }, { program }] = await Promise.all([
     import('@holdfast/daemon'),

@@ -7,7 +7,7 @@ import { createPointMaker, type PointMaker } from './make-points.ts';
 const NOTHING = { applicationIntervalSeconds: 0, hold: 'never', holdLimitMilliseconds: 0 };
 const PLACES = {
   machineId: newId(),
-  keeper: ['/nowhere/keeper'],
+  watchdog: ['/nowhere/watchdog'],
   scripts: '/nowhere/scripts',
   scriptLimit: 1000,
   log: '/dev/shm/holdfast-none',

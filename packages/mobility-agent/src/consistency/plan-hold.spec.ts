@@ -4,8 +4,8 @@ import path from 'node:path';
 import { PointKind } from '@holdfast/protocol';
 import { type HoldPlaces, planConsistentHold, planHelpingHold, planSnapshotHold } from './plan-hold.ts';
 
-/** A keeper that notes what it is told to, and does nothing. */
-const KEEPER = `
+/** A watchdog that notes what it is told to, and does nothing. */
+const WATCHDOG = `
   const { appendFileSync } = require('node:fs');
   const [, file] = process.argv;
   require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
@@ -23,7 +23,7 @@ describe.unless(process.platform === 'linux' ? undefined : 'not Linux', 'a plann
     directory = mkdtempSync(path.join(tmpdir(), 'holdfast-plan-'));
     places = {
       machineId: '11'.repeat(16),
-      keeper: [process.execPath, '-e', KEEPER, path.join(directory, 'orders')],
+      watchdog: [process.execPath, '-e', WATCHDOG, path.join(directory, 'orders')],
       scripts: path.join(directory, 'scripts'),
       scriptLimit: 1000,
       log: path.join(directory, 'log'),

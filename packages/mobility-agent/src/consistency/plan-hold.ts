@@ -24,7 +24,7 @@ const THROTTLED_WRITES = 500;
 export interface HoldPlaces {
   readonly machineId: string;
   /** The program that keeps a hold, and its arguments. */
-  readonly keeper: readonly string[];
+  readonly watchdog: readonly string[];
   /** Where the scripts are. */
   readonly scripts: string;
   /** Milliseconds a script may take. */

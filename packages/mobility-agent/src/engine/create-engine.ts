@@ -321,7 +321,7 @@ class ProtectingEngine implements Engine {
     return { ...answer, durable: answer.cutId !== undefined && !isHeld };
   }
 
-  /** What an agent that was killed with its keeper has left frozen or throttled. */
+  /** What an agent that was killed with its watchdog has left frozen or throttled. */
   async #releaseLeft(): Promise<void> {
     const { hold } = this.#options;
     if (hold === undefined) return;

@@ -8,8 +8,8 @@ import { chooseFilesystems, type HeldFilesystem, type KeptPath } from './choose-
 import { parseMountTable } from './mount-table.ts';
 import { type Hold, openHold } from './open-hold.ts';
 import { releaseLeft } from './release-left.ts';
-import { KEEPER_COMMAND } from './testing/keeper-command.ts';
 import { type MountedDisk, mountDisk } from './testing/mounted-disk.ts';
+import { WATCHDOG_COMMAND } from './testing/watchdog-command.ts';
 
 const MIB = 1024 * 1024;
 /** Milliseconds: longer than anything is waited for here. */
@@ -48,7 +48,7 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'mkfs.xfs'), 'holding writ
     return one;
   };
   const hold = async (): Promise<Hold> => {
-    const one = await openHold({ keeper: KEEPER_COMMAND, log });
+    const one = await openHold({ watchdog: WATCHDOG_COMMAND, log });
     undo.push(() => one.end());
     return one;
   };
@@ -71,9 +71,9 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'mkfs.xfs'), 'holding writ
     return { count: () => Number(readFileSync(`${folder}/count`, 'utf8') || -1) };
   };
   const childOf = (pid: number): number =>
-    Number(execFileSync('pgrep', ['-P', String(pid), '-f', 'keeper-process'], { encoding: 'utf8' }).trim());
-  /** The keeper of a hold of this process. */
-  const keeperPid = (): number => childOf(process.pid);
+    Number(execFileSync('pgrep', ['-P', String(pid), '-f', 'watchdog-process'], { encoding: 'utf8' }).trim());
+  /** The watchdog of a hold of this process. */
+  const watchdogPid = (): number => childOf(process.pid);
 
   it('freezes ext4 and XFS of protected disks under writers, and thaws them', async () => {
     const disks = [mounted('ext4'), mounted('xfs')];
@@ -106,9 +106,9 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'mkfs.xfs'), 'holding writ
     await one.freeze(choose([disk]), LONG);
     const lockedKilobytes = (pid: number | 'self'): number =>
       Number(/^VmLck:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]);
-    const program = Number(/^VmExe:\s+(\d+)/m.exec(readFileSync(`/proc/${keeperPid()}/status`, 'latin1'))![1]);
+    const program = Number(/^VmExe:\s+(\d+)/m.exec(readFileSync(`/proc/${watchdogPid()}/status`, 'latin1'))![1]);
     expect(program).toBeGreaterThan(1000);
-    expect(lockedKilobytes(keeperPid())).toBeGreaterThanOrEqual(program);
+    expect(lockedKilobytes(watchdogPid())).toBeGreaterThanOrEqual(program);
     expect(lockedKilobytes('self')).toBeLessThan(program);
     await one.end();
   });
@@ -173,12 +173,12 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'mkfs.xfs'), 'holding writ
     expect(choose([lower], [{ path: upper, what: 'the agent' }]).every(({ kept }) => kept !== undefined)).toBe(true);
   });
 
-  it('is let go from here when its keeper is killed', async () => {
+  it('is let go from here when its watchdog is killed', async () => {
     const disk = mounted('ext4');
     const one = await hold();
     await one.freeze(choose([disk]), LONG);
     expect(isFrozen(disk.mountPoint)).toBe(true);
-    process.kill(keeperPid(), 'SIGKILL');
+    process.kill(watchdogPid(), 'SIGKILL');
     await until('it is thawed', () => !isFrozen(disk.mountPoint));
     expect(await one.end()).toMatchObject({ broken: expect.stringContaining('SIGKILL') });
     expect(existsSync(log)).toBe(false);
@@ -189,7 +189,7 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'mkfs.xfs'), 'holding writ
     const agent = async (disk: MountedDisk): Promise<ChildProcess> => {
       const order = (file: string): string => JSON.stringify(join(__dirname, file));
       const program = `const { openHold } = await import(${order('open-hold.ts')});
-        const hold = await openHold({ keeper: ${JSON.stringify(KEEPER_COMMAND)}, log: ${JSON.stringify(log)} });
+        const hold = await openHold({ watchdog: ${JSON.stringify(WATCHDOG_COMMAND)}, log: ${JSON.stringify(log)} });
         await hold.freeze(${JSON.stringify(choose([disk]))}, ${LONG});
         console.log('frozen');
         setInterval(() => undefined, 1000);`;
@@ -201,23 +201,23 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'mkfs.xfs'), 'holding writ
       return child;
     };
 
-    it('is let go by its keeper at once', async () => {
+    it('is let go by its watchdog at once', async () => {
       const disk = mounted('xfs');
       const child = await agent(disk);
       child.kill('SIGKILL');
       await until('it is thawed', () => !isFrozen(disk.mountPoint));
-      await until('the keeper has ended', () => !existsSync(log));
+      await until('the watchdog has ended', () => !existsSync(log));
     });
 
-    it('is let go by the next agent when the keeper is killed too', async () => {
+    it('is let go by the next agent when the watchdog is killed too', async () => {
       const disk = mounted('ext4');
       const child = await agent(disk);
-      const keeper = childOf(child.pid!);
-      process.kill(keeper, 'SIGSTOP');
+      const watchdog = childOf(child.pid!);
+      process.kill(watchdog, 'SIGSTOP');
       expect(await releaseLeft(log)).toBeUndefined();
       child.kill('SIGKILL');
       await once(child, 'exit');
-      process.kill(keeper, 'SIGKILL');
+      process.kill(watchdog, 'SIGKILL');
       expect(isFrozen(disk.mountPoint)).toBe(true);
       let left: Awaited<ReturnType<typeof releaseLeft>>;
       // Its last thread lets go of the log a little later.

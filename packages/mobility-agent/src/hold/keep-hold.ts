@@ -3,12 +3,12 @@ import { HoldfastError } from '@holdfast/errors';
 import { endGroup, runScript } from '../consistency/run-script.ts';
 import { flush, freezeBeside, thaw } from '../platform/ioctl.ts';
 import type { HeldFilesystem } from './choose-filesystems.ts';
-import type { HoldReport, KeeperOrder } from './protocol.ts';
+import type { HoldReport, WatchdogOrder } from './protocol.ts';
 import { openFilesystem, takeBack } from './undo.ts';
 import { openUndoLog, type UndoLog } from './undo-log.ts';
 import { makeSnapshot, snapshotName } from './volume-snapshot.ts';
 
-type Order<Name extends KeeperOrder['order']> = Extract<KeeperOrder, { order: Name }>;
+type Order<Name extends WatchdogOrder['order']> = Extract<WatchdogOrder, { order: Name }>;
 
 interface Frozen {
   readonly mountPoint: string;
@@ -34,7 +34,7 @@ const written = ({ blocks }: HeldFilesystem): number | undefined => {
   }
 };
 
-/** A hold as its keeper has it. Whatever happens, `end` takes everything back, once; the notes are for when the keeper is killed. */
+/** A hold as its watchdog has it. Whatever happens, `end` takes everything back, once; the notes are for when the watchdog is killed. */
 export interface KeptHold {
   scripts(order: Order<'scripts'>): Promise<void>;
   flush(order: Order<'flush'>): Promise<void>;
@@ -45,7 +45,7 @@ export interface KeptHold {
   end(): Promise<HoldReport>;
 }
 
-class Keeper implements KeptHold {
+class WatchedHold implements KeptHold {
   readonly #log: UndoLog;
   #timer: NodeJS.Timeout | undefined;
   readonly #frozen: Frozen[] = [];
@@ -224,7 +224,7 @@ export const openKeptHold = (file: string): { readonly hold: KeptHold; close(): 
   const log = openUndoLog(file);
   if (log === undefined) throw failed('hold', 'another one of this machine is not over yet', 'try again when it is');
   return {
-    hold: new Keeper(log),
+    hold: new WatchedHold(log),
     close() {
       log.remove();
       log.close();

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { openHold } from './open-hold.ts';
 
 /** Answers so many orders, then none, as one that was stopped. */
-const keeperThatAnswers = (orders: number): readonly string[] => [
+const watchdogThatAnswers = (orders: number): readonly string[] => [
   process.execPath,
   '--eval',
   `let left = ${orders};
@@ -23,7 +23,7 @@ describe('a hold', () => {
   });
 
   it('waits for a snapshot as long as one may take, and not for ever', async () => {
-    const hold = await openHold({ keeper: keeperThatAnswers(1), log: path.join(directory, 'log') });
+    const hold = await openHold({ watchdog: watchdogThatAnswers(1), log: path.join(directory, 'log') });
     jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'setInterval', 'Date', 'performance', 'hrtime'] });
     const snapshot = hold.snapshot(VOLUME, 'tag');
     let over = false;
@@ -39,7 +39,7 @@ describe('a hold', () => {
   });
 
   it('keeps a snapshot for as long as it is read', async () => {
-    const hold = await openHold({ keeper: keeperThatAnswers(4), log: path.join(directory, 'log') });
+    const hold = await openHold({ watchdog: watchdogThatAnswers(4), log: path.join(directory, 'log') });
     jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'setInterval', 'Date', 'performance', 'hrtime'] });
     expect(await hold.snapshot(VOLUME, 'tag')).toBe('/dev/mapper/one');
     jest.advanceTimersByTime(24 * 3_600_000);

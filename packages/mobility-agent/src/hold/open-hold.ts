@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { ERROR_CODES, type ErrorCode, HoldfastError } from '@holdfast/errors';
 import type { HeldFilesystem } from './choose-filesystems.ts';
-import type { HoldReport, KeeperAnswer, KeeperOrder } from './protocol.ts';
+import type { HoldReport, WatchdogAnswer, WatchdogOrder } from './protocol.ts';
 import { releaseLeft } from './release-left.ts';
 import type { ThrottleStep } from './throttle.ts';
 import type { ScriptCall } from './undo-log.ts';
@@ -24,13 +24,13 @@ export interface Hold {
 }
 
 export interface HoldOptions {
-  /** The keeper's program and arguments. */
-  readonly keeper: readonly string[];
-  /** A file in memory that tells what to take back when keeper and agent are both killed. */
+  /** The watchdog's program and arguments. */
+  readonly watchdog: readonly string[];
+  /** A file in memory that tells what to take back when watchdog and agent are both killed. */
   readonly log: string;
 }
 
-/** Milliseconds a keeper may take for what needs no disk and no script, on the most busy machine. */
+/** Milliseconds a watchdog may take for what needs no disk and no script, on the most busy machine. */
 const PATIENCE = 10_000;
 /** Milliseconds more that its start may take: nothing is held meanwhile. */
 const START_PATIENCE = 50_000;
@@ -39,18 +39,18 @@ const SNAPSHOT_PATIENCE = 120_000;
 
 const failed = (why: string): HoldfastError =>
   new HoldfastError('HOLD_FAILED', {
-    thing: 'keeper of the hold',
+    thing: 'watchdog of the hold',
     why,
     remedy: 'look at the log of the agent; the cut is made without it',
   });
 
-const errorOf = ({ code, thing, why, remedy }: NonNullable<KeeperAnswer['failed']>): HoldfastError =>
+const errorOf = ({ code, thing, why, remedy }: NonNullable<WatchdogAnswer['failed']>): HoldfastError =>
   new HoldfastError(Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'HOLD_FAILED', { thing, why, remedy });
 
-class KeeperProcess implements Hold {
+class WatchdogProcess implements Hold {
   readonly #child;
   readonly #log: string;
-  readonly #waiting: { resolve(answer: KeeperAnswer): void; reject(reason: Error): void }[] = [];
+  readonly #waiting: { resolve(answer: WatchdogAnswer): void; reject(reason: Error): void }[] = [];
   /** The process has ended and what it left, if anything, was taken back. */
   readonly #over: Promise<readonly string[]>;
   #ended: string | undefined;
@@ -58,15 +58,15 @@ class KeeperProcess implements Hold {
   /** Milliseconds that ending may take: the limits of the scripts, or for a snapshot. */
   #afterwards = 0;
 
-  constructor({ keeper, log }: HoldOptions) {
-    const [program, ...args] = keeper as readonly [string, ...string[]];
+  constructor({ watchdog, log }: HoldOptions) {
+    const [program, ...args] = watchdog as readonly [string, ...string[]];
     this.#log = log;
     let said = '';
     this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, cwd: '/' });
     const { stdin, stdout, stderr } = this.#child;
     stdin.on('error', () => undefined);
     stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-1000)));
-    createInterface({ input: stdout }).on('line', (line) => this.#waiting.shift()?.resolve(JSON.parse(line) as KeeperAnswer));
+    createInterface({ input: stdout }).on('line', (line) => this.#waiting.shift()?.resolve(JSON.parse(line) as WatchdogAnswer));
     const exit = new Promise<string>((resolve) => {
       this.#child.once('error', (reason) => resolve(`it could not be started: ${reason.message}`));
       this.#child.once('exit', (status, signal) => resolve(`it ended with ${signal ?? `status ${status}`} ${said.trim()}`.trim()));
@@ -129,20 +129,20 @@ class KeeperProcess implements Hold {
     return report ?? { broken: why, frozen: [], still: [], moving: [], frozenFor: 0, problems };
   }
 
-  /** A keeper that is stopped or stuck is ended, and what it holds is let go from here. */
+  /** A watchdog that is stopped or stuck is ended, and what it holds is let go from here. */
   #endBy(milliseconds: number): void {
     clearTimeout(this.#latest);
     if (this.#ended !== undefined) return;
     this.#latest = setTimeout(() => this.#child.kill('SIGKILL'), milliseconds + this.#afterwards + PATIENCE);
   }
 
-  async #order(order: KeeperOrder): Promise<void> {
+  async #order(order: WatchdogOrder): Promise<void> {
     await this.#ask(order);
   }
 
-  async #ask(order: KeeperOrder): Promise<KeeperAnswer> {
+  async #ask(order: WatchdogOrder): Promise<WatchdogAnswer> {
     if (this.#ended !== undefined) throw failed(this.#ended);
-    const { promise, resolve, reject } = Promise.withResolvers<KeeperAnswer>();
+    const { promise, resolve, reject } = Promise.withResolvers<WatchdogAnswer>();
     this.#waiting.push({ resolve, reject });
     this.#child.stdin.write(`${JSON.stringify(order)}\n`);
     const answer = await promise;
@@ -151,15 +151,15 @@ class KeeperProcess implements Hold {
   }
 }
 
-/** Starts a keeper, after taking back what one before may have left. Rejects with HOLD_FAILED. */
+/** Starts a watchdog, after taking back what one before may have left. Rejects with HOLD_FAILED. */
 export const openHold = async (options: HoldOptions): Promise<Hold> => {
   if ((await releaseLeft(options.log)) === undefined) throw failed('the one before is not over yet');
-  const keeper = new KeeperProcess(options);
+  const watchdog = new WatchdogProcess(options);
   try {
-    await keeper.open();
-    return keeper;
+    await watchdog.open();
+    return watchdog;
   } catch (reason) {
-    await keeper.end();
+    await watchdog.end();
     throw reason;
   }
 };

@@ -3,8 +3,8 @@ import type { ThrottleStep } from './throttle.ts';
 import type { ScriptCall } from './undo-log.ts';
 import type { LogicalVolume } from './volume-snapshot.ts';
 
-/** What the agent says to the keeper of a hold, one line of JSON each; the keeper answers each with a line. */
-export type KeeperOrder =
+/** What the agent says to the watchdog of a hold, one line of JSON each; the watchdog answers each with a line. */
+export type WatchdogOrder =
   /** First: where to note what is to be undone. */
   | { readonly order: 'open'; readonly log: string }
   /** Runs the scripts with `pre`, in order. `limit`: milliseconds after which all is let go. */
@@ -15,7 +15,7 @@ export type KeeperOrder =
   | { readonly order: 'throttle'; readonly steps: readonly ThrottleStep[]; readonly limit: number }
   /** Makes a snapshot, which is there until the end. `tag` tells whose it is. */
   | { readonly order: 'snapshot'; readonly volume: LogicalVolume; readonly tag: string }
-  /** Lets everything go and tells how it was; then the keeper ends. */
+  /** Lets everything go and tells how it was; then the watchdog ends. */
   | { readonly order: 'end' };
 
 /** How a hold was, told once it is over. */
@@ -34,7 +34,7 @@ export interface HoldReport {
   readonly problems: readonly string[];
 }
 
-export interface KeeperAnswer {
+export interface WatchdogAnswer {
   readonly failed?: { readonly code: string; readonly thing: string; readonly why: string; readonly remedy: string };
   /** To `snapshot`: its path. */
   readonly path?: string;

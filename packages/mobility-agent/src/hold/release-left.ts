@@ -4,7 +4,7 @@ import { takeBack } from './undo.ts';
 import { readUndoLog, type Undo } from './undo-log.ts';
 
 /**
- * Takes back what a keeper that was killed left behind. Does nothing, and gives undefined, while one is alive: it does so itself. Gives what
+ * Takes back what a watchdog that was killed left behind. Does nothing, and gives undefined, while one is alive: it does so itself. Gives what
  * was taken back and what went wrong with it.
  */
 export const releaseLeft = async (

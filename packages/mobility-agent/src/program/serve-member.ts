@@ -9,7 +9,7 @@ import type { DiskRegistry, RegisteredDisk } from '../disks/disk-registry.ts';
 import { createReporter } from '../engine/agent-report.ts';
 import { createEngine } from '../engine/create-engine.ts';
 import type { Engine } from '../engine/engine.ts';
-import { KEEP_HOLD } from '../hold/keep-command.ts';
+import { HOLD_WATCHDOG } from '../hold/watchdog-command.ts';
 import { collectManifest } from '../manifest/collect.ts';
 import { lookAround } from '../surroundings/look-around.ts';
 import { findMemoryDirectory } from '../trace/memory-file.ts';
@@ -43,7 +43,7 @@ const holdPlaces = ({ settings, stateDirectory }: ProgramContext<AgentSchema>, m
   const { consistency, hrl, trace } = settings;
   return {
     machineId,
-    keeper: [process.execPath, ...process.execArgv, program, KEEP_HOLD],
+    watchdog: [process.execPath, ...process.execArgv, program, HOLD_WATCHDOG],
     scripts: consistency.directory,
     scriptLimit: consistency.scriptLimit,
     log: path.join(findMemoryDirectory(trace.memoryDirectory), `holdfast-${machineId}-hold`),

@@ -8,7 +8,7 @@ import { BLOCK_SIZE, openFrame, parseFrame } from '@holdfast/block';
 import { isHoldfastError } from '@holdfast/errors';
 import { type CutContent, idBytes, ManifestSchema, newId } from '@holdfast/protocol';
 import { planSnapshotHold } from '../../consistency/plan-hold.ts';
-import { KEEPER_COMMAND } from '../../hold/testing/keeper-command.ts';
+import { WATCHDOG_COMMAND } from '../../hold/testing/watchdog-command.ts';
 import { openHrl } from '../../hrl/open-hrl.ts';
 import { identifyDevice } from '../../trace/device.ts';
 import { createWriteTrace, type WriteTraceSession } from '../../trace/trace.ts';
@@ -137,7 +137,7 @@ export const runExactPrefix = async ({
     const problems: string[] = [];
     const places = {
       machineId,
-      keeper: KEEPER_COMMAND,
+      watchdog: WATCHDOG_COMMAND,
       scripts: folder,
       scriptLimit: 1000,
       log: `/dev/shm/holdfast-${machineId}`,

@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { idBytes, newId, type PointKind } from '@holdfast/protocol';
 import type { HoldPlaces } from '../../consistency/plan-hold.ts';
-import { KEEPER_COMMAND } from '../../hold/testing/keeper-command.ts';
 import { type MountedDisk, mountDisk } from '../../hold/testing/mounted-disk.ts';
+import { WATCHDOG_COMMAND } from '../../hold/testing/watchdog-command.ts';
 import { until } from '../../sender/testing/until.ts';
 import { type EngineRig, openEngineRig } from './engine-rig.ts';
 
@@ -43,7 +43,7 @@ export const openConsistencyRig = async (
   fs.mkdirSync(scripts);
   const machineId = newId();
   const log = `/dev/shm/holdfast-${machineId}-hold`;
-  const hold: HoldPlaces = { machineId, keeper: KEEPER_COMMAND, scripts, scriptLimit: 20_000, log, kept: [], ...change };
+  const hold: HoldPlaces = { machineId, watchdog: WATCHDOG_COMMAND, scripts, scriptLimit: 20_000, log, kept: [], ...change };
   const disks = kinds.map((kind) => ('mountPoint' in kind ? kind : mountDisk(kind[0], kind[1] * MIB)));
   const paths = disks.map(({ disk }) => disk.path);
   const rig = await openEngineRig(paths, { hold, trace: { bufferBytes: TRACE_BUFFER, memoryDirectory: '/dev/shm' } });

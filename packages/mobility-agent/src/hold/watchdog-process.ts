@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fromSystem } from '@holdfast/errors';
 import { lockCode } from '../platform/memory.ts';
 import { openKeptHold } from './keep-hold.ts';
-import type { HoldReport, KeeperAnswer, KeeperOrder } from './protocol.ts';
+import type { HoldReport, WatchdogAnswer, WatchdogOrder } from './protocol.ts';
 
 const NEVER_FIRST = '-1000';
 
@@ -20,11 +20,11 @@ const hardenProcess = (): void => {
 };
 
 /** Serves one hold over standard input and output. */
-export const keepHold = async (): Promise<void> => {
+export const serveHold = async (): Promise<void> => {
   let kept: ReturnType<typeof openKeptHold> | undefined;
   let report: HoldReport | undefined;
 
-  const obey = async (order: KeeperOrder): Promise<KeeperAnswer> => {
+  const obey = async (order: WatchdogOrder): Promise<WatchdogAnswer> => {
     try {
       if (order.order === 'open') {
         hardenProcess();
@@ -47,14 +47,14 @@ export const keepHold = async (): Promise<void> => {
       return { failed: { code, thing, why, remedy } };
     }
   };
-  const answer = (message: KeeperAnswer): void => void process.stdout.write(`${JSON.stringify(message)}\n`);
+  const answer = (message: WatchdogAnswer): void => void process.stdout.write(`${JSON.stringify(message)}\n`);
   // An agent that is gone reads no answers.
   process.stdout.on('error', () => undefined);
 
   let working: Promise<void> = Promise.resolve();
   const gone = Promise.withResolvers<void>();
   createInterface({ input: process.stdin })
-    .on('line', (line) => (working = working.then(async () => answer(await obey(JSON.parse(line) as KeeperOrder)))))
+    .on('line', (line) => (working = working.then(async () => answer(await obey(JSON.parse(line) as WatchdogOrder)))))
     .on('close', () => gone.resolve());
   await gone.promise;
   // At once what is held; what is being done now, when it is done.
