@@ -1,15 +1,15 @@
-// A capture alone, as a process that the bench drives: capture-main.ts DIRECTORY DEVICE. It copies the disk, tells how long that took, then cuts
-// whenever it is told to. What it cuts is freed at once, as if the vault had it.
+// A capture alone, as a process that the bench drives: capture-main.ts DIRECTORY DEVICE [follow-only]. It copies the disk, unless it
+// is only to follow its writes, tells how long that took, then cuts whenever it is told to. What it cuts is freed at once, as if the vault had it.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
 import { createTraceCapture, createWriteTrace, type DiskSource, identifyDevice, openDiskSource, openHrl } from '@holdfast/mobility-agent';
 import { idBytes, idText, ManifestSchema, newId } from '@holdfast/protocol';
-import type { CaptureAnswer, CaptureOrder } from './capture-process.ts';
+import { type CaptureAnswer, type CaptureOrder, FOLLOW_ONLY } from './capture-process.ts';
 
 const MIB = 1024 * 1024;
-const [directory = '', device = ''] = process.argv.slice(2);
+const [directory = '', device = '', way] = process.argv.slice(2);
 const machineId = newId();
 const hrl = await openHrl({
   machineId,
@@ -75,14 +75,25 @@ const end = async (): Promise<void> => {
   process.disconnect();
 };
 
+/** Of a disk whose writes are followed and that nobody may read: the one this machine runs from. */
+const unread = (size: number): DiskSource => ({
+  size,
+  readLimit: MIB,
+  read: () => {
+    throw new Error(`${device} was to be followed only`);
+  },
+  excluded: () => [],
+  grown: unread,
+});
+
 const traced = identifyDevice(device);
-const source = openDiskSource(traced);
-await capture.attach({ id: newId(), device: traced, source: counted(source) });
+const copies = way !== FOLLOW_ONLY;
+await capture.attach({ id: newId(), device: traced, source: copies ? counted(openDiskSource(traced)) : unread(traced.size) });
 const began = performance.now();
-await capture.copy({ onProgress: () => void freeAll() });
+if (copies) await capture.copy({ onProgress: () => void freeAll() });
 freeAll();
 const copyMilliseconds = performance.now() - began;
-await cut();
+if (copies) await cut();
 process.on('message', async (order: CaptureOrder) => {
   if (order === 'cut') answer(await cut());
   else await end();

@@ -33,6 +33,9 @@ export interface CaptureProcess {
   end(): Promise<string | undefined>;
 }
 
+/** Third argument of capture-main.ts. */
+export const FOLLOW_ONLY = 'follow-only';
+
 const MAIN = fileURLToPath(new URL('./capture-main.ts', import.meta.url));
 
 const nextAnswer = async (child: ChildProcess): Promise<CaptureAnswer> => {
@@ -48,10 +51,15 @@ const nextAnswer = async (child: ChildProcess): Promise<CaptureAnswer> => {
   }
 };
 
-/** Starts it and waits until the disk is copied. `flags`: for node. */
-export const startCapture = async (device: string, flags: readonly string[] = []): Promise<CaptureProcess> => {
+export interface CaptureProcessOptions {
+  /** False: writes are followed, nothing is copied, and there are no cuts. */
+  readonly copies?: boolean;
+}
+
+/** Starts it and waits until the disk is copied. */
+export const startCapture = async (device: string, { copies = true }: CaptureProcessOptions = {}): Promise<CaptureProcess> => {
   const own = await mkdtemp('/dev/shm/holdfast-capture-');
-  const child = fork(MAIN, [own, device], { execArgv: [...FROM_SOURCE, ...flags] });
+  const child = fork(MAIN, [own, device, ...(copies ? [] : [FOLLOW_ONLY])], { execArgv: [...FROM_SOURCE] });
   const ready = await nextAnswer(child);
   if (ready.type !== 'ready') throw new Error(`the capture said ${ready.type}`);
   return {

@@ -1,65 +1,148 @@
+import { closeSync, existsSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { createWriteTrace, identifyDevice, type WriteSink } from '@holdfast/mobility-agent';
+import { newId } from '@holdfast/protocol';
+import { devicesBelow } from '../../../lab/host/disks-below.ts';
 import { cpuSecondsOf } from '../../cpu.ts';
-import { createRow } from '../../row.ts';
+import { createRow, type Row } from '../../row.ts';
 import type { CaptureCase } from '../capture-case.ts';
 import { startCapture } from '../capture-process.ts';
-import { runFio } from '../fio.ts';
 import { createLoadDisk } from '../load-disk.ts';
+import { startSteadyLoad } from '../steady-load.ts';
 
-const DISK_SIZE = 256 * 1024 * 1024;
+const SIZE = 256 * 1024 * 1024;
+const BUFFER_BYTES = 32 * 1024 * 1024;
+const DEPTH = 32;
 const SECONDS = 2;
 /** What is compared is small, and other processes of the machine are not: many short runs, that each of them meets alike. */
-const RUNS_A_PAIR = 3;
+const RUNS_A_PAIR = 2;
 const WARM_UP = 1;
 /** Of one run, where a busy machine let a ring overflow. */
 const ATTEMPTS = 5;
 /** Each write is told twice: when it is issued and when it completes. */
 const EVENTS_A_WRITE = 2;
+const PROMISED = { goal: { atLeast: 0.93 }, stretch: { atLeast: 0.97 } };
 
-/** What it costs to follow all writes, at a speed no disk of a server has: the disk is memory, and fio writes as fast as it can. */
+const DEAF: WriteSink = { issued: () => undefined, requeued: () => undefined, completed: () => undefined };
+
+interface Samples {
+  readonly off: number[];
+  /** The kernel records its events, and nobody reads them. */
+  readonly recorded: number[];
+  readonly traced: number[];
+  /** CPU seconds of who reads, for a million events. */
+  readonly cpu: number[];
+}
+
+interface Target {
+  /** What of the disk is written: itself, or a file. */
+  readonly filename: string;
+  /** `/dev/vda` */
+  readonly device: string;
+}
+
+/** All its blocks are there afterwards. */
+const fill = (filename: string): void => {
+  const file = openSync(filename, 'a+');
+  try {
+    writeSync(file, Buffer.alloc(SIZE, 'holdfast'));
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+};
+
+const measure = async ({ filename, device }: Target, runs: number, note: (line: string) => void): Promise<Samples> => {
+  const samples: Samples = { off: [], recorded: [], traced: [], cpu: [] };
+  fill(filename);
+  const load = startSteadyLoad(path.basename(device), { device: filename, depth: DEPTH, size: SIZE });
+  const off = async (): Promise<void> => void samples.off.push(await load.iops(SECONDS));
+  const recorded = async (): Promise<void> => {
+    const session = createWriteTrace({ machineId: newId(), bufferBytes: BUFFER_BYTES });
+    try {
+      session.attach(identifyDevice(device), DEAF);
+      samples.recorded.push(await load.iops(SECONDS));
+    } finally {
+      session.destroy();
+    }
+  };
+  const traced = async (): Promise<void> => {
+    for (let attempt = 1; ; attempt += 1) {
+      const capture = await startCapture(device, { copies: false });
+      // An agent runs for months: what its code costs before it is compiled is not the question.
+      await load.iops(WARM_UP);
+      const before = cpuSecondsOf(capture.pid);
+      const iops = await load.iops(SECONDS);
+      const spent = cpuSecondsOf(capture.pid) - before;
+      const lost = await capture.end();
+      if (lost === undefined) {
+        samples.traced.push(iops);
+        samples.cpu.push(spent / ((iops * SECONDS * EVENTS_A_WRITE) / 1e6));
+        return;
+      }
+      note(`tracing, not counted, for an agent would resynchronize: ${lost}`);
+      if (attempt === ATTEMPTS) throw new Error(`${ATTEMPTS} times in turn writes were not traced to the end: ${lost}`);
+    }
+  };
+  try {
+    await load.iops(WARM_UP);
+    const sides = [off, recorded, traced];
+    for (let run = 0; run < runs; run += 1) {
+      for (let side = 0; side < sides.length; side += 1) await sides[(run + side) % sides.length]!();
+      const [traces, records, without] = [samples.traced, samples.recorded, samples.off].map((iops) => Math.round(iops.at(-1)!));
+      note(`tracing, ${device}, run ${run + 1}: ${traces} IOPS traced, ${records} recorded, ${without} without`);
+    }
+  } finally {
+    await load.end();
+  }
+  return samples;
+};
+
+/** The one disk of the machine that a directory lies on, or why there is none to be measured. */
+const diskBelow = (directory: string): { readonly device: string } | { readonly why: string } => {
+  // Neither partitions nor what is made of other disks is a device of its own.
+  const names = [...devicesBelow(directory)].filter((name) => existsSync(`/sys/class/block/${name}/device`));
+  if (names.length !== 1) return { why: `${directory} lies on ${names.length} disks of this machine` };
+  const device = `/dev/${names[0]}`;
+  try {
+    identifyDevice(device);
+    return { device };
+  } catch (reason) {
+    return { why: reason instanceof Error ? reason.message : String(reason) };
+  }
+};
+
+const rowsOfMemory = ({ off, recorded, traced, cpu }: Samples): Row[] => {
+  const measure = 'tracing only, fio at full speed, a disk that is memory';
+  return [
+    createRow({ measure, unit: 'IOPS' }, traced, { name: "the kernel's events, read by nobody", samples: recorded }, PROMISED),
+    createRow({ measure, unit: 'IOPS' }, traced, { name: 'no tracing', samples: off }, PROMISED),
+    createRow({ measure: `${measure}: CPU`, unit: 's per million events' }, cpu, undefined),
+  ];
+};
+
+/**
+ * What it costs to follow all writes while fio writes as fast as it can: of the machine's own disk, and of one that is memory, at a speed no disk of a
+ * server has; of the latter also what the kernel's events cost by themselves, and what the agent adds.
+ */
 export const tracing: CaptureCase = {
   name: 'tracing',
-  run: async ({ pairs, note }) => {
-    const disk = await createLoadDisk(DISK_SIZE);
-    const on: number[] = [];
-    const off: number[] = [];
-    const cpu: number[] = [];
-    const load = (seconds = SECONDS) => runFio({ device: disk.device, seconds, depth: 32 });
-    const traced = async (): Promise<void> => {
-      for (let attempt = 1; ; attempt += 1) {
-        const capture = await startCapture(disk.device);
-        // An agent runs for months: what its code costs before it is compiled is not the question.
-        await load(WARM_UP);
-        const before = cpuSecondsOf(capture.pid);
-        const { iops, writes } = await load();
-        const spent = cpuSecondsOf(capture.pid) - before;
-        const lost = await capture.end();
-        if (lost === undefined) {
-          cpu.push(spent / ((writes * EVENTS_A_WRITE) / 1e6));
-          on.push(iops);
-          return;
-        }
-        note(`tracing, not counted, for an agent would resynchronize: ${lost}`);
-        if (attempt === ATTEMPTS) throw new Error(`${ATTEMPTS} times in turn writes were not traced to the end: ${lost}`);
-      }
-    };
-    const untraced = async (): Promise<void> => void off.push((await load()).iops);
+  run: async ({ pairs, note, directory }) => {
+    const runs = pairs * RUNS_A_PAIR;
+    const rows: Row[] = [];
+    const own = diskBelow(directory);
+    if ('why' in own) note(`tracing, the machine's disk is not measured: ${own.why}`);
+    else {
+      const { off, traced } = await measure({ filename: path.join(directory, 'tracing.raw'), ...own }, runs, note);
+      const measured = { measure: "tracing only, fio at full speed, the machine's disk", unit: 'IOPS' };
+      rows.push(createRow(measured, traced, { name: 'no tracing', samples: off }, PROMISED));
+    }
+    const disk = await createLoadDisk(SIZE);
     try {
-      await load();
-      for (let pair = 0; pair < pairs * RUNS_A_PAIR; pair += 1) {
-        for (const side of pair % 2 === 0 ? [traced, untraced] : [untraced, traced]) await side();
-        note(`tracing, pair ${pair + 1}: ${Math.round(on.at(-1)!)} IOPS traced, ${Math.round(off.at(-1)!)} without`);
-      }
+      rows.push(...rowsOfMemory(await measure({ filename: disk.device, device: disk.device }, runs, note)));
     } finally {
       await disk.remove();
     }
-    return [
-      createRow(
-        { measure: 'tracing only, fio at full speed', unit: 'IOPS' },
-        on,
-        { name: 'no tracing', samples: off },
-        { goal: { atLeast: 0.93 }, stretch: { atLeast: 0.97 } },
-      ),
-      createRow({ measure: 'tracing only: CPU', unit: 's per million events' }, cpu, undefined),
-    ];
+    return rows;
   },
 };
