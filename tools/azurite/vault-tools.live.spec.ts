@@ -48,7 +48,7 @@ describe('the tools of a vault on Azurite', () => {
     expect(await copyVault(vault, target)).toMatchObject({ machines: [{ points: 16 }] });
     const there = await openVault(target, KEY);
     expect(await verifyCuts(there, source.machineId, source.diskId, cuts.slice(-3))).toBeUndefined();
-    const kept = await keepMachine(there, source.machineId, { policy: '24h', thinAtOnce: 1, minCuts: 1 });
+    const kept = await keepMachine(there, source.machineId, { policy: { rules: [], atLeast: 9 }, thinAtOnce: 1, minCuts: 1 });
     expect(kept.compactions).toBeGreaterThan(0);
     expect(kept.thinned).toBeGreaterThan(4);
     expect(await scrubMachine(there, source.machineId)).toMatchObject({ complete: true, findings: [] });

@@ -1,6 +1,7 @@
 import { toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { type Catalogue, CatalogueSchema, ID_SIZE } from '@holdfast/protocol';
+import { isAgeing } from './ageing.ts';
 import { damaged } from './damage.ts';
 import { type Finding, findingOf } from './finding.ts';
 import { failedOverOf } from './head.ts';
@@ -38,7 +39,7 @@ export const readCatalogue = async (vault: VaultAccess, machineId: string, versi
 };
 
 const checkCatalogue = (catalogue: Catalogue, name: string): void => {
-  const { covered, cuts, compacted, firstSlot, head, fenceTerm, history } = catalogue;
+  const { covered, cuts, compacted, firstSlot, head, fenceTerm, history, ageing } = catalogue;
   const numbers = [covered, cuts, compacted, firstSlot, fenceTerm, head?.sequence ?? 0n, head?.term ?? 0n];
   const isPossible = numbers.every((number) => number <= BigInt(Number.MAX_SAFE_INTEGER));
   const ends = [0n, ...history.map(({ endCut }) => endCut)];
@@ -46,7 +47,8 @@ const checkCatalogue = (catalogue: Catalogue, name: string): void => {
     history.every(({ object, firstCut, endCut }, i) => isReference(object) && firstCut === ends[i] && endCut > firstCut) &&
     ends.at(-1)! <= cuts;
   const headIsCovered = head === undefined || (head.sequence < covered && head.tag.length === 32);
-  if (!isPossible || !isUnbroken || !headIsCovered || compacted > cuts || firstSlot > covered || !refersRightly(catalogue))
+  const isAged = ageing === undefined || isAgeing(ageing, cuts);
+  if (!isPossible || !isUnbroken || !headIsCovered || !isAged || compacted > cuts || firstSlot > covered || !refersRightly(catalogue))
     throw damaged(name, 'what it says contradicts itself');
 };
 
@@ -68,12 +70,16 @@ export interface NewestCatalogue {
   readonly damage: readonly Finding[];
   /** Objects that cannot be read and whose numbers lie far above all that is in use: nobody who writes here made them. */
   readonly strangers: readonly Finding[];
+  /** When the store created versions, by number, as far as it listed them here. */
+  readonly created: ReadonlyMap<number, number>;
 }
 
 /** Catalogue versions that stay besides the newest one, whatever their age (docs/format.md, "Deleting"): numbers have no gaps, so as many below the newest are always there. */
 export const VERSIONS_KEPT = 8;
 /** How many that cannot be read are stepped over on the way to one that can. */
 const STEPS_BACK = 256;
+/** Versions of which it is told when they were created, where that is asked for: those of a week, of a writer alone. They come with the same answer of the store. */
+const TIMES = 1000;
 
 interface Unread {
   readonly version: number;
@@ -94,34 +100,42 @@ const readingOf =
     }
   };
 
+interface Listed extends Pick<NewestCatalogue, 'newest' | 'created'> {
+  readonly unread: readonly Unread[];
+  readonly gone: number;
+}
+
 /** The newest of the versions that a list shows which can be read, and newer ones that cannot be, the newest first. */
-const newestListed = async (
-  vault: VaultAccess,
-  machineId: string,
-): Promise<{ readonly newest: CatalogueVersion | undefined; readonly unread: readonly Unread[]; readonly gone: number }> => {
+const newestListed = async (vault: VaultAccess, machineId: string, times: number): Promise<Listed> => {
   const read = readingOf(vault, machineId);
   const unread: Unread[] = [];
+  const created = new Map<number, number>();
+  let newest: CatalogueVersion | undefined;
   let gone = 0;
-  for await (const { name } of vault.store.list(cataloguePrefix(machineId))) {
-    const version = catalogueVersionOf(name);
+  for await (const info of vault.store.list(cataloguePrefix(machineId))) {
+    const version = catalogueVersionOf(info.name);
     if (version === undefined) continue;
-    const found = await read(version);
-    if (found === undefined) gone = Math.max(gone, version);
-    else if ('catalogue' in found) return { newest: found, unread, gone };
-    else if (unread.push(found) === STEPS_BACK) break;
-    if (gone > 0 && version < gone - VERSIONS_KEPT) break;
+    created.set(version, info.created);
+    if (newest === undefined) {
+      const found = await read(version);
+      if (found === undefined) gone = Math.max(gone, version);
+      else if ('catalogue' in found) newest = found;
+      else if (unread.push(found) === STEPS_BACK) break;
+      if (newest === undefined && gone > 0 && version < gone - VERSIONS_KEPT) break;
+    }
+    if (newest !== undefined && created.size >= times) break;
   }
-  return { newest: undefined, unread, gone };
+  return { newest, unread, gone, created };
 };
 
 /**
  * Finds the newest version: a list tells where to look, and looking for the next number tells whether there are newer ones, so that a list may lag. What
  * cannot be read is stepped over; who may create objects here, and has no key, hides nothing by a number of his own.
- * Errors: VAULT_VERSION_UNSUPPORTED, STORE_UNAVAILABLE.
+ * `withTimes`: also when older ones were created. Errors: VAULT_VERSION_UNSUPPORTED, STORE_UNAVAILABLE.
  */
-export const newestCatalogue = async (vault: VaultAccess, machineId: string): Promise<NewestCatalogue> => {
+export const newestCatalogue = async (vault: VaultAccess, machineId: string, withTimes = false): Promise<NewestCatalogue> => {
   const read = readingOf(vault, machineId);
-  const listed = await newestListed(vault, machineId);
+  const listed = await newestListed(vault, machineId, withTimes ? TIMES : 0);
   let { newest } = listed;
   let highest = newest?.version ?? 0;
   const damaged: Unread[] = [];
@@ -155,7 +169,8 @@ export const newestCatalogue = async (vault: VaultAccess, machineId: string): Pr
       remedy: 'try again when its lists are up to date',
     });
   const findings = (all: readonly Unread[]): Finding[] => all.map(({ finding }) => finding);
-  return { newest, highest, damage: findings(damaged), strangers: findings(strangers.filter(({ version }) => version > highest)) };
+  const above = strangers.filter(({ version }) => version > highest);
+  return { newest, highest, damage: findings(damaged), strangers: findings(above), created: listed.created };
 };
 
 /** Where the log goes on behind the slots that a catalogue covers. */

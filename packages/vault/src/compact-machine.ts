@@ -1,5 +1,6 @@
 import { HoldfastError } from '@holdfast/errors';
 import { type Catalogue, idText } from '@holdfast/protocol';
+import { aged } from './ageing.ts';
 import { newestCatalogue, publishCatalogue } from './catalogue.ts';
 import { type CatalogueTrust, catalogueTrust } from './catalogue-trust.ts';
 import { tombstoneOf } from './checkpointer.ts';
@@ -49,7 +50,7 @@ export const compactMachine = async (
   const { minCuts = 64, steps = Number.POSITIVE_INFINITY, anchor, keeperKey, clock = systemClock } = options;
   let published = 0;
   for (;;) {
-    const history = await readMachine(vault, machineId, anchor && { anchor });
+    const history = await readMachine(vault, machineId, { anchor, withTimes: true });
     refuseDamaged(history);
     const { catalogue } = history;
     const runBytes = (catalogue?.catalogue.runs ?? []).reduce((sum, { size }) => sum + Number(size), 0);
@@ -99,6 +100,7 @@ const publishLevels = async (
         : [];
     const catalogue: Catalogue = {
       ...newest,
+      ...aged(newest, history.catalogue!, history.created),
       publishedUnixMillis: BigInt(now),
       compacted: BigInt(levels.compacted),
       runs: [...levels.runs],

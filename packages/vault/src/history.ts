@@ -60,6 +60,8 @@ export interface MachineHistory {
   readonly lost: readonly { readonly first: number; readonly last: number }[];
   /** What the reading began with. */
   readonly catalogue: CatalogueVersion | undefined;
+  /** When the store created versions of the catalogue, by number, as far as that was asked for. */
+  readonly created: ReadonlyMap<number, number>;
   /** The tags of the slots that count, by sequence, as far as they are still needed. */
   readonly tags: ReadonlyMap<number, string>;
   /** Reads what the slots hold. */

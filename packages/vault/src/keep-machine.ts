@@ -109,7 +109,7 @@ const keep = async (
   if (options.adopt === true) await adopt(vault, machineId, options, trust);
   const { published, runBytes } = await compactMachine(vault, machineId, options, trust);
   const writer = { vault, machineId, keyEpoch: await vault.keys.newestEpoch(machineId), keeperKey };
-  const history = await readMachine(vault, machineId, options.anchor && { anchor: options.anchor });
+  const history = await readMachine(vault, machineId, { anchor: options.anchor, withTimes: true });
   refuseDamaged(history);
   if (history.catalogue !== undefined) await trust.require(history.catalogue);
   const continuity = await checkContinuity(history);
@@ -138,7 +138,7 @@ const keep = async (
           clock.now(),
         )
       : 0;
-  const after = thinned === 0 ? history : await readMachine(vault, machineId);
+  const after = thinned === 0 ? history : await readMachine(vault, machineId, { withTimes: true });
   refuseDamaged(after);
   if (after.catalogue !== undefined) await trust.require(after.catalogue);
   options.signal?.throwIfAborted();

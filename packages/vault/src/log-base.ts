@@ -30,8 +30,8 @@ export interface BaseVisitor {
 }
 
 /** Reads the catalogue and the cuts it tells. Errors: DAMAGED, VAULT_VERSION_UNSUPPORTED, STORE_UNAVAILABLE. */
-export const readBase = async (vault: VaultAccess, machineId: string, visitor: BaseVisitor): Promise<LogBase> => {
-  const found = await newestCatalogue(vault, machineId);
+export const readBase = async (vault: VaultAccess, machineId: string, visitor: BaseVisitor, withTimes = false): Promise<LogBase> => {
+  const found = await newestCatalogue(vault, machineId, withTimes);
   if (found.newest === undefined) return { ...found, state: new LogState(), assembler: new CutAssembler(), next: 0 };
   const { catalogue } = found.newest;
   await readCuts(vault, machineId, catalogue, visitor);

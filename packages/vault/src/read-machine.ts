@@ -5,7 +5,7 @@ import { type Finding, findingOf } from './finding.ts';
 import type { Anchor } from './head.ts';
 import { HistoryBuilder, type MachineHistory } from './history.ts';
 import { LevelSource } from './level-source.ts';
-import { type LogBase, readBase } from './log-base.ts';
+import { type BaseVisitor, type LogBase, readBase } from './log-base.ts';
 import { findGap } from './log-gap.ts';
 import { LogState } from './log-state.ts';
 import { findMachine, type MachineSummary } from './machine.ts';
@@ -16,7 +16,9 @@ import type { Vault } from './vault.ts';
 
 export interface ReadMachineOptions {
   /** A slot that must still be there, else VAULT_ROLLED_BACK. */
-  readonly anchor?: Anchor;
+  readonly anchor?: Anchor | undefined;
+  /** Also when the store created versions of the catalogue: for keepers. */
+  readonly withTimes?: boolean;
 }
 
 /** A keeper may publish and delete while somebody reads, though hardly this often. */
@@ -27,10 +29,14 @@ const ATTEMPTS = 3;
  * before it usable; a damaged catalogue is named too, and the log is read instead. Needs no right but to read. Errors: MACHINE_NOT_FOUND,
  * VAULT_ROLLED_BACK, STORE_UNAVAILABLE.
  */
-export const readMachine = async (vault: Vault, machineId: string, { anchor }: ReadMachineOptions = {}): Promise<MachineHistory> => {
+export const readMachine = async (
+  vault: Vault,
+  machineId: string,
+  { anchor, withTimes = false }: ReadMachineOptions = {},
+): Promise<MachineHistory> => {
   const machine = await findMachine(vault, machineId);
   for (let attempt = 1; ; attempt += 1) {
-    const reading = new MachineReading(vault, machine);
+    const reading = new MachineReading(vault, machine, withTimes);
     await reading.run();
     if (attempt < ATTEMPTS && (await reading.wasOutrun())) continue;
     reading.checkAnchor(anchor);
@@ -41,6 +47,7 @@ export const readMachine = async (vault: Vault, machineId: string, { anchor }: R
 class MachineReading {
   readonly #vault: Vault;
   readonly #machine: MachineSummary;
+  readonly #withTimes: boolean;
   readonly #damage: Finding[];
   #builder: HistoryBuilder;
   #tags = new Map<number, string>();
@@ -49,6 +56,7 @@ class MachineReading {
     highest: 0,
     damage: [],
     strangers: [],
+    created: new Map(),
     state: new LogState(),
     assembler: new CutAssembler(),
     next: 0,
@@ -56,9 +64,10 @@ class MachineReading {
   #sequence = 0;
   #isCutShort = false;
 
-  constructor(vault: Vault, machine: MachineSummary) {
+  constructor(vault: Vault, machine: MachineSummary, withTimes: boolean) {
     this.#vault = vault;
     this.#machine = machine;
+    this.#withTimes = withTimes;
     this.#damage = machine.damage === undefined ? [] : [machine.damage];
     this.#builder = new HistoryBuilder(machine.id);
   }
@@ -114,6 +123,7 @@ class MachineReading {
       damage: this.#damage,
       lost: (newest?.catalogue.lost ?? []).map(({ first, last }) => ({ first: Number(first), last: Number(last) })),
       catalogue: newest,
+      created: this.#base.created,
       tags: this.#tags,
       segments: createLogSegments(this.#vault, this.#machine.id, this.#tags),
       levels: new LevelSource(this.#vault, this.#machine.id),
@@ -124,11 +134,12 @@ class MachineReading {
   async #readBase(): Promise<void> {
     const { id } = this.#machine;
     try {
-      this.#base = await readBase(this.#vault, id, {
+      const visitor: BaseVisitor = {
         onGenerations: (summaries) => this.#builder.load(summaries),
         onCut: (cut, name, isLoaded) => (isLoaded ? this.#builder.tell(cut) : this.#builder.add(cut, name)),
         onSlot: (sequence, tag) => this.#tags.set(sequence, tag),
-      });
+      };
+      this.#base = await readBase(this.#vault, id, visitor, this.#withTimes);
       const { head } = this.#base.state;
       if (head.sequence >= 0) this.#tags.set(head.sequence, head.tag);
       this.#sequence = this.#base.next;

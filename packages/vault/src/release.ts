@@ -1,6 +1,7 @@
 import { isHoldfastError } from '@holdfast/errors';
 import type { ObjectInfo } from '@holdfast/object-store';
 import { type Catalogue, idText, type Tombstone } from '@holdfast/protocol';
+import { aged } from './ageing.ts';
 import { publishCatalogue, VERSIONS_KEPT } from './catalogue.ts';
 import { tombstoneOf } from './checkpointer.ts';
 import { type Continuity, checkContinuity, type ListedObject } from './continuity.ts';
@@ -98,7 +99,8 @@ class Release {
     if (due.size > 0 || strays.length > 0 || waits) {
       const next = version + 1;
       const tombstones = [...left, ...strays.map(({ kind, id }) => tombstoneOf(kind, Buffer.from(id, 'hex'), next))];
-      const published: Catalogue = { ...catalogue, publishedUnixMillis: BigInt(now), tombstones };
+      const ageing = aged(catalogue, this.#history.catalogue!, this.#history.created);
+      const published: Catalogue = { ...catalogue, ...ageing, publishedUnixMillis: BigInt(now), tombstones };
       // When somebody was faster the tombstones stay in the catalogue: to delete what is gone does no harm.
       await publishCatalogue(this.#writer, { newest: this.#history.catalogue, highest: version }, published);
     }

@@ -54,7 +54,7 @@ class LogRepair {
   #state = new LogState();
   #assembler = new CutAssembler();
   #next = 0;
-  #found: NewestCatalogue = { newest: undefined, highest: 0, damage: [], strangers: [] };
+  #found: NewestCatalogue = { newest: undefined, highest: 0, damage: [], strangers: [], created: new Map() };
 
   readonly #base: RepairOptions['base'];
 

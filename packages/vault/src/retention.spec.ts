@@ -8,6 +8,7 @@ const START = 1_700_000_000_000 - (1_700_000_000_000 % (24 * HOUR));
 const pointAt = (time: number, unreadable = 0n) => ({
   id: String(time),
   time,
+  came: time,
   point: create(PointSchema, { unreadableBytes: unreadable }),
 });
 const every = (step: number, from: number, to: number) =>

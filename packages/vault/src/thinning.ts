@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { type Catalogue, type EpochRef, type GenerationSummary, GenerationSummarySchema, idText, type LogHead } from '@holdfast/protocol';
+import { aged, cameBy } from './ageing.ts';
 import { publishCatalogue } from './catalogue.ts';
 import { tombstoneOf } from './checkpointer.ts';
 import type { AssembledCut } from './cut-assembler.ts';
@@ -10,7 +11,7 @@ import { readCuts } from './log-base.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { cataloguePrefix } from './object-names.ts';
 import type { MachineWriter } from './referenced-object.ts';
-import { keptPoints, type RetentionPolicy } from './retention.ts';
+import { type DatedPoint, keptPoints, type RetentionPolicy } from './retention.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 /*
@@ -47,9 +48,10 @@ export const thinMachine = async (
   if (before === undefined || thinningSuspended(history) !== undefined) return 0;
   const { catalogue } = before;
   const held = await pointsHeld(vault, machineId);
-  const kept = keptPoints(history.points, policy);
-  for (const id of [...keep, ...held]) kept.add(id);
   const told = await readTold(writer, catalogue);
+  const ageing = aged(catalogue, before, history.created);
+  const kept = keptPoints(datedPoints(history, told, ageing), policy);
+  for (const id of [...keep, ...held]) kept.add(id);
   const { needed, generations } = neededCuts(told, history, kept, Number(catalogue.compacted));
   const forgotten = told.cuts.filter(({ number, cut }) => cut.point !== undefined && !needed.has(number)).length;
   if (forgotten === 0 || forgotten < atOnce) return 0;
@@ -69,6 +71,7 @@ export const thinMachine = async (
   const replaced = catalogue.history.map(({ object }) => tombstoneOf(OBJECT_KIND.history, object!.id, version));
   const thinned: Catalogue = {
     ...catalogue,
+    ...ageing,
     publishedUnixMillis: BigInt(now),
     history: refs,
     tombstones: [...catalogue.tombstones, ...replaced],
@@ -87,6 +90,13 @@ const pointsHeld = async (vault: VaultAccess, machineId: string): Promise<string
     break;
   }
   return holds.filter(({ ends }) => ends > now).flatMap(({ points }) => points);
+};
+
+/** The points, and when each was in the vault; those that no mark is above came with the last one at the latest. */
+const datedPoints = ({ points }: MachineHistory, { cuts }: Told, { ageing }: Pick<Catalogue, 'ageing'>): DatedPoint[] => {
+  const cutOf = new Map(cuts.flatMap(({ number, cut }) => (cut.point === undefined ? [] : [[idText(cut.point.id), number] as const])));
+  const cameAt = cameBy(ageing);
+  return points.map(({ id, time, point }) => ({ id, time, point, came: cameAt(cutOf.get(id) ?? Number.POSITIVE_INFINITY) }));
 };
 
 interface Told {

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { BLOCK_SIZE, createFrame, type FrameExtent, serializeFrame } from '@holdfast/block';
+import { createFolderStore, forwardStore, type ObjectStore } from '@holdfast/object-store';
 import { type Clock, keepMachine, openLogWriter } from '@holdfast/vault';
 import type { BenchContext } from '../bench.ts';
 import { createRow, type Promised, type Row } from '../row.ts';
@@ -38,8 +39,9 @@ interface Goals {
 const measure = async ({ directory, note }: BenchContext, how: 'kept' | 'never kept', goals: Goals): Promise<Row[]> => {
   note(`1 TiB with 100,000 epochs, ${how}: writing it takes minutes`);
   const folder = path.join(directory, 'opening');
-  const made = await createBenchVault(folder, DISK);
-  await write(made, how === 'kept');
+  const clock = { now: 0 };
+  const made = await createBenchVault(folder, DISK, datedBy(clock, createFolderStore(path.join(folder, 'vault'))));
+  await write(made, clock, how === 'kept');
   await made.vault.close();
   const opened = await openings(made, 0);
   const far = await openings(made, FAR);
@@ -69,7 +71,22 @@ const openings = async ({ directory, keyFile }: BenchVault, late: number): Promi
   return opened;
 };
 
-const write = async ({ vault, source }: BenchVault, kept: boolean): Promise<void> => {
+/** Of a store whose clock shows simulated time, as the source's does: by it points grow old. */
+const datedBy = (clock: { readonly now: number }, store: ObjectStore): ObjectStore => {
+  const times = new Map<string, number>();
+  return {
+    ...forwardStore(store),
+    async create(name, content) {
+      await store.create(name, content);
+      times.set(name, clock.now);
+    },
+    async *list(prefix, options) {
+      for await (const info of store.list(prefix, options)) yield { ...info, created: times.get(info.name) ?? info.created };
+    },
+  };
+};
+
+const write = async ({ vault, source }: BenchVault, time: { now: number }, kept: boolean): Promise<void> => {
   const clock: Clock = { now: () => source.time, sleep: async () => {} };
   let writer = await openLogWriter(vault, source.machineId, { inFlight: 8, clock });
   // What the blocks hold is of no account here, and compressing is left out; their places are.
@@ -83,6 +100,7 @@ const write = async ({ vault, source }: BenchVault, kept: boolean): Promise<void
       return { offset, length: BLOCK_SIZE, kind: 'data' };
     });
     source.time += SECONDS_APART * 1000;
+    time.now = source.time;
     appended.push(source.cut(writer, [serializeFrame({ ...frame, extents })]));
     if (epoch % 1000 === 999) {
       await Promise.all(appended);

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/vault.proto.
  */
 export const file_holdfast_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIkkKDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgESgQIAxAESgQIBBAFIksKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKARKBAgDEARKBAgEEAVKBAgFEAYikwEKDUhvbGRlcnNSZWNvcmQSGwoTY2hhbmdlZF91bml4X21pbGxpcxgBIAEoBBIkCgdob2xkZXJzGAIgAygLMhMuaG9sZGZhc3QudjEuSG9sZGVyEhgKEHJlbW92ZWRfc2xvdF9pZHMYAyADKAwSGQoRZWFybGllcl9yb290X2tleXMYBCADKAxKBAgFEAZKBAgGEAciTwoGSG9sZGVyEg8KB3Nsb3RfaWQYASABKAwSDQoFbGFiZWwYAiABKAkSGQoRYWRkZWRfdW5peF9taWxsaXMYAyABKARKBAgEEAVKBAgFEAYiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiQwoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMEg8KB2F0dGVtcHQYAyABKAQiHwoHUmVsZWFzZRIUCgxvcGVyYXRpb25faWQYASABKAwihAEKB0N1dFBhcnQSDgoGY3V0X2lkGAEgASgMEgwKBHBhcnQYAiABKA0SDAoEbGFzdBgDIAEoCBIdCgNjdXQYBCABKAsyEC5ob2xkZmFzdC52MS5DdXQSKAoGZXBvY2hzGAUgAygLMhguaG9sZGZhc3QudjEuRXBvY2hGcmFtZXNKBAgGEAciOgoLRXBvY2hGcmFtZXMSDQoFZXBvY2gYASABKA0SDQoFZmlyc3QYAiABKAQSDQoFY291bnQYAyABKA0ilAMKCUNhdGFsb2d1ZRIdChVwdWJsaXNoZWRfdW5peF9taWxsaXMYASABKAQSDwoHY292ZXJlZBgCIAEoBBIiCgRoZWFkGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nSGVhZBISCgpmZW5jZV90ZXJtGAQgASgEEioKC2ZhaWxlZF9vdmVyGAUgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXISKAoHaGlzdG9yeRgGIAMoCzIXLmhvbGRmYXN0LnYxLkhpc3RvcnlSZWYSDAoEY3V0cxgHIAEoBBIkCgRsb3N0GAggAygLMhYuaG9sZGZhc3QudjEuTG9zdFNsb3RzEhEKCWNvbXBhY3RlZBgJIAEoBBIhCgRydW5zGAogAygLMhMuaG9sZGZhc3QudjEuUnVuUmVmEhIKCmZpcnN0X3Nsb3QYCyABKAQSKgoKdG9tYnN0b25lcxgMIAMoCzIWLmhvbGRmYXN0LnYxLlRvbWJzdG9uZRIOCgZrZWVwZXIYDSABKAwSDwoHdm91Y2hlchgOIAEoDCI2CgdMb2dIZWFkEhAKCHNlcXVlbmNlGAEgASgEEgsKA3RhZxgCIAEoDBIMCgR0ZXJtGAMgASgEIjIKCU9iamVjdFJlZhIKCgJpZBgBIAEoDBILCgN0YWcYAiABKAwSDAoEc2l6ZRgDIAEoBCJYCgpIaXN0b3J5UmVmEiYKBm9iamVjdBgBIAEoCzIWLmhvbGRmYXN0LnYxLk9iamVjdFJlZhIRCglmaXJzdF9jdXQYAiABKAQSDwoHZW5kX2N1dBgDIAEoBCIoCglMb3N0U2xvdHMSDQoFZmlyc3QYASABKAQSDAoEbGFzdBgCIAEoBCJFCglUb21ic3RvbmUSDAoEa2luZBgBIAEoDRIKCgJpZBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgEEg0KBWJlbG93GAQgASgEIqUBCg5IaXN0b3J5UmVjb3JkcxIjCgVzbG90cxgBIAMoCzIULmhvbGRmYXN0LnYxLkxvZ0hlYWQSJAoEY3V0cxgCIAMoCzIWLmhvbGRmYXN0LnYxLlBsYWNlZEN1dBIzCgtnZW5lcmF0aW9ucxgDIAMoCzIeLmhvbGRmYXN0LnYxLkdlbmVyYXRpb25TdW1tYXJ5EhMKC3RoaW5uZWRfZW5kGAQgASgEInUKCVBsYWNlZEN1dBIOCgZudW1iZXIYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSHQoDY3V0GAMgASgLMhAuaG9sZGZhc3QudjEuQ3V0EicKBmVwb2NocxgEIAMoCzIXLmhvbGRmYXN0LnYxLkVwb2NoUGxhY2UiMQoKRXBvY2hQbGFjZRIjCgRydW5zGAEgAygLMhUuaG9sZGZhc3QudjEuRnJhbWVSdW4iOgoIRnJhbWVSdW4SEAoIc2VxdWVuY2UYASABKAQSDQoFZmlyc3QYAiABKA0SDQoFY291bnQYAyABKA0itQEKEUdlbmVyYXRpb25TdW1tYXJ5EisKCmdlbmVyYXRpb24YASABKAsyFy5ob2xkZmFzdC52MS5HZW5lcmF0aW9uEg4KBmVwb2NocxgCIAEoBBIWCgljbG9zZWRfYXQYAyABKARIAIgBARIRCglmaXJzdF9jdXQYBCABKAQSEQoJZGlza19zaXplGAUgASgEEhcKD2NvdmVyZWRfdGhyb3VnaBgGIAEoBEIMCgpfY2xvc2VkX2F0InMKBlJ1blJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSDwoHZGlza19pZBgCIAEoDBIRCglmaXJzdF9jdXQYAyABKAQSDwoHZW5kX2N1dBgEIAEoBBIMCgRzaXplGAUgASgEIkIKClJ1blJlY29yZHMSDwoHZGlza19pZBgBIAEoDBIjCgVwYXJ0cxgCIAMoCzIULmhvbGRmYXN0LnYxLlBhcnRSZWYiTQoHUGFydFJlZhImCgZvYmplY3QYASABKAsyFi5ob2xkZmFzdC52MS5PYmplY3RSZWYSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEIh4KC1BhcnRSZWNvcmRzEg8KB2Rpc2tfaWQYASABKAwiggEKC0hvbGRSZWNvcmRzEgoKAmlkGAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKAQSFAoMbGFzdHNfbWlsbGlzGAMgASgEEhEKCWNhdGFsb2d1ZRgEIAEoBBIRCglwb2ludF9pZHMYBSADKAwSDgoGcmVhc29uGAYgASgJIqgBCgxQcm9vZlJlY29yZHMSEAoIcG9pbnRfaWQYASABKAwSGgoScHJvdmVuX3VuaXhfbWlsbGlzGAIgASgEEg4KBnBhc3NlZBgDIAEoCBIOCgZyZXBvcnQYBCABKAwSEQoJc2lnbmF0dXJlGAUgASgMEhIKCnB1YmxpY19rZXkYBiABKAwSDwoHY29uc29sZRgHIAEoDBISCgpzY3JlZW5zaG90GAggASgMIu4BCgxTY3J1YlJlY29yZHMSHAoUcmVjb3JkZWRfdW5peF9taWxsaXMYASABKAQSDQoFcm91bmQYAiABKAQSIQoZcm91bmRfc3RhcnRlZF91bml4X21pbGxpcxgDIAEoBBIMCgRkb25lGAQgASgJEhAKCGNvbXBsZXRlGAUgASgIEg8KB29iamVjdHMYBiABKAQSDQoFYnl0ZXMYByABKAQSKwoIZmluZGluZ3MYCCADKAsyGS5ob2xkZmFzdC52MS5TY3J1YkZpbmRpbmcSIQoZbGFzdF9jb21wbGV0ZV91bml4X21pbGxpcxgJIAEoBCJ1CgxTY3J1YkZpbmRpbmcSDgoGb2JqZWN0GAEgASgJEgwKBGNvZGUYAiABKAkSCwoDd2h5GAMgASgJEg8KB2Rpc2tfaWQYBCABKAwSKQoHZXh0ZW50cxgFIAMoCzIYLmhvbGRmYXN0LnYxLlNjcnViRXh0ZW50Ii0KC1NjcnViRXh0ZW50Eg4KBm9mZnNldBgBIAEoBBIOCgZsZW5ndGgYAiABKARiBnByb3RvMw", [file_holdfast_v1_lineage]);
+  fileDesc("Chdob2xkZmFzdC92MS92YXVsdC5wcm90bxILaG9sZGZhc3QudjEiOAoLVmF1bHRSZWNvcmQSDAoEbmFtZRgBIAEoCRIbChNjcmVhdGVkX3VuaXhfbWlsbGlzGAIgASgEIkkKDU1hY2hpbmVSZWNvcmQSDAoEbmFtZRgBIAEoCRIeChZyZWdpc3RlcmVkX3VuaXhfbWlsbGlzGAIgASgESgQIAxAESgQIBBAFIksKDURhdGFLZXlSZWNvcmQSCwoDa2V5GAEgASgMEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAiABKARKBAgDEARKBAgEEAVKBAgFEAYikwEKDUhvbGRlcnNSZWNvcmQSGwoTY2hhbmdlZF91bml4X21pbGxpcxgBIAEoBBIkCgdob2xkZXJzGAIgAygLMhMuaG9sZGZhc3QudjEuSG9sZGVyEhgKEHJlbW92ZWRfc2xvdF9pZHMYAyADKAwSGQoRZWFybGllcl9yb290X2tleXMYBCADKAxKBAgFEAZKBAgGEAciTwoGSG9sZGVyEg8KB3Nsb3RfaWQYASABKAwSDQoFbGFiZWwYAiABKAkSGQoRYWRkZWRfdW5peF9taWxsaXMYAyABKARKBAgEEAVKBAgFEAYiOgoKVGVybVJlY29yZBIRCgl3cml0ZXJfaWQYASABKAwSGQoRdGFrZW5fdW5peF9taWxsaXMYAiABKAQicwoOU2VnbWVudFJlY29yZHMSDAoEdGVybRgBIAEoBBIaChJzZWFsZWRfdW5peF9taWxsaXMYAiABKAQSKwoHcmVjb3JkcxgDIAMoCzIaLmhvbGRmYXN0LnYxLlNlZ21lbnRSZWNvcmRKBAgEEAVKBAgFEAYitwEKDVNlZ21lbnRSZWNvcmQSIwoFZmVuY2UYASABKAsyEi5ob2xkZmFzdC52MS5GZW5jZUgAEikKCGZhaWxvdmVyGAIgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXJIABInCgdyZWxlYXNlGAMgASgLMhQuaG9sZGZhc3QudjEuUmVsZWFzZUgAEiMKA2N1dBgEIAEoCzIULmhvbGRmYXN0LnYxLkN1dFBhcnRIAEIICgZyZWNvcmQiKAoFRmVuY2USDAoEdGVybRgBIAEoBBIRCgl3cml0ZXJfaWQYAiABKAwiQwoIRmFpbG92ZXISFAoMb3BlcmF0aW9uX2lkGAEgASgMEhAKCHBvaW50X2lkGAIgASgMEg8KB2F0dGVtcHQYAyABKAQiHwoHUmVsZWFzZRIUCgxvcGVyYXRpb25faWQYASABKAwihAEKB0N1dFBhcnQSDgoGY3V0X2lkGAEgASgMEgwKBHBhcnQYAiABKA0SDAoEbGFzdBgDIAEoCBIdCgNjdXQYBCABKAsyEC5ob2xkZmFzdC52MS5DdXQSKAoGZXBvY2hzGAUgAygLMhguaG9sZGZhc3QudjEuRXBvY2hGcmFtZXNKBAgGEAciOgoLRXBvY2hGcmFtZXMSDQoFZXBvY2gYASABKA0SDQoFZmlyc3QYAiABKAQSDQoFY291bnQYAyABKA0iuQMKCUNhdGFsb2d1ZRIdChVwdWJsaXNoZWRfdW5peF9taWxsaXMYASABKAQSDwoHY292ZXJlZBgCIAEoBBIiCgRoZWFkGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nSGVhZBISCgpmZW5jZV90ZXJtGAQgASgEEioKC2ZhaWxlZF9vdmVyGAUgASgLMhUuaG9sZGZhc3QudjEuRmFpbG92ZXISKAoHaGlzdG9yeRgGIAMoCzIXLmhvbGRmYXN0LnYxLkhpc3RvcnlSZWYSDAoEY3V0cxgHIAEoBBIkCgRsb3N0GAggAygLMhYuaG9sZGZhc3QudjEuTG9zdFNsb3RzEhEKCWNvbXBhY3RlZBgJIAEoBBIhCgRydW5zGAogAygLMhMuaG9sZGZhc3QudjEuUnVuUmVmEhIKCmZpcnN0X3Nsb3QYCyABKAQSKgoKdG9tYnN0b25lcxgMIAMoCzIWLmhvbGRmYXN0LnYxLlRvbWJzdG9uZRIOCgZrZWVwZXIYDSABKAwSDwoHdm91Y2hlchgOIAEoDBIjCgZhZ2VpbmcYDyABKAsyEy5ob2xkZmFzdC52MS5BZ2VpbmciWwoGQWdlaW5nEiMKBW1hcmtzGAEgAygLMhQuaG9sZGZhc3QudjEuQWdlTWFyaxIPCgd2ZXJzaW9uGAIgASgEEhsKE2NyZWF0ZWRfdW5peF9taWxsaXMYAyABKAQiLwoHQWdlTWFyaxIMCgRjdXRzGAEgASgEEhYKDmVsYXBzZWRfbWlsbGlzGAIgASgEIjYKB0xvZ0hlYWQSEAoIc2VxdWVuY2UYASABKAQSCwoDdGFnGAIgASgMEgwKBHRlcm0YAyABKAQiMgoJT2JqZWN0UmVmEgoKAmlkGAEgASgMEgsKA3RhZxgCIAEoDBIMCgRzaXplGAMgASgEIlgKCkhpc3RvcnlSZWYSJgoGb2JqZWN0GAEgASgLMhYuaG9sZGZhc3QudjEuT2JqZWN0UmVmEhEKCWZpcnN0X2N1dBgCIAEoBBIPCgdlbmRfY3V0GAMgASgEIigKCUxvc3RTbG90cxINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEIkUKCVRvbWJzdG9uZRIMCgRraW5kGAEgASgNEgoKAmlkGAIgASgMEg8KB3ZlcnNpb24YAyABKAQSDQoFYmVsb3cYBCABKAQipQEKDkhpc3RvcnlSZWNvcmRzEiMKBXNsb3RzGAEgAygLMhQuaG9sZGZhc3QudjEuTG9nSGVhZBIkCgRjdXRzGAIgAygLMhYuaG9sZGZhc3QudjEuUGxhY2VkQ3V0EjMKC2dlbmVyYXRpb25zGAMgAygLMh4uaG9sZGZhc3QudjEuR2VuZXJhdGlvblN1bW1hcnkSEwoLdGhpbm5lZF9lbmQYBCABKAQidQoJUGxhY2VkQ3V0Eg4KBm51bWJlchgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBIdCgNjdXQYAyABKAsyEC5ob2xkZmFzdC52MS5DdXQSJwoGZXBvY2hzGAQgAygLMhcuaG9sZGZhc3QudjEuRXBvY2hQbGFjZSIxCgpFcG9jaFBsYWNlEiMKBHJ1bnMYASADKAsyFS5ob2xkZmFzdC52MS5GcmFtZVJ1biI6CghGcmFtZVJ1bhIQCghzZXF1ZW5jZRgBIAEoBBINCgVmaXJzdBgCIAEoDRINCgVjb3VudBgDIAEoDSK1AQoRR2VuZXJhdGlvblN1bW1hcnkSKwoKZ2VuZXJhdGlvbhgBIAEoCzIXLmhvbGRmYXN0LnYxLkdlbmVyYXRpb24SDgoGZXBvY2hzGAIgASgEEhYKCWNsb3NlZF9hdBgDIAEoBEgAiAEBEhEKCWZpcnN0X2N1dBgEIAEoBBIRCglkaXNrX3NpemUYBSABKAQSFwoPY292ZXJlZF90aHJvdWdoGAYgASgEQgwKCl9jbG9zZWRfYXQicwoGUnVuUmVmEiYKBm9iamVjdBgBIAEoCzIWLmhvbGRmYXN0LnYxLk9iamVjdFJlZhIPCgdkaXNrX2lkGAIgASgMEhEKCWZpcnN0X2N1dBgDIAEoBBIPCgdlbmRfY3V0GAQgASgEEgwKBHNpemUYBSABKAQiQgoKUnVuUmVjb3JkcxIPCgdkaXNrX2lkGAEgASgMEiMKBXBhcnRzGAIgAygLMhQuaG9sZGZhc3QudjEuUGFydFJlZiJNCgdQYXJ0UmVmEiYKBm9iamVjdBgBIAEoCzIWLmhvbGRmYXN0LnYxLk9iamVjdFJlZhINCgVzdGFydBgCIAEoBBILCgNlbmQYAyABKAQiHgoLUGFydFJlY29yZHMSDwoHZGlza19pZBgBIAEoDCKCAQoLSG9sZFJlY29yZHMSCgoCaWQYASABKAwSGwoTY3JlYXRlZF91bml4X21pbGxpcxgCIAEoBBIUCgxsYXN0c19taWxsaXMYAyABKAQSEQoJY2F0YWxvZ3VlGAQgASgEEhEKCXBvaW50X2lkcxgFIAMoDBIOCgZyZWFzb24YBiABKAkiqAEKDFByb29mUmVjb3JkcxIQCghwb2ludF9pZBgBIAEoDBIaChJwcm92ZW5fdW5peF9taWxsaXMYAiABKAQSDgoGcGFzc2VkGAMgASgIEg4KBnJlcG9ydBgEIAEoDBIRCglzaWduYXR1cmUYBSABKAwSEgoKcHVibGljX2tleRgGIAEoDBIPCgdjb25zb2xlGAcgASgMEhIKCnNjcmVlbnNob3QYCCABKAwi7gEKDFNjcnViUmVjb3JkcxIcChRyZWNvcmRlZF91bml4X21pbGxpcxgBIAEoBBINCgVyb3VuZBgCIAEoBBIhChlyb3VuZF9zdGFydGVkX3VuaXhfbWlsbGlzGAMgASgEEgwKBGRvbmUYBCABKAkSEAoIY29tcGxldGUYBSABKAgSDwoHb2JqZWN0cxgGIAEoBBINCgVieXRlcxgHIAEoBBIrCghmaW5kaW5ncxgIIAMoCzIZLmhvbGRmYXN0LnYxLlNjcnViRmluZGluZxIhChlsYXN0X2NvbXBsZXRlX3VuaXhfbWlsbGlzGAkgASgEInUKDFNjcnViRmluZGluZxIOCgZvYmplY3QYASABKAkSDAoEY29kZRgCIAEoCRILCgN3aHkYAyABKAkSDwoHZGlza19pZBgEIAEoDBIpCgdleHRlbnRzGAUgAygLMhguaG9sZGZhc3QudjEuU2NydWJFeHRlbnQiLQoLU2NydWJFeHRlbnQSDgoGb2Zmc2V0GAEgASgEEg4KBmxlbmd0aBgCIAEoBGIGcHJvdG8z", [file_holdfast_v1_lineage]);
 
 /**
  * Object `vault`.
@@ -514,6 +514,13 @@ export type Catalogue = Message<"holdfast.v1.Catalogue"> & {
    * @generated from field: bytes voucher = 14;
    */
   voucher: Uint8Array;
+
+  /**
+   * Absent until a keeper has published something.
+   *
+   * @generated from field: holdfast.v1.Ageing ageing = 15;
+   */
+  ageing?: Ageing | undefined;
 };
 
 /**
@@ -522,6 +529,65 @@ export type Catalogue = Message<"holdfast.v1.Catalogue"> & {
  */
 export const CatalogueSchema: GenMessage<Catalogue> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_vault, 13);
+
+/**
+ * How long cuts are in the vault by the clock of the store: what they say of their own time may be wrong.
+ *
+ * @generated from message holdfast.v1.Ageing
+ */
+export type Ageing = Message<"holdfast.v1.Ageing"> & {
+  /**
+   * Oldest first. A cut came with the first one whose `cuts` is above its number, or before.
+   *
+   * @generated from field: repeated holdfast.v1.AgeMark marks = 1;
+   */
+  marks: AgeMark[];
+
+  /**
+   * The last one is of this version of the catalogue, which the store created at that time.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: uint64 created_unix_millis = 3;
+   */
+  createdUnixMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.Ageing.
+ * Use `create(AgeingSchema)` to create a new message.
+ */
+export const AgeingSchema: GenMessage<Ageing> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 14);
+
+/**
+ * @generated from message holdfast.v1.AgeMark
+ */
+export type AgeMark = Message<"holdfast.v1.AgeMark"> & {
+  /**
+   * Cuts below this number were there.
+   *
+   * @generated from field: uint64 cuts = 1;
+   */
+  cuts: bigint;
+
+  /**
+   * Milliseconds of the store's clock since the first mark, as far as they count.
+   *
+   * @generated from field: uint64 elapsed_millis = 2;
+   */
+  elapsedMillis: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.AgeMark.
+ * Use `create(AgeMarkSchema)` to create a new message.
+ */
+export const AgeMarkSchema: GenMessage<AgeMark> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_vault, 15);
 
 /**
  * @generated from message holdfast.v1.LogHead
@@ -548,7 +614,7 @@ export type LogHead = Message<"holdfast.v1.LogHead"> & {
  * Use `create(LogHeadSchema)` to create a new message.
  */
 export const LogHeadSchema: GenMessage<LogHead> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 14);
+  messageDesc(file_holdfast_v1_vault, 16);
 
 /**
  * An object with a random name, found and known for what it is only by whoever refers to it.
@@ -579,7 +645,7 @@ export type ObjectRef = Message<"holdfast.v1.ObjectRef"> & {
  * Use `create(ObjectRefSchema)` to create a new message.
  */
 export const ObjectRefSchema: GenMessage<ObjectRef> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 15);
+  messageDesc(file_holdfast_v1_vault, 17);
 
 /**
  * Object `m/<machine>/history/<id>`.
@@ -610,7 +676,7 @@ export type HistoryRef = Message<"holdfast.v1.HistoryRef"> & {
  * Use `create(HistoryRefSchema)` to create a new message.
  */
 export const HistoryRefSchema: GenMessage<HistoryRef> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 16);
+  messageDesc(file_holdfast_v1_vault, 18);
 
 /**
  * A run of slots, both ends included.
@@ -634,7 +700,7 @@ export type LostSlots = Message<"holdfast.v1.LostSlots"> & {
  * Use `create(LostSlotsSchema)` to create a new message.
  */
 export const LostSlotsSchema: GenMessage<LostSlots> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 17);
+  messageDesc(file_holdfast_v1_vault, 19);
 
 /**
  * An object named by its kind, as in the object header, and its id.
@@ -672,7 +738,7 @@ export type Tombstone = Message<"holdfast.v1.Tombstone"> & {
  * Use `create(TombstoneSchema)` to create a new message.
  */
 export const TombstoneSchema: GenMessage<Tombstone> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 18);
+  messageDesc(file_holdfast_v1_vault, 20);
 
 /**
  * Object `m/<machine>/history/<id>`.
@@ -714,7 +780,7 @@ export type HistoryRecords = Message<"holdfast.v1.HistoryRecords"> & {
  * Use `create(HistoryRecordsSchema)` to create a new message.
  */
 export const HistoryRecordsSchema: GenMessage<HistoryRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 19);
+  messageDesc(file_holdfast_v1_vault, 21);
 
 /**
  * @generated from message holdfast.v1.PlacedCut
@@ -750,7 +816,7 @@ export type PlacedCut = Message<"holdfast.v1.PlacedCut"> & {
  * Use `create(PlacedCutSchema)` to create a new message.
  */
 export const PlacedCutSchema: GenMessage<PlacedCut> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 20);
+  messageDesc(file_holdfast_v1_vault, 22);
 
 /**
  * @generated from message holdfast.v1.EpochPlace
@@ -767,7 +833,7 @@ export type EpochPlace = Message<"holdfast.v1.EpochPlace"> & {
  * Use `create(EpochPlaceSchema)` to create a new message.
  */
 export const EpochPlaceSchema: GenMessage<EpochPlace> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 21);
+  messageDesc(file_holdfast_v1_vault, 23);
 
 /**
  * `count` frames of a slot from `first` on.
@@ -796,7 +862,7 @@ export type FrameRun = Message<"holdfast.v1.FrameRun"> & {
  * Use `create(FrameRunSchema)` to create a new message.
  */
 export const FrameRunSchema: GenMessage<FrameRun> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 22);
+  messageDesc(file_holdfast_v1_vault, 24);
 
 /**
  * A generation of which not every epoch is told.
@@ -846,7 +912,7 @@ export type GenerationSummary = Message<"holdfast.v1.GenerationSummary"> & {
  * Use `create(GenerationSummarySchema)` to create a new message.
  */
 export const GenerationSummarySchema: GenMessage<GenerationSummary> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 23);
+  messageDesc(file_holdfast_v1_vault, 25);
 
 /**
  * Object `m/<machine>/runs/<id>`: the data of one disk from some cuts, sorted by offset.
@@ -889,7 +955,7 @@ export type RunRef = Message<"holdfast.v1.RunRef"> & {
  * Use `create(RunRefSchema)` to create a new message.
  */
 export const RunRefSchema: GenMessage<RunRef> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 24);
+  messageDesc(file_holdfast_v1_vault, 26);
 
 /**
  * @generated from message holdfast.v1.RunRecords
@@ -913,7 +979,7 @@ export type RunRecords = Message<"holdfast.v1.RunRecords"> & {
  * Use `create(RunRecordsSchema)` to create a new message.
  */
 export const RunRecordsSchema: GenMessage<RunRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 25);
+  messageDesc(file_holdfast_v1_vault, 27);
 
 /**
  * Object `m/<machine>/parts/<id>`.
@@ -944,7 +1010,7 @@ export type PartRef = Message<"holdfast.v1.PartRef"> & {
  * Use `create(PartRefSchema)` to create a new message.
  */
 export const PartRefSchema: GenMessage<PartRef> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 26);
+  messageDesc(file_holdfast_v1_vault, 28);
 
 /**
  * The records of a part; its entries are in its index.
@@ -963,7 +1029,7 @@ export type PartRecords = Message<"holdfast.v1.PartRecords"> & {
  * Use `create(PartRecordsSchema)` to create a new message.
  */
 export const PartRecordsSchema: GenMessage<PartRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 27);
+  messageDesc(file_holdfast_v1_vault, 29);
 
 /**
  * Object `m/<machine>/holds/<id>`: what somebody needs while the hold is there. Deleted by whoever created it.
@@ -1015,7 +1081,7 @@ export type HoldRecords = Message<"holdfast.v1.HoldRecords"> & {
  * Use `create(HoldRecordsSchema)` to create a new message.
  */
 export const HoldRecordsSchema: GenMessage<HoldRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 28);
+  messageDesc(file_holdfast_v1_vault, 30);
 
 /**
  * Object `m/<machine>/proofs/<999999999999 - number>`: what came of starting a point in isolation.
@@ -1075,7 +1141,7 @@ export type ProofRecords = Message<"holdfast.v1.ProofRecords"> & {
  * Use `create(ProofRecordsSchema)` to create a new message.
  */
 export const ProofRecordsSchema: GenMessage<ProofRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 29);
+  messageDesc(file_holdfast_v1_vault, 31);
 
 /**
  * Object `m/<machine>/scrubs/<999999999999 - number>`: how far scrubbing is. The newest counts; older ones are deleted without any notice.
@@ -1144,7 +1210,7 @@ export type ScrubRecords = Message<"holdfast.v1.ScrubRecords"> & {
  * Use `create(ScrubRecordsSchema)` to create a new message.
  */
 export const ScrubRecordsSchema: GenMessage<ScrubRecords> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 30);
+  messageDesc(file_holdfast_v1_vault, 32);
 
 /**
  * Something that is not as it was written.
@@ -1187,7 +1253,7 @@ export type ScrubFinding = Message<"holdfast.v1.ScrubFinding"> & {
  * Use `create(ScrubFindingSchema)` to create a new message.
  */
 export const ScrubFindingSchema: GenMessage<ScrubFinding> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 31);
+  messageDesc(file_holdfast_v1_vault, 33);
 
 /**
  * @generated from message holdfast.v1.ScrubExtent
@@ -1209,5 +1275,5 @@ export type ScrubExtent = Message<"holdfast.v1.ScrubExtent"> & {
  * Use `create(ScrubExtentSchema)` to create a new message.
  */
 export const ScrubExtentSchema: GenMessage<ScrubExtent> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_vault, 32);
+  messageDesc(file_holdfast_v1_vault, 34);
 
