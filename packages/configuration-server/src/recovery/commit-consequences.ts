@@ -23,6 +23,7 @@ export const commitConsequences = (
       'the way to another point, and the way back by cancelling',
       'what the source wrote after the point: it is tracked there until now, and will never be sent',
       'the hold on the point',
+      'its protection: where it runs now nobody replicates it, and nothing brings it home in this version (reprotect and failback come with 0.5)',
     ],
   };
 };

@@ -109,14 +109,18 @@ export const judge = (
   const sign = TABLE[operation].replaceAll(' ', '')[MACHINE_STATES.indexOf(state)];
   const { is, next } = STATES[state];
   const { needs, since }: { readonly needs: string; readonly since?: string } = OPERATIONS[operation];
+  // Said in every state: nobody shall fail a machine over to find out that nothing brings it back.
+  if (since !== undefined)
+    return { allowed: false, since, why: `this version does not have it; version ${since} will`, remedy: `wait for version ${since}` };
   if (sign === 'T' && test) return { allowed: false, why: 'a test failover of it runs', remedy: 'clean that up first' };
   if (sign === 'C' && !test)
     return { allowed: false, why: 'no test failover of it runs', remedy: 'see `holdfast recovery list` for what does' };
   if ((sign === 'R' && !recovered) || (sign === 'K' && !committed))
     return { allowed: false, why: `this needs ${needs}, and none is looked after`, remedy: 'see `holdfast recovery list` for what runs' };
-  if (sign === '.') return { allowed: false, why: `it ${is}, and this needs ${needs}`, remedy: next };
-  if (since === undefined) return { allowed: true };
-  return { allowed: false, since, why: `this version does not have it; version ${since} will`, remedy: `wait for version ${since}` };
+  if (sign !== '.') return { allowed: true };
+  const replicates = operation === 'protect' && TABLE.update.replaceAll(' ', '')[MACHINE_STATES.indexOf(state)] === '+';
+  const remedy = replicates ? 'see `holdfast machine show`, and change it with `holdfast machine set`' : next;
+  return { allowed: false, why: `it ${is}, and this needs ${needs}`, remedy };
 };
 
 const NAMES: Readonly<Record<number, MachineState>> = {

@@ -16,8 +16,7 @@ export const refusal = (name: string, state: MachineState, operation: Operation,
   if (verdict.allowed) return undefined;
   const { since, why, remedy } = verdict;
   if (since !== undefined) return new HoldfastError('UNSUPPORTED_OPERATION', { thing: `${operation} of machine ${name}`, why, remedy });
-  if (operation === 'protect')
-    return new HoldfastError('MACHINE_PROTECTED', { thing: `machine ${name}`, why, remedy: 'see `holdfast machine show`' });
+  if (operation === 'protect') return new HoldfastError('MACHINE_PROTECTED', { thing: `machine ${name}`, why, remedy });
   if (state === 'unprotected' && !WITHOUT_PROTECTION.has(operation))
     return new HoldfastError('MACHINE_NOT_PROTECTED', { thing: `machine ${name}`, why, remedy });
   return new HoldfastError('OPERATION_REFUSED', { thing: `${operation} of machine ${name}`, why, remedy });
