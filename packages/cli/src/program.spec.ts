@@ -69,6 +69,9 @@ describe('vault create', () => {
     const { status, stdout } = await world.run([...args, '--output', 'json']);
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ name: 'p', url: 'memory:other', recoveryKit: at('kit2') });
+    expect((await world.run(['recover', '--vault', 'memory:other', '--passphrase-file', at('pass')])).stdout).toBe(
+      'No machine is registered in this vault: there is nothing to recover.\n',
+    );
     const kit = await readFile(at('kit2'), 'utf8');
     expect(kit).toContain(at('pass'));
     expect(kit).not.toContain('correct horse');

@@ -10,6 +10,7 @@ import type { Site } from '../site/site.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { type ConfirmOptions, confirm, yesOption } from './confirm.ts';
+import { requirePossible } from './require-possible.ts';
 
 interface PlaceOptions extends SiteOptions, WaitOptions {
   readonly point?: string;
@@ -123,6 +124,7 @@ export const startFailoverCommand = (surroundings: Surroundings): Command =>
             remedy: 'fail over with --shutdown-source --point latest, which loses nothing',
           });
         const machine = await findMachine(site, word);
+        await requirePossible(site, machine, 'failover');
         const { network = '', size = '', point = 'latest' } = options;
         const processServer = await serverOf(site, options.processServer);
         const shutdown = options.shutdownSource === true;
@@ -166,6 +168,7 @@ export const changePointCommand = (surroundings: Surroundings): Command =>
     .action((word: string, options: NextOptions) =>
       answerFromSite(surroundings, options, async (site) => {
         const machine = await findMachine(site, word);
+        await requirePossible(site, machine, 'change-point');
         const meant = await resolved(surroundings, site, machine, options.point);
         await confirm(
           surroundings,
@@ -200,6 +203,7 @@ export const cancelFailoverCommand = (surroundings: Surroundings): Command =>
     .action((word: string, options: NextOptions) =>
       answerFromSite(surroundings, options, async (site) => {
         const machine = await findMachine(site, word);
+        await requirePossible(site, machine, 'cancel-failover');
         await confirm(
           surroundings,
           options,

@@ -72,6 +72,18 @@ describe('holdfast failover, recovery and point', () => {
     expect(orders[1]).toMatchObject({ point: 'b2b2' });
   });
 
+  it('asks nobody about what is not possible now', async () => {
+    const { script } = person.site;
+    script.impossible = ['failover', 'change-point', 'cancel-failover'];
+    for (const args of [['start'], ['cancel'], ['change-point', '--point', 'b2b2']]) {
+      const ask = jest.fn(async () => machine.name);
+      const { status, stderr } = await person.run(['failover', args[0]!, machine.name, ...args.slice(1)], { ask });
+      expect([status, stderr]).toEqual([8, expect.stringMatching(/^\[OPERATION_REFUSED\].*it is not the time; wait/)]);
+      expect(ask).not.toHaveBeenCalled();
+    }
+    expect(script.orders).toEqual([]);
+  });
+
   it('shows recoveries, by machine or id', async () => {
     const { script } = person.site;
     script.recoveries = [

@@ -9,7 +9,7 @@ import { type WatchOptions, watchOption } from '../site/watch-answer.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import { parseJobState } from '../site/words.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { describeJob, jobAnswer, jobsAnswer } from './describe-job.ts';
+import { describeJob, hasEnded, jobAnswer, jobsAnswer } from './describe-job.ts';
 import { findJob, readJobs } from './find-job.ts';
 import { followJob } from './follow-job.ts';
 import { jobResult, type WaitOptions, waitOption } from './job-result.ts';
@@ -118,7 +118,10 @@ export const cancelJobCommand = (surroundings: Surroundings): Command =>
       answerFromSite(surroundings, options, async (site) => {
         const { id } = await findJob(site, word);
         const { job } = await site.jobs.cancelJob({ id });
-        return jobAnswer(await described(surroundings, site, required(job, id)));
+        const now = required(job, id);
+        const { data, people } = jobAnswer(await described(surroundings, site, now));
+        const end = { line: `It is being cancelled: \`holdfast job watch ${id.slice(0, 12)}\` tells when that is done.` };
+        return { data, people: hasEnded(now) ? people : [...people, end] };
       }),
     );
 

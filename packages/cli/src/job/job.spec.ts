@@ -44,6 +44,11 @@ describe('jobs', () => {
     expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining('waiting for input') });
   });
 
+  it('that are cancelled end a little later, and say so', async () => {
+    const { status, stdout } = await user.run(['job', 'cancel', 'aaaa']);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('It is being cancelled: `holdfast job watch aaaaaaaaaaaa` tells')]);
+  });
+
   it('are asked for by time', async () => {
     for (const word of ['24h', '2026-11-22T01:02:03Z']) expect((await user.run(['job', 'list', '--since', word])).status).toBe(0);
     for (const word of ['yesterday', '2026-11-22', '-5h'])

@@ -50,6 +50,7 @@ export interface MachineDescription {
   readonly protection: ProtectionDescription | null;
   readonly rpoSeconds: number | null;
   readonly newestPoint: string | null;
+  /** Made and durable since it is protected; those that retention let go are in it, those of an earlier protection are not. */
   readonly points: number;
   readonly pendingBytes: number;
   /** Bytes on their way, by where they are: of disk at the source alone, in the journal of a process server, and of these on their way into the store. */

@@ -17,9 +17,9 @@ describe('machine list', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toBe(
       [
-        'MACHINE  ID            HEALTH    AGENT           STATE        RPO  POINTS  DISKS  PROVEN  VAULT   POLICY',
-        'db1      db1000000000  critical  connected       copying      4 s     321      2          office  gold',
-        'web      bb2000000000  healthy   away 2 h 0 min  unprotected                   0',
+        'MACHINE  ID            HEALTH    AGENT           STATE        RPO  MADE  DISKS  PROVEN  VAULT   POLICY',
+        'db1      db1000000000  critical  connected       copying      4 s   321      2          office  gold',
+        'web      bb2000000000  healthy   away 2 h 0 min  unprotected                 0',
         '',
       ].join('\n'),
     );
@@ -122,7 +122,7 @@ describe('machine show', () => {
   it('tells a page', async () => {
     const { stdout } = await person.run(['machine', 'show', 'db1']);
     expect(stdout).toContain('goes to     vault office through ps1, policy gold');
-    expect(stdout).toContain('321 points, the newest of 2026-11-22T11:59:56.000Z; RPO 4 s');
+    expect(stdout).toContain('321 points made since it is protected, the newest of 2026-11-22T11:59:56.000Z; RPO 4 s');
     expect(stdout).toContain('cannot send for 1 min 15 s: [CONNECTION_LOST] process server ps1: nobody answers; it goes on making points');
     expect(stdout).toContain('pending     8.0 MiB at the machine, 3.0 MiB in the journal, 1.0 MiB of it on the way into the store');
     expect(stdout).toContain('churn       90 % below 1 MB/s, 9 % below 2 MB/s, 1 % above; at most ');

@@ -48,7 +48,7 @@ export const machinesAnswer = (machines: readonly MachineDescription[], now: num
               { heading: 'AGENT' },
               { heading: 'STATE' },
               { heading: 'RPO', right: true },
-              { heading: 'POINTS', right: true, optional: true },
+              { heading: 'MADE', right: true, optional: true },
               { heading: 'DISKS', right: true, optional: true },
               { heading: 'PROVEN', optional: true },
               { heading: 'VAULT', shrink: true, optional: true },

@@ -79,7 +79,7 @@ const protectionLines = ({
       line:
         newestPoint === null
           ? '  points      none yet'
-          : `  points      ${formatCount(points, 'point')}, the newest of ${newestPoint}; RPO ${formatSeconds(rpoSeconds ?? 0)}`,
+          : `  points      ${formatCount(points, 'point')} made since it is protected, the newest of ${newestPoint}; RPO ${formatSeconds(rpoSeconds ?? 0)}`,
     },
     ...(lastProven === null ? [] : [{ line: `  proven      point ${provenWords(lastProven)}` }]),
     ...(lastProof?.passed === false ? [{ line: `  NOT PROVEN  point ${lastProof.point.slice(0, 12)}: ${failureWords(lastProof)}` }] : []),

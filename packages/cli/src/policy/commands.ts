@@ -135,7 +135,11 @@ export const listPoliciesCommand = (surroundings: Surroundings): Command =>
 export const showPolicyCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('show').description('tell what a policy says').argument(...POLICY_ARGUMENT)).action(
     (word: string, options: SiteOptions) =>
-      answerFromSite(surroundings, options, async (site) => policyAnswer(describePolicy(await findPolicy(site, word)))),
+      answerFromSite(surroundings, options, async (site) => {
+        const policy = describePolicy(await findPolicy(site, word));
+        const outward = policy.failbackOf === null ? undefined : await findPolicy(site, policy.failbackOf);
+        return policyAnswer(policy, outward?.name);
+      }),
   );
 
 const CREATE_HELP = `

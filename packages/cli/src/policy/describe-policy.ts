@@ -93,7 +93,8 @@ export const policiesAnswer = (policies: readonly PolicyDescription[]): Answer =
         ],
 });
 
-export const policyAnswer = (policy: PolicyDescription): Answer => ({
+/** `outward`: the name of the policy whose machines follow this one on their way home. */
+export const policyAnswer = (policy: PolicyDescription, outward?: string): Answer => ({
   data: policy,
   people: [
     { line: `Policy ${policy.name} (${policy.id}), version ${policy.version}, followed by ${formatCount(policy.protections, 'machine')}` },
@@ -110,7 +111,9 @@ export const policyAnswer = (policy: PolicyDescription): Answer => ({
     { line: `  resync       ${policy.resyncWindows.length === 0 ? 'whenever it is due' : policy.resyncWindows.join('; ')}` },
     { line: `  bandwidth    ${policy.bandwidth.length === 0 ? 'no limit' : policy.bandwidth.join('; ')}` },
     { line: `  proof        ${scheduleWords(policy.proof)}` },
-    ...(policy.failbackOf === null ? [] : [{ line: `  for          the way home of machines that follow policy ${policy.failbackOf}` }]),
+    ...(policy.failbackOf === null
+      ? []
+      : [{ line: `  for          the way home of machines that follow policy ${outward ?? policy.failbackOf}` }]),
     { line: `  hold         ${policy.hold}${policy.hold === 'never' ? '' : `, ${formatDuration(policy.holdLimitMilliseconds)} at most`}` },
   ],
 });

@@ -37,6 +37,11 @@ describe('policy', () => {
     });
   });
 
+  it('show names the policy whose machines follow it on their way home', async () => {
+    person.site.script.policies.push({ id: 'f0'.repeat(16), version: 1n, name: 'gold-failback', failbackOf: SAMPLE.gold });
+    expect((await person.run(['policy', 'show', 'gold-failback'])).stdout).toContain('the way home of machines that follow policy gold\n');
+  });
+
   it('set changes what is told and leaves the rest', async () => {
     expect(await person.json(['policy', 'set', 'gold', '--rpo-threshold', '30s', '--name', 'platinum'])).toMatchObject({
       id: SAMPLE.gold,

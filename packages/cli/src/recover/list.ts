@@ -29,30 +29,33 @@ export const listMachines = (surroundings: Surroundings, options: RecoverOptions
       ...(failedOver !== undefined && { failedOver }),
       damage,
     })),
-    people: [
-      {
-        columns: [
-          { heading: 'MACHINE', shrink: true },
-          { heading: 'ID', shrink: true },
-          { heading: 'SYSTEM', shrink: true },
-          { heading: 'DISKS', right: true },
-          { heading: 'SIZE', right: true },
-          { heading: 'POINTS', right: true },
-          { heading: 'NEWEST POINT' },
-        ],
-        rows: machines.map(({ history: { machine, points }, newest, disks, bytes }) => [
-          machineLabel(machine),
-          machine.id,
-          newest?.manifest?.operatingSystem?.prettyName ?? '',
-          String(disks),
-          formatBytes(bytes),
-          String(points.length),
-          newest === undefined ? 'none yet' : formatTime(newest.time),
-        ]),
-      },
-      ...damageOf(histories),
-      { line: 'Next: --machine NAME lists its points; --export DIRECTORY or --serve ADDRESS with it recovers.' },
-    ],
+    people:
+      histories.length === 0
+        ? [{ line: 'No machine is registered in this vault: there is nothing to recover.' }]
+        : [
+            {
+              columns: [
+                { heading: 'MACHINE', shrink: true },
+                { heading: 'ID', shrink: true },
+                { heading: 'SYSTEM', shrink: true },
+                { heading: 'DISKS', right: true },
+                { heading: 'SIZE', right: true },
+                { heading: 'POINTS', right: true },
+                { heading: 'NEWEST POINT' },
+              ],
+              rows: machines.map(({ history: { machine, points }, newest, disks, bytes }) => [
+                machineLabel(machine),
+                machine.id,
+                newest?.manifest?.operatingSystem?.prettyName ?? '',
+                String(disks),
+                formatBytes(bytes),
+                String(points.length),
+                newest === undefined ? 'none yet' : formatTime(newest.time),
+              ]),
+            },
+            ...damageOf(histories),
+            { line: 'Next: --machine NAME lists its points; --export DIRECTORY or --serve ADDRESS with it recovers.' },
+          ],
   });
 };
 

@@ -63,6 +63,8 @@ export interface Script {
   runs: MessageInitShape<typeof PlanRunSchema>[];
   /** What was asked of recoveries and plans, as it came. */
   orders: unknown[];
+  /** Operations on machines that are refused now. */
+  impossible: readonly string[];
   /** Oldest first. */
   events: MessageInitShape<typeof EventSchema>[];
   /** Called before each call is answered; may throw, wait, or change what is told. */
@@ -88,6 +90,7 @@ export const emptyScript = (): Script => ({
   plans: [],
   runs: [],
   orders: [],
+  impossible: [],
   asked: [],
   users: [],
   passwords: {},

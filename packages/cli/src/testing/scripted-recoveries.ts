@@ -88,7 +88,11 @@ export const recoveryRoutes = (router: ConnectRouter, script: Script, startJob: 
     listOperations: () => ({
       state: 3,
       operations: [
-        { operation: 'failover', allowed: true },
+        ...['failover', 'change-point', 'cancel-failover'].map((operation) =>
+          script.impossible.includes(operation)
+            ? { operation, allowed: false, problemCode: 'OPERATION_REFUSED', why: 'it is not the time', remedy: 'wait' }
+            : { operation, allowed: true },
+        ),
         { operation: 'commit', allowed: false, problemCode: 'OPERATION_REFUSED', why: 'it is protected', remedy: 'fail it over first' },
       ],
     }),

@@ -302,11 +302,8 @@ const routes = (router: ConnectRouter, script: Script): void => {
         if (job.state !== JobState.RUNNING) return;
       }
     },
-    cancelJob: ({ id }) => {
-      const at = script.jobs.findIndex((one) => one.id === id);
-      script.jobs[at] = { ...script.jobs[at]!, state: JobState.CANCELLED };
-      return { job: script.jobs[at] };
-    },
+    // The job ends later.
+    cancelJob: ({ id }) => ({ job: script.jobs.find((one) => one.id === id)! }),
     retryJob: ({ id }) => {
       const at = script.jobs.findIndex((one) => one.id === id);
       script.jobs[at] = { ...script.jobs[at]!, state: JobState.SUCCEEDED, retryable: false, tries: 2 };

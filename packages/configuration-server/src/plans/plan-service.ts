@@ -191,7 +191,7 @@ export const createPlanService = (parts: ApiParts): ServiceImpl<typeof PlanServi
         transaction.event({
           severity: kind === 'test' ? 'information' : 'warning',
           code: 'plan-started',
-          text: `Plan ${plan.name} is run (${kind}, source to recovery site): ${value.machines.length} machines`,
+          text: `Plan ${plan.name} is run (${kind}, source to recovery site): ${value.machines.length} ${value.machines.length === 1 ? 'machine' : 'machines'}`,
           subject: planId,
           actor,
         });
