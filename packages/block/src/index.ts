@@ -1,7 +1,7 @@
 export type { BlockDevice } from './block-device.ts';
 export { type BlockRun, type BlockSet, createBlockSet, runExtent } from './block-set.ts';
 export { CODEC, type CodecName, decode, type Encoded, encode } from './codec.ts';
-export { type ContentDigest, contentDigest, createContentDigest, frameHead } from './content-digest.ts';
+export { type ContentDigest, contentDigest, createContentDigest } from './content-digest.ts';
 export { createDeviceGuard, type DeviceGuard, type GuardedDevice } from './device-guard.ts';
 export { DIGEST_SIZE, digestBlock, digestBlocks } from './digest.ts';
 export { holdExclusively } from './exclusive-use.ts';
@@ -9,14 +9,12 @@ export { type Extent, extentEnd, mergeExtents, totalLength } from './extent.ts';
 export { createFileDevice, type FileDeviceOptions, openFileDevice } from './file-device.ts';
 export {
   createFrame,
-  dataLengthOf,
   type ExtentKind,
   FRAME_DATA_LIMIT,
   FRAME_EXTENT_LENGTH_LIMIT,
   FRAME_EXTENT_LIMIT,
   type Frame,
   type FrameExtent,
-  frameSize,
   openFrame,
   parseFrame,
   serializeFrame,

@@ -28,7 +28,6 @@ export { sameHardware } from './membership/same-hardware.ts';
 export { useServerCommand } from './membership/use-server-command.ts';
 export {
   encodeWhereabouts,
-  LARGEST_WHEREABOUTS,
   parseWhereabouts,
   readWhereabouts,
   tellable,

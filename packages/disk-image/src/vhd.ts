@@ -6,7 +6,7 @@ import type { Chunk } from './read-chunks.ts';
 
 const MIB = 1024 * 1024;
 const SECTOR = 512;
-export const VHD_FOOTER = 512;
+const VHD_FOOTER = 512;
 /** Where the time of the format begins: 2000-01-01T00:00:00Z. */
 const EPOCH = Date.UTC(2000);
 

@@ -5,8 +5,7 @@ export { type MountedVolume, type MountedVolumes, type MountVolumesOptions, moun
 export { type OpenGuest, type OpenGuestOptions, openGuest } from './adapt/mount/open-guest.ts';
 export { runTool } from './adapt/mount/run-tool.ts';
 export { clearScratch, kernelMounts, loopsBelow, makeScratch } from './adapt/mount/scratch.ts';
-export { type AdaptationPlan, applyAdaptation, describePlan, type PlanOptions, planAdaptation } from './adapt/plan-adaptation.ts';
-export { sourceInterfaces } from './adapt/rules/network.ts';
+export { type AdaptationPlan, describePlan, type PlanOptions, planAdaptation } from './adapt/plan-adaptation.ts';
 export type { MountedTree } from './adapt/tree/mounted-tree.ts';
 export type { TreeEntry } from './adapt/tree/tree-worker.ts';
 export type {
@@ -28,7 +27,6 @@ export {
   type DiskSource,
   type MachineFirmware,
   type MachineShape,
-  NETWORK_MODELS,
   type NetworkAttachment,
   type NetworkModel,
   type NetworkShape,
@@ -45,7 +43,6 @@ export {
 export { LOGIN_PROMPT, type ProvePointOptions, provePoint } from './proof/prove-point.ts';
 export { openSigningKey } from './proof/signing-key.ts';
 export { onLine } from './qemu/lines.ts';
-export { startOf } from './qemu/process-of.ts';
 export { createQemuFabric, type QemuFabricOptions } from './qemu/qemu-fabric.ts';
 export { createQmp, type Qmp } from './qemu/qmp.ts';
 export { discardRecovery, recoverMachine } from './recovery/recover-machine.ts';

@@ -31,7 +31,6 @@ export type {
 } from './grpc/replication.ts';
 export { createReplicationServer } from './grpc/replication-server.ts';
 export type { Keepalive } from './grpc/signs-of-life.ts';
-export { decodeError, ERROR_METADATA, encodeError } from './grpc/wire-error.ts';
 export { ID_SIZE, idBytes, idText, isId, newId } from './id.ts';
 export { connectionError } from './identity/connection-error.ts';
 export type { CredentialSource, TlsCredentials } from './identity/credentials.ts';
@@ -41,7 +40,6 @@ export {
   type IdentityRole,
   identitySubject,
   identityUri,
-  parseIdentityUri,
   roleOfMessage,
   sameIdentity,
 } from './identity/identity.ts';

@@ -230,10 +230,7 @@ export const mapDisk = async (history: MachineHistory, diskId: string, ref: Epoc
 };
 
 /** The epochs of a path that are in the tail, and the one before them. */
-export const splitPath = (
-  { entries }: DiskPath,
-  compacted: number,
-): { readonly before: EpochEntry | undefined; readonly tail: EpochEntry[] } => ({
+const splitPath = ({ entries }: DiskPath, compacted: number): { readonly before: EpochEntry | undefined; readonly tail: EpochEntry[] } => ({
   before: entries.findLast(({ cut }) => cut < compacted),
   tail: entries.filter(({ cut }) => cut >= compacted),
 });

@@ -82,7 +82,7 @@ export const firstPieceBehind = ({ ends, count }: ExtentMap, offset: number): nu
 };
 
 /** The numbers of the extents by ascending start, those of equal start in their order: a radix sort, which needs no comparisons. */
-export const sortByStart = (starts: Float64Array, count: number): Uint32Array => {
+const sortByStart = (starts: Float64Array, count: number): Uint32Array => {
   let sorted = Uint32Array.from({ length: count }, (_, extent) => extent);
   let other = new Uint32Array(count);
   let largest = 0;

@@ -14,11 +14,10 @@ export {
   readControlBackup,
 } from './control-backups.ts';
 export { type CopyOptions, type CopyReport, copyVault } from './copy-vault.ts';
-export { type DiskDifference, diskDifference } from './difference.ts';
-export { diskSizeAt, emptyBlocks, type KnownBlocks, readDigests } from './disk-digests.ts';
+export { emptyBlocks, type KnownBlocks, readDigests } from './disk-digests.ts';
 export type { Finding } from './finding.ts';
 export { type FrameCache, type FrameCacheOptions, openFrameCache } from './frame-cache.ts';
-export { type Anchor, type DiskHead, EMPTY_LOG, type FailedOver } from './head.ts';
+export type { Anchor, DiskHead, FailedOver } from './head.ts';
 export type { EpochEntry, GenerationHistory, MachineHistory, RecoveryPoint } from './history.ts';
 export { type Hold, type HoldOptions, type HoldSummary, holdMachine, listHolds, releaseHold } from './hold.ts';
 export {
@@ -49,7 +48,7 @@ export { type RebuildReport, rebuildCatalogue } from './rebuild-catalogue.ts';
 export { type NewHolder, rekeyVault } from './rekey.ts';
 export { type RepairOptions, type RepairReport, repairMachine } from './repair.ts';
 export { restoreObject } from './restore-object.ts';
-export { keptPoints, RETENTION_PRESETS, type RetentionPolicy, type RetentionRule } from './retention.ts';
+export { RETENTION_PRESETS, type RetentionPolicy, type RetentionRule } from './retention.ts';
 export { parseRetention } from './retention-text.ts';
 export { type ScrubOptions, type ScrubReport, scrubMachine } from './scrub-machine.ts';
 export { readScrubRecord, type ScrubProgress } from './scrub-record.ts';

@@ -21,7 +21,7 @@ import type { VaultKey } from './vault-key.ts';
  */
 
 /** Bytes of a key slot: the least, and the most. */
-export const KEY_SLOT_SIZE = 208;
+const KEY_SLOT_SIZE = 208;
 export const KEY_SLOT_LIMIT = KEY_SLOT_SIZE + REMOTE_LIMIT;
 const REMOTE_AT = 176;
 const CHECKSUM_SIZE = 32;

@@ -73,7 +73,7 @@ const SERVERS = ['proxies', 'namespace'] as const;
 /** Bytes of a journal's file system: far less than its quota. */
 const JOURNAL_MEBIBYTES = 64;
 /** After so long without a sign of a process server its machines are moved. */
-export const REASSIGN_AFTER_SECONDS = 5;
+const REASSIGN_AFTER_SECONDS = 5;
 
 const CONFIGURATION = [
   // Renewed in the middle of everything.

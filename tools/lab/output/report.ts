@@ -29,7 +29,7 @@ export const summarize = (samples: readonly number[]): LabReport['rpoSeconds'] =
   return { p50: quantile(sorted, 0.5), p95: quantile(sorted, 0.95), max: quantile(sorted, 1) };
 };
 
-export const roundReport = (report: LabReport): LabReport => ({
+const roundReport = (report: LabReport): LabReport => ({
   ...report,
   initial: { megabytesPerSecond: round(report.initial.megabytesPerSecond, 1) },
   cpuSeconds: Object.fromEntries(Object.entries(report.cpuSeconds).map(([name, seconds]) => [name, round(seconds, 2)])),

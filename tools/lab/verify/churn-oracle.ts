@@ -18,7 +18,7 @@ export interface ChurnQuestion {
 type SyncedBlocks = Map<number, bigint>;
 
 /** Goes through the journal up to the instant: what had been synced by then, and by then neither truncated nor deleted, must be there. */
-export const syncedFiles = (journal: readonly ChurnStep[], instant: bigint): Map<number, SyncedBlocks> => {
+const syncedFiles = (journal: readonly ChurnStep[], instant: bigint): Map<number, SyncedBlocks> => {
   const synced = new Map<number, SyncedBlocks>();
   const pending = new Map<number, SyncedBlocks>();
   for (const step of journal) {

@@ -28,7 +28,7 @@ Examples:
   holdfast doctor --component agent      # on a protected machine: the agent has to run here`;
 
 /** `agent=127.0.0.1:19464` */
-export const parseHealth = (text: string, before: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
+const parseHealth = (text: string, before: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
   const [, program, address] = /^([a-z-]+)=([\w.:[\]-]+:\d+)$/.exec(text) ?? [];
   if (program !== undefined && address !== undefined && (COMPONENTS as readonly string[]).includes(program))
     return new Map([...before, [program, address]]);

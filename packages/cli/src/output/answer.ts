@@ -6,7 +6,7 @@ import { printable } from './format.ts';
 import { type Cell, type Column, layOutTable } from './table.ts';
 import { wantsColours } from './tone.ts';
 
-export const OUTPUT_FORMATS = ['table', 'json', 'yaml', 'csv'] as const;
+const OUTPUT_FORMATS = ['table', 'json', 'yaml', 'csv'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 export interface OutputOptions {

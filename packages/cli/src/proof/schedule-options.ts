@@ -41,8 +41,8 @@ export const parseTimeOfDay = (text: string): number => {
   return Number(parts[1]) * 60 + Number(parts[2]);
 };
 
-export const formatHours = (hours: number): string => (hours % 24 === 0 ? `${hours / 24}d` : `${hours}h`);
-export const formatTimeOfDay = (minutes: number): string =>
+const formatHours = (hours: number): string => (hours % 24 === 0 ? `${hours / 24}d` : `${hours}h`);
+const formatTimeOfDay = (minutes: number): string =>
   `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`;
 
 const gatherPorts = (text: string, before: readonly number[] = []): readonly number[] =>

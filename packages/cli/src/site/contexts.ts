@@ -26,7 +26,7 @@ export interface Contexts {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where contexts are kept. */
-export const DIRECTORY_VARIABLE = 'HOLDFAST_CLI_DIRECTORY';
+const DIRECTORY_VARIABLE = 'HOLDFAST_CLI_DIRECTORY';
 /** Names the context of one command. */
 export const CONTEXT_VARIABLE = 'HOLDFAST_CONTEXT';
 

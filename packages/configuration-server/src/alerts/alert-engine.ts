@@ -16,7 +16,15 @@ import { machinesOff } from '../recovery/machines-off.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { vaultFacts } from '../vaults/vault-facts.ts';
 import { type AlertRecord, alertId, alerts, silences } from './alert-record.ts';
-import { type Condition, durablePoints, machineConditions, serverConditions, type Thresholds, TOLD_ELSEWHERE } from './conditions.ts';
+import {
+  type Condition,
+  durablePoints,
+  machineConditions,
+  notVouchedFor,
+  serverConditions,
+  type Thresholds,
+  TOLD_ELSEWHERE,
+} from './conditions.ts';
 import { createHysteresis } from './hysteresis.ts';
 import { unreconciled } from './unreconciled.ts';
 import { vaultConditions } from './vault-conditions.ts';
@@ -67,7 +75,7 @@ const lacking = (found: ReturnType<Checking['found']>): readonly string[] =>
 
 const GRAVITY = { information: 0, warning: 1, critical: 2 } as const;
 
-export const isSilenced = ({ silencedUntil }: AlertRecord, now: number): boolean => silencedUntil > now;
+const isSilenced = ({ silencedUntil }: AlertRecord, now: number): boolean => silencedUntil > now;
 
 export const createAlertEngine = ({
   store,
@@ -127,6 +135,7 @@ export const createAlertEngine = ({
         add(machineId, machineName, [{ severity: 'critical', code: 'recovered-machine-off', text }]);
     }
     const durable = durablePoints(reports);
+    const unbelieved = notVouchedFor(reports);
     // All of them at once: one by one they are thousands of reads.
     const protectionOf = await byId(protections);
     const policyOf = await byId(policies);
@@ -150,6 +159,7 @@ export const createAlertEngine = ({
         report: there?.report,
         missing: lacking(checking.found(id)),
         durableAtServer: durable.get(id) ?? 0,
+        notVouched: unbelieved.get(id),
         proofs: proofsOf.has(id) ? { proofs: proofsOf.get(id)!, oldest: oldestAllowed(schedules.get(id)) } : undefined,
       };
       add(id, value.name, machineConditions(facts, at, started, thresholds));

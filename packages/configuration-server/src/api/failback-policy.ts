@@ -7,7 +7,7 @@ import type { Transaction } from '../records/transaction.ts';
 import { completePolicy } from './policy-rules.ts';
 
 /** The policy for the way home of the machines of a policy; its id is that of the policy of the way out. */
-export const failbackPolicies = plainKind<{ readonly id: string }>('failback-policy', 1);
+const failbackPolicies = plainKind<{ readonly id: string }>('failback-policy', 1);
 
 const SUFFIX = '-failback';
 const LONGEST_NAME = 63;

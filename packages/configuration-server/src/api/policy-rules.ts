@@ -45,7 +45,7 @@ const checkBandwidth = (rules: Policy['bandwidth']): void => {
 };
 
 /** What a policy has that its maker said nothing of. */
-export const POLICY_DEFAULTS = {
+const POLICY_DEFAULTS = {
   pointIntervalSeconds: 5,
   rpoThresholdSeconds: 60,
   retention: '24h',

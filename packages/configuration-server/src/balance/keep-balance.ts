@@ -66,7 +66,7 @@ const mayMove = (job: Stored<JobRecord> | undefined): boolean =>
  * Starts the moves that are needed now: away from servers that are lost, drained or out of reach, and for machines that have none. Gives how many.
  * `tried`: when machines were moved because of what they say themselves; kept here.
  */
-export const balanceOnce = async (options: BalanceOptions, started: number, tried: Map<string, number>): Promise<number> => {
+const balanceOnce = async (options: BalanceOptions, started: number, tried: Map<string, number>): Promise<number> => {
   const { store, servers, plans, reassignAfter, now = Date.now } = options;
   const reasonOf = await leaving(options, started);
   let moves = 0;

@@ -59,7 +59,7 @@ export const proofOrders: Kind<ProofOrder> = plainKind('proof-order', 1);
 
 export const scheduleJson = (schedule: ProofSchedule | undefined): JsonValue =>
   toJson(ProofScheduleSchema, schedule ?? create(ProofScheduleSchema));
-export const scheduleOf = (json: JsonValue): ProofSchedule => fromJson(ProofScheduleSchema, json, { ignoreUnknownFields: true });
+const scheduleOf = (json: JsonValue): ProofSchedule => fromJson(ProofScheduleSchema, json, { ignoreUnknownFields: true });
 
 /** What a process server shall prove. */
 export const proofsWanted = async (read: TrackedReader, serverId: string): Promise<readonly WantedProof[]> =>

@@ -17,7 +17,7 @@ import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep, 
 type Jobs = Pick<JobPlan, 'steps'>;
 
 /** Puts the job that takes a failover back into a commit. */
-export const startCancel = (
+const startCancel = (
   transaction: Transaction,
   plan: Jobs,
   job: Pick<JobRecord, 'machineId' | 'protectionId' | 'startedBy' | 'input'>,

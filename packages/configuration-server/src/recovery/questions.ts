@@ -27,7 +27,7 @@ export interface Questions {
 const PATIENCE = 25_000;
 
 /** A code that a member sent; one that is none of ours stands for something that went wrong there. */
-export const codeOfMember = (code: string): ErrorCode => (Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'INTERNAL');
+const codeOfMember = (code: string): ErrorCode => (Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'INTERNAL');
 
 /** The error a member told of. */
 export const errorOfMember = (thing: string, code: string, problem: string, remedy: string): HoldfastError =>

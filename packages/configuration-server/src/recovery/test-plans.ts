@@ -7,7 +7,7 @@ import { recoveries } from './recovery-record.ts';
 import { choosePointStep, keepPoint, pointWords, type RecoveryParts, reachStep, unlessTakenUp } from './steps.ts';
 
 /** Removes what a test failover has made; in the commit that ends its job, or when people say so. */
-export const startCleanUp = (
+const startCleanUp = (
   transaction: Transaction,
   plan: Pick<JobPlan, 'steps'>,
   job: Pick<JobRecord, 'machineId' | 'protectionId' | 'startedBy' | 'input'>,

@@ -11,7 +11,7 @@ export const checkKey = (key: string): void => {
 };
 
 /** Throws INTERNAL for a subject that is no id. */
-export const checkSubject = (subject: string): void => {
+const checkSubject = (subject: string): void => {
   if (SUBJECT.test(subject)) return;
   throw new HoldfastError('INTERNAL', {
     thing: `subject ${JSON.stringify(subject.slice(0, 80))}`,

@@ -57,7 +57,7 @@ const readYaml = (text: string, file: string): unknown => {
 };
 
 /** The settings that stand in YAML text. All scalars are text: what they mean is the business of each setting. */
-export const givenInYaml = (text: string, file: string, groups: readonly NamedGroup[]): Given[] => {
+const givenInYaml = (text: string, file: string, groups: readonly NamedGroup[]): Given[] => {
   const root = readYaml(text, file);
   if (root === null) return [];
   if (!isMapping(root)) throw invalidFile(file, 'it is not a mapping of sections');

@@ -34,7 +34,7 @@ const object = (option: string, properties: object): string[] => [option, JSON.s
 
 export const nodeOf = (index: number): string => `disk${index}`;
 export const baseOf = (index: number): string => `base${index}`;
-export const deviceOf = (index: number): string => `device${index}`;
+const deviceOf = (index: number): string => `device${index}`;
 
 const blockNodes = ({ source }: DiskShape, index: number, { directory, hydrated }: QemuPlan): string[] => {
   const node = { 'node-name': nodeOf(index), discard: 'unmap' };

@@ -67,7 +67,7 @@ const sealedBy = (place: RecordPlace, { sequence }: LogPosition): LogPosition =>
 };
 
 /** The payload of a record, checked. */
-export const readPayload = (place: RecordPlace): Buffer => {
+const readPayload = (place: RecordPlace): Buffer => {
   const bytes = Buffer.allocUnsafe(RECORD_HEADER_SIZE + place.length);
   place.segment.file.read(place.offset, bytes);
   return checkedPayload(place, bytes);

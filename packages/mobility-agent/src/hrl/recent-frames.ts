@@ -1,7 +1,7 @@
 import type { RecordPlace } from './segmented-log.ts';
 
 /** Bytes kept at most: two pieces of a copy, or a cut, while the one before is sent. */
-export const RECENT_BYTES = 32 * 1024 * 1024;
+const RECENT_BYTES = 32 * 1024 * 1024;
 
 /** Frames that were written into the log and not yet read back: who sends them soon need not read them. The log counts, this may forget anything. */
 export interface RecentFrames {

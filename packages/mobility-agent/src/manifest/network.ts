@@ -71,7 +71,7 @@ export const collectDns = (system: SystemView): { readonly servers: string[]; re
   return behind === undefined ? plain : parseResolvConf(behind);
 };
 
-export const parseResolvConf = (text: string): { readonly servers: string[]; readonly search: string[] } => {
+const parseResolvConf = (text: string): { readonly servers: string[]; readonly search: string[] } => {
   const servers: string[] = [];
   let search: string[] = [];
   for (const line of text.split('\n').slice(0, 1000)) {

@@ -5,7 +5,7 @@ import { textOf } from './fields.ts';
 import type { SystemView } from './system-view.ts';
 
 /** The fields of an os-release file (os-release(5)). */
-export const parseOsRelease = (text: string): ReadonlyMap<string, string> => {
+const parseOsRelease = (text: string): ReadonlyMap<string, string> => {
   const fields = new Map<string, string>();
   for (const line of text.split('\n')) {
     const [, name, value] = /^([A-Z0-9_]+)=(.*)$/.exec(line.trim()) ?? [];

@@ -44,7 +44,7 @@ export interface ReplicateOptions {
 const violation = (why: string): HoldfastError =>
   new HoldfastError('PROTOCOL_VIOLATION', { thing: 'the process server', why, remedy: 'use versions of both sides that fit together' });
 
-export const fencedError = ({ term, reason, failedOverOperationId }: Fenced): HoldfastError =>
+const fencedError = ({ term, reason, failedOverOperationId }: Fenced): HoldfastError =>
   new HoldfastError('FENCED', {
     thing: "the machine's log in the vault",
     why:

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { BLOCK_SIZE, blockCount, DIGEST_SIZE } from '@holdfast/block';
+import { blockCount, DIGEST_SIZE } from '@holdfast/block';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { idText } from '@holdfast/protocol';
 import type { EpochPosition } from '../upload/uploader.ts';
@@ -203,9 +203,6 @@ const isZero = (bytes: Uint8Array, at: number): boolean => {
   for (let byte = at; byte < at + DIGEST_SIZE; byte += 1) if (bytes[byte] !== 0) return false;
   return true;
 };
-
-/** Bytes of disk of the blocks that have so many bytes of digests. */
-export const spanOf = (digests: Uint8Array): number => (digests.length / DIGEST_SIZE) * BLOCK_SIZE;
 
 /** The file of a disk in a directory, which is made. `key`: 32 bytes. */
 export const openDigestFile = (directory: string, diskId: string, key: Uint8Array): DigestFile => {

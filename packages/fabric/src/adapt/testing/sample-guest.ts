@@ -37,7 +37,7 @@ const volume = (name: string, changes: Partial<Volume>): Volume => ({
   ...changes,
 });
 
-export const SAMPLE_VOLUMES: readonly Volume[] = [
+const SAMPLE_VOLUMES: readonly Volume[] = [
   volume('sda1', { type: 'vfat', uuid: 'ABCD-0123', esp: true }),
   volume('sda2', { uuid: ROOT_UUID }),
   volume('sdb1', { type: 'xfs', uuid: DATA_UUID }),

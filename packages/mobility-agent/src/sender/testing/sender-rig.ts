@@ -103,7 +103,7 @@ export const openSenderRig = async (options: Partial<SenderOptions> = {}): Promi
   };
 };
 
-export const idsOf = (cuts: readonly CutContent[]): string[] => cuts.map(({ cut }) => idText(cut.id));
+const idsOf = (cuts: readonly CutContent[]): string[] => cuts.map(({ cut }) => idText(cut.id));
 
 /** Commits a cut, and tells the sender. */
 export const commit = (rig: SenderRig, shape: CutShape): string => {

@@ -9,7 +9,7 @@ export const PAGE = 4096;
 
 const format = (id: number): RequestEventFormat => ({ id, letter: 4, device: 2, error: 3, sector: 4, sectors: 6, words: 7 });
 
-export const FORMATS: EventFormats = { issue: format(11), complete: format(12), requeue: format(13), queue: format(14), end: format(15) };
+const FORMATS: EventFormats = { issue: format(11), complete: format(12), requeue: format(13), queue: format(14), end: format(15) };
 
 const COMMANDS: CommandEventFormat = { id: 16, opcode: 2, command: 3, words: 4 };
 
