@@ -53,10 +53,6 @@ export async function* readDigests(
   }
 }
 
-/** Bytes of a disk at an epoch. */
-export const diskSizeAt = async (history: MachineHistory, diskId: string, ref: EpochRef): Promise<number> =>
-  (await mapDisk(history, diskId, ref)).size;
-
 /** The whole blocks of a disk that read as zeroes at an epoch because nothing is kept of them; ascending. Nothing but indexes is read. Errors: DAMAGED. */
 export async function* emptyBlocks(history: MachineHistory, diskId: string, ref: EpochRef): AsyncGenerator<Extent> {
   const map = await mapDisk(history, diskId, ref);

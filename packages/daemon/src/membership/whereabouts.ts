@@ -20,7 +20,7 @@ const FORM = 1;
 /** Addresses, and characters of one. */
 const MOST = 8;
 const LONGEST = 300;
-export const LARGEST_WHEREABOUTS = 4096;
+const LARGEST_WHEREABOUTS = 4096;
 
 /** What is signed. It begins like no certificate, which the same key signs too. */
 export const whereaboutsText = ({ addresses, made }: Whereabouts): Uint8Array<ArrayBuffer> =>
