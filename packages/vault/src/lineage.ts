@@ -53,6 +53,11 @@ export class Lineage {
     return heads;
   }
 
+  /** Epochs of each generation, by its id. */
+  lengths(): Map<string, number> {
+    return new Map([...this.#generations].map(([id, { epochs }]) => [id, epochs.length]));
+  }
+
   headOf(diskId: string): DiskHead | undefined {
     const generationId = this.#disks.get(diskId)?.at(-1);
     if (generationId === undefined) return undefined;

@@ -45,6 +45,8 @@ export interface LogWriter {
   readonly heads: ReadonlyMap<string, DiskHead>;
   /** The newest durable slot. */
   readonly head: Anchor;
+  /** Epochs of each generation there ever was of any disk, by generation id: those in the log and those appended. */
+  epochs(): ReadonlyMap<string, number>;
   /**
    * Appends a cut; resolves when it is durable and the term was seen to be still the highest after that. May be called again before the
    * last call resolved; order of calls is order in the log. A cut that is durable already with the same content resolves at once. The frames must stay
@@ -108,6 +110,10 @@ class MachineLogWriter implements LogWriter {
 
   get head(): Anchor {
     return this.#pipeline.head;
+  }
+
+  epochs(): ReadonlyMap<string, number> {
+    return this.#lineage.lengths();
   }
 
   /** Raised when the writer is done. */

@@ -2,7 +2,7 @@ import { createContentDigest } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, type CutBeginEpoch, type Epoch, ID_SIZE, idText } from '@holdfast/protocol';
 import type { EpochProgress } from '../journal/journal.ts';
-import type { EpochPosition } from '../upload/uploader.ts';
+import type { AcceptedEpochs } from './accepted-epochs.ts';
 import { violation } from './check-frames.ts';
 
 /** Disks a machine may have in one cut. */
@@ -42,12 +42,12 @@ export interface Unfit {
  */
 export const unfitEpochs = (
   { epochs }: { readonly epochs: readonly Begun[] },
-  accepted: (diskId: string) => EpochPosition | undefined,
+  accepted: Pick<AcceptedEpochs, 'of' | 'isInLog'>,
 ): Unfit[] => {
   const unfit: Unfit[] = [];
   for (const { diskId, generationId, number } of epochs) {
-    if (number === 0n) continue;
-    const last = accepted(idText(diskId));
+    if (number === 0n || accepted.isInLog({ generationId: idText(generationId), number: Number(number) })) continue;
+    const last = accepted.of(idText(diskId));
     const isOfLast = last?.generationId === idText(generationId);
     if (isOfLast && number <= BigInt(last.number + 1)) continue;
     const has = last === undefined ? 'nothing of it' : `epoch ${last.number} of generation ${last.generationId}`;

@@ -32,7 +32,7 @@ const startReceiver = () => {
   let hurried = 0;
   const uploader = {
     state: {},
-    open: async () => ({ term: 1, durable: new Map(), accepted: new Map() }),
+    open: async () => ({ term: 1, durable: new Map(), accepted: new Map(), log: new Map() }),
     listen: () => undefined,
     isDurable: () => false,
     pending: () => [],

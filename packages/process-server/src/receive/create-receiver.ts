@@ -156,14 +156,14 @@ class StreamReceiver implements MachineReceiver {
       await this.#sendFence(call, fence);
       return;
     }
-    const accepted = createAcceptedEpochs(standing.accepted);
+    const accepted = createAcceptedEpochs(standing.accepted, standing.log);
     const partial = await this.#resumable(open);
     const intake = createCutIntake({
       machineId: this.machineId,
       begin: this.#options.begin,
       commit: this.#options.commit,
       capacity: this.#options.capacity,
-      accepted: accepted.of,
+      accepted,
       onTaken: ({ epochs }) => accepted.take(epochs),
       isKnown: (cutId) => uploader.isKnown(cutId),
       partial,

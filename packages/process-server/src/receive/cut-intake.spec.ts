@@ -52,7 +52,7 @@ const intakeOf = (journal: Journal, partial = journal.recovered.get(machineId)?.
     begin: (begin) => journal.begin(machineId, begin),
     commit: (cut) => journal.commit(machineId, cut),
     capacity: () => journal.usage.capacity,
-    accepted: (diskId) => ({ generationId: diskId, number: 0 }),
+    accepted: { of: (diskId) => ({ generationId: diskId, number: 0 }), isInLog: () => false },
     onTaken: () => undefined,
     isKnown: () => false,
     partial,

@@ -2,7 +2,7 @@ import { formatBytes } from '@holdfast/daemon';
 import { HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutBegin, type CutEnd, type Frames, idText } from '@holdfast/protocol';
 import type { JournaledCut, OpenCut } from '../journal/journal.ts';
-import type { EpochPosition } from '../upload/uploader.ts';
+import type { AcceptedEpochs } from './accepted-epochs.ts';
 import { checkBegin, checkContent, checkEnd, checkWhole, type Unfit, unfitEpochs } from './check-cut.ts';
 import { checkFrames, violation } from './check-frames.ts';
 
@@ -14,8 +14,8 @@ export interface CutIntakeOptions {
   begin(begin: CutBegin): OpenCut;
   /** Takes a cut without frames into the journal. */
   commit(cut: Cut): Promise<JournaledCut>;
-  /** The newest epoch of a disk that is journaled or durable. */
-  accepted(diskId: string): EpochPosition | undefined;
+  /** What is journaled or durable. */
+  readonly accepted: Pick<AcceptedEpochs, 'of' | 'isInLog'>;
   /** True for a cut that is journaled or durable. */
   isKnown(cutId: string): boolean;
   /** Bytes of frames that the journal takes of one cut. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
-import { type CutContent, PointKind } from '@holdfast/protocol';
+import { type CutContent, idText, PointKind } from '@holdfast/protocol';
 import { createVault, openVault } from '@holdfast/vault';
 import { ScriptedSource } from '../conformance/scripted-source.ts';
 import { createEvents } from '../control/events.ts';
@@ -65,7 +65,7 @@ const open = async (idleInterval: number, sealInterval = 5, copying = false) => 
   }
   uploader.submit(first);
   await settled();
-  return { uploader, next, slots, settled };
+  return { uploader, source, next, slots, settled };
 };
 
 afterEach(() => Promise.all(opened.splice(0).map((uploader) => uploader.close())));
@@ -151,5 +151,23 @@ describe('small cuts', () => {
     expect(uploader.state.uploadingBytes).toBe(0);
     await settled();
     expect(await slots()).toBe(before + 1);
+  });
+});
+
+describe('how the log stands', () => {
+  it('tells of every generation, also those that have ended', async () => {
+    const { uploader, source, next, settled } = await open(LONG);
+    const generations: Uint8Array[] = [];
+    for (const epochs of [2, 1]) {
+      for (let count = 0; count < epochs; count += 1) {
+        const cut = await next(1);
+        if (count === 0) generations.push(cut.cut.epochs[0]!.generationId);
+        uploader.submit(cut);
+        await settled();
+      }
+      source.startGeneration();
+    }
+    const { log } = await uploader.open({ term: 0, anchor: undefined });
+    expect(log).toEqual(new Map(generations.map((id, index) => [idText(id), [3, 1][index]])));
   });
 });

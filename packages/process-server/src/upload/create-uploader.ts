@@ -209,12 +209,13 @@ class MachineUploader implements Uploader {
     return result;
   }
 
-  #standing({ term, heads }: LogWriter): Standing {
+  #standing(writer: LogWriter): Standing {
+    const { term, heads } = writer;
     const accepted = new Map<string, EpochPosition>(heads);
     for (const { cut } of this.#entries.values())
       for (const { diskId, generationId, number } of cut.cut.epochs)
         accepted.set(idText(diskId), { generationId: idText(generationId), number: Number(number) });
-    return { term, durable: heads, accepted };
+    return { term, durable: heads, accepted, log: writer.epochs() };
   }
 
   async #open(anchor: Anchor | undefined): Promise<LogWriter> {

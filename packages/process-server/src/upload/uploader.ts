@@ -10,6 +10,8 @@ export interface Standing {
   readonly durable: ReadonlyMap<string, DiskHead>;
   /** The newest epoch of each disk that is durable or journaled. */
   readonly accepted: ReadonlyMap<string, EpochPosition>;
+  /** Epochs that the log has of each generation of any disk, by generation id. */
+  readonly log: ReadonlyMap<string, number>;
 }
 
 /** A place in a disk's history. */
