@@ -259,6 +259,7 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
         assignments,
         reconciler,
         backups: controlBackups,
+        keeper,
       }),
     );
   const surroundings = { vaults, journal: { directory: journalDirectory, quota: settings.journal.quota } };

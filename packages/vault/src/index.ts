@@ -32,6 +32,7 @@ export {
 export { inspectVault, type KeySlotInspection, type MachineObjects, type VaultInspection } from './inspect-vault.ts';
 export { type KeepOptions, type KeepReport, keepMachine } from './keep-machine.ts';
 export { type KeeperKey, keeperKeyOf } from './keeper-key.ts';
+export { readKeeperKey } from './keeper-key-file.ts';
 export { type KeyEpoch, rotateKeys } from './key-epochs.ts';
 export { parseKeyFile, readKeyFile, writeKeyFile } from './key-file.ts';
 export { type Lease, type LeaseOptions, leaseMachine } from './lease.ts';

@@ -8,7 +8,7 @@ import { type Answer, renderAnswer } from '../output/answer.ts';
 import { formatBytes } from '../output/format.ts';
 import { RETENTIONS, retentionOf } from '../parse-retention.ts';
 import { parseSeconds } from '../parse-seconds.ts';
-import { type KeeperKeyOptions, keeperKeyOption, readKeeperKey } from '../secrets/keeper-key.ts';
+import { type KeeperKeyOptions, keeperKeyFor, keeperKeyOption } from '../secrets/keeper-key.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { machinesOption, paceOption, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
 
@@ -143,7 +143,7 @@ const unlessStopped =
 const round = async (surroundings: Surroundings, vault: Vault, options: KeepCommandOptions): Promise<KeptMachine[]> => {
   const { stop, onFindings } = surroundings;
   const tiers = tiersOf(options);
-  const keeperKey = await readKeeperKey(vault, options);
+  const keeperKey = await keeperKeyFor(vault, options);
   const all = await orStopped(stop, vault.machines());
   const meant = options.machine === undefined ? all : [chooseMachine(all, options.machine)];
   const kept: KeptMachine[] = [];

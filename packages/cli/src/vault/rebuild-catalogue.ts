@@ -4,7 +4,7 @@ import { chooseMachine, machineLabel } from '../choose/choose-machine.ts';
 import { orStopped } from '../or-stopped.ts';
 import { writeAnswer } from '../output/answer.ts';
 import { formatCount } from '../output/format.ts';
-import { type KeeperKeyOptions, keeperKeyOption, readKeeperKey } from '../secrets/keeper-key.ts';
+import { type KeeperKeyOptions, keeperKeyFor, keeperKeyOption } from '../secrets/keeper-key.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { machineOption, STORE_HELP, type VaultOptions, vaultOptions, withVault } from './with-vault.ts';
 
@@ -37,7 +37,7 @@ const rebuild = (surroundings: Surroundings, options: RebuildOptions): Promise<v
     const machine = chooseMachine(await orStopped(surroundings.stop, vault.machines()), options.machine);
     const report = await orStopped(
       surroundings.stop,
-      rebuildCatalogue(vault, machine.id, { keeperKey: await readKeeperKey(vault, options) }),
+      rebuildCatalogue(vault, machine.id, { keeperKey: await keeperKeyFor(vault, options) }),
     );
     const { basedOn, passedOver, lost, voidCuts, head } = report;
     writeAnswer(surroundings, options, {

@@ -21,6 +21,7 @@ export const ALERT_CODES = [
   'vault-unreachable',
   'vault-key',
   'vault-replaced',
+  'vault-not-vouched',
   'vault-in-two-places',
   'restored-unconfirmed',
   'configuration-server',

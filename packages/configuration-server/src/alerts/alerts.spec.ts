@@ -286,6 +286,25 @@ describe('alerts', () => {
     expect(await look()).toEqual([]);
   });
 
+  it('tell of a catalogue that no keeper vouches for, whatever the machine does, until it is believed again', async () => {
+    for (const state of [ProtectionState.PROTECTED, ProtectionState.FAILED_OVER]) {
+      const { server, look, events, engine } = await openWorld(state);
+      const report = (notVouched: string): void =>
+        server.reported(
+          create(ServerReportSchema, { machines: [{ machineId: idBytes(MACHINE), notVouched, newestPointUnixMillis: BigInt(START) }] }),
+        );
+      const before = await look();
+      report('version 7: it needs nothing');
+      expect(await look()).toEqual([...before, 'critical vault-not-vouched'].toSorted());
+      const raised = engine.current().find(({ value }) => value.code === 'vault-not-vouched')!;
+      expect(raised.value).toMatchObject({ subject: MACHINE, text: expect.stringContaining('db1') });
+      expect(raised.value.text).toContain('version 7: it needs nothing');
+      report('');
+      expect(await look()).toEqual(before);
+      expect((await events()).filter((event) => event.includes('vault-not-vouched'))).toHaveLength(2);
+    }
+  });
+
   it('tell what a machine that falls behind is up against', async () => {
     const { at, agent, look, engine } = await openWorld();
     const newestPointUnixMillis = BigInt(START);

@@ -62,6 +62,8 @@ export interface MachineFacts {
   readonly missing: readonly string[];
   /** Of the newest point that its process server made durable, milliseconds since 1970; 0 when it told of none. */
   readonly durableAtServer: number;
+  /** What a keeper says that does not believe its catalogue; undefined where none does so. */
+  readonly notVouched: string | undefined;
   /** Of its points; undefined where there was none and none is wanted. */
   readonly proofs?: ProofFacts | undefined;
 }
@@ -181,6 +183,12 @@ const failedOver = ({ name, protection, connected }: MachineFacts): readonly Con
   return [{ severity: 'warning', code: 'source-returned', text }];
 };
 
+/** Somebody may have forged what is said of its past: whatever else goes on with it. */
+const notVouched = ({ name, notVouched: words }: MachineFacts): readonly Condition[] =>
+  words === undefined
+    ? []
+    : [{ severity: 'critical', code: 'vault-not-vouched', text: `nothing of ${name} is forgotten or deleted in its vault: ${words}` }];
+
 /** What is not well with a machine. A machine that nobody protects is well whatever it does. */
 export const machineConditions = (facts: MachineFacts, now: number, started: number, limits: Thresholds): readonly Condition[] => {
   const { name, protection, connected, lastSeen, report, missing } = facts;
@@ -188,8 +196,9 @@ export const machineConditions = (facts: MachineFacts, now: number, started: num
   const { state, stateDetail } = protection;
   const ahead = Number(report?.newestPointUnixMillis ?? 0n) - now;
   const detail = stateDetail === '' ? '' : `: ${stateDetail}`;
-  if (FAILED_OVER.has(state)) return failedOver(facts);
+  if (FAILED_OVER.has(state)) return [...failedOver(facts), ...notVouched(facts)];
   return [
+    ...notVouched(facts),
     ...away(`the agent of ${name}`, connected, Math.max(lastSeen, started), now, limits, 'agent-away'),
     ...rpo(facts, now, started, limits),
     ...disks(facts),
@@ -279,6 +288,15 @@ export const serverConditions = (facts: ServerFacts, now: number, started: numbe
           },
         ]),
   ];
+};
+
+/** By machine, what keepers say of catalogues that they do not believe. */
+export const notVouchedFor = (reports: Iterable<ServerReport | undefined>): ReadonlyMap<string, string> => {
+  const told = new Map<string, string>();
+  for (const report of reports)
+    for (const { machineId, notVouched: words } of report?.machines ?? [])
+      if (words !== '' && Buffer.from(machineId).length === 16) told.set(idText(machineId), words);
+  return told;
 };
 
 /** The newest durable points that process servers tell of, by machine. */

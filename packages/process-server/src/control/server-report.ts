@@ -3,6 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { CheckAnswerer } from '@holdfast/daemon';
 import { idBytes, type ServerReportSchema } from '@holdfast/protocol';
 import type { Journal } from '../journal/journal.ts';
+import type { Keeper } from '../keeper/keeper.ts';
 import type { Machine } from '../machines.ts';
 import type { RecoveryRole } from '../recovery/start-recovery.ts';
 import type { Vaults } from '../upload/vaults.ts';
@@ -38,6 +39,8 @@ export interface ReportSources {
   readonly backups: Pick<ControlBackups, 'report'>;
   readonly recovery: Pick<RecoveryRole, 'report'>;
   readonly checks: Pick<CheckAnswerer, 'answer'>;
+  /** Undefined where this server keeps nothing. */
+  readonly keeper: Pick<Keeper, 'notVouched'> | undefined;
 }
 
 /** What the configuration server is told every few seconds. Takes the events. */
@@ -52,6 +55,7 @@ export const makeReport = ({
   backups,
   recovery,
   checks,
+  keeper,
 }: ReportSources): MessageInitShape<typeof ServerReportSchema> => {
   const standings = standingsOf(machines);
   return {
@@ -68,6 +72,7 @@ export const makeReport = ({
         uploadingBytes: BigInt(uploadingBytes),
         oldestPendingMillis: BigInt(Math.round(backlog)),
         problem: problem?.message.slice(0, MOST_WORDS) ?? '',
+        notVouched: keeper?.notVouched(assignment.machineId)?.message.slice(0, MOST_WORDS) ?? '',
       };
     }),
     journalUsedBytes: BigInt(journal.usage.used),

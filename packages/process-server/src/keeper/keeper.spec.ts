@@ -119,9 +119,18 @@ describe('the keeper of a process server', () => {
     expect(reports[0]!.compactions).toBeGreaterThan(0);
     expect(events.take()).toEqual([]);
     const before = reports.length;
-    await run('keep', 2, { keeperKey: keyOf(2) });
+    const unbelieving = await run('keep', 2, { keeperKey: keyOf(2) });
+    expect(unbelieving.notVouched(source.machineId)).toMatchObject({ code: 'VAULT_NOT_VOUCHED' });
     await run('keep', 2);
     expect(reports).toHaveLength(before);
+    // Asked again with the right one.
+    let number = 2;
+    const changing = await run('keep', 4, { keeperKey: (id) => keyOf(Math.max(1, number--))(id) });
+    expect(reports.length).toBeGreaterThan(before);
+    expect(changing.notVouched(source.machineId)).toBeUndefined();
+    events.take();
+    await run('keep', 2, { keeperKey: keyOf(2) });
+    await run('keep', 2);
     expect(events.take()).toMatchObject([{ code: 'VAULT_NOT_VOUCHED' }, { code: 'VAULT_NOT_VOUCHED' }]);
   });
 

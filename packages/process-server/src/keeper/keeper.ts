@@ -46,6 +46,8 @@ export interface KeeperOptions {
 export interface Keeper {
   /** Objects that scrubbing found damaged. */
   readonly damaged: number;
+  /** Why it forgets and deletes nothing of that machine, where that is because nobody vouched for its catalogue: as it was found last. */
+  notVouched(machineId: string): HoldfastError | undefined;
   /** The machines are others now: those that had no turn come next, and what is under way for one that is not among them any more ends. */
   wake(): void;
   keep(stopping: AbortSignal): Promise<void>;
@@ -95,6 +97,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
   /** By machine, what keeps it from being kept, and what scrubbing found. */
   const problems = new Map<string, HoldfastError>();
   const rotten = new Map<string, readonly Finding[]>();
+  const notVouched = new Map<string, HoldfastError>();
   /** By machine, when there may be something to scrub again. */
   const restUntil = new Map<string, number>();
 
@@ -127,6 +130,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         ...(options.lockFor !== undefined && { lockFor: options.lockFor }),
         keeperKey: await options.keeperKey?.(kept.id),
       });
+      notVouched.delete(machineId);
       // The rest is done all the same.
       if (report.unknown === undefined) problems.delete(machineId);
       else note(machineId, 'thinned', unreadable(report.unknown));
@@ -136,6 +140,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
     } catch (reason) {
       // Not in its vault yet, or the end of the program: nothing is wrong.
       if (signal.aborted) return;
+      if (isHoldfastError(reason, 'VAULT_NOT_VOUCHED')) notVouched.set(machineId, reason);
       if (isHoldfastError(reason, 'MACHINE_NOT_FOUND')) problems.delete(machineId);
       else note(machineId, 'kept', reason);
     }
@@ -183,6 +188,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
     get damaged() {
       return new Set([...rotten.values()].flat().map(({ object }) => object)).size;
     },
+    notVouched: (machineId) => notVouched.get(machineId),
     wake() {
       waking.abort();
       waking = new AbortController();
@@ -196,6 +202,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         const awake = waking;
         const machines = options.machines();
         forgetOthers(problems, machines);
+        forgetOthers(notVouched, machines);
         forgetOthers(turns, machines);
         const time = now();
         // The clock may have been set back.

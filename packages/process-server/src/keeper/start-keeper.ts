@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProgramContext } from '@holdfast/daemon';
 import { withThrottle } from '@holdfast/object-store';
-import { type KeeperKey, keeperKeyOf, readKeyFile, type Vault } from '@holdfast/vault';
+import { readKeeperKey, type Vault } from '@holdfast/vault';
 import type { Assignment } from '../control/assignments.ts';
 import type { Events } from '../control/events.ts';
 import type { ProcessServerSchema } from '../settings.ts';
@@ -18,7 +18,7 @@ export interface StartKeeperOptions {
   machines(): readonly Assignment[];
 }
 
-export interface StartedKeeper extends Pick<Keeper, 'wake'> {
+export interface StartedKeeper extends Pick<Keeper, 'wake' | 'notVouched'> {
   /** A vault, by the credential that may delete. */
   vault(name: string): Promise<Vault>;
 }
@@ -26,16 +26,11 @@ export interface StartedKeeper extends Pick<Keeper, 'wake'> {
 /** Requests a keeper has under way at the same time. */
 const REQUESTS = 4;
 
-/** Read again each time: one that is put there works without a start. Errors: those of a key file. */
-const keyIn = async (file: string, vaultId: string): Promise<KeeperKey> => {
-  const key = await readKeyFile(file);
-  return keeperKeyOf((key as Extract<typeof key, { kind: 'key-file' }>).secret, vaultId);
-};
-
 /** Runs the keeper for the life of the program, with ways to the vaults of its own: another credential, and a pace. */
 export const startKeeper = ({ context, events, anchors, identities, machines }: StartKeeperOptions): StartedKeeper => {
   const { settings, log, health, metrics, onStop, run } = context;
   const { every, pace, scrubEvery, scrubPace, coolAfter, coldAfter, lockFor, keyFile } = settings.keeper;
+  const opening = Object.values(settings.vaults).flatMap((vault) => vault.keyFile ?? []);
   const credentials = Object.fromEntries(
     Object.entries(settings.vaults).map(([name, vault]) => [
       name,
@@ -75,7 +70,8 @@ export const startKeeper = ({ context, events, anchors, identities, machines }: 
     scrubEvery,
     tiers: { ...(coolAfter > 0 && { coolAfter }), ...(coldAfter > 0 && { coldAfter }) },
     ...(lockFor > 0 && { lockFor }),
-    ...(keyFile !== undefined && { keeperKey: (vaultId: string) => keyIn(keyFile, vaultId) }),
+    // Read again each time: one that is put there works without a start.
+    ...(keyFile !== undefined && { keeperKey: (vaultId: string) => readKeeperKey(keyFile, vaultId, opening) }),
     log,
     events,
     onKept(report) {
@@ -98,5 +94,5 @@ export const startKeeper = ({ context, events, anchors, identities, machines }: 
   };
   run('keeper', until(keeping, keeper.keep));
   run('scrubbing', until(scrubbing, keeper.scrub));
-  return { wake: keeper.wake, vault: keeping.open };
+  return { wake: keeper.wake, notVouched: keeper.notVouched, vault: keeping.open };
 };
