@@ -3,29 +3,22 @@ import { runHoldfast } from '@holdfast/cli';
 import { HoldfastError } from '@holdfast/errors';
 import { createKeyVaultKey, openStore } from '@holdfast/object-store';
 import { FROM_SOURCE, mainOf } from './from-source.ts';
+import { type EndedProcess, type HeardProcess, hearProcess } from './hear-process.ts';
 
 /** Ten times what the slowest command takes on a busy machine. */
 const PATIENCE_MS = 120_000;
 
-export interface CliResult {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** A program that runs, mostly `holdfast`. */
-export interface CliProcess {
-  /** Resolves when it has written this to standard output; rejects when it ends before. */
-  written(pattern: RegExp): Promise<RegExpExecArray>;
+export interface CliProcess extends HeardProcess {
+  /** SIGINT. */
   interrupt(): void;
-  readonly ended: Promise<CliResult>;
 }
 
 /** Somebody with a directory of contexts, who runs `holdfast`. */
 export interface Person {
   /** As a process of its own, like the next two. */
   start(args: readonly string[], input?: string): CliProcess;
-  run(args: readonly string[], input?: string): Promise<CliResult>;
+  run(args: readonly string[], input?: string): Promise<EndedProcess>;
   /** What a command that ends well says as JSON; IO_FAILED with its words when it does not. */
   json<T>(args: readonly string[], given?: Given): Promise<T>;
   /** The same in this process, for looking again and again. */
@@ -55,40 +48,17 @@ const startProcess = (
     killSignal: 'SIGKILL',
   });
   if (child.pid !== undefined) onStart?.(child.pid);
-  const told = { stdout: '', stderr: '' };
-  for (const from of ['stdout', 'stderr'] as const)
-    child[from].setEncoding('utf8').on('data', (text: string) => {
-      told[from] += text;
-      child.emit('told');
-    });
   child.stdin.on('error', () => {});
   child.stdin.end(input);
-  const ended = new Promise<CliResult>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => resolve({ ...told, status }));
-  });
-  return {
-    ended,
-    interrupt: () => void child.kill('SIGINT'),
-    written: (pattern) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = pattern.exec(told.stdout);
-          if (found !== null) resolve(found);
-        };
-        child.on('told', look);
-        look();
-        void ended.then(({ status, stderr }) => reject(new Error(`it ended with ${status} and never said ${pattern}: ${stderr}`)));
-      }),
-  };
+  return { ...hearProcess(child), interrupt: () => void child.kill('SIGINT') };
 };
 
 /** Runs a program of the tree, by its main file, to its end. */
-export const runProcess = (main: string, args: readonly string[], given: Given = {}): Promise<CliResult> =>
+export const runProcess = (main: string, args: readonly string[], given: Given = {}): Promise<EndedProcess> =>
   startProcess(main, args, given).ended;
 
 /** What a program wrote to standard output; IO_FAILED with its words when it did not end well. */
-export const outputOf = (what: string, { status, stdout, stderr }: CliResult): string => {
+export const outputOf = (what: string, { status, stdout, stderr }: EndedProcess): string => {
   if (status === 0) return stdout;
   throw new HoldfastError('IO_FAILED', {
     thing: what,
@@ -97,7 +67,11 @@ export const outputOf = (what: string, { status, stdout, stderr }: CliResult): s
   });
 };
 
-const runHere = async (args: readonly string[], environment: Readonly<Record<string, string>>, stop: AbortSignal): Promise<CliResult> => {
+const runHere = async (
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  stop: AbortSignal,
+): Promise<EndedProcess> => {
   const told = { stdout: '', stderr: '' };
   const status = await runHoldfast(args, {
     stdout: { write: (text) => (told.stdout += text) },
@@ -116,7 +90,7 @@ export const createPerson = (directory: string, onStart: (pid: number) => void =
   const own = { HOLDFAST_CLI_DIRECTORY: directory };
   const startWith = (args: readonly string[], { input = '', environment }: Given): CliProcess =>
     startProcess(mainOf('cli'), args, { input, environment: { ...own, ...environment }, patience, onStart });
-  const asJson = (args: readonly string[], result: CliResult) => JSON.parse(outputOf(`holdfast ${args.join(' ')}`, result));
+  const asJson = (args: readonly string[], result: EndedProcess) => JSON.parse(outputOf(`holdfast ${args.join(' ')}`, result));
   return {
     start: (args, input = '') => startWith(args, { input }),
     run: (args, input = '') => startWith(args, { input }).ended,
