@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -8,12 +8,18 @@ import { openHrl } from '../hrl/open-hrl.ts';
 import { identifyDevice } from '../trace/device.ts';
 import { MIB, writeDirect } from '../trace/testing/live-trace.ts';
 import { createLoopDisk, type LoopDisk, run } from '../trace/testing/loop-disk.ts';
+import { NBDKIT, startNbdkitDisk } from '../trace/testing/nbdkit-disk.ts';
 import { createWriteTrace, type WriteTraceSession } from '../trace/trace.ts';
 import type { Capture } from './capture.ts';
 import { type OpenDiskSource, openDiskSource } from './open-disk-source.ts';
 import { createTraceCapture } from './trace-capture.ts';
 
 const SIZE = 8 * MIB;
+
+interface RigDisk {
+  readonly id: string;
+  readonly loop: Pick<LoopDisk, 'path' | 'image'>;
+}
 
 /** An agent's capture over loop disks that can be stopped and started, and what it sent: the disks as a vault has them. */
 const createRig = async () => {
@@ -28,7 +34,7 @@ const createRig = async () => {
   const rig = {
     capture: undefined as unknown as Capture,
     excluded: [] as string[],
-    disk: (size = SIZE): { id: string; loop: LoopDisk } => {
+    disk: (size = SIZE): RigDisk => {
       const loop = createLoopDisk(size);
       loops.push(loop);
       return { id: newId(), loop };
@@ -38,7 +44,7 @@ const createRig = async () => {
       const options = { machineId, session, hrl, bootId: newId(), manifest: async () => manifest, pieceSize: MIB };
       rig.capture = createTraceCapture({ ...options, excludedDisks: rig.excluded });
     },
-    attach: ({ id, loop }: { id: string; loop: LoopDisk }) => {
+    attach: ({ id, loop }: RigDisk) => {
       const device = identifyDevice(loop.path);
       const source = openDiskSource(device);
       sources.push(source);
@@ -71,7 +77,7 @@ const createRig = async () => {
     cutPoint: async (): Promise<number> => {
       for (let held = 0; ; held += 1) if ((await rig.cut()).point !== undefined) return held;
     },
-    isSame: ({ id, loop }: { id: string; loop: LoopDisk }): boolean => readFileSync(loop.image).equals(images.get(id)!),
+    isSame: ({ id, loop }: RigDisk): boolean => readFileSync(loop.image).equals(images.get(id)!),
     remove: async (): Promise<void> => {
       await rig.capture.close();
       session.destroy();
@@ -85,7 +91,7 @@ const createRig = async () => {
   return rig;
 };
 
-const grow = (loop: LoopDisk, size: number): void => {
+const grow = (loop: RigDisk['loop'], size: number): void => {
   truncateSync(loop.image, size);
   run('losetup', '--set-capacity', loop.path);
 };
@@ -211,6 +217,41 @@ describe('disks that change while they are captured', () => {
       expect([first, third].map(rig.isSame)).toEqual([true, true]);
     } finally {
       await rig.remove();
+    }
+  });
+});
+
+describe.unless(lacks('root', ...NBDKIT), 'a disk that cannot always discard', () => {
+  it('keeps in every cut what a failed discard left, and has zeroes where one did not fail', async () => {
+    const disk = await startNbdkitDisk((folder) => {
+      writeFileSync(join(folder, 'image'), '');
+      truncateSync(join(folder, 'image'), SIZE);
+      const failing = ['error-trim=EIO', 'error-trim-rate=100%', `error-trim-file=${join(folder, 'fails')}`];
+      return ['--filter=error', 'file', join(folder, 'image'), ...failing];
+    });
+    const rig = await createRig();
+    try {
+      const one = { id: newId(), loop: { path: disk.path, image: join(disk.folder, 'image') } };
+      writeDirect(disk.path, 0, 64);
+      await rig.attach(one);
+      await rig.capture.copy();
+      await rig.cutPoint();
+      // From the middle of a block to the middle of another.
+      const discard = (): void => void run('blkdiscard', '--offset', String(8 * 4096 + 512), '--length', String(8 * 4096), disk.path);
+      writeFileSync(join(disk.folder, 'fails'), '');
+      expect(discard).toThrow(/Input\/output error/);
+      const before = readFileSync(one.loop.image);
+      expect(before.subarray(9 * 4096, 16 * 4096).includes(Buffer.alloc(512))).toBe(false);
+      await rig.cutPoint();
+      expect(rig.isSame(one)).toBe(true);
+      rmSync(join(disk.folder, 'fails'));
+      discard();
+      expect(readFileSync(one.loop.image).equals(before)).toBe(false);
+      await rig.cutPoint();
+      expect(rig.isSame(one)).toBe(true);
+    } finally {
+      await rig.remove();
+      await disk.close();
     }
   });
 });

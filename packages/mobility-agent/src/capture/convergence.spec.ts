@@ -80,6 +80,12 @@ const options = fc.record({
   bioBased: fc.boolean(),
 });
 
+/** Disks whose driver puts requests back, or completes them in two parts, all the time: rounds meet the middle of one. */
+const troubled = options.map((one) => ({
+  ...one,
+  ...{ blocks: 4, writers: 2, think: 200_000, latency: 100_000, discardShare: 0, bioBased: false, troubledShare: 1 },
+}));
+
 describe('convergence', () => {
   test('every published cut is exactly the disks at its instant', async () => {
     let points = 0;
@@ -92,6 +98,19 @@ describe('convergence', () => {
       { numRuns: 150 },
     );
     expect(points).toBeGreaterThan(300);
+  });
+
+  test('every published cut is exactly the disks at its instant, whatever the driver puts back or completes in parts', async () => {
+    let points = 0;
+    await fc.assert(
+      fc.asyncProperty(troubled, async (simulation) => {
+        const outcome = await run(simulation, 12, true);
+        points += outcome.points;
+        expect(outcome.wrong).toBe(0);
+      }),
+      { numRuns: 200 },
+    );
+    expect(points).toBeGreaterThan(250);
   });
 
   test('a discard that is told late is part of the cut it belongs to', async () => {

@@ -21,12 +21,20 @@ interface SimulatedWrite {
   readonly completes: number;
   /** When each sector reaches the medium. */
   readonly lands: readonly number[];
+  /** What is told of it after its issue; all of its sectors are completed once. */
+  readonly steps: readonly Step[];
 }
 
-interface RingEvent {
-  readonly kind: 'issued' | 'completed';
-  readonly write: SimulatedWrite;
+/** The driver puts a write back, issues it again, or completes some of its sectors. */
+interface Step {
+  readonly kind: 'issued' | 'requeued' | 'completed';
+  readonly sector: number;
+  readonly sectors: number;
   readonly time: number;
+}
+
+interface RingEvent extends Step {
+  readonly write: SimulatedWrite;
   /** Not readable before; late events become readable only when the rings are settled. */
   readonly late: boolean;
 }
@@ -46,6 +54,8 @@ export interface SimulationOptions {
   readonly bioBased?: boolean;
   /** Share of writes that are discards of several blocks; one in eight of them fails and changes nothing. */
   readonly discardShare?: number;
+  /** Share of requests that the driver puts back and issues again, or completes in two parts. */
+  readonly troubledShare?: number;
 }
 
 export interface SimulatedMachine {
@@ -83,7 +93,8 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
   const rings: RingEvent[][] = [[], [], []];
   const dirty: BlockSet[] = Array.from({ length: options.disks }, () => createBlockSet(options.blocks * BLOCK_SIZE));
   const writes: SimulatedWrite[] = [];
-  const active = new Map<number, SimulatedWrite>();
+  /** By writer; how many of its steps are over. */
+  const active = new Map<number, { readonly write: SimulatedWrite; over: number }>();
   const nextIssue = Array.from({ length: options.writers }, () => between(options.think));
   let clock = 0;
   let completed = 0;
@@ -95,23 +106,54 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     const latency = between(options.latency) * (random() < 0.125 ? 20 : 1);
     const place = placeOf(writer);
     const failed = place.kind === 'failed discard';
+    const steps = stepsOf(place, time, latency);
+    // Of what the driver puts back some may have reached the medium already.
+    const endOf = (sector: number): number => steps.find((step) => step.kind === 'completed' && sector < step.sector + step.sectors)!.time;
     const write: SimulatedWrite = {
       ...place,
       id: place.kind === 'write' ? writes.length + 1 : 0,
       issued: time,
       completes: time + latency,
-      lands: Array.from({ length: place.sectors }, () => (failed ? Number.POSITIVE_INFINITY : time + latency * random())),
+      lands: Array.from({ length: place.sectors }, (_, at) =>
+        failed ? Number.POSITIVE_INFINITY : time + (endOf(place.sector + at) - time) * random(),
+      ),
+      steps,
     };
     // What an active write and a discard have in common would depend on a race: no file system does that.
     const races = (other: SimulatedWrite): boolean =>
       other.disk === write.disk && other.sector < write.sector + write.sectors && write.sector < other.sector + other.sectors;
-    if ([...active.values()].some(races)) {
+    if ([...active.values()].some((one) => races(one.write))) {
       nextIssue[writer] = time + between(options.think);
       return;
     }
     writes.push(write);
-    active.set(writer, write);
-    ring().push({ kind: 'issued', write, time, late: late() });
+    active.set(writer, { write, over: 0 });
+    ring().push({ kind: 'issued', sector: write.sector, sectors: write.sectors, write, time, late: late() });
+  };
+
+  const stepsOf = (
+    { kind, sector, sectors }: Pick<SimulatedWrite, 'kind' | 'sector' | 'sectors'>,
+    time: number,
+    latency: number,
+  ): Step[] => {
+    const end = { kind: 'completed' as const, time: time + latency };
+    const troubled = options.troubledShare !== undefined && options.bioBased !== true && random() < options.troubledShare;
+    if (!troubled || kind !== 'write') return [{ ...end, sector, sectors }];
+    const middle = time + latency * (0.1 + 0.8 * random());
+    if (sectors === 1 || random() < 0.5) {
+      const again = middle + (end.time - middle) * random();
+      const all = { sector, sectors };
+      return [
+        { kind: 'requeued', ...all, time: middle },
+        { kind: 'issued', ...all, time: again },
+        { ...end, ...all },
+      ];
+    }
+    const first = 1 + Math.floor(random() * (sectors - 1));
+    return [
+      { kind: 'completed', sector, sectors: first, time: middle },
+      { ...end, sector: sector + first, sectors: sectors - first },
+    ];
   };
 
   const placeOf = (writer: number): Pick<SimulatedWrite, 'kind' | 'disk' | 'sector' | 'sectors'> => {
@@ -141,14 +183,18 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
       let next = Number.POSITIVE_INFINITY;
       let who = -1;
       for (let writer = 0; writer < options.writers; writer += 1) {
-        const time = active.get(writer)?.completes ?? nextIssue[writer]!;
+        const current = active.get(writer);
+        const time = current?.write.steps[current.over]?.time ?? nextIssue[writer]!;
         if (time < next) [next, who] = [time, writer];
       }
       if (next > end) break;
-      const write = active.get(who);
-      if (write === undefined) issue(who, next);
+      const current = active.get(who);
+      if (current === undefined) issue(who, next);
       else {
-        ring().push({ kind: 'completed', write, time: next, late: late() });
+        const { write } = current;
+        ring().push({ ...write.steps[current.over]!, write, late: late() });
+        current.over += 1;
+        if (current.over < write.steps.length) continue;
         active.delete(who);
         completed += 1;
         nextIssue[who] = next + between(options.think);
@@ -173,7 +219,8 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
   };
 
   const deliver = (event: RingEvent, sink: WriteSink): void => {
-    const { disk, sector, sectors } = event.write;
+    const { disk } = event.write;
+    const { sector, sectors } = event;
     if (options.bioBased === true) {
       deliverBio(event, sink);
       return;
@@ -216,7 +263,8 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
       advance(between(10_000));
     },
     dirty: (disk) => dirty[disk]!,
-    idle: (disk) => ![...active.values()].some((write) => write.disk === disk),
+    // As the kernel counts: what the driver has put back is not under way.
+    idle: (disk) => ![...active.values()].some(({ write, over }) => write.disk === disk && write.steps[over - 1]?.kind !== 'requeued'),
     verify: () => undefined,
     close: () => undefined,
   };
@@ -247,8 +295,9 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
 
   const stateAt = (disk: number, time: number): Uint32Array => {
     const ids = new Uint32Array(options.blocks * SECTORS_PER_BLOCK);
-    for (const write of writes.filter((one) => one.disk === disk && one.completes <= time && one.kind !== 'failed discard')) {
-      ids.fill(write.id, write.sector, write.sector + write.sectors);
+    for (const write of writes.filter((one) => one.disk === disk && one.kind !== 'failed discard')) {
+      for (const step of write.steps)
+        if (step.kind === 'completed' && step.time <= time) ids.fill(write.id, step.sector, step.sector + step.sectors);
     }
     return ids;
   };
@@ -256,7 +305,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
   /** As a device mapper does it: what has begun goes on to its end, what comes meanwhile begins behind it; some comes even before it is told. */
   const snapshot = (disk: number): { source: DiskSource; time: number } => {
     advance(between(options.think));
-    const last = Math.max(clock, ...[...active.values()].map(({ completes }) => completes));
+    const last = Math.max(clock, ...[...active.values()].map(({ write }) => write.completes));
     for (let writer = 0; writer < options.writers; writer += 1) nextIssue[writer] = Math.max(nextIssue[writer]!, last + between(1_000));
     advance(last - clock);
     const [time, state] = [clock, stateAt(disk, clock)];
