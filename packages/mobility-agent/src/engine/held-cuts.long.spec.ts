@@ -6,13 +6,16 @@ import { parseMountTable } from '../hold/mount-table.ts';
 import { mountSlowDisk } from '../hold/testing/slow-disk.ts';
 import { findControlGroups } from '../hold/throttle.ts';
 import { until } from '../sender/testing/until.ts';
+import { NBDKIT } from '../trace/testing/nbdkit-disk.ts';
 import { type ConsistencyRig, openConsistencyRig } from './testing/consistency-rig.ts';
 
 /** Milliseconds for a cut that is tried until it is given up. */
 const PATIENCE = 120_000;
 const TRIES = 3;
 
-describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'fio', 'nbdkit', 'nbdfuse'), 'cuts beside writers that let none converge', () => {
+const NEEDS = ['root', 'mkfs.ext4', 'fio', 'chrt', ...NBDKIT] as const;
+
+describe.unless(lacks(...NEEDS), 'cuts beside writers that let none converge', () => {
   let one: ConsistencyRig;
   let load: ChildProcess;
   afterEach(async () => {
@@ -21,12 +24,13 @@ describe.unless(lacks('root', 'losetup', 'mkfs.ext4', 'fio', 'nbdkit', 'nbdfuse'
     await one.close();
   });
 
-  /** Writes past the page cache to so few blocks that each is written again while it is read. */
+  /** Writes past the page cache to so few blocks that each is written again while it is read. Who had to wait for a processor would rest for long enough. */
   const saturate = async (): Promise<void> => {
     const [{ mountPoint }] = one.disks as [(typeof one.disks)[0]];
-    const often = ['--iodepth=32', '--size=64k', '--bs=4k', '--rw=randwrite', '--time_based', '--runtime=1h'];
+    const often = ['--numjobs=2', '--iodepth=32', '--size=64k', '--bs=4k', '--rw=randwrite', '--time_based', '--runtime=1h'];
     const how = ['--direct=1', '--ioengine=libaio', '--thread', '--eta=never'];
-    load = spawn('fio', ['--name=hot', `--filename=${path.join(mountPoint, 'hot')}`, ...often, ...how], { stdio: 'ignore' });
+    const fio = ['fio', '--name=hot', `--filename=${path.join(mountPoint, 'hot')}`, ...often, ...how];
+    load = spawn('chrt', ['--fifo', '1', ...fio], { stdio: 'ignore' });
     const stat = `/sys/block/${one.disks[0]!.disk.name}/stat`;
     const writes = (): number => Number(readFileSync(stat, 'utf8').trim().split(/\s+/)[4]);
     const before = writes();
