@@ -85,7 +85,7 @@ const diskFindings = ({ machine: { name: machine }, manifest, excluded }: CheckF
     return [missed('disks-there', machine, none ? 'it has told of no disk that could be protected' : 'all its disks are excluded')];
   }
   return [
-    passed('disks-there', machine, `${disks.length} disks`),
+    passed('disks-there', machine, disks.length === 1 ? '1 disk' : `${disks.length} disks`),
     ...disks.flatMap(({ name, size, logicalSectorSize }) => [
       SECTORS.includes(logicalSectorSize)
         ? passed('disk-sectors', name, `sectors of ${logicalSectorSize} bytes`)

@@ -76,7 +76,7 @@ const checkDirectory = async (directory: string, wanted: MachineShape | undefine
         name: 'directory',
         level: 'error',
         message: `the path ${directory} is longer than ${DIRECTORY_LIMIT} bytes: Unix sockets would not fit in it`,
-        remedy: 'choose a shorter one',
+        remedy: 'choose a shorter one: `recovery.machines` of a process server, `--directory` of `holdfast recover`',
       },
     ];
   let there = directory;

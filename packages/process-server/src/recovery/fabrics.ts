@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
-import type { Fabric } from '@holdfast/fabric';
+import type { Fabric, FabricFinding } from '@holdfast/fabric';
 import type { FabricReportSchema } from '@holdfast/protocol';
 
 /** Where this server can start machines. */
@@ -26,14 +26,16 @@ export const createFabrics = (fabrics: readonly Fabric[]): Fabrics => ({
       fabrics.map(async (fabric) => {
         const findings = await fabric
           .check()
-          .catch((reason: unknown) => [{ name: 'check', level: 'error' as const, message: fromSystem(reason, fabric.kind).message }]);
+          .catch((reason: unknown): FabricFinding[] => [
+            { name: 'check', level: 'error', message: fromSystem(reason, fabric.kind).message },
+          ]);
         const bad = findings.filter(({ level }) => level === 'error');
         const told = bad.length > 0 ? bad : findings;
         return {
           name: fabric.kind,
           ready: bad.length === 0,
           detail: told
-            .map(({ message }) => message)
+            .map(({ message, remedy }) => (bad.length > 0 && remedy !== undefined ? `${message} (${remedy})` : message))
             .join('; ')
             .slice(0, 1000),
         };
