@@ -33,6 +33,13 @@ const LARGEST_END = 4096;
 const TRIES = 100;
 /** Milliseconds after which one that is still not whole was left behind: whoever puts one gives up after an hour. */
 const LEFT_BEHIND = 24 * 3_600_000;
+/**
+ * Milliseconds for which one stays that somebody else put: nobody here can tell what is in it, and who may create objects can put as many as he likes. True ones of
+ * that time are there however many false ones are.
+ */
+const OF_OTHERS = 30 * 24 * 3_600_000;
+/** Numbers left out at most between two that belong together; above a wider gap nobody goes on, or whoever took the last number would have ended it. */
+const WIDEST_GAP = 1000;
 
 async function* inParts(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let pieces: Uint8Array[] = [];
@@ -59,6 +66,15 @@ const numbersOf = async (store: ObjectStore, siteId: string): Promise<Map<number
   return numbers;
 };
 
+const nextNumber = (numbers: readonly number[]): number => {
+  let next = 1;
+  for (const number of numbers.toSorted((a, b) => a - b)) {
+    if (number - next > WIDEST_GAP && next > 1) break;
+    next = number + 1;
+  }
+  return next;
+};
+
 /**
  * Puts a backup into a store; it counts once its last object is there. Of two that do so at once each gets a number of its own. Errors: those of
  * the store and of `content`; what was put until then stays and counts for nothing.
@@ -69,7 +85,7 @@ export const putControlBackup = async (
   content: AsyncIterable<Uint8Array>,
   now: () => number = Date.now,
 ): Promise<ControlBackup> => {
-  let number = Math.max(0, ...(await numbersOf(store, siteId)).keys()) + 1;
+  let number = nextNumber([...(await numbersOf(store, siteId)).keys()]);
   const hash = createHash('sha256');
   let parts = 0;
   let bytes = 0;
@@ -93,19 +109,28 @@ export const putControlBackup = async (
 };
 
 /**
- * Removes all but the newest `keep` backups of an installation, and what was left behind half; one that somebody is still putting stays. Errors:
- * NO_PERMISSION for who may not delete.
+ * Removes backups of an installation of which `keep` newer ones are there, and what was left behind half; one that somebody is still putting stays. `own`: numbers that
+ * the caller put himself: only these let another one of them go at once, all others stay for 30 days by the store's clock. Errors: NO_PERMISSION for who may not delete.
  */
-export const pruneControlBackups = async (store: ObjectStore, siteId: string, keep: number): Promise<number> => {
+export const pruneControlBackups = async (
+  store: ObjectStore,
+  siteId: string,
+  { keep, own }: { readonly keep: number; readonly own: ReadonlySet<number> },
+): Promise<number> => {
   const numbers = await numbersOf(store, siteId);
   const isWhole = (number: number): boolean => numbers.get(number)!.some(({ name }) => name === controlBackupName(siteId, number));
   const whole = [...numbers.keys()].filter(isWhole).toSorted((a, b) => b - a);
-  const oldestKept = whole[Math.max(1, keep) - 1];
+  const oldestOf = (some: readonly number[]): number => some[Math.max(1, keep) - 1] ?? 0;
+  const oldest = oldestOf(whole);
+  const oldestOwn = oldestOf(whole.filter((number) => own.has(number)));
   const newestOf = (number: number): number => Math.max(...numbers.get(number)!.map(({ created }) => created));
   // All of these times are the store's.
   const now = Math.max(0, ...[...numbers.keys()].map(newestOf));
-  const isGone = (number: number): boolean =>
-    isWhole(number) ? number < (oldestKept ?? 0) : whole.length > 0 && now - newestOf(number) > LEFT_BEHIND;
+  const isGone = (number: number): boolean => {
+    const age = now - newestOf(number);
+    if (!isWhole(number)) return whole.length > 0 && age > LEFT_BEHIND;
+    return own.has(number) ? number < oldestOwn : age > OF_OTHERS && number < oldest;
+  };
   const gone = [...numbers].filter(([number]) => isGone(number));
   for (const [number, objects] of gone) {
     await store.delete(controlBackupName(siteId, number));
@@ -127,6 +152,40 @@ const readEnd = async (store: ObjectStore, siteId: string, number: number): Prom
   }
 };
 
+/** Of each day by the clock of the store so many are named, half of them the first ones and half the last ones: who puts a thousand in an hour hides none of the days before. */
+const OF_A_DAY = 4;
+const NAMED = 200;
+
+/** Whole backups of an installation for somebody to choose from, those that came last first; not all where there are many of a day. Damaged ends are stepped over. */
+export const listControlBackups = async (store: ObjectStore, siteId: string): Promise<readonly ControlBackup[]> => {
+  const days = new Map<number, { readonly number: number; readonly created: number }[]>();
+  for await (const { name, created } of store.list(controlBackupPrefix(siteId))) {
+    const found = controlBackupOf(name);
+    if (found?.isEnd !== true) continue;
+    const day = Math.floor(created / LEFT_BEHIND);
+    days.set(day, [...(days.get(day) ?? []), { number: found.number, created }]);
+  }
+  const chosen = [...days]
+    .toSorted(([a], [b]) => b - a)
+    .flatMap(([, ends]) => {
+      const sorted = ends.toSorted((a, b) => b.created - a.created || b.number - a.number);
+      return sorted.length <= OF_A_DAY ? sorted : [...sorted.slice(0, OF_A_DAY / 2), ...sorted.slice(-OF_A_DAY / 2)];
+    });
+  const backups: ControlBackup[] = [];
+  for (const { number } of chosen.slice(0, NAMED)) {
+    const backup = await endOf(store, siteId, number);
+    if (backup !== undefined) backups.push(backup);
+  }
+  return backups;
+};
+
+/** One backup; `undefined` where its end is damaged. Errors: OBJECT_NOT_FOUND. */
+const endOf = (store: ObjectStore, siteId: string, number: number): Promise<ControlBackup | undefined> =>
+  readEnd(store, siteId, number).catch((reason: unknown) => {
+    if (isHoldfastError(reason, 'DAMAGED')) return undefined;
+    throw reason;
+  });
+
 /** The newest whole backup of each installation. Damaged ends are stepped over. */
 export const newestControlBackups = async (store: ObjectStore): Promise<readonly ControlBackup[]> => {
   const newest = new Map<string, ControlBackup>();
@@ -134,10 +193,7 @@ export const newestControlBackups = async (store: ObjectStore): Promise<readonly
   for await (const { name } of store.list(controlBackupPrefix())) {
     const found = controlBackupOf(name);
     if (found === undefined || !found.isEnd || newest.has(found.siteId) || !isId(found.siteId)) continue;
-    const backup = await readEnd(store, found.siteId, found.number).catch((reason: unknown) => {
-      if (isHoldfastError(reason, 'DAMAGED')) return undefined;
-      throw reason;
-    });
+    const backup = await endOf(store, found.siteId, found.number);
     if (backup !== undefined) newest.set(found.siteId, backup);
   }
   return [...newest.values()].toSorted((a, b) => b.put - a.put);

@@ -9,6 +9,9 @@ import { WriterBench } from './testing/writer-bench.ts';
 const SITE = newId();
 const PART = 4 * 1024 * 1024;
 
+/** Of this process server. */
+const OWN = new Set(Array.from({ length: 100 }, (_, number) => number));
+
 describe('backups of a configuration server in a vault that is copied', () => {
   let bench: WriterBench;
   let target: ObjectStore;
@@ -56,7 +59,7 @@ describe('backups of a configuration server in a vault that is copied', () => {
         if (name.startsWith('control/') && !isPruned) {
           isPruned = true;
           await put(4);
-          await pruneControlBackups(bench.store, SITE, 1);
+          await pruneControlBackups(bench.store, SITE, { keep: 1, own: OWN });
         }
         return store.read(name, range);
       },
@@ -72,7 +75,7 @@ describe('backups of a configuration server in a vault that is copied', () => {
   it('are whole in the copy or count for nothing, wherever copying and pruning are killed', async () => {
     await copyVault(bench.vault, target);
     await put(4);
-    await pruneControlBackups(bench.store, SITE, 1);
+    await pruneControlBackups(bench.store, SITE, { keep: 1, own: OWN });
     const killed = new HoldfastError('STORE_UNAVAILABLE', { thing: 'store', why: 'killed', remedy: 'go on' });
     let isOver = false;
     for (let at = 0; !isOver; at += 1) {

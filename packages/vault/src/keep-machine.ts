@@ -5,8 +5,9 @@ import { type Clock, systemClock } from './clock.ts';
 import { type CompactMachineOptions, compactMachine, refuseDamaged } from './compact-machine.ts';
 import { checkContinuity } from './continuity.ts';
 import type { Finding } from './finding.ts';
+import type { MachineHistory } from './history.ts';
 import { renewLocks, toldOfLocks } from './locks.ts';
-import { lastProven } from './proof.ts';
+import { listProofs } from './proof.ts';
 import { readMachine } from './read-machine.ts';
 import { type ReleaseOptions, type ReleaseReport, releaseObjects } from './release.ts';
 import { RETENTION_PRESETS, type RetentionPolicy } from './retention.ts';
@@ -58,12 +59,15 @@ interface Proven {
   readonly unknown: Finding | undefined;
 }
 
-const findProven = async (vault: Vault, machineId: string): Promise<Proven> => {
+/** Of the points there are: whoever says that one passed which is not there hides none that did. */
+const findProven = async ({ vault, machine, points }: MachineHistory): Promise<Proven> => {
   let unknown: Finding | undefined;
-  const proof = await lastProven(vault, machineId, (finding) => {
+  const present = new Set(points.map(({ id }) => id));
+  const proofs = listProofs(vault, machine.id, (finding) => {
     if (finding.code === 'VAULT_VERSION_UNSUPPORTED') unknown ??= finding;
   });
-  return { points: proof === undefined ? [] : [proof.pointId], unknown };
+  for await (const { passed, pointId } of proofs) if (passed && present.has(pointId)) return { points: [pointId], unknown };
+  return { points: [], unknown };
 };
 
 /**
@@ -115,7 +119,7 @@ const keep = async (
   const continuity = await checkContinuity(history);
   options.signal?.throwIfAborted();
   const rules = typeof policy === 'string' ? RETENTION_PRESETS[policy] : policy;
-  const proven = await findProven(vault, machineId);
+  const proven = await findProven(history);
   const suspended =
     options.suspended === true
       ? 'somebody suspended it'

@@ -103,6 +103,17 @@ describe('proofs', () => {
     expect((await lastProven(vault, machineId))?.pointId).toBe(points[2]);
   });
 
+  it('of points that are not there hide none of a point that is', async () => {
+    const { bench, vault, machineId, points } = await begin();
+    await recordProof(vault, machineId, proof(points[2]!, true));
+    // Whoever may append, and has the key of the vault.
+    await recordProof(vault, machineId, proof('77'.repeat(16), true));
+    await keepMachine(vault, machineId, { policy: { rules: [], atLeast: 3 }, thinAtOnce: 1, minCuts: 1, clock: fastClock });
+    const left = (await bench.read()).points.map(({ id }) => id);
+    expect(left.length).toBeLessThan(points.length);
+    expect(left).toContain(points[2]);
+  });
+
   it('keep the newest point that passed from being thinned, and no other', async () => {
     for (const passed of [true, false]) {
       const { bench, vault, machineId, points } = await begin();

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { address, type Command, defineCommand, filePath, flag, list, text, url } from '@holdfast/daemon';
+import { address, type Command, defineCommand, filePath, flag, integer, list, text, url } from '@holdfast/daemon';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import type { Settings } from '../settings.ts';
@@ -21,6 +21,12 @@ const OPTIONS = {
     max: 16,
   }),
   site: text({ optional: true, help: 'Id of the installation, where the vault holds backups of several' }),
+  backup: integer({
+    default: '0',
+    min: 0,
+    max: 999_999_999_999,
+    help: 'Number of the backup of --from-vault, where the newest is not what it should be: somebody may have put it there; 0: the newest',
+  }),
   compromised: flag({
     default: false,
     help: 'Somebody may have the key of the authority in it: another one is made before anybody is served, and everybody joins and logs in anew',
@@ -36,8 +42,8 @@ interface Source {
 
 const fromFile = (file: string): Source => ({ thing: file, content: createReadStream(file), close: async () => undefined });
 
-const fromVault = async (place: string, site: string | undefined, print: (line: string) => void): Promise<Source> => {
-  const [{ openStore }, { newestControlBackups, readControlBackup }] = await Promise.all([
+const fromVault = async (place: string, site: string | undefined, chosen: number, print: (line: string) => void): Promise<Source> => {
+  const [{ openStore }, { listControlBackups, newestControlBackups, readControlBackup }] = await Promise.all([
     import('@holdfast/object-store'),
     import('@holdfast/vault'),
   ]);
@@ -46,17 +52,30 @@ const fromVault = async (place: string, site: string | undefined, print: (line: 
   try {
     const all = await newestControlBackups(store);
     const found = site === undefined ? all : all.filter(({ siteId }) => siteId === site);
-    const [backup] = found;
-    if (backup === undefined || found.length > 1)
+    const [newest] = found;
+    if (newest === undefined || found.length > 1)
       throw new HoldfastError('OBJECT_NOT_FOUND', {
         thing: place,
         why:
-          backup === undefined
+          newest === undefined
             ? 'it holds no backup of such a configuration server'
             : `it holds backups of ${found.length} installations: ${found.map(({ siteId, put }) => `${siteId} of ${new Date(put).toISOString()}`).join(', ')}`,
-        remedy: backup === undefined ? 'use another vault or a file, or rebuild --from-vault without any backup' : 'choose one by --site',
+        remedy: newest === undefined ? 'use another vault or a file, or rebuild --from-vault without any backup' : 'choose one by --site',
       });
-    print(`The newest backup there is of ${new Date(backup.put).toISOString()}, ${backup.bytes} bytes, of installation ${backup.siteId}.`);
+    const there = await listControlBackups(store, newest.siteId);
+    const backup = chosen === 0 ? newest : there.find(({ number }) => number === chosen);
+    if (there.length > 1)
+      for (const { number, put, bytes } of there)
+        print(`Backup ${number} of ${new Date(put).toISOString()}, ${bytes} bytes (--backup ${number})`);
+    if (backup === undefined)
+      throw new HoldfastError('OBJECT_NOT_FOUND', {
+        thing: `${place}, backup ${chosen}`,
+        why: `installation ${newest.siteId} has no whole backup of that number among those that are named`,
+        remedy: 'choose one of these by --backup',
+      });
+    print(
+      `${chosen === 0 ? 'The newest backup there' : `Backup ${chosen}`} is of ${new Date(backup.put).toISOString()}, ${backup.bytes} bytes, of installation ${backup.siteId}.`,
+    );
     return { thing: `${place}, backup ${backup.number}`, content: readControlBackup(store, backup), close };
   } catch (reason) {
     await close();
@@ -110,7 +129,7 @@ export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof 
         why: from === undefined ? 'neither is given' : 'both are given',
         remedy: 'give one of them',
       });
-    const source = from === undefined ? await fromVault(place!, options.site, print) : fromFile(from);
+    const source = from === undefined ? await fromVault(place!, options.site, options.backup, print) : fromFile(from);
     const directory = await stateDirectory();
     const { thing, content } = source;
     const { compromised } = options;

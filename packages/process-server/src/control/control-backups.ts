@@ -40,11 +40,13 @@ export const createControlBackups = ({
   let wanted: readonly BackupWanted[] = [];
   let wake = Promise.withResolvers<void>();
   const kept = new Map<string, MessageInitShape<typeof BackupKeptSchema> & { readonly revision: bigint }>();
+  /** By vault, the numbers of those that were put from here. */
+  const own = new Map<string, Set<number>>();
 
   const prune = async (name: string, siteId: string, keep: number): Promise<void> => {
     if (keeperVault === undefined) return;
     try {
-      await pruneControlBackups((await keeperVault(name)).store, siteId, keep);
+      await pruneControlBackups((await keeperVault(name)).store, siteId, { keep, own: own.get(name) ?? new Set() });
     } catch (error) {
       if (isHoldfastError(error, 'NO_PERMISSION')) log.debug('Old backups stay: this server may not delete them', { vault: name });
       else log.warn('Old backups of the configuration server could not be deleted', { vault: name, error });
@@ -58,6 +60,7 @@ export const createControlBackups = ({
       const { number, bytes, put: at } = await putControlBackup((await vault(name)).store, siteId, fetch(name, stopping));
       kept.set(name, { vault: name, revision, unixMillis: BigInt(at) });
       log.info('A backup of the configuration server is in the vault', { vault: name, number, bytes });
+      own.set(name, new Set(own.get(name)).add(number));
       await prune(name, siteId, keep);
       return true;
     } catch (reason) {
