@@ -427,7 +427,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
       const reads = readBatch(state.source, batch);
       milliseconds += performance.now() - began;
       const end = this.#trace.now();
-      for (const [index, part] of batch.entries()) {
+      for (let index = 0; index < batch.length; index += 1) {
+        const part = batch[index]!;
         const { data, unreadable } = reads[index]!;
         if (differing === undefined) staging.put(part.offset, data);
         else {

@@ -3,7 +3,7 @@ import { type Changes, createChanges } from './changes.ts';
 import type { DiskSource } from './disk-source.ts';
 import { createQueuedDiscards, type QueuedDiscards } from './queued-discards.ts';
 import { createQueuedWrites, type QueuedWrites, type WholeWrites } from './queued-writes.ts';
-import { addAll, blocksOf, without } from './ranges.ts';
+import { addAll, without } from './ranges.ts';
 import { createReadEnds, type ReadEnds } from './read-ends.ts';
 import type { Staging } from './staging.ts';
 
@@ -78,10 +78,10 @@ export const commitStaging = (state: DiskState, staging: Staging, dirty: BlockSe
     else for (let block = first; block < first + count; block += 1) if (!untold.has(block)) changes.settle(block, 1);
     // What is excluded stays dirty: after a restart nobody knows that it was, and it may hold something else by then.
     for (const { offset, length } of without({ offset: first * BLOCK_SIZE, length: count * BLOCK_SIZE }, excluded)) {
-      if (changedSince.length === 0) {
-        const from = Math.floor(offset / BLOCK_SIZE);
-        dirty.deleteRun(from, Math.floor((offset + length - 1) / BLOCK_SIZE) - from + 1);
-      } else for (const block of blocksOf(offset, length)) if (!changedSince.some((set) => set.has(block))) dirty.delete(block);
+      const from = Math.floor(offset / BLOCK_SIZE);
+      const end = Math.ceil((offset + length) / BLOCK_SIZE);
+      if (changedSince.length === 0) dirty.deleteRun(from, end - from);
+      else for (let block = from; block < end; block += 1) if (!changedSince.some((set) => set.has(block))) dirty.delete(block);
     }
   }
   state.discarded.clear();
