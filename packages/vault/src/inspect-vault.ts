@@ -1,6 +1,6 @@
 import { isId } from '@holdfast/protocol';
 import { type Finding, findingOf } from './finding.ts';
-import { describeKeySlot, KEY_SLOT_LIMIT, type KeySlotSummary } from './key-slot.ts';
+import { describeKeySlot, KEY_SLOT_LIMIT, type KeySlotSummary } from './keys/key-slot.ts';
 import { controlBackupOf, KEY_SLOTS, MACHINES, VAULT_NAME } from './object-names.ts';
 import type { VaultAccess } from './vault-access.ts';
 

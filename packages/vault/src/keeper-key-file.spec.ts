@@ -2,7 +2,7 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readKeeperKey } from './keeper-key-file.ts';
-import { writeKeyFile } from './key-file.ts';
+import { writeKeyFile } from './keys/key-file.ts';
 
 const VAULT = 'a'.repeat(32);
 

@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/errors';
 import { type KeeperKey, keeperKeyOf } from './keeper-key.ts';
-import { readKeyFile } from './key-file.ts';
+import { readKeyFile } from './keys/key-file.ts';
 
 /** What a key file holds that can be read; one that cannot opens nothing here. */
 const secretIn = async (path: string): Promise<string | undefined> => {

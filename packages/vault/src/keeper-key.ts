@@ -1,6 +1,6 @@
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { ID_SIZE, idBytes } from '@holdfast/protocol';
-import { KEY_SIZE } from './key-ring.ts';
+import { KEY_SIZE } from './keys/key-ring.ts';
 
 /*
  * Whoever may write to a vault and has its key can publish a version of a catalogue. What keepers delete upon must come from a keeper: they vouch for what

@@ -2,11 +2,11 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { isId, MachineRecordSchema } from '@holdfast/protocol';
 import { type Finding, findingOf } from './finding.ts';
+import { learnRoot, settleDataKey } from './keys/settle-keys.ts';
 import { OBJECT_KIND } from './object-header.ts';
 import { MACHINES, machineName } from './object-names.ts';
 import { decodeRecords, ifPresent, readHead } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
-import { learnRoot, settleDataKey } from './settle-keys.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 export interface MachineSummary {

@@ -1,11 +1,11 @@
 import { createMemoryStore, type StoreCall, seededFaults } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
 import { compactMachine } from './compact-machine.ts';
-import { addHolder } from './holders.ts';
 import { keepMachine } from './keep-machine.ts';
-import { rotateKeys } from './key-epochs.ts';
+import { addHolder } from './keys/holders.ts';
+import { rotateKeys } from './keys/key-epochs.ts';
+import { rekeyVault } from './keys/rekey.ts';
 import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader, TAG_SIZE } from './object-header.ts';
-import { rekeyVault } from './rekey.ts';
 import { NO_TAG, openHead, sealObject } from './sealed-object.ts';
 import { recordFailover, recordRelease } from './takeover.ts';
 import { fastClock, settled } from './testing/fast-clock.ts';

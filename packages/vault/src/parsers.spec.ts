@@ -1,7 +1,7 @@
 import { HoldfastError } from '@holdfast/errors';
 import { createMemoryStore, type ObjectStore } from '@holdfast/object-store';
 import fc from 'fast-check';
-import { openKeySlot } from './key-slot.ts';
+import { openKeySlot } from './keys/key-slot.ts';
 import { MAGIC, OBJECT_KIND, type ObjectHeader, readHeader, writeHeader } from './object-header.ts';
 import { readWhole } from './read-object.ts';
 import { openHead } from './sealed-object.ts';

@@ -1,7 +1,7 @@
 import { isHoldfastError } from '@holdfast/errors';
 import { isId } from '@holdfast/protocol';
 import { type Finding, findingOf } from './finding.ts';
-import { describeKeySlot, KEY_SLOT_LIMIT, type KeySlotSummary } from './key-slot.ts';
+import { describeKeySlot, KEY_SLOT_LIMIT, type KeySlotSummary } from './keys/key-slot.ts';
 import { KEY_SLOTS } from './object-names.ts';
 import type { VaultAccess } from './vault-access.ts';
 

@@ -1,10 +1,10 @@
 import { createMemoryStore, forwardStore, type ObjectStore } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
-import { KEY_SLOT_LIMIT } from './key-slot.ts';
+import { KEY_SLOT_LIMIT } from './keys/key-slot.ts';
+import type { VaultKey } from './keys/vault-key.ts';
 import { registerMachine } from './machine.ts';
 import { TEST_KEY } from './testing/open-test-vault.ts';
 import { createVault, openVault } from './vault.ts';
-import type { VaultKey } from './vault-key.ts';
 
 const CHEAP = { logN: 14, r: 8, p: 1 };
 const passphrase = (text: string): VaultKey => ({ kind: 'passphrase', passphrase: text, cost: CHEAP });

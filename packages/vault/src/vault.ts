@@ -3,16 +3,16 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import { newId, VaultRecordSchema } from '@holdfast/protocol';
-import { createKeyRing, fingerprintOf, KEY_SIZE, type RootKeys } from './key-ring.ts';
-import { createKeySlot } from './key-slot.ts';
+import { createKeyRing, fingerprintOf, KEY_SIZE, type RootKeys } from './keys/key-ring.ts';
+import { createKeySlot } from './keys/key-slot.ts';
+import { type OpenedRoots, type OpenRootsOptions, openRoots } from './keys/open-roots.ts';
+import type { VaultKey } from './keys/vault-key.ts';
 import { listMachines, type MachineSummary } from './machine.ts';
 import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader } from './object-header.ts';
 import { keySlotName, VAULT_NAME } from './object-names.ts';
-import { type OpenedRoots, type OpenRootsOptions, openRoots } from './open-roots.ts';
 import { decodeRecords, ifPresent } from './read-object.ts';
 import { NO_TAG, sealObject } from './sealed-object.ts';
 import type { KeyRing, VaultAccess } from './vault-access.ts';
-import type { VaultKey } from './vault-key.ts';
 
 /** An opened vault: a store and the keys to it. */
 export interface Vault extends VaultAccess {

@@ -1,7 +1,7 @@
 // A key that stays with a service, in this process: RSA-OAEP-256 as Azure Key Vault does it.
 import { constants, generateKeyPairSync, type KeyPairKeyObjectResult, privateDecrypt, publicEncrypt } from 'node:crypto';
 import { damaged } from '../damage.ts';
-import type { RemoteKey } from '../vault-key.ts';
+import type { RemoteKey } from '../keys/vault-key.ts';
 
 const PADDING = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
 

@@ -1,8 +1,8 @@
-import { type Finding, findingOf } from './finding.ts';
+import { type Finding, findingOf } from '../finding.ts';
+import { dataKeyName, holdersName } from '../object-names.ts';
+import { storedSlots } from '../stored-slots.ts';
+import type { Vault } from '../vault.ts';
 import { highestHolders, readHolders } from './holders-object.ts';
-import { dataKeyName, holdersName } from './object-names.ts';
-import { storedSlots } from './stored-slots.ts';
-import type { Vault } from './vault.ts';
 
 /**
  * Reads every key slot, every version of the holders and every data key: most of them are not needed to open the vault, and what is not read is not missed

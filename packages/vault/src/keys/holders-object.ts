@@ -2,15 +2,15 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import { type HoldersRecord, HoldersRecordSchema } from '@holdfast/protocol';
-import { damaged } from './damage.ts';
-import { highestTaken } from './highest-taken.ts';
+import { damaged } from '../damage.ts';
+import { highestTaken } from '../highest-taken.ts';
+import { NO_MACHINE, OBJECT_KIND } from '../object-header.ts';
+import { holdersName } from '../object-names.ts';
+import { decodeRecords, ifPresent, readHead } from '../read-object.ts';
+import { NO_TAG, sealObject } from '../sealed-object.ts';
+import type { VaultAccess } from '../vault-access.ts';
 import { KEY_SIZE, underRoot } from './key-ring.ts';
 import type { RootKey } from './key-slot.ts';
-import { NO_MACHINE, OBJECT_KIND } from './object-header.ts';
-import { holdersName } from './object-names.ts';
-import { decodeRecords, ifPresent, readHead } from './read-object.ts';
-import { NO_TAG, sealObject } from './sealed-object.ts';
-import type { VaultAccess } from './vault-access.ts';
 
 /*
  * Who can open a vault, in numbered versions, each complete and made by an exclusive create: of two changes at the same time one comes first, and the

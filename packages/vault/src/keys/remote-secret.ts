@@ -1,4 +1,4 @@
-import { damaged } from './damage.ts';
+import { damaged } from '../damage.ts';
 
 /** The secret of a key slot, as a key that stays with a service wrapped it. */
 export interface RemoteSecret {

@@ -1,14 +1,14 @@
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import { idText, isId } from '@holdfast/protocol';
-import { damaged } from './damage.ts';
+import { damaged } from '../damage.ts';
+import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader } from '../object-header.ts';
+import { holdersName, KEY_SLOTS, VAULT_NAME } from '../object-names.ts';
+import { readHead } from '../read-object.ts';
+import type { ObjectHead } from '../sealed-object.ts';
 import { type HoldersVersion, highestHolders, readHolders } from './holders-object.ts';
 import { createKeyRing, type RootKeys } from './key-ring.ts';
 import { KEY_SLOT_LIMIT, openKeySlot, type RootKey, slotIdOf } from './key-slot.ts';
-import { HEADER_SIZE, NO_MACHINE, OBJECT_KIND, readHeader } from './object-header.ts';
-import { holdersName, KEY_SLOTS, VAULT_NAME } from './object-names.ts';
-import { readHead } from './read-object.ts';
-import type { ObjectHead } from './sealed-object.ts';
 import type { VaultKey } from './vault-key.ts';
 
 export interface OpenedRoots {

@@ -1,15 +1,15 @@
 import { storeUnavailable } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
-import { checkMachine } from './check-machine.ts';
-import type { Clock } from './clock.ts';
+import { checkMachine } from '../check-machine.ts';
+import type { Clock } from '../clock.ts';
+import { openLogWriter } from '../log-writer.ts';
+import { readHeader } from '../object-header.ts';
+import { settled } from '../testing/fast-clock.ts';
+import { TEST_KEY } from '../testing/open-test-vault.ts';
+import { WriterBench } from '../testing/writer-bench.ts';
+import { openVault } from '../vault.ts';
 import { rotateKeys } from './key-epochs.ts';
-import { openLogWriter } from './log-writer.ts';
-import { readHeader } from './object-header.ts';
 import { rekeyVault } from './rekey.ts';
-import { settled } from './testing/fast-clock.ts';
-import { TEST_KEY } from './testing/open-test-vault.ts';
-import { WriterBench } from './testing/writer-bench.ts';
-import { openVault } from './vault.ts';
 import type { VaultKey } from './vault-key.ts';
 
 /** Time that passes only when it is told to. */

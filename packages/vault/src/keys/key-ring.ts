@@ -3,12 +3,12 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import type { ObjectStore } from '@holdfast/object-store';
 import { DataKeyRecordSchema } from '@holdfast/protocol';
-import { damaged } from './damage.ts';
-import { OBJECT_KIND } from './object-header.ts';
-import { dataKeyName } from './object-names.ts';
-import { decodeRecords, ifPresent, readHead } from './read-object.ts';
-import { NO_TAG, sealObject } from './sealed-object.ts';
-import type { KeyRing } from './vault-access.ts';
+import { damaged } from '../damage.ts';
+import { OBJECT_KIND } from '../object-header.ts';
+import { dataKeyName } from '../object-names.ts';
+import { decodeRecords, ifPresent, readHead } from '../read-object.ts';
+import { NO_TAG, sealObject } from '../sealed-object.ts';
+import type { KeyRing } from '../vault-access.ts';
 
 export const KEY_SIZE = 32;
 

@@ -1,7 +1,7 @@
-import { type Clock, systemClock } from './clock.ts';
-import { findMachine } from './machine.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { findMachine } from '../machine.ts';
+import type { Vault } from '../vault.ts';
 import { settleKeys } from './settle-keys.ts';
-import type { Vault } from './vault.ts';
 
 /** The data key that objects of a machine are sealed under from now on. */
 export interface KeyEpoch {

@@ -2,9 +2,9 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, sc
 import { promisify } from 'node:util';
 import { HoldfastError } from '@holdfast/errors';
 import { idBytes, idText, newId } from '@holdfast/protocol';
-import { damaged } from './damage.ts';
+import { damaged } from '../damage.ts';
+import { checkVersion, FORMAT_VERSION, MAGIC, newer, OBJECT_KIND, TAG_SIZE } from '../object-header.ts';
 import { KEY_SIZE } from './key-ring.ts';
-import { checkVersion, FORMAT_VERSION, MAGIC, newer, OBJECT_KIND, TAG_SIZE } from './object-header.ts';
 import { encodeRemote, parseRemote, REMOTE_LIMIT, type RemoteSecret } from './remote-secret.ts';
 import { DEFAULT_COST, explainCost, memoryOf, type ScryptCost } from './scrypt-cost.ts';
 import type { VaultKey } from './vault-key.ts';

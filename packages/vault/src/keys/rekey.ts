@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { HoldfastError } from '@holdfast/errors';
 import { idBytes } from '@holdfast/protocol';
-import { type Clock, systemClock } from './clock.ts';
-import { damaged } from './damage.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { damaged } from '../damage.ts';
+import { keySlotName } from '../object-names.ts';
+import { storedSlots } from '../stored-slots.ts';
+import type { Vault } from '../vault.ts';
 import { type AddedHolder, assertStillHolder, checkLabel, holderOf, removedIn } from './holders.ts';
 import { newestHolders, publishHolders } from './holders-object.ts';
 import { KEY_SIZE } from './key-ring.ts';
 import { createKeySlot, type KeySlot, openKeySlot } from './key-slot.ts';
-import { keySlotName } from './object-names.ts';
 import { settleKeys } from './settle-keys.ts';
-import { storedSlots } from './stored-slots.ts';
-import type { Vault } from './vault.ts';
 import type { VaultKey } from './vault-key.ts';
 
 /** A key that shall open the vault, and whose it is. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { newId } from '@holdfast/protocol';
+import { TestRemoteKey } from '../testing/remote-key.ts';
 import { createKeySlot, describeKeySlot, openKeySlot } from './key-slot.ts';
 import { explainCost, type ScryptCost } from './scrypt-cost.ts';
-import { TestRemoteKey } from './testing/remote-key.ts';
 import type { RemoteKey } from './vault-key.ts';
 
 const vaultId = newId();

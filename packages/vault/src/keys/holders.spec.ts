@@ -1,14 +1,14 @@
 import { createMemoryStore, type ObjectStore, storeUnavailable, withFaults } from '@holdfast/object-store';
 import { newId } from '@holdfast/protocol';
+import { registerMachine } from '../machine.ts';
+import { readHeader } from '../object-header.ts';
+import { dataKeyName, keySlotName } from '../object-names.ts';
+import { explore } from '../testing/explore.ts';
+import { TestRemoteKey } from '../testing/remote-key.ts';
+import { createVault, openVault, type Vault } from '../vault.ts';
 import { addHolder, listHolders, removeHolder } from './holders.ts';
 import { rotateKeys } from './key-epochs.ts';
-import { registerMachine } from './machine.ts';
-import { readHeader } from './object-header.ts';
-import { dataKeyName, keySlotName } from './object-names.ts';
 import { rekeyVault } from './rekey.ts';
-import { explore } from './testing/explore.ts';
-import { TestRemoteKey } from './testing/remote-key.ts';
-import { createVault, openVault, type Vault } from './vault.ts';
 import type { VaultKey } from './vault-key.ts';
 
 const file = (fill: number): VaultKey => ({ kind: 'key-file', secret: Buffer.alloc(32, fill) });

@@ -1,11 +1,11 @@
 import { isHoldfastError } from '@holdfast/errors';
 import { idText, isId } from '@holdfast/protocol';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { HEADER_SIZE, readHeader } from '../object-header.ts';
+import { dataKeyName, holdersName, keySlotName, MACHINES } from '../object-names.ts';
+import { storedSlots } from '../stored-slots.ts';
+import type { VaultAccess } from '../vault-access.ts';
 import { type HoldersVersion, newestHolders, newestRoot, publishHolders } from './holders-object.ts';
-import { HEADER_SIZE, readHeader } from './object-header.ts';
-import { dataKeyName, holdersName, keySlotName, MACHINES } from './object-names.ts';
-import { storedSlots } from './stored-slots.ts';
-import type { VaultAccess } from './vault-access.ts';
 
 /**
  * Brings to its end what a change of keys has to do behind the version of the holders that made it true, whether it was this one or one that was killed:

@@ -1,15 +1,15 @@
 import { create } from '@bufbuild/protobuf';
 import { HoldfastError } from '@holdfast/errors';
 import { type Holder, HolderSchema, idBytes, idText } from '@holdfast/protocol';
-import { type Clock, systemClock } from './clock.ts';
-import type { Finding } from './finding.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { Finding } from '../finding.ts';
+import { keySlotName } from '../object-names.ts';
+import { ifPresent } from '../read-object.ts';
+import { type StoredSlot, storedSlots } from '../stored-slots.ts';
+import type { Vault } from '../vault.ts';
 import { type HoldersVersion, newestHolders, newestRoot, publishHolders } from './holders-object.ts';
 import { createKeySlot, describeKeySlot, KEY_SLOT_LIMIT, type KeySlotSummary, type RootKey } from './key-slot.ts';
-import { keySlotName } from './object-names.ts';
-import { ifPresent } from './read-object.ts';
 import { settleKeys } from './settle-keys.ts';
-import { type StoredSlot, storedSlots } from './stored-slots.ts';
-import type { Vault } from './vault.ts';
 import type { VaultKey } from './vault-key.ts';
 
 /** A key that opens a vault, as the vault knows it. */
