@@ -21,8 +21,8 @@ const SECONDS_APART = 5;
 const OPENINGS = 5;
 /** Milliseconds to the answer of a store that is far away. */
 const FAR = 50;
-/** Cuts after which a keeper comes by. */
-const KEPT_EVERY = 10_000;
+/** Cuts after which a keeper comes by, every few hours of simulated time: what came since it was there last is young to retention. */
+const KEPT_EVERY = 2000;
 
 /** Opening the newest point of a disk of 1 TiB with 100,000 epochs in a fresh process, until its first block is read: with a keeper that came by now and then, and without any. */
 export const benchOpening = async (context: BenchContext): Promise<Row[]> => [
