@@ -102,7 +102,8 @@ export const CHECKS = {
   'target-fabric': {
     by: 'configuration server',
     needs: 'A connected process server runs recovered machines on the fabric that is named as target.',
-    remedy: 'give a process server the role recovery; until then the machine can be recovered with `holdfast recover` only',
+    remedy:
+      'mend what is named there, or give a process server the role recovery; until then the machine can be recovered with `holdfast recover` only',
     otherwise: 'warning',
   },
   'target-network': {
