@@ -1,3 +1,4 @@
+// Longer than others: one machine's way from the journal into its log, through every refusal and back, is one state and has to be read as one.
 import type { Log } from '@holdfast/daemon';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import { type Cut, type CutContent, idText, type LogAnchor } from '@holdfast/protocol';
