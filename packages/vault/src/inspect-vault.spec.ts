@@ -1,5 +1,6 @@
 import { inspectVault } from './inspect-vault.ts';
 import { openLogWriter } from './log-writer.ts';
+import { controlAddressesName, controlAddressesPrefix } from './object-names.ts';
 import { createTestVault } from './testing/open-test-vault.ts';
 import { SimulatedSource } from './testing/simulated-source.ts';
 
@@ -12,6 +13,8 @@ describe('inspecting a vault', () => {
     await writer.append((await source.cut()).content);
     await writer.close();
     await vault.store.create('holiday.jpg', Buffer.from('x'));
+    await vault.store.create(controlAddressesName('ab'.repeat(32), 1), Buffer.from('{}'));
+    await vault.store.create(`${controlAddressesPrefix('nobody')}1`, Buffer.from('{}'));
     const all: number[] = [];
     for await (const { size } of vault.store.list('')) all.push(size);
 
@@ -21,7 +24,7 @@ describe('inspecting a vault', () => {
       machines: [{ machineId: source.machineId, dataKeys: 1, terms: writer.term, slots: writer.head.sequence + 1 }],
       objects: all.length,
       bytes: all.reduce((sum, size) => sum + size),
-      strangers: ['holiday.jpg'],
+      strangers: ['control/addresses/nobody/1', 'holiday.jpg'],
     });
     expect(inspection.machines[0]!.slotBytes).toBeLessThan(inspection.machines[0]!.bytes);
     expect(JSON.stringify(inspection)).not.toContain('07'.repeat(8));

@@ -1,7 +1,7 @@
 import { isId } from '@holdfast/protocol';
 import { type Finding, findingOf } from './finding.ts';
 import { describeKeySlot, KEY_SLOT_LIMIT, type KeySlotSummary } from './keys/key-slot.ts';
-import { controlBackupOf, KEY_SLOTS, MACHINES, VAULT_NAME } from './object-names.ts';
+import { controlAddressesOf, controlBackupOf, KEY_SLOTS, MACHINES, VAULT_NAME } from './object-names.ts';
 import type { VaultAccess } from './vault-access.ts';
 
 /** A key slot as anybody sees it: no secret is in it. */
@@ -58,7 +58,7 @@ export const inspectVault = async ({ id, store }: VaultAccess): Promise<VaultIns
     const [, machineId, kind] = MACHINE_OBJECT.exec(name) ?? [];
     if (machineId !== undefined) count(machines, machineId, kind, size);
     else if (name.startsWith(KEY_SLOTS)) keySlots.push({ id: name.slice(KEY_SLOTS.length), created, ...(await describe(id, store, name)) });
-    else if (controlBackupOf(name) !== undefined) continue;
+    else if (controlBackupOf(name) !== undefined || controlAddressesOf(name) !== undefined) continue;
     else if (name !== VAULT_NAME && !HOLDERS_OBJECT.test(name) && !(name.startsWith(MACHINES) && isId(name.slice(MACHINES.length))))
       strangers.push(name);
   }
