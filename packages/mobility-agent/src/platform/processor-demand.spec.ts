@@ -51,6 +51,12 @@ describe('what threads need', () => {
     expect(demand()).toBeUndefined();
   });
 
+  it('is unknown where there is no /proc', () => {
+    const demand = createProcessorDemand(path.join(tasks, 'nowhere'), () => time);
+    time += 1e9;
+    expect(demand()).toBeUndefined();
+  });
+
   it('of a thread that does nothing but compute is a processor', () => {
     const demand = createProcessorDemand();
     const until = process.hrtime.bigint() + 200_000_000n;

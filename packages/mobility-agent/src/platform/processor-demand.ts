@@ -14,9 +14,18 @@ const timeOf = (tasks: string, thread: string): number | undefined => {
   }
 };
 
+/** None where there is no /proc. */
+const threadsIn = (tasks: string): string[] => {
+  try {
+    return readdirSync(tasks);
+  } catch {
+    return [];
+  }
+};
+
 const timesOf = (tasks: string): Map<string, number> => {
   const times = new Map<string, number>();
-  for (const thread of readdirSync(tasks)) {
+  for (const thread of threadsIn(tasks)) {
     const time = timeOf(tasks, thread);
     if (time !== undefined) times.set(thread, time);
   }
