@@ -1,17 +1,29 @@
 import { create } from '@bufbuild/protobuf';
+import { contentDigest } from '@holdfast/block';
 import { HoldfastError } from '@holdfast/errors';
-import { idBytes, newId, type ReplicateRequest, ReplicateRequestSchema, type ReplicationCall } from '@holdfast/protocol';
+import {
+  type Cut,
+  CutSchema,
+  idBytes,
+  idText,
+  newId,
+  type ReplicateRequest,
+  ReplicateRequestSchema,
+  type ReplicationCall,
+} from '@holdfast/protocol';
+import type { JournaledCut } from '../journal/journal.ts';
 import { createReceiver } from './create-receiver.ts';
 
 const machineId = newId();
 
-/** A stream that opens and says nothing more until it is ended. */
-const openStream = () => {
+/** A stream that opens, says what it is told to, and nothing more until it is ended. */
+const openStream = (...cuts: readonly Cut[]) => {
   const over = new AbortController();
   const ended = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
   async function* messages(): AsyncGenerator<ReplicateRequest> {
     yield create(ReplicateRequestSchema, { message: { case: 'open', value: { machineId: idBytes(machineId), protocolVersion: 4 } } });
+    for (const cut of cuts) yield create(ReplicateRequestSchema, { message: { case: 'cutEnd', value: { cut } } });
     await ended.promise;
     over.signal.throwIfAborted();
   }
@@ -28,13 +40,16 @@ const openStream = () => {
   return { call: call as unknown as ReplicationCall, opened: opened.promise, end: () => ended.resolve() };
 };
 
-const startReceiver = () => {
+const startReceiver = (commit: (cut: Cut) => Promise<unknown> = () => Promise.reject()) => {
   let hurried = 0;
+  const submitted: string[] = [];
   const uploader = {
     state: {},
     open: async () => ({ term: 1, durable: new Map(), accepted: new Map(), log: new Map() }),
     listen: () => undefined,
     isDurable: () => false,
+    isKnown: () => false,
+    submit: ({ cutId }: JournaledCut) => void submitted.push(cutId),
     pending: () => [],
     hurry: () => {
       hurried += 1;
@@ -43,9 +58,9 @@ const startReceiver = () => {
   const share = { close: () => undefined };
   const receiver = createReceiver({
     ...{ machineId, version: '1', partial: undefined },
-    ...({ uploader, pool: { join: () => share } } as object),
+    ...({ uploader, commit, pool: { join: () => share }, receiptGap: () => 0 } as object),
   } as Parameters<typeof createReceiver>[0]);
-  return { receiver, hurried: () => hurried };
+  return { receiver, submitted, hurried: () => hurried };
 };
 
 describe('cuts that are gathered', () => {
@@ -72,5 +87,59 @@ describe('cuts that are gathered', () => {
     const stops = new HoldfastError('INTERRUPTED', { thing: 'the stream', why: 'the process server stops', remedy: 'nothing' });
     await Promise.all([expect(served).rejects.toThrow(), receiver.close(stops)]);
     expect(hurried()).toBe(0);
+  });
+});
+
+describe('cuts that reach the disk together', () => {
+  const [diskId, generationId] = [idBytes(newId()), idBytes(newId())];
+  const cutOf = (number: bigint): Cut =>
+    create(CutSchema, {
+      id: idBytes(newId()),
+      machineId: idBytes(machineId),
+      epochs: [{ diskId, generationId, number, diskSize: 4096n, contentDigest: contentDigest([]) }],
+    });
+  const cuts = [cutOf(0n), cutOf(1n), cutOf(2n)];
+  const ids = cuts.map(({ id }) => idText(id));
+
+  /** The journal answers for each cut when the spec says so. */
+  const heldJournal = () => {
+    const answers = new Map(ids.map((id) => [id, Promise.withResolvers<unknown>()]));
+    const released: string[] = [];
+    const asked = Promise.withResolvers<void>();
+    const commit = (cut: Cut): Promise<unknown> => {
+      if (idText(cut.id) === ids.at(-1)) asked.resolve();
+      return answers.get(idText(cut.id))!.promise;
+    };
+    const answer = (id: string): void =>
+      answers.get(id)!.resolve({ cutId: id, cut: cuts[ids.indexOf(id)], release: () => released.push(id) });
+    return { commit, asked: asked.promise, answer, fail: (id: string, reason: Error) => answers.get(id)!.reject(reason), released };
+  };
+
+  it('are handed on in their order, whichever is heard of first', async () => {
+    const journal = heldJournal();
+    const { receiver, submitted } = startReceiver(journal.commit);
+    const { call, end } = openStream(...cuts);
+    const served = receiver.serve(call);
+    await journal.asked;
+    for (const id of ids.toReversed()) {
+      expect(submitted).toEqual([]);
+      journal.answer(id);
+      await new Promise(setImmediate);
+    }
+    end();
+    await served;
+    expect(submitted).toEqual(ids);
+  });
+
+  it('are not handed on behind one that was lost', async () => {
+    const journal = heldJournal();
+    const { receiver, submitted } = startReceiver(journal.commit);
+    const served = receiver.serve(openStream(...cuts).call);
+    await journal.asked;
+    journal.answer(ids[0]!);
+    journal.answer(ids[2]!);
+    journal.fail(ids[1]!, new HoldfastError('DAMAGED', { thing: 'a cut', why: 'it came otherwise', remedy: 'nothing' }));
+    await expect(served).rejects.toThrow('it came otherwise');
+    expect([submitted, journal.released]).toEqual([[ids[0]], [ids[2]]]);
   });
 });

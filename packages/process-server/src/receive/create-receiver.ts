@@ -1,3 +1,4 @@
+// Longer than others: all that is said on a stream, in its order.
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { fromSystem, type HoldfastError } from '@holdfast/errors';
 import {
@@ -76,6 +77,8 @@ interface Session {
   readonly receipts: Receipts;
   /** Cuts that came whole and are on their way to the disk. */
   readonly finishing: Set<Promise<void>>;
+  /** Of the newest of them, when it was handed on: of two that reach the disk together the later one may be heard of first. */
+  handedOn: Promise<void>;
   /** The version of the protocol that was agreed on. */
   readonly version: number;
   /** Ends the turn of the cut that is being received. */
@@ -222,7 +225,7 @@ class StreamReceiver implements MachineReceiver {
     const receipts = createReceipts(agreed >= GATHERED_SINCE ? this.#options.receiptGap : () => 0, (value) =>
       this.#say(call, { case: 'journaled', value }),
     );
-    const begun = { finishing: new Set<Promise<void>>(), leave: () => undefined, queries: 0, paced: 0 };
+    const begun = { finishing: new Set<Promise<void>>(), handedOn: Promise.resolve(), leave: () => undefined, queries: 0, paced: 0 };
     const session: Session = { call, intake, share, receipts, version: agreed, ...begun };
     const notices = createDurableNotices(agreed >= BRIEF_SINCE, (value) => this.#say(call, { case: 'durable', value }));
     uploader.listen({
@@ -308,10 +311,11 @@ class StreamReceiver implements MachineReceiver {
     }
   }
 
-  /** Not waited for: the next cut is received while this one reaches the disk. Commits resolve in their order. */
+  /** Not waited for: the next cut is received while this one reaches the disk. They are handed on in their order. */
   #end(session: Session, end: CutEnd, ending: Promise<Ending>): void {
-    const { leave } = session;
-    const work = this.#watch(session.call, this.#finish(session, end, ending), () => {
+    const { leave, handedOn } = session;
+    session.handedOn = this.#finish(session, end, ending, handedOn);
+    const work = this.#watch(session.call, session.handedOn, () => {
       session.finishing.delete(work);
       leave();
     });
@@ -323,8 +327,18 @@ class StreamReceiver implements MachineReceiver {
       await call.send(create(ReplicateResponseSchema, { message: { case: 'resyncNeeded', value: { diskId, reason } } }));
   }
 
-  async #finish({ call, receipts }: Session, { cut: message, awaited }: CutEnd, ending: Promise<Ending>): Promise<void> {
+  async #finish(
+    { call, receipts }: Session,
+    { cut: message, awaited }: CutEnd,
+    ending: Promise<Ending>,
+    before: Promise<void>,
+  ): Promise<void> {
     const result = await ending;
+    await before.catch((reason: unknown) => {
+      // What follows a cut that this side does not have is sent again behind it.
+      if (result !== undefined && 'release' in result) result.release();
+      throw reason;
+    });
     if (result === undefined) return;
     const { uploader } = this.#options;
     if ('known' in result) {
