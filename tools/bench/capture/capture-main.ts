@@ -7,6 +7,7 @@ import { isHoldfastError } from '@holdfast/errors';
 import { createTraceCapture, createWriteTrace, type DiskSource, identifyDevice, openDiskSource, openHrl } from '@holdfast/mobility-agent';
 import { idBytes, idText, ManifestSchema, newId } from '@holdfast/protocol';
 import { type CaptureAnswer, type CaptureOrder, FOLLOW_ONLY } from './capture-process.ts';
+import { followedDevice } from './followed-device.ts';
 
 const MIB = 1024 * 1024;
 const [directory = '', device = '', way] = process.argv.slice(2);
@@ -86,8 +87,8 @@ const unread = (size: number): DiskSource => ({
   grown: unread,
 });
 
-const traced = identifyDevice(device);
 const copies = way !== FOLLOW_ONLY;
+const traced = copies ? identifyDevice(device) : followedDevice(device);
 await capture.attach({ id: newId(), device: traced, source: copies ? counted(openDiskSource(traced)) : unread(traced.size) });
 const began = performance.now();
 if (copies) await capture.copy({ onProgress: () => void freeAll() });

@@ -1,12 +1,13 @@
 import { closeSync, existsSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { createWriteTrace, identifyDevice, type WriteSink } from '@holdfast/mobility-agent';
+import { createWriteTrace, type WriteSink } from '@holdfast/mobility-agent';
 import { newId } from '@holdfast/protocol';
 import { devicesBelow } from '../../../lab/host/disks-below.ts';
 import { cpuSecondsOf } from '../../cpu.ts';
 import { createRow, type Row } from '../../row.ts';
 import type { CaptureCase } from '../capture-case.ts';
 import { startCapture } from '../capture-process.ts';
+import { followedDevice } from '../followed-device.ts';
 import { createLoadDisk } from '../load-disk.ts';
 import { startSteadyLoad } from '../steady-load.ts';
 
@@ -60,7 +61,7 @@ const measure = async ({ filename, device }: Target, runs: number, note: (line: 
   const recorded = async (): Promise<void> => {
     const session = createWriteTrace({ machineId: newId(), bufferBytes: BUFFER_BYTES });
     try {
-      session.attach(identifyDevice(device), DEAF);
+      session.attach(followedDevice(device), DEAF);
       samples.recorded.push(await load.iops(SECONDS));
     } finally {
       session.destroy();
@@ -98,18 +99,11 @@ const measure = async ({ filename, device }: Target, runs: number, note: (line: 
   return samples;
 };
 
-/** The one disk of the machine that a directory lies on, or why there is none to be measured. */
-const diskBelow = (directory: string): { readonly device: string } | { readonly why: string } => {
+/** The one disk of the machine that a directory lies on; undefined where it lies on none, or on several. */
+const diskBelow = (directory: string): string | undefined => {
   // Neither partitions nor what is made of other disks is a device of its own.
   const names = [...devicesBelow(directory)].filter((name) => existsSync(`/sys/class/block/${name}/device`));
-  if (names.length !== 1) return { why: `${directory} lies on ${names.length} disks of this machine` };
-  const device = `/dev/${names[0]}`;
-  try {
-    identifyDevice(device);
-    return { device };
-  } catch (reason) {
-    return { why: reason instanceof Error ? reason.message : String(reason) };
-  }
+  return names.length === 1 ? `/dev/${names[0]}` : undefined;
 };
 
 const rowsOfMemory = ({ off, recorded, traced, cpu }: Samples): Row[] => {
@@ -131,9 +125,9 @@ export const tracing: CaptureCase = {
     const runs = pairs * RUNS_A_PAIR;
     const rows: Row[] = [];
     const own = diskBelow(directory);
-    if ('why' in own) note(`tracing, the machine's disk is not measured: ${own.why}`);
+    if (own === undefined) note(`tracing, the machine's disk is not measured: ${directory} does not lie on one disk of it alone`);
     else {
-      const { off, traced } = await measure({ filename: path.join(directory, 'tracing.raw'), ...own }, runs, note);
+      const { off, traced } = await measure({ filename: path.join(directory, 'tracing.raw'), device: own }, runs, note);
       const measured = { measure: "tracing only, fio at full speed, the machine's disk", unit: 'IOPS' };
       rows.push(createRow(measured, traced, { name: 'no tracing', samples: off }, PROMISED));
     }
