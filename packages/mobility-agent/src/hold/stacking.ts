@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
+import { entries } from '../platform/entries.ts';
 import { type Mounted, mountOf } from './mount-table.ts';
 
 /** What is looked at; `system` is "/sys" but in tests. */
@@ -23,14 +24,6 @@ const read = (file: string): string | undefined => {
   }
 };
 
-const list = (folder: string): string[] => {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-};
-
 const folderOf = (system: string, device: string): string | undefined => {
   try {
     return realpathSync(`${system}/dev/block/${device}`);
@@ -49,8 +42,8 @@ export const devicesOf = ({ device, type, source }: Pick<Mounted, 'device' | 'ty
   } catch {
     // The name it was mounted by may be gone.
   }
-  for (const one of list(`${system}/fs/btrfs`)) {
-    const members = list(`${system}/fs/btrfs/${one}/devices`);
+  for (const one of entries(`${system}/fs/btrfs`)) {
+    const members = entries(`${system}/fs/btrfs/${one}/devices`);
     if (members.includes(name)) return members.flatMap((member) => read(`${system}/fs/btrfs/${one}/devices/${member}/dev`) ?? []);
   }
   return [];
@@ -69,7 +62,7 @@ export const beneath = (device: string, around: BlockSystem): Beneath => {
       return;
     }
     disks.add(one);
-    for (const slave of list(`${folder}/slaves`)) {
+    for (const slave of entries(`${folder}/slaves`)) {
       const number = read(`${folder}/slaves/${slave}/dev`);
       if (number !== undefined) visit(number);
     }

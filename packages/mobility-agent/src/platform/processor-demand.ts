@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { entries } from './entries.ts';
 
 /** Processors that the threads of a process had, or waited for, on average since the last time it was asked; undefined where the kernel does not tell. */
 export type ProcessorDemand = () => number | undefined;
@@ -14,18 +15,9 @@ const timeOf = (tasks: string, thread: string): number | undefined => {
   }
 };
 
-/** None where there is no /proc. */
-const threadsIn = (tasks: string): string[] => {
-  try {
-    return readdirSync(tasks);
-  } catch {
-    return [];
-  }
-};
-
 const timesOf = (tasks: string): Map<string, number> => {
   const times = new Map<string, number>();
-  for (const thread of threadsIn(tasks)) {
+  for (const thread of entries(tasks)) {
     const time = timeOf(tasks, thread);
     if (time !== undefined) times.set(thread, time);
   }

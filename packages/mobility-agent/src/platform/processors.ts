@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { entries } from './entries.ts';
 import { libc, systemError } from './libc.ts';
 
 /** Room for 8192 processors. */
@@ -73,7 +74,7 @@ const moveThreads = (from: Mask, to: Mask): void => {
   // A thread that is started meanwhile inherits the mask of whoever starts it: until a look finds no new one.
   for (let fresh = true; fresh; ) {
     fresh = false;
-    for (const thread of readdirSync('/proc/self/task').map(Number)) {
+    for (const thread of entries('/proc/self/task').map(Number)) {
       if (seen.has(thread)) continue;
       seen.add(thread);
       fresh = true;

@@ -1,6 +1,7 @@
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fromSystem } from '@holdfast/errors';
+import { entries } from '../platform/entries.ts';
 import { attribute } from './attribute.ts';
 
 /** Why a block device cannot be traced, in words for people, and what to do about it. */
@@ -10,14 +11,6 @@ export interface Refusal {
 }
 
 const SCAN = 'protect what is on it by other means: only image files are captured by scan';
-
-const entries = (folder: string): string[] => {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-};
 
 /** True for a device the kernel handles without requests. */
 export const isBioBased = (folder: string): boolean => !entries(folder).includes('mq');
