@@ -15,6 +15,14 @@ describe('parseCommandLine', () => {
     });
   });
 
+  it('leaves what has no value to those who know what there is', () => {
+    expect(parseCommandLine(['--a.b', '--c.d=1', '--e']).flags).toEqual([
+      ['a.b', undefined],
+      ['c.d', '1'],
+      ['e', undefined],
+    ]);
+  });
+
   it.each(['help', 'version', 'print-settings'])('understands --%s beside settings', (wish) => {
     expect(parseCommandLine(['--a.b=1', `--${wish}`])).toMatchObject({ wish, flags: [['a.b', '1']] });
   });
@@ -28,8 +36,8 @@ describe('parseCommandLine', () => {
     [['start'], /it is no flag/],
     [['-v'], /it is no flag/],
     [['--'], /it is no flag/],
-    [['--a.b'], /value is missing/],
-    [['--a.b', '--c.d=1'], /value is missing/],
+    [['--config'], /--config: its value is missing/],
+    [['--config', '--a.b=1'], /--config: its value is missing/],
     [['--help=yes'], /takes no value/],
   ])('refuses %j', (argv, words) => {
     expect(() => parseCommandLine(argv)).toThrow(words);

@@ -1,23 +1,22 @@
 import { HoldfastError } from '@holdfast/errors';
+import { type Flags, givenValue, OWN_FLAGS } from '../settings/flags.ts';
 
 /** What the command line asks for. */
 export interface CommandLine {
   readonly wish: 'run' | 'help' | 'version' | 'print-settings';
-  /** Settings given as flags, in order. */
-  readonly flags: readonly (readonly [string, string])[];
+  /** What was given as flags, in order. */
+  readonly flags: Flags;
   readonly config?: string;
   /** What is no flag; only of commands that take some. */
   readonly operands: readonly string[];
 }
 
-const WISHES = ['help', 'version', 'print-settings'] as const;
-
 const wrong = (thing: string, why: string, remedy: string): HoldfastError => new HoldfastError('SETTING_INVALID', { thing, why, remedy });
 
-/** Understands `--name=value` and `--name value`; which settings there are is not its business. At most `most` arguments may be no flags. */
+/** Understands `--name=value` and `--name value`; which settings there are, and so whether one lacks its value, is not its business. At most `most` arguments may be no flags. */
 export const parseCommandLine = (argv: readonly string[], most = 0): CommandLine => {
   const operands: string[] = [];
-  const flags: (readonly [string, string])[] = [];
+  const flags: Flags[number][] = [];
   let wish: CommandLine['wish'] = 'run';
   let config: string | undefined;
   const rest = [...argv];
@@ -28,16 +27,14 @@ export const parseCommandLine = (argv: readonly string[], most = 0): CommandLine
       continue;
     }
     if (name === '') throw wrong(`argument ${argument.slice(0, 100)}`, 'it is no flag', 'give flags as --NAME=VALUE; --help lists them');
-    const asked = WISHES.find((known) => known === name);
-    if (asked !== undefined) {
+    const asked = OWN_FLAGS.find((known) => known === name);
+    if (asked !== undefined && asked !== 'config') {
       if (inline !== undefined) throw wrong(`--${name}`, 'it takes no value', `write --${name}`);
       if (wish !== 'help') wish = asked;
       continue;
     }
-    const value = inline ?? rest.shift();
-    if (value === undefined || (inline === undefined && value.startsWith('--')))
-      throw wrong(`--${name}`, 'its value is missing', `write --${name}=VALUE; --help lists all settings`);
-    if (name === 'config') config = value;
+    const value = inline ?? (rest[0]?.startsWith('--') ? undefined : rest.shift());
+    if (name === 'config') config = givenValue(name, value);
     else flags.push([name, value]);
   }
   return { wish, flags, operands, ...(config === undefined ? {} : { config }) };

@@ -1,8 +1,7 @@
 import { HoldfastError } from '@holdfast/errors';
+import { type Flags, givenValue } from '../settings/flags.ts';
 import { kebab, nearestName } from '../settings/names.ts';
 import type { Fields, Setting } from '../settings/setting.ts';
-
-type Flags = readonly (readonly [string, string])[];
 
 const invalid = (name: string, why: string, setting: Setting<unknown>): HoldfastError =>
   new HoldfastError('SETTING_INVALID', { thing: `option --${name}`, why, remedy: `give ${setting.allowed}` });
@@ -29,7 +28,7 @@ export const settleOptions = (fields: Fields, given: Flags, base: string): Reado
   const settled: Record<string, unknown> = {};
   for (const [name, field] of names) {
     const setting = fields[field]!;
-    const value = raw.get(name) ?? setting.fallback;
+    const value = raw.has(name) ? givenValue(name, raw.get(name)) : setting.fallback;
     if (value === undefined) {
       if (!setting.optional) throw invalid(name, 'it is missing', setting);
       continue;

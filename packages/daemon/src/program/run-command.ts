@@ -34,13 +34,13 @@ export const findCommand = <S extends Schema>(
     .slice(0, 2)
     .join(' ')
     .slice(0, 100);
+  const names = known.map(([name]) => name);
+  // What follows the first word may be an operand of what is meant.
+  const nearest = nearestName(asked, names) ?? nearestName(argv[0], names);
   throw new HoldfastError('SETTING_INVALID', {
     thing: `command ${asked}`,
     why: 'there is no such command',
-    remedy: `perhaps ${nearestName(
-      asked,
-      known.map(([name]) => name),
-    )} is meant; --help lists all`,
+    remedy: nearest === undefined ? '--help lists all there are' : `perhaps ${nearest} is meant; --help lists all`,
   });
 };
 

@@ -161,7 +161,10 @@ describe('the command line', () => {
   });
 
   it.each([
-    ['--example.fales=never', 'SETTING_UNKNOWN', 'perhaps example.fails is meant'],
+    ['--example.fales=never', 'SETTING_UNKNOWN', 'perhaps --example.fails is meant'],
+    ['--nonsense', 'SETTING_UNKNOWN', 'option --nonsense: there is no such option; leave it out; --help lists all settings'],
+    ['--hlep', 'SETTING_UNKNOWN', 'perhaps --help is meant'],
+    ['--log.level', 'SETTING_INVALID', '--log.level: its value is missing'],
     ['--example.fails=often', 'SETTING_INVALID', 'one of never, starting'],
     ['--example.token=x', 'SETTING_INVALID', 'token-file'],
     ['now', 'SETTING_INVALID', 'it is no flag'],

@@ -140,6 +140,11 @@ vaults:
     );
     await expect(load({ flags: [['journal.quotta', '1']] })).rejects.toThrow(/SETTING_UNKNOWN.*--journal\.quotta.*journal\.quota /);
     await expect(load({ flags: [['journal', '1']] })).rejects.toThrow(/SETTING_UNKNOWN/);
+    await expect(load({ flags: [['nonsense', undefined]] })).rejects.toThrow(/SETTING_UNKNOWN.*option --nonsense: there is no such option/);
+    await expect(load({ flags: [['jurnal.quota', undefined]] })).rejects.toThrow(/SETTING_UNKNOWN.*perhaps --journal\.quota is meant/);
+    await expect(load({ flags: [['journal.quota', undefined]] })).rejects.toThrow(
+      /SETTING_INVALID.*--journal\.quota: its value is missing/,
+    );
     const { warnings } = await load({ environment: { HOLDFAST_TESTS: 'live', HOLDFAST_CONFIG: 'x' } });
     expect(warnings).toEqual(['HOLDFAST_TESTS in the environment is no setting of this program']);
   });

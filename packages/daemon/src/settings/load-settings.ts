@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { FILE_SUFFIX, findPath, type Named, type NamedGroup, nameSettings, type Place } from './catalogue.ts';
+import type { Flags } from './flags.ts';
 import type { RawValue, Schema, Values } from './setting.ts';
 import { type Given, givenInEnvironment, givenInFile, givenInFlags, unknownSetting } from './sources.ts';
 
@@ -27,7 +28,7 @@ export interface SettingSources {
   /** The settings file; `required` when the user named it, so that it must exist. */
   readonly file?: { readonly path: string; readonly required: boolean };
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly flags: readonly (readonly [string, string])[];
+  readonly flags: Flags;
   /** Relative paths of environment and flags start here. */
   readonly base: string;
 }

@@ -16,6 +16,7 @@ describe('nearestName', () => {
     ['journal.quotta', 'journal.quota'],
     ['journal.qouta', 'journal.quota'],
     ['log.lvl', 'log.level'],
+    ['log', 'log.level'],
     ['jurnal.directory', 'journal.directory'],
     ['htpp.listen', 'http.listen'],
     ['journal.quota', 'journal.quota'],
@@ -23,8 +24,12 @@ describe('nearestName', () => {
     expect(nearestName(name, known)).toBe(expected);
   });
 
-  it('is always a known one, for names of any length', () => {
-    fc.assert(fc.property(fc.string({ maxLength: 5000 }), (name) => known.includes(nearestName(name, known)!)));
+  it('is a known one or none, for names of any length', () => {
+    fc.assert(fc.property(fc.string({ maxLength: 5000 }), (name) => [undefined, ...known].includes(nearestName(name, known))));
     expect(nearestName('x', [])).toBeUndefined();
+  });
+
+  it('is none when nothing is near', () => {
+    expect(nearestName('nonsense', known)).toBeUndefined();
   });
 });

@@ -30,9 +30,11 @@ const distance = (a: string, b: string): number => {
 /** Names are compared in full length only up to this many characters. */
 const LONGEST = 100;
 
-/** The known name that was probably meant by `name`; undefined when there is no known one at all. */
+/** The known name that was probably meant by `name`: half of it is the same, or it is a part. Undefined when there is none. */
 export const nearestName = (name: string, known: readonly string[]): string | undefined => {
   const wanted = name.slice(0, LONGEST);
-  const ranked = known.map((candidate) => ({ candidate, far: distance(wanted, candidate) }));
+  const ranked = known
+    .map((candidate) => ({ candidate, far: distance(wanted, candidate) }))
+    .filter(({ candidate, far }) => far <= Math.max(wanted.length, candidate.length) / 2 || candidate.includes(wanted));
   return ranked.toSorted((a, b) => a.far - b.far || a.candidate.localeCompare(b.candidate))[0]?.candidate;
 };

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fromSystem, HoldfastError } from '@holdfast/errors';
 import { parseDocument } from 'yaml';
 import { FILE_SUFFIX, findPath, knownPaths, type NamedGroup } from './catalogue.ts';
+import { type Flags, givenValue, OWN_FLAGS } from './flags.ts';
 import { ENVIRONMENT_PREFIX, environmentName, environmentPart, kebab, nearestName } from './names.ts';
 import type { RawValue } from './setting.ts';
 
@@ -138,17 +139,27 @@ export const givenInEnvironment = (
 /** Names the settings file, like --config. */
 export const CONFIG_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
 
-/** The settings given as flags, `[name, value]`. Secrets are refused: every user of a machine can read command lines. */
-export const givenInFlags = (flags: readonly (readonly [string, string])[], groups: readonly NamedGroup[], base: string): Given[] =>
-  flags.map(([name, raw]) => {
+const unknownFlag = (groups: readonly NamedGroup[], name: string): HoldfastError => {
+  const nearest = nearestName(name, [...OWN_FLAGS, ...knownPaths(groups)]);
+  return new HoldfastError('SETTING_UNKNOWN', {
+    thing: `option --${name.slice(0, 100)}`,
+    why: 'there is no such option',
+    remedy: nearest === undefined ? 'leave it out; --help lists all settings' : `perhaps --${nearest} is meant; --help lists all settings`,
+  });
+};
+
+/** The settings given as flags. Secrets are refused: every user of a machine can read command lines. */
+export const givenInFlags = (flags: Flags, groups: readonly NamedGroup[], base: string): Given[] =>
+  flags.map(([name, value]) => {
     const names = name.split('.');
     const place = findPath(groups, names);
-    if (place?.named.setting.secret === true && !place.fromFile) {
+    if (place === undefined) throw unknownFlag(groups, name);
+    if (place.named.setting.secret && !place.fromFile) {
       throw new HoldfastError('SETTING_INVALID', {
         thing: `setting ${name} (--${name})`,
         why: 'every user of this machine could read a secret on the command line',
         remedy: `put it into a file and give --${name}${FILE_SUFFIX}, or set it in the environment or the settings file`,
       });
     }
-    return { path: names, raw, origin: `--${name}`, source: 'flag', base };
+    return { path: names, raw: givenValue(name, value), origin: `--${name}`, source: 'flag', base };
   });
