@@ -200,7 +200,7 @@ describe('the server', () => {
       return JSON.parse(stdout) as Awaited<ReturnType<typeof shown>>;
     };
     const before = await shown();
-    for (let step = 0; step < 3; step += 1) await person.run(['authority', 'rotate', '--force']);
+    for (let step = 0; step < 3; step += 1) await person.run(['authority', 'rotate', '--force', '--yes']);
     await server.process.kill();
     await server.process.start();
     const after = await person.run(['policy', 'list']);

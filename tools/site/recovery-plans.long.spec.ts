@@ -155,7 +155,7 @@ describe.unless(lacks('root', 'qemu-system-x86_64', ...MINI_TOOLS), 'machines th
     const committed = await one!.shown();
     expect(committed).toMatchObject({ id: recovery.id, state: 'committed', running: { state: 'running' } });
     expect((await person.run(['failover', 'cancel', 'one', '--yes'])).stderr).toContain('OPERATION_REFUSED');
-    await person.json(['unprotect', 'one', '--wait'], {});
+    await person.json(['unprotect', 'one', '--yes', '--wait'], {});
     const points = await one!.history((history) => history.points.length);
     const refused = await person.run(['protect', 'one', '--vault', 'office', '--wait']);
     expect(refused).toMatchObject({ status: 8, stderr: expect.stringContaining('--source-again') });

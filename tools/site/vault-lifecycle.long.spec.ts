@@ -173,7 +173,7 @@ describe('vaults under a machine that is protected', () => {
     const told = await codes();
     // Where the copy that is behind is all there is left, somebody has to say so: the machine is protected anew.
     await restart({ attic: 'behind', office: 'two' });
-    expect((await person.run(['unprotect', machine, '--wait'])).status).toBe(0);
+    expect((await person.run(['unprotect', machine, '--yes', '--wait'])).status).toBe(0);
     expect((await person.run(['protect', machine, '--vault', 'headquarters', '--wait'])).status).toBe(0);
     await replicatesInto('behind');
     expect((await inVault('behind')).points).toBeGreaterThan(points);
@@ -186,7 +186,7 @@ describe('vaults under a machine that is protected', () => {
     await replicatesInto('one');
     expect((await person.run(['vault', 'decommission', 'office'])).stderr).toContain('[VAULT_IN_USE]');
     // There, it is not given up by force either.
-    expect((await person.run(['vault', 'decommission', 'office', '--force'])).stderr).toContain('[VAULT_IN_USE]');
+    expect((await person.run(['vault', 'decommission', 'office', '--force', '--yes'])).stderr).toContain('[VAULT_IN_USE]');
     await restart({ office: 'one', attic: 'two' });
     await until('the other vault', async () => ((await person.json<unknown[]>(['vault', 'list'])).length === 2 ? true : undefined));
     expect((await person.run(['vault', 'decommission', 'attic'])).stdout).toContain('still in the settings of');
@@ -198,7 +198,7 @@ describe('vaults under a machine that is protected', () => {
     // It did not come back with the process server's next hello.
     expect((await show('attic')).decommissioned).not.toBeNull();
     expect((await person.run(['protect', machine, '--vault', 'attic'])).stderr).toContain('[VAULT_DECOMMISSIONED]');
-    const { stdout, status } = await person.run(['vault', 'decommission', 'office', '--force']);
+    const { stdout, status } = await person.run(['vault', 'decommission', 'office', '--force', '--yes']);
     expect({ status, isTold: stdout.includes(`No longer protected: ${machine}`) }).toEqual({ status: 0, isTold: true });
     expect((await person.run(['vault', 'readmit', 'attic'])).status).toBe(0);
     expect((await person.run(['protect', machine, '--vault', 'attic', '--wait'])).status).toBe(0);

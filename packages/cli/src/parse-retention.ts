@@ -15,6 +15,13 @@ export const retentionOf = (text: string): RetentionPolicy => {
   });
 };
 
+/** Whether there is an age at which `after` keeps fewer points than `before`: every how many milliseconds one is kept changes only at the end of a rule. */
+export const keepsLess = (after: RetentionPolicy, before: RetentionPolicy): boolean => {
+  const every = ({ rules }: RetentionPolicy, age: number): number =>
+    rules.find(({ until }) => age <= until)?.every ?? Number.POSITIVE_INFINITY;
+  return [...after.rules, ...before.rules].some(({ until }) => every(after, until) > every(before, until));
+};
+
 /** The same text, when it is one. Error: SETTING_INVALID. */
 export const retentionText = (text: string): string => {
   retentionOf(text);

@@ -18,7 +18,7 @@ describe('authority', () => {
     person.site.script.authority.waitingFor = ['web1'];
     expect((await person.run(['authority', 'rotate'])).stdout).toContain('  web1');
     expect(person.site.script.authority.phase).toBe('announced');
-    expect((await person.run(['authority', 'rotate', '--force'])).stdout).toContain('The new authority signs');
+    expect((await person.run(['authority', 'rotate', '--force', '--yes'])).stdout).toContain('The new authority signs');
     const json = JSON.parse((await person.run(['authority', 'show', '--output', 'json'])).stdout) as Record<string, unknown>;
     expect(json).toMatchObject({ phase: 'switched', authorities: [{ fingerprint: 'ab', signs: true }] });
   });
@@ -26,7 +26,7 @@ describe('authority', () => {
   it('is replaced at once where its key may be known, whoever is waited for; what that means is said', async () => {
     await person.run(['authority', 'rotate']);
     person.site.script.authority.waitingFor = ['web1'];
-    const { status, stdout } = await person.run(['authority', 'rotate', '--compromised']);
+    const { status, stdout } = await person.run(['authority', 'rotate', '--compromised', '--yes']);
     expect([status, person.site.script.authority.phase]).toEqual([0, 'steady']);
     expect(stdout).toContain('Every member has to join anew');
   });

@@ -1,5 +1,6 @@
 import type { GetAuthorityResponse } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
+import { type ConfirmOptions, confirm, yesOption } from '../confirm.ts';
 import type { Answer } from '../output/answer.ts';
 import { formatTime } from '../output/format.ts';
 import { required } from '../site/required.ts';
@@ -59,7 +60,7 @@ Replaces the certificate authority of the installation, without enrolling anybod
 learn of it when they renew their certificates (at half of their life), then it signs, and when nobody has a
 certificate of the old one any more, that is trusted no longer. Each step follows by itself; run this again to look,
 or with --force not to wait for members that are away: those have to join anew. Logins go on: the old one signs who
-follows it.
+follows it. What leaves members behind (--force, --compromised) is asked about first.
 
 With --compromised, when somebody else may have the key of the authority: another one in one step, of which the old
 one says nothing, since whoever has its key could say as much. Members of the old one are strangers from then on and
@@ -75,16 +76,34 @@ export const rotateAuthorityCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('rotate').description('replace the certificate authority, step by step'))
     .addOption(new Option('--force', 'the next step although members are not ready for it'))
     .addOption(new Option('--compromised', 'another one at once, since somebody may have the key: everybody joins and logs in anew'))
+    .addOption(yesOption())
     .addHelpText('after', ROTATE_HELP)
-    .action((options: SiteOptions & { readonly force?: true; readonly compromised?: true }) =>
+    .action((options: SiteOptions & ConfirmOptions & { readonly force?: true; readonly compromised?: true }) =>
       answerFromSite(surroundings, options, async (site) => {
         const now = await site.authorities.getAuthority({});
         if (options.compromised === true) {
+          await confirm(
+            surroundings,
+            options,
+            [
+              'REPLACE the certificate authority at once',
+              '  ends       every membership and login: nothing is replicated until machines and process servers join anew',
+            ],
+            'authority',
+          );
           const { authority } = await site.authorities.rotateAuthority({ phase: now.phase, compromised: true });
           return replacedAnswer(authorityAnswer(required(authority, 'the authority')));
         }
         // Under way, and somebody has to be waited for: that is no error.
         if (now.phase !== 'steady' && now.waitingFor.length > 0 && options.force !== true) return authorityAnswer(now);
+        // The members it waits for are those that are left behind.
+        if (now.waitingFor.length > 0 && options.force === true)
+          await confirm(
+            surroundings,
+            options,
+            ['GO ON with the certificate authority', ...now.waitingFor.map((name) => `  left out   ${name}: it has to join anew`)],
+            'authority',
+          );
         const { authority } = await site.authorities.rotateAuthority({ phase: now.phase, force: options.force ?? false });
         return authorityAnswer(required(authority, 'the authority'));
       }),

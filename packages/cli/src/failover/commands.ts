@@ -1,6 +1,7 @@
 import { HoldfastError } from '@holdfast/errors';
 import { Direction, type Machine } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
+import { type ConfirmOptions, confirm, yesOption } from '../confirm.ts';
 import { jobResult, type WaitOptions, waitOption } from '../job/job-result.ts';
 import { formatSeconds } from '../output/format.ts';
 import { describePoint, type PointDescription } from '../recovery/describe-recovery.ts';
@@ -9,7 +10,6 @@ import { findMachine, findServer } from '../site/resources.ts';
 import type { Site } from '../site/site.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { type ConfirmOptions, confirm, yesOption } from './confirm.ts';
 import { requirePossible } from './require-possible.ts';
 
 interface PlaceOptions extends SiteOptions, WaitOptions {

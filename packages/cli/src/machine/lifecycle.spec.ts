@@ -14,10 +14,8 @@ describe('a machine', () => {
     );
     expect((await person.run(['machine', 'move', 'shop', '--process-server', 'ps1'])).status).toBe(0);
     expect(person.site.script.jobs[0]).toMatchObject({ kind: `move to ${SAMPLE.ps1}`, machineId: SAMPLE.db1 });
-    expect(await person.json(['machine', 'set', 'shop', '--policy', 'silver', '--exclude-disk', 'sdb'])).toMatchObject({
-      name: 'shop',
-      protection: { policy: { name: 'silver' } },
-    });
+    const set = await person.run(['machine', 'set', 'shop', '--policy', 'silver', '--exclude-disk', 'sdb', '--yes', '-o', 'json']);
+    expect(JSON.parse(set.stdout)).toMatchObject({ name: 'shop', protection: { policy: { name: 'silver' } } });
     expect(person.site.script.protections[0]!.excludedDiskIds).toEqual([SAMPLE.sdb]);
     expect((await person.run(['machine', 'set', 'shop', '--include-disk', 'sdb'])).status).toBe(0);
     expect(person.site.script.protections[0]!.excludedDiskIds).toEqual([]);
@@ -43,7 +41,7 @@ describe('a machine', () => {
       status: 8,
       stderr: expect.stringContaining('[MACHINE_PROTECTED]'),
     });
-    expect((await person.run(['machine', 'remove', 'db1', '--force'])).status).toBe(0);
+    expect((await person.run(['machine', 'remove', 'db1', '--force', '--yes'])).status).toBe(0);
   });
 });
 
@@ -52,7 +50,7 @@ describe('a server', () => {
     expect((await person.run(['server', 'drain', 'ps1'])).stdout).toMatch(/\d, drained/);
     expect((await person.run(['server', 'drain', 'ps1', '--end'])).stdout).not.toContain('drained');
     expect(await person.run(['server', 'remove', 'ps1'])).toMatchObject({ status: 8, stderr: expect.stringContaining('[SERVER_IN_USE]') });
-    expect((await person.run(['server', 'remove', 'ps1', '--force'])).status).toBe(0);
+    expect((await person.run(['server', 'remove', 'ps1', '--force', '--yes'])).status).toBe(0);
     expect(person.site.script.servers).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { Direction, type PlanRun, RecoveryKind, type RecoveryPlan } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
 import { chooseResource, type Kind } from '../choose/choose-resource.ts';
-import { type ConfirmOptions, confirm, yesOption } from '../failover/confirm.ts';
+import { type ConfirmOptions, confirm, yesOption } from '../confirm.ts';
 import { describeJob, jobsAnswer } from '../job/describe-job.ts';
 import { jobResult, type WaitOptions, waitOption } from '../job/job-result.ts';
 import { parseCount } from '../parse-count.ts';

@@ -3,6 +3,8 @@ import { parseBandwidthRule, type WrittenBandwidthRule } from '@holdfast/daemon'
 import { HoldfastError } from '@holdfast/errors';
 import { BandwidthRuleSchema, type Policy, TimeWindowSchema } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
+import { type ConfirmOptions, yesOption } from '../confirm.ts';
+import { confirmRetention } from '../confirm-retention.ts';
 import { parseCount } from '../parse-count.ts';
 import { parseMilliseconds } from '../parse-milliseconds.ts';
 import { RETENTIONS, retentionText } from '../parse-retention.ts';
@@ -157,13 +159,14 @@ export const createPolicyCommand = (surroundings: Surroundings): Command =>
       }),
     );
 
-interface SetOptions extends PolicyOptions {
+interface SetOptions extends PolicyOptions, ConfirmOptions {
   readonly name?: string;
   readonly ifVersion?: number;
 }
 
 const SET_HELP = `
-Changes what is told and leaves the rest; machines that follow the policy do so at once. When somebody
+Changes what is told and leaves the rest; machines that follow the policy do so at once. A retention that
+keeps less than before, of machines that follow it, is asked about first: it deletes points. When somebody
 else changes it at the same time, one of both is refused and nothing is mixed. A program that decided on
 what it read before names that version with --if-version.
 
@@ -176,6 +179,7 @@ export const setPolicyCommand = (surroundings: Surroundings): Command =>
   policyOptions(new Command('set').description('change a policy').argument(...POLICY_ARGUMENT))
     .addOption(new Option('--name <name>', 'call it so from now on'))
     .addOption(new Option('--if-version <version>', 'only if it is still the one that was read').argParser(parseCount))
+    .addOption(yesOption())
     .addHelpText('after', SET_HELP)
     .action((word: string, options: SetOptions) =>
       answerFromSite(surroundings, options, async (site) => {
@@ -187,6 +191,11 @@ export const setPolicyCommand = (surroundings: Surroundings): Command =>
             remedy: 'see `holdfast policy set --help`',
           });
         const before = await findPolicy(site, word);
+        const { name, protections } = before;
+        if (options.retention !== undefined && protections > 0) {
+          const whose = `the machines that follow policy ${name}: ${protections}`;
+          await confirmRetention(surroundings, options, { before, after: options.retention, whose, word: name });
+        }
         const version = options.ifVersion === undefined ? before.version : BigInt(options.ifVersion);
         const { policy } = await site.policies.updatePolicy({ policy: { ...before, ...changes, ...proofTold(options, before), version } });
         return policyAnswer(describePolicy(required(policy, `policy ${word}`)));

@@ -113,14 +113,16 @@ describe('policy', () => {
     person.site.script.before = (method) => {
       if (method === 'PolicyService.UpdatePolicy') person.site.script.policies[0] = { ...person.site.script.policies[0]!, version: 5n };
     };
-    expect(await person.run(['policy', 'set', 'gold', '--retention', '24h'])).toMatchObject({
+    expect(await person.run(['policy', 'set', 'gold', '--retention', '24h', '--yes'])).toMatchObject({
       status: 8,
       stderr: expect.stringContaining('[VERSION_CONFLICT]'),
     });
     expect(person.site.script.policies[0]).toMatchObject({ retention: '15d' });
     person.site.script.before = () => {};
-    expect(await person.run(['policy', 'set', 'gold', '--retention', '24h', '--if-version', '4'])).toMatchObject({ status: 8 });
-    expect(await person.run(['policy', 'set', 'gold', '--retention', 'all 2h, 1w 7y', '--if-version', '5'])).toMatchObject({ status: 0 });
+    expect(await person.run(['policy', 'set', 'gold', '--retention', '24h', '--if-version', '4', '--yes'])).toMatchObject({ status: 8 });
+    expect(await person.run(['policy', 'set', 'gold', '--retention', 'all 2h, 1w 7y', '--if-version', '5', '--yes'])).toMatchObject({
+      status: 0,
+    });
     expect(person.site.script.policies[0]).toMatchObject({ retention: 'all 2h, 1w 7y' });
   });
 
@@ -159,8 +161,10 @@ describe('server', () => {
   });
 
   it('revoke shuts out servers and machines', async () => {
-    expect(await person.json(['server', 'revoke', 'ps1'])).toEqual({ id: SAMPLE.ps1, name: 'ps1', revoked: true });
-    expect(await person.json(['server', 'revoke', 'db1'])).toMatchObject({ id: SAMPLE.db1 });
+    const revoke = async (name: string): Promise<unknown> =>
+      JSON.parse((await person.run(['server', 'revoke', name, '--yes', '--output', 'json'])).stdout);
+    expect(await revoke('ps1')).toEqual({ id: SAMPLE.ps1, name: 'ps1', revoked: true });
+    expect(await revoke('db1')).toMatchObject({ id: SAMPLE.db1 });
     expect(await person.run(['server', 'revoke', 'ps3'])).toMatchObject({ status: 4 });
   });
 });

@@ -99,7 +99,10 @@ describe('machine point', () => {
 describe('unprotect', () => {
   it('names the version it saw', async () => {
     play({ state: JobState.SUCCEEDED });
-    expect(await person.run(['unprotect', 'db1', '--wait'])).toMatchObject({ status: 0, stdout: expect.stringContaining('unprotect db1') });
+    expect(await person.run(['unprotect', 'db1', '--yes', '--wait'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('unprotect db1'),
+    });
   });
 
   it('refuses a machine that is not protected', async () => {

@@ -1,14 +1,16 @@
 import { HoldfastError } from '@holdfast/errors';
 import { Command, Option } from 'commander';
+import { type ConfirmOptions, confirm, yesOption } from '../confirm.ts';
+import { confirmRetention } from '../confirm-retention.ts';
 import { describeMachine } from '../machine/describe-machine.ts';
 import { machinesAnswer, readNeighbourhood } from '../machine/machines-answer.ts';
-import { findMachine, findPolicy } from '../site/resources.ts';
+import { findMachine, findPolicy, readPolicies, readProtections } from '../site/resources.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { disksOf } from './protect.ts';
 import { type TargetOptions, targetOf, targetOptions } from './target.ts';
 
-interface SetOptions extends SiteOptions, TargetOptions {
+interface SetOptions extends SiteOptions, TargetOptions, ConfirmOptions {
   readonly policy?: string;
   readonly excludeDisk: readonly string[];
   readonly includeDisk: readonly string[];
@@ -20,7 +22,8 @@ const HELP = `
 Changes how a protected machine is protected; it counts at once. A disk that is left out stays as it is in
 points made until then; one that is taken in is copied, and points tell which disks they have. While
 copies rest, nothing is read for them; changes of disks that are copied go on to the vault. Network and size
-count for tests and failovers that begin from then on.
+count for tests and failovers that begin from then on. Before a disk is left out, and before a policy that keeps
+less history counts, it asks.
 
 Examples:
   holdfast machine set db1 --policy gold
@@ -40,6 +43,7 @@ export const setMachineCommand = (surroundings: Surroundings): Command =>
     .addOption(several('--include-disk <disk>', 'take this disk in again'))
     .addOption(new Option('--pause-copy', 'let first copies and resynchronizations rest'))
     .addOption(new Option('--resume-copy', 'let them go on').conflicts('pauseCopy'))
+    .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((word: string, options: SetOptions) =>
       answerFromSite(surroundings, options, async (site) => {
@@ -53,10 +57,29 @@ export const setMachineCommand = (surroundings: Surroundings): Command =>
             remedy: 'see `holdfast machine set --help`',
           });
         const machine = await findMachine(site, word);
+        const [next, excludeDisks] = [policy === undefined ? undefined : await findPolicy(site, policy), disksOf(machine, excludeDisk)];
+        if (next !== undefined) {
+          const followed = (await readProtections(site)).find(({ machineId }) => machineId === machine.id)?.policyId;
+          const before = (await readPolicies(site)).find(({ id }) => id === followed);
+          const { name } = machine;
+          if (before !== undefined)
+            await confirmRetention(surroundings, options, { before, after: next.retention, whose: name, word: name });
+        }
+        if (excludeDisks.length > 0)
+          await confirm(
+            surroundings,
+            options,
+            [
+              `LEAVE OUT ${excludeDisk.join(', ')} of ${machine.name}`,
+              '  stays      what is in the vault, and the other disks',
+              '  ends       the protection of what is left out: it is in no recovery point from now on; taken in again, it is copied anew',
+            ],
+            machine.name,
+          );
         await site.protections.updateProtection({
           machine: machine.id,
-          policy: policy === undefined ? '' : (await findPolicy(site, policy)).id,
-          excludeDisks: disksOf(machine, excludeDisk),
+          policy: next?.id ?? '',
+          excludeDisks,
           includeDisks: disksOf(machine, includeDisk),
           ...(copyPaused !== undefined && { copyPaused }),
           ...(target !== undefined && { target }),

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { type ConfirmOptions, confirm, yesOption } from '../failover/confirm.ts';
+import { type ConfirmOptions, confirm, yesOption } from '../confirm.ts';
 import { jobResult, type WaitOptions, waitOption } from '../job/job-result.ts';
 import { parseCount } from '../parse-count.ts';
 import { required } from '../site/required.ts';

@@ -1,5 +1,6 @@
 import type { GetReconciliationResponse } from '@holdfast/protocol';
 import { Command, Option } from 'commander';
+import { type ConfirmOptions, confirm, yesOption } from '../confirm.ts';
 import type { Answer } from '../output/answer.ts';
 import { formatTime } from '../output/format.ts';
 import { answerFromSite, type SiteOptions, siteOptions } from '../site/with-site.ts';
@@ -59,7 +60,7 @@ export const restoreStatusCommand = (surroundings: Surroundings): Command =>
 
 const CONFIRM_HELP = `
 From then on machines and process servers are told what the configuration server wants of them. Refused while
-something is not known or differs, unless forced: a machine whose protection it does not know stops then.
+something is not known or differs, unless forced, after asking: a machine whose protection it does not know stops then.
 
 Examples:
   holdfast restore confirm
@@ -68,9 +69,23 @@ Examples:
 export const confirmRestoreCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('confirm').description('say that what the restored configuration server knows is what shall be'))
     .addOption(new Option('--force', 'although something is not known, or differs'))
+    .addOption(yesOption())
     .addHelpText('after', CONFIRM_HELP)
-    .action((options: SiteOptions & { readonly force?: true }) =>
+    .action((options: SiteOptions & ConfirmOptions & { readonly force?: true }) =>
       answerFromSite(surroundings, options, async (site) => {
+        if (options.force === true) {
+          const { missing, differences } = await site.backups.getReconciliation({});
+          await confirm(
+            surroundings,
+            options,
+            [
+              'END THE WAIT of a restored configuration server',
+              ...[...missing, ...differences].map((line) => `  unsettled  ${line}`),
+              '  ends       the protection of machines whose protection it does not know',
+            ],
+            'restore',
+          );
+        }
         await site.backups.confirmRestore({ force: options.force ?? false });
         return { data: { confirmed: true }, people: [{ line: `${site.server} steers again: everybody is told what it wants.` }] };
       }),

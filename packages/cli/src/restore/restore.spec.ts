@@ -26,7 +26,7 @@ describe('restore', () => {
     const json = JSON.parse((await person.run(['restore', 'status', '--output', 'json'])).stdout) as Record<string, unknown>;
     expect(json).toMatchObject({ waiting: true, from: 'backup', backups: [{ vault: 'office', put: '2023-11-14T22:15:00.000Z' }] });
     expect(await person.run(['restore', 'confirm'])).toMatchObject({ status: 8 });
-    expect(await person.run(['restore', 'confirm', '--force'])).toMatchObject({
+    expect(await person.run(['restore', 'confirm', '--force', '--yes'])).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('steers again'),
     });

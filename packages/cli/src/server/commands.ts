@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { chooseResource } from '../choose/choose-resource.ts';
+import { type ConfirmOptions, confirm, yesOption } from '../confirm.ts';
 import { limitOption } from '../site/limit-option.ts';
 import { required } from '../site/required.ts';
 import { findServer, readMachines, readServers } from '../site/resources.ts';
@@ -26,8 +27,8 @@ export const showServerCommand = (surroundings: Surroundings): Command =>
     );
 
 const REVOKE_HELP = `
-The certificate of a server or machine counts no more, and its connections are closed within seconds.
-Do this when it was stolen or copied. It can come back with a new token only.
+The certificate of a server or machine counts no more, and its connections are closed within seconds,
+after asking. Do this when it was stolen or copied. It can come back with a new token only.
 
 Example:
   holdfast server revoke ps2`;
@@ -36,11 +37,22 @@ export const revokeServerCommand = (surroundings: Surroundings): Command =>
   siteOptions(
     new Command('revoke').description('shut out a server or a machine').argument('<subject>', 'name or id of a server or machine'),
   )
+    .addOption(yesOption())
     .addHelpText('after', REVOKE_HELP)
-    .action((word: string, options: SiteOptions) =>
+    .action((word: string, options: SiteOptions & ConfirmOptions) =>
       answerFromSite(surroundings, options, async (site) => {
         const [servers, machines] = await Promise.all([readServers(site), readMachines(site)]);
         const { id, name } = chooseResource([...servers, ...machines], word, { one: 'server or machine', many: 'of them' });
+        await confirm(
+          surroundings,
+          options,
+          [
+            `SHUT OUT ${name}`,
+            '  stays      what is in the vault',
+            '  ends       its membership: nothing is replicated from it or through it; it comes back with a new token only',
+          ],
+          name,
+        );
         await site.servers.revokeServer({ subject: id });
         return {
           data: { id, name, revoked: true },
@@ -69,8 +81,8 @@ export const drainServerCommand = (surroundings: Surroundings): Command =>
     );
 
 const REMOVE_HELP = `
-Forgets a server that receives no machine, and revokes its certificate. With --force also one that does not
-come back: its machines wait for another server then.
+Forgets a server that receives no machine, and revokes its certificate. With --force, after asking, also one
+that does not come back: its machines wait for another server then.
 
 Example:
   holdfast server remove ps1`;
@@ -78,10 +90,22 @@ Example:
 export const removeServerCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('remove').description('forget a server').argument('<server>', 'name or id'))
     .addOption(new Option('--force', 'also when machines go through it'))
+    .addOption(yesOption())
     .addHelpText('after', REMOVE_HELP)
-    .action((word: string, options: SiteOptions & { readonly force?: true }) =>
+    .action((word: string, options: SiteOptions & ConfirmOptions & { readonly force?: true }) =>
       answerFromSite(surroundings, options, async (site) => {
         const { id, name, version } = await findServer(site, word);
+        if (options.force === true)
+          await confirm(
+            surroundings,
+            options,
+            [
+              `FORGET the server ${name}`,
+              '  stays      what is in the vault',
+              '  ends       its membership: it comes back with a new token only; its machines wait for another server',
+            ],
+            name,
+          );
         await site.servers.removeServer({ server: id, version, force: options.force ?? false });
         return {
           data: { id, name, removed: true },

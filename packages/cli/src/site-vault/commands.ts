@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { type ConfirmOptions, confirm, yesOption } from '../confirm.ts';
 import { limitOption } from '../site/limit-option.ts';
 import { required } from '../site/required.ts';
 import { findVault, readVaults } from '../site/resources.ts';
@@ -61,7 +62,7 @@ machines are protected into it or recoveries use it. A process server whose sett
 back; \`holdfast vault readmit\` does.
 
 With --force also one with machines, where no connected process server can open it and it does not come back: their protections
-end, and what was not in it yet is lost.
+end, after asking, and what was not in it yet is lost.
 
 Examples:
   holdfast vault decommission attic
@@ -70,10 +71,22 @@ Examples:
 export const decommissionVaultCommand = (surroundings: Surroundings): Command =>
   siteOptions(new Command('decommission').description('give a vault up; its objects stay').argument('<vault>', 'name or id'))
     .addOption(new Option('--force', 'also one that cannot be reached, with the protections of its machines'))
+    .addOption(yesOption())
     .addHelpText('after', DECOMMISSION_HELP)
-    .action((word: string, options: SiteOptions & { readonly force?: true }) =>
+    .action((word: string, options: SiteOptions & ConfirmOptions & { readonly force?: true }) =>
       answerFromSite(surroundings, options, async (site) => {
         const { id, name, version } = await findVault(site, word);
+        if (options.force === true)
+          await confirm(
+            surroundings,
+            options,
+            [
+              `GIVE UP the vault ${name}`,
+              '  stays      its objects, for `holdfast recover` with its key',
+              '  ends       the protections of its machines: what is not in it yet is lost',
+            ],
+            name,
+          );
         const { vault, unprotected } = await site.vaults.decommissionVault({ vault: id, version, force: options.force ?? false });
         const { servers, location } = describeVault(required(vault, `vault ${word}`));
         const named = servers.map((server) => server.name);

@@ -36,7 +36,7 @@ describe('vaults of the site', () => {
       status: 8,
       stderr: expect.stringContaining('[VAULT_IN_USE]'),
     });
-    const { stdout } = await person.run(['vault', 'decommission', 'hq', '--force']);
+    const { stdout } = await person.run(['vault', 'decommission', 'hq', '--force', '--yes']);
     expect(stdout).toContain('Its objects stay as they are at file:/srv/office');
     expect(stdout).toContain('No longer protected: db1');
     expect(stdout).toContain('still in the settings of ps1');

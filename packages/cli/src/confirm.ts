@@ -1,8 +1,8 @@
 import { HoldfastError } from '@holdfast/errors';
 import { Option } from 'commander';
-import { orStopped } from '../or-stopped.ts';
-import { printable } from '../output/format.ts';
-import type { Surroundings } from '../surroundings.ts';
+import { orStopped } from './or-stopped.ts';
+import { printable } from './output/format.ts';
+import type { Surroundings } from './surroundings.ts';
 
 export interface ConfirmOptions {
   readonly yes?: true;
