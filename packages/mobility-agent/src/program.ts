@@ -2,6 +2,7 @@ import { awaitMembership, joinCommand, type Program, type ProgramContext, readId
 import { discoverDisks } from './disks/discover.ts';
 import { openDiskRegistry } from './disks/disk-registry.ts';
 import { localSystem } from './manifest/system-view.ts';
+import type { ProcessorShare } from './platform/processor-share.ts';
 import { disksCommand } from './program/disks-command.ts';
 import { inspectCommand } from './program/inspect-command.ts';
 import { disksFile } from './program/places.ts';
@@ -14,11 +15,13 @@ export interface ProgramOptions {
   readonly checkConflicts?: boolean;
   /** False lets the agent follow its own writes, for the same purpose. */
   readonly excludeOwnFiles?: boolean;
+  /** What this process leaves to the machine's programs, but for the time it holds them still. */
+  readonly processors?: ProcessorShare;
 }
 
 const work = async (
   context: ProgramContext<AgentSchema>,
-  { checkConflicts = true, excludeOwnFiles = true }: ProgramOptions,
+  { checkConflicts = true, excludeOwnFiles = true, processors }: ProgramOptions,
 ): Promise<void> => {
   const { settings, stateDirectory, run } = context;
   const registry = await openDiskRegistry(disksFile(stateDirectory));
@@ -26,7 +29,8 @@ const work = async (
   run('agent', async (stopping) => {
     const tellRecoverer = createRecovererTeller(async () => (await readIdentity(stateDirectory)).id);
     const membership = await awaitMembership(context, 'agent', stopping, tellRecoverer);
-    if (membership !== undefined) await serveMember(context, { membership, registry, findDisks, checkConflicts, excludeOwnFiles });
+    if (membership !== undefined)
+      await serveMember(context, { membership, registry, findDisks, checkConflicts, excludeOwnFiles, processors });
   });
 };
 

@@ -12,6 +12,7 @@ import type { HoldReport } from '../hold/protocol.ts';
 import { findControlGroups, throttleSteps } from '../hold/throttle.ts';
 import type { ScriptCall } from '../hold/undo-log.ts';
 import { logicalVolumeOf, snapshotTag } from '../hold/volume-snapshot.ts';
+import type { ProcessorShare } from '../platform/processor-share.ts';
 import { identifyDevice, unpackDevice } from '../trace/device.ts';
 import { findScripts } from './find-scripts.ts';
 
@@ -33,6 +34,8 @@ export interface HoldPlaces {
   readonly log: string;
   /** What must go on working meanwhile. */
   readonly kept: readonly KeptPath[];
+  /** What this process leaves alone: not while anything is held, so that it is over sooner. */
+  readonly processors?: ProcessorShare | undefined;
 }
 
 /** A hold for one cut, and what came of it. */
@@ -97,6 +100,7 @@ abstract class Planned implements PlannedHold {
   protected readonly places: HoldPlaces;
   protected failure: HoldfastError | undefined;
   #hold: Hold | undefined;
+  #narrow: (() => void) | undefined;
 
   constructor(places: HoldPlaces) {
     this.places = places;
@@ -122,7 +126,11 @@ abstract class Planned implements PlannedHold {
   }
 
   async end(): Promise<boolean> {
-    this.report = await this.#hold?.end();
+    try {
+      this.report = await this.#hold?.end();
+    } finally {
+      this.#narrow?.();
+    }
     return this.report !== undefined && this.broken === undefined;
   }
 
@@ -130,6 +138,7 @@ abstract class Planned implements PlannedHold {
   protected step(take: (hold: Hold) => Promise<void>): () => Promise<void> {
     return async () => {
       try {
+        this.#narrow ??= this.places.processors?.widen();
         this.#hold ??= await openHold(this.places);
         await take(this.#hold);
       } catch (reason) {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ScriptCall } from '../hold/undo-log.ts';
+import { onGivenProcessors } from '../platform/processors.ts';
 
 export type ScriptPhase = 'pre' | 'post';
 
@@ -34,12 +35,9 @@ export const runScript = async (
   signal: AbortSignal = new AbortController().signal,
 ): Promise<ScriptEnd> => {
   let output = '';
-  const child = spawn(file, [phase], {
-    cwd: '/',
-    detached: true,
-    env: { ...environment, HOLDFAST_PHASE: phase, HOLDFAST_TIME_LIMIT: String(Math.ceil(limit / 1000)) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const env = { ...environment, HOLDFAST_PHASE: phase, HOLDFAST_TIME_LIMIT: String(Math.ceil(limit / 1000)) };
+  // What it starts may stay for good.
+  const child = onGivenProcessors(() => spawn(file, [phase], { cwd: '/', detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] }));
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-OUTPUT_LIMIT)));
   }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { ERROR_CODES, type ErrorCode, HoldfastError } from '@holdfast/errors';
+import { onGivenProcessors } from '../platform/processors.ts';
 import type { HeldFilesystem } from './choose-filesystems.ts';
 import type { HoldReport, WatchdogAnswer, WatchdogOrder } from './protocol.ts';
 import { releaseLeft } from './release-left.ts';
@@ -62,7 +63,7 @@ class WatchdogProcess implements Hold {
     const [program, ...args] = watchdog as readonly [string, ...string[]];
     this.#log = log;
     let said = '';
-    this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, cwd: '/' });
+    this.#child = onGivenProcessors(() => spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, cwd: '/' }));
     const { stdin, stdout, stderr } = this.#child;
     stdin.on('error', () => undefined);
     stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-1000)));

@@ -1,14 +1,14 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import path, { join } from 'node:path';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { createLoopDisk, run } from '../trace/testing/loop-disk.ts';
 import { awaitGracePeriod } from './grace-period.ts';
 import { freeze, thaw } from './ioctl.ts';
 import { libc } from './libc.ts';
 import { visitAllProcessors } from './processors.ts';
+import { programOfThreads } from './testing/program-of-threads.ts';
 
 it('freezes a file system until it is thawed', async () => {
   const loop = createLoopDisk(64 * 1024 * 1024);
@@ -66,36 +66,14 @@ describe('grace period', () => {
   });
 });
 
-/** What a program of its own prints; what it is kept to ends with it. */
-const program = async (text: string): Promise<Record<string, unknown>> => {
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    '--conditions=@holdfast/source',
-    '--disable-warning=ExperimentalWarning',
-    '--input-type=module',
-    '--eval',
-    `import { readdirSync, readFileSync } from 'node:fs';
-     import { once } from 'node:events';
-     import { Worker } from 'node:worker_threads';
-     import { setTimeout as sleep } from 'node:timers/promises';
-     import { givenProcessors, keepTo, visitAllProcessors } from ${JSON.stringify(path.join(__dirname, 'processors.ts'))};
-     import { leaveProcessors } from ${JSON.stringify(path.join(__dirname, 'processor-share.ts'))};
-     const allowed = (file) => /Cpus_allowed_list:\\s+(\\S+)/.exec(readFileSync(file + '/status', 'latin1'))[1];
-     const threads = () => [...new Set(readdirSync('/proc/self/task').map((id) => allowed('/proc/self/task/' + id)))];
-     const until = async (wanted) => { while (!wanted()) await sleep(10); };
-     ${text}
-     process.exit(0);`,
-  ]);
-  return JSON.parse(stdout) as Record<string, unknown>;
-};
-
 /** Where there is one processor, nothing can be kept from it. */
 const several = cpus().length > 1;
 
 describe('processors', () => {
   it('that a program keeps to are those of all its threads, later ones too; it may still visit the others, and gives none up', async () => {
-    const all = (await program('console.log(JSON.stringify({ all: givenProcessors() }));'))['all'] as number[];
+    const all = (await programOfThreads('console.log(JSON.stringify({ all: givenProcessors() }));'))['all'] as number[];
     const last = all.at(-1)!;
-    const told = await program(`
+    const told = await programOfThreads(`
       keepTo([${last}]);
       const worker = new Worker('setInterval(() => undefined, 1e6)', { eval: true });
       await once(worker, 'online');
@@ -109,7 +87,7 @@ describe('processors', () => {
   }, 60_000);
 
   it('are left to others while little is needed, and taken when all of the share is needed', async () => {
-    const told = await program(`
+    const told = await programOfThreads(`
       const all = threads();
       let needed = 0;
       leaveProcessors({ every: 5, demand: () => needed });
@@ -123,8 +101,30 @@ describe('processors', () => {
     if (several) expect(told['little']).not.toEqual(told['all']);
   }, 60_000);
 
+  it('are all taken at once while somebody asks for it, whatever is needed meanwhile, and left again at once', async () => {
+    const told = await programOfThreads(`
+      const all = threads();
+      let needed = 0;
+      let looks = 0;
+      const share = leaveProcessors({ every: 5, demand: () => (looks += 1, needed) });
+      ${several ? 'await until(() => threads().join() !== all.join());' : ''}
+      const little = threads();
+      const narrows = [share.widen(), share.widen()];
+      const asked = threads();
+      needed = 1e6;
+      looks = 0;
+      await until(() => looks > 10);
+      narrows[0]();
+      narrows[0]();
+      const asking = threads();
+      narrows[1]();
+      console.log(JSON.stringify({ all, little, asked, asking, afterwards: threads() }));`);
+    expect([told['asked'], told['asking'], told['afterwards']]).toEqual([told['all'], told['all'], told['little']]);
+    if (several) expect(told['little']).not.toEqual(told['all']);
+  }, 60_000);
+
   it('are not left where the kernel does not tell what is needed', async () => {
-    const told = await program(`
+    const told = await programOfThreads(`
       const all = threads();
       let looks = 0;
       leaveProcessors({ every: 1, demand: () => void (looks += 1) });

@@ -36,27 +36,52 @@ export interface ProcessorShareOptions {
   readonly demand?: ProcessorDemand;
 }
 
+export interface ProcessorShare {
+  /** Takes all processors at once, whatever is needed, until what it gives is called and everybody else who asked has called theirs. */
+  widen(): () => void;
+}
+
 /**
  * Leaves half of the machine's processors alone, unless this process needs more for longer than a cut takes: whoever works on the machine then always
  * finds a processor without a thread of ours on it. The kernel's scheduler alone does not do that: a thread of the lowest priority in a system call keeps
  * its processor until it has ended. Nothing happens where processors are set apart, where there is only one, or where the kernel does not tell what threads need.
  */
-export const leaveProcessors = ({ every = EVERY, demand = createProcessorDemand() }: ProcessorShareOptions = {}): void => {
-  if (process.platform !== 'linux' || !processorsAreShared()) return;
+export const leaveProcessors = ({ every = EVERY, demand = createProcessorDemand() }: ProcessorShareOptions = {}): ProcessorShare => {
+  if (process.platform !== 'linux' || !processorsAreShared()) return { widen: () => () => undefined };
   const shareOf = (processors: readonly number[]): readonly number[] => processors.slice(Math.floor(processors.length / 2));
+  const leases = new Set<symbol>();
   let given = givenProcessors();
-  let isEnough = createShareJudge(shareOf(given).length);
+  let judge = createShareJudge(shareOf(given).length);
+  let isEnough = false;
   let isKept = false;
-  setInterval(() => {
-    const processors = givenProcessors();
-    if (processors.length !== given.length) {
-      given = processors;
-      isEnough = createShareJudge(shareOf(given).length);
-    }
-    const needed = demand();
-    const keep = needed !== undefined && given.length > 1 && isEnough(needed);
+  const settle = (): void => {
+    const keep = isEnough && leases.size === 0;
     if (keep === isKept) return;
     keepTo(keep ? shareOf(given) : undefined);
     isKept = keep;
-  }, every).unref();
+  };
+  const look = (): void => {
+    const needed = demand();
+    // What is needed while all processors are taken says nothing of the time after it.
+    if (leases.size > 0) return;
+    const processors = givenProcessors();
+    if (processors.length !== given.length) {
+      given = processors;
+      judge = createShareJudge(shareOf(given).length);
+    }
+    isEnough = needed !== undefined && given.length > 1 && judge(needed);
+    settle();
+  };
+  setInterval(look, every).unref();
+  return {
+    widen() {
+      const lease = Symbol('lease');
+      leases.add(lease);
+      settle();
+      return () => {
+        leases.delete(lease);
+        settle();
+      };
+    },
+  };
 };

@@ -92,6 +92,20 @@ export const keepTo = (processors: readonly number[] | undefined): void => {
   kept = processors === undefined ? undefined : { mask, given };
 };
 
+/**
+ * Calls `start` with the calling thread on all processors this process was given: programs that it starts inherit those, not the ones this process keeps
+ * itself to.
+ */
+export const onGivenProcessors = <T>(start: () => T): T => {
+  if (kept === undefined || !isSame(ownMask(), kept.mask)) return start();
+  setMask(SELF, kept.given);
+  try {
+    return start();
+  } finally {
+    setMask(SELF, kept.mask);
+  }
+};
+
 /** True if this machine's processors are for everyone, so that a thread that wants to run on one of them soon does. */
 export const processorsAreShared = (): boolean =>
   read('/sys/devices/system/cpu/isolated') === '' &&

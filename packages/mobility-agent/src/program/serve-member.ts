@@ -11,6 +11,7 @@ import { createEngine } from '../engine/create-engine.ts';
 import type { Engine } from '../engine/engine.ts';
 import { HOLD_WATCHDOG } from '../hold/watchdog-command.ts';
 import { collectManifest } from '../manifest/collect.ts';
+import type { ProcessorShare } from '../platform/processor-share.ts';
 import { lookAround } from '../surroundings/look-around.ts';
 import { findMemoryDirectory } from '../trace/memory-file.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
@@ -29,6 +30,7 @@ export interface MemberParts {
   findDisks(): Promise<RegisteredDisk[]>;
   readonly checkConflicts: boolean;
   readonly excludeOwnFiles: boolean;
+  readonly processors: ProcessorShare | undefined;
 }
 
 /** What powers a machine off. */
@@ -37,12 +39,17 @@ const POWER_OFF = ['systemctl', 'poweroff'];
 const SYSTEM_LOGS = '/var/log';
 
 /** How writers of this machine are held still: by a process of this program, see main.ts. */
-const holdPlaces = ({ settings, stateDirectory }: ProgramContext<AgentSchema>, machineId: string): HoldPlaces | undefined => {
+const holdPlaces = (
+  { settings, stateDirectory }: ProgramContext<AgentSchema>,
+  { membership, processors }: MemberParts,
+): HoldPlaces | undefined => {
   const [, program] = process.argv;
   if (program === undefined || process.geteuid?.() !== 0) return undefined;
   const { consistency, hrl, trace } = settings;
+  const machineId = membership.id;
   return {
     machineId,
+    processors,
     watchdog: [process.execPath, ...process.execArgv, program, HOLD_WATCHDOG],
     scripts: consistency.directory,
     scriptLimit: consistency.scriptLimit,
@@ -61,7 +68,7 @@ const holdPlaces = ({ settings, stateDirectory }: ProgramContext<AgentSchema>, m
 const openEngine = (context: ProgramContext<AgentSchema>, parts: MemberParts): Engine => {
   const { membership, registry, findDisks, checkConflicts, excludeOwnFiles } = parts;
   const { settings, stateDirectory, version, log } = context;
-  const hold = holdPlaces(context, membership.id);
+  const hold = holdPlaces(context, parts);
   const { hrl, trace, points, copy, check, sender } = settings;
   return createEngine({
     machineId: membership.id,
