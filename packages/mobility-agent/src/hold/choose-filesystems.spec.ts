@@ -35,6 +35,8 @@ const layDisks = (system: string): void => {
   link('devices/dm-1/slaves/dm-0', 'devices/dm-0');
   device('7:0', 'devices/loop0');
   file('devices/loop0/loop/backing_file', '/srv/images/a.img');
+  device('7:1', 'devices/loop1');
+  file('devices/loop1/loop/backing_file', '/größe/a.img');
   link('fs/btrfs/1234/devices/sda2', 'devices/sda/sda2');
   link('fs/btrfs/1234/devices/sdb1', 'devices/sdb/sdb1');
 };
@@ -65,6 +67,11 @@ describe('file systems to be held', () => {
     expect(chosen(['8:16'])[0]!.blocks).toEqual(['8:2', '8:17']);
     expect(places(['7:0'])).toEqual(['/srv/guest']);
     expect(places(['8:32'])).toEqual([]);
+  });
+
+  it('are found below files whatever these are called', () => {
+    const named = parseMountTable('1 0 8:16 / /größe rw - ext4 /dev/sdb rw');
+    expect([...beneath('7:1', { system, mounts: named }).filesystems]).toEqual(['8:16']);
   });
 
   it('are kept when a file on them is needed, with all that file lies in', () => {

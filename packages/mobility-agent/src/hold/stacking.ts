@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { entries } from '../platform/entries.ts';
+import { attribute } from '../trace/attribute.ts';
 import { type Mounted, mountOf } from './mount-table.ts';
 
 /** What is looked at; `system` is "/sys" but in tests. */
@@ -16,15 +17,14 @@ export interface Beneath {
   readonly filesystems: ReadonlySet<string>;
 }
 
-const read = (file: string): string | undefined => {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch {
-    return undefined;
-  }
-};
+/** Number of a block device, "8:0", of which this is the folder; empty when the device is gone. */
+const numberOf = (folder: string): string => attribute(folder, 'dev');
+
+/** The file a loop device lies in; empty when it is none. */
+const fileOf = (folder: string): string => Buffer.from(attribute(folder, 'loop/backing_file'), 'latin1').toString();
 
 const folderOf = (system: string, device: string): string | undefined => {
+  if (device === '') return undefined;
   try {
     return realpathSync(`${system}/dev/block/${device}`);
   } catch {
@@ -44,7 +44,8 @@ export const devicesOf = ({ device, type, source }: Pick<Mounted, 'device' | 'ty
   }
   for (const one of entries(`${system}/fs/btrfs`)) {
     const members = entries(`${system}/fs/btrfs/${one}/devices`);
-    if (members.includes(name)) return members.flatMap((member) => read(`${system}/fs/btrfs/${one}/devices/${member}/dev`) ?? []);
+    if (members.includes(name))
+      return members.map((member) => numberOf(`${system}/fs/btrfs/${one}/devices/${member}`)).filter((number) => number !== '');
   }
   return [];
 };
@@ -57,17 +58,13 @@ export const beneath = (device: string, around: BlockSystem): Beneath => {
     const folder = folderOf(around.system, one);
     if (folder === undefined || disks.has(one)) return;
     if (existsSync(`${folder}/partition`)) {
-      const whole = read(`${path.dirname(folder)}/dev`);
-      if (whole !== undefined) visit(whole);
+      visit(numberOf(path.dirname(folder)));
       return;
     }
     disks.add(one);
-    for (const slave of entries(`${folder}/slaves`)) {
-      const number = read(`${folder}/slaves/${slave}/dev`);
-      if (number !== undefined) visit(number);
-    }
-    const file = read(`${folder}/loop/backing_file`);
-    const under = file === undefined ? undefined : mountOf(around.mounts, file);
+    for (const slave of entries(`${folder}/slaves`)) visit(numberOf(`${folder}/slaves/${slave}`));
+    const file = fileOf(folder);
+    const under = file === '' ? undefined : mountOf(around.mounts, file);
     if (under === undefined || filesystems.has(under.device)) return;
     filesystems.add(under.device);
     for (const lower of devicesOf(under, around)) visit(lower);
