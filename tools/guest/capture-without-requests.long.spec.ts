@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { type Guest, startGuest } from './index.ts';
+import { outcomeOf } from './outcome.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');
 const PROGRAMS = '/share/packages/mobility-agent/src';
@@ -41,29 +42,24 @@ afterAll(async () => guest?.stop(), PATIENCE_MS);
 const AS_SERVICE =
   'setpriv --bounding-set=-all,+sys_admin,+sys_rawio,+dac_read_search,+dac_override,+fowner,+ipc_lock,+setuid,+setgid,+kill';
 
-/** What a program printed last; it may have found something wrong. */
-const outcomeOf = (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> =>
-  lastLineOf(program, `node --conditions=@holdfast/source ${PROGRAMS}/${program} ${args.map((arg) => `'${arg}'`).join(' ')}`);
+const LONG = { timeoutSeconds: 900 };
 
-const lastLineOf = async (program: string, command: string): Promise<Record<string, unknown>> => {
-  const { stdout, stderr } = await guest.run(command, { timeoutSeconds: 900 });
-  try {
-    return JSON.parse(stdout.trim().split('\n').at(-1)!);
-  } catch {
-    throw new Error(`${program} printed ${stdout} ${stderr}`);
-  }
-};
+const commandOf = (program: string, ...args: (string | number)[]): string =>
+  `node --conditions=@holdfast/source ${PROGRAMS}/${program} ${args.map((arg) => `'${arg}'`).join(' ')}`;
+
+const run = (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> =>
+  outcomeOf(guest, commandOf(program, ...args), LONG);
 
 /** What becomes of a disk that is attached, and of a script that writes to it. */
 const attach = (device: string, ...scripts: string[]): Promise<Record<string, unknown>> =>
-  outcomeOf('trace/testing/attach-main.ts', device, ...scripts);
+  run('trace/testing/attach-main.ts', device, ...scripts);
 
 describe('capture of disks without requests in a guest', () => {
   test(
     'cuts of LVM stripes, LUKS and a mirror are exact prefixes across all three, with writes that are split',
     async () => {
       const disks = ['/dev/vg/striped', '/dev/mapper/luks', '/dev/md1'];
-      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', '--span=4', 40_000, 5000, ...disks);
+      const outcome = await run('capture/testing/exact-prefix-main.ts', '--span=4', 40_000, 5000, ...disks);
       expect(outcome['wrong']).toEqual([]);
       expect(outcome['writes']).toBeGreaterThan(50);
       expect(outcome['points']).toBeGreaterThan(3);
@@ -75,7 +71,8 @@ describe('capture of disks without requests in a guest', () => {
     'whoever takes what is told of ends for all that was written has wrong points',
     async () => {
       await guest.output('head -c 16M /dev/zero | dd of=/dev/vg/striped bs=1M iflag=fullblock oflag=direct');
-      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', '--span=4', '--trust-ends', 20_000, 5000, '/dev/vg/striped');
+      const command = commandOf('capture/testing/exact-prefix-main.ts', '--span=4', '--trust-ends', 20_000, 5000, '/dev/vg/striped');
+      const outcome = await outcomeOf(guest, command, { ...LONG, mayFail: true });
       expect(outcome['writes']).toBeGreaterThan(50);
       expect(outcome['wrong']).not.toEqual([]);
     },
@@ -88,10 +85,7 @@ describe('capture of disks without requests in a guest', () => {
       await guest.output('head -c 16M /dev/zero | dd of=/dev/vg/striped bs=1M iflag=fullblock oflag=direct');
       const program = 'capture/testing/exact-prefix-main.ts';
       const snapshots = (milliseconds: number) =>
-        lastLineOf(
-          program,
-          `${AS_SERVICE} node --conditions=@holdfast/source ${PROGRAMS}/${program} --snapshots ${milliseconds} 0 /dev/vg/striped`,
-        );
+        outcomeOf(guest, `${AS_SERVICE} ${commandOf(program, '--snapshots', milliseconds, 0, '/dev/vg/striped')}`, LONG);
       const volumes = 'lvs --noheadings -o lv_name vg | xargs';
       // The agent may not load what the kernel lacks, and says what to do.
       const without = await snapshots(5000);
@@ -123,7 +117,7 @@ describe('capture of disks without requests in a guest', () => {
         echo 1 > /sys/kernel/tracing/instances/count/events/block/block_rq_requeue/enable
         ls /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block
       `);
-      const outcome = await outcomeOf('capture/testing/exact-prefix-main.ts', 10_000, 5000, `/dev/${stdout.trim().split('\n').at(-1)}`);
+      const outcome = await run('capture/testing/exact-prefix-main.ts', 10_000, 5000, `/dev/${stdout.trim().split('\n').at(-1)}`);
       expect(outcome['wrong']).toEqual([]);
       expect(outcome['points']).toBeGreaterThan(3);
       expect(Number(await guest.output('grep -c block_rq_requeue /sys/kernel/tracing/instances/count/trace'))).toBeGreaterThan(10);
@@ -134,7 +128,7 @@ describe('capture of disks without requests in a guest', () => {
   test(
     'a file system on LVM that discards is the disk it was',
     async () => {
-      const outcome = await outcomeOf('capture/testing/discard-main.ts', '/dev/vg/large');
+      const outcome = await run('capture/testing/discard-main.ts', '/dev/vg/large');
       expect(outcome['differing']).toBe(0);
     },
     PATIENCE_MS,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compilePrograms } from '../bundle/compile-programs.ts';
 import { type Guest, startGuest } from './index.ts';
+import { outcomeOf } from './outcome.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');
 const PROGRAMS = [
@@ -39,18 +40,14 @@ afterAll(async () => {
   await rm(programs, { recursive: true, force: true });
 }, PATIENCE_MS);
 
-/** What a program printed last. */
-const outcomeOf = async (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> => {
-  const command = `node /programs/${program}.mjs ${args.map((arg) => `'${arg}'`).join(' ')}`;
-  const printed = await guest!.output(command, { timeoutSeconds: 300 });
-  return JSON.parse(printed.split('\n').at(-1)!);
-};
+const run = (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> =>
+  outcomeOf(guest!, `node /programs/${program}.mjs ${args.map((arg) => `'${arg}'`).join(' ')}`, { timeoutSeconds: 300 });
 
 describe('capture in a guest', () => {
   test(
     'cuts of a virtio, a SCSI and an NVMe disk under two writers are exact prefixes across all three',
     async () => {
-      const outcome = await outcomeOf('exact-prefix-main', 15_000, 5000, ...guest!.disks.slice(0, 3).map(({ device }) => device));
+      const outcome = await run('exact-prefix-main', 15_000, 5000, ...guest!.disks.slice(0, 3).map(({ device }) => device));
       expect(outcome['wrong']).toEqual([]);
       expect(outcome['points']).toBeGreaterThan(3);
     },
@@ -63,7 +60,7 @@ describe('capture in a guest', () => {
       const disk = guest!.disks[1]!.device;
       const asks = `sg_inq ${disk}; sg_turs ${disk}; sg_readcap ${disk}; sg_dd if=${disk} of=/dev/null bs=512 count=8 blk_sgio=1`;
       const writes = `sg_dd if=/dev/zero of=${disk} bs=512 count=8 blk_sgio=1`;
-      const { after } = await outcomeOf('attach-main', disk, asks, writes);
+      const { after } = await run('attach-main', disk, asks, writes);
       expect(after).toEqual([
         { dirtyBlocks: 0 },
         { lost: expect.stringMatching(/CONTINUITY_LOST.*SCSI command 0x2a, past the block layer/) },
@@ -75,7 +72,7 @@ describe('capture in a guest', () => {
   test(
     'discards of several ranges are all taken in',
     async () => {
-      const outcome = await outcomeOf('discard-main', guest!.disks[3]!.device);
+      const outcome = await run('discard-main', guest!.disks[3]!.device);
       expect(outcome['differing']).toBe(0);
       // A request that holds more ranges than the one it names.
       expect(outcome['ranges']).toBeGreaterThan(outcome['requests'] as number);

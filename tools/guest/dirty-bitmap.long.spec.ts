@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Guest, startGuest } from './index.ts';
+import { outcomeOf } from './outcome.ts';
 
 /*
  * An oracle that is not ours and lies below the guest: QEMU's own bitmap of what was written to a disk. The trace in the guest must name the same
@@ -42,10 +43,10 @@ const compare = async (node: string, proof: 'verify' | 'drain', workload: string
   await guest.qmp('block-dirty-bitmap-add', { node, name, granularity: BLOCK });
   const run = `node --conditions=@holdfast/source --disable-warning=ExperimentalWarning ${PROGRAM}`;
   const device = `$(readlink -f /dev/disk/by-serial/${node})`;
-  const printed = await guest.output(`D=${device}; export D; ${run} $D ${proof} '${workload}'`, { timeoutSeconds: 600 });
+  const command = `D=${device}; export D; ${run} $D ${proof} '${workload}'`;
+  const traced = await outcomeOf<readonly (readonly [number, number])[]>(guest, command, { timeoutSeconds: 600 });
   const trace = new Set<number>();
-  for (const [first, count] of JSON.parse(printed.split('\n').at(-1)!) as [number, number][])
-    for (let block = first; block < first + count; block += 1) trace.add(block);
+  for (const [first, count] of traced) for (let block = first; block < first + count; block += 1) trace.add(block);
 
   await guest.qmp('block-dirty-bitmap-disable', { node, name });
   await guest.qmp('block-export-add', { type: 'nbd', id: name, 'node-name': node, name, bitmaps: [name] });

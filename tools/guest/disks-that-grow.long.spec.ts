@@ -1,5 +1,7 @@
 import path from 'node:path';
 import { type Guest, startGuest } from './index.ts';
+import { outcomeOf } from './outcome.ts';
+import { quoted } from './shell.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');
 const PROGRAM = '/share/packages/mobility-agent/src/capture/testing/changing-main.ts';
@@ -48,11 +50,8 @@ interface Outcome {
   readonly after: readonly { readonly size: number; readonly none: number; readonly differing: number }[];
 }
 
-const capture = async (device: string, ...scripts: string[]): Promise<Outcome> => {
-  const quoted = scripts.map((script) => `'${script.replaceAll("'", `'\\''`)}'`).join(' ');
-  const printed = await guest.output(`node --conditions=@holdfast/source ${PROGRAM} ${device} ${quoted}`, { timeoutSeconds: 900 });
-  return JSON.parse(printed.split('\n').at(-1)!);
-};
+const capture = (device: string, ...scripts: string[]): Promise<Outcome> =>
+  outcomeOf(guest, `node --conditions=@holdfast/source ${PROGRAM} ${device} ${scripts.map(quoted).join(' ')}`, { timeoutSeconds: 900 });
 
 /** Writes one block of noise. */
 const write = (device: string, block: number): string =>
@@ -63,8 +62,8 @@ describe('disks that grow, and one that cannot be traced, in a guest', () => {
     'a disk that programs may write to past the kernel is refused by name',
     async () => {
       await guest.output('modprobe nd_e820; modprobe nd_pmem; udevadm settle; test -b /dev/pmem0');
-      const attached = await guest.output(`node --conditions=@holdfast/source ${ATTACH} /dev/pmem0`);
-      expect(JSON.parse(attached)['refused']).toMatch(/DEVICE_UNSUPPORTED.*DAX/);
+      const attached = await outcomeOf(guest, `node --conditions=@holdfast/source ${ATTACH} /dev/pmem0`);
+      expect(attached['refused']).toMatch(/DEVICE_UNSUPPORTED.*DAX/);
     },
     PATIENCE_MS,
   );

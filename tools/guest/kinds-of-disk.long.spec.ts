@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compilePrograms } from '../bundle/compile-programs.ts';
 import { type Guest, startGuest } from './index.ts';
+import { outcomeOf } from './outcome.ts';
 
 /*
  * Kinds of disks, and what happens to them, that hosts seldom have: other levels of md and targets of the device mapper, disks of several paths, commands
@@ -36,18 +37,11 @@ afterAll(async () => {
   await rm(programs, { recursive: true, force: true });
 }, PATIENCE_MS);
 
-const lastLineOf = async (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> => {
-  const command = `node /programs/${program}.mjs ${args.map((arg) => `'${arg}'`).join(' ')}`;
-  const { stdout, stderr } = await guest!.run(command, { timeoutSeconds: 300 });
-  try {
-    return JSON.parse(stdout.trim().split('\n').at(-1)!);
-  } catch {
-    throw new Error(`${program} printed ${stdout} ${stderr}`);
-  }
-};
+const run = (program: string, ...args: (string | number)[]): Promise<Record<string, unknown>> =>
+  outcomeOf(guest!, `node /programs/${program}.mjs ${args.map((arg) => `'${arg}'`).join(' ')}`, { timeoutSeconds: 300 });
 
 /** What becomes of a disk that is attached, and of scripts that write to it. */
-const attach = (device: string, ...scripts: string[]): Promise<Record<string, unknown>> => lastLineOf('attach-main', device, ...scripts);
+const attach = (device: string, ...scripts: string[]): Promise<Record<string, unknown>> => run('attach-main', device, ...scripts);
 
 const write = (device: string, block: number, count: number): string =>
   `dd if=/dev/urandom of=${device} bs=4k seek=${block} count=${count} oflag=direct status=none`;
@@ -75,7 +69,7 @@ describe('kinds of disks in a guest', () => {
     async (_, make, device, remove) => {
       await guest!.output(`set -e; ${make}\nudevadm settle; head -c 16M /dev/zero | dd of=${device} bs=1M iflag=fullblock oflag=direct`);
       try {
-        const outcome = await lastLineOf('exact-prefix-main', '--span=4', 15_000, 5000, device);
+        const outcome = await run('exact-prefix-main', '--span=4', 15_000, 5000, device);
         expect(outcome['wrong']).toEqual([]);
         expect(outcome['writes']).toBeGreaterThan(50);
         expect(outcome['points']).toBeGreaterThan(3);

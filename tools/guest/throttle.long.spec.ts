@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { type Guest, startGuest } from './index.ts';
+import { outcomeOf } from './outcome.ts';
 
 const WORKSPACE = path.resolve(__dirname, '../..');
 const PROGRAM = '/share/packages/mobility-agent/src/hold/testing/throttle-main.ts';
@@ -21,7 +22,7 @@ describe('control groups of version 2', () => {
       const controls = 'cat /sys/fs/cgroup/cgroup.subtree_control';
       const was = await guest.output(controls);
       const command = `node --conditions=@holdfast/source ${PROGRAM} ${guest.disks[0]!.device} ${OPERATIONS}`;
-      const outcome = JSON.parse((await guest.output(command, { timeoutSeconds: 300 })).split('\n').at(-1)!) as Record<string, number>;
+      const outcome = await outcomeOf(guest, command, { timeoutSeconds: 300 });
       expect(outcome).toMatchObject({ problems: [], left: was.trim() });
       expect(outcome['steps']).toBeGreaterThan(0);
       expect(outcome['before']).toBeGreaterThan(OPERATIONS * 3);
