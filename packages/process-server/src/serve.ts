@@ -262,8 +262,12 @@ export const serveMember = async (context: ProgramContext<ProcessServerSchema>, 
         keeper,
       }),
     );
-  const surroundings = { vaults, journal: { directory: journalDirectory, quota: settings.journal.quota } };
-  const checks = createCheckAnswerer({ look: () => lookAround(surroundings), onAnswer: tell, log });
+  const surroundings = {
+    vaults,
+    journal: { directory: journalDirectory, quota: settings.journal.quota },
+    requireBridge: recovery.requireBridge,
+  };
+  const checks = createCheckAnswerer({ look: (request) => lookAround(surroundings, request), onAnswer: tell, log });
   const report = setInterval(() => {
     tell();
     anchors.save().catch((error: unknown) => log.warn('The anchors could not be written', { error }));

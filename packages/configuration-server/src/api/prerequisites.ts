@@ -92,7 +92,7 @@ export const chooseVault = async (store: StateStore, wanted: string, presence: S
 };
 
 /** Throws PREREQUISITES_MISSING with all that failed. */
-export const requirePassed = (machine: string, checked: Checked): void => {
+export const requirePassed = (machine: string, checked: Pick<Checked, 'findings'>): void => {
   const missing = failures(checked);
   if (missing.length === 0) return;
   throw new HoldfastError('PREREQUISITES_MISSING', {

@@ -37,6 +37,7 @@ import type { ApiParts } from './api-parts.ts';
 import { ensureFailbackPolicy } from './failback-policy.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from './paging.ts';
 import { excludedDisks, refuseWayHome, requirePassed, requireVaultInUse, targetOver } from './prerequisites.ts';
+import { requireBridges } from './require-bridges.ts';
 import { requireVersion, resolve } from './resolve.ts';
 import { wantedProtection } from './wanted-protection.ts';
 
@@ -196,6 +197,7 @@ export const createProtectionService = ({ store, servers, plans, checking }: Api
     const machine = await resolve(store, machines, 'machine', wanted);
     const policy = wantedPolicy === '' ? undefined : await resolve(store, policies, 'policy', wantedPolicy);
     if (policy !== undefined) refuseWayHome(policy.value);
+    if (over !== undefined) await requireBridges({ store, checking }, machine.value, over);
     const { revision, result } = await transact(store, async (transaction) => {
       const current = await transaction.read(machines, machine.id);
       if (current === undefined) throw gone(machine.id);

@@ -22,7 +22,24 @@ type Member = Known<unknown, { readonly unixMillis: bigint }> | undefined;
 /** Whether a member looks around when it is asked: it says so by telling the time. */
 const canLook = (member: Member): boolean => member?.connected === true && (member.report?.unixMillis ?? 0n) > 0n;
 
+/** What a member is asked about, beyond what it looks at anyway. */
+export interface Asked {
+  /** Of agents: addresses to reach. */
+  readonly servers?: readonly string[];
+  /** Of process servers: bridges that machines are to be plugged into. */
+  readonly bridges?: readonly string[];
+}
+
 const sameServers = (a: readonly string[], b: readonly string[]): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Bridges that one request is about, at most. */
+const MOST_BRIDGES = 32;
+
+/** Those of the request before are asked for too: machines on different networks are looked at in turns, and one answer does for all. */
+const withThoseBefore = (bridges: readonly string[], before: readonly string[]): readonly string[] => {
+  const both = [...new Set([...bridges, ...before])];
+  return bridges.length === 0 || both.length > MOST_BRIDGES ? bridges.slice(0, MOST_BRIDGES) : both;
+};
 
 /**
  * Asks a member to look around, and waits for the answer. Whoever asks the same while it looks gets the same answer, and so does who is content
@@ -32,7 +49,7 @@ export const askMember = async (
   { store, notifier, patience }: AskParts,
   id: string,
   member: Member,
-  servers: readonly string[],
+  { servers = [], bridges = [] }: Asked,
   age = 0,
 ): Promise<Answer> => {
   if (!canLook(member)) return 'unable';
@@ -40,8 +57,10 @@ export const askMember = async (
     const before = (await transaction.read(checkRecords, id))?.value;
     const now = Date.now();
     const isFresh = before !== undefined && (before.answered === 0 ? now - before.asked < patience : now - before.answered < age);
-    if (isFresh && sameServers(before.servers, servers)) return before.asked;
-    transaction.put(checkRecords, id, { requestId: newId(), servers, asked: now, answered: 0, findings: [] });
+    const looked = before?.bridges ?? [];
+    if (isFresh && sameServers(before.servers, servers) && bridges.every((name) => looked.includes(name))) return before.asked;
+    const asked = { servers, bridges: withThoseBefore(bridges, looked) };
+    transaction.put(checkRecords, id, { requestId: newId(), ...asked, asked: now, answered: 0, findings: [] });
     return now;
   });
   const look = async (): Promise<CheckRecord | 'late' | undefined> => {

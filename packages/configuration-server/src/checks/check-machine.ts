@@ -3,10 +3,12 @@ import type { AgentPresence, ServerPresence } from '../control/presence.ts';
 import { serversFor } from '../jobs/choose-server.ts';
 import { find } from '../records/kind.ts';
 import { machines, manifests, policies, servers as serverKind } from '../records/kinds.ts';
+import { chooseRecoveryServer } from '../recovery/choose-recovery-server.ts';
 import { committedFailover, committedWords } from '../recovery/release-fence.ts';
 import { vaultName } from '../vaults/vault-record.ts';
-import { type Answer, type AskParts, askMember, lastAnswer } from './ask-member.ts';
+import { type Answer, type Asked, type AskParts, askMember, lastAnswer } from './ask-member.ts';
 import { type JudgedServer, judge } from './judge.ts';
+import { bridgesOf } from './look-at-bridges.ts';
 
 /** What a machine is, or is to be, protected with. */
 export interface Wanted {
@@ -31,7 +33,8 @@ export interface Checked {
   readonly at: number;
 }
 
-export const failures = ({ findings }: Checked): readonly Finding[] => findings.filter(({ result }) => result === CheckResult.FAILED);
+export const failures = ({ findings }: Pick<Checked, 'findings'>): readonly Finding[] =>
+  findings.filter(({ result }) => result === CheckResult.FAILED);
 
 /** Process servers whose surroundings are looked at for one machine, at most. */
 const MOST_SERVERS = 4;
@@ -43,6 +46,16 @@ export interface Look {
   /** Milliseconds that what process servers found may be old. */
   readonly age?: number;
 }
+
+/** The process server that would run the machine if its target names a bridge; undefined where it names none, or nobody could run it. */
+const runnerOf = async (
+  store: CheckParts['store'],
+  servers: ServerPresence,
+  { vault, server, target }: Wanted,
+): Promise<string | undefined> => {
+  if (target?.fabric !== 'qemu' || bridgesOf(target).length === 0) return undefined;
+  return chooseRecoveryServer(store, servers, { vault, fabric: target.fabric, wanted: '', own: server }).catch(() => undefined);
+};
 
 /** Looks whether all is there that a machine needs: by asking it and process servers, or (`last`) by what they found before. */
 export const checkMachine = async (
@@ -58,11 +71,14 @@ export const checkMachine = async (
     .flatMap((id) => (presence.get(id)?.connected === true ? [{ id, known: presence.get(id)! }] : []));
   const addresses = [...new Set(chosen.flatMap(({ known }) => known.hello.endpoints))];
   const known = agents.get(machineId);
-  const ask = async (id: string, member: Parameters<typeof askMember>[2], servers: readonly string[], old = 0): Promise<Answer> =>
-    last ? ((await lastAnswer(store, id)) ?? 'unable') : askMember(parts, id, member, servers, old);
-  const [answer, ...answers] = await Promise.all([
-    ask(machineId, known, addresses),
-    ...chosen.map((server) => ask(server.id, server.known, [], age)),
+  const runner = await runnerOf(store, presence, wanted);
+  const asked = (id: string): Asked => (id === runner ? { bridges: bridgesOf(wanted.target ?? {}) } : {});
+  const ask = async (id: string, member: Parameters<typeof askMember>[2], about: Asked, old = 0): Promise<Answer> =>
+    last ? ((await lastAnswer(store, id)) ?? 'unable') : askMember(parts, id, member, about, old);
+  const [answer, ofRunner, ...answers] = await Promise.all([
+    ask(machineId, known, { servers: addresses }),
+    runner === undefined ? ('unable' as const) : ask(runner, presence.get(runner), asked(runner), age),
+    ...chosen.map((server) => ask(server.id, server.known, asked(server.id), age)),
   ]);
   const nameOf = async (id: string): Promise<string> => (await find(store, serverKind, id))?.value.name ?? id;
   const judged: JudgedServer[] = await Promise.all(
@@ -82,6 +98,7 @@ export const checkMachine = async (
     fenced: fencedBy === undefined ? '' : committedWords(fencedBy.value),
     wantedServer: wanted.server === '' ? '' : await nameOf(wanted.server),
     servers: judged,
+    runner: runner === undefined ? undefined : { name: await nameOf(runner), answer: ofRunner },
     policy: { name: policy?.value.name ?? wanted.policyName, isThere: policy !== undefined },
     target: wanted.target,
     fabrics: presence.connected().flatMap((id) => presence.get(id)?.hello.fabrics ?? []),

@@ -10,6 +10,8 @@ export interface CheckRecord {
   readonly requestId: string;
   /** Addresses that a machine shall try to reach. */
   readonly servers: readonly string[];
+  /** Bridges that a process server shall look at; absent from records of earlier versions. */
+  readonly bridges?: readonly string[];
   /** Milliseconds since 1970. */
   readonly asked: number;
   /** When the member looked; 0: not yet. */
@@ -23,7 +25,11 @@ export const checkRecords: Kind<CheckRecord> = plainKind('check', 1);
 export const wantedCheck = async (read: TrackedReader, member: string): Promise<CheckRequest | undefined> => {
   const record = (await read.get(checkRecords, member))?.value;
   if (record === undefined || record.answered !== 0) return undefined;
-  return create(CheckRequestSchema, { id: idBytes(record.requestId), processServers: [...record.servers] });
+  return create(CheckRequestSchema, {
+    id: idBytes(record.requestId),
+    processServers: [...record.servers],
+    bridges: [...(record.bridges ?? [])],
+  });
 };
 
 const MOST = 500;

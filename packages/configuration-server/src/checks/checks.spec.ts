@@ -47,9 +47,16 @@ const answering = async (
   }
 };
 
-const opened = async (server: TestServer, machine: TestMember, gateway: TestMember, ofAgent: Told = {}, ofServer: Told = {}) => {
+const opened = async (
+  server: TestServer,
+  machine: TestMember,
+  gateway: TestMember,
+  ofAgent: Told = {},
+  ofServer: Told = {},
+  fabrics: Parameters<typeof connectServer>[2] = {},
+) => {
   const agent = connectAgent(server, machine, 'web1');
-  const receiver = connectServer(server, gateway);
+  const receiver = connectServer(server, gateway, fabrics);
   await Promise.all([agent.until(() => true), receiver.until(() => true)]);
   const asked: string[][] = [];
   const work = [answering(agent, diskReport(0n), ofAgent, asked), answering(receiver, { revision: 0n }, ofServer)];
@@ -58,6 +65,7 @@ const opened = async (server: TestServer, machine: TestMember, gateway: TestMemb
   while (!(await reported())) await aMoment();
   return {
     asked,
+    bridges: () => receiver.states.flatMap(({ checkRequest }) => (checkRequest === undefined ? [] : [checkRequest.bridges])),
     machines,
     end: async () => {
       await Promise.all([agent.close(), receiver.close()]);
@@ -118,6 +126,28 @@ describe('checks before a protection', () => {
     const site = await opened(server, machine, gateway, behind);
     const { warnings } = await server.api(ProtectionService).protect({ machine: 'web1' });
     expect(warnings.map(({ code }) => code).toSorted()).toEqual(['machine-clock', 'target-fabric']);
+    await site.end();
+  });
+
+  it('ask the process server that would run the machine for the bridges of its target, and refuse one that is not there', async () => {
+    const { server, machine, gateway } = await openSite();
+    const findings = [found('target-bridge', FAILED, 'br7', 'no such bridge'), found('target-bridge', FAILED, 'br9')];
+    const qemu = { fabrics: [{ name: 'qemu', ready: true, detail: 'QEMU 7.2' }] };
+    const site = await opened(server, machine, gateway, {}, { findings }, qemu);
+    const told = async (target: object) =>
+      (await site.machines.checkMachine({ machine: 'web1', wanted: { target } })).findings.filter(({ code }) => code === 'target-bridge');
+    expect(await told({ network: 'bridge:br7', testNetwork: 'br8' })).toMatchObject([
+      { thing: 'br7', result: FAILED, text: 'gw: no such bridge; a failover uses it', remedy: 'mend it' },
+      { thing: 'br8', result: UNKNOWN, text: 'gw did not tell whether a test could use it' },
+    ]);
+    expect(site.bridges().at(-1)).toEqual(['br7', 'br8']);
+    // What others asked for says nothing of a machine that is plugged in nowhere.
+    expect(await told({ network: 'none' })).toEqual([]);
+    const refusal = await server
+      .api(ProtectionService)
+      .protect({ machine: 'web1', target: { network: 'br7' } })
+      .catch(errorOf);
+    expect(refusal).toMatchObject({ code: 'PREREQUISITES_MISSING', why: 'target-bridge (br7): gw: no such bridge; a failover uses it' });
     await site.end();
   });
 

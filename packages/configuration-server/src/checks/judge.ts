@@ -15,6 +15,7 @@ import {
 } from '@holdfast/protocol';
 import type { Known } from '../control/presence.ts';
 import type { Answer } from './ask-member.ts';
+import { judgeBridges } from './look-at-bridges.ts';
 import { compareVersions, versionProblem } from './versions.ts';
 
 export type KnownAgent = Known<AgentHello, AgentReport>;
@@ -40,6 +41,8 @@ export interface CheckFacts {
   /** The name of the one server that is wanted; empty for any. */
   readonly wantedServer: string;
   readonly servers: readonly JudgedServer[];
+  /** The process server that would run the machine, where the target names a bridge. */
+  readonly runner: { readonly name: string; readonly answer: Answer } | undefined;
   readonly policy: { readonly name: string; readonly isThere: boolean };
   readonly target: Pick<RecoveryTarget, 'fabric' | 'network' | 'testNetwork'> | undefined;
   /** Fabrics that connected process servers run machines on. */
@@ -130,7 +133,7 @@ const serverFindings = ({ machine, vault, wantedServer, servers }: CheckFacts): 
 /** Fabrics whose tests run isolated whatever network is named. */
 const ISOLATED: ReadonlySet<string> = new Set(['qemu']);
 
-const targetFindings = ({ target, fabrics }: CheckFacts): Finding[] => {
+const targetFindings = ({ target, fabrics, runner }: CheckFacts): Finding[] => {
   if (target === undefined) return [];
   const { fabric, network, testNetwork } = target;
   const ready = fabrics.find((one) => one.name === fabric && one.ready);
@@ -146,6 +149,7 @@ const targetFindings = ({ target, fabrics }: CheckFacts): Finding[] => {
   return [
     ready === undefined ? missed('target-fabric', fabric, why) : passed('target-fabric', fabric, ready.detail || 'it is ready'),
     ...(ISOLATED.has(fabric) ? [] : [networkFinding]),
+    ...(runner === undefined ? [] : judgeBridges(target, runner.name, runner.answer)),
   ];
 };
 
@@ -171,8 +175,9 @@ const gravityOf = ({ result }: Finding): number => GRAVEST_FIRST.indexOf(result)
 /** What a process server says of each vault that it has. */
 const OF_ONE_VAULT: ReadonlySet<string> = new Set(['vault-key', 'vault-rights', 'vault-space']);
 
-/** Findings about the vault that is meant by what its server calls it; those about others say nothing here. */
+/** Findings about the vault that is meant by what its server calls it; those about others say nothing here, nor do bridges, which others asked for too. */
 const ofVault = (finding: Finding, calls: string, vault: string): readonly Finding[] => {
+  if (finding.code === 'target-bridge') return [];
   if (!OF_ONE_VAULT.has(finding.code)) return [finding];
   return finding.thing === calls ? [{ ...finding, thing: vault }] : [];
 };

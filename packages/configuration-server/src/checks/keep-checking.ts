@@ -1,15 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@holdfast/daemon';
-import { ProtectionState } from '@holdfast/protocol';
+import { type Finding, ProtectionState } from '@holdfast/protocol';
 import { find, listAll } from '../records/kind.ts';
 import { policies, protections } from '../records/kinds.ts';
+import type { ServerChoice } from '../recovery/choose-recovery-server.ts';
 import { lastAnswer } from './ask-member.ts';
 import { type Checked, type CheckParts, checkMachine, type Look, type Wanted } from './check-machine.ts';
+import { lookAtBridges, type TargetNetworks } from './look-at-bridges.ts';
 
 /** What was found when protected machines were looked at last. */
 export interface Checking {
   /** Looks at one machine. What is found counts as that of its protection where that is what it is, or is to be, protected with. */
   check(machineId: string, wanted: Wanted, how: Look & { readonly counts: boolean }): Promise<Checked>;
+  /** What the process server that would run a machine says of the bridges that a target names; nothing where it names none, or nobody could run it. */
+  bridges(choice: ServerChoice, target: TargetNetworks): Promise<readonly Finding[]>;
   /** Of a protected machine; undefined: nobody has looked since this server started. */
   found(machineId: string): Checked | undefined;
   /** Looks at each protected machine, again and again. */
@@ -62,6 +66,7 @@ export const createChecking = (options: CheckingOptions): Checking => {
       if (counts) results.set(machineId, checked);
       return checked;
     },
+    bridges: (choice, target) => lookAtBridges(options, choice, target),
     found: (machineId) => results.get(machineId),
     async run(stopping) {
       while (!stopping.aborted) {

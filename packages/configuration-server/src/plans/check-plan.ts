@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { fromSystem } from '@holdfast/errors';
-import { type PlanFinding, PlanFindingSchema, type RecoveryPlan } from '@holdfast/protocol';
+import { CheckResult, type PlanFinding, PlanFindingSchema, type RecoveryPlan } from '@holdfast/protocol';
 import { targetOver } from '../api/prerequisites.ts';
+import type { Checking } from '../checks/keep-checking.ts';
 import { openJobOf } from '../jobs/open-job-of.ts';
 import { find } from '../records/kind.ts';
 import { machines as machineKind, protections } from '../records/kinds.ts';
@@ -20,14 +21,18 @@ const bad = (subject: string, reason: unknown): Finding => {
   return { level: 'error', subject, text: message, remedy };
 };
 
+export interface CheckPlanParts extends PlanParts {
+  readonly checking: Pick<Checking, 'bridges'>;
+}
+
 /** One machine: whether it could be started now. */
 const checkMachine = async (
-  parts: PlanParts,
+  parts: CheckPlanParts,
   kind: 'test' | 'failover',
   wish: RecoveryPlan['groups'][number]['machines'][number],
   signal: AbortSignal,
 ): Promise<Finding> => {
-  const { store, servers, questions } = parts;
+  const { store, servers, questions, checking } = parts;
   const machine = await find(store, machineKind, wish.machine);
   if (machine === undefined)
     return { level: 'error', subject: wish.machine, text: 'there is no such machine any more', remedy: 'take it out of the plan' };
@@ -39,8 +44,12 @@ const checkMachine = async (
     const refused = refusal(name, machineState(protection?.value.state), operation, there);
     if (refused !== undefined) throw refused;
     const { vault, processServerId: own, target } = protection!.value;
-    const { fabric } = targetOver(target, wish.target);
-    await chooseRecoveryServer(store, servers, { vault, fabric, wanted: wish.processServer, own });
+    const { fabric, network, testNetwork } = targetOver(target, wish.target);
+    const host = { vault, fabric, wanted: wish.processServer, own };
+    await chooseRecoveryServer(store, servers, host);
+    const bridges = await checking.bridges(host, kind === 'test' ? { testNetwork } : { network });
+    const missing = bridges.find(({ result }) => result === CheckResult.FAILED);
+    if (missing !== undefined) return { level: 'error', subject: name, text: missing.text, remedy: missing.remedy };
     const { choice } = pointWord(wish.point || 'latest-processed');
     const asked = { machineId: machine.id, vault, server: own, question: { case: 'choose', value: { choice } } } as const;
     const [point] = (await questions.ask(asked, signal)).points;
@@ -59,7 +68,7 @@ const checkMachine = async (
 
 /** What a run of the plan would meet now. Starts nothing. */
 export const checkPlan = async (
-  parts: PlanParts,
+  parts: CheckPlanParts,
   plan: RecoveryPlan,
   kind: 'test' | 'failover',
   signal: AbortSignal,

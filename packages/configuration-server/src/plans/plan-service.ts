@@ -13,6 +13,7 @@ import {
 } from '@holdfast/protocol';
 import type { ApiParts } from '../api/api-parts.ts';
 import { ID_PLACE, pagePlace, pageSize, pageToken } from '../api/paging.ts';
+import { requireBridges } from '../api/require-bridges.ts';
 import { requireVersion, resolve } from '../api/resolve.ts';
 import { claimName, nameId } from '../enrolment/member-name.ts';
 import { jobMessage } from '../jobs/job-message.ts';
@@ -42,13 +43,24 @@ const gone = (id: string): HoldfastError =>
 
 /** Recovery plans, their runs and what came of them. */
 export const createPlanService = (parts: ApiParts): ServiceImpl<typeof PlanService> => {
-  const { store, plans, planParts } = parts;
+  const { store, plans, planParts, checking } = parts;
 
   const nameOfMachines = async (plan: RecoveryPlan): Promise<Map<string, string>> => {
     const found = new Map<string, string>();
     for (const { machine } of plan.groups.flatMap((group) => group.machines))
       found.set(machine, (await find(store, machines, machine))?.value.name ?? machine);
     return found;
+  };
+
+  /** Networks that the plan itself names; those of the protections were looked at when these were made. */
+  const requireNetworks = async (plan: RecoveryPlan): Promise<void> => {
+    const wishes = plan.groups.flatMap((group) => group.machines);
+    await Promise.all(
+      wishes.map(async ({ machine, target, processServer }) => {
+        const found = target === undefined ? undefined : await find(store, machines, machine);
+        if (found !== undefined && target !== undefined) await requireBridges(parts, found.value, target, processServer);
+      }),
+    );
   };
 
   return {
@@ -63,6 +75,7 @@ export const createPlanService = (parts: ApiParts): ServiceImpl<typeof PlanServi
       const { name: actor } = personOf(values);
       const value = await completePlan(store, plan);
       if (isId(value.name)) throw requestInvalid('plan', 'its name has the form of an id', 'choose another name');
+      await requireNetworks(value);
       const id = newId();
       const { revision } = await transact(store, async (transaction) => {
         await claimName(transaction, 'plan', value.name, id);
@@ -76,6 +89,7 @@ export const createPlanService = (parts: ApiParts): ServiceImpl<typeof PlanServi
       const { name: actor } = personOf(values);
       const value = await completePlan(store, plan);
       const { id } = await resolve(store, recoveryPlans, 'plan', value.id || value.name);
+      await requireNetworks(value);
       const { revision } = await transact(store, async (transaction) => {
         const stored = await transaction.read(recoveryPlans, id);
         if (stored === undefined) throw gone(id);
@@ -116,7 +130,7 @@ export const createPlanService = (parts: ApiParts): ServiceImpl<typeof PlanServi
     },
     async checkPlan({ plan: wanted, kind }, { signal }) {
       const { value } = await resolve(store, recoveryPlans, 'plan', wanted);
-      const findings = await checkPlan(planParts, value, kindOf(kind), signal);
+      const findings = await checkPlan({ ...planParts, checking }, value, kindOf(kind), signal);
       const named = await nameOfMachines(value);
       return { findings, steps: describeSteps(value, (id) => named.get(id) ?? id) };
     },

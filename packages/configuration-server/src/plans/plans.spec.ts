@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { homedir } from 'node:os';
 import path from 'node:path';
 import {
+  CheckResult,
   Direction,
   type Job,
   JobService,
@@ -14,7 +15,7 @@ import {
   RecoveryKind,
   RecoveryService,
 } from '@holdfast/protocol';
-import { codeOf, endTestServers, startTestServer, type TestServer } from '../conformance/test-server.ts';
+import { codeOf, endTestServers, errorOf, startTestServer, type TestServer } from '../conformance/test-server.ts';
 import { openRecoverySite, type RecoverySite, recoveriesOf } from '../testing/recovery-site.ts';
 
 const RUN = { kind: RecoveryKind.TEST, direction: Direction.FORWARD } as const;
@@ -252,6 +253,51 @@ describe('recovery plans', () => {
     await answer(third.job, 'skip');
     expect((await ended(third.job)).state).toBe(JobState.SUCCEEDED);
     expect((await runs())[0]!.machines.map(({ state }) => state)).toEqual(['already failed over', 'running']);
+  });
+
+  it('tells of a network that its process server does not have before anything begins: when it is named, and when it is gone', async () => {
+    const target = { network: 'br7', testNetwork: 'bridge:br8' };
+    const plan = { name: 'shop', groups: [{ machines: [{ machine: 'db1', target }, { machine: 'web1' }] }] };
+    const create = (wanted: object) => plans().createPlan({ plan: wanted as never });
+    await site.haveBridges('br8');
+    const refused = await create(plan).catch(errorOf);
+    expect(refused).toMatchObject({
+      code: 'PREREQUISITES_MISSING',
+      thing: 'machine db1',
+      why: expect.stringMatching(/target-bridge \(br7\): gw1: .*the host has no bridge br7; a failover uses it$/),
+      remedy: 'make it, or name another',
+    });
+    await site.haveBridges('br7', 'br8');
+    const { plan: made } = await create(plan);
+    await site.haveBridges('br7');
+    const found = async (kind: RecoveryKind) => (await plans().checkPlan({ plan: 'shop', kind })).findings;
+    expect(await found(RecoveryKind.FAILOVER)).toMatchObject([
+      { subject: 'db1', level: 'good' },
+      { subject: 'web1', level: 'good' },
+    ]);
+    expect(await found(RecoveryKind.TEST)).toMatchObject([
+      { subject: 'db1', level: 'error', text: expect.stringMatching(/^gw1: .*no bridge br8; a test uses it$/), remedy: expect.any(String) },
+      { subject: 'web1', level: 'good' },
+    ]);
+    expect(
+      await plans()
+        .updatePlan({ plan: { ...made!, note: 'x' } })
+        .catch(errorOf),
+    ).toMatchObject({ code: 'PREREQUISITES_MISSING' });
+  });
+
+  it('of machines whose own network is gone says so too, and a protection takes none that is not there', async () => {
+    const protections = site.server.api(ProtectionService);
+    await site.haveBridges('br7');
+    const set = (network: string) => protections.updateProtection({ machine: 'db1', target: { network } }).catch(errorOf);
+    expect(await set('br9')).toMatchObject({ code: 'PREREQUISITES_MISSING', why: expect.stringContaining('no bridge br9') });
+    expect(await set('br7')).toMatchObject({ protection: { target: { network: 'br7' } } });
+    await site.haveBridges();
+    await plans().createPlan({ plan: { name: 'shop', groups: [{ machines: [{ machine: 'db1' }] }] } });
+    const { findings } = await plans().checkPlan({ plan: 'shop', kind: RecoveryKind.FAILOVER });
+    expect(findings).toMatchObject([{ level: 'error', text: expect.stringContaining('no bridge br7') }]);
+    const checked = await site.server.api(MachineService).checkMachine({ machine: 'db1' });
+    expect(checked.findings.filter(({ code }) => code === 'target-bridge')).toMatchObject([{ thing: 'br7', result: CheckResult.FAILED }]);
   });
 
   it('is refused when it cannot be', async () => {

@@ -1,20 +1,24 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
+  type CheckReportSchema,
   type ConnectServerResponse,
   DiskPhase,
   idBytes,
   idText,
   type Job,
   JobService,
+  missed,
   PointKind,
   type ProofReportSchema,
   ProtectionService,
   ProtectionState,
+  passed,
   type RecoveryAnswerSchema,
   type RecoveryGoal,
   type RecoveryReportSchema,
   RecoveryService,
   RecoveryStage,
+  ServerService,
   type WantedProof,
   type WantedRecovery,
 } from '@holdfast/protocol';
@@ -53,6 +57,8 @@ export interface RecoverySite {
   /** The process server goes away. */
   disconnect(): Promise<void>;
   report(revision?: bigint): void;
+  /** From now on the process server looks around when it is asked, and its host has these bridges. */
+  haveBridges(...names: string[]): Promise<void>;
   /** A machine has no points of these letters. */
   lack(machineId: string, letters: string): void;
 }
@@ -130,10 +136,25 @@ export const openRecoverySite = async (
     made.set(idText(id), { id, stage: RecoveryStage.REACHED, proof });
     return made.get(idText(id))!;
   };
+  let bridges: readonly string[] | undefined;
+  const looked = ({
+    checkRequest,
+  }: ConnectServerResponse): { unixMillis?: bigint; checks?: MessageInitShape<typeof CheckReportSchema> } => {
+    const unixMillis = BigInt(Date.now());
+    if (bridges === undefined) return {};
+    if (checkRequest === undefined) return { unixMillis };
+    const findings = checkRequest.bridges.map((name) =>
+      bridges?.includes(name) === true
+        ? passed('target-bridge', name, 'machines can be plugged into it')
+        : missed('target-bridge', name, `network ${name}: the host has no bridge ${name}`, 'make it, or name another'),
+    );
+    return { unixMillis, checks: { requestId: checkRequest.id, unixMillis, findings } };
+  };
   const report = (): void => {
     if (newest === undefined) return;
     const releases = newest.releases.map(({ operationId }) => ({ operationId, released: true }));
     stream.report({
+      ...looked(newest),
       revision: newest.revision,
       recoveries: newest.recoveries.map(reportOf),
       answers: answers(newest, lacking),
@@ -192,6 +213,14 @@ export const openRecoverySite = async (
       report();
     },
     report,
+    async haveBridges(...names) {
+      bridges = names;
+      report();
+      await until('the process server says that it looks', async () => {
+        const { servers } = await server.api(ServerService).listServers({});
+        return servers.every((one) => (one.report?.unixMillis ?? 0n) > 0n);
+      });
+    },
     lack: (machineId, letters) => void lacking.set(machineId, letters),
     reconnect: async (to, unready) => void (await connect(to, unready)),
     disconnect: () => stream.close(),

@@ -127,7 +127,7 @@ const checkBridges = async ({ networks }: MachineShape): Promise<FabricFinding[]
     if (!(await isBridge(bridge)))
       findings.push({ name: 'bridge', level: 'error', message: `the host has no bridge ${bridge}`, remedy: 'make it, or name another' });
     else if (process.getuid?.() !== 0)
-      findings.push({ name: 'bridge', level: 'error', message: 'plugging into a bridge needs root', remedy: 'run as root' });
+      findings.push({ name: 'bridge', level: 'error', message: `plugging into bridge ${bridge} needs root`, remedy: 'run as root' });
     else findings.push({ name: 'bridge', level: 'good', message: `bridge ${bridge}` });
   }
   return findings;

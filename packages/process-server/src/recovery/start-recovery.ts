@@ -6,6 +6,7 @@ import type { ConnectServerResponse, FabricReportSchema, ServerReportSchema } fr
 import type { ProcessServerSchema } from '../settings.ts';
 import type { Vaults } from '../upload/vaults.ts';
 import { createAnswers } from './answers.ts';
+import { assertNetwork } from './assert-network.ts';
 import { createFabrics } from './fabrics.ts';
 import { lenientAdaptation } from './lenient-adaptation.ts';
 import { openProofs } from './proofs.ts';
@@ -16,6 +17,8 @@ import { createReleases } from './releases.ts';
 export interface RecoveryRole {
   /** What it can do, for the hello. */
   fabrics(): Promise<MessageInitShape<typeof FabricReportSchema>[]>;
+  /** Throws where no machine can be plugged into a bridge of this host; undefined where none is started here. Errors: SETTING_INVALID. */
+  readonly requireBridge: ((bridge: string) => Promise<void>) | undefined;
   apply(state: Pick<ConnectServerResponse, 'recoveries' | 'questions' | 'reconciling' | 'releases' | 'proofs'>): Promise<void>;
   /** What there is to say about it, for the report. */
   report(): Required<Pick<MessageInitShape<typeof ServerReportSchema>, 'recoveries' | 'answers' | 'releases' | 'proofs'>>;
@@ -70,6 +73,7 @@ export const startRecovery = async (
   });
   return {
     fabrics: fabrics.check,
+    requireBridge: enabled ? (bridge) => assertNetwork(fabrics.of('qemu'), { kind: 'bridge', bridge }) : undefined,
     async apply(state) {
       answers.ask(state.questions);
       releases.want(state.releases);

@@ -22,10 +22,10 @@ describe('a process server that looks around', () => {
   afterAll(() => rm(directory, { recursive: true }));
 
   const look = async (open: Readonly<Record<string, () => Promise<Vault>>>, quota = 4096): Promise<Finding[]> =>
-    lookAround({
-      vaults: { names: Object.keys(open), open: (name) => open[name]!() },
-      journal: { directory, quota },
-    });
+    lookAround(
+      { vaults: { names: Object.keys(open), open: (name) => open[name]!() }, journal: { directory, quota }, requireBridge: undefined },
+      { bridges: ['br0'] },
+    );
   const namesIn = async ({ store }: Vault): Promise<string[]> => {
     const names: string[] = [];
     for await (const { name } of store.list('')) names.push(name);
@@ -50,6 +50,25 @@ describe('a process server that looks around', () => {
       'vault-space': expect.anything(),
     });
     expect(await namesIn(office)).toEqual(before);
+  });
+
+  it('looks at the bridges that are asked for, where machines are started', async () => {
+    const requireBridge = async (bridge: string): Promise<void> => {
+      if (bridge !== 'br0')
+        throw new HoldfastError('SETTING_INVALID', { thing: `network ${bridge}`, why: 'the host has no such bridge', remedy: 'make it' });
+    };
+    const surroundings = { vaults: { names: [], open: () => Promise.reject(new Error('none')) }, journal: { directory, quota: 1 } };
+    const asked = { bridges: ['br0', 'br7', 'isolated', '../x', ...Array.from({ length: 40 }, (_, i) => `b${i}`)] };
+    const all = await lookAround({ ...surroundings, requireBridge }, asked);
+    const bridges = all.filter(({ code }) => code === 'target-bridge');
+    expect(bridges.slice(0, 2)).toMatchObject([
+      { thing: 'br0', result: PASSED },
+      { thing: 'br7', result: FAILED, text: 'network br7: the host has no such bridge', remedy: 'make it' },
+    ]);
+    expect(bridges.map(({ thing }) => thing)).toEqual(expect.not.arrayContaining(['isolated', '../x']));
+    expect(bridges).toHaveLength(32);
+    const none = await lookAround({ ...surroundings, requireBridge: undefined }, asked);
+    expect(none.map(({ code }) => code)).toEqual(['journal-space']);
   });
 
   it('tells of a key that does not fit, and goes on with the other vaults', async () => {

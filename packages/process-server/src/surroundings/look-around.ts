@@ -2,7 +2,7 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromSystem, isHoldfastError } from '@holdfast/errors';
-import { type Finding, missed, notSo, passed, tryCheck } from '@holdfast/protocol';
+import { type CheckRequest, type Finding, missed, notSo, parseMachineNetwork, passed, tryCheck } from '@holdfast/protocol';
 import { probeRights } from '@holdfast/vault';
 import type { Vaults } from '../upload/vaults.ts';
 
@@ -10,10 +10,14 @@ import type { Vaults } from '../upload/vaults.ts';
 export interface Surroundings {
   readonly vaults: Pick<Vaults, 'names' | 'open'>;
   readonly journal: { readonly directory: string; readonly quota: number };
+  /** Throws where no recovered machine can be plugged into this bridge; undefined where none is started here. */
+  readonly requireBridge: ((bridge: string) => Promise<void>) | undefined;
 }
 
 const GIB = 1024 ** 3;
 const BLOCK = 512;
+/** Bridges that are looked at for one request. */
+const MOST_BRIDGES = 32;
 /** Of a vault's file system that has to be free. */
 const LEAST_SHARE = 0.05;
 
@@ -75,6 +79,22 @@ const checkJournal = ({ directory, quota }: Surroundings['journal']): Promise<Fi
     return `there is room for its quota of ${gibibytes(quota)}`;
   });
 
-/** Looks at everything; what cannot be looked at is told as that. */
-export const lookAround = async ({ vaults, journal }: Surroundings): Promise<Finding[]> =>
-  (await Promise.all([checkJournal(journal), ...vaults.names.map((name) => checkVault(vaults, name))])).flat();
+const checkBridge = (requireBridge: NonNullable<Surroundings['requireBridge']>, bridge: string): Promise<Finding> =>
+  tryCheck('target-bridge', bridge, async () => {
+    await requireBridge(bridge);
+    return 'machines can be plugged into it';
+  });
+
+/** Looks at everything, and at the bridges that are asked for; what cannot be looked at is told as that. */
+export const lookAround = async (
+  { vaults, journal, requireBridge }: Surroundings,
+  asked: Pick<CheckRequest, 'bridges'>,
+): Promise<Finding[]> => {
+  const bridges = asked.bridges.filter((name) => parseMachineNetwork(name)?.kind === 'bridge').slice(0, MOST_BRIDGES);
+  const found = await Promise.all([
+    checkJournal(journal),
+    ...vaults.names.map((name) => checkVault(vaults, name)),
+    ...(requireBridge === undefined ? [] : bridges.map((name) => checkBridge(requireBridge, name))),
+  ]);
+  return found.flat();
+};

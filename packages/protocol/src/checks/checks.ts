@@ -175,6 +175,13 @@ export const CHECKS = {
     remedy: 'free space where the vault is, or make it larger',
     otherwise: 'warning',
   },
+  'target-bridge': {
+    by: 'process server',
+    needs:
+      'The process server that would run the recovered machine has the bridges that the target names for failovers and tests, and may plug machines into them.',
+    remedy: 'make the bridge there, or name another network: `holdfast machine set`, or the plan',
+    otherwise: 'failure',
+  },
   'journal-space': {
     by: 'process server',
     needs: 'The directory of the journal has room for its quota (`journal.quota`).',

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/checks.proto.
  */
 export const file_holdfast_v1_checks: GenFile = /*@__PURE__*/
-  fileDesc("Chhob2xkZmFzdC92MS9jaGVja3MucHJvdG8SC2hvbGRmYXN0LnYxInMKDENoZWNrRmluZGluZxIMCgRjb2RlGAEgASgJEg0KBXRoaW5nGAIgASgJEigKBnJlc3VsdBgDIAEoDjIYLmhvbGRmYXN0LnYxLkNoZWNrUmVzdWx0EgwKBHRleHQYBCABKAkSDgoGcmVtZWR5GAUgASgJIjMKDENoZWNrUmVxdWVzdBIKCgJpZBgBIAEoDBIXCg9wcm9jZXNzX3NlcnZlcnMYAiADKAkiYwoLQ2hlY2tSZXBvcnQSEgoKcmVxdWVzdF9pZBgBIAEoDBITCgt1bml4X21pbGxpcxgCIAEoBBIrCghmaW5kaW5ncxgDIAMoCzIZLmhvbGRmYXN0LnYxLkNoZWNrRmluZGluZyqRAQoLQ2hlY2tSZXN1bHQSHAoYQ0hFQ0tfUkVTVUxUX1VOU1BFQ0lGSUVEEAASFwoTQ0hFQ0tfUkVTVUxUX1BBU1NFRBABEhgKFENIRUNLX1JFU1VMVF9XQVJOSU5HEAISFwoTQ0hFQ0tfUkVTVUxUX0ZBSUxFRBADEhgKFENIRUNLX1JFU1VMVF9VTktOT1dOEARiBnByb3RvMw");
+  fileDesc("Chhob2xkZmFzdC92MS9jaGVja3MucHJvdG8SC2hvbGRmYXN0LnYxInMKDENoZWNrRmluZGluZxIMCgRjb2RlGAEgASgJEg0KBXRoaW5nGAIgASgJEigKBnJlc3VsdBgDIAEoDjIYLmhvbGRmYXN0LnYxLkNoZWNrUmVzdWx0EgwKBHRleHQYBCABKAkSDgoGcmVtZWR5GAUgASgJIkQKDENoZWNrUmVxdWVzdBIKCgJpZBgBIAEoDBIXCg9wcm9jZXNzX3NlcnZlcnMYAiADKAkSDwoHYnJpZGdlcxgDIAMoCSJjCgtDaGVja1JlcG9ydBISCgpyZXF1ZXN0X2lkGAEgASgMEhMKC3VuaXhfbWlsbGlzGAIgASgEEisKCGZpbmRpbmdzGAMgAygLMhkuaG9sZGZhc3QudjEuQ2hlY2tGaW5kaW5nKpEBCgtDaGVja1Jlc3VsdBIcChhDSEVDS19SRVNVTFRfVU5TUEVDSUZJRUQQABIXChNDSEVDS19SRVNVTFRfUEFTU0VEEAESGAoUQ0hFQ0tfUkVTVUxUX1dBUk5JTkcQAhIXChNDSEVDS19SRVNVTFRfRkFJTEVEEAMSGAoUQ0hFQ0tfUkVTVUxUX1VOS05PV04QBGIGcHJvdG8z");
 
 /**
  * @generated from message holdfast.v1.CheckFinding
@@ -78,6 +78,13 @@ export type CheckRequest = Message<"holdfast.v1.CheckRequest"> & {
    * @generated from field: repeated string process_servers = 2;
    */
   processServers: string[];
+
+  /**
+   * Of process servers: bridges that recovered machines are to be plugged into.
+   *
+   * @generated from field: repeated string bridges = 3;
+   */
+  bridges: string[];
 };
 
 /**
