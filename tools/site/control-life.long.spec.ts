@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import { openStore } from '@holdfast/object-store';
@@ -194,7 +194,6 @@ describe('the life of a configuration server', () => {
     expect(refused).toMatchObject({ status: 3, stderr: expect.stringContaining('[SIGN_IN_NEEDED]') });
     const restored = await runProcess(mainOf('configuration-server'), restore, { input: `${PASSPHRASE}\n` });
     expect(restored).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining(`was told that it is at 127.0.0.1:${port}`) });
-    await cp(path.join(directory, 'old', 'state', 'administrator.token'), path.join(state, 'administrator.token'));
     const fresh = await startServer('new', port);
     expect(fresh.fingerprint).toBe(old.fingerprint);
     const again = await logIn(fresh, 'new');

@@ -106,7 +106,7 @@ export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof 
   options: OPTIONS,
   notes:
     'The passphrase is read from standard input, or asked for on a terminal. Members go on by themselves: at an address that the old server had or told them of (listen.addresses), or at the one that vaults were told, which process servers read there and pass on to their machines. Telling a vault takes the right to create there. ' +
-    'Join tokens and sign-ins are not taken over; what was changed since the backup has to be changed again.',
+    'Join tokens and sign-ins are not taken over, and an administrator gets another token; what was changed since the backup has to be changed again.',
   async run({ options, settings, readSecret, stateDirectory, print }) {
     const { restore } = await import('./restore.ts');
     const given =
@@ -137,6 +137,9 @@ export const restoreCommand: Command<Settings> = defineCommand<Settings, typeof 
       source.close,
     );
     print(`Restored ${records} records of ${new Date(head.made).toISOString()} (version ${head.software}) into ${directory}.`);
+    print(
+      'A token of an administrator is in administrator.token there; revoke it (holdfast access revoke administrator-restored) when it is not needed.',
+    );
     const { openStore } = await import('@holdfast/object-store');
     const { laterAuthorities, tellVaults } = await import('./tell-vault.ts');
     const stores: ObjectStore[] = [];

@@ -2,6 +2,8 @@ import path from 'node:path';
 import { HoldfastError } from '@holdfast/errors';
 import { publicKeyFingerprint } from '@holdfast/protocol';
 import { AUTHORITY_FILE, NEEDED_FILES, writePrivately } from '../authority/authority-files.ts';
+import { hashOf, newSecret, secretId } from '../enrolment/tokens.ts';
+import { ADMINISTRATOR_FILE } from '../first-start.ts';
 import { listAll } from '../records/kind.ts';
 import { accesses, SITE, sites, tokens } from '../records/kinds.ts';
 import { transact } from '../records/transaction.ts';
@@ -31,14 +33,20 @@ export interface Restored {
 const ACTOR = 'restore';
 const LIMITS = { events: Number.MAX_SAFE_INTEGER, audit: Number.MAX_SAFE_INTEGER, changes: Number.MAX_SAFE_INTEGER };
 
-/** What was good at the time of the backup and may have been used or taken back since. `known`: the authority that is to be replaced, by its fingerprint. */
-const forgetWhatMayBeSpent = async (directory: string, made: number, known: string | undefined): Promise<void> => {
+/** What the token that a restore makes is called; there is one of them. */
+const RESTORER = 'administrator-restored';
+
+/** What was good at the time of the backup and may have been used or taken back since goes; `secret` lets in whoever restores it. `known`: the authority that is to be replaced, by its fingerprint. */
+const settleAccess = async (directory: string, made: number, known: string | undefined, secret: string): Promise<void> => {
   const store = await openLevelStore(directory, LIMITS);
   try {
     await forgetWantedBackups(store);
     await transact(store, async (transaction) => {
       for await (const { id } of listAll(store, tokens)) transaction.delete(tokens, id);
-      for await (const { id, value } of listAll(store, accesses)) if (value.userId !== undefined) transaction.delete(accesses, id);
+      for await (const { id, value } of listAll(store, accesses))
+        if (value.userId !== undefined || value.name === RESTORER) transaction.delete(accesses, id);
+      const access = { hash: hashOf(secret), name: RESTORER, role: 'administrator', created: Date.now() } as const;
+      transaction.put(accesses, secretId(secret), access);
       const at = new Date(made).toISOString();
       const site = await transaction.read(sites, SITE);
       const restored = { from: 'backup', made, at: Date.now() } as const;
@@ -69,7 +77,7 @@ const later = (state: unknown): unknown => ({
 /**
  * Fills an empty state directory with what a backup holds. It is made beside and put in place once everything was read and found whole, so that
  * nothing of a backup that is damaged, or of a restore that was killed, stays. Join tokens and sign-ins are not taken over, as they may have
- * been used or ended since. Errors as of `readBackup`, and OBJECT_EXISTS where there is a state already.
+ * been used or ended since. The first administrator's token is lost with the server that made it: another one is put into its file. Errors as of `readBackup`, and OBJECT_EXISTS where there is a state already.
  */
 export const restore = async ({ content, passphrase, thing, stateDirectory, compromised = false }: RestoreOptions): Promise<Restored> => {
   const { head, items } = await readBackup(content, passphrase, thing);
@@ -90,7 +98,9 @@ export const restore = async ({ content, passphrase, thing, stateDirectory, comp
       await writePrivately(path.join(beside, 'authority', file), text);
     }
     const fingerprint = publicKeyFingerprint(files.get(AUTHORITY_FILE.certificate)!);
-    await forgetWhatMayBeSpent(path.join(beside, 'state'), head.made, compromised ? fingerprint : undefined);
+    const secret = newSecret();
+    await writePrivately(path.join(beside, ADMINISTRATOR_FILE), `${secret}\n`);
+    await settleAccess(path.join(beside, 'state'), head.made, compromised ? fingerprint : undefined, secret);
     return { head, records: count, fingerprint };
   });
 };
