@@ -11,6 +11,7 @@ import type { RunContext } from '../context.ts';
 import { createLabVault, type LabVault } from '../lab-vault.ts';
 import { agentMain, agentSettings, noteAgentMemory } from './agent-files.ts';
 import { HOST } from './host.ts';
+import { makeRecoveryPlace } from './recovery-place.ts';
 import { type LabStore, startStore } from './store.ts';
 
 /** A whole installation on this machine: store, configuration server, process server and agent, each a process of its own. */
@@ -94,6 +95,7 @@ export const install = async (context: RunContext, { disks }: InstallationOption
     http: { listen: `${HOST}:0` },
     replication: { listen: replication, advertise: [replication] },
     journal: { quota: '1GiB' },
+    recovery: { directory: makeRecoveryPlace(recorder) },
     vaults: { [LAB]: vaultSettings(vault) },
   });
   const processServer = program('holdfast-process-server', mainOf('process-server'), serverFiles);

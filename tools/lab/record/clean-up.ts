@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { createQemuFabric } from '@holdfast/fabric';
 import { detachLoop, listLoops } from '../host/loop-devices.ts';
 import { isWithin, listMounts, unmount } from '../host/mounts.ts';
 import { endProcess } from '../host/processes.ts';
@@ -37,6 +38,11 @@ const unmountBelow = async (directory: string): Promise<void> => {
   for (const one of listMounts().reverse()) if (isWithin(one.directory, directory)) await unmount(one.directory);
 };
 
+const removeMachines = async (directory: string): Promise<void> => {
+  const fabric = createQemuFabric({ directory: path.join(directory, 'vm') });
+  for (const { operationId } of await fabric.list()) await fabric.remove(operationId);
+};
+
 /** Tells the devices which somebody else keeps from being detached for now. */
 const detachBelow = async (directory: string): Promise<string[]> => {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return [];
@@ -69,6 +75,8 @@ export const cleanUp = async (file: string, record: RunRecord, { keepFiles = fal
   };
   for (const mountPoint of record.frozen) await attempt(() => runTool('fsfreeze', ['--unfreeze', mountPoint], { accept: [0, 1] }));
   for (const identity of record.processes) await attempt(() => endProcess(identity));
+  // Nobody starts them again: the process server is gone.
+  for (const one of record.recoveries) await attempt(() => removeMachines(one));
   for (const name of record.namespaces)
     await attempt(async () => {
       // With it goes the wire to it, once nobody is left within.
@@ -77,7 +85,7 @@ export const cleanUp = async (file: string, record: RunRecord, { keepFiles = fal
   if (process.platform === 'linux') await attempt(() => unmountBelow(record.directory));
   await attempt(async () => held.push(...(await detachBelow(record.directory))));
   for (const name of record.traceInstances) await attempt(() => removeTraceInstance(name));
-  for (const one of record.memory) await attempt(async () => removeTree(one));
+  for (const one of [...record.memory, ...record.recoveries]) await attempt(async () => removeTree(one));
   if (failures.length > 0) return { failures, held };
   if (!keepFiles) {
     const children = record.emptied.flatMap((one) => (existsSync(one) ? readdirSync(one).map((name) => path.join(one, name)) : []));

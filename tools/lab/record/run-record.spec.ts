@@ -36,6 +36,7 @@ describe('the record of a run', () => {
       directory: recorder.file.slice(0, -'.json'.length),
       standing: false,
       processes: [identify(process.pid)],
+      recoveries: [],
       traceInstances: ['one'],
       memory: ['/dev/shm/x'],
       paths: ['/x', '/y'],

@@ -31,9 +31,11 @@ export interface RunRecord {
   readonly frozen: readonly string[];
   /** Names of network namespaces. */
   readonly namespaces: readonly string[];
+  /** Directories of recovered machines, which run until somebody ends them: never kept. */
+  readonly recoveries: readonly string[];
 }
 
-type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'memory' | 'paths' | 'emptied' | 'frozen' | 'namespaces'>;
+type Notes = Pick<RunRecord, 'processes' | 'traceInstances' | 'memory' | 'paths' | 'emptied' | 'frozen' | 'namespaces' | 'recoveries'>;
 
 export interface Recorder {
   /** Eight hexadecimal digits, in every name this run gives. */
@@ -48,7 +50,16 @@ export interface Recorder {
   thawed(mountPoint: string): void;
 }
 
-const NOTHING: Notes = { processes: [], traceInstances: [], memory: [], paths: [], emptied: [], frozen: [], namespaces: [] };
+const NOTHING: Notes = {
+  processes: [],
+  traceInstances: [],
+  memory: [],
+  paths: [],
+  emptied: [],
+  frozen: [],
+  namespaces: [],
+  recoveries: [],
+};
 
 const PREFIX = 'holdfast-lab-';
 

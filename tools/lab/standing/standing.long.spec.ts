@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { createQemuFabric } from '@holdfast/fabric';
 import { FROM_SOURCE } from '../../site/from-source.ts';
+import { identify, isAlive } from '../host/processes.ts';
 import { runTool } from '../host/run-tool.ts';
 import { until } from '../host/until.ts';
 import type { RunRecord } from '../record/run-record.ts';
@@ -45,7 +47,7 @@ const recordOf = (): RunRecord => {
   return JSON.parse(readFileSync(path.join(directory, file!), 'utf8')) as RunRecord;
 };
 
-describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs'), 'npm run lab', () => {
+describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs', 'qemu-system-x86_64'), 'npm run lab', () => {
   it('is up until it is told to go, starts killed programs again, and gives a machine back that tells its time', async () => {
     const up = await lab('up', '--point-every', '1');
     expect(up).toMatchObject({ status: 0, text: expect.stringContaining('The lab is up') });
@@ -81,7 +83,19 @@ describe.unless(lacks('root', 'mkfs.ext4', 'mkfs.xfs'), 'npm run lab', () => {
     expect(age).toBeGreaterThanOrEqual(0);
     expect(age).toBeLessThan(30_000);
 
+    // A machine of the lab starts, and goes with it.
+    const [{ name: machine }] = JSON.parse((await run(CLI, ['machine', 'list', '--output', 'json'], environment)).text) as [
+      { name: string },
+    ];
+    expect(await run(CLI, ['failover', 'test', machine, '--wait'], environment)).toMatchObject({ status: 0 });
+    const [place] = recordOf().recoveries;
+    const fabric = createQemuFabric({ directory: path.join(place!, 'vm') });
+    const [started] = await fabric.list();
+    expect(started).toMatchObject({ state: 'running' });
+    const machineProcess = identify(started!.pid!)!;
+
     expect(await lab('down')).toMatchObject({ status: 0, text: expect.stringContaining('is down') });
+    expect([isAlive(machineProcess), existsSync(place!)]).toEqual([false, false]);
     expect(readdirSync(directory).sort()).toEqual(['recovered', 'recovered-disk']);
     expect(await lab('status')).toMatchObject({ status: 1, text: expect.stringContaining('There is no lab') });
   });
