@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const fileOf = (below: string): string => fileURLToPath(new URL(`../../${below}`, import.meta.url));
@@ -24,5 +25,5 @@ export const fromSource = (program: string): readonly string[] => [
 /** The same for what is no program of its own. */
 export const FROM_SOURCE = fromSource('holdfast');
 
-/** The main file of the program that a package holds: `cli`, `mobility-agent`. */
-export const mainOf = (room: string): string => fileOf(`packages/${room}/src/main.ts`);
+/** The main file of the program that a package holds: `cli`, `mobility-agent`; of this tree, or of another one whose root is told. */
+export const mainOf = (room: string, root = fileOf('')): string => path.join(root, `packages/${room}/src/main.ts`);

@@ -37,6 +37,8 @@ export interface ServersOptions {
   readonly settings?: string;
   /** Milliseconds that a command may take. */
   readonly patience?: number;
+  /** The tree whose programs the members are; this one unless told. A link is followed at every start. */
+  readonly root?: string;
   /** Gets the number of every process at once. */
   readonly onStart?: (pid: number) => void;
 }
@@ -48,6 +50,7 @@ export const startServers = async ({
   announcedHost = HOST,
   settings,
   patience,
+  root,
   onStart = () => undefined,
 }: ServersOptions): Promise<Servers> => {
   await mkdir(directory, { recursive: true });
@@ -55,6 +58,7 @@ export const startServers = async ({
     directory: path.join(directory, 'cs'),
     announcedHost,
     onStart,
+    main: mainOf('configuration-server', root),
     ...(settings !== undefined && { settings }),
   });
   const programs: ProgramProcess[] = [server.process];
@@ -63,7 +67,7 @@ export const startServers = async ({
   };
   const person = createPerson(path.join(directory, 'person'), onStart, patience);
   const start = async (role: 'agent' | 'process-server', own: Readonly<Record<string, unknown>>): Promise<ProgramProcess> => {
-    const main = mainOf(role === 'agent' ? 'mobility-agent' : 'process-server');
+    const main = mainOf(role === 'agent' ? 'mobility-agent' : 'process-server', root);
     const hardware = path.join(directory, `${role}.json`);
     await writeFile(hardware, JSON.stringify({ productUuid: randomUUID(), productSerial: '', macAddresses: [], machineId: '' }));
     const common = { http: { listen: `${HOST}:0` }, identity: { 'hardware-file': hardware } };
