@@ -16,7 +16,7 @@ interface Checked {
 const MIB = 1024 * 1024;
 
 /** Real programs: a configuration server, a process server with a vault in a folder, and an agent of a machine whose disk is an image file. */
-describe.unless(lacks('root'), 'prerequisites, by the programs as they are', () => {
+describe.unless(lacks('root', 'qemu-system-x86_64', 'qemu-img'), 'prerequisites, by the programs as they are', () => {
   let directory: string;
   let server: ConfigurationServer;
   let person: Person;
@@ -70,6 +70,8 @@ describe.unless(lacks('root'), 'prerequisites, by the programs as they are', () 
         office: { url: `file:${path.join(directory, 'vault')}`, 'key-file': key },
         lost: { url: `file:${path.join(directory, 'nowhere')}`, 'key-file': path.join(directory, 'wrong.key') },
       },
+      // Short: Unix sockets live below it.
+      recovery: { directory: path.join(directory, 'r') },
     });
     await writeFile(
       path.join(directory, 'hardware.json'),
@@ -119,6 +121,19 @@ describe.unless(lacks('root'), 'prerequisites, by the programs as they are', () 
     expect(missing(found)).toEqual(['vault-key lost']);
     const refused = await person.run(['protect', machine!.name, '--vault', 'lost']);
     expect(refused).toMatchObject({ status: 8, stderr: expect.stringMatching(/PREREQUISITES_MISSING.*vault-key \(lost\)/) });
+    expect(await person.json(['job', 'list'])).toEqual([]);
+  }, 120_000);
+
+  it('name a bridge that the host of the process server does not have, before anything begins', async () => {
+    const [machine] = await person.json<{ name: string }[]>(['machine', 'list']);
+    const wanted = ['protect', machine!.name, '--vault', 'office', '--network', 'hf-none0', '--test-network', 'isolated'];
+    const found = await check(...wanted, '--check-only');
+    expect(found).toMatchObject({ status: 1, passed: false });
+    expect(missing(found)).toEqual(['target-bridge hf-none0']);
+    const text = found.findings.find(({ code }) => code === 'target-bridge')!.text;
+    expect(text).toMatch(/: network hf-none0: the host has no bridge hf-none0; a failover uses it$/);
+    const refused = await person.run(wanted);
+    expect(refused).toMatchObject({ status: 8, stderr: expect.stringMatching(/PREREQUISITES_MISSING.*target-bridge \(hf-none0\)/) });
     expect(await person.json(['job', 'list'])).toEqual([]);
   }, 120_000);
 

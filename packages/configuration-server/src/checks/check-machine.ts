@@ -88,13 +88,21 @@ export const checkMachine = async (
       return { name: record?.name ?? server.id, known: server.known, answer: answers[at]!, calls };
     }),
   );
+  const vault = wanted.vault === '' ? '' : await vaultName(store, wanted.vault);
+  const unopened = presence.connected().flatMap((id) => {
+    const { report, hello } = presence.get(id)!;
+    const told = report !== undefined && report.vaults.length > 0 ? report.vaults : hello.vaultReports;
+    const found = told.find(({ name, problem }) => name === vault && problem !== '');
+    return found === undefined || (wanted.server !== '' && wanted.server !== id) ? [] : [{ id, problem: found.problem }];
+  });
   const policy = await find(store, policies, wanted.policyId);
   const fencedBy = await committedFailover(store, machineId, wanted.vault);
   const findings = judge({
     machine: { name: (await find(store, machines, machineId))?.value.name ?? machineId, known: agents.get(machineId), answer: answer! },
     manifest: (await find(store, manifests, machineId))?.value,
     excluded: wanted.excluded,
-    vault: wanted.vault === '' ? '' : await vaultName(store, wanted.vault),
+    vault,
+    unopened: await Promise.all(unopened.map(async ({ id, problem }) => ({ name: await nameOf(id), problem }))),
     fenced: fencedBy === undefined ? '' : committedWords(fencedBy.value),
     wantedServer: wanted.server === '' ? '' : await nameOf(wanted.server),
     servers: judged,

@@ -1,4 +1,4 @@
-import { AlertService, CheckResult, idText, MachineService, ProtectionService } from '@holdfast/protocol';
+import { AlertService, CheckResult, idText, MachineService, ProtectionService, VaultState } from '@holdfast/protocol';
 import { connectAgent, connectServer, diskReport, type ServerStream } from '../conformance/test-member.ts';
 import { endTestServers, enrolMember, errorOf, startTestServer, type TestMember, type TestServer } from '../conformance/test-server.ts';
 
@@ -148,6 +148,18 @@ describe('checks before a protection', () => {
       .protect({ machine: 'web1', target: { network: 'br7' } })
       .catch(errorOf);
     expect(refusal).toMatchObject({ code: 'PREREQUISITES_MISSING', why: 'target-bridge (br7): gw: no such bridge; a failover uses it' });
+    await site.end();
+  });
+
+  it('say why a process server that has the vault in its settings does not hold it', async () => {
+    const { server, machine, gateway } = await openSite();
+    const lost = { name: 'lost', state: VaultState.KEY, problemCode: 'VAULT_KEY_WRONG', problem: '[VAULT_KEY_WRONG] lost: no slot opens' };
+    const hello = { vaults: ['lost'], vaultsById: true, vaultReports: [lost] };
+    const site = await opened(server, machine, gateway, {}, {}, hello);
+    const told = async (vault: string) =>
+      (await site.machines.checkMachine({ machine: 'web1', wanted: { vault } })).findings.filter(({ result }) => result === FAILED);
+    expect(await told('lost')).toMatchObject([{ code: 'vault-key', thing: 'lost', text: 'gw: [VAULT_KEY_WRONG] lost: no slot opens' }]);
+    expect(await told('other')).toMatchObject([{ code: 'server-connected', thing: 'other' }]);
     await site.end();
   });
 

@@ -36,6 +36,8 @@ export interface CheckFacts {
   readonly manifest: Manifest | undefined;
   readonly excluded: readonly string[];
   readonly vault: string;
+  /** Connected process servers that have a vault of that name and cannot open it, with the reason. */
+  readonly unopened: readonly { readonly name: string; readonly problem: string }[];
   /** Why its line in the vault is fenced for good, in words; empty: it is not. */
   readonly fenced: string;
   /** The name of the one server that is wanted; empty for any. */
@@ -100,10 +102,11 @@ const diskFindings = ({ machine: { name: machine }, manifest, excluded }: CheckF
   ];
 };
 
-const serverFindings = ({ machine, vault, wantedServer, servers }: CheckFacts): Finding[] => {
+const serverFindings = ({ machine, vault, wantedServer, servers, unopened }: CheckFacts): Finding[] => {
   if (vault === '') return [missed('vault-named', 'vault', 'no process server with a vault is connected')];
   const named = passed('vault-named', vault, 'it is named');
   if (servers.length === 0) {
+    if (unopened.length > 0) return [named, ...unopened.map(({ name, problem }) => missed('vault-key', vault, `${name}: ${problem}`))];
     const why =
       wantedServer === ''
         ? `no connected process server holds the vault ${vault}`
