@@ -4,7 +4,7 @@ import { WriterBench } from './testing/writer-bench.ts';
 
 describe('a vault against a plain model of the disks', () => {
   it('holds every point byte for byte, through generations, resizes, pieces, faults, crashes, second writers and changes of keys', async () => {
-    const all = { points: 0, catalogues: 0, runs: 0, merges: 0, thinned: 0, nonces: 0 };
+    const all = { points: 0, catalogues: 0, runs: 0, merges: 0, thinned: 0, aged: 0, nonces: 0 };
     await fc.assert(
       fc.asyncProperty(lives, async (life) => {
         const seen = await liveThrough(...life);
@@ -12,12 +12,13 @@ describe('a vault against a plain model of the disks', () => {
       }),
       { numRuns: 80 },
     );
-    const { points, catalogues, runs, merges, thinned, nonces } = all;
+    const { points, catalogues, runs, merges, thinned, aged, nonces } = all;
     expect(points).toBeGreaterThan(120);
     expect(catalogues).toBeGreaterThan(150);
     expect(runs).toBeGreaterThan(50);
     expect(merges).toBeGreaterThan(5);
     expect(thinned).toBeGreaterThan(20);
+    expect(aged).toBeGreaterThan(0);
     expect(nonces).toBeGreaterThan(2000);
   }, 300_000);
 

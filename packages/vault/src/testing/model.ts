@@ -14,6 +14,7 @@ import { checkKeys } from '../keys/check-keys.ts';
 import { addHolder, listHolders, removeHolder } from '../keys/holders.ts';
 import { rotateKeys } from '../keys/key-epochs.ts';
 import { rekeyVault } from '../keys/rekey.ts';
+import { RETENTION_PRESETS, type RetentionRule } from '../retention.ts';
 import type { Vault } from '../vault.ts';
 import { compareAll } from './compare.ts';
 import { fastClock, settled } from './fast-clock.ts';
@@ -48,6 +49,8 @@ export type Step =
       readonly codec: 'raw' | 'lz4' | 'zstd';
       readonly wait: boolean;
       readonly close: boolean;
+      /** Hours by which its time is false, beside what the clock of the source is off. */
+      readonly off?: number;
     }
   | { readonly do: 'crash'; readonly after: number; readonly effect: boolean }
   | { readonly do: 'faults'; readonly seed: number }
@@ -55,6 +58,8 @@ export type Step =
   | {
       readonly do: 'keep';
       readonly atLeast: number;
+      /** What stays by its age; nothing unless told. */
+      readonly rules?: readonly RetentionRule[];
       readonly fanIn: number;
       readonly crash: number | undefined;
       readonly effect: boolean;
@@ -63,6 +68,9 @@ export type Step =
   | { readonly do: 'keys'; readonly change: KeyChange; readonly crash: number | undefined; readonly effect: boolean }
   | { readonly do: 'hold'; readonly point: number | undefined }
   | { readonly do: 'release'; readonly hold: number }
+  | { readonly do: 'pass'; readonly minutes: number }
+  /** A clock is so many hours off from now on. */
+  | { readonly do: 'clock'; readonly whose: 'source' | 'store'; readonly hours: number }
   | {
       readonly do: 'compact';
       readonly unitFrames: number;
@@ -73,6 +81,28 @@ export type Step =
 
 /** Runs at which they are merged: at once, or so late that many are left to be merged after points of them were forgotten. */
 const fanIn = fc.constantFrom(2, 3, NEVER);
+
+const HOUR = 3_600_000;
+
+/** Nothing by age, and grids of which each one's distances are whole parts of the next. */
+const rules = fc.constantFrom<readonly RetentionRule[]>(
+  [],
+  [{ every: 0, until: 2 * HOUR }],
+  RETENTION_PRESETS['24h'].rules,
+  RETENTION_PRESETS['15d'].rules,
+);
+
+/** Hours that clocks and times are off: the store's, by less than three days forth, would be taken for time that passed. */
+const FALSE_HOURS = [-24 * 365, -24, -1, 0, 1, 24, 24 * 365];
+const STORE_HOURS = [-24 * 365, 0, 24 * 365];
+
+/** What time it is truly, and what the clock of the store is off. */
+export class SimulatedTime {
+  now = Date.UTC(2026, 0, 1);
+  storeOff = 0;
+
+  readonly ofStore = (): number => this.now + this.storeOff;
+}
 
 /** Half of all that is written cannot be compressed, so that there are parts of a size that is taken over as it is. */
 const bytesOf = (fill: number, length: number): Buffer =>
@@ -99,13 +129,14 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
-    weight: 6,
+    weight: 9,
     arbitrary: fc.record({
       do: fc.constant('cut' as const),
       extentsPerFrame: fc.integer({ min: 1, max: 4 }),
       codec: fc.constantFrom('raw' as const, 'lz4' as const, 'zstd' as const),
       wait: fc.boolean(),
       close: fc.boolean(),
+      off: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constantFrom(...FALSE_HOURS) }),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('resize' as const), disk: fc.nat(1), size: fc.integer({ min: 1, max: 90_000 }) }) },
@@ -122,10 +153,11 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('faults' as const), seed: fc.nat() }) },
   { weight: 1, arbitrary: fc.constant({ do: 'second writer' as const }) },
   {
-    weight: 2,
+    weight: 5,
     arbitrary: fc.record({
       do: fc.constant('keep' as const),
       atLeast: fc.integer({ min: 1, max: 4 }),
+      rules,
       fanIn,
       crash: fc.option(fc.nat(60), { nil: undefined }),
       effect: fc.boolean(),
@@ -143,6 +175,14 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('hold' as const), point: fc.option(fc.nat(20), { nil: undefined }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), hold: fc.nat(5) }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('pass' as const), minutes: fc.constantFrom(1, 20, 60, 3 * 60, 12 * 60, 30 * 60) }) },
+  {
+    weight: 1,
+    arbitrary: fc.oneof(
+      fc.record({ do: fc.constant('clock' as const), whose: fc.constant('source' as const), hours: fc.constantFrom(...FALSE_HOURS) }),
+      fc.record({ do: fc.constant('clock' as const), whose: fc.constant('store' as const), hours: fc.constantFrom(...STORE_HOURS) }),
+    ),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -172,6 +212,14 @@ export class Model {
   readonly bench: WriterBench;
   readonly cuts: MadeCut[] = [];
   readonly durable = new Set<string>();
+  /** Points that went though something stays by its age. */
+  forgottenByAge = 0;
+  readonly #time: SimulatedTime;
+  #sourceOff = 0;
+  /** By point, when it was made, truly. */
+  readonly #made = new Map<string, number>();
+  /** Hours, or days, by the times of points, of which the last thinning had to leave one. */
+  #places: readonly { readonly every: number; readonly place: number }[] = [];
   #writer: TestWriter | undefined;
   #appends: Promise<void>[] = [];
   /** Before this cut points may be missing: they were thinned. What is sent again begins here. */
@@ -186,8 +234,9 @@ export class Model {
   readonly #segmentSize: number;
   readonly #checkpoint: { readonly slots: number };
 
-  constructor(bench: WriterBench, segmentSize: number, checkpointSlots: number) {
+  constructor(bench: WriterBench, segmentSize: number, checkpointSlots: number, time = new SimulatedTime()) {
     this.bench = bench;
+    this.#time = time;
     this.#segmentSize = segmentSize;
     this.#checkpoint = { slots: checkpointSlots };
   }
@@ -220,6 +269,9 @@ export class Model {
     const before = this.cuts.slice(0, this.#thinnedTo).flatMap(({ pointId }) => pointId ?? []);
     if (before.filter((id) => older.includes(id)).join() !== older.join()) return 'older points are others';
     if (this.#kept.some((id) => !found.includes(id))) return 'a point is missing that had to stay';
+    for (const { every, place } of this.#places)
+      if (!history.points.some(({ time }) => Math.floor(time / every) === place))
+        return `no point is left of ${new Date(place * every).toISOString()}`;
     for (const hold of this.#holds) {
       const wrong = await compareAll(hold.history, this.cuts).catch((reason: Error) => reason.message);
       if (wrong !== undefined) return `what a reader holds: ${wrong}`;
@@ -242,7 +294,10 @@ export class Model {
         return this.#resync(source.disks[step.disk]!, step);
       case 'cut': {
         if (step.close) this.#open.clear();
-        this.cuts.push(await source.cut({ open: [...this.#open], packing: step }));
+        const time = this.#time.now + (this.#sourceOff + (step.off ?? 0)) * HOUR;
+        const made = await source.cut({ open: [...this.#open], packing: step, time });
+        if (made.pointId !== undefined) this.#made.set(made.pointId, this.#time.now);
+        this.cuts.push(made);
         return this.#append(step.wait);
       }
       case 'crash':
@@ -269,6 +324,15 @@ export class Model {
         const [released] = this.#holds.splice(step.hold % (this.#holds.length || 1), 1);
         return released?.release();
       }
+      case 'pass':
+        await this.#releaseAll();
+        this.#time.now += step.minutes * 60_000;
+        return;
+      case 'clock':
+        await this.#releaseAll();
+        if (step.whose === 'source') this.#sourceOff = step.hours;
+        else this.#time.storeOff = step.hours * HOUR;
+        return;
       case 'second writer': {
         // The first one goes on with what it was given, unaware.
         const { writer } = await this.bench.open({ checkpoint: this.#checkpoint });
@@ -329,8 +393,13 @@ export class Model {
     this.#holds.push({ ...hold, points: point === undefined ? [] : [point] });
   }
 
+  /** Holds last for a time by the clock of the store. */
+  async #releaseAll(): Promise<void> {
+    for (const hold of this.#holds.splice(0)) await hold.release();
+  }
+
   /** By one or two keepers who forget and delete what they can at once, and may die of it; true when none did. */
-  async keep({ atLeast, fanIn, crash, effect, twice }: Omit<Extract<Step, { do: 'keep' }>, 'do'>): Promise<boolean> {
+  async keep({ atLeast, rules = [], fanIn, crash, effect, twice }: Omit<Extract<Step, { do: 'keep' }>, 'do'>): Promise<boolean> {
     const { points, catalogue, generations } = await this.bench.read();
     if (catalogue === undefined) return true;
     let survived = true;
@@ -344,12 +413,18 @@ export class Model {
     );
     // A state that is thinned before the log knows what begins on it is refused to the sender, who then begins anew: not here.
     const suspended = this.#begins.some(({ on, cut }) => on < this.#thinnedTo && cut > this.#thinnedTo);
-    this.#kept = [...newest, ...pinned, ...this.#holds.flatMap((hold) => hold.points)];
+    // No point is taken for older than it truly is, whatever times are told.
+    const ageOf = (id: string): number => this.#time.now - this.#made.get(id)!;
+    const young = points.filter(({ id }) => rules.some(({ every, until }) => every === 0 && ageOf(id) <= until));
+    this.#places = rules.flatMap(({ every, until }) =>
+      every === 0 ? [] : points.filter(({ id }) => ageOf(id) <= until).map(({ time }) => ({ every, place: Math.floor(time / every) })),
+    );
+    this.#kept = [...newest, ...pinned, ...young.map(({ id }) => id), ...this.#holds.flatMap((hold) => hold.points)];
     const keeper = async (store: ObjectStore): Promise<void> => {
-      const options = { policy: { rules: [], atLeast }, keep: pinned, thinAtOnce: 1, grace: 0, suspended };
+      const options = { policy: { rules, atLeast }, keep: pinned, thinAtOnce: 1, grace: 0, suspended };
       try {
         const vault = await throughStore(store);
-        await keepMachine(vault, this.bench.source.machineId, {
+        const { thinned } = await keepMachine(vault, this.bench.source.machineId, {
           ...options,
           keeperKey: keeperKeyFor(vault),
           limits: LIMITS,
@@ -358,6 +433,7 @@ export class Model {
           fanIn,
           clock: fastClock,
         });
+        if (rules.length > 0) this.forgottenByAge += thinned;
       } catch (reason) {
         survived = false;
         // Of two keepers without any grace one may find gone what the other one deleted.
@@ -441,14 +517,17 @@ export interface Life {
   /** Merges at its end, after points were forgotten. */
   readonly merges: number;
   readonly thinned: number;
+  /** Of these by a keeper that leaves some by their age. */
+  readonly aged: number;
   readonly nonces: number;
 }
 
 /** A life of any kind: at its end everything is compacted and thinned, and compared after each step of that. Rejects with what is wrong. */
 export const liveThrough = async (steps: readonly Step[], segmentSize: number, checkpointSlots: number): Promise<Life> => {
   const book = new NonceBook();
-  const bench = await WriterBench.create([40_000, 16 * BLOCK], book.over(createMemoryStore()));
-  const model = new Model(bench, segmentSize, checkpointSlots);
+  const time = new SimulatedTime();
+  const bench = await WriterBench.create([40_000, 16 * BLOCK], book.over(createMemoryStore({ now: time.ofStore })));
+  const model = new Model(bench, segmentSize, checkpointSlots, time);
   const check = async (when: string): Promise<void> => {
     const wrong = await model.verify();
     if (wrong !== undefined) throw new Error(`${when}: ${wrong}`);
@@ -459,7 +538,10 @@ export const liveThrough = async (steps: readonly Step[], segmentSize: number, c
   await settled();
   await model.compact({ unitFrames: 2, fanIn: NEVER, crash: undefined, effect: false });
   await check('compacted');
-  await model.keep({ atLeast: 2, fanIn: NEVER, crash: undefined, effect: false, twice: false });
+  const calm = { fanIn: NEVER, crash: undefined, effect: false, twice: false } as const;
+  await model.keep({ atLeast: 2, rules: RETENTION_PRESETS['24h'].rules, ...calm });
+  await check('kept by age');
+  await model.keep({ atLeast: 2, ...calm });
   await check('kept');
   const runs = (await bench.objects('runs/')).length;
   const points = model.cuts.filter(({ pointId }) => pointId !== undefined).length;
@@ -474,6 +556,7 @@ export const liveThrough = async (steps: readonly Step[], segmentSize: number, c
     runs,
     merges: thinned > 0 ? merges : 0,
     thinned,
+    aged: model.forgottenByAge,
     nonces: book.size,
   };
   await bench.close();
