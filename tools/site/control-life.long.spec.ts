@@ -180,10 +180,13 @@ describe('the life of a configuration server', () => {
       return kept[0]?.put === undefined ? undefined : ends();
     });
     expect(backups.length).toBeGreaterThan(0);
-    // One that knows of the policy, by its state's next change.
-    const known = backups.length;
     await person.json(['policy', 'create', 'silver']);
-    await until(async () => ((await ends()).length > known ? true : undefined));
+    // One that was begun after another one had ended knows of what there was before that.
+    for (const policy of ['bronze', 'iron']) {
+      const known = (await ends()).length;
+      await person.json(['policy', 'create', policy]);
+      await until(async () => ((await ends()).length > known ? true : undefined));
+    }
     await old.process.kill();
 
     const state = path.join(directory, 'new', 'state');
