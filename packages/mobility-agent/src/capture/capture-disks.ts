@@ -30,6 +30,8 @@ export interface CaptureDisks {
   /** Those that can take part in a cut, and those that are to be copied first. */
   ready(): Entry[];
   copying(): Entry[];
+  /** True while there is a copy of which some pieces were read: they are judged together, by the cut that closes it. */
+  hasCopiedInPart(): boolean;
   /** Those being copied of which there are points. */
   resynchronizing(): DiskState[];
   /** Those that are not among the members of a cut. */
@@ -83,6 +85,10 @@ class Disks implements CaptureDisks {
 
   copying(): Entry[] {
     return [...this.#states].filter(([, { copied }]) => !copied);
+  }
+
+  hasCopiedInPart(): boolean {
+    return [...this.#states.values()].some(({ lineage }) => lineage.open && lineage.covered > 0);
   }
 
   resynchronizing(): DiskState[] {

@@ -29,6 +29,10 @@ const UNSEEN_WRITE_LIFETIME = 60e9;
 const COMPLETION_DELAY = 1e6;
 /** The same (ns) for the ends of writes to disks without requests, which may have been waiting within the device, uncounted. */
 const EARLY_ENDS_LAST = 1e9;
+/** Looks at that count in turn. */
+const IDLE_LOOKS = 16;
+/** A disk that was not seen without a write in flight for so long (ns) while it was read is told of as long as it is busy. */
+const IDLE_SOON = 100e6;
 /** A write in flight for so long (ns) is checked against the kernel's own count: its completion may have been missed. */
 const STALE_WRITE_AGE = 2e9;
 /** Reading goes on for this long (ns) at most without emptying the ring. */
@@ -41,13 +45,17 @@ const DISCARD_LIMIT = 1024 * 1024;
 const DISCARD_STEP = 32 * 1024;
 /** Bytes of staged data kept in memory for one disk; what is read anew of more is packed twice. */
 const STAGING_LIMIT = 8 * 1024 * 1024;
-const BEGUN_UNSEEN = 'writes from before the trace began may be in flight';
+const BEGUN_UNSEEN = 'writes that began before their beginnings were told of may be in flight';
 const MOVED = 'a file of the agent moved';
 const SNAPSHOT_GONE =
   'the kernel gave the snapshot up while it was read: it had too little room, or a block it had to keep could not be read';
 /** Bytes of a range that are handed on together while it is read, and those that may be on their way into frames meanwhile. */
 const HANDED_ON = 1024 * 1024;
 const UNDER_WAY = 8 * 1024 * 1024;
+
+/** To be seen idle took long: if issues were silenced in between, each cut would wait as long. */
+const isSeldomIdle = ({ bioBased, wasRead, since, idleSince }: DiskState, now: number): boolean =>
+  !bioBased && wasRead && Math.min(idleSince, now) - since > IDLE_SOON;
 
 class ConvergenceImpl implements Convergence, WriteSink {
   readonly #events = createEventQueue();
@@ -61,6 +69,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
   #spanning: WriteInFlight[] = [];
   #inRound = false;
   #instant = Number.NEGATIVE_INFINITY;
+  /** Requests are told of as they are issued. */
+  #tellsIssues = true;
+  /** Requests that completed. */
+  #requests = 0;
   /** Reads that ended before this were judged; a write told later but issued before puts its blocks in doubt again. */
   #judged = Number.NEGATIVE_INFINITY;
   #lastDrain = 0;
@@ -75,20 +87,26 @@ class ConvergenceImpl implements Convergence, WriteSink {
     return this.#instant;
   }
 
+  get requests(): number {
+    return this.#requests;
+  }
+
   add(index: number, source: DiskSource, bioBased = false): void {
-    const state = createDiskState(source, this.#trace.now(), {
+    const state = createDiskState(source, bioBased, this.#trace.now(), {
       issued: (offset, length, time) => this.issued(index, offset, length, time),
       completed: (offset, length, time, discarded) => this.completed(index, offset, length, time, discarded),
     });
     addAll(state.changes.later.read, this.#trace.dirty(index));
     if (bioBased) state.early = copyOf(this.#trace.dirty(index));
+    else state.untold = this.#trace.underWay(index);
     this.#disks.set(index, state);
   }
 
   remove(index: number): void {
+    this.#disks.get(index)?.untold?.close();
     this.#disks.delete(index);
     this.#events.forget(index);
-    this.#flights.forget(index, Number.POSITIVE_INFINITY);
+    this.#flights.forget(index, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
   }
 
   grow(index: number, source: DiskSource): void {
@@ -103,24 +121,56 @@ class ConvergenceImpl implements Convergence, WriteSink {
     return now.read.size + later.read.size;
   }
 
+  tellIssues(): void {
+    this.#tell();
+    for (const state of this.#disks.values()) state.wasRead = false;
+  }
+
+  silenceIssues(): void {
+    if (!this.#tellsIssues || [...this.#disks.values()].some((state) => isSeldomIdle(state, this.#trace.now()))) return;
+    this.#trace.tellIssues(false);
+    this.#tellsIssues = false;
+    for (const [index, state] of this.#disks) if (this.#isSilent(state)) this.#flights.forgetIssued(index);
+  }
+
+  /** From now on every write that begins is seen. Those under way began unseen, until the disk is seen without any. */
+  #tell(): void {
+    if (this.#tellsIssues) return;
+    this.#trace.tellIssues(true);
+    this.#tellsIssues = true;
+    for (const [index, state] of this.#disks) {
+      if (state.bioBased) continue;
+      state.untold?.close();
+      state.untold = this.#trace.underWay(index);
+      [state.since, state.idleSince, state.hasSeenAll, state.wasRead] = [this.#trace.now(), Number.POSITIVE_INFINITY, false, false];
+    }
+  }
+
+  #isSilent({ bioBased }: DiskState): boolean {
+    return !this.#tellsIssues && !bioBased;
+  }
+
   issued(disk: number, offset: number, length: number, time: number): void {
     this.#refuseSealed(disk, time);
-    this.#flights.issued(disk, offset, length, time);
-    if (time > this.#judged) return;
     const state = this.#disks.get(disk);
-    if (state === undefined) return;
+    if (state !== undefined && this.#isSilent(state)) return;
+    this.#flights.issued(disk, offset, length, time);
+    if (state === undefined || time > this.#judged) return;
     for (const block of blocksOf(offset, length)) state.unsettled.put(block, this.#judged);
   }
 
-  requeued(disk: number, offset: number, length: number): void {
-    this.#flights.requeued(disk, offset, length);
+  requeued(disk: number, offset: number, length: number, time: number): void {
+    this.#flights.requeued(disk, offset, length, time);
   }
 
   completed(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
     this.#refuseSealed(disk, time);
-    const issued = this.#flights.completed(disk, offset, length, time);
     const state = this.#disks.get(disk);
+    let issued = Number.NEGATIVE_INFINITY;
+    if (state !== undefined && this.#isSilent(state)) this.#flights.ended(disk, offset, length, time);
+    else issued = this.#flights.completed(disk, offset, length, time);
     if (state === undefined) return;
+    if (!state.bioBased) this.#requests += 1;
     const late = time > this.#instant;
     if (discarded) state.changes.discarded(offset, length, late, (block) => state.unsettled.get(block) !== undefined);
     else {
@@ -130,8 +180,8 @@ class ConvergenceImpl implements Convergence, WriteSink {
     if (late && this.#inRound) this.#spanning.push({ disk, offset, length, issued });
   }
 
-  queued(disk: number, offset: number, length: number, time: number): void {
-    this.#disks.get(disk)?.writes.queued(offset, length, time);
+  queued(disk: number, offset: number, length: number, time: number, discard: boolean): void {
+    this.#disks.get(disk)?.writes.queued(offset, length, time, discard);
   }
 
   ended(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
@@ -172,12 +222,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
       let reason = this.#conflict(disks);
       if (reason === undefined) {
         // Nothing in doubt so far. What the kernel has not shown yet must be seen before the cut may count.
-        end = this.#trace.now();
-        this.#trace.settle();
-        this.#drain();
+        end = this.#seeAll();
         for (const { index } of disks) this.#takeUnknownEnds(index, end);
         reason = this.#conflict(disks);
-      }
+      } else if (this.#mayHaveSeenAll()) end = this.#seeAll();
       this.#settle(end);
       if (reason !== undefined && this.#check) return { exact: false, reason, read };
       for (const disk of disks) this.#state(disk.index).sealed = this.#check ? end : Number.NEGATIVE_INFINITY;
@@ -251,6 +299,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     const state = this.#state(index);
     const { source, changes, discards } = state;
     const still = new Map<number, Uint8Array>();
+    if (this.#isSilent(state)) return still;
     this.#drain();
     const { data, unreadable } = source.read(range.offset, range.length);
     for (const block of blocksOf(range.offset, range.length)) {
@@ -313,7 +362,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     try {
       this.#drain();
       await read(state, excluded);
-      this.#settle(this.#drain());
+      this.#settle(this.#mayHaveSeenAll() ? this.#seeAll() : this.#drain());
     } finally {
       this.#inRound = false;
     }
@@ -403,7 +452,10 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   /** A new instant. All completions told so far are earlier than it. */
   #begin(): void {
-    for (const state of this.#disks.values()) {
+    this.#tell();
+    for (const [index, state] of this.#disks) {
+      this.#lookIdle(index, state);
+      state.wasRead = true;
       state.changes.advance();
       // What was exact and is not published after all binds nobody.
       state.sealed = state.published;
@@ -453,6 +505,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   async #lookUp({ unsettled }: DiskState): Promise<void> {
     if (this.#trace.now() - this.#lastDrain < DRAIN_INTERVAL) return;
     const judged = this.#drain();
+    for (const [index, state] of this.#disks) if (!state.hasSeenAll) this.#lookIdle(index, state);
     if (unsettled.count > UNSETTLED_LIMIT) this.#settle(judged);
     await this.#yield();
   }
@@ -483,7 +536,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
     for (const write of this.#flights.writes()) if (this.#disks.has(write.disk)) yield write;
   }
 
-  /** Keeps in mind only the blocks that a write known to be under way touches. */
+  /** Keeps in mind only the blocks that a write known to be under way touches, or all, as long as one may be that began unseen. */
   #settle(judged: number): void {
     const kept = new Map<DiskState, ReadEnds>();
     let stale: number | undefined;
@@ -497,7 +550,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       }
       if (write.issued > Number.NEGATIVE_INFINITY && write.issued < this.#instant - STALE_WRITE_AGE) stale = write.disk;
     }
-    for (const state of this.#disks.values()) state.unsettled = kept.get(state) ?? createReadEnds();
+    for (const state of this.#disks.values()) if (state.hasSeenAll) state.unsettled = kept.get(state) ?? createReadEnds();
     this.#judged = judged;
     if (stale !== undefined) this.#forgetStale(stale);
   }
@@ -512,14 +565,39 @@ class ConvergenceImpl implements Convergence, WriteSink {
     if (oldest < Number.POSITIVE_INFINITY) return;
     this.#trace.settle();
     this.#drain();
-    this.#flights.forget(index, before);
+    this.#flights.forget(index, before, before - UNSEEN_WRITE_LIFETIME);
+  }
+
+  /** A busy disk has nothing under way for moments only, if ever; but what was under way at one time is over soon. */
+  #lookIdle(index: number, state: DiskState): void {
+    const most = state.bioBased ? 1 : IDLE_LOOKS;
+    for (let looks = 0; looks < most && state.idleSince > this.#trace.now(); looks += 1) {
+      if (!this.#trace.idle(index) && state.untold?.isOver() !== true) continue;
+      state.idleSince = this.#trace.now();
+      state.untold?.close();
+      state.untold = undefined;
+    }
   }
 
   #sawAll(index: number, state: DiskState): boolean {
+    this.#lookIdle(index, state);
     const now = this.#trace.now();
-    if (state.idleSince > now && this.#trace.idle(index)) state.idleSince = now;
     // The kernel counts a write as over a little before it tells of its completion.
     return now > Math.min(state.idleSince + COMPLETION_DELAY, state.since + UNSEEN_WRITE_LIFETIME);
+  }
+
+  #mayHaveSeenAll(): boolean {
+    return [...this.#disks].some(([index, state]) => !state.hasSeenAll && this.#sawAll(index, state));
+  }
+
+  /** Takes in everything that happened until the time it tells, late events too: with them the ends of all that had begun unseen. */
+  #seeAll(): number {
+    const over = [...this.#disks].filter(([index, state]) => this.#sawAll(index, state));
+    const end = this.#trace.now();
+    this.#trace.settle();
+    this.#drain();
+    for (const [, state] of over) state.hasSeenAll = true;
+    return end;
   }
 
   /** Takes in what ended of writes to disks without requests, all told until `end`, without having begun. */

@@ -1,4 +1,5 @@
 import { BLOCK_SIZE, type BlockSet, createSparseBlockSet, type Extent } from '@holdfast/block';
+import type { UnderWay } from '../trace/write-trace.ts';
 import { type Changes, createChanges } from './changes.ts';
 import type { DiskSource } from './disk-source.ts';
 import { createQueuedDiscards, type QueuedDiscards } from './queued-discards.ts';
@@ -27,9 +28,18 @@ export interface DiskState {
   /** When the read of a staged block ended, for the blocks a write may still put in doubt. */
   unsettled: ReadEnds;
   excluded: readonly Extent[];
-  readonly since: number;
-  /** When the disk was first seen without a write in flight: those issued before the trace began are over. */
+  /** It is handled without requests: what is queued is told of always. */
+  readonly bioBased: boolean;
+  /** Since when every write is told of as it begins, */
+  since: number;
+  /** and when the disk was first seen without a write in flight after that: those that began untold are over. */
   idleSince: number;
+  /** Those; undefined when they are over, or nobody watches them. */
+  untold: UnderWay | undefined;
+  /** They are over, and so much was waited since that all of their ends are told of. */
+  hasSeenAll: boolean;
+  /** Something was read since then, or since the disk was last so calm that nobody minds being told. */
+  wasRead: boolean;
   /** Everything up to this time was seen when the newest cut was found to be exact, */
   sealed: number;
   /** and when the last one was published. */
@@ -37,7 +47,7 @@ export interface DiskState {
 }
 
 /** A disk of which nothing is known; `since` is now. `whole` is told of the writes of a disk without requests. */
-export const createDiskState = (source: DiskSource, since: number, whole: WholeWrites): DiskState => {
+export const createDiskState = (source: DiskSource, bioBased: boolean, since: number, whole: WholeWrites): DiskState => {
   const state: DiskState = {
     source,
     changes: createChanges(source.size),
@@ -48,8 +58,12 @@ export const createDiskState = (source: DiskSource, since: number, whole: WholeW
     leftOver: 0,
     unsettled: createReadEnds(),
     excluded: [],
+    bioBased,
     since,
     idleSince: Number.POSITIVE_INFINITY,
+    untold: undefined,
+    hasSeenAll: bioBased,
+    wasRead: false,
     sealed: Number.NEGATIVE_INFINITY,
     published: Number.NEGATIVE_INFINITY,
   };

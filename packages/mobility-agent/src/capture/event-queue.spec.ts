@@ -39,7 +39,7 @@ describe('event queue', () => {
       const values =
         kind === 'discardEnded'
           ? [place[0], place[2], time, true]
-          : kind === 'completed' || kind === 'ended'
+          : ['completed', 'queued', 'ended'].includes(kind)
             ? [...place, time, time % 2 === 0]
             : [...place, time];
       tell(told, kind)(...values);

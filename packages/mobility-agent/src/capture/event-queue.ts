@@ -51,8 +51,8 @@ class Queue implements EventQueue {
     this.#events.push(DISCARD_ENDED, disk, 0, length, time, success);
   }
 
-  queued(disk: number, offset: number, length: number, time: number): void {
-    this.#events.push(QUEUED, disk, offset, length, time, false);
+  queued(disk: number, offset: number, length: number, time: number, discard: boolean): void {
+    this.#events.push(QUEUED, disk, offset, length, time, discard);
   }
 
   ended(disk: number, offset: number, length: number, time: number, discarded: boolean): void {
@@ -105,7 +105,7 @@ const handOn = ({ kinds, disks, offsets, lengths, times, flags }: EventColumns, 
   const flag = flags[at] === 1;
   if (kind === COMPLETED) sink.completed(disk, offset, length, time, flag);
   else if (kind === ISSUED) sink.issued(disk, offset, length, time);
-  else if (kind === QUEUED) sink.queued?.(disk, offset, length, time);
+  else if (kind === QUEUED) sink.queued?.(disk, offset, length, time, flag);
   else if (kind === ENDED) sink.ended?.(disk, offset, length, time, flag);
   else if (kind === REQUEUED) sink.requeued(disk, offset, length, time);
   else if (kind === DISCARD_QUEUED) sink.discardQueued?.(disk, offset, length, time);

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createFlightTable } from './flight-table.ts';
+import { createFlightTable, ISSUED_UNSEEN } from './flight-table.ts';
 
 const KIB = 1024;
 
@@ -36,11 +36,60 @@ describe('flight table', () => {
   test('a requeued write stays in flight with its first issue time', () => {
     const table = createFlightTable();
     table.issued(0, 0, 4 * KIB, 10);
-    table.requeued(0, 0, 4 * KIB);
+    table.requeued(0, 0, 4 * KIB, 20);
     table.issued(0, 0, 4 * KIB, 30);
     expect([...table.writes()]).toEqual([{ disk: 0, offset: 0, length: 4 * KIB, issued: 10 }]);
     expect(table.completed(0, 0, 4 * KIB, 40)).toBe(10);
     expect(table.size).toBe(0);
+  });
+
+  test('a write that is put back and was not seen to be issued is in flight since before everything', () => {
+    const table = createFlightTable();
+    // What completed there before is another one.
+    table.completed(0, 0, 4 * KIB, 10);
+    table.requeued(0, 0, 4 * KIB, 20);
+    expect([...table.writes()]).toEqual([{ disk: 0, offset: 0, length: 4 * KIB, issued: ISSUED_UNSEEN }]);
+    table.issued(0, 0, 4 * KIB, 30);
+    expect(table.size).toBe(1);
+    expect(table.completed(0, 0, 4 * KIB, 40)).toBe(ISSUED_UNSEEN);
+    expect(table.size).toBe(0);
+  });
+
+  test('what the driver has put back is not forgotten with what is over, but some time', () => {
+    const table = createFlightTable();
+    for (const offset of [0, 4 * KIB]) table.issued(0, offset, 4 * KIB, 10);
+    table.requeued(0, 0, 4 * KIB, 20);
+    table.forget(0, 100, 20);
+    expect([...table.writes()].map(({ offset }) => offset)).toEqual([0]);
+    table.forget(0, 100, 21);
+    expect(table.size).toBe(0);
+  });
+
+  test('where issues are not told of only what the driver has put back is known', () => {
+    const table = createFlightTable();
+    for (const [disk, offset] of [
+      [0, 0],
+      [0, 4 * KIB],
+      [1, 0],
+      [0, 8 * KIB],
+      [0, 8 * KIB],
+    ] as const)
+      table.issued(disk, offset, 4 * KIB, 10);
+    table.completed(0, 64 * KIB, 4 * KIB, 15);
+    table.requeued(0, 4 * KIB, 4 * KIB, 20);
+    table.forgetIssued(0);
+    expect([...table.writes()].map(({ disk, offset }) => [disk, offset])).toEqual([
+      [1, 0],
+      [0, 4 * KIB],
+    ]);
+    expect(table.size).toBe(2);
+    table.ended(0, 8 * KIB, 4 * KIB, 30);
+    table.ended(0, 4 * KIB, 4 * KIB, 30);
+    expect(table.size).toBe(1);
+    // Neither of both is waited for.
+    table.issued(0, 8 * KIB, 4 * KIB, 25);
+    table.issued(0, 64 * KIB, 4 * KIB, 12);
+    expect(table.size).toBe(3);
   });
 
   test('a request that completes in parts leaves when its last part did', () => {
@@ -57,7 +106,7 @@ describe('flight table', () => {
     table.issued(0, 0, 512, 10);
     table.issued(0, 512, 512, 30);
     table.issued(1, 0, 512, 10);
-    table.forget(0, 20);
+    table.forget(0, 20, 20);
     expect([...table.writes()].map(({ disk, offset }) => [disk, offset])).toEqual([
       [0, 512],
       [1, 0],
@@ -71,7 +120,7 @@ describe('flight table', () => {
     // Every tenth is not alone.
     const twice = all.filter((_, at) => at % 10 === 0);
     for (const { disk, offset, length, issued } of [...all, ...twice]) table.issued(disk, offset, length, issued);
-    table.forget(1, 50);
+    table.forget(1, 50, 50);
     const left = [...all, ...twice].filter(({ disk, issued }) => disk !== 1 || issued >= 50);
     expect(table.size).toBe(left.length);
     const sorted = (writes: Iterable<object>): string[] => Array.from(writes, (write) => JSON.stringify(write)).toSorted();

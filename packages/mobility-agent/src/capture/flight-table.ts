@@ -15,13 +15,21 @@ export interface WriteInFlight {
  */
 export interface FlightTable {
   issued(disk: number, offset: number, length: number, time: number): void;
-  requeued(disk: number, offset: number, length: number): void;
+  /** What was put back without having been issued, as far as was seen, was issued at `ISSUED_UNSEEN`. */
+  requeued(disk: number, offset: number, length: number, time: number): void;
   /** Tells when the completed write was issued; -Infinity when its issue has not been seen (yet). */
   completed(disk: number, offset: number, length: number, time: number): number;
+  /** Takes the write that completed out, if it is there; for times in which issues are not told of. */
+  ended(disk: number, offset: number, length: number, time: number): void;
   readonly size: number;
   writes(): IterableIterator<WriteInFlight>;
-  /** Forgets writes of `disk` issued before `time`, after it was proven that none of them is in flight any more. */
-  forget(disk: number, time: number): void;
+  /**
+   * Forgets writes of `disk` issued before `time`, after it was seen that none of them is at the device any more, but not those that the driver has put
+   * back at `putBack` or later.
+   */
+  forget(disk: number, time: number, putBack: number): void;
+  /** Forgets writes of `disk`, and completions of which the issue has not come, but for what the driver has put back: of that only this table knows. */
+  forgetIssued(disk: number): void;
   /** Forgets completions told before `time` whose issue never came: writes from before the trace began. */
   forgetUnmatched(time: number): void;
 }
@@ -30,8 +38,10 @@ export interface FlightTable {
 interface Slot {
   issued: number;
   readonly lengths: number[];
-  /** How many of them the driver has put back, to be issued again. */
+  /** How many of them the driver has put back, to be issued again, */
   requeued: number;
+  /** and when it did so last. */
+  putBack: number;
 }
 
 interface Unmatched {
@@ -42,6 +52,9 @@ interface Unmatched {
 /** Offsets are multiples of 512 bytes and disks fewer than 512: one number names both. */
 const keyOf = (disk: number, offset: number): number => offset + disk;
 const diskOf = (key: number): number => key % 512;
+
+/** Before any read: times are counted from when the trace was opened. */
+export const ISSUED_UNSEEN = 0;
 
 const toldOf = (key: number, length: number, issued: number): WriteInFlight => ({
   disk: diskOf(key),
@@ -64,6 +77,10 @@ class FlightTableImpl implements FlightTable {
   issued(disk: number, offset: number, length: number, time: number): void {
     const key = keyOf(disk, offset);
     if (this.#unmatched.size > 0 && this.#matchEarlierCompletion(key, length, time)) return;
+    this.#add(key, length, time);
+  }
+
+  #add(key: number, length: number, time: number): void {
     if (this.#alone.find(key) < 0 && (this.#slots.size === 0 || !this.#slots.has(key))) {
       this.#alone.add(key, length, time);
       return;
@@ -78,9 +95,17 @@ class FlightTableImpl implements FlightTable {
     this.#inSlots += 1;
   }
 
-  requeued(disk: number, offset: number, length: number): void {
-    const slot = this.#slotOf(keyOf(disk, offset));
-    if (slot?.lengths.includes(length)) slot.requeued = Math.min(slot.requeued + 1, slot.lengths.length);
+  requeued(disk: number, offset: number, length: number, time: number): void {
+    const key = keyOf(disk, offset);
+    if (this.#slotOf(key)?.lengths.includes(length) !== true) this.#add(key, length, ISSUED_UNSEEN);
+    const slot = this.#slotOf(key)!;
+    slot.requeued = Math.min(slot.requeued + 1, slot.lengths.length);
+    slot.putBack = time;
+  }
+
+  ended(disk: number, offset: number, length: number, time: number): void {
+    const key = keyOf(disk, offset);
+    if (this.#slots.has(key) || this.#alone.find(key) >= 0) this.completed(disk, offset, length, time);
   }
 
   completed(disk: number, offset: number, length: number, time: number): number {
@@ -121,7 +146,7 @@ class FlightTableImpl implements FlightTable {
   #slotOf(key: number): Slot | undefined {
     const at = this.#alone.find(key);
     if (at < 0) return this.#slots.get(key);
-    const slot = { issued: this.#alone.issued[at]!, lengths: [this.#alone.lengths[at]!], requeued: 0 };
+    const slot = { issued: this.#alone.issued[at]!, lengths: [this.#alone.lengths[at]!], requeued: 0, putBack: Number.NEGATIVE_INFINITY };
     this.#alone.removeAt(at);
     this.#slots.set(key, slot);
     this.#inSlots += 1;
@@ -143,15 +168,27 @@ class FlightTableImpl implements FlightTable {
     for (const [key, slot] of this.#slots) for (const length of slot.lengths) yield toldOf(key, length, slot.issued);
   }
 
-  forget(disk: number, time: number): void {
+  forget(disk: number, time: number, putBack: number): void {
     const { keys, issued } = this.#alone;
     const over = this.#alone.places().filter((at) => diskOf(keys[at]!) === disk && issued[at]! < time);
     for (const key of over.map((at) => keys[at]!)) this.#alone.removeAt(this.#alone.find(key));
     for (const [key, slot] of this.#slots) {
-      if (diskOf(key) !== disk || slot.issued >= time) continue;
+      if (diskOf(key) !== disk || slot.issued >= time || (slot.requeued > 0 && slot.putBack >= putBack)) continue;
       this.#inSlots -= slot.lengths.length;
       this.#slots.delete(key);
     }
+  }
+
+  forgetIssued(disk: number): void {
+    const { keys } = this.#alone;
+    const alone = this.#alone.places().map((at) => keys[at]!);
+    for (const key of alone) if (diskOf(key) === disk) this.#alone.removeAt(this.#alone.find(key));
+    for (const [key, { requeued, lengths }] of this.#slots) {
+      if (diskOf(key) !== disk || requeued > 0) continue;
+      this.#inSlots -= lengths.length;
+      this.#slots.delete(key);
+    }
+    for (const key of this.#unmatched.keys()) if (diskOf(key) === disk) this.#unmatched.delete(key);
   }
 
   forgetUnmatched(time: number): void {

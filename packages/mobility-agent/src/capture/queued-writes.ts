@@ -23,7 +23,8 @@ export interface UnknownEnd extends Extent {
  * bytes were in doubt for longer than they were in truth.
  */
 export interface QueuedWrites {
-  queued(offset: number, length: number, time: number): void;
+  /** `discard`: a discard is on its way. */
+  queued(offset: number, length: number, time: number, discard: boolean): void;
   ended(offset: number, length: number, time: number, discarded: boolean): void;
   /** Those under way. */
   writes(): Iterable<Extent>;
@@ -38,6 +39,7 @@ interface Write extends Extent {
   readonly time: number;
   /** When it was queued. */
   readonly since: number;
+  readonly discard: boolean;
 }
 
 interface End extends UnknownEnd {
@@ -55,6 +57,8 @@ class Queued implements QueuedWrites {
   /** In the order in which they were queued, by the byte where they end. */
   readonly #byEnd = new Map<number, Write[]>();
   #unknown: End[] = [];
+  /** Those taken for parts of a write under way since everything was told last. */
+  #parts: End[] = [];
   /** Those since everything was told last. */
   #over: Over[] = [];
 
@@ -73,8 +77,8 @@ class Queued implements QueuedWrites {
     for (const writes of this.#byEnd.values()) yield* writes;
   }
 
-  queued(offset: number, length: number, time: number): void {
-    const write = { offset, length, time, since: time };
+  queued(offset: number, length: number, time: number, discard: boolean): void {
+    const write = { offset, length, time, since: time, discard };
     const others = this.#byEnd.get(offset + length);
     if (others === undefined) this.#byEnd.set(offset + length, [write]);
     else others.push(write);
@@ -89,7 +93,7 @@ class Queued implements QueuedWrites {
   ended(offset: number, length: number, time: number, discarded: boolean): void {
     const end = offset + length;
     const candidates = this.#byEnd.get(end) ?? [];
-    const index = shortest(candidates, offset, time);
+    const index = shortest(candidates, offset, time, discarded);
     if (index < 0) {
       if (length > 0) this.#endedWithin({ offset, length, time, discarded });
       return;
@@ -98,6 +102,7 @@ class Queued implements QueuedWrites {
     if (candidates.length === 0) this.#byEnd.delete(end);
     this.#over.push({ ...over!, over: time });
     this.#target.completed(over!.offset, over!.length, time, discarded);
+    this.#lookAgain(over!, time);
     for (const [at, write] of candidates.entries()) {
       if (write.offset === over!.offset || write.since > time) continue;
       this.#target.completed(write.offset, write.length, time, false);
@@ -109,14 +114,26 @@ class Queued implements QueuedWrites {
   takeUnknown(time: number): UnknownEnd[] {
     const [taken, left] = partition(this.#unknown, (end) => end.time <= time);
     this.#unknown = left;
+    this.#parts = this.#parts.filter((part) => part.time > time);
     this.#over = this.#over.filter(({ over }) => over > time);
     return taken;
+  }
+
+  /** What ended after a write was over was no part of it, but of one whose beginning is told late, or was just now. */
+  #lookAgain(over: Extent, time: number): void {
+    const [later, parts] = partition(this.#parts, (part) => part.time > time && isWithin(part, over));
+    this.#parts = parts;
+    for (const part of later) this.ended(part.offset, part.length, part.time, part.discarded);
   }
 
   #endedWithin(part: End): void {
     // What was queued before anybody looked has been read since, or is to be.
     if (part.time <= this.#since) return;
-    for (const writes of this.#byEnd.values()) if (writes.some((write) => write.since <= part.time && isWithin(part, write))) return;
+    for (const writes of this.#byEnd.values()) {
+      if (!writes.some((write) => write.since <= part.time && isWithin(part, write))) continue;
+      this.#parts.push(part);
+      return;
+    }
     if (this.#over.some((write) => write.since <= part.time && part.time <= write.over && isWithin(part, write))) return;
     this.#unknown.push(part);
   }
@@ -124,11 +141,13 @@ class Queued implements QueuedWrites {
 
 /**
  * The shortest, then oldest, of writes with one end that begins at `offset` or before, for an end never names more than there was. None was queued
- * after `time`: an end that is told late may be older than a write that was told long ago.
+ * after `time`: an end that is told late may be older than a write that was told long ago. What was discarded was a discard: a write whose end is told
+ * late must not be taken for zeroes.
  */
-const shortest = (writes: readonly Write[], offset: number, time: number): number => {
+const shortest = (writes: readonly Write[], offset: number, time: number, discarded: boolean): number => {
   let best = -1;
   for (const [index, write] of writes.entries()) {
+    if (discarded && !write.discard) continue;
     if (write.since <= time && write.offset <= offset && (best < 0 || write.offset > writes[best]!.offset)) best = index;
   }
   return best;

@@ -40,6 +40,14 @@ export interface Convergence {
   remove(index: number): void;
   /** The disk grew and is read through `source` from now on; between cuts only. */
   grow(index: number, source: DiskSource): void;
+  /** Requests that completed, of all disks. */
+  readonly requests: number;
+  /**
+   * Writes need not be told of as they are issued until something is read again; only where no cut and no copy has read anything that is not committed or
+   * dropped. They go on being told of where that would make cuts wait, until `tellIssues`: of disks that are hardly ever seen idle.
+   */
+  silenceIssues(): void;
+  tellIssues(): void;
   /** The instant of the cut being made, on the trace's clock. */
   readonly instant: number;
   /** Blocks of the disk known to be changed and not yet read. */

@@ -6,7 +6,7 @@ import { diskLost } from '../trace/continuity-lost.ts';
 import type { TracedDevice } from '../trace/device.ts';
 import type { WriteTraceSession } from '../trace/trace.ts';
 import { openTracedDisk, type TracedDisk } from '../trace/traced-disk.ts';
-import type { WriteTrace } from '../trace/write-trace.ts';
+import type { UnderWay, WriteTrace } from '../trace/write-trace.ts';
 
 /*
  * Disks whose writes the kernel's events do not name, beside those that are traced. Such a disk is read as a whole and compared (scan). What
@@ -67,6 +67,9 @@ const check = ({ disk }: Scanned): void =>
       throw diskLost(disk.device, 'its I/O statistics are switched off (queue/iostats)');
   });
 
+/** That such a disk is idle is all that is asked of it. */
+const UNKNOWN: UnderWay = { isOver: () => false, close: () => undefined };
+
 /** `quiet`: milliseconds for which nothing may have been written before a disk is read. */
 export const withScannedDisks = (session: WriteTraceSession, quiet = QUIET): ScanningSession => {
   const scanned = new Map<number, Scanned>();
@@ -90,11 +93,13 @@ export const withScannedDisks = (session: WriteTraceSession, quiet = QUIET): Sca
     now: () => trace.now(),
     drain: (sink) => trace.drain(sink),
     settle: () => trace.settle(),
+    tellIssues: (told) => trace.tellIssues(told),
     dirty: (index) => scanned.get(index)?.dirty ?? trace.dirty(index),
     idle: (index) => {
       const found = scanned.get(index);
       return found === undefined ? trace.idle(index) : isIdle(found);
     },
+    underWay: (index) => (scanned.has(index) ? UNKNOWN : trace.underWay(index)),
     verify: (sink) => trace.verify(sink),
     close: () => trace.close(),
   };

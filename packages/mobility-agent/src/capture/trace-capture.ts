@@ -19,6 +19,7 @@ import { createMember, cutOf, type MemberDisk, pointOf } from './proposal.ts';
 import type { Convergence } from './rounds.ts';
 import { createSamples, type Sample } from './samples.ts';
 import { type ScanningSession, withScannedDisks } from './scanned-disks.ts';
+import { createSilence, LOOK_EVERY, type Silence } from './silence.ts';
 
 /** Bytes of changes a piece of a copy holds unless told. */
 const PIECE_SIZE = 16 * 1024 * 1024;
@@ -58,6 +59,8 @@ export interface TraceCaptureOptions {
   readonly quiet?: number;
   /** Rounds that read something, and milliseconds, after which a cut is given up. */
   readonly limits?: ConvergeLimits;
+  /** Writes a second from which on their beginnings are told of only while something is read; see `createSilence`. */
+  readonly busyFrom?: number;
   /** False publishes what is not exact. Only for showing that the oracles notice. */
   readonly checkConflicts?: boolean;
 }
@@ -76,6 +79,8 @@ class TraceCapture implements Capture {
   readonly #disks: CaptureDisks;
   readonly #timers: NodeJS.Timeout[];
   readonly #samples = createSamples();
+  readonly #silence: Silence;
+  #isLookingAtLoad = false;
   readonly #pace = createCopyPace({ rate: 0, yields: false });
   #fail: (reason: unknown) => void = () => undefined;
   #failed: { readonly reason: unknown } | undefined;
@@ -93,6 +98,7 @@ class TraceCapture implements Capture {
     const { trace } = this.#session;
     this.#convergence = createConvergence({ trace, checkConflicts: options.checkConflicts ?? true });
     this.#disks = createCaptureDisks(this.#session, this.#convergence);
+    this.#silence = createSilence(this.#convergence, options.busyFrom);
     this.failure = new Promise((_, reject) => {
       this.#fail = reject;
     });
@@ -100,6 +106,7 @@ class TraceCapture implements Capture {
     this.#timers = [
       setInterval(() => this.#watch(() => this.#convergence.drain()), lookInterval(trace.ringBytes ?? 0)),
       setInterval(() => this.#watch(() => trace.verify(this.#convergence.sink)), VERIFY_EVERY),
+      setInterval(() => void this.#lookAtLoad(), LOOK_EVERY),
     ];
   }
 
@@ -241,6 +248,7 @@ class TraceCapture implements Capture {
       this.#drop(writer, members);
     }
     await this.#copyingBehind;
+    for (const index of this.#disks.indexes()) this.#disks.remove(index);
     this.#session.endScans();
   }
 
@@ -425,6 +433,16 @@ class TraceCapture implements Capture {
     } catch (reason) {
       this.#endWith(reason);
     }
+  }
+
+  /** Between cuts nobody has to know of writes that begin. */
+  async #lookAtLoad(): Promise<void> {
+    if (this.#isLookingAtLoad) return;
+    this.#isLookingAtLoad = true;
+    const look = (): void => this.#silence.look(this.#open !== undefined || this.#disks.hasCopiedInPart());
+    // What fails of it ends the capture; that it has failed already is known.
+    await this.#inTurn(async () => this.#watch(look)).catch(() => undefined);
+    this.#isLookingAtLoad = false;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

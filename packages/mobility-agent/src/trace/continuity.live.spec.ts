@@ -33,6 +33,16 @@ describe('continuity is lost', () => {
       /^\/dev\/loop\d+: 8 sectors written to it are missing/,
     ],
     [
+      'when someone switched off the event of issues, which no count tells',
+      () => write('events/block/block_rq_issue/enable', '0'),
+      /settings were changed: the event block_rq_issue is off/,
+    ],
+    [
+      'when someone changed the filter of issues',
+      () => write('events/block/block_rq_issue/filter', 'nr_sector > 8'),
+      /settings were changed: the filter of the event block_rq_issue is nr_sector > 8/,
+    ],
+    [
       'when tracing was paused',
       (loop) => {
         write('tracing_on', '0');

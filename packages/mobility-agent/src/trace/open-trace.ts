@@ -2,6 +2,7 @@ import type { BlockSet } from '@holdfast/block';
 import { HoldfastError, isHoldfastError } from '@holdfast/errors';
 import { awaitGracePeriod } from '../platform/grace-period.ts';
 import { diskLost, traceLost } from './continuity-lost.ts';
+import { watchHeldTags } from './held-tags.ts';
 import type { MemoryFolder } from './memory-file.ts';
 import type { RingReader } from './ring-reader.ts';
 import { hasSlept } from './sleep.ts';
@@ -9,7 +10,7 @@ import type { TraceInstance } from './trace-instance.ts';
 import type { TracedDisk } from './traced-disk.ts';
 import type { TrackingMemory } from './tracking-memory.ts';
 import type { Readings } from './witness.ts';
-import type { WriteSink, WriteTrace } from './write-trace.ts';
+import type { UnderWay, WriteSink, WriteTrace } from './write-trace.ts';
 
 /** How long the kernel may be behind with counting what it traced; one step of a handful of instructions, a busy machine may interrupt it. */
 const COUNTING_LIMIT = 1e9;
@@ -90,6 +91,10 @@ class Trace implements OpenTrace {
     awaitGracePeriod();
   }
 
+  tellIssues(told: boolean): void {
+    this.#instance.tellIssues(told);
+  }
+
   dirty(index: number): BlockSet {
     this.#attached(index);
     return this.#reader.dirty(index);
@@ -97,6 +102,10 @@ class Trace implements OpenTrace {
 
   idle(index: number): boolean {
     return this.#attached(index).idle();
+  }
+
+  underWay(index: number): UnderWay {
+    return watchHeldTags(this.#attached(index).device.name);
   }
 
   verify(sink: WriteSink): void {
@@ -120,7 +129,9 @@ class Trace implements OpenTrace {
           counted = false;
         });
       }
-      if (counted) return;
+      if (!counted) continue;
+      this.#breakUnless(() => this.#checkSettings());
+      return;
     }
   }
 
@@ -210,6 +221,12 @@ class Trace implements OpenTrace {
       const readByOthers = `of the ring of ${name} ${read} events were read, but ${booked} by this trace: someone else read or emptied it`;
       if (read !== booked) throw traceLost(this.#instance, readByOthers);
     }
+  }
+
+  /** Of issues that are not told of nothing else knows: they are in no count. */
+  #checkSettings(): void {
+    const difference = this.#instance.difference(this.#memory.shape.kilobytes);
+    if (difference !== undefined) throw traceLost(this.#instance, `its settings were changed: ${difference}`);
   }
 
   /** After a failure here a page may be in its slot and not booked; whoever opens the trace next can tell, we must not go on. */

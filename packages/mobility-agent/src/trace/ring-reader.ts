@@ -166,7 +166,7 @@ class Visitor implements RecordVisitor {
       if (sectors === 0) return;
       dirty.addBytes(offset, sectors * SECTOR);
       this.#count(disk, sectors, time);
-      if (reported) this.sink.queued?.(disk, offset, sectors * SECTOR, time);
+      if (reported) this.sink.queued?.(disk, offset, sectors * SECTOR, time, isDiscard(format, words, first));
     } else if (format === end) {
       const operation = operationOf(format, words, first);
       if (operation === WRITE && sectors > 0) this.lastWritten[disk] = Math.max(this.lastWritten[disk]!, time);

@@ -5,9 +5,9 @@ import { onlineProcessors } from '../platform/processors.ts';
 import { type CommandEventFormat, parseCommandEvent, parseRequestEvent, type RequestEventFormat, subBufferBytes } from './event-format.ts';
 import type { PassThrough } from './pass-through.ts';
 
-/** Complete before issue: a request must not be seen to start by a trace that would not see it end. */
-const EVENTS = ['complete', 'requeue', 'issue'] as const;
-export type RequestEvent = (typeof EVENTS)[number];
+/** On before anything is told of issues: a request must not be seen to start by a trace that would not see it end. */
+const ENDS = ['complete', 'requeue'] as const;
+export type RequestEvent = (typeof ENDS)[number] | 'issue';
 
 /** Events of bios, the end before the beginning for the same reason. They are off where nobody needs them: every bit of I/O of every disk is looked at. */
 const BIO_EVENTS = ['end', 'queue'] as const;
@@ -58,7 +58,15 @@ export interface TraceInstance {
   quietCommands(): void;
   /** Records the writes of exactly these devices from now on; each event changes over without a gap. */
   follow(devices: readonly FollowedDevice[]): void;
-  /** What is not as `createTraceInstance` and `follow` of one of these lists left it; `undefined` if all is. */
+  /**
+   * Whether the requests of the devices that are followed are told of as they are issued, too; they are until this is called. Those that programs hand
+   * over past the block layer are told of in either case.
+   */
+  tellIssues(told: boolean): void;
+  /**
+   * What is not as `createTraceInstance` and `follow` of one of these lists left it; `undefined` if all is. Issues may be told of or not; with no
+   * list all has to be as this very object left it.
+   */
   difference(kilobytes: string, ...follows: (readonly FollowedDevice[])[]): string | undefined;
   /** Kilobytes of each ring, as the kernel words them. */
   kilobytes(): string;
@@ -78,6 +86,24 @@ const bioFilterOf = (event: BioEvent, devices: readonly FollowedDevice[]): strin
 const oneOf = (devices: readonly FollowedDevice[]): string =>
   `(${devices.length === 0 ? 'dev == 4294967295' : devices.map(({ device }) => `dev == ${device}`).join(' || ')})`;
 
+const takesScsiCommands = ({ passThrough }: FollowedDevice): boolean => passThrough === 'scsi';
+const takesCommands = ({ passThrough }: FollowedDevice): boolean => passThrough !== undefined;
+
+/** Of what is to be told of without every issue: what a program handed over, which has no place and no length. */
+const HANDED_OVER = 'nr_sector == 0';
+
+/** How the event of issued requests is set: what it lets pass, and whether it is on. */
+interface IssueSetting {
+  readonly filter: string;
+  readonly enable: string;
+}
+
+const issueSetting = (devices: readonly FollowedDevice[], told: boolean): IssueSetting => {
+  if (told) return { filter: filterOf(devices), enable: '1' };
+  const commanded = devices.filter(takesCommands);
+  return { filter: `${filterOf(commanded)} && ${HANDED_OVER}`, enable: commanded.length > 0 ? '1' : '0' };
+};
+
 const gathers = ({ gathersDiscards }: FollowedDevice): boolean => gathersDiscards;
 const isBioBased = ({ bioBased }: FollowedDevice): boolean => bioBased;
 
@@ -90,6 +116,8 @@ class Instance implements TraceInstance {
   readonly subBufferBytes: number;
   readonly formats: EventFormats;
   readonly commandFormat: CommandEventFormat | undefined;
+  #devices: readonly FollowedDevice[] = [];
+  #tellsIssues = true;
 
   constructor(path: string) {
     this.path = path;
@@ -103,9 +131,13 @@ class Instance implements TraceInstance {
     this.commandFormat = this.#hasCommands ? parseCommandEvent(this.#read(`${COMMAND}/format`)) : undefined;
   }
 
-  /** Has the kernel tell of the command of a request that has no place on the disk: each issue of such a request is told of, then it. */
-  traceCommands(): void {
-    if (this.#hasCommands) this.write(`${folderOf('issue')}/trigger`, `${COMMAND_TRIGGER} if ${COMMAND_CONDITION}`);
+  /**
+   * Has the kernel tell of the command of a request that has no place on the disk, where such a disk is followed: the issue of such a request is told
+   * of, then it. A trigger makes every issue of all disks cost something, also where that event is off.
+   */
+  #traceCommands(): void {
+    if (!this.#hasCommands || this.#hasTrigger === this.#devices.some(takesScsiCommands)) return;
+    this.write(`${folderOf('issue')}/trigger`, `${this.#hasTrigger ? '!' : ''}${COMMAND_TRIGGER} if ${COMMAND_CONDITION}`);
   }
 
   quietCommands(): void {
@@ -116,15 +148,34 @@ class Instance implements TraceInstance {
     return existsSync(join(this.path, COMMAND));
   }
 
+  get #hasTrigger(): boolean {
+    return this.#read(`${folderOf('issue')}/trigger`).includes(COMMAND_TRIGGER);
+  }
+
   follow(devices: readonly FollowedDevice[]): void {
-    for (const event of EVENTS) this.write(`${folderOf(event)}/filter`, filterOf(devices));
+    this.#devices = devices;
+    for (const event of ENDS) this.write(`${folderOf(event)}/filter`, filterOf(devices));
+    this.#traceCommands();
+    this.#setIssue();
     for (const event of BIO_EVENTS) {
       this.write(`${bioFolderOf(event)}/filter`, bioFilterOf(event, devices));
       this.write(`${bioFolderOf(event)}/enable`, isBioTraced(event, devices));
     }
   }
 
+  tellIssues(told: boolean): void {
+    this.#tellsIssues = told;
+    this.#setIssue();
+  }
+
+  #setIssue(): void {
+    const { filter, enable } = issueSetting(this.#devices, this.#tellsIssues);
+    this.write(`${folderOf('issue')}/filter`, filter);
+    this.write(`${folderOf('issue')}/enable`, enable);
+  }
+
   difference(kilobytes: string, ...follows: (readonly FollowedDevice[])[]): string | undefined {
+    const lists = follows.length > 0 ? follows : [this.#devices];
     const expected = [...SETTINGS, ['tracing_on', '1'] as const];
     for (const [file, value] of expected) {
       const found = this.#read(file);
@@ -138,19 +189,27 @@ class Instance implements TraceInstance {
     for (const file of ['set_event_pid', 'set_event_notrace_pid']) {
       if (existsSync(join(this.path, file)) && this.#read(file) !== '') return `${file} leaves out processes`;
     }
-    for (const event of EVENTS) {
+    for (const event of ENDS) {
       if (this.#read(`${folderOf(event)}/enable`) !== '1') return `the event block_rq_${event} is off`;
       const filter = this.#read(`${folderOf(event)}/filter`);
-      if (!follows.some((devices) => filter === filterOf(devices))) return `the filter of the event block_rq_${event} is ${filter}`;
+      if (!lists.some((devices) => filter === filterOf(devices))) return `the filter of the event block_rq_${event} is ${filter}`;
     }
-    if (this.#hasCommands && !this.#read(`${folderOf('issue')}/trigger`).includes(COMMAND_TRIGGER))
+    const tellings = follows.length > 0 ? [true, false] : [this.#tellsIssues];
+    const settings = lists.flatMap((devices) => tellings.map((told) => issueSetting(devices, told)));
+    const filter = this.#read(`${folderOf('issue')}/filter`);
+    // Where there is a trigger a star follows.
+    const enable = this.#read(`${folderOf('issue')}/enable`)[0];
+    const fitting = settings.filter((setting) => setting.filter === filter);
+    if (fitting.length === 0) return `the filter of the event block_rq_issue is ${filter}`;
+    if (!fitting.some((setting) => setting.enable === enable)) return `the event block_rq_issue is ${enable === '0' ? 'off' : 'on'}`;
+    if (this.#hasCommands && lists.every((devices) => devices.some(takesScsiCommands)) && !this.#hasTrigger)
       return 'the trigger of block_rq_issue is gone';
     for (const event of BIO_EVENTS) {
       const filter = this.#read(`${bioFolderOf(event)}/filter`);
-      if (!follows.some((devices) => filter === bioFilterOf(event, devices)))
+      if (!lists.some((devices) => filter === bioFilterOf(event, devices)))
         return `the filter of the event ${BIO_NAMES[event]} is ${filter}`;
       const enable = this.#read(`${bioFolderOf(event)}/enable`);
-      if (!follows.some((devices) => enable === isBioTraced(event, devices))) return `the event ${BIO_NAMES[event]} is set to ${enable}`;
+      if (!lists.some((devices) => enable === isBioTraced(event, devices))) return `the event ${BIO_NAMES[event]} is set to ${enable}`;
     }
     return undefined;
   }
@@ -246,8 +305,7 @@ export const createTraceInstance = (tracefs: string, name: string, bufferBytes: 
   for (const [file, value] of SETTINGS) instance.write(file, value);
   instance.write('buffer_size_kb', String(kilobytes));
   instance.follow([]);
-  instance.traceCommands();
-  for (const event of EVENTS) instance.write(`${folderOf(event)}/enable`, '1');
+  for (const event of ENDS) instance.write(`${folderOf(event)}/enable`, '1');
   // One record that is booked at once, so that a trace someone emptied differs from one in which nothing happened yet.
   instance.write('trace_marker', `${name} begins\n`);
   return instance;

@@ -131,6 +131,53 @@ describe('write trace', () => {
     expect(blocksOf(live.session.trace.dirty(index))).toEqual([1, 2, 3]);
   });
 
+  it('names every block also where it does not tell of issues, over a restart that tells of them again', () => {
+    const loop = disk();
+    const { trace } = open();
+    const { index } = attach(loop);
+    const told = (): { issued: number; completed: number } => {
+      const before = { ...sink.seen };
+      live.session.trace.verify(sink);
+      return { issued: sink.seen.issued - before.issued, completed: sink.seen.completed - before.completed };
+    };
+    told();
+    writeDirect(loop.path, 1);
+    expect(told()).toEqual({ issued: 1, completed: 1 });
+    trace.tellIssues(false);
+    writeDirect(loop.path, 2);
+    expect(told()).toEqual({ issued: 0, completed: 1 });
+    trace.tellIssues(true);
+    writeDirect(loop.path, 3);
+    expect(told()).toEqual({ issued: 1, completed: 1 });
+    trace.tellIssues(false);
+    trace.close();
+    writeDirect(loop.path, 4);
+    open();
+    expect(attach(loop)).toEqual({ index, continuity: { kind: 'continuous' } });
+    writeDirect(loop.path, 5);
+    expect(told()).toEqual({ issued: 1, completed: 2 });
+    expect(blocksOf(live.session.trace.dirty(index))).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('sees that all is over which was under way, of a disk that is never idle', async () => {
+    const loop = disk();
+    const { trace } = open();
+    const { index } = attach(loop);
+    const load = randomWrites(loop.path, '--time_based', '--runtime=600');
+    const ended = once(load, 'exit');
+    try {
+      while (trace.idle(index)) await new Promise(setImmediate);
+      const watch = trace.underWay(index);
+      while (!watch.isOver()) {
+        trace.drain(sink);
+        await new Promise(setImmediate);
+      }
+    } finally {
+      load.kill();
+      await ended;
+    }
+  });
+
   it('reports only attached disks, and forgets the others on demand', () => {
     const kept = disk();
     const left = disk();

@@ -22,13 +22,20 @@ export interface WriteSink {
   discardQueued?(disk: number, offset: number, length: number, time: number): void;
   /** `length` bytes of queued ranges, whichever, were discarded, or it was tried. */
   discardEnded?(disk: number, length: number, time: number, success: boolean): void;
-  /** Of disks that are handled without requests, and instead of the first three: a write on its way to the device. */
-  queued?(disk: number, offset: number, length: number, time: number): void;
+  /** Of disks that are handled without requests, and instead of the first three: a write on its way to the device, a discard maybe. */
+  queued?(disk: number, offset: number, length: number, time: number, discard: boolean): void;
   /**
    * Something of a queued write ended; `discarded` as above. Such a device may split a write and take it further in place, so that its end
    * names no more than its last part: it is over when something ends where it ends. The parts before may be told of too, or not.
    */
   ended?(disk: number, offset: number, length: number, time: number, discarded: boolean): void;
+}
+
+/** Requests that were under way at one instant. */
+export interface UnderWay {
+  /** True once they are over; never where that cannot be seen. */
+  isOver(): boolean;
+  close(): void;
 }
 
 /**
@@ -42,6 +49,12 @@ export interface WriteTrace {
   readonly ringBytes?: number;
   /** Nanoseconds of CLOCK_MONOTONIC since `start`, so that they are exact as numbers; the clock of all event times. */
   now(): number;
+  /**
+   * Whether requests are told of as they are issued; they are until this is called. Each costs whoever writes half a microsecond, and only who reads has
+   * to know: not told of, writes are no less in `dirty` once they are over. When this returns, whatever is issued from now on is told of, or nothing
+   * is; what is under way may have been issued untold. Disks without requests are told of as ever.
+   */
+  tellIssues(told: boolean): void;
   /**
    * Reads every possible CPU's ring to its present end, sets the blocks of completed writes in `dirty`, then tells `sink`.
    * Throws CONTINUITY_LOST when the kernel reports lost events.
@@ -59,6 +72,11 @@ export interface WriteTrace {
   dirty(disk: number): BlockSet;
   /** True when no write of the disk is at the device at this instant (`/sys/block/X/inflight`); its completion may still be on its way. */
   idle(disk: number): boolean;
+  /**
+   * Waits for the requests to the disk that are under way now: seen, where the kernel shows it, of one that is never idle, too. When they are over, so
+   * are their events; to be closed by whoever gives up waiting.
+   */
+  underWay(disk: number): UnderWay;
   /**
    * The independent witness: compares what the kernel counted in `/sys/block/X/stat` with the sectors traced; drains by itself. Throws
    * CONTINUITY_LOST naming the disk when writes are missing from the trace, when its I/O accounting is off, or when the device behind the

@@ -14,6 +14,7 @@ import { identifyDevice } from '../../trace/device.ts';
 import { createWriteTrace, type WriteTraceSession } from '../../trace/trace.ts';
 import type { WriteSink } from '../../trace/write-trace.ts';
 import { type OpenDiskSource, openDiskSource } from '../open-disk-source.ts';
+import { BUSY } from '../silence.ts';
 import { createTraceCapture } from '../trace-capture.ts';
 import { BLOCKS_PER_WRITER, judge } from './prefix-workload.ts';
 import { withChanges } from './with-changes.ts';
@@ -33,6 +34,8 @@ export interface PrefixOutcome {
   /** Points that were read out of a snapshot; and why one could not be. */
   readonly snapshots: number;
   readonly problems: readonly string[];
+  /** How often writes were no longer told of as they are issued. */
+  readonly silences: number;
 }
 
 export interface PrefixOptions {
@@ -48,6 +51,8 @@ export interface PrefixOptions {
   readonly trustEnds?: boolean;
   /** The disk is a volume of LVM: what one round does not give is read out of a snapshot. */
   readonly snapshots?: boolean;
+  /** See `TraceCaptureOptions`. */
+  readonly busyFrom?: number;
 }
 
 /** From sources, or compiled beside what was compiled. */
@@ -84,6 +89,15 @@ const withEndsTrusted = (session: WriteTraceSession): WriteTraceSession => {
   });
 };
 
+const withSilencesCounted = (session: WriteTraceSession, count: () => void): WriteTraceSession => {
+  const { trace } = session;
+  const tellIssues = (told: boolean): void => {
+    if (!told) count();
+    trace.tellIssues(told);
+  };
+  return withChanges(session, { trace: withChanges(trace, { tellIssues }) });
+};
+
 /** Protects the disks under two writers, cuts points for a while, and judges every one of them. */
 export const runExactPrefix = async ({
   paths,
@@ -93,6 +107,7 @@ export const runExactPrefix = async ({
   span = 1,
   trustEnds = false,
   snapshots = false,
+  busyFrom = BUSY,
 }: PrefixOptions): Promise<PrefixOutcome> => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-prefix-'));
   const writers: ChildProcess[] = [];
@@ -101,13 +116,15 @@ export const runExactPrefix = async ({
   const session = createWriteTrace({ machineId, bufferBytes: 16 * 1024 * 1024 });
   const hrl = await openHrl({ machineId, directory: join(folder, 'hrl'), quotaBytes: 64 * 1024 * 1024, segmentBytes: 16 * 1024 * 1024 });
   const manifest = create(ManifestSchema, { id: idBytes(newId()), machineId: idBytes(machineId) });
+  let silences = 0;
   const capture = createTraceCapture({
     machineId,
-    session: trustEnds ? withEndsTrusted(session) : session,
+    session: trustEnds ? withEndsTrusted(session) : withSilencesCounted(session, () => (silences += 1)),
     hrl,
     bootId: newId(),
     manifest: async () => manifest,
     checkConflicts,
+    busyFrom,
     limits: snapshots ? { rounds: 1, milliseconds: 0 } : { rounds: 40, milliseconds: 1000 },
   });
   try {
@@ -166,7 +183,7 @@ export const runExactPrefix = async ({
       const verdict = judge([...images.values()], WRITERS, before, span);
       if ('wrong' in verdict) wrong.push(verdict.wrong);
     }
-    return { points, writes, wrong, skipped, snapshots: outOfSnapshots, problems };
+    return { points, writes, wrong, skipped, snapshots: outOfSnapshots, problems, silences };
   } finally {
     for (const writer of writers) writer.kill();
     await Promise.all(

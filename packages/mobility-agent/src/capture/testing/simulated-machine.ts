@@ -56,6 +56,8 @@ export interface SimulationOptions {
   readonly discardShare?: number;
   /** Share of requests that the driver puts back and issues again, or completes in two parts. */
   readonly troubledShare?: number;
+  /** Disks are never seen without a write under way, as if others wrote all the time; or always, and what was under way over: that is a lie. */
+  readonly seenIdle?: 'never' | 'always' | undefined;
 }
 
 export interface SimulatedMachine {
@@ -67,6 +69,8 @@ export interface SimulatedMachine {
   snapshot(disk: number): { readonly source: DiskSource; readonly time: number };
   /** Number of writes completed by now. */
   readonly completed: number;
+  /** Lets about so much time pass. */
+  pass(nanoseconds: number): void;
   /** Lets so much time pass, in which nobody begins to write. */
   rest(nanoseconds: number): void;
 }
@@ -98,6 +102,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
   const nextIssue = Array.from({ length: options.writers }, () => between(options.think));
   let clock = 0;
   let completed = 0;
+  let tellsIssues = true;
 
   const ring = (): RingEvent[] => rings[Math.floor(random() * rings.length)]!;
   const late = (): boolean => random() < (options.lateShare ?? 0);
@@ -128,7 +133,11 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     }
     writes.push(write);
     active.set(writer, { write, over: 0 });
-    ring().push({ kind: 'issued', sector: write.sector, sectors: write.sectors, write, time, late: late() });
+    tell({ kind: 'issued', sector: write.sector, sectors: write.sectors, time }, write);
+  };
+
+  const tell = (step: Step, write: SimulatedWrite): void => {
+    if (step.kind !== 'issued' || tellsIssues || options.bioBased === true) ring().push({ ...step, write, late: late() });
   };
 
   const stepsOf = (
@@ -192,7 +201,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
       if (current === undefined) issue(who, next);
       else {
         const { write } = current;
-        ring().push({ ...write.steps[current.over]!, write, late: late() });
+        tell(write.steps[current.over]!, write);
         current.over += 1;
         if (current.over < write.steps.length) continue;
         active.delete(who);
@@ -202,6 +211,12 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     }
     clock = end;
   };
+
+  /** Writes of a disk that are at the device; not those that the driver has put back. */
+  const atDevice = (disk: number): SimulatedWrite[] =>
+    [...active.values()]
+      .filter(({ write, over }) => write.disk === disk && write.steps[over - 1]?.kind !== 'requeued')
+      .map(({ write }) => write);
 
   const idsNow = (disk: number, sector: number, count: number): Uint32Array => {
     const ids = new Uint32Array(count);
@@ -234,7 +249,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     const { disk, sector, sectors } = write;
     if (kind === 'issued') {
       dirty[disk]!.addBytes(sector * SECTOR, sectors * SECTOR);
-      sink.queued!(disk, sector * SECTOR, sectors * SECTOR, time);
+      sink.queued!(disk, sector * SECTOR, sectors * SECTOR, time, write.kind !== 'write');
       return;
     }
     const way = (sector + sectors) % 3;
@@ -263,8 +278,22 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
       advance(between(10_000));
     },
     dirty: (disk) => dirty[disk]!,
-    // As the kernel counts: what the driver has put back is not under way.
-    idle: (disk) => ![...active.values()].some(({ write, over }) => write.disk === disk && write.steps[over - 1]?.kind !== 'requeued'),
+    tellIssues: (told) => {
+      advance(between(10_000));
+      tellsIssues = told;
+    },
+    // As the kernel counts: what the driver has put back is not under way, and holds no tag.
+    idle: (disk) => options.seenIdle === 'always' || (options.seenIdle === undefined && atDevice(disk).length === 0),
+    underWay: (disk) => {
+      let held = atDevice(disk);
+      return {
+        isOver: () => {
+          held = held.filter((write) => atDevice(disk).includes(write));
+          return options.seenIdle === 'always' || held.length === 0;
+        },
+        close: () => undefined,
+      };
+    },
     verify: () => undefined,
     close: () => undefined,
   };
@@ -328,6 +357,7 @@ export const createSimulatedMachine = (options: SimulationOptions): SimulatedMac
     get completed() {
       return completed;
     },
+    pass: (nanoseconds) => advance(between(nanoseconds)),
     rest: (nanoseconds) => {
       for (let writer = 0; writer < options.writers; writer += 1) nextIssue[writer] = Math.max(nextIssue[writer]!, clock) + nanoseconds;
       advance(nanoseconds);

@@ -80,6 +80,7 @@ export const createFakeRings = (cpus: number): FakeRings => {
     formats: FORMATS,
     commandFormat: COMMANDS,
     follow: () => {},
+    tellIssues: () => {},
     difference: () => undefined,
     quietCommands: () => {},
     kilobytes: () => '64',
