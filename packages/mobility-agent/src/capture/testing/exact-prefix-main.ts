@@ -1,5 +1,5 @@
 // The exact prefix oracle as a program, for machines that no test runner reaches: exact-prefix-main.ts [--span=N] [--trust-ends]
-// [--snapshots] MILLISECONDS PAUSE-MICROSECONDS DISK… Prints the outcome as one line of JSON; exit status 1 when a point is wrong.
+// [--snapshots] [--busy-from=N] MILLISECONDS PAUSE-MICROSECONDS DISK… Prints the outcome as one line of JSON; exit status 1 when a point is wrong.
 import { parseArgs } from 'node:util';
 import { runExactPrefix } from './exact-prefix.ts';
 
@@ -8,6 +8,7 @@ const { values, positionals } = parseArgs({
     span: { type: 'string', default: '1' },
     'trust-ends': { type: 'boolean', default: false },
     snapshots: { type: 'boolean', default: false },
+    'busy-from': { type: 'string' },
   },
   allowPositionals: true,
 });
@@ -19,6 +20,7 @@ const outcome = await runExactPrefix({
   span: Number(values.span),
   trustEnds: values['trust-ends'],
   snapshots: values.snapshots,
+  ...(values['busy-from'] === undefined ? {} : { busyFrom: Number(values['busy-from']) }),
 });
 console.log(JSON.stringify(outcome));
 process.exitCode = outcome.wrong.length === 0 ? 0 : 1;
