@@ -89,18 +89,15 @@ describe('capture of disks without requests in a guest', () => {
       const volumes = 'lvs --noheadings -o lv_name vg | xargs';
       // The agent may not load what the kernel lacks, and says what to do.
       const without = await snapshots(20_000);
-      console.log(without);
       expect(without).toMatchObject({ wrong: [], snapshots: 0 });
       expect(String(without['problems'])).toMatch(/HOLD_FAILED.*lvcreate.*modprobe dm_snapshot/s);
       await guest.output('modprobe dm_snapshot');
       const outcome = await snapshots(60_000);
-      console.log(outcome);
       expect(outcome).toMatchObject({ wrong: [], problems: [] });
       expect(outcome['snapshots']).toBeGreaterThan(0);
       expect(await guest.output(volumes)).toBe('large striped');
       await guest.output('lvcreate -q -y -Wn -Zn -n rest -l 100%FREE vg');
       const full = await snapshots(20_000);
-      console.log(full);
       expect(full).toMatchObject({ wrong: [], snapshots: 0 });
       expect(String(full['problems'])).toMatch(/HOLD_FAILED.*lvcreate/);
       await guest.output('lvremove -q -f vg/rest');
