@@ -85,6 +85,22 @@ describe('capture in a guest', () => {
   );
 
   test(
+    'a SCSI, an NVMe and a virtio disk are continuous for an agent that starts again',
+    async () => {
+      for (const { device } of guest!.disks.slice(0, 3)) {
+        for (const way of [[], ['--silent']]) {
+          const write = `dd if=/dev/urandom of=${device} bs=4k seek=8 count=3 oflag=direct status=none`;
+          expect(await run('attach-main', ...way, device, write)).toMatchObject({
+            after: [{ dirtyBlocks: 3 }],
+            again: { kind: 'continuous' },
+          });
+        }
+      }
+    },
+    PATIENCE_MS,
+  );
+
+  test(
     'discards of several ranges are all taken in',
     async () => {
       const outcome = await run('discard-main', guest!.disks[3]!.device);

@@ -1,5 +1,6 @@
-// Attaches a disk to a trace, for machines that no test runner reaches: attach-main.ts [--silent] DISK SCRIPT…
-// Issues are not told of if it is --silent. Prints one line of JSON: what the disk is, and what the trace knows of it after each of the shell scripts; or why it is refused.
+// Attaches a disk to a trace, for machines that no test runner reaches: attach-main.ts [--silent] DISK SCRIPT… Issues are not told of if it is --silent.
+// Prints one line of JSON: what the disk is, what the trace knows of it after each of the shell scripts, and what it is for who opens it anew; or why it
+// is refused.
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { isHoldfastError } from '@holdfast/errors';
@@ -8,8 +9,7 @@ import { identifyDevice } from '../device.ts';
 import { createWriteTrace } from '../trace.ts';
 import type { WriteSink } from '../write-trace.ts';
 
-const options = { silent: { type: 'boolean', default: false } } as const;
-const { values, positionals } = parseArgs({ options, allowPositionals: true });
+const { values, positionals } = parseArgs({ options: { silent: { type: 'boolean', default: false } }, allowPositionals: true });
 const [path, ...scripts] = positionals;
 const deaf: WriteSink = { issued: () => undefined, requeued: () => undefined, completed: () => undefined };
 
@@ -20,11 +20,13 @@ const messageOf = (reason: unknown): string => {
 
 const look = (): object => {
   const device = identifyDevice(path!);
-  const session = createWriteTrace({ machineId: newId(), bufferBytes: 16 * 1024 * 1024 });
+  const options = { machineId: newId(), bufferBytes: 16 * 1024 * 1024 };
+  let session = createWriteTrace(options);
   try {
     const { index, continuity } = session.attach(device, deaf);
+    session.confirm(index);
     session.trace.tellIssues(!values.silent);
-    const after = (script: string): object => {
+    const after = scripts.map((script): object => {
       execFileSync('/bin/bash', ['-ec', script], { stdio: 'pipe' });
       try {
         session.trace.verify(deaf);
@@ -32,8 +34,12 @@ const look = (): object => {
       } catch (reason) {
         return { lost: messageOf(reason) };
       }
-    };
-    return { bioBased: device.bioBased, continuity: continuity.kind, after: scripts.map(after) };
+    });
+    session.trace.close();
+    session = createWriteTrace(options);
+    const again = session.attach(device, deaf).continuity;
+    session.detach(index);
+    return { bioBased: device.bioBased, continuity: continuity.kind, after, again };
   } finally {
     session.destroy();
   }
