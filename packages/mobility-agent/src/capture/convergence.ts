@@ -31,8 +31,8 @@ const COMPLETION_DELAY = 1e6;
 const EARLY_ENDS_LAST = 1e9;
 /** Looks at that count in turn. */
 const IDLE_LOOKS = 16;
-/** A disk that was not seen without a write in flight for so long (ns) while it was read is told of as long as it is busy. */
-const IDLE_SOON = 100e6;
+/** A disk that was not seen without a write in flight after so many is told of as long as it is busy: reading for a tenth of a second. */
+const IDLE_SOON = 16 * IDLE_LOOKS;
 /** A write in flight for so long (ns) is checked against the kernel's own count: its completion may have been missed. */
 const STALE_WRITE_AGE = 2e9;
 /** Reading goes on for this long (ns) at most without emptying the ring. */
@@ -54,8 +54,7 @@ const HANDED_ON = 1024 * 1024;
 const UNDER_WAY = 8 * 1024 * 1024;
 
 /** To be seen idle took long: if issues were silenced in between, each cut would wait as long. */
-const isSeldomIdle = ({ bioBased, wasRead, since, idleSince }: DiskState, now: number): boolean =>
-  !bioBased && wasRead && Math.min(idleSince, now) - since > IDLE_SOON;
+const isSeldomIdle = ({ bioBased, looks }: DiskState): boolean => !bioBased && looks > IDLE_SOON;
 
 class ConvergenceImpl implements Convergence, WriteSink {
   readonly #events = createEventQueue();
@@ -123,11 +122,11 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   tellIssues(): void {
     this.#tell();
-    for (const state of this.#disks.values()) state.wasRead = false;
+    for (const state of this.#disks.values()) state.looks = 0;
   }
 
   silenceIssues(): void {
-    if (!this.#tellsIssues || [...this.#disks.values()].some((state) => isSeldomIdle(state, this.#trace.now()))) return;
+    if (!this.#tellsIssues || [...this.#disks.values()].some(isSeldomIdle)) return;
     this.#trace.tellIssues(false);
     this.#tellsIssues = false;
     for (const [index, state] of this.#disks) if (this.#isSilent(state)) this.#flights.forgetIssued(index);
@@ -142,7 +141,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
       if (state.bioBased) continue;
       state.untold?.close();
       state.untold = this.#trace.underWay(index);
-      [state.since, state.idleSince, state.hasSeenAll, state.wasRead] = [this.#trace.now(), Number.POSITIVE_INFINITY, false, false];
+      [state.since, state.idleSince, state.hasSeenAll, state.looks] = [this.#trace.now(), Number.POSITIVE_INFINITY, false, 0];
     }
   }
 
@@ -455,7 +454,6 @@ class ConvergenceImpl implements Convergence, WriteSink {
     this.#tell();
     for (const [index, state] of this.#disks) {
       this.#lookIdle(index, state);
-      state.wasRead = true;
       state.changes.advance();
       // What was exact and is not published after all binds nobody.
       state.sealed = state.published;
@@ -572,6 +570,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
   #lookIdle(index: number, state: DiskState): void {
     const most = state.bioBased ? 1 : IDLE_LOOKS;
     for (let looks = 0; looks < most && state.idleSince > this.#trace.now(); looks += 1) {
+      state.looks += 1;
       if (!this.#trace.idle(index) && state.untold?.isOver() !== true) continue;
       state.idleSince = this.#trace.now();
       state.untold?.close();

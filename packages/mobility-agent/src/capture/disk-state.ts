@@ -38,8 +38,8 @@ export interface DiskState {
   untold: UnderWay | undefined;
   /** They are over, and so much was waited since that all of their ends are told of. */
   hasSeenAll: boolean;
-  /** Something was read since then, or since the disk was last so calm that nobody minds being told. */
-  wasRead: boolean;
+  /** How often that was looked for since then, or since the disk was last so calm that nobody minds being told. */
+  looks: number;
   /** Everything up to this time was seen when the newest cut was found to be exact, */
   sealed: number;
   /** and when the last one was published. */
@@ -63,7 +63,7 @@ export const createDiskState = (source: DiskSource, bioBased: boolean, since: nu
     idleSince: Number.POSITIVE_INFINITY,
     untold: undefined,
     hasSeenAll: bioBased,
-    wasRead: false,
+    looks: 0,
     sealed: Number.NEGATIVE_INFINITY,
     published: Number.NEGATIVE_INFINITY,
   };
