@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 /** What collections of the whole heap are called. */
 const MAJOR = 4;
 
-/** Carries 1 GiB through fresh buffers of 1 MiB, few of them alive at a time; prints how often the whole heap was collected. */
+/** Carries 4 GiB through fresh buffers of 1 MiB, few of them alive at a time; prints how often the whole heap was collected. */
 const CARRY = `
   const heap = Array.from({ length: 100_000 }, (_, i) => ({ i, text: String(i) }));
   let collections = 0;
@@ -14,7 +14,7 @@ const CARRY = `
   });
   observer.observe({ entryTypes: ['gc'] });
   const alive = [];
-  for (let i = 0; i < 1024; i += 1) {
+  for (let i = 0; i < 4096; i += 1) {
     alive.push(Buffer.allocUnsafeSlow(1 << 20));
     if (alive.length > 16) alive.shift();
     if (i % 16 === 0) await new Promise(setImmediate);
