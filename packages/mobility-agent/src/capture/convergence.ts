@@ -591,7 +591,7 @@ class ConvergenceImpl implements Convergence, WriteSink {
 
   /** Takes in everything that happened until the time it tells, late events too: with them the ends of all that had begun unseen. */
   #seeAll(): number {
-    const over = [...this.#disks].filter(([index, state]) => this.#sawAll(index, state));
+    const over = [...this.#disks].filter(([index, state]) => !state.hasSeenAll && this.#sawAll(index, state));
     const end = this.#trace.now();
     this.#trace.settle();
     this.#drain();

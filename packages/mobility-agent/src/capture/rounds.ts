@@ -47,6 +47,7 @@ export interface Convergence {
    * dropped. They go on being told of where that would make cuts wait, until `tellIssues`: of disks that are hardly ever seen idle.
    */
   silenceIssues(): void;
+  /** They are told of again. The disks are calm: one that was hardly ever idle is silenced once more when it is busy again. */
   tellIssues(): void;
   /** The instant of the cut being made, on the trace's clock. */
   readonly instant: number;
